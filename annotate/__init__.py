@@ -1,0 +1,1 @@
+"""Review by people: the loop through Argilla, agreement and adjudication."""

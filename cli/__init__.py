@@ -1,0 +1,1 @@
+"""The `hardcut` command: parses, calls one function, prints."""

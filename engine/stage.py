@@ -1,0 +1,133 @@
+"""What a stage is. Stages know nothing of files, retries or the ledger; the engine knows nothing of videos or prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+from pydantic import JsonValue
+
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Dropped
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A unit that enters the run from outside, such as a file found in a folder.
+
+    `fingerprint` must change whenever the outside thing does (path, size, time of change, sidecars); it is all that
+    is looked at to decide whether the unit has to be done again. `payload` is handed to the stage unread.
+    """
+
+    id: str
+    fingerprint: str
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of work: a video's id and all records about it that the stage reads."""
+
+    id: str
+    records: tuple[Record, ...] = ()
+    payload: object = None
+
+    def all(self, kind: type[R]) -> tuple[R, ...]:
+        """The unit's records of one kind, sorted by id."""
+        return tuple(record for record in self.records if isinstance(record, kind))
+
+    def one(self, kind: type[R]) -> R:
+        """The unit's only record of one kind. Raises ItemError where there is none or more than one."""
+        found = self.all(kind)
+        if len(found) != 1:
+            raise ItemError("input", f"{self.id} has {len(found)} records in {kind.FILE}, expected 1")
+        return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a unit failed: a stable word, a sentence, and what the outside world said, word for word."""
+
+    reason: str
+    detail: str
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What became of a unit. With neither `drop` nor `failure` it is done.
+
+    `dropped` lists parts of the unit that were left out (a query of a video); `drop` leaves out the unit itself.
+    A unit that failed in part keeps its good `records` and says in `failure` what is missing.
+    """
+
+    records: Sequence[Record] = ()
+    dropped: Sequence[Dropped] = ()
+    drop: Dropped | None = None
+    failure: Failure | None = None
+
+
+@runtime_checkable
+class UnitStage(Protocol):
+    """Turns one unit into records, independent of all others.
+
+    `over` says which units there are: `None`, the sources given to the engine; a stage's name, the units which that stage
+    finished; a record class, every video that has such a record. `reads` are the records about the unit's video that it is handed,
+    and a change of any of them does the unit again. `settings` is everything else that can change the result.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def over(self) -> str | type[Record] | None: ...
+    @property
+    def reads(self) -> tuple[type[Record], ...]: ...
+    @property
+    def makes(self) -> tuple[type[Record], ...]: ...
+    @property
+    def settings(self) -> Mapping[str, JsonValue]: ...
+
+    async def run(self, unit: Unit) -> Output:
+        """Does one unit. May raise ItemError (fails it) or DropItem (leaves it out)."""
+        ...
+
+
+class Reader(Protocol):
+    """All records of a run, as a collection stage sees them."""
+
+    def all(self, kind: type[R]) -> Iterator[R]:
+        """Every record of one kind that the stage reads, sorted by id, without holding them all in memory."""
+        ...
+
+    def get(self, kind: type[R], id: str) -> R | None:
+        """One record by its id."""
+        ...
+
+
+@runtime_checkable
+class CollectionStage(Protocol):
+    """Sees all records of its inputs at once. Deterministic; its units are its own (a query, say)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def reads(self) -> tuple[type[Record], ...]: ...
+    @property
+    def makes(self) -> tuple[type[Record], ...]: ...
+    @property
+    def settings(self) -> Mapping[str, JsonValue]: ...
+
+    def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
+        """Every unit of the stage with what became of it, each once."""
+        ...
+
+
+Stage = UnitStage | CollectionStage

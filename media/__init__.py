@@ -1,0 +1,1 @@
+"""Everything that opens a video: the collection on disk, probing, frames, audio, the frame store."""

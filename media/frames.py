@@ -1,0 +1,35 @@
+"""What a stored frame is, for everybody who looks at pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A stored JPEG and the second of the video it was shown at. `sha256` is of the file's bytes."""
+
+    path: Path
+    time_s: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSet:
+    """The frames of one video under one sampling, in order of time.
+
+    `complete` is false where the file promised more than could be decoded; `missing` says what, a sentence each.
+    """
+
+    frames: tuple[Frame, ...]
+    duration_s: float
+    complete: bool
+    missing: tuple[str, ...] = ()
+
+    def spread(self, count: int) -> tuple[Frame, ...]:
+        """At most `count` of the frames, evenly spread over time, the order kept."""
+        total = len(self.frames)
+        if count >= total:
+            return self.frames
+        return tuple(self.frames[(2 * i + 1) * total // (2 * count)] for i in range(count))

@@ -1,0 +1,1 @@
+"""From records to a Hugging Face dataset: judgments, splits, Parquet, the card."""

@@ -1,0 +1,1 @@
+"""report.html, out of the files of a run."""

@@ -1,0 +1,1 @@
+"""The reranker and its evaluation."""

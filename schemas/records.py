@@ -1,0 +1,316 @@
+"""The records that flow through a run, one class for each of its files. Times are in seconds from the start of the video."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+
+from hardcut.schemas.base import Frozen, Record
+
+Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+"""A time, kept to the millisecond so that every machine writes the same digits."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
+View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
+QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "moment"]
+Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
+Origin = Literal["source", "mined", "counterfactual", "imported"]
+Verdict = Literal["yes", "no", "unparsed"]
+
+
+class Span(Frozen):
+    """A stretch of time, `0 <= start <= end`."""
+
+    start: Seconds = Field(ge=0)
+    end: Seconds = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"span ends ({self.end}) before it starts ({self.start})")
+        return self
+
+
+class Subtitles(Frozen):
+    """A subtitle file beside a video; `path` is relative to the root of the collection."""
+
+    path: Text
+    sha256: Sha256
+    language: str | None = None
+
+
+class Video(Record):
+    """One video of the collection: facts of the file, and what of it decodes.
+
+    `path` is relative to the root (POSIX separators); width and height are as displayed, after rotation and
+    pixel aspect ratio. `complete` is false where a part could not be decoded; `missing` then says what.
+    """
+
+    FILE: ClassVar[str] = "videos.jsonl"
+    ID: ClassVar[str] = "video_id"
+
+    video_id: Id
+    path: Text
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+    duration_s: Seconds = Field(ge=0)
+    fps: float = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    rotation: int = 0
+    codec: str
+    video_streams: int = Field(ge=1)
+    has_audio: bool
+    complete: bool
+    missing: tuple[str, ...] = ()
+    subtitles: tuple[Subtitles, ...] = ()
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Box(Frozen):
+    """A place in the displayed picture as fractions of its width and height, origin top left."""
+
+    left: float = Field(ge=0, le=1)
+    top: float = Field(ge=0, le=1)
+    right: float = Field(ge=0, le=1)
+    bottom: float = Field(ge=0, le=1)
+
+
+class Evidence(Record):
+    """One thing that was seen, read, heard or told about a video, and by which extractor."""
+
+    FILE: ClassVar[str] = "evidence.jsonl"
+    ID: ClassVar[str] = "evidence_id"
+    PREFIX: ClassVar[str] = "e"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("video_id", "kind", "text", "span", "box", "extractor")
+
+    evidence_id: Id
+    video_id: Id
+    kind: EvidenceKind
+    text: Text
+    span: Span | None = None
+    box: Box | None = None
+    language: str | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    extractor: Text
+
+
+class Sampling(Frozen):
+    """How a teacher was asked: everything besides model and prompt that can change a reply."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=1024, ge=1)
+    seed: int = 0
+    max_frames: int = Field(default=32, ge=0)
+    reasoning: bool = True
+
+
+class TeacherRef(Frozen):
+    """Who said it. `endpoint` is a server's address without user, password and query; no secret is ever in it."""
+
+    backend: Text
+    model: str
+    revision: str | None = None
+    endpoint: str | None = None
+    prompt_digest: str | None = None
+    sampling: Sampling | None = None
+
+
+class Claim(Frozen):
+    """A part of a caption that can be checked by itself, with the evidence that it rests on."""
+
+    text: Text
+    span: Span | None = None
+    evidence_ids: tuple[Id, ...] = ()
+
+
+class Caption(Record):
+    """What happens in a video, in sentences, with the claims that they make."""
+
+    FILE: ClassVar[str] = "captions.jsonl"
+    ID: ClassVar[str] = "caption_id"
+    PREFIX: ClassVar[str] = "c"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("video_id", "text", "claims", "teacher")
+
+    caption_id: Id
+    video_id: Id
+    text: Text
+    claims: tuple[Claim, ...] = ()
+    teacher: TeacherRef
+
+
+class Facet(Frozen):
+    """One thing that must be seen or heard for a query to be answered, and where."""
+
+    text: Text
+    modality: Modality
+    span: Span | None = None
+
+
+class Query(Record):
+    """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs.
+
+    `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
+    that a composed query starts from, `parent_query_id` the query that it was rewritten from.
+    """
+
+    FILE: ClassVar[str] = "queries.jsonl"
+    ID: ClassVar[str] = "query_id"
+    PREFIX: ClassVar[str] = "q"
+    IDENTITY: ClassVar[tuple[str, ...]] = (
+        "text", "language", "view", "kind", "source_video_id", "reference_video_id", "external_id",
+    )
+
+    query_id: Id
+    text: Text
+    language: str = "und"
+    view: View
+    kind: QueryKind
+    facets: tuple[Facet, ...] = ()
+    source_video_id: Id | None = None
+    parent_query_id: Id | None = None
+    reference_video_id: Id | None = None
+    external_id: Id | None = None
+    teacher: TeacherRef | None = None
+
+    @property
+    def about(self) -> str:
+        return self.source_video_id or ""
+
+
+class FirstStage(Frozen):
+    """Where a first-stage run put the video for the query. `rank` starts at 1."""
+
+    run: Text
+    rank: int = Field(ge=1)
+    score: float
+
+
+class Pair(Record):
+    """A query with a candidate video, how the two met, and what is expected before anyone judged."""
+
+    FILE: ClassVar[str] = "pairs.jsonl"
+    ID: ClassVar[str] = "pair_id"
+    PREFIX: ClassVar[str] = "p"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("query_id", "video_id")
+
+    pair_id: Id
+    query_id: Id
+    video_id: Id
+    origins: tuple[Origin, ...] = Field(min_length=1)
+    expected: Literal["yes", "no", "unknown"]
+    first_stage: tuple[FirstStage, ...] = ()
+
+
+class Tokens(Frozen):
+    """Tokens as the server counted them; `cached` is the part of `prompt` it had already."""
+
+    prompt: int = Field(default=0, ge=0)
+    completion: int = Field(default=0, ge=0)
+    cached: int = Field(default=0, ge=0)
+
+
+class TeacherLabel(Record):
+    """A teacher's verdict on a pair.
+
+    `logit_margin` = log p(yes) - log p(no) at the answer position, raw (RANKVIDEO, section on confidence);
+    `p_yes` = sigmoid(logit_margin). With `exact` false one of the two log-probabilities was not given by the server: it is
+    `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side.
+    A reply that cannot be read is `unparsed` and carries no probabilities.
+    """
+
+    FILE: ClassVar[str] = "labels.jsonl"
+    ID: ClassVar[str] = "label_id"
+    PREFIX: ClassVar[str] = "l"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("pair_id", "teacher", "sample", "input")
+
+    label_id: Id
+    pair_id: Id
+    query_id: Id
+    video_id: Id
+    verdict: Verdict
+    logit_margin: float | None = None
+    p_yes: float | None = Field(default=None, ge=0, le=1)
+    logprob_yes: float | None = Field(default=None, le=0)
+    logprob_no: float | None = Field(default=None, le=0)
+    exact: bool = False
+    reasoning: str = ""
+    teacher: TeacherRef
+    sample: int = Field(default=0, ge=0)
+    input: Literal["full", "text_only"] = "full"
+    tokens: Tokens = Tokens()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.verdict == "unparsed" and (self.logit_margin is not None or self.p_yes is not None):
+            raise ValueError("an unparsed label carries no probability")
+        if self.exact and (self.logprob_yes is None or self.logprob_no is None or self.logit_margin is None):
+            raise ValueError("an exact label carries both log-probabilities and their margin")
+        return self
+
+
+class Review(Record):
+    """A person's answer. It belongs to the query text that was shown (`query_digest`)."""
+
+    FILE: ClassVar[str] = "reviews.jsonl"
+    ID: ClassVar[str] = "review_id"
+    PREFIX: ClassVar[str] = "r"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("pair_id", "query_digest", "reviewer", "blind")
+
+    review_id: Id
+    pair_id: Id
+    video_id: Id
+    query_digest: Sha256
+    reviewer: Text
+    relevance: Literal[0, 1, 2] | None = None
+    span: Span | None = None
+    rewritten_query: str | None = None
+    flags: tuple[Literal["ambiguous", "unsafe", "broken_video", "wrong_language"], ...] = ()
+    seconds: float | None = Field(default=None, ge=0)
+    blind: bool
+    status: Literal["submitted", "draft", "discarded"]
+
+
+class Judgment(Record):
+    """The label that training sees, who gave it, and the labels and reviews that it rests on."""
+
+    FILE: ClassVar[str] = "judgments.jsonl"
+    ID: ClassVar[str] = "pair_id"
+
+    pair_id: Id
+    query_id: Id
+    video_id: Id
+    grade: int = Field(ge=0)
+    source: Literal["human", "adjudicated", "gold", "imported", "teacher"]
+    support: tuple[Id, ...] = ()
+
+
+class Dropped(Record):
+    """Something that was left out on purpose. `item` is the id of a video, query or pair, or a line of an input file."""
+
+    FILE: ClassVar[str] = "dropped.jsonl"
+    ID: ClassVar[str] = "dropped_id"
+    PREFIX: ClassVar[str] = "d"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("item", "stage", "reason", "detail")
+
+    dropped_id: Id
+    item: Text
+    stage: Text
+    reason: Text
+    detail: str = ""
+
+
+RECORDS: tuple[type[Record], ...] = (
+    Video, Evidence, Caption, Query, Pair, TeacherLabel, Review, Judgment, Dropped,
+)
+"""Every record, in the order in which a run produces them."""
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each record, by class name, as `hardcut schema` prints it."""
+    return {record.__name__: record.model_json_schema(mode="serialization") for record in RECORDS}

@@ -1,0 +1,1 @@
+"""The stages: probe, evidence, captions, queries, negatives, scores."""

@@ -1,0 +1,1 @@
+"""The teacher protocol, its backends, prompts as files, and confidence."""

@@ -1,0 +1,88 @@
+"""What is asked of a teacher and what comes back. Every backend speaks this and nothing else.
+
+A request names its task and hands over structured `inputs`. A backend with a model renders them with the task's prompt
+(`teacher/prompts/TASK.*`); the `evidence` backend reads them as they are. So one stage serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, JsonValue
+
+from hardcut.media.frames import Frame
+from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+
+Task = Literal["caption", "queries", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question about one video.
+
+    `inputs` is what the task's prompt is filled with, as JSON; `reply` the model that the answer must fit, or `None`
+    for `judge`, whose answer is free reasoning that ends in `<answer>yes</answer>` or `<answer>no</answer>`.
+    """
+
+    task: Task
+    inputs: Mapping[str, JsonValue]
+    sampling: Sampling
+    frames: tuple[Frame, ...] = ()
+    reply: type[BaseModel] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Yes or no with both raw log-probabilities at the answer position; where a server gave only one, the other is `None`
+    and `bound` is the largest log-probability that it can have had."""
+
+    verdict: Literal["yes", "no"]
+    logprob_yes: float | None = None
+    logprob_no: float | None = None
+    bound: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply that passed validation. `parsed` is the `reply` model's value, `answer` a judge's answer."""
+
+    text: str
+    teacher: TeacherRef
+    parsed: BaseModel | None = None
+    answer: Answer | None = None
+    reasoning: str = ""
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that got no valid reply. `reason` is a stable word (invalid_reply, truncated, http_400, timeout, ...),
+    `raw` what the teacher said, word for word."""
+
+    reason: str
+    detail: str
+    raw: str | None = None
+
+
+Outcome = Reply | Refusal
+
+
+class Teacher(Protocol):
+    """A model or rule that answers requests."""
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        """Who would answer, with the digest of the task's prompt; part of a stage's key. Sends nothing."""
+        ...
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Answers the requests of one video: same length, same order, one outcome for each.
+
+        Raises BudgetReached, or MissingDependency where the server cannot be reached at all: both end the run, resumable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections and processes."""
+        ...
