@@ -1,4 +1,4 @@
-"""What a stage is. Stages know nothing of files, retries or the ledger; the engine knows nothing of videos or prompts."""
+"""What a stage is. Stages know nothing of files, retries or the ledger; the engine nothing of videos or prompts."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ class Output:
 class UnitStage(Protocol):
     """Turns one unit into records, independent of all others.
 
-    `over` says which units there are: `None`, the sources given to the engine; a stage's name, the units which that stage
-    finished; a record class, every video that has such a record. `reads` are the records about the unit's video that it is handed,
-    and a change of any of them does the unit again. `settings` is everything else that can change the result.
+    `over` says which units there are: `None`, the sources given to the engine; a stage's name, the units which that
+    stage finished; a record class, every video that has such a record. `reads` are the records about the unit's video
+    that it is handed, and a change of any of them does the unit again. `settings` is everything else that can change
+    the result.
     """
 
     @property

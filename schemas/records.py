@@ -1,4 +1,4 @@
-"""The records that flow through a run, one class for each of its files. Times are in seconds from the start of the video."""
+"""The records that flow through a run, one class for each of its files. Times are seconds from the video's start."""
 
 from __future__ import annotations
 
@@ -163,7 +163,13 @@ class Query(Record):
     ID: ClassVar[str] = "query_id"
     PREFIX: ClassVar[str] = "q"
     IDENTITY: ClassVar[tuple[str, ...]] = (
-        "text", "language", "view", "kind", "source_video_id", "reference_video_id", "external_id",
+        "text",
+        "language",
+        "view",
+        "kind",
+        "source_video_id",
+        "reference_video_id",
+        "external_id",
     )
 
     query_id: Id
@@ -219,8 +225,8 @@ class TeacherLabel(Record):
     """A teacher's verdict on a pair.
 
     `logit_margin` = log p(yes) - log p(no) at the answer position, raw (RANKVIDEO, section on confidence);
-    `p_yes` = sigmoid(logit_margin). With `exact` false one of the two log-probabilities was not given by the server: it is
-    `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side.
+    `p_yes` = sigmoid(logit_margin). With `exact` false one of the two log-probabilities was not given by the server:
+    it is `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side.
     A reply that cannot be read is `unparsed` and carries no probabilities.
     """
 
@@ -291,7 +297,7 @@ class Judgment(Record):
 
 
 class Dropped(Record):
-    """Something that was left out on purpose. `item` is the id of a video, query or pair, or a line of an input file."""
+    """Something left out on purpose. `item` is the id of a video, query or pair, or a line of an input file."""
 
     FILE: ClassVar[str] = "dropped.jsonl"
     ID: ClassVar[str] = "dropped_id"
@@ -306,7 +312,15 @@ class Dropped(Record):
 
 
 RECORDS: tuple[type[Record], ...] = (
-    Video, Evidence, Caption, Query, Pair, TeacherLabel, Review, Judgment, Dropped,
+    Video,
+    Evidence,
+    Caption,
+    Query,
+    Pair,
+    TeacherLabel,
+    Review,
+    Judgment,
+    Dropped,
 )
 """Every record, in the order in which a run produces them."""
 

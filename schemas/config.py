@@ -1,0 +1,72 @@
+"""Settings out of TOML and back. An unknown key is an error that names the nearest right one."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.settings import Settings
+
+
+def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a TOML file (none: the defaults) with `overrides` ("teacher.spec": value) laid over them.
+
+    Raises UsageError naming the file, the key and, for an unknown one, the nearest that exists.
+    """
+    table: dict[str, Any] = {}
+    if path is not None:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise UsageError(f"{path}: no such settings file") from error
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: not TOML: {error}") from error
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            _put(table, dotted.split("."), value)
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise UsageError(f"{path or 'settings'}: {_explain(error)}") from error
+
+
+def format_settings(settings: Settings) -> str:
+    """The settings as TOML, every value spelled out; what is `None` is left out, since TOML has no null."""
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
+
+
+def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+    table[path[-1]] = value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = [str(part) for part in first["loc"]]
+    key = ".".join(where)
+    if first["type"] != "extra_forbidden":
+        return f"{key}: {first['msg']}, got {first['input']!r}"
+    known = _keys_beside(where)
+    close = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"
+
+
+def _keys_beside(where: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in where[:-1]:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,81 @@
+"""JSON Lines in and out: one record a line, errors that name file, line and field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import jsonlines
+from pydantic import ValidationError
+
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import RecordError, UsageError
+
+R = TypeVar("R", bound=Record)
+
+
+def format_record(record: Record) -> str:
+    """The one JSON text of a record: fields in the order of the class, no spaces, no line break."""
+    return record.model_dump_json()
+
+
+def parse_record(kind: type[R], text: str) -> R:
+    """The record in a JSON text that Hardcut itself wrote (a ledger's body). Raises pydantic's ValidationError."""
+    return kind.model_validate_json(text)
+
+
+def read_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a file, one at a time; empty lines are passed over.
+
+    Raises UsageError where there is no such file, RecordError naming file, line and field where a line is not a `kind`.
+    """
+    try:
+        file = path.open(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    with file, jsonlines.Reader(file, loads=kind.model_validate_json) as reader:
+        try:
+            yield from reader.iter(skip_empty=True)
+        except jsonlines.InvalidLineError as error:
+            raise RecordError(f"{path}, line {error.lineno}: {_explain(error.__cause__, kind)}") from error
+        except UnicodeDecodeError as error:
+            raise RecordError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`."""
+    try:
+        file = path.open(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    with file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                value = jsonlines.Reader([line]).read(type=dict)
+            except jsonlines.InvalidLineError as error:
+                raise RecordError(f"{path}, line {number}: not a JSON object") from error
+            yield number, value
+
+
+def write_records(file: IO[str], records: Iterable[Record]) -> int:
+    """Writes records as they come and returns how many; the caller opens the file, atomically where it matters."""
+    count = 0
+    for record in records:
+        file.write(format_record(record) + "\n")
+        count += 1
+    return count
+
+
+def _explain(cause: BaseException | None, kind: type[Record]) -> str:
+    if isinstance(cause, ValidationError):
+        first = cause.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the line"
+        return f"{field}: {first['msg']} (a {kind.__name__} is expected; `hardcut schema {kind.__name__}` shows it)"
+    return f"not a {kind.__name__} ({cause})"

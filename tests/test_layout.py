@@ -1,0 +1,87 @@
+"""The table of docs/architecture.md: what may import what, the links, and what must not be loaded at start-up."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT: dict[str, set[str]] = {
+    "schemas": set(),
+    "engine": {"schemas"},
+    "media": {"schemas", "engine"},
+    "teacher": {"schemas", "engine", "media"},
+    "synth": {"schemas", "engine", "media", "teacher"},
+    "annotate": {"schemas", "engine", "media", "teacher"},
+    "publish": {"schemas", "engine", "media", "teacher"},
+    "reranker": {"schemas", "engine", "media", "teacher"},
+    "report": {"schemas", "media"},
+    "data": {"schemas"},
+    "cli": {"schemas", "engine", "media", "teacher", "synth", "annotate", "publish", "reranker", "report", "data"},
+}
+HEAVY = {
+    "torch", "transformers", "datasets", "ray", "cv2", "av", "numpy", "PIL", "pyarrow", "pandas",
+    "rapidocr", "onnxruntime", "scenedetect", "bm25s", "ir_measures", "huggingface_hub", "aiohttp", "jinja2",
+}  # fmt: skip
+
+
+def _ours(path: Path) -> set[str]:
+    """The packages of ours that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "hardcut" and len(parts) > 1:
+                found.add(parts[1])
+            assert parts[0] not in MAY_IMPORT, f"{path} imports {name}, which bypasses the package name hardcut"
+    return found & set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_imports_run_one_way(package: str) -> None:
+    for path in sorted((ROOT / package).rglob("*.py")):
+        extra = _ours(path) - MAY_IMPORT[package] - {package}
+        assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}"
+
+
+def test_the_table_in_the_documentation_is_this_one() -> None:
+    rows = {}
+    for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 3 and cells[0].startswith("`") and cells[0].endswith("/`"):
+            rows[cells[0].strip("`/")] = cells[2]
+    assert set(rows) == set(MAY_IMPORT)
+    for package, cell in rows.items():
+        said = {
+            "nothing of ours": set(),
+            "the above": {"schemas", "engine", "media", "teacher"},
+            "all": set(MAY_IMPORT) - {"cli"},
+        }.get(cell, {word.strip() for word in cell.split(",")})
+        assert said == MAY_IMPORT[package], package
+
+
+def test_every_package_is_linked_and_src_holds_no_other_code() -> None:
+    source = ROOT / "src" / "hardcut"
+    links = {path.name: path for path in source.iterdir() if path.is_symlink()}
+    assert set(links) == set(MAY_IMPORT)
+    for name, link in links.items():
+        assert link.readlink() == Path("..") / ".." / name, f"{link} must be relative"
+        assert (link / "__init__.py").is_file()
+    rest = {path.name for path in source.iterdir()} - set(links) - {"__pycache__"}
+    assert rest == {"__init__.py", "py.typed"}
+
+
+@pytest.mark.parametrize("statement", ["import hardcut", "from hardcut.cli.app import main; main(['--help'])"])
+def test_nothing_heavy_is_loaded_at_start_up(statement: str) -> None:
+    code = f"import sys\ntry:\n {statement}\nexcept SystemExit: pass\nprint('LOADED', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split("LOADED")[-1].split()}
+    assert not loaded & HEAVY
