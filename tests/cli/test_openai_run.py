@@ -1,0 +1,162 @@
+"""A whole run on an `openai:` teacher over real HTTP: nothing is lost, nothing is paid twice, the budget holds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import TeacherLabel
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+KEY = "sk-planted-0123456789"
+
+
+@pytest.fixture(scope="module")
+def cache(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the frames of four videos, so that the tests below spend their time on the teacher."""
+    folder = tmp_path_factory.mktemp("frames")
+    done = hardcut("run", world / "videos", "--limit", "4", "--out", folder / "run", "--cache", folder / "cache")
+    assert done.returncode == 0, done.stderr
+    return folder / "cache"
+
+
+@pytest.fixture
+def arguments(world: Path, cache: Path, tmp_path: Path) -> Callable[..., list[str | Path]]:
+    """The command's arguments for a run against a server, with a reply cache of the test's own."""
+    mine = tmp_path / "cache"
+    mine.mkdir()
+    (mine / "frames").symlink_to(cache / "frames")
+
+    def make(server: Any, name: str = "run", *more: str) -> list[str | Path]:
+        config = tmp_path / "fast.toml"
+        config.write_text("[resources]\nrequest_timeout_s = 20\n[queries]\nviews = ['caption', 'ocr', 'speech']\n")
+        teacher = f"openai:judge@{server.url}"
+        folders = ["--out", tmp_path / name, "--cache", mine, "--config", config]
+        return ["run", world / "videos", "--limit", "4", "--teacher", teacher, *folders, *more]
+
+    return make
+
+
+def _labels(run: Path) -> dict[str, tuple[str, float | None]]:
+    return {
+        label.pair_id: (label.verdict, label.logit_margin)
+        for label in read_records(run / TeacherLabel.FILE, TeacherLabel)
+    }
+
+
+def test_faults_lose_nothing_and_nothing_is_paid_twice(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    teacher_server.fail(429, retry_after="0.2")
+    teacher_server.fail(500, "drop", "half", "not_json", "wrong_schema", 503)
+    done = hardcut(*arguments(teacher_server))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert max(teacher_server.served.values()) == 1, "no request was served twice"
+    labels = _labels(tmp_path / "run")
+    assert labels and all(verdict != "unparsed" for verdict, _ in labels.values())
+
+    asked = teacher_server.total_asked
+    again = hardcut(*arguments(teacher_server, "another-run"))
+    assert again.returncode == 0, again.stderr
+    assert teacher_server.total_asked == asked, "every reply came out of the cache"
+    assert _labels(tmp_path / "another-run") == labels
+
+
+def test_a_kill_in_the_middle_pays_twice_for_what_was_in_flight_only(
+    arguments: Callable[..., list[str | Path]],
+    command: list[str],
+    environment: dict[str, str],
+    hardcut: Process,
+    teacher_server: Any,
+    tmp_path: Path,
+) -> None:
+    teacher_server.latency_s = 0.15
+    line = [*command, *map(str, arguments(teacher_server))]
+    allowed = 0
+    for wanted in (3, 9):
+        process = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while teacher_server.total_served < wanted and process.poll() is None:
+            assert time.monotonic() < until, "the teacher is not asked"
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        allowed += teacher_server.most_in_flight
+    done = hardcut(*arguments(teacher_server))
+    assert done.returncode == 0, done.stdout + done.stderr
+    twice = teacher_server.total_served - len(teacher_server.served)
+    assert twice <= allowed, f"{twice} replies paid twice, {allowed} were in flight"
+    assert max(teacher_server.served.values()) <= 3
+
+
+def test_the_budget_is_a_hard_stop_that_can_be_raised(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        stopped = hardcut(*arguments(teacher_server, "run", "--budget", "6"))
+        assert stopped.returncode == 3, stopped.stderr
+        assert "budget" in stopped.stderr and stopped.stderr.count("\n") == 1
+        assert teacher_server.total_asked == 6
+    assert (tmp_path / "run" / "report.html").is_file()
+    spent = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
+    assert sum(row["calls"] for row in spent) == 6
+    done = hardcut(*arguments(teacher_server, "run", "--budget", "1000"))
+    assert done.returncode == 0, done.stderr
+    assert max(teacher_server.served.values()) == 1
+
+
+def test_a_reply_that_cannot_be_read_is_a_failure_and_is_asked_again_on_demand_only(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    teacher_server.fail("wrong_json", "wrong_json")
+    done = hardcut(*arguments(teacher_server), "--json")
+    assert done.returncode == 1, done.stderr
+    failed = json.loads(done.stdout)["failed"]
+    assert len(failed) == 1
+    assert failed[0]["stage"] == "captions"
+    assert failed[0]["raw"], "the reply is kept word for word"
+    asked = teacher_server.total_asked
+    again = hardcut(*arguments(teacher_server))
+    assert again.returncode == 1, "a second run ends with the status of the first"
+    assert teacher_server.total_asked == asked
+    mended = hardcut(*arguments(teacher_server), "--retry-failed")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+
+
+def test_a_server_that_is_not_there_stops_the_run_with_one_line(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    line = arguments(teacher_server)
+    at = line.index("--teacher") + 1
+    line[at] = "openai:judge@http://127.0.0.1:9/v1"
+    config = Path(line[line.index("--config") + 1])
+    config.write_text(config.read_text() + "[teacher]\n")
+    config.write_text(config.read_text().replace("[resources]", "[resources]\nmax_attempts = 2"))
+    done = hardcut(*line)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1 and "127.0.0.1:9" in done.stderr
+
+
+def test_the_key_is_sent_and_written_nowhere(
+    arguments: Callable[..., list[str | Path]],
+    command: list[str],
+    environment: dict[str, str],
+    teacher_server: Any,
+    tmp_path: Path,
+) -> None:
+    line = [*command, *map(str, arguments(teacher_server))]
+    env = {**environment, "HARDCUT_API_KEY": KEY}
+    done = subprocess.run(line, env=env, capture_output=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert teacher_server.keys_seen == {f"Bearer {KEY}"}
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes(), path.name
+    assert KEY.encode() not in done.stdout + done.stderr
