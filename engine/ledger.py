@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +39,15 @@ the files.
 _SCHEMA = """
 CREATE TABLE stage (
     name TEXT PRIMARY KEY, position INTEGER NOT NULL, phase TEXT NOT NULL DEFAULT 'open', key TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL DEFAULT '', generation INTEGER NOT NULL DEFAULT 0, files TEXT NOT NULL DEFAULT '{}'
+    state TEXT NOT NULL DEFAULT '', generation INTEGER NOT NULL DEFAULT 0, files TEXT NOT NULL DEFAULT '{}',
+    records TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE unit (
     id INTEGER PRIMARY KEY, stage TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, generation INTEGER NOT NULL,
     status TEXT NOT NULL DEFAULT 'pending', reason TEXT, detail TEXT, raw TEXT, seconds REAL,
     UNIQUE (stage, key), UNIQUE (stage, generation, unit)
 );
+CREATE INDEX unit_by_status ON unit (stage, generation, status, seconds);
 CREATE TABLE record (
     unit INTEGER NOT NULL REFERENCES unit (id), kind TEXT NOT NULL, id TEXT NOT NULL, about TEXT NOT NULL,
     digest TEXT NOT NULL, body TEXT NOT NULL
@@ -68,7 +71,8 @@ CREATE VIEW current_record AS
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names."""
+    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names; `records`
+    counts its records by kind once all units are settled."""
 
     name: str
     position: int
@@ -77,6 +81,7 @@ class StageRow:
     state: str
     generation: int
     files: Mapping[str, str]
+    records: Mapping[str, int]
 
 
 class Published(NamedTuple):
@@ -135,7 +140,7 @@ class Ledger:
     def stages(self) -> list[StageRow]:
         """All stages that this run knows, in order."""
         return [
-            StageRow(**{**row, "files": json.loads(row["files"])})
+            StageRow(**{**row, "files": json.loads(row["files"]), "records": json.loads(row["records"])})
             for row in self.database.read("SELECT * FROM stage ORDER BY position, name")
         ]
 
@@ -174,9 +179,16 @@ class Ledger:
         rows = [(name,) for name in names]
         await self.database.write(lambda connection: connection.executemany(sql, rows))
 
-    async def publish(self, name: str, state: str, files: Mapping[str, str]) -> None:
+    async def publish(self, name: str, files: Mapping[str, str]) -> None:
         """All units of the stage are settled; its records go into the files now."""
-        await self._update(name, "phase = 'publishing', state = ?, files = ?", state, json.dumps(files, sort_keys=True))
+        state, records = self._state(name)
+        await self._update(
+            name,
+            "phase = 'publishing', state = ?, records = ?, files = ?",
+            state,
+            json.dumps(records, sort_keys=True),
+            json.dumps(files, sort_keys=True),
+        )
 
     async def finish(self, name: str) -> None:
         """The files are written."""
@@ -268,9 +280,9 @@ class Ledger:
         )
         return {row["unit"]: row["key"] for row in rows}
 
-    def state(self, name: str) -> str:
-        """A digest over what became of the stage's current units, whatever the settings and the order were."""
-        state = ""
+    def _state(self, name: str) -> tuple[str, Counter[str]]:
+        """A digest over what became of the stage's current units, whatever the settings were, and its records by kind."""
+        state, records = "", Counter[str]()
         with self.database.errors():
             for row in self.database.reader.execute(
                 "SELECT u.unit, u.status, r.kind, r.id, r.digest FROM unit u LEFT JOIN record r ON r.unit = u.id "
@@ -279,7 +291,9 @@ class Ledger:
                 (name,),
             ):
                 state = digest(state, *row)
-        return state
+                if row["kind"]:
+                    records[row["kind"]] += 1
+        return state, records
 
     # Snapshots of collection stages
 

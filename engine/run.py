@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import json
 import logging
 import threading
 import time
@@ -153,7 +152,7 @@ class Engine:
             await self._run_units(step, step.stage, key, sources, retry_failed)
         else:
             await self._run_collection(step, step.stage, key, retry_failed)
-        await self._ledger.publish(step.name, self._ledger.state(step.name), step.files)
+        await self._ledger.publish(step.name, step.files)
         self._write_files(step.files)
         await self._ledger.finish(step.name)
 
@@ -293,7 +292,8 @@ class Engine:
 def _digest_of(sources: Iterable[Source]) -> str:
     total = hashlib.sha256()
     for source in sources:
-        total.update(json.dumps([source.id, source.fingerprint]).encode())
+        text = f"{len(source.id)} {source.id} {len(source.fingerprint)} {source.fingerprint} "
+        total.update(text.encode("utf-8", "surrogatepass"))
     return total.hexdigest()
 
 
