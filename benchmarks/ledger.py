@@ -96,7 +96,9 @@ def measure(size: int) -> dict[str, float | int]:
                 asyncio.run(Engine(ledger).run([Meet(), Settle(), Label()], Sources(size)))
             return time.perf_counter() - start
 
-        first, second = once(), once()
+        first = once()
+        cpu = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        second = once()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
         start = time.perf_counter()
         stages = read_status(run).stages
@@ -106,6 +108,7 @@ def measure(size: int) -> dict[str, float | int]:
         return {
             "units": size,
             "first_run_s": round(first, 2),
+            "first_run_cpu_s": round(cpu, 2),
             "units_per_s": round(3 * size / first),
             "second_run_s": round(second, 3),
             "status_s": round(status_s, 3),

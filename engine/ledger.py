@@ -16,17 +16,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from hardcut.engine import tables
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
-from hardcut.schemas.errors import HardcutError, UsageError
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 
 LEDGER_FILE = "ledger.sqlite"
-LAYOUT = 1
 PAGE = 500
 """Rows that are read or written at once where there may be many."""
 
@@ -34,38 +33,6 @@ Phase = Literal["open", "enumerated", "publishing", "finished", "withdrawing"]
 """`open`: which units there are is not known yet; `enumerated`: every unit has a row, some are pending; `publishing`:
 all are settled, files are being written; `finished`; `withdrawing`: out of date, its records are being taken out of
 the files.
-"""
-
-_SCHEMA = """
-CREATE TABLE stage (
-    name TEXT PRIMARY KEY, position INTEGER NOT NULL, phase TEXT NOT NULL DEFAULT 'open', key TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL DEFAULT '', generation INTEGER NOT NULL DEFAULT 0, files TEXT NOT NULL DEFAULT '{}',
-    records TEXT NOT NULL DEFAULT '{}'
-);
-CREATE TABLE unit (
-    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, generation INTEGER NOT NULL,
-    status TEXT NOT NULL DEFAULT 'pending', reason TEXT, detail TEXT, raw TEXT, seconds REAL,
-    UNIQUE (stage, key), UNIQUE (stage, generation, unit)
-);
-CREATE INDEX unit_by_status ON unit (stage, generation, status, seconds);
-CREATE TABLE record (
-    unit INTEGER NOT NULL REFERENCES unit (id), kind TEXT NOT NULL, id TEXT NOT NULL, about TEXT NOT NULL,
-    digest TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE UNIQUE INDEX record_of_unit ON record (unit, kind, id);
-CREATE INDEX record_by_id ON record (kind, id);
-CREATE INDEX record_by_about ON record (kind, about, id);
--- The finished results of collection stages, whose units never move to another generation.
-CREATE TABLE snapshot (stage TEXT, key TEXT, generation INTEGER NOT NULL, PRIMARY KEY (stage, key));
-CREATE TABLE spend (
-    stage TEXT, teacher TEXT, calls INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    completion_tokens INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (stage, teacher)
-);
--- CROSS JOIN keeps the order of the tables: by an index of record, so that rows come sorted and are never collected.
-CREATE VIEW current_record AS
-    SELECT r.kind, r.id, r.about, r.digest, r.body, u.stage, u.unit, s.position, s.phase
-    FROM record r CROSS JOIN unit u ON u.id = r.unit CROSS JOIN stage s ON s.name = u.stage
-    WHERE s.generation = u.generation;
 """
 
 
@@ -111,8 +78,8 @@ class Ledger:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.database = Database(
                 run / LEDGER_FILE,
-                schema=_SCHEMA,
-                version=LAYOUT,
+                schema=tables.SCHEMA,
+                version=tables.LAYOUT,
                 if_damaged="restore it from a copy, or start the run again in a new folder",
             )
         except BlockingIOError:
@@ -125,9 +92,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -204,7 +169,7 @@ class Ledger:
         """Starts the enumeration of a unit stage over; returns its new generation."""
 
         def write(connection: sqlite3.Connection) -> int:
-            generation = _next_generation(connection, name)
+            generation = tables.next_generation(connection, name)
             connection.execute(
                 "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
             )
@@ -214,7 +179,7 @@ class Ledger:
 
     async def enrol(self, name: str, generation: int, units: Sequence[tuple[str, str]]) -> None:
         """Makes units (id, key) current: those known by their key with their result, the others pending."""
-        await self.database.write(lambda connection: enrol(connection, name, generation, units))
+        await self.database.write(lambda connection: tables.enrol(connection, name, generation, units))
 
     async def enumerated(self, name: str) -> None:
         """Every unit of the stage is enrolled."""
@@ -239,15 +204,15 @@ class Ledger:
 
     async def settle(self, name: str, result: Result) -> None:
         """Keeps what became of an enrolled unit."""
-        await self.database.write(lambda connection: settle(connection, name, result))
+        await self.database.write(lambda connection: tables.settle(connection, name, result))
 
     def put(self, name: str, generation: int, units: Sequence[tuple[str, str]], results: Sequence[Result]) -> None:
         """Enrols units of a collection stage and settles them. Blocks: for its thread."""
 
         def write(connection: sqlite3.Connection) -> None:
-            enrol(connection, name, generation, units)
+            tables.enrol(connection, name, generation, units)
             for result in results:
-                settle(connection, name, result)
+                tables.settle(connection, name, result)
 
         self.database.submit(write).result()
 
@@ -275,13 +240,14 @@ class Ledger:
         """Those of these units that are pending, with their keys."""
         rows = self.database.read(
             f"SELECT unit, key FROM unit WHERE stage = ? AND unit IN ({','.join('?' * len(units))}) "
-            "AND status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
+            # The plus keeps SQLite from looking through all pending units for these few.
+            "AND +status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
             (name, *units),
         )
         return {row["unit"]: row["key"] for row in rows}
 
     def _state(self, name: str) -> tuple[str, Counter[str]]:
-        """A digest over what became of the stage's current units, whatever the settings were, and its records by kind."""
+        """A digest over what became of the current units, whatever the settings were, and their records by kind."""
         state, records = "", Counter[str]()
         with self.database.errors():
             for row in self.database.reader.execute(
@@ -318,7 +284,7 @@ class Ledger:
             loose = "WHERE stage = ?1 AND generation NOT IN (SELECT generation FROM snapshot WHERE stage = ?1)"
             connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id FROM unit {loose})", (name,))
             connection.execute(f"DELETE FROM unit {loose}", (name,))
-            return _next_generation(connection, name)
+            return tables.next_generation(connection, name)
 
         return await self.database.write(write)
 
@@ -370,40 +336,3 @@ class Ledger:
                 (kind,),
             ):
                 yield Published(*row)
-
-
-def enrol(connection: sqlite3.Connection, name: str, generation: int, units: Iterable[tuple[str, str]]) -> None:
-    """See Ledger.enrol. Raises HardcutError where two units have one id."""
-    for unit, key in units:
-        try:
-            found = connection.execute(
-                "INSERT INTO unit (stage, key, unit, generation) VALUES (?, ?, ?, ?) ON CONFLICT (stage, key) "
-                "DO UPDATE SET generation = excluded.generation WHERE generation <> excluded.generation",
-                (name, key, unit, generation),
-            ).rowcount
-        except sqlite3.IntegrityError:
-            found = 0
-        except UnicodeEncodeError:
-            raise HardcutError(f"stage {name}: the id {unit!r} is no valid text: rename it and start again") from None
-        if not found:
-            raise HardcutError(f"stage {name}: two units have the id {unit!r}: give each its own and start again")
-
-
-def settle(connection: sqlite3.Connection, name: str, result: Result) -> None:
-    """See Ledger.settle."""
-    (unit,) = connection.execute(
-        "UPDATE unit SET status = ?, reason = ?, detail = ?, raw = ?, seconds = ? "
-        "WHERE stage = ? AND key = ? RETURNING id",
-        (result.status, result.reason, result.detail, result.raw, result.seconds, name, result.key),
-    ).fetchone()
-    connection.execute("DELETE FROM record WHERE unit = ?", (unit,))
-    connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", [(unit, *entry) for entry in result.entries])
-
-
-def _next_generation(connection: sqlite3.Connection, name: str) -> int:
-    found = connection.execute(
-        "SELECT max(coalesce((SELECT max(generation) FROM unit WHERE stage = ?1), 0), "
-        "coalesce((SELECT max(generation) FROM snapshot WHERE stage = ?1), 0))",
-        (name,),
-    )
-    return int(found.fetchone()[0]) + 1

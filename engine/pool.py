@@ -18,7 +18,6 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from hardcut.schemas.errors import ItemError
@@ -48,9 +47,7 @@ class WorkerPool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:

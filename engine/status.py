@@ -9,10 +9,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardcut.engine.ledger import LAYOUT, LEDGER_FILE, Phase
+from hardcut.engine.ledger import LEDGER_FILE, Phase
+from hardcut.engine.tables import LAYOUT
 from hardcut.schemas.errors import StorageError, UsageError
 
-_CURRENT = "unit u JOIN stage s ON s.name = u.stage AND s.generation = u.generation"
+_CURRENT = "stage s CROSS JOIN unit u ON u.stage = s.name AND u.generation = s.generation"  # in this order: by index
 
 
 @dataclass(frozen=True, slots=True)
