@@ -85,7 +85,9 @@ class Database:
 
     async def write(self, work: Write[T]) -> T:
         """`submit`, awaited. Cancelling stops the waiting, not the write."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(work)))
+        future = asyncio.wrap_future(self.submit(work))
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, should nobody wait
+        return await asyncio.shield(future)
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query that returns few."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from hardcut.engine.database import Database
+from hardcut.engine.files import storage_error
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)"
 _PAGE = 500
@@ -20,7 +21,10 @@ class ReplyCache:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(path, error) from error
         self._database = Database(
             path, schema=_SCHEMA, version=1, if_damaged="delete it; the replies that it kept will be asked for again"
         )
