@@ -1,5 +1,4 @@
-"""What is done, failed and spent in a run: `ledger.sqlite` in its folder, which alone decides what a next start has
-to do.
+"""What is done, failed and spent in a run: `ledger.sqlite` in its folder alone decides what a next start has to do.
 
 Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing. What
 counts at present is told by generations: a unit is current where its generation is its stage's. Starting a stage over
@@ -85,8 +84,10 @@ class Ledger:
         except BlockingIOError:
             os.close(self._lock)
             raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
-        except BaseException:
+        except BaseException as error:
             os.close(self._lock)
+            if isinstance(error, OSError):
+                raise storage_error(run, error) from error
             raise
 
     def __enter__(self) -> Self:

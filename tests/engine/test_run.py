@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 
 import pytest
 
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.run import Engine
-from hardcut.engine.stage import Output
+from hardcut.engine.stage import Failure, Output
 from hardcut.engine.status import read_status
-from hardcut.schemas.errors import BudgetReached, HardcutError, MissingDependency, StorageError, UsageError
-from hardcut.schemas.records import Caption, Evidence, Pair
+from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, MissingDependency, StorageError, UsageError
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair
 
 NOTHING = {"look": 0, "tell": 0, "mine": 0, "judge": 0}
 
@@ -282,6 +284,27 @@ async def test_a_collection_stage_reads_only_what_it_declares(tmp_path, new_chai
         await chain.run(tmp_path, given(5))
 
 
+async def test_a_collection_stage_stops_when_cancelled(tmp_path, new_chain, given, files_of, finished):
+    chain = new_chain()
+    work = chain.mine.run
+    begun = threading.Event()
+
+    def endless(records):
+        begun.set()
+        while True:
+            list(work(records))
+
+    chain.mine.run = endless
+    task = asyncio.create_task(chain.run(tmp_path / "stopped", given(60)))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    chain.mine.run = work
+    assert (await chain.run(tmp_path / "stopped", given(60)))["tell"] == 0
+    assert files_of(tmp_path / "stopped") == finished[2]
+
+
 async def test_stages_that_do_not_fit(tmp_path, new_chain, given):
     chain = new_chain()
     with pytest.raises(UsageError, match="no stage is named 'tel': there are look, tell"):
@@ -291,6 +314,30 @@ async def test_stages_that_do_not_fit(tmp_path, new_chain, given):
             await Engine(ledger).run([chain.tell, chain.look], given(1))
         with pytest.raises(ValueError, match="two stages are named look"):
             await Engine(ledger).run([chain.look, chain.look], given(1))
+
+
+async def test_a_break_of_the_contract_fails_the_unit(tmp_path, new_chain, given):
+    chain = new_chain()
+    evidence = Evidence.create(video_id="v", kind="ocr", text="x", extractor="test")
+    dropped = Dropped.create(item="v", stage="tell", reason="dull")
+    wrong = {
+        "video0000": Output(records=[evidence]),
+        "video0001": Output(records=[], drop=dropped, failure=Failure("x", "y")),
+        "video0002": Output(dropped=[dropped, dropped]),
+    }
+
+    async def break_it(unit):
+        if unit.id == "video0004":
+            raise DropItem("")
+        return wrong[unit.id]
+
+    chain.tell.run = break_it
+    await chain.run(tmp_path, [*given(3), given(5)[4]])
+    said = [unit.detail for unit in read_status(tmp_path).failed if unit.stage == "tell"]
+    assert "does not say that it makes Evidence" in said[0]
+    assert "neither a failure nor records" in said[1]
+    assert "two records of kind Dropped" in said[2]
+    assert "ValidationError" in said[3]
 
 
 async def test_no_sources(tmp_path, new_chain, files_of):
