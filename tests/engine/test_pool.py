@@ -34,7 +34,7 @@ async def test_calls_and_what_they_raise():
     with WorkerPool(2, timeout_s=60) as pool:
         assert children() == set(), "no process before the first call"
         assert await asyncio.gather(*(pool.call(work.square, n) for n in range(20))) == [n * n for n in range(20)]
-        assert len(children()) == 2
+        assert 1 <= len(children()) <= 2
         with pytest.raises(ItemError) as caught:
             await pool.call(work.fail, "item")
         assert (caught.value.reason, caught.value.detail, caught.value.raw) == ("damaged", "no frames", "moov")
@@ -69,6 +69,25 @@ async def test_hang_and_crash_cost_only_themselves():
         assert "exit status 7" in said[1][1] and "SIGSEGV" in said[2][1] and "SIGKILL" in said[3][1]
         assert await pool.call(work.square, 4) == 16
     assert children() == set()
+
+
+async def test_crashes_at_once_never_touch_the_others():
+    async def one(pool, number):
+        try:
+            return await pool.call(work.leave, 7) if number % 4 == 0 else await pool.call(work.square, number)
+        except ItemError as error:
+            return error.reason
+
+    with WorkerPool(4, timeout_s=60) as pool:
+        results = await asyncio.gather(*(one(pool, number) for number in range(32)))
+    assert results == ["crashed" if number % 4 == 0 else number * number for number in range(32)]
+
+
+async def test_a_closed_pool_starts_nothing():
+    with WorkerPool(1, timeout_s=60) as pool:
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        await pool.call(work.square, 1)
 
 
 async def test_cancelling_kills_the_work(tmp_path):
