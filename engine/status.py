@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from hardcut.engine.ledger import LEDGER_FILE, Phase
 from hardcut.engine.tables import LAYOUT
@@ -105,16 +106,9 @@ def read_status(run: Path, limit: int = 20) -> RunStatus:
 
 
 def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
-    counts: dict[tuple[str, str], tuple[int, float]] = {
-        (stage, status): (count, seconds or 0.0)
-        for stage, status, count, seconds in ledger.execute(
-            f"SELECT u.stage, u.status, count(*), sum(u.seconds) FROM {_CURRENT} GROUP BY u.stage, u.status"
-        )
-    }
-    stages = tuple(
-        _stage(ledger, name, phase, json.loads(records), counts)
-        for name, phase, records in ledger.execute("SELECT name, phase, records FROM stage ORDER BY position, name")
-    )
+    rows = ledger.execute("SELECT name, generation, phase, records FROM stage ORDER BY position, name").fetchall()
+    counts = {name: _counts(ledger, name, generation) for name, generation, _, _ in rows}
+    stages = tuple(_stage(ledger, name, phase, json.loads(records), counts[name]) for name, _, phase, records in rows)
     failed = tuple(
         FailedUnit(*row)
         for row in ledger.execute(
@@ -134,18 +128,33 @@ def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
         )
     ]
     slowest = tuple(sorted(slow, key=lambda unit: (-unit.seconds, unit.stage, unit.unit))[:limit])
-    timed = ledger.execute(f"SELECT count(*) FROM {_CURRENT} WHERE u.seconds > 0").fetchone()[0]
+    timed = sum(count.timed for statuses in counts.values() for count in statuses.values())
     spend = tuple(Spend(*row) for row in ledger.execute("SELECT * FROM spend ORDER BY stage, teacher"))
     all_failed = sum(stage.failed for stage in stages)
     return RunStatus(stages, spend, failed, all_failed - len(failed), slowest, timed - len(slowest))
 
 
+class _Count(NamedTuple):
+    """Units of one stage and status: how many, how long they took together, how many took any time."""
+
+    units: int = 0
+    seconds: float = 0.0
+    timed: int = 0
+
+
+def _counts(ledger: sqlite3.Connection, stage: str, generation: int) -> dict[str, _Count]:
+    return {
+        status: _Count(units, seconds or 0.0, timed or 0)
+        for status, units, seconds, timed in ledger.execute(
+            "SELECT status, count(*), sum(seconds), sum(seconds > 0) FROM unit WHERE stage = ? AND generation = ? "
+            "GROUP BY status",
+            (stage, generation),
+        )
+    }
+
+
 def _stage(
-    ledger: sqlite3.Connection,
-    name: str,
-    phase: Phase,
-    records: Mapping[str, int],
-    counts: Mapping[tuple[str, str], tuple[int, float]],
+    ledger: sqlite3.Connection, name: str, phase: Phase, records: Mapping[str, int], counts: Mapping[str, _Count]
 ) -> StageStatus:
     if phase not in ("publishing", "finished"):  # nobody has counted them yet
         records = dict(
@@ -156,16 +165,16 @@ def _stage(
             ).fetchall()
         )
     done, dropped, failed, pending = (
-        counts.get((name, status), (0, 0.0)) for status in ("done", "dropped", "failed", "pending")
+        counts.get(status, _Count()) for status in ("done", "dropped", "failed", "pending")
     )
     return StageStatus(
         name,
         phase == "finished",
-        units_in=done[0] + dropped[0] + failed[0] + pending[0],
-        done=done[0],
-        dropped=dropped[0],
-        failed=failed[0],
-        pending=pending[0],
-        seconds=round(done[1] + dropped[1] + failed[1], 3),
+        units_in=done.units + dropped.units + failed.units + pending.units,
+        done=done.units,
+        dropped=dropped.units,
+        failed=failed.units,
+        pending=pending.units,
+        seconds=round(done.seconds + dropped.seconds + failed.seconds, 3),
         records=records,
     )
