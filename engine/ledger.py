@@ -15,14 +15,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from hardcut.engine import tables
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
+from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
+
+R = TypeVar("R", bound=Record)
 
 LEDGER_FILE = "ledger.sqlite"
 PAGE = 500
@@ -327,6 +330,13 @@ class Ledger:
             "AND phase = 'finished' ORDER BY id",
             (kind, about, before),
         )
+
+    def find(self, kind: type[R], id: str) -> R | None:
+        """One record of the finished stages by its id. For the event loop's thread."""
+        rows = self.database.read(
+            "SELECT body FROM current_record WHERE kind = ? AND id = ? AND phase = 'finished'", (kind.__name__, id)
+        )
+        return kind.model_validate_json(rows[0]["body"]) if rows else None
 
     def published(self, kind: str) -> Iterator[Published]:
         """All records of one kind that belong into its file, sorted by id."""

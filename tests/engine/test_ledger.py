@@ -9,6 +9,7 @@ import pytest
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import StorageError, UsageError
+from hardcut.schemas.records import Pair, Query
 
 
 def test_a_newer_layout_is_refused(tmp_path):
@@ -79,3 +80,16 @@ async def test_status_is_read_while_a_run_is_going(tmp_path, new_chain, given):
     assert len(end.slowest) == 3 and end.slowest_more > 50
     seconds = [unit.seconds for unit in read_status(tmp_path, limit=1000).slowest]
     assert seconds == sorted(seconds, reverse=True) and [unit.seconds for unit in end.slowest] == seconds[:3]
+
+
+async def test_finds_a_record_of_the_present_settings(tmp_path, new_chain, given, files_of):
+    chain = new_chain()
+    await chain.run(tmp_path, given(10))
+    query = Query.model_validate_json(files_of(tmp_path)["queries.jsonl"].splitlines()[0])
+    with Ledger(tmp_path) as ledger:
+        assert ledger.find(Query, query.query_id) == query
+        assert ledger.find(Query, "q_none") is None and ledger.find(Pair, query.query_id) is None
+    chain.tell.settings = {"words": 3}
+    await chain.run(tmp_path, given(10))
+    with Ledger(tmp_path) as ledger:
+        assert ledger.find(Query, query.query_id) is None
