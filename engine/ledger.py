@@ -1,0 +1,349 @@
+"""What is done, failed and spent in a run: `ledger.sqlite` in its folder alone decides what a next start has to do.
+
+Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing. What
+counts at present is told by generations: a unit is current where its generation is its stage's. Starting a stage over
+gives it a new generation, and only the units that are met again move into it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, TypeVar
+
+from hardcut.engine import tables
+from hardcut.engine.database import Database
+from hardcut.engine.files import storage_error
+from hardcut.engine.results import Result
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
+
+R = TypeVar("R", bound=Record)
+
+LEDGER_FILE = "ledger.sqlite"
+PAGE = 500
+"""Rows that are read or written at once where there may be many."""
+
+Phase = Literal["open", "enumerated", "publishing", "finished", "withdrawing"]
+"""`open`: which units there are is not known yet; `enumerated`: every unit has a row, some are pending; `publishing`:
+all are settled, files are being written; `finished`; `withdrawing`: out of date, its records are being taken out of
+the files.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names; `records`
+    counts its records by kind once all units are settled."""
+
+    name: str
+    position: int
+    phase: Phase
+    key: str
+    state: str
+    generation: int
+    files: Mapping[str, str]
+    records: Mapping[str, int]
+
+
+class Published(NamedTuple):
+    """A line of a file and whose it is."""
+
+    id: str
+    body: str
+    stage: str
+    unit: str
+
+
+class Ledger:
+    """The ledger of the run in folder `run`, which is made. One process at a time: it holds a lock that ends with it.
+
+    Raises UsageError where another process works on the run or a newer Hardcut wrote it, StorageError where the disk
+    is at fault. Coroutines return when what they wrote is on the disk.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(run / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise storage_error(run, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.database = Database(
+                run / LEDGER_FILE,
+                schema=tables.SCHEMA,
+                version=tables.LAYOUT,
+                if_damaged="restore it from a copy, or start the run again in a new folder",
+            )
+        except BlockingIOError:
+            os.close(self._lock)
+            raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
+        except BaseException as error:
+            os.close(self._lock)
+            if isinstance(error, OSError):
+                raise storage_error(run, error) from error
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finishes what is being written and lets go of the run."""
+        self.database.close()
+        os.close(self._lock)
+
+    # Stages
+
+    def stages(self) -> list[StageRow]:
+        """All stages that this run knows, in order."""
+        return [
+            StageRow(**{**row, "files": json.loads(row["files"]), "records": json.loads(row["records"])})
+            for row in self.database.read("SELECT * FROM stage ORDER BY position, name")
+        ]
+
+    def stage(self, name: str) -> StageRow:
+        """One stage. Raises KeyError for a name that was never declared."""
+        return {row.name: row for row in self.stages()}[name]
+
+    async def declare(self, names: Sequence[str]) -> None:
+        """Makes `names` the order of the stages; others keep their rows behind them until they are withdrawn."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE stage SET position = ?", (len(names),))
+            connection.executemany(
+                "INSERT INTO stage (name, position) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                [(name, position) for position, name in enumerate(names)],
+            )
+
+        await self.database.write(write)
+
+    async def withdraw(self, names: Iterable[str]) -> None:
+        """From now on no unit of these stages is current; their records are still in the files."""
+        await self._each(
+            "UPDATE stage SET phase = 'withdrawing', key = '', state = '', generation = 0 WHERE name = ?", names
+        )
+
+    async def withdrawn(self, names: Iterable[str]) -> None:
+        """Their records are out of the files."""
+        await self._each("UPDATE stage SET phase = 'open', files = '{}' WHERE name = ?", names)
+
+    async def forget(self, names: Iterable[str]) -> None:
+        """Stages that are not part of the run any more. Their results stay, should they come back."""
+        await self._each("DELETE FROM stage WHERE name = ?", names)
+
+    async def _each(self, sql: str, names: Iterable[str]) -> None:
+        rows = [(name,) for name in names]
+        await self.database.write(lambda connection: connection.executemany(sql, rows))
+
+    async def publish(self, name: str, files: Mapping[str, str]) -> None:
+        """All units of the stage are settled; its records go into the files now."""
+        state, records = self._state(name)
+        await self._update(
+            name,
+            "phase = 'publishing', state = ?, records = ?, files = ?",
+            state,
+            json.dumps(records, sort_keys=True),
+            json.dumps(files, sort_keys=True),
+        )
+
+    async def finish(self, name: str) -> None:
+        """The files are written."""
+        await self._update(name, "phase = 'finished'")
+
+    async def _update(self, name: str, assignments: str, *values: Any) -> None:
+        sql = f"UPDATE stage SET {assignments} WHERE name = ?"
+        await self.database.write(lambda connection: connection.execute(sql, (*values, name)))
+
+    # Units
+
+    async def begin(self, name: str, key: str) -> int:
+        """Starts the enumeration of a unit stage over; returns its new generation."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            generation = tables.next_generation(connection, name)
+            connection.execute(
+                "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
+            )
+            return generation
+
+        return await self.database.write(write)
+
+    async def enrol(self, name: str, generation: int, units: Sequence[tuple[str, str]]) -> None:
+        """Makes units (id, key) current: those known by their key with their result, the others pending."""
+        await self.database.write(lambda connection: tables.enrol(connection, name, generation, units))
+
+    async def enumerated(self, name: str) -> None:
+        """Every unit of the stage is enrolled."""
+        await self._update(name, "phase = 'enumerated'")
+
+    async def reset_failed(self, name: str) -> None:
+        """Makes the stage's failed units pending again."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            failed = (
+                "FROM unit WHERE stage = ?1 AND status = 'failed' "
+                "AND generation = (SELECT generation FROM stage WHERE name = ?1)"
+            )
+            connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
+            connection.execute(
+                f"UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL "
+                f"WHERE id IN (SELECT id {failed})",
+                (name,),
+            )
+
+        await self.database.write(write)
+
+    async def settle(self, name: str, result: Result) -> None:
+        """Keeps what became of an enrolled unit."""
+        await self.database.write(lambda connection: tables.settle(connection, name, result))
+
+    def put(self, name: str, generation: int, units: Sequence[tuple[str, str]], results: Sequence[Result]) -> None:
+        """Enrols units of a collection stage and settles them. Blocks: for its thread."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            tables.enrol(connection, name, generation, units)
+            for result in results:
+                tables.settle(connection, name, result)
+
+        self.database.submit(write).result()
+
+    def count(self, name: str, status: str) -> int:
+        """How many current units of the stage have this status."""
+        rows = self.database.read(
+            "SELECT count(*) FROM unit WHERE stage = ?1 AND status = ?2 "
+            "AND generation = (SELECT generation FROM stage WHERE name = ?1)",
+            (name, status),
+        )
+        return int(rows[0][0])
+
+    def units(self, name: str, status: str) -> Iterator[tuple[str, str]]:
+        """Current units (id, key) with this status, sorted by id. May be written to meanwhile."""
+        after = ""
+        while rows := self.database.read(
+            "SELECT unit, key FROM unit WHERE stage = ?1 AND unit > ?2 AND status = ?3 "
+            f"AND generation = (SELECT generation FROM stage WHERE name = ?1) ORDER BY unit LIMIT {PAGE}",
+            (name, after, status),
+        ):
+            yield from ((row["unit"], row["key"]) for row in rows)
+            after = rows[-1]["unit"]
+
+    def pending_among(self, name: str, units: Sequence[str]) -> dict[str, str]:
+        """Those of these units that are pending, with their keys."""
+        rows = self.database.read(
+            f"SELECT unit, key FROM unit WHERE stage = ? AND unit IN ({','.join('?' * len(units))}) "
+            # The plus keeps SQLite from looking through all pending units for these few.
+            "AND +status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
+            (name, *units),
+        )
+        return {row["unit"]: row["key"] for row in rows}
+
+    def _state(self, name: str) -> tuple[str, Counter[str]]:
+        """A digest over what became of the current units, whatever the settings were, and their records by kind."""
+        state, records = "", Counter[str]()
+        with self.database.errors():
+            for row in self.database.reader.execute(
+                "SELECT u.unit, u.status, r.kind, r.id, r.digest FROM unit u LEFT JOIN record r ON r.unit = u.id "
+                "WHERE u.stage = ?1 AND u.generation = (SELECT generation FROM stage WHERE name = ?1) "
+                "ORDER BY u.unit, r.kind, r.id",
+                (name,),
+            ):
+                state = digest(state, *row)
+                if row["kind"]:
+                    records[row["kind"]] += 1
+        return state, records
+
+    # Snapshots of collection stages
+
+    def snapshot(self, name: str, key: str, with_failed: bool) -> int | None:
+        """The generation of an earlier, whole result under this key; only one without failed units, unless
+        `with_failed`."""
+        rows = self.database.read(
+            "SELECT generation FROM snapshot s WHERE stage = ? AND key = ? AND (? OR NOT EXISTS (SELECT 1 FROM unit u "
+            "WHERE u.stage = s.stage AND u.generation = s.generation AND u.status = 'failed'))",
+            (name, key, with_failed),
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def begin_snapshot(self, name: str, key: str) -> int:
+        """Clears what an interrupted attempt left, and an earlier result under this key; returns the new generation.
+
+        None of its units is current before `keep_snapshot`.
+        """
+
+        def write(connection: sqlite3.Connection) -> int:
+            connection.execute("DELETE FROM snapshot WHERE stage = ? AND key = ?", (name, key))
+            loose = "WHERE stage = ?1 AND generation NOT IN (SELECT generation FROM snapshot WHERE stage = ?1)"
+            connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id FROM unit {loose})", (name,))
+            connection.execute(f"DELETE FROM unit {loose}", (name,))
+            return tables.next_generation(connection, name)
+
+        return await self.database.write(write)
+
+    async def keep_snapshot(self, name: str, key: str, generation: int) -> None:
+        """Makes the units of `generation`, and no others, the stage's current ones."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)", (name, key, generation))
+            connection.execute(
+                "UPDATE stage SET phase = 'enumerated', key = ?, generation = ? WHERE name = ?", (key, generation, name)
+            )
+
+        await self.database.write(write)
+
+    # Records
+
+    def subjects(self, kind: str, before: int) -> Iterator[str]:
+        """What records of one kind of the finished stages before a position are about, each once, sorted."""
+        about = ""
+        while rows := self.database.read(
+            "SELECT DISTINCT about FROM current_record WHERE kind = ? AND about > ? AND position < ? "
+            f"AND phase = 'finished' ORDER BY about LIMIT {PAGE}",
+            (kind, about, before),
+        ):
+            yield from (row["about"] for row in rows)
+            about = rows[-1]["about"]
+
+    def digests(self, kind: str, about: str, before: int) -> list[tuple[str, str]]:
+        """Ids and digests of the records that `bodies` returns."""
+        return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before)]
+
+    def bodies(self, kind: str, about: str, before: int) -> list[str]:
+        """The records about one thing, of one kind, of the finished stages before a position, sorted by id."""
+        return [row["body"] for row in self._about("body", kind, about, before)]
+
+    def _about(self, columns: str, kind: str, about: str, before: int) -> list[Any]:
+        return self.database.read(
+            f"SELECT {columns} FROM current_record WHERE kind = ? AND about = ? AND position < ? "
+            "AND phase = 'finished' ORDER BY id",
+            (kind, about, before),
+        )
+
+    def find(self, kind: type[R], id: str) -> R | None:
+        """One record of the finished stages by its id. For the event loop's thread."""
+        rows = self.database.read(
+            "SELECT body FROM current_record WHERE kind = ? AND id = ? AND phase = 'finished'", (kind.__name__, id)
+        )
+        return kind.model_validate_json(rows[0]["body"]) if rows else None
+
+    def published(self, kind: str) -> Iterator[Published]:
+        """All records of one kind that belong into its file, sorted by id."""
+        with self.database.errors():
+            for row in self.database.reader.execute(
+                "SELECT id, body, stage, unit FROM current_record WHERE kind = ? "
+                "AND phase IN ('publishing', 'finished') ORDER BY id",
+                (kind,),
+            ):
+                yield Published(*row)
