@@ -105,9 +105,14 @@ def clock_start(container: InputContainer) -> float:
 
 def promised_duration(container: InputContainer, stream: VideoStream) -> float | None:
     """Until which second the header says that the picture lasts, or else the whole file; None where it does not say."""
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)  # a truncated file's duration is what is left of it
     if stream.duration:
         return float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1)) - clock_start(container)
-    return container.duration / av.time_base if container.duration else None
+    if not container.duration:
+        return None
+    # Matroska counts its duration from time stamp 0, all others from where they start.
+    return container.duration / av.time_base - (clock_start(container) if "matroska" in container.format.name else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,10 @@ class Timeline:
 
     `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. A picture
     of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in the file
-    ends, `promised_s` where its header says that it does (None: it does not say), `tolerance_s` the difference of
-    the two that an undamaged file may show. `misplaced` counts the pictures whose time stamps cannot be right.
+    ends, `promised_s` where its header says that it does (None: it does not say); `cut_short` says that the file ends
+    earlier than promised by more than `tolerance_s`. `misplaced` counts the pictures without a time stamp that can be
+    right. `trusted`: every packet carries the time stamp of its own picture (AVI has none, and what FFmpeg makes up
+    for it is in the order of decoding).
     """
 
     ticks: NDArray[np.int64]
@@ -157,7 +164,7 @@ class Timeline:
     cut_short: bool
     tolerance_s: float
     misplaced: int
-    all_stamped: bool
+    trusted: bool
 
     def seconds(self, tick: int) -> float:
         return max(0.0, tick * self.time_base - self.start_s)
@@ -172,7 +179,9 @@ def read_timeline(path: Path | str) -> Timeline:
         ticks, keys = array("q"), array("q")
         sound_ends = 0.0
         last_duration: tuple[int, int] | None = None  # of the picture with the highest time stamp: (tick, ticks)
-        all_stamped = True
+        trusted = True
+        in_order = True
+        misplaced = 0
         packets = container.demux(streams)
         while True:
             try:
@@ -186,9 +195,11 @@ def read_timeline(path: Path | str) -> Timeline:
                 if tick is not None and packet.time_base:
                     sound_ends = max(sound_ends, float((tick + (packet.duration or 0)) * packet.time_base))
                 continue
-            all_stamped = all_stamped and packet.pts is not None
+            trusted = trusted and packet.pts is not None
             if tick is None:
+                misplaced += 1
                 continue
+            in_order = in_order and (not ticks or tick > ticks[-1])
             ticks.append(tick)
             if packet.is_keyframe:
                 keys.append(tick)
@@ -219,8 +230,8 @@ def read_timeline(path: Path | str) -> Timeline:
             promised_s=promised,
             cut_short=promised is not None and reached < promised - tolerance,
             tolerance_s=tolerance,
-            misplaced=int(np.count_nonzero((everything < first) | (everything > last))),
-            all_stamped=all_stamped,
+            misplaced=misplaced + int(np.count_nonzero((everything < first) | (everything > last))),
+            trusted=trusted and not (in_order and stream.codec_context.has_b_frames),
         )
 
 

@@ -91,7 +91,7 @@ def _jsonl_rows(manifest: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
     with manifest.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield number, parse_object(line, manifest, number)
+                yield number, parse_object(line.strip(), manifest, number)
 
 
 def _relative(path: JsonValue, where: str) -> str:

@@ -96,22 +96,26 @@ class Samples:
     ) -> Iterator[tuple[int, VideoFrame]]:
         """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged."""
         first, last = int(timeline.ticks[0]), int(timeline.ticks[-1])
-        for frame in self._frames(container, stream, timeline.all_stamped, frozenset(wanted)):
-            tick = frame.pts if frame.pts is not None else frame.dts
+        following = first
+        clock = _Clock()
+        for frame in self._frames(container, stream, timeline.trusted, frozenset(wanted)):
+            tick = clock.tick(frame)
             if tick is None or not first <= tick <= last:
+                continue  # counted by the timeline
+            if tick < following:
                 self._misplaced += 1
-            else:
-                yield tick, frame
-                first = tick + 1
+                continue
+            yield tick, frame
+            following = tick + 1
 
     def _frames(
-        self, container: InputContainer, stream: VideoStream, all_stamped: bool, wanted: frozenset[int]
+        self, container: InputContainer, stream: VideoStream, trusted: bool, wanted: frozenset[int]
     ) -> Iterator[VideoFrame]:
         context = stream.codec_context
         keys_only = self._mode == "keyframes"
         if keys_only:
             context.skip_frame = "NONKEY"
-        selective = not keys_only and all_stamped and context.name in _SKIPS_UNREFERENCED
+        selective = not keys_only and trusted and context.name in _SKIPS_UNREFERENCED
         packets = container.demux(stream)
         while True:
             try:
@@ -177,6 +181,26 @@ def fit(width: int, height: int, max_pixels: int) -> tuple[int, int]:
         return whole - whole % 2 if whole > 1 else 1
 
     return even(width * scale), even(height * scale)
+
+
+class _Clock:
+    """The time stamp of a picture as FFmpeg's own tools guess it (guess_correct_pts): that of presentation, or that of
+    decoding where the former has run backwards more often."""
+
+    def __init__(self) -> None:
+        self._pts: int | None = None
+        self._dts: int | None = None
+        self._doubt = 0
+
+    def tick(self, frame: VideoFrame) -> int | None:
+        pts, dts = frame.pts, frame.dts
+        if pts is not None:
+            self._doubt += self._pts is not None and pts <= self._pts
+            self._pts = pts
+        if dts is not None:
+            self._doubt -= self._dts is not None and dts <= self._dts
+            self._dts = dts
+        return dts if pts is None or (self._doubt > 0 and dts is not None) else pts
 
 
 class _Converter:

@@ -39,7 +39,7 @@ class FrameStore:
         self._root = Path(root)
 
     def get(self, sha256: str, settings: MediaSettings) -> FrameSet | None:
-        """The stored frames, or None where they are not (any more) all there."""
+        """The stored frames, or None where they are not (any more) all there. Raises StorageError."""
         folder = self._folder(sha256, settings)
         try:
             index = json.loads((folder / _INDEX).read_text("utf-8"))
@@ -48,8 +48,10 @@ class FrameStore:
                 if (folder / name).stat().st_size != size:
                     return None
                 frames.append(Frame(folder / name, time_s, sha))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
             return None
+        except OSError as error:
+            raise StorageError(f"the frame store {self._root} cannot be read: {error.strerror or error}") from error
         return FrameSet(tuple(frames), index["duration_s"], not index["missing"], tuple(index["missing"]))
 
     def fill(self, sha256: str, settings: MediaSettings, samples: Samples) -> FrameSet:
