@@ -8,6 +8,7 @@ is not taken is in `skipped`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -20,7 +21,7 @@ from pydantic import JsonValue
 
 from hardcut.media.manifest import Entry, parse_object, read_manifest
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import digest
+from hardcut.schemas.ids import canonical_json
 
 VIDEO_SUFFIXES = (
     *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
@@ -49,17 +50,21 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VideoFile:
-    """A video to be read. `path` is absolute and free of links, `relative` its name under the root (POSIX).
+    """A video to be read. `location` is absolute and free of links, `relative` its name under the root (POSIX).
 
     `fingerprint` changes with the file (size, time of change), its metadata and its sidecars.
     """
 
     video_id: str
-    path: Path
+    location: str
     relative: str
     metadata: dict[str, JsonValue]
     subtitles: tuple[SubtitleFile, ...]
     fingerprint: str
+
+    @property
+    def path(self) -> Path:
+        return Path(self.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +205,16 @@ def _video(
     file: _File, video_id: str, entry: Entry | None, sidecar: _File | None, subtitles: list[tuple[_File, str | None]]
 ) -> VideoFile:
     metadata = {**(_read_sidecar(sidecar) if sidecar else {}), **(entry.metadata if entry else {})}
-    beside = [sidecar, *(found for found, _ in subtitles)]
+    files = [file, *([sidecar] if sidecar else []), *(found for found, _ in subtitles)]
+    facts = "\0".join(f"{found.relative}\0{found.size}\0{found.mtime_ns}" for found in files)
+    content = canonical_json(metadata) if metadata else ""
     return VideoFile(
         video_id=video_id,
-        path=Path(file.real),
+        location=file.real,
         relative=file.relative,
         metadata=metadata,
         subtitles=tuple(SubtitleFile(Path(found.real), language) for found, language in subtitles),
-        fingerprint=digest(
-            file.relative, file.size, file.mtime_ns, metadata, [(f.relative, f.size, f.mtime_ns) for f in beside if f]
-        ),
+        fingerprint=hashlib.sha256(f"{facts}\0{content}".encode()).hexdigest(),
     )
 
 

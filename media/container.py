@@ -237,5 +237,5 @@ def read_timeline(path: Path | str) -> Timeline:
 
 def _together(ticks: NDArray[np.int64], time_base: float) -> NDArray[np.int64]:
     """The largest run of the sorted `ticks` without a gap that no real picture would fill."""
-    breaks = np.flatnonzero(np.diff(ticks) * time_base > _LONGEST_PICTURE_S) + 1
+    breaks = np.flatnonzero(np.diff(ticks.astype(np.float64)) * time_base > _LONGEST_PICTURE_S) + 1
     return max(np.split(ticks, breaks), key=len)

@@ -2,7 +2,8 @@
 
 The times are the centres of equal stretches, and each gives the picture that is on the screen then (exact), or the last
 key frame before it (keyframes: much faster, for previews). A picture that would be given twice is given once.
-An alternative reader belongs beside this module, under the same tests.
+An alternative reader belongs beside this module, under the same tests. A change that can give other pictures for the
+same file and settings raises SAMPLER_VERSION in `store.py`.
 """
 
 from __future__ import annotations
@@ -28,13 +29,12 @@ from hardcut.media.probe import displayed_size
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.settings import MediaSettings
 
-VERSION = 1
-"""Raised with every change that can give other pictures for the same file and settings."""
-
 Mode = Literal["exact", "keyframes"]
 
-# Decoders that leave out a picture which no other one refers to, when told so, and give all others unchanged.
-_SKIPS_UNREFERENCED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+# Decoders that leave out a picture which no other one refers to, when told so, and give all others unchanged. Not HEVC,
+# where what it leaves out may be referred to from a higher layer, and not MPEG-4, which may pack two pictures as one.
+_SKIPS_UNREFERENCED = frozenset({"h264", "mpeg1video", "mpeg2video"})
+_PROGRESSIVE = (0, 1)  # AVFieldOrder: unknown, progressive. Two fields may come as two packets: both are needed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ class Samples:
         keys_only = self._mode == "keyframes"
         if keys_only:
             context.skip_frame = "NONKEY"
-        selective = not keys_only and trusted and context.name in _SKIPS_UNREFERENCED
+        selective = (
+            not keys_only and trusted and context.name in _SKIPS_UNREFERENCED and context.field_order in _PROGRESSIVE
+        )
         packets = container.demux(stream)
         while True:
             try:

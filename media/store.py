@@ -15,21 +15,26 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from hardcut.media.frames import Frame, FrameSet
-from hardcut.media.sampler import VERSION, Samples
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
 
+if TYPE_CHECKING:
+    from hardcut.media.sampler import Samples
+
+SAMPLER_VERSION = 1
+"""Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
 _INDEX = "index.json"
 
 
 def sampling_digest(settings: MediaSettings) -> str:
     """Names a sampling by all that can change its pictures, and nothing else."""
-    return digest(VERSION, settings.fps, settings.max_frames, settings.max_pixels, settings.jpeg_quality)[:20]
+    return digest(SAMPLER_VERSION, settings.fps, settings.max_frames, settings.max_pixels, settings.jpeg_quality)[:20]
 
 
 class FrameStore:

@@ -10,6 +10,8 @@ import os
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -70,6 +72,14 @@ def test_the_sampling_is_what_can_change_a_picture_and_nothing_else():
     assert sampling_digest(MediaSettings(strict=True)) == base
     changes = ({"fps": 2}, {"max_frames": 9}, {"max_pixels": 2000}, {"jpeg_quality": 80})
     assert len({base, *(sampling_digest(MediaSettings(**change)) for change in changes)}) == 5
+
+
+def test_reading_the_store_loads_no_decoder():
+    modules = "collection", "frames", "manifest", "sheet", "store"
+    code = "import sys; " + "; ".join(f"import hardcut.media.{m}" for m in modules) + "; print('av' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_same_bytes_everywhere(render, tmp_path):

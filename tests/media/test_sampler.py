@@ -69,8 +69,17 @@ def test_variable_frame_rate_gives_what_is_shown_not_the_nth(render, number_of):
     assert numbers == sorted({clip.shown_at(centre) for centre in centres})
 
 
-def test_skipping_unreferenced_pictures_changes_nothing(render, number_of):
-    clip = render("deep.mp4", count=120, options={"bf": "7", "g": "60", "b-pyramid": "normal", "refs": "4"})
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"bf": "7", "g": "60", "b-pyramid": "normal", "refs": "4"}),
+        ("libx264", {"bf": "3", "x264-params": "tff=1:open-gop=1"}),
+        ("libx265", {"bf": "4", "x265-params": "log-level=none:temporal-layers=3"}),
+        ("mpeg2video", {"bf": "3"}),
+    ],
+)
+def test_skipping_unreferenced_pictures_changes_nothing(render, codec, options):
+    clip = render("deep.mkv", count=120, codec=codec, options=options)
     every = {p.time_s: p.image for p in sample(clip.path, fps=60)[0]}
     for count in (1, 3, 17, 60):
         some = sample(clip.path, max_frames=count)[0]
