@@ -125,7 +125,11 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
-        """From the display matrix (ISO 14496-12, 8.2.2.3): the picture's x axis becomes (a, b), its y axis (c, d)."""
+        """From the display matrix (ISO 14496-12, 8.2.2.3): the picture's x axis becomes (a, b), its y axis (c, d).
+
+        Ask for it once a video: PyAV ties a frame to its side data in a cycle, so a frame that was asked stays in
+        memory until the garbage collector comes by.
+        """
         side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stubs call it a dict of texts
         try:
             matrix = side_data["DISPLAYMATRIX"]

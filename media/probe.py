@@ -55,7 +55,7 @@ def probe(path: Path | str) -> Probe:
     with open_video(path) as container:
         stream = best_stream(container)
         frame = _first_frame(container, stream)
-        width, height = displayed_size(stream, frame)
+        width, height = displayed_size(stream, frame, Orientation.of(frame))
         duration = promised_duration(container, stream)
         return Probe(
             sha256=sha256,
@@ -71,10 +71,10 @@ def probe(path: Path | str) -> Probe:
         )
 
 
-def displayed_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
+def displayed_size(stream: VideoStream, frame: VideoFrame, orientation: Orientation) -> tuple[int, int]:
     """Width and height of the picture on a screen with square pixels."""
     width, height = round(frame.width * pixel_aspect(stream)) or 1, frame.height
-    return (height, width) if Orientation.of(frame).swap else (width, height)
+    return (height, width) if orientation.swap else (width, height)
 
 
 def pixel_aspect(stream: VideoStream) -> float:

@@ -206,20 +206,19 @@ class _Clock:
 
 
 class _Converter:
-    """Turns decoded pictures into RGB of one size, that of the first: scaled, turned, square pixels."""
+    """Turns decoded pictures into RGB of one shape, that of the first: scaled, turned, square pixels."""
 
     def __init__(self, stream: VideoStream, max_pixels: int) -> None:
         self._stream = stream
         self._max_pixels = max_pixels
         self._reformatter = VideoReformatter()
-        self._size: tuple[int, int] | None = None
+        self._shape: tuple[int, int, Orientation] | None = None
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        if self._size is None:
-            self._size = fit(*displayed_size(self._stream, frame), self._max_pixels)
-        width, height = self._size
-        orientation = Orientation.of(frame)
-        if orientation.swap:
-            width, height = height, width
+        if self._shape is None:
+            orientation = Orientation.of(frame)
+            width, height = fit(*displayed_size(self._stream, frame, orientation), self._max_pixels)
+            self._shape = (height, width, orientation) if orientation.swap else (width, height, orientation)
+        width, height, orientation = self._shape
         picture = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA")
         return orientation.apply(picture.to_ndarray().astype(np.uint8, copy=False))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from hardcut.media.container import read_timeline
@@ -285,6 +286,15 @@ def test_what_is_no_video(render, tmp_path, content, reason):
         sample(path)
     assert caught.value.reason == reason
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(render):
+    clip = render("long.mp4", count=240, size=(960, 540), options={"preset": "ultrafast"})
+    process = psutil.Process()
+    settings = MediaSettings(fps=60, max_pixels=960 * 540)
+    resident = [process.memory_info().rss for _ in Samples(clip.path, settings)]
+    assert len(resident) == 240
+    assert max(resident) - min(resident[10:]) < 40e6  # one picture is 1.6 MB
 
 
 def test_sampling_is_deterministic(render):
