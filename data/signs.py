@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from hardcut.data.family import Family, chiral_twins, choose_form, letters, scene, span, video_id
-from hardcut.data.model import Clip, Form, Frames, Meta, Point, Question, Script, Sought, Words
+from hardcut.data.model import Clip, Form, Frames, Meta, Point, Question, Script, Sought, Thing, Words
 from hardcut.data.words import FINE_PRINT, FLASHES, FOREIGN, OPPOSITES, POSTER_ADJECTIVES, POSTER_NOUNS, SHOPS, STREETS
 
 PLATES = (("white", "navy"), ("cream", "charcoal"), ("navy", "cream"), ("charcoal", "white"), ("white", "forest"), ("cream", "wine"))
@@ -16,13 +16,17 @@ def lift(rng: Random, number: int) -> Family:
     form, low, (ink, plate) = choose_form(rng), rng.randint(2, 6), rng.choice(PLATES)
     floors, total = range(low, low + 4), span(form, 0, 5.6).end
     display = tuple(
-        _sign(f"FLOOR {floor}", form, 0.1, (0.5, 0.3), ink, plate, span(form, 0.4 + 1.2 * i, 0.4 + 1.2 * (i + 1)))
+        _sign(f"FLOOR {floor}", form, 0.09, (0.52, 0.1), ink, plate, span(form, 0.4 + 1.2 * i, 0.4 + 1.2 * (i + 1)))
         for i, floor in enumerate(floors)
     )
     name = rng.choice(STREETS)
-    house = _sign(f"{name} HOUSE", form, 0.06, (0.5, 0.1), "cream", "charcoal", Frames(first=0, end=total))
+    house = _sign(f"{name} HOUSE", form, 0.06, (0.52, 0.9), "cream", "charcoal", Frames(first=0, end=total))
+    shut = Thing(
+        shape="door", colour="navy", size=0.58, visible=Frames(first=0, end=total), moving=Frames(first=0, end=total),
+        start=(0.52, 0.47), end=(0.52, 0.47),
+    )
     clip = Clip(
-        video_id=video_id("signs", "lift", number), form=form, scenes=(scene(rng, "room", total),), words=(*display, house),
+        video_id=video_id("signs", "lift", number), form=form, scenes=(scene(rng, "room", total),), things=(shut,), words=(*display, house),
         meta=Meta(title="In the lift", description=f"The display of a lift in {name.title()} House.", tags=("lift", "floor")),
     )
 
@@ -100,8 +104,8 @@ def poster(rng: Random, number: int) -> Family:
     clip = Clip(
         video_id=video_id("signs", "poster", number), form=form, scenes=(scene(rng, "studio", total),),
         words=(
-            _sign(adjective, form, 0.1, (0.5, 0.22), "cream", "wine", whole),
-            _sign(noun, form, 0.1, (0.5, 0.42), "cream", "wine", span(form, 1.0, 5.0)),
+            _sign(adjective, form, 0.1, (0.5, 0.16), "cream", "wine", whole),
+            _sign(noun, form, 0.1, (0.5, 0.39), "cream", "wine", span(form, 1.0, 5.0)),
             _sign(flash, form, 0.09, (0.5, 0.64), "charcoal", "yellow", span(form, 2.4, 3.0)),
             _sign(small, form, 0.015, (0.5, 0.82), "charcoal", "cream", whole),
             _sign(pale, form, 0.04, (0.5, 0.92), "mist", "fog", whole),
