@@ -11,7 +11,7 @@ from PIL import Image
 
 from hardcut.data.backdrops import backdrop
 from hardcut.data.fonts import Fonts
-from hardcut.data.model import Clip, Thing, mirrored
+from hardcut.data.model import Clip, Thing, Words, mirrored
 from hardcut.data.sprites import presenter_sprite, shadow_sprite, thing_sprite, words_sprite
 from hardcut.schemas.errors import UsageError
 
@@ -30,12 +30,14 @@ def draw_frames(clip: Clip, fonts: Fonts, indices: tuple[int, ...] | None = None
         if words.script not in fonts.scripts:
             raise UsageError(f"no font for {words.script} on this machine: make the world with scripts={fonts.scripts}")
         if sprite.width > clip.form.width:
-            raise UsageError(f"{clip.video_id}: the words {words.text!r} are wider than the picture: give them smaller letters")
+            raise UsageError(
+                f"{clip.video_id}: the words {words.text!r} are wider than the picture: give them smaller letters"
+            )
     for index in range(clip.frames) if indices is None else indices:
         yield np.asarray(_frame(forward, clip.frames - 1 - index if clip.backwards else index, plates))
 
 
-def _frame(clip: Clip, index: int, plates: dict[object, Image.Image]) -> Image.Image:
+def _frame(clip: Clip, index: int, plates: dict[Words, Image.Image]) -> Image.Image:
     width, height = clip.form.width, clip.form.height
     scene = next(scene for scene in clip.scenes if index in scene.frames)
     still, life = backdrop(scene.backdrop, scene.seed, width, height)

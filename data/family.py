@@ -52,9 +52,11 @@ def sentences(form: Form, start_s: float, texts: tuple[str, ...], pause_s: float
 
 
 def chiral_twins(clip: Clip, other_id: str, *, swap: bool) -> tuple[Clip, Clip]:
-    """The clip and its mirror image in time under `clip.video_id` and `other_id`; with `swap` the mirror image comes first."""
+    """The clip and its mirror image in time, named `clip.video_id` and `other_id`; with `swap` the other way round."""
     first, second = (mirrored(clip), clip) if swap else (clip, mirrored(clip))
     return (
         first.model_copy(update={"relations": (Relation(kind="chiral_twin", video_id=other_id),)}),
-        second.model_copy(update={"video_id": other_id, "relations": (Relation(kind="chiral_twin", video_id=clip.video_id),)}),
+        second.model_copy(
+            update={"video_id": other_id, "relations": (Relation(kind="chiral_twin", video_id=clip.video_id),)}
+        ),
     )

@@ -39,8 +39,15 @@ class Fonts:
 
 def installed_fonts() -> Fonts:
     """Looks for known fonts by name in the usual folders of the system and the user, and beside matplotlib."""
-    found = {path.name: path for folder in reversed(_folders()) if folder.is_dir() for path in sorted(folder.rglob("*.tt[fc]"))}
-    return Fonts({script: found[name] for script, names in _WANTED.items() for name in reversed(names) if name in found})
+    found = {
+        path.name: path
+        for folder in reversed(_folders())
+        if folder.is_dir()
+        for path in sorted(folder.rglob("*.tt[fc]"))
+    }
+    return Fonts(
+        {script: found[name] for script, names in _WANTED.items() for name in reversed(names) if name in found}
+    )
 
 
 def _folders() -> list[Path]:
@@ -49,7 +56,10 @@ def _folders() -> list[Path]:
     folders += [Path("/Library/Fonts"), Path("/System/Library/Fonts"), home / "Library/Fonts"]
     if windows := os.environ.get("WINDIR"):
         folders.append(Path(windows) / "Fonts")
-    return [*folders, *(Path(entry) / "matplotlib/mpl-data/fonts/ttf" for entry in sys.path if entry.endswith("-packages"))]
+    return [
+        *folders,
+        *(Path(entry) / "matplotlib/mpl-data/fonts/ttf" for entry in sys.path if entry.endswith("-packages")),
+    ]
 
 
 @lru_cache(maxsize=512)

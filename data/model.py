@@ -17,9 +17,20 @@ BackdropKind = Literal["meadow", "street", "shore", "room", "studio", "kitchen"]
 Point = tuple[float, float]
 
 COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (208, 36, 40), "blue": (28, 84, 214), "green": (16, 138, 66), "yellow": (248, 200, 24), "orange": (240, 120, 20),
-    "purple": (122, 52, 178), "white": (252, 252, 250), "cream": (250, 243, 224), "navy": (22, 34, 66), "charcoal": (38, 40, 46),
-    "forest": (20, 62, 48), "wine": (88, 22, 40), "mist": (196, 199, 203), "fog": (210, 212, 215),
+    "red": (208, 36, 40),
+    "blue": (28, 84, 214),
+    "green": (16, 138, 66),
+    "yellow": (248, 200, 24),
+    "orange": (240, 120, 20),
+    "purple": (122, 52, 178),
+    "white": (252, 252, 250),
+    "cream": (250, 243, 224),
+    "navy": (22, 34, 66),
+    "charcoal": (38, 40, 46),
+    "forest": (20, 62, 48),
+    "wine": (88, 22, 40),
+    "mist": (196, 199, 203),
+    "fog": (210, 212, 215),
 }
 LEGIBLE_HEIGHT_PX = 14
 LEGIBLE_CONTRAST = 3.0
@@ -84,7 +95,7 @@ class Thing(Frozen):
 
 
 class Words(Frozen):
-    """Text on a plate around `centre`, there in full from its first frame to its last. `height_px` is that of a capital."""
+    """Text on a plate around `centre`, whole from its first frame to its last. `height_px` is that of a capital."""
 
     text: str
     script: Script
@@ -143,7 +154,7 @@ class Form(Frozen):
     height: int
     rate: int
     codec: Literal["h264", "vp9"] = "h264"
-    quality: int = 27
+    quality: int = 24
     rotation: Literal[0, 90] = 0
     variable_rate: bool = False
     subtitles: Literal["srt", "vtt"] | None = None
@@ -167,7 +178,7 @@ class Clip(Frozen):
         return self.scenes[-1].frames.end
 
     def stored_frames(self) -> tuple[int, ...]:
-        """The frames that are in the file: all, or for a variable rate every second one and those where something changes."""
+        """The frames in the file: all, or for a variable rate every second one and those where something changes."""
         if not self.form.variable_rate:
             return tuple(range(self.frames))
         spans = [scene.frames for scene in self.scenes] + [words.shown for words in self.words]
@@ -187,7 +198,7 @@ class Sought(Frozen):
 
 
 class Question(Frozen):
-    """A query and what a video must show to answer it: all of `sought` (one after another if `ordered`), none of `without`."""
+    """A query and what answers it: all of `sought` (one after another if `ordered`) and none of `without`."""
 
     text: str
     sought: tuple[Sought, ...]
@@ -202,13 +213,16 @@ class World(Frozen):
 
 
 def mirrored(clip: Clip) -> Clip:
-    """The clip played in reverse: every span flipped, every path walked back. Its own inverse (but for id and metadata)."""
+    """The clip played in reverse: every span flipped, every path walked back. Its own inverse."""
     total = clip.frames
     things = (
         thing.model_copy(
             update={
-                "visible": thing.visible.mirrored(total), "moving": thing.moving.mirrored(total),
-                "start": thing.end, "end": thing.start, "hinge": thing.hinge[::-1],
+                "visible": thing.visible.mirrored(total),
+                "moving": thing.moving.mirrored(total),
+                "start": thing.end,
+                "end": thing.start,
+                "hinge": thing.hinge[::-1],
             }
         )
         for thing in clip.things
@@ -216,8 +230,12 @@ def mirrored(clip: Clip) -> Clip:
     return clip.model_copy(
         update={
             "things": tuple(sorted(things, key=lambda thing: thing.moving.first)),
-            "words": tuple(words.model_copy(update={"shown": words.shown.mirrored(total)}) for words in reversed(clip.words)),
-            "scenes": tuple(scene.model_copy(update={"frames": scene.frames.mirrored(total)}) for scene in reversed(clip.scenes)),
+            "words": tuple(
+                words.model_copy(update={"shown": words.shown.mirrored(total)}) for words in reversed(clip.words)
+            ),
+            "scenes": tuple(
+                scene.model_copy(update={"frames": scene.frames.mirrored(total)}) for scene in reversed(clip.scenes)
+            ),
             "backwards": not clip.backwards,
         }
     )

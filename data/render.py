@@ -38,8 +38,25 @@ def render_world(world: World, out: Path, fonts: Fonts | None = None) -> None:
             print(f"\r{number}/{len(world.clips)} {clip.video_id:<30}", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    _write_lines(out / "truth.jsonl", [json.dumps(truth_record(clip), ensure_ascii=False) for clip in world.clips])
-    _write_retrieval(world, out)
+    for name, lines in judgment_files(world).items():
+        _write_lines(out / name, lines)
+
+
+def judgment_files(world: World) -> dict[str, list[str]]:
+    """The lines of the files that need no rendering: `truth.jsonl`, `queries.tsv`, `qrels.txt`, `first_stage.trec`."""
+    search, judged = TitleSearch(world.clips), judge(world)
+    depth = min(100, max(10, len(world.clips) // 2))
+    asked = [(f"q{number:0{max(2, len(str(len(judged))))}}", *entry) for number, entry in enumerate(judged, start=1)]
+    return {
+        "truth.jsonl": [json.dumps(truth_record(clip), ensure_ascii=False) for clip in world.clips],
+        "queries.tsv": [f"{qid}\t{question.text}" for qid, question, _ in asked],
+        "qrels.txt": [f"{qid} 0 {video_id} {grade}" for qid, _, grades in asked for video_id, grade in grades.items()],
+        "first_stage.trec": [
+            f"{qid} Q0 {video_id} {rank} {score:.6f} {RUN_TAG}"
+            for qid, question, _ in asked
+            for rank, (video_id, score) in enumerate(search.rank(question.text, depth), start=1)
+        ],
+    }
 
 
 def _render_clip(clip: Clip, videos: Path, fonts: Fonts) -> None:
@@ -54,39 +71,20 @@ def _render_clip(clip: Clip, videos: Path, fonts: Fonts) -> None:
         _write_lines(base.with_name(f"{base.name}.{clip.form.subtitles}"), [subtitles(clip).rstrip("\n")])
 
 
-def _write_retrieval(world: World, out: Path) -> None:
-    search, judged = TitleSearch(world.clips), judge(world)
-    depth = min(100, max(10, len(world.clips) // 2))
-    ids = [f"q{number:0{max(2, len(str(len(judged))))}}" for number in range(1, len(judged) + 1)]
-    _write_lines(out / "queries.tsv", [f"{qid}\t{question.text}" for qid, (question, _) in zip(ids, judged, strict=True)])
-    _write_lines(
-        out / "qrels.txt",
-        [
-            f"{qid} 0 {video_id} {grade}"
-            for qid, (_, grades) in zip(ids, judged, strict=True)
-            for video_id, grade in grades.items()
-        ],
-    )
-    _write_lines(
-        out / "first_stage.trec",
-        [
-            f"{qid} Q0 {video_id} {rank} {score:.6f} {RUN_TAG}"
-            for qid, (question, _) in zip(ids, judged, strict=True)
-            for rank, (video_id, score) in enumerate(search.rank(question.text, depth), start=1)
-        ],
-    )
-
-
 def _write_lines(path: Path, lines: list[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m hardcut.data.render", description="Render a world of short clips from a seed.")
+    parser = argparse.ArgumentParser(
+        prog="python -m hardcut.data.render", description="Render a world of short clips from a seed."
+    )
     parser.add_argument("--seed", type=int, required=True, help="another seed, another world")
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
-    parser.add_argument("--clips", type=int, default=CLIPS_A_ROUND, help="how many (default: %(default)s, one of every kind)")
+    parser.add_argument(
+        "--clips", type=int, default=CLIPS_A_ROUND, help="how many (default: %(default)s, one of every kind)"
+    )
     chosen = parser.parse_args(arguments)
     try:
         fonts = installed_fonts()

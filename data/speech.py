@@ -38,10 +38,14 @@ def sound_track(clip: Clip) -> Sound | None:
         raise MissingDependency('speech needs eSpeak NG: pip install "hardcut[render]"')
     rate = clip.form.rate
     wanted = [
-        {"text": sentence.text, "seconds": (sentence.spoken.end - sentence.spoken.first) / rate} for sentence in clip.speech
+        {"text": sentence.text, "seconds": (sentence.spoken.end - sentence.spoken.first) / rate}
+        for sentence in clip.speech
     ]
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("voice.py"))], input=json.dumps(wanted).encode(), capture_output=True, check=False
+        [sys.executable, "-P", str(Path(__file__).with_name("voice.py"))],
+        input=json.dumps(wanted).encode(),
+        capture_output=True,
+        check=False,
     )
     if done.returncode != 0:
         raise ItemError("speech", f"no voice for {clip.video_id}", raw=done.stderr.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""Small pictures with transparency: the things of a world and the plates with its words. Drawn large, scaled down smooth."""
+"""Small pictures with transparency: the things of a world and the plates with its words."""
 
 from __future__ import annotations
 
@@ -42,10 +42,15 @@ def words_sprite(words: Words, fonts: Fonts) -> Image.Image:
     if cap >= 12:
         inset, faint = 2 * line, tuple(round(0.65 * a + 0.35 * b) for a, b in zip(plate, ink, strict=True))
         draw.rounded_rectangle(
-            (inset, inset, large.width - 1 - inset, large.height - 1 - inset), max(1.0, radius - inset), outline=faint, width=round(line * 0.7)
+            (inset, inset, large.width - 1 - inset, large.height - 1 - inset),
+            max(1.0, radius - inset),
+            outline=faint,
+            width=round(line * 0.7),
         )
     small = large.resize(size, Image.Resampling.BOX)
-    ImageDraw.Draw(small).text((size[0] / 2 - (left + right) / 2, size[1] / 2 - (top + bottom) / 2), words.text, font=font, fill=ink)
+    ImageDraw.Draw(small).text(
+        (size[0] / 2 - (left + right) / 2, size[1] / 2 - (top + bottom) / 2), words.text, font=font, fill=ink
+    )
     return small
 
 
@@ -57,7 +62,9 @@ def shadow_sprite(width: int) -> Image.Image:
     draw = ImageDraw.Draw(large)
     for step in range(6):
         inset = step * height * _SCALE // 14
-        draw.ellipse((inset * 3, inset, large.width - inset * 3, large.height - inset), fill=(30, 34, 40, 14 + 12 * step))
+        draw.ellipse(
+            (inset * 3, inset, large.width - inset * 3, large.height - inset), fill=(30, 34, 40, 14 + 12 * step)
+        )
     return large.resize((width, height), Image.Resampling.BOX)
 
 
@@ -98,12 +105,16 @@ def _ball(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> No
 
 
 def _square(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> None:
-    draw.rounded_rectangle((0, 0, w - 1, h - 1), h * 0.08, fill=main, outline=_mixed(main, (0, 0, 0), 0.25), width=h // 24)
+    draw.rounded_rectangle(
+        (0, 0, w - 1, h - 1), h * 0.08, fill=main, outline=_mixed(main, (0, 0, 0), 0.25), width=h // 24
+    )
     draw.line(((0.14 * w, 0.14 * h), (0.86 * w, 0.14 * h)), fill=_mixed(main, (255, 255, 255), 0.35), width=h // 24)
 
 
 def _triangle(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> None:
-    draw.polygon(((w / 2, 0), (w - 1, h - 1), (0, h - 1)), fill=main, outline=_mixed(main, (0, 0, 0), 0.25), width=h // 26)
+    draw.polygon(
+        ((w / 2, 0), (w - 1, h - 1), (0, h - 1)), fill=main, outline=_mixed(main, (0, 0, 0), 0.25), width=h // 26
+    )
 
 
 def _star(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> None:
@@ -116,8 +127,12 @@ def _star(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> No
 
 def _car(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> None:
     draw.polygon(((0.2 * w, 0.45 * h), (0.32 * w, 0.08 * h), (0.68 * w, 0.08 * h), (0.84 * w, 0.45 * h)), fill=main)
-    draw.polygon(((0.27 * w, 0.43 * h), (0.36 * w, 0.16 * h), (0.5 * w, 0.16 * h), (0.5 * w, 0.43 * h)), fill=(206, 226, 234))
-    draw.polygon(((0.54 * w, 0.43 * h), (0.54 * w, 0.16 * h), (0.66 * w, 0.16 * h), (0.76 * w, 0.43 * h)), fill=(206, 226, 234))
+    draw.polygon(
+        ((0.27 * w, 0.43 * h), (0.36 * w, 0.16 * h), (0.5 * w, 0.16 * h), (0.5 * w, 0.43 * h)), fill=(206, 226, 234)
+    )
+    draw.polygon(
+        ((0.54 * w, 0.43 * h), (0.54 * w, 0.16 * h), (0.66 * w, 0.16 * h), (0.76 * w, 0.43 * h)), fill=(206, 226, 234)
+    )
     draw.rounded_rectangle((0, 0.42 * h, w - 1, 0.82 * h), 0.14 * h, fill=main)
     draw.ellipse((0.93 * w, 0.5 * h, 0.99 * w, 0.62 * h), fill=(255, 240, 190))
     for x in (0.23, 0.77):
@@ -159,13 +174,21 @@ def _door(draw: ImageDraw.ImageDraw, w: int, h: int, main: RGB, turn: int) -> No
         inner = [left + (edge - left) * share for share in (0.2, 0.8)]
         draw.polygon(
             ((inner[0], low * h), (inner[1], low * h - 0.8 * lean), (inner[1], high * h), (inner[0], high * h)),
-            outline=_mixed(main, (0, 0, 0), 0.25), width=max(2, h // 120),
+            outline=_mixed(main, (0, 0, 0), 0.25),
+            width=max(2, h // 120),
         )
     knob = left + (edge - left) * 0.9
     draw.ellipse((knob - 0.02 * h, 0.5 * h, knob + 0.02 * h, 0.54 * h), fill=(236, 206, 120))
 
 
 _DRAWERS = {
-    "ball": _ball, "square": _square, "triangle": _triangle, "star": _star, "car": _car, "boat": _boat, "balloon": _balloon, "block": _block,
+    "ball": _ball,
+    "square": _square,
+    "triangle": _triangle,
+    "star": _star,
+    "car": _car,
+    "boat": _boat,
+    "balloon": _balloon,
+    "block": _block,
     "door": _door,
 }

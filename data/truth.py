@@ -14,7 +14,7 @@ NEGATIVES = 8
 
 
 def truth_record(clip: Clip) -> dict[str, Any]:
-    """One line of `truth.jsonl`: what is visible, legible and said, and when. Seconds, fractions of the picture, pixels."""
+    """A line of `truth.jsonl`: what is visible, legible and said, and when. Seconds, pixels, shares of the picture."""
     rate = clip.form.rate
 
     def span(frames: Frames) -> dict[str, float]:
@@ -28,16 +28,25 @@ def truth_record(clip: Clip) -> dict[str, Any]:
         "height": clip.form.height,
         "objects": [
             {
-                "shape": thing.shape, "colour": thing.colour, "direction": thing.direction, "size": thing.size,
-                "visible": span(_in_picture(thing)), "moving": span(thing.moving) if thing.direction != "still" else None,
-                "from": list(thing.start), "to": list(thing.end),
+                "shape": thing.shape,
+                "colour": thing.colour,
+                "direction": thing.direction,
+                "size": thing.size,
+                "visible": span(_in_picture(thing)),
+                "moving": span(thing.moving) if thing.direction != "still" else None,
+                "from": list(thing.start),
+                "to": list(thing.end),
             }
             for thing in clip.things
         ],
         "texts": [
             {
-                "text": words.text, "script": words.script, "span": span(words.shown), "centre": list(words.centre),
-                "height_px": words.height_px, "legible": words.legible,
+                "text": words.text,
+                "script": words.script,
+                "span": span(words.shown),
+                "centre": list(words.centre),
+                "height_px": words.height_px,
+                "legible": words.legible,
             }
             for words in clip.words
         ],
@@ -64,7 +73,9 @@ def judge(world: World) -> list[tuple[Question, dict[str, int]]]:
             continue
         answering = [index.by_id[video_id] for video_id in sorted(grades)]
         relatives = {
-            relation.video_id: relation.kind in ("near_duplicate", "same_event") for clip in answering for relation in clip.relations
+            relation.video_id: relation.kind in ("near_duplicate", "same_event")
+            for clip in answering
+            for relation in clip.relations
         }
         for video_id, alike in sorted(relatives.items()):
             if video_id not in grades and alike and _answers_in_part(index.by_id[video_id], question):
@@ -152,7 +163,9 @@ class _Index:
             for thing in clip.things:
                 self._having["thing", thing.shape].add(clip.video_id)
             for what, texts in (
-                ("words", [words.text for words in clip.words]), ("speech", [sentence.text for sentence in clip.speech]), ("tag", clip.meta.tags),
+                ("words", [words.text for words in clip.words]),
+                ("speech", [sentence.text for sentence in clip.speech]),
+                ("tag", clip.meta.tags),
             ):
                 for text in texts:
                     for token in tokens(text):

@@ -1,8 +1,8 @@
 """Speaks sentences with eSpeak NG: a program of its own, run by `speech.py` once a clip.
 
 eSpeak's noise depends on all that the process has said before, so only a fresh process says the same thing twice.
-Reads `[{"text": ..., "seconds": ...}, ...]` from standard input; writes a line of JSON `{"rate": ..., "lengths": [...]}`
-to standard output, and after it the samples of all sentences, 16 bits, little endian, one channel.
+Reads `[{"text": ..., "seconds": ...}, ...]` from standard input; writes a line of JSON to standard output,
+`{"rate": ..., "lengths": [...]}`, and after it the samples of all sentences, 16 bits, little endian, one channel.
 """
 
 from __future__ import annotations

@@ -12,13 +12,30 @@ from hardcut.data.model import Clip, Question, Script, World
 from hardcut.schemas.errors import UsageError
 
 SCRIPTS: tuple[Script, ...] = get_args(Script)
-FAMILIES = ("ball", "order", "talk", "launch", "door", "lift", "reel", "stack", "scripts", "recipe", "passers", "poster")
+FAMILIES = (
+    "ball",
+    "order",
+    "talk",
+    "launch",
+    "door",
+    "lift",
+    "reel",
+    "stack",
+    "scripts",
+    "recipe",
+    "passers",
+    "poster",
+)
 CLIPS_A_ROUND = 25
 """How many clips one round of all families has, every script included."""
 
 
 def make_world(
-    seed: int, clips: int = CLIPS_A_ROUND, *, scripts: tuple[Script, ...] = SCRIPTS, families: tuple[str, ...] = FAMILIES
+    seed: int,
+    clips: int = CLIPS_A_ROUND,
+    *,
+    scripts: tuple[Script, ...] = SCRIPTS,
+    families: tuple[str, ...] = FAMILIES,
 ) -> World:
     """The world of a seed, with `clips` clips: as many rounds of `families` as it takes, cut off at the end.
 
@@ -38,7 +55,9 @@ def make_world(
             made.extend(members)
             questions.extend(about)
         if len(made) == before:
-            raise UsageError(f"no clip can be drawn: families {', '.join(families)}, scripts {', '.join(scripts)}; allow more of either")
+            raise UsageError(
+                f"no clip can be made of {', '.join(families)} in {', '.join(scripts)}: allow more families or scripts"
+            )
     raise AssertionError("unreachable: count() does not end")
 
 
