@@ -88,10 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         fonts = installed_fonts()
-        render_world(make_world(chosen.seed, chosen.clips, scripts=fonts.scripts), chosen.out, fonts)
+        world = make_world(chosen.seed, chosen.clips, scripts=fonts.scripts)
+        render_world(world, chosen.out, fonts)
     except HardcutError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.status
+    print(f"{len(world.clips)} clips in {', '.join(fonts.scripts)} letters: {chosen.out}")
     return 0
 
 
