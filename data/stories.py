@@ -131,7 +131,7 @@ def launch(rng: Random, number: int) -> Family:
     )
     near = choose_form(rng, sizes=((640, 360),)).model_copy(update={"subtitles": "vtt"})
     far = choose_form(rng, sizes=((480, 270),)).model_copy(update={"rotation": 90})
-    event = f"launch-{name.lower()}-{year}"
+    event = f"launch-{name.lower()}-{town.lower()}-{year}"
     to_right = rng.random() < 0.5
     said = sentences(
         near, 1.0, (f"Here comes the {name.title()}.", f"Good luck from all of {town.title()}!"), pause_s=0.8
