@@ -1,0 +1,395 @@
+"""What is done, failed and spent in a run: `ledger.sqlite` in its folder, which alone decides what a next start has
+to do.
+
+Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing. What
+counts at present is told by generations: a unit is current where its generation is its stage's. Starting a stage over
+gives it a new generation, and only the units that are met again move into it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from hardcut.engine.database import Database
+from hardcut.engine.files import storage_error
+from hardcut.engine.results import Result
+from hardcut.schemas.errors import HardcutError, UsageError
+from hardcut.schemas.ids import digest
+
+LEDGER_FILE = "ledger.sqlite"
+LAYOUT = 1
+PAGE = 500
+"""Rows that are read or written at once where there may be many."""
+
+Phase = Literal["open", "enumerated", "publishing", "finished", "withdrawing"]
+"""`open`: which units there are is not known yet; `enumerated`: every unit has a row, some are pending; `publishing`:
+all are settled, files are being written; `finished`; `withdrawing`: out of date, its records are being taken out of
+the files.
+"""
+
+_SCHEMA = """
+CREATE TABLE stage (
+    name TEXT PRIMARY KEY, position INTEGER NOT NULL, phase TEXT NOT NULL DEFAULT 'open', key TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT '', generation INTEGER NOT NULL DEFAULT 0, files TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE unit (
+    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, generation INTEGER NOT NULL,
+    status TEXT NOT NULL DEFAULT 'pending', reason TEXT, detail TEXT, raw TEXT, seconds REAL,
+    UNIQUE (stage, key), UNIQUE (stage, generation, unit)
+);
+CREATE TABLE record (
+    unit INTEGER NOT NULL REFERENCES unit (id), kind TEXT NOT NULL, id TEXT NOT NULL, about TEXT NOT NULL,
+    digest TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX record_of_unit ON record (unit, kind, id);
+CREATE INDEX record_by_id ON record (kind, id);
+CREATE INDEX record_by_about ON record (kind, about, id);
+-- The finished results of collection stages, whose units never move to another generation.
+CREATE TABLE snapshot (stage TEXT, key TEXT, generation INTEGER NOT NULL, PRIMARY KEY (stage, key));
+CREATE TABLE spend (
+    stage TEXT, teacher TEXT, calls INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER NOT NULL DEFAULT 0,
+    completion_tokens INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (stage, teacher)
+);
+-- CROSS JOIN keeps the order of the tables: by an index of record, so that rows come sorted and are never collected.
+CREATE VIEW current_record AS
+    SELECT r.kind, r.id, r.about, r.digest, r.body, u.stage, u.unit, s.position, s.phase
+    FROM record r CROSS JOIN unit u ON u.id = r.unit CROSS JOIN stage s ON s.name = u.stage
+    WHERE s.generation = u.generation;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names."""
+
+    name: str
+    position: int
+    phase: Phase
+    key: str
+    state: str
+    generation: int
+    files: Mapping[str, str]
+
+
+class Published(NamedTuple):
+    """A line of a file and whose it is."""
+
+    id: str
+    body: str
+    stage: str
+    unit: str
+
+
+class Ledger:
+    """The ledger of the run in folder `run`, which is made. One process at a time: it holds a lock that ends with it.
+
+    Raises UsageError where another process works on the run or a newer Hardcut wrote it, StorageError where the disk
+    is at fault. Coroutines return when what they wrote is on the disk.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(run / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise storage_error(run, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.database = Database(
+                run / LEDGER_FILE,
+                schema=_SCHEMA,
+                version=LAYOUT,
+                if_damaged="restore it from a copy, or start the run again in a new folder",
+            )
+        except BlockingIOError:
+            os.close(self._lock)
+            raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finishes what is being written and lets go of the run."""
+        self.database.close()
+        os.close(self._lock)
+
+    # Stages
+
+    def stages(self) -> list[StageRow]:
+        """All stages that this run knows, in order."""
+        return [
+            StageRow(**{**row, "files": json.loads(row["files"])})
+            for row in self.database.read("SELECT * FROM stage ORDER BY position, name")
+        ]
+
+    def stage(self, name: str) -> StageRow:
+        """One stage. Raises KeyError for a name that was never declared."""
+        return {row.name: row for row in self.stages()}[name]
+
+    async def declare(self, names: Sequence[str]) -> None:
+        """Makes `names` the order of the stages; others keep their rows behind them until they are withdrawn."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE stage SET position = ?", (len(names),))
+            connection.executemany(
+                "INSERT INTO stage (name, position) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+                [(name, position) for position, name in enumerate(names)],
+            )
+
+        await self.database.write(write)
+
+    async def withdraw(self, names: Iterable[str]) -> None:
+        """From now on no unit of these stages is current; their records are still in the files."""
+        await self._each(
+            "UPDATE stage SET phase = 'withdrawing', key = '', state = '', generation = 0 WHERE name = ?", names
+        )
+
+    async def withdrawn(self, names: Iterable[str]) -> None:
+        """Their records are out of the files."""
+        await self._each("UPDATE stage SET phase = 'open', files = '{}' WHERE name = ?", names)
+
+    async def forget(self, names: Iterable[str]) -> None:
+        """Stages that are not part of the run any more. Their results stay, should they come back."""
+        await self._each("DELETE FROM stage WHERE name = ?", names)
+
+    async def _each(self, sql: str, names: Iterable[str]) -> None:
+        rows = [(name,) for name in names]
+        await self.database.write(lambda connection: connection.executemany(sql, rows))
+
+    async def publish(self, name: str, state: str, files: Mapping[str, str]) -> None:
+        """All units of the stage are settled; its records go into the files now."""
+        await self._update(name, "phase = 'publishing', state = ?, files = ?", state, json.dumps(files, sort_keys=True))
+
+    async def finish(self, name: str) -> None:
+        """The files are written."""
+        await self._update(name, "phase = 'finished'")
+
+    async def _update(self, name: str, assignments: str, *values: Any) -> None:
+        sql = f"UPDATE stage SET {assignments} WHERE name = ?"
+        await self.database.write(lambda connection: connection.execute(sql, (*values, name)))
+
+    # Units
+
+    async def begin(self, name: str, key: str) -> int:
+        """Starts the enumeration of a unit stage over; returns its new generation."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            generation = _next_generation(connection, name)
+            connection.execute(
+                "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
+            )
+            return generation
+
+        return await self.database.write(write)
+
+    async def enrol(self, name: str, generation: int, units: Sequence[tuple[str, str]]) -> None:
+        """Makes units (id, key) current: those known by their key with their result, the others pending."""
+        await self.database.write(lambda connection: enrol(connection, name, generation, units))
+
+    async def enumerated(self, name: str) -> None:
+        """Every unit of the stage is enrolled."""
+        await self._update(name, "phase = 'enumerated'")
+
+    async def reset_failed(self, name: str) -> None:
+        """Makes the stage's failed units pending again."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            failed = (
+                "FROM unit WHERE stage = ?1 AND status = 'failed' "
+                "AND generation = (SELECT generation FROM stage WHERE name = ?1)"
+            )
+            connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
+            connection.execute(
+                f"UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL "
+                f"WHERE id IN (SELECT id {failed})",
+                (name,),
+            )
+
+        await self.database.write(write)
+
+    async def settle(self, name: str, result: Result) -> None:
+        """Keeps what became of an enrolled unit."""
+        await self.database.write(lambda connection: settle(connection, name, result))
+
+    def put(self, name: str, generation: int, units: Sequence[tuple[str, str]], results: Sequence[Result]) -> None:
+        """Enrols units of a collection stage and settles them. Blocks: for its thread."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            enrol(connection, name, generation, units)
+            for result in results:
+                settle(connection, name, result)
+
+        self.database.submit(write).result()
+
+    def count(self, name: str, status: str) -> int:
+        """How many current units of the stage have this status."""
+        rows = self.database.read(
+            "SELECT count(*) FROM unit WHERE stage = ?1 AND status = ?2 "
+            "AND generation = (SELECT generation FROM stage WHERE name = ?1)",
+            (name, status),
+        )
+        return int(rows[0][0])
+
+    def units(self, name: str, status: str) -> Iterator[tuple[str, str]]:
+        """Current units (id, key) with this status, sorted by id. May be written to meanwhile."""
+        after = ""
+        while rows := self.database.read(
+            "SELECT unit, key FROM unit WHERE stage = ?1 AND unit > ?2 AND status = ?3 "
+            f"AND generation = (SELECT generation FROM stage WHERE name = ?1) ORDER BY unit LIMIT {PAGE}",
+            (name, after, status),
+        ):
+            yield from ((row["unit"], row["key"]) for row in rows)
+            after = rows[-1]["unit"]
+
+    def pending_among(self, name: str, units: Sequence[str]) -> dict[str, str]:
+        """Those of these units that are pending, with their keys."""
+        rows = self.database.read(
+            f"SELECT unit, key FROM unit WHERE stage = ? AND unit IN ({','.join('?' * len(units))}) "
+            "AND status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
+            (name, *units),
+        )
+        return {row["unit"]: row["key"] for row in rows}
+
+    def state(self, name: str) -> str:
+        """A digest over what became of the stage's current units, whatever the settings and the order were."""
+        state = ""
+        with self.database.errors():
+            for row in self.database.reader.execute(
+                "SELECT u.unit, u.status, r.kind, r.id, r.digest FROM unit u LEFT JOIN record r ON r.unit = u.id "
+                "WHERE u.stage = ?1 AND u.generation = (SELECT generation FROM stage WHERE name = ?1) "
+                "ORDER BY u.unit, r.kind, r.id",
+                (name,),
+            ):
+                state = digest(state, *row)
+        return state
+
+    # Snapshots of collection stages
+
+    def snapshot(self, name: str, key: str, with_failed: bool) -> int | None:
+        """The generation of an earlier, whole result under this key; only one without failed units, unless
+        `with_failed`."""
+        rows = self.database.read(
+            "SELECT generation FROM snapshot s WHERE stage = ? AND key = ? AND (? OR NOT EXISTS (SELECT 1 FROM unit u "
+            "WHERE u.stage = s.stage AND u.generation = s.generation AND u.status = 'failed'))",
+            (name, key, with_failed),
+        )
+        return int(rows[0][0]) if rows else None
+
+    async def begin_snapshot(self, name: str, key: str) -> int:
+        """Clears what an interrupted attempt left, and an earlier result under this key; returns the new generation.
+
+        None of its units is current before `keep_snapshot`.
+        """
+
+        def write(connection: sqlite3.Connection) -> int:
+            connection.execute("DELETE FROM snapshot WHERE stage = ? AND key = ?", (name, key))
+            loose = "WHERE stage = ?1 AND generation NOT IN (SELECT generation FROM snapshot WHERE stage = ?1)"
+            connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id FROM unit {loose})", (name,))
+            connection.execute(f"DELETE FROM unit {loose}", (name,))
+            return _next_generation(connection, name)
+
+        return await self.database.write(write)
+
+    async def keep_snapshot(self, name: str, key: str, generation: int) -> None:
+        """Makes the units of `generation`, and no others, the stage's current ones."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)", (name, key, generation))
+            connection.execute(
+                "UPDATE stage SET phase = 'enumerated', key = ?, generation = ? WHERE name = ?", (key, generation, name)
+            )
+
+        await self.database.write(write)
+
+    # Records
+
+    def subjects(self, kind: str, before: int) -> Iterator[str]:
+        """What records of one kind of the finished stages before a position are about, each once, sorted."""
+        about = ""
+        while rows := self.database.read(
+            "SELECT DISTINCT about FROM current_record WHERE kind = ? AND about > ? AND position < ? "
+            f"AND phase = 'finished' ORDER BY about LIMIT {PAGE}",
+            (kind, about, before),
+        ):
+            yield from (row["about"] for row in rows)
+            about = rows[-1]["about"]
+
+    def digests(self, kind: str, about: str, before: int) -> list[tuple[str, str]]:
+        """Ids and digests of the records that `bodies` returns."""
+        return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before)]
+
+    def bodies(self, kind: str, about: str, before: int) -> list[str]:
+        """The records about one thing, of one kind, of the finished stages before a position, sorted by id."""
+        return [row["body"] for row in self._about("body", kind, about, before)]
+
+    def _about(self, columns: str, kind: str, about: str, before: int) -> list[Any]:
+        return self.database.read(
+            f"SELECT {columns} FROM current_record WHERE kind = ? AND about = ? AND position < ? "
+            "AND phase = 'finished' ORDER BY id",
+            (kind, about, before),
+        )
+
+    def published(self, kind: str) -> Iterator[Published]:
+        """All records of one kind that belong into its file, sorted by id."""
+        with self.database.errors():
+            for row in self.database.reader.execute(
+                "SELECT id, body, stage, unit FROM current_record WHERE kind = ? "
+                "AND phase IN ('publishing', 'finished') ORDER BY id",
+                (kind,),
+            ):
+                yield Published(*row)
+
+
+def enrol(connection: sqlite3.Connection, name: str, generation: int, units: Iterable[tuple[str, str]]) -> None:
+    """See Ledger.enrol. Raises HardcutError where two units have one id."""
+    for unit, key in units:
+        try:
+            found = connection.execute(
+                "INSERT INTO unit (stage, key, unit, generation) VALUES (?, ?, ?, ?) ON CONFLICT (stage, key) "
+                "DO UPDATE SET generation = excluded.generation WHERE generation <> excluded.generation",
+                (name, key, unit, generation),
+            ).rowcount
+        except sqlite3.IntegrityError:
+            found = 0
+        except UnicodeEncodeError:
+            raise HardcutError(f"stage {name}: the id {unit!r} is no valid text: rename it and start again") from None
+        if not found:
+            raise HardcutError(f"stage {name}: two units have the id {unit!r}: give each its own and start again")
+
+
+def settle(connection: sqlite3.Connection, name: str, result: Result) -> None:
+    """See Ledger.settle."""
+    (unit,) = connection.execute(
+        "UPDATE unit SET status = ?, reason = ?, detail = ?, raw = ?, seconds = ? "
+        "WHERE stage = ? AND key = ? RETURNING id",
+        (result.status, result.reason, result.detail, result.raw, result.seconds, name, result.key),
+    ).fetchone()
+    connection.execute("DELETE FROM record WHERE unit = ?", (unit,))
+    connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", [(unit, *entry) for entry in result.entries])
+
+
+def _next_generation(connection: sqlite3.Connection, name: str) -> int:
+    found = connection.execute(
+        "SELECT max(coalesce((SELECT max(generation) FROM unit WHERE stage = ?1), 0), "
+        "coalesce((SELECT max(generation) FROM snapshot WHERE stage = ?1), 0))",
+        (name,),
+    )
+    return int(found.fetchone()[0]) + 1

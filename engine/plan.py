@@ -1,0 +1,69 @@
+"""The order of stages, and which of them reads from which. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hardcut.engine.stage import Stage, UnitStage
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage at its place in the run.
+
+    `units` is its `over`, empty for a collection stage; `reads_from` are the names of the earlier stages whose units or
+    records it reads; `config` is a digest of all that it is by itself: name, version, settings and what it reads.
+    """
+
+    stage: Stage
+    position: int
+    units: str | type[Record] | None
+    reads_from: tuple[str, ...]
+    config: str
+
+    @property
+    def name(self) -> str:
+        return self.stage.name
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The kinds of record that the stage makes with their files."""
+        kinds: tuple[type[Record], ...] = (*self.stage.makes, Dropped)
+        return {kind.__name__: kind.FILE for kind in kinds}
+
+
+def plan(stages: Sequence[Stage]) -> list[Step]:
+    """The steps of a run. Raises ValueError where the stages do not fit together."""
+    steps: list[Step] = []
+    for position, stage in enumerate(stages):
+        units = stage.over if isinstance(stage, UnitStage) else ""
+        kinds = {*stage.reads, units} if isinstance(units, type) else set(stage.reads)
+        reads_from = tuple(
+            earlier.name
+            for earlier in steps
+            if earlier.name == units or kinds.intersection((*earlier.stage.makes, Dropped))
+        )
+        if any(earlier.name == stage.name for earlier in steps):
+            raise ValueError(f"two stages are named {stage.name}")
+        if isinstance(units, str) and units and units not in reads_from:
+            raise ValueError(f"stage {stage.name} is over {units}, which is no stage before it")
+        over = units.__name__ if isinstance(units, type) else units
+        reads = [kind.__name__ for kind in stage.reads]
+        config = digest(stage.name, stage.version, dict(stage.settings), over, reads)
+        steps.append(Step(stage, position, units, reads_from, config))
+    return steps
+
+
+def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:
+    """The steps up to and with the stage named `until`, all for `None`. Raises UsageError for another name."""
+    names = [step.name for step in steps]
+    if until is None:
+        return steps
+    if until not in names:
+        raise UsageError(f"no stage is named {until!r}: there are {', '.join(names)}")
+    return steps[: names.index(until) + 1]

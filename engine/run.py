@@ -1,0 +1,303 @@
+"""Carries out a list of stages over a run's folder.
+
+What a stage would produce is told by its key: a digest of its name, version, settings and of the states of the
+earlier stages that it reads. A stage is *current* where it finished under its present key and all stages that it
+reads are current. Current stages are skipped without looking at a single unit. All others are withdrawn before
+anything runs: their records leave the files, and a file without any current stage that makes it is removed. So a file
+always shows one set of settings and inputs, whatever was stopped or killed and whatever lies behind `until`; and
+since results are kept under their units' keys, withdrawing costs no work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import json
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from hardcut.engine import ledger as rows
+from hardcut.engine import results
+from hardcut.engine.budget import current_stage
+from hardcut.engine.files import atomic_writer
+from hardcut.engine.ledger import PAGE, Ledger
+from hardcut.engine.plan import Step, plan, up_to
+from hardcut.engine.progress import NullProgress, Progress
+from hardcut.engine.reader import LedgerReader
+from hardcut.engine.stage import CollectionStage, Failure, Source, Stage, Unit, UnitStage
+from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, ItemError, MissingDependency, StorageError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Dropped
+
+T = TypeVar("T")
+Job = tuple[str, str, object]
+"""A pending unit: its id, its key and the payload of its source."""
+
+_log = logging.getLogger(__name__)
+_STOPS = (BudgetReached, MissingDependency, StorageError)
+"""Errors that end the run instead of failing the unit, which stays pending."""
+
+
+class Engine:
+    """Runs stages with the results kept in `ledger` and the files written beside it.
+
+    At most `concurrency` units of a unit stage are in flight; how many calls or processes they use is the stages'
+    business.
+    """
+
+    def __init__(self, ledger: Ledger, *, concurrency: int = 64, progress: Progress | None = None) -> None:
+        self._ledger = ledger
+        self._concurrency = concurrency
+        self._progress: Progress = progress or NullProgress()
+        self._logged: set[tuple[str, type[Exception]]] = set()
+
+    async def run(
+        self,
+        stages: Sequence[Stage],
+        sources: Iterable[Source] = (),
+        *,
+        until: str | None = None,
+        retry_failed: bool = False,
+    ) -> None:
+        """Runs all stages of the run in order, up to and with the one named `until`.
+
+        `stages` is always the whole list: a stage that is not in it is not part of the run any more. `sources` is
+        gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
+        in an earlier start run again. Results and counts are in the ledger (`read_status`).
+
+        Raises BudgetReached once the units in flight have ended, MissingDependency and StorageError at once;
+        CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
+        flight. Everything that finished before is kept, and the next call goes on from there.
+        """
+        steps = plan(stages)
+        wanted = up_to(steps, until)
+        origin = _digest_of(sources) if any(step.units is None for step in steps) else ""
+        await self._ledger.declare([step.name for step in steps])
+        current = self._current(steps, origin, retry_failed)
+        await self._withdraw_others(steps, current)
+        for step in wanted:
+            if step.name in current:
+                self._progress.started(step.name, 0)
+            else:
+                token = current_stage.set(step.name)
+                try:
+                    await self._carry_out(step, self._key(step, origin), sources, retry_failed)
+                finally:
+                    current_stage.reset(token)
+            self._progress.finished(step.name)
+
+    # What is current, and what the files show
+
+    def _key(self, step: Step, origin: str) -> str:
+        states = {row.name: row.state for row in self._ledger.stages() if row.name in step.reads_from}
+        return digest(step.config, states, origin if step.units is None else None)
+
+    def _current(self, steps: Sequence[Step], origin: str, retry_failed: bool) -> set[str]:
+        known = {row.name: row for row in self._ledger.stages()}
+        current: set[str] = set()
+        for step in steps:
+            row = known[step.name]
+            if (
+                row.phase == "finished"
+                and current.issuperset(step.reads_from)
+                and row.key == self._key(step, origin)
+                and not (retry_failed and self._ledger.count(step.name, "failed"))
+            ):
+                current.add(step.name)
+        return current
+
+    async def _withdraw_others(self, steps: Sequence[Step], current: set[str]) -> None:
+        known = self._ledger.stages()
+        stale = [row for row in known if row.name not in current and row.files]
+        files = {kind: file for row in stale for kind, file in row.files.items()}
+        for row in known:
+            if row.name in current:
+                files.update((kind, file) for kind, file in row.files.items() if not (self._ledger.run / file).exists())
+        if stale:
+            await self._ledger.withdraw(row.name for row in stale)
+        self._write_files(files)
+        if stale:
+            await self._ledger.withdrawn(row.name for row in stale)
+        if gone := {row.name for row in known} - {step.name for step in steps}:
+            await self._ledger.forget(sorted(gone))
+
+    def _write_files(self, files: dict[str, str]) -> None:
+        shown = {kind for row in self._ledger.stages() if row.phase in ("publishing", "finished") for kind in row.files}
+        for kind, file in sorted(files.items()):
+            path = self._ledger.run / file
+            if kind not in shown:
+                path.unlink(missing_ok=True)
+                continue
+            with atomic_writer(path) as lines:
+                before: rows.Published | None = None
+                for record in self._ledger.published(kind):
+                    if before and before.id == record.id:
+                        if kind == Dropped.__name__:  # its id covers all that it says
+                            continue
+                        raise HardcutError(
+                            f"{file}: {record.id!r} is made twice, by unit {before.unit!r} of stage {before.stage} and "
+                            f"by unit {record.unit!r} of stage {record.stage}: mend the stage or its inputs"
+                        )
+                    lines.write(record.body + "\n")
+                    before = record
+
+    # One stage
+
+    async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], retry_failed: bool) -> None:
+        if isinstance(step.stage, UnitStage):
+            await self._run_units(step, step.stage, key, sources, retry_failed)
+        else:
+            await self._run_collection(step, step.stage, key, retry_failed)
+        await self._ledger.publish(step.name, self._ledger.state(step.name), step.files)
+        self._write_files(step.files)
+        await self._ledger.finish(step.name)
+
+    async def _run_units(
+        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], retry_failed: bool
+    ) -> None:
+        row = self._ledger.stage(step.name)
+        if row.phase != "enumerated" or row.key != key:
+            await self._enumerate(step, stage, key, sources)
+        if retry_failed:
+            await self._ledger.reset_failed(step.name)
+        pending = self._ledger.count(step.name, "pending")
+        self._progress.started(step.name, pending)
+        if not pending:
+            return
+        jobs = self._jobs(stage, sources)
+        stopped: list[BudgetReached] = []
+
+        async def work() -> None:
+            for unit_id, unit_key, payload in jobs:
+                if stopped:
+                    return
+                try:
+                    await self._run_unit(step, stage, unit_id, unit_key, payload)
+                except BudgetReached as error:  # what the others have in flight is paid for: let it come in
+                    stopped.append(error)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._concurrency, pending)):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        if stopped:
+            raise stopped[0]
+        if left := self._ledger.count(step.name, "pending"):
+            raise HardcutError(f"stage {step.name}: {left} sources went away during the run: start again")
+
+    async def _enumerate(self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source]) -> None:
+        generation = await self._ledger.begin(step.name, key)
+        for page in _pages(self._offered(step, stage, sources)):
+            units = []
+            for unit_id, fingerprint in page:
+                read = [
+                    [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position)]
+                    for kind in stage.reads
+                ]
+                units.append((unit_id, digest(step.config, unit_id, fingerprint, read)))
+            await self._ledger.enrol(step.name, generation, units)
+        await self._ledger.enumerated(step.name)
+
+    def _offered(self, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
+        """All units of a stage: ids and fingerprints."""
+        if stage.over is None:
+            return ((source.id, source.fingerprint) for source in sources)
+        if isinstance(stage.over, str):
+            return ((unit_id, "") for unit_id, _ in self._ledger.units(stage.over, "done"))
+        return ((about, "") for about in self._ledger.subjects(stage.over.__name__, step.position))
+
+    def _jobs(self, stage: UnitStage, sources: Iterable[Source]) -> Iterator[Job]:
+        if stage.over is not None:
+            for unit_id, key in self._ledger.units(stage.name, "pending"):
+                yield unit_id, key, None
+            return
+        for page in _pages(sources):
+            pending = self._ledger.pending_among(stage.name, [source.id for source in page])
+            for source in page:
+                if source.id in pending:
+                    yield source.id, pending[source.id], source.payload
+
+    async def _run_unit(self, step: Step, stage: UnitStage, unit_id: str, key: str, payload: object) -> None:
+        records = tuple(
+            kind.model_validate_json(body)
+            for kind in stage.reads
+            for body in self._ledger.bodies(kind.__name__, unit_id, step.position)
+        )
+        started = time.perf_counter()
+
+        def seconds() -> float:
+            return round(time.perf_counter() - started, 6)
+
+        try:
+            output = await stage.run(Unit(unit_id, records, payload))
+            result = results.of_output(key, output, stage.makes, seconds())
+        except _STOPS:
+            raise
+        except DropItem as drop:
+            dropped = Dropped.create(item=unit_id, stage=step.name, reason=drop.reason, detail=drop.detail)
+            result = results.of_drop(key, dropped, seconds())
+        except ItemError as error:
+            result = results.of_failure(key, Failure(error.reason, error.detail, error.raw), seconds())
+        except Exception as error:  # noqa: BLE001 - a fault of one unit must not cost the others
+            result = results.of_failure(key, self._internal(step.name, unit_id, error), seconds())
+        await self._ledger.settle(step.name, result)
+        self._progress.advanced(step.name)
+
+    def _internal(self, stage: str, unit_id: str, error: Exception) -> Failure:
+        """An error that nobody foresaw. The log has the first of its type in each stage, the ledger all."""
+        if (stage, type(error)) not in self._logged:
+            self._logged.add((stage, type(error)))
+            _log.error(
+                "stage %s failed on unit %r in a way that is a fault of the program", stage, unit_id, exc_info=error
+            )
+        raw = "".join(traceback.format_exception(error))
+        return Failure("internal", f"{type(error).__name__}: {error}", raw)
+
+    async def _run_collection(self, step: Step, stage: CollectionStage, key: str, retry_failed: bool) -> None:
+        self._progress.started(step.name, None)
+        generation = self._ledger.snapshot(step.name, key, with_failed=not retry_failed)
+        if generation is None:
+            generation = await self._ledger.begin_snapshot(step.name, key)
+            stop = threading.Event()
+            work = asyncio.create_task(asyncio.to_thread(self._collect, step, stage, key, generation, stop))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                stop.set()
+                await asyncio.wait([work])
+                raise
+        await self._ledger.keep_snapshot(step.name, key, generation)
+
+    def _collect(self, step: Step, stage: CollectionStage, key: str, generation: int, stop: threading.Event) -> None:
+        """In a thread: writes all output of the stage under a generation that is not yet the stage's."""
+        reader = LedgerReader(self._ledger, step, stop)
+        try:
+            for page in _pages(stage.run(reader)):
+                settled = [results.of_output(digest(key, unit_id), output, stage.makes) for unit_id, output in page]
+                units = [(unit_id, result.key) for (unit_id, _), result in zip(page, settled, strict=True)]
+                self._ledger.put(step.name, generation, units, settled)
+                for _ in page:
+                    self._progress.advanced(step.name)
+                reader.check()
+        finally:
+            reader.close()
+
+
+def _digest_of(sources: Iterable[Source]) -> str:
+    total = hashlib.sha256()
+    for source in sources:
+        total.update(json.dumps([source.id, source.fingerprint]).encode())
+    return total.hexdigest()
+
+
+def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while page := list(itertools.islice(iterator, PAGE)):
+        yield page
