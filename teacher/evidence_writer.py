@@ -20,6 +20,8 @@ _Item = TypeVar("_Item")
 _MODALITIES: Mapping[EvidenceKind, Modality] = {
     "ocr": "ocr", "speech": "speech", "motion": "motion", "colour": "visual", "metadata": "metadata",
 }  # fmt: skip
+_RANKS: Mapping[EvidenceKind, int] = {"ocr": 0, "speech": 0, "motion": 1, "colour": 1, "metadata": 2, "shot": 3}
+"""What is left out of a caption last comes first."""
 _FIELD = re.compile(r"([A-Za-z_ ]{1,30}):\s+(.+)", re.DOTALL)
 _QUOTES = re.compile(r'["“”„«»]')
 _TITLES = frozenset({"title", "name", "filename", "file name"})
@@ -58,15 +60,15 @@ class _Mention:
 def write_caption(inputs: CaptionInputs) -> CaptionReply:
     """One sentence for each line of evidence, in order of time, as many as fit into `max_words`; texts and speech come
     before movement and colour, metadata and cuts where not all fit. Every claim cites its line."""
-    claims = list({claim.text: claim for claim in _claims(inputs.evidence)}.values())
+    ranked = {claim.text: (_RANKS[kind], claim) for kind, claim in _claims(inputs.evidence)}
     left = inputs.max_words
     kept: set[str] = set()
-    for claim in sorted(claims, key=_priority):
+    for _, claim in sorted(ranked.values(), key=lambda each: each[0]):
         size = len(claim.text.split()) + 1
         if size <= left:
             left -= size
             kept.add(claim.text)
-    chosen = [claim for claim in claims if claim.text in kept]
+    chosen = [claim for _, claim in ranked.values() if claim.text in kept]
     if not chosen:
         return CaptionReply(caption="Nothing is known about what this video shows.", claims=())
     sentences: list[str] = []
@@ -103,7 +105,7 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
     return QueriesReply(queries=tuple(written.values()))
 
 
-def _claims(evidence: Sequence[EvidenceLine]) -> Iterator[ClaimReply]:
+def _claims(evidence: Sequence[EvidenceLine]) -> Iterator[tuple[EvidenceKind, ClaimReply]]:
     for line in evidence:
         text = " ".join(line.text.split())
         start, end = line.start, line.end
@@ -121,13 +123,7 @@ def _claims(evidence: Sequence[EvidenceLine]) -> Iterator[ClaimReply]:
             said, end = f"The picture cuts at {start:g} s", start
         else:
             said = f"{text[0].upper()}{text[1:].rstrip('.')}"
-        yield ClaimReply(text=said, start=start, end=end, evidence=(line.id,))
-
-
-def _priority(claim: ClaimReply) -> int:
-    """Which sentences are left out last."""
-    order = ("The text ", "Someone says", "", "Its ", "It is described", "The picture cuts")
-    return next((at for at, opening in enumerate(order) if opening and claim.text.startswith(opening)), 2)
+        yield line.kind, ClaimReply(text=said, start=start, end=end, evidence=(line.id,))
 
 
 def _mentions(view: WrittenView, inputs: QueriesInputs) -> list[_Mention]:
