@@ -92,7 +92,9 @@ class Endpoint:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)  # `slots` is the limit
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
     def _error(self, status: int, retry_after: str | None, data: bytes) -> Exception:
@@ -110,8 +112,13 @@ class Endpoint:
 
 
 def api_key() -> str | None:
-    """The key in the environment, if there is one."""
-    return next((key for name in KEY_VARIABLES if (key := os.environ.get(name, "").strip())), None)
+    """The key in the environment, if there is one. Raises UsageError where it cannot be sent in a header."""
+    for name in KEY_VARIABLES:
+        if key := os.environ.get(name, "").strip():
+            if not (key.isascii() and key.isprintable()):
+                raise UsageError(f"the environment variable {name} holds characters that no API key has: set it anew")
+            return key
+    return None
 
 
 def _checked(url: str) -> str:

@@ -31,6 +31,7 @@ from hardcut.teacher.render import Prompts, Rendered
 VERSION = 1
 """Counted up when the form of a request or the reading of a reply changes: part of every key."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
 """What a judge is asked for beside its text: the most that the API allows."""
 
@@ -125,7 +126,7 @@ class OpenAITeacher:
         if request.reply is None:
             answer = read_answer(text, completion.scores())
             if answer is None:
-                return Refusal("unparsed", "the reply does not end in an answer of yes or no", text)
+                return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
             return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
         parsed, problem = _parse(request.reply, text)
         if parsed is None:
@@ -306,7 +307,7 @@ async def _media(frames: Sequence[Frame]) -> bytes:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def _parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:

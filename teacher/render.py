@@ -23,7 +23,7 @@ from hardcut.schemas.ids import digest
 from hardcut.teacher.protocol import Task
 
 _ROLES = ("system", "user")
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "`": "\\u0060"})
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ def _data(value: JsonValue) -> str:
     """JSON that is safe inside a fence; a list gets one line for each item."""
     if isinstance(value, list):
         return "[\n" + ",\n".join(_data(item) for item in value) + "\n]" if value else "[]"
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False).translate(_ESCAPES)
+    text = _ENCODER.encode(value)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("`", "\\u0060")
 
 
 def _sources(folder: Path | None) -> dict[str, str]:

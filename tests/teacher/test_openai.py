@@ -201,7 +201,7 @@ async def test_a_cut_reply_is_never_read(teacher_server: Any, caption: Request, 
 async def test_a_judge_without_a_verdict_is_refused(teacher_server: Any, judge: Request, text: str) -> None:
     teacher_server.answer = lambda body: text
     (refusal,) = await ask(teacher_server.url, judge)
-    assert refusal == Refusal("unparsed", refusal.detail, text)
+    assert refusal == Refusal("invalid_reply", refusal.detail, text)
 
 
 async def test_a_server_without_logprobs_gives_a_verdict_without_numbers(teacher_server: Any, judge: Request) -> None:
