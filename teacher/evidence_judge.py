@@ -34,24 +34,44 @@ RELATIONS: Mapping[str, Relation] = {
 }  # fmt: skip
 _TURNED: Mapping[Relation, Relation] = {"before": "after", "after": "before", "while": "while"}
 NEGATIONS = frozenset({"no", "not", "never", "without", "nobody", "nothing", "none", "neither", "nor", "cannot"})
+_OPENINGS = dict.fromkeys(("first", "begins", "starts"), frozenset({"and", ","})) | {"from": frozenset({"to"})}
+_AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
 _CUES = frozenset(
-    """appear appears clip first footage hear heard moment only part read reads said saw say saying says scene screen
-    see seen show showing shown shows sign someone speaker speaking spoken text video word words written""".split()  # noqa: SIM905 - read as prose
+    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said saw
+    say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video word
+    words written""".split()  # noqa: SIM905 - read as prose
 )
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
 _PIECES = re.compile(r'["“”„«»]([^"“”„«»]+)["“”„«»]|([^"“”„«»]+)')
+_AFTER_THAT = re.compile(r"\bafter (that|this|which)\b", re.IGNORECASE)
 _VERBS = {"ocr": "read", "speech": "said", "metadata": "told"}
 
 
 @dataclass(slots=True)
 class Parsed:
-    """A query taken apart: clauses of words, how each follows the one before, and the words that must be absent."""
+    """A query taken apart: clauses of words, how each stands in time to the one after it, and the words that must be
+    absent."""
 
     clauses: list[list[str]] = field(default_factory=lambda: [[]])
     relations: list[Relation] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+
+    def follow(self, relation: Relation) -> None:
+        """Begins the next clause; of several words of order in a row the last one counts."""
+        if self.clauses[-1]:
+            self.clauses.append([])
+            self.relations.append(relation)
+        elif self.relations:
+            self.relations[-1] = relation
+
+    def split(self, at: int) -> None:
+        """Makes two clauses of the last one, the second later than the first."""
+        tail = self.clauses[-1][at:]
+        del self.clauses[-1][at:]
+        self.follow("before")
+        self.clauses[-1] = tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +83,46 @@ class Judgment:
 
 
 def parse(query: str) -> Parsed:
-    """Splits at words of order, sets aside what is negated, keeps quoted words as content whatever they are."""
+    """Splits at words of order, sets aside what is negated, keeps quoted words as content whatever they are.
+
+    Understood are "A before B", "A then B", "A followed by B", "A until B", "B after A", "after A, B", "A while B",
+    "first A, and B", "A and B later", "from A to B".
+    """
     parsed = Parsed()
     negated = False
-    leading: Relation | None = None
+    turned: Relation | None = None  # the query began with a word of order: "after A, B"
+    awaited: frozenset[str] = frozenset()  # what leads to the second part of "first A and B", "from A to B"
+    joint = 0  # where in the clause the last "and" stood, for "A and B later"
     for token, quoted in _tokens(query):
+        clause = parsed.clauses[-1]
         if quoted:
-            (parsed.absent if negated else parsed.clauses[-1]).append(token)
-        elif token in RELATIONS:
+            (parsed.absent if negated else clause).append(token)
+        elif token in _OPENINGS:
+            awaited = _OPENINGS[token]
+        elif token in awaited and clause:
+            negated, awaited, joint = False, frozenset(), 0
+            parsed.follow("before")
+        elif token in _AFTERWARDS and 0 < joint < len(clause):
             negated = False
+            parsed.split(joint)
+            joint = 0
+        elif token in RELATIONS:
+            negated, joint = False, 0
             if parsed.clauses == [[]]:
-                leading = RELATIONS[token]  # "after B, A": the clauses stand in the other order
+                turned = _TURNED[RELATIONS[token]]
             else:
-                parsed.clauses.append([])
-                parsed.relations.append(RELATIONS[token])
+                parsed.follow(RELATIONS[token])
         elif token in NEGATIONS or token.endswith("n't"):
             negated = True
         elif token in _CLAUSE_ENDS:
             negated = False
-            if token == "," and leading and parsed.clauses[-1]:
-                parsed.clauses.append([])
-                parsed.relations.append(_TURNED[leading])
-                leading = None
+            if token == "and":
+                joint = len(clause)
+            if token == "," and turned and clause:
+                parsed.follow(turned)
+                turned = None
         elif token not in STOP_WORDS and token not in _CUES:
-            (parsed.absent if negated else parsed.clauses[-1]).append(token)
+            (parsed.absent if negated else clause).append(token)
     return parsed
 
 
@@ -197,7 +233,7 @@ def _place(line: EvidenceLine | None) -> str:
 
 def _tokens(query: str) -> Iterator[tuple[str, bool]]:
     """Normalised words and clause marks, each with whether it stood in quotation marks."""
-    for quoted, plain in _PIECES.findall(query):
+    for quoted, plain in _PIECES.findall(_AFTER_THAT.sub("afterwards", query)):
         if quoted:
             said = words(quoted)
             yield from ((word, True) for word in [word for word in said if word not in STOP_WORDS] or said)

@@ -155,6 +155,13 @@ def test_other_evidence_gives_other_wording_and_the_same_evidence_the_same(input
         ("after the grand hotel, platform 9", "after platform 9, the grand hotel"),
         ("before platform 9, the grand hotel", "before the grand hotel, platform 9"),
         ("grand hotel followed by platform 9", "platform 9 followed by grand hotel"),
+        (
+            "a trip that begins with a grand hotel and comes to a garden",
+            "a trip that begins with a garden and comes to a hotel",
+        ),
+        ("grand hotel first and platform 9 after that", "platform 9 first and grand hotel after that"),
+        ("the sign says grand hotel and platform 9 later", "the sign says platform 9 and grand hotel later"),
+        ("from the grand hotel to platform 9", "from platform 9 to the grand hotel"),
         ("grand hotel until platform 9", "platform 9 until grand hotel"),
         ('"platform 9" while someone says "vienna"', '"grand hotel" while someone says "vienna"'),
         ("someone says vienna but never garage", "someone says vienna but never garden"),
