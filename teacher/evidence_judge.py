@@ -45,7 +45,7 @@ _CUES = frozenset(
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
 _PIECES = re.compile(r'["“”„«»]([^"“”„«»]+)["“”„«»]|([^"“”„«»]+)')
-_AFTER_THAT = re.compile(r"\bafter (that|this|which)\b", re.IGNORECASE)
+_AFTER_THAT = re.compile(r"\bafter (it|that|this|which)\b", re.IGNORECASE)
 _VERBS = {"ocr": "read", "speech": "said", "metadata": "told"}
 
 
@@ -175,11 +175,13 @@ class EvidenceJudge:
         return found, [word for word in wanted if not self._index.find(word)]
 
     def _best(self, clause: Sequence[str]) -> list[int]:
-        """The numbers of the lines that hold most of a clause, if one of them holds at least 40 % of it."""
+        """The numbers of the lines with a time that hold most of a clause, if one of them holds at least 40 % of it."""
         scores: dict[int, float] = {}
         for word in clause:
             for number, credit in self._index.find(word).items():
-                scores[number] = scores.get(number, 0.0) + weight(word) * credit
+                line = self._lines[number]
+                if line and line.start is not None:
+                    scores[number] = scores.get(number, 0.0) + weight(word) * credit
         highest = max(scores.values(), default=0.0)
         if not clause or highest < 0.4 * sum(weight(word) for word in clause):
             return []

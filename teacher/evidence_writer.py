@@ -58,9 +58,11 @@ class _Mention:
 
 
 def write_caption(inputs: CaptionInputs) -> CaptionReply:
-    """One sentence for each line of evidence, in order of time, as many as fit into `max_words`; texts and speech come
-    before movement and colour, metadata and cuts where not all fit. Every claim cites its line."""
-    ranked = {claim.text: (_RANKS[kind], claim) for kind, claim in _claims(inputs.evidence)}
+    """One sentence for each line of evidence, in order of time and metadata last, as many as fit into `max_words`;
+    texts and speech come before movement and colour, metadata and cuts where not all fit. Every claim cites its
+    line."""
+    in_order = sorted(inputs.evidence, key=lambda line: (line.start is None, line.start))
+    ranked = {claim.text: (_RANKS[kind], claim) for kind, claim in _claims(in_order)}
     left = inputs.max_words
     kept: set[str] = set()
     for _, claim in sorted(ranked.values(), key=lambda each: each[0]):
@@ -72,11 +74,11 @@ def write_caption(inputs: CaptionInputs) -> CaptionReply:
     if not chosen:
         return CaptionReply(caption="Nothing is known about what this video shows.", claims=())
     sentences: list[str] = []
-    latest = 0.0
+    before: float | None = None
     for claim in chosen:
-        follows = claim.start is not None and sentences and claim.start >= latest > 0
+        follows = before is not None and claim.start is not None and claim.start >= before
         sentences.append(f"Then {claim.text[0].lower()}{claim.text[1:]}." if follows else f"{claim.text}.")
-        latest = max(latest, claim.end or 0.0)
+        before = claim.end
     return CaptionReply(caption=" ".join(sentences), claims=tuple(chosen))
 
 
@@ -115,8 +117,7 @@ def _claims(evidence: Sequence[EvidenceLine]) -> Iterator[tuple[EvidenceKind, Cl
             said = f'Someone says: "{_shorten(text)}"'
         elif line.kind == "metadata":
             name, value = _field(line.text)
-            told = f"Its {name.replace('_', ' ')} is given as" if name else "It is described as"
-            said = f'{told} "{_shorten(value)}"'
+            said = f'{name.capitalize().replace("_", " ") or "Told of it"}: "{_shorten(value)}"'
         elif line.kind == "shot":
             if not start:
                 continue  # the first shot begins with the video: no cut
@@ -233,7 +234,7 @@ def _phrase(text: str, most: int) -> str:
 
 
 def _shorten(text: str, most: int = 25) -> str:
-    parts = _QUOTES.sub("'", text).split()
+    parts = _QUOTES.sub("'", text).rstrip(". ").split()
     return " ".join(parts if len(parts) <= most else [*parts[:most], "…"])
 
 

@@ -11,8 +11,8 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'[^\W_]+)*")
 
 STOP_WORDS = frozenset(
     """a about an and any are as at be been but by can could did do does for from had has have he her his i if in into
-    is it its of on or our over she should so some than that the their them there these they this those to was we were
-    what when where which who whose will with would you your""".split()  # noqa: SIM905 - read as prose
+    is it its let now of on or our over she should so some than that the their them there these they this those to us
+    was we were what when where which who whose will with would you your""".split()  # noqa: SIM905 - read as prose
 )
 
 

@@ -49,7 +49,9 @@ def test_small_reading_errors_are_forgiven_in_words_and_never_in_numbers() -> No
 def test_a_caption_follows_time_and_cites_every_claim(inputs: Inputs) -> None:
     reply = write_caption(CaptionInputs.model_validate(inputs["caption"]))
     places = [reply.caption.index(text) for text in ("Grand Hotel", "follow me", "cuts at 9 s", "Platform 9", "Vienna")]
-    assert places == sorted(places)
+    assert places == sorted(places) and reply.caption.endswith('Title: "A Short Trip to Austria".')
+    assert 'Then the text "Platform 9" can be read' in reply.caption
+    assert 'Then someone says: "the train' not in reply.caption  # said while the text is still there
     known = {line["id"]: line for line in inputs["caption"]["evidence"]}
     for claim in reply.claims:
         (cited,) = claim.evidence
