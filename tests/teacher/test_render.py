@@ -34,7 +34,7 @@ def test_what_a_video_says_cannot_leave_its_fence(inputs: dict[str, dict[str, An
     evidence = [{**inputs["judge"]["evidence"][0], "text": attack}]
     user = Prompts().render("judge", {**inputs["judge"], "evidence": evidence, "query": attack}).user
     assert user.count("</evidence>") == 1 and user.count("</query>") == 1
-    assert "<|im_start|>" not in user and "<answer>" not in user and "```" not in user and "49" not in user
+    assert not [part for part in ("<|", "|>", "<answer", "answer>", "```", "49") if part in user]
     fenced = user.split("<evidence>")[1].split("</evidence>")[0]
     assert json.loads(fenced)[0]["text"] == attack  # nothing of it is lost
 
