@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from hardcut.schemas.errors import StorageError, UsageError
@@ -65,9 +64,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -88,7 +85,9 @@ class Database:
 
     async def write(self, work: Write[T]) -> T:
         """`submit`, awaited. Cancelling stops the waiting, not the write."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(work)))
+        future = asyncio.wrap_future(self.submit(work))
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, should nobody wait
+        return await asyncio.shield(future)
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query that returns few."""

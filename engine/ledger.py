@@ -1,5 +1,4 @@
-"""What is done, failed and spent in a run: `ledger.sqlite` in its folder, which alone decides what a next start has
-to do.
+"""What is done, failed and spent in a run: `ledger.sqlite` in its folder alone decides what a next start has to do.
 
 Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing. What
 counts at present is told by generations: a unit is current where its generation is its stage's. Starting a stage over
@@ -12,20 +11,20 @@ import fcntl
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from hardcut.engine import tables
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
-from hardcut.schemas.errors import HardcutError, UsageError
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 
 LEDGER_FILE = "ledger.sqlite"
-LAYOUT = 1
 PAGE = 500
 """Rows that are read or written at once where there may be many."""
 
@@ -35,40 +34,11 @@ all are settled, files are being written; `finished`; `withdrawing`: out of date
 the files.
 """
 
-_SCHEMA = """
-CREATE TABLE stage (
-    name TEXT PRIMARY KEY, position INTEGER NOT NULL, phase TEXT NOT NULL DEFAULT 'open', key TEXT NOT NULL DEFAULT '',
-    state TEXT NOT NULL DEFAULT '', generation INTEGER NOT NULL DEFAULT 0, files TEXT NOT NULL DEFAULT '{}'
-);
-CREATE TABLE unit (
-    id INTEGER PRIMARY KEY, stage TEXT NOT NULL, key TEXT NOT NULL, unit TEXT NOT NULL, generation INTEGER NOT NULL,
-    status TEXT NOT NULL DEFAULT 'pending', reason TEXT, detail TEXT, raw TEXT, seconds REAL,
-    UNIQUE (stage, key), UNIQUE (stage, generation, unit)
-);
-CREATE TABLE record (
-    unit INTEGER NOT NULL REFERENCES unit (id), kind TEXT NOT NULL, id TEXT NOT NULL, about TEXT NOT NULL,
-    digest TEXT NOT NULL, body TEXT NOT NULL
-);
-CREATE UNIQUE INDEX record_of_unit ON record (unit, kind, id);
-CREATE INDEX record_by_id ON record (kind, id);
-CREATE INDEX record_by_about ON record (kind, about, id);
--- The finished results of collection stages, whose units never move to another generation.
-CREATE TABLE snapshot (stage TEXT, key TEXT, generation INTEGER NOT NULL, PRIMARY KEY (stage, key));
-CREATE TABLE spend (
-    stage TEXT, teacher TEXT, calls INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    completion_tokens INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (stage, teacher)
-);
--- CROSS JOIN keeps the order of the tables: by an index of record, so that rows come sorted and are never collected.
-CREATE VIEW current_record AS
-    SELECT r.kind, r.id, r.about, r.digest, r.body, u.stage, u.unit, s.position, s.phase
-    FROM record r CROSS JOIN unit u ON u.id = r.unit CROSS JOIN stage s ON s.name = u.stage
-    WHERE s.generation = u.generation;
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names."""
+    """Where a stage stands. `files` maps the kinds whose files may hold records of it to the files' names; `records`
+    counts its records by kind once all units are settled."""
 
     name: str
     position: int
@@ -77,6 +47,7 @@ class StageRow:
     state: str
     generation: int
     files: Mapping[str, str]
+    records: Mapping[str, int]
 
 
 class Published(NamedTuple):
@@ -106,23 +77,23 @@ class Ledger:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.database = Database(
                 run / LEDGER_FILE,
-                schema=_SCHEMA,
-                version=LAYOUT,
+                schema=tables.SCHEMA,
+                version=tables.LAYOUT,
                 if_damaged="restore it from a copy, or start the run again in a new folder",
             )
         except BlockingIOError:
             os.close(self._lock)
             raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
-        except BaseException:
+        except BaseException as error:
             os.close(self._lock)
+            if isinstance(error, OSError):
+                raise storage_error(run, error) from error
             raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -135,7 +106,7 @@ class Ledger:
     def stages(self) -> list[StageRow]:
         """All stages that this run knows, in order."""
         return [
-            StageRow(**{**row, "files": json.loads(row["files"])})
+            StageRow(**{**row, "files": json.loads(row["files"]), "records": json.loads(row["records"])})
             for row in self.database.read("SELECT * FROM stage ORDER BY position, name")
         ]
 
@@ -174,9 +145,16 @@ class Ledger:
         rows = [(name,) for name in names]
         await self.database.write(lambda connection: connection.executemany(sql, rows))
 
-    async def publish(self, name: str, state: str, files: Mapping[str, str]) -> None:
+    async def publish(self, name: str, files: Mapping[str, str]) -> None:
         """All units of the stage are settled; its records go into the files now."""
-        await self._update(name, "phase = 'publishing', state = ?, files = ?", state, json.dumps(files, sort_keys=True))
+        state, records = self._state(name)
+        await self._update(
+            name,
+            "phase = 'publishing', state = ?, records = ?, files = ?",
+            state,
+            json.dumps(records, sort_keys=True),
+            json.dumps(files, sort_keys=True),
+        )
 
     async def finish(self, name: str) -> None:
         """The files are written."""
@@ -192,7 +170,7 @@ class Ledger:
         """Starts the enumeration of a unit stage over; returns its new generation."""
 
         def write(connection: sqlite3.Connection) -> int:
-            generation = _next_generation(connection, name)
+            generation = tables.next_generation(connection, name)
             connection.execute(
                 "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
             )
@@ -202,7 +180,7 @@ class Ledger:
 
     async def enrol(self, name: str, generation: int, units: Sequence[tuple[str, str]]) -> None:
         """Makes units (id, key) current: those known by their key with their result, the others pending."""
-        await self.database.write(lambda connection: enrol(connection, name, generation, units))
+        await self.database.write(lambda connection: tables.enrol(connection, name, generation, units))
 
     async def enumerated(self, name: str) -> None:
         """Every unit of the stage is enrolled."""
@@ -227,15 +205,15 @@ class Ledger:
 
     async def settle(self, name: str, result: Result) -> None:
         """Keeps what became of an enrolled unit."""
-        await self.database.write(lambda connection: settle(connection, name, result))
+        await self.database.write(lambda connection: tables.settle(connection, name, result))
 
     def put(self, name: str, generation: int, units: Sequence[tuple[str, str]], results: Sequence[Result]) -> None:
         """Enrols units of a collection stage and settles them. Blocks: for its thread."""
 
         def write(connection: sqlite3.Connection) -> None:
-            enrol(connection, name, generation, units)
+            tables.enrol(connection, name, generation, units)
             for result in results:
-                settle(connection, name, result)
+                tables.settle(connection, name, result)
 
         self.database.submit(write).result()
 
@@ -263,14 +241,15 @@ class Ledger:
         """Those of these units that are pending, with their keys."""
         rows = self.database.read(
             f"SELECT unit, key FROM unit WHERE stage = ? AND unit IN ({','.join('?' * len(units))}) "
-            "AND status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
+            # The plus keeps SQLite from looking through all pending units for these few.
+            "AND +status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
             (name, *units),
         )
         return {row["unit"]: row["key"] for row in rows}
 
-    def state(self, name: str) -> str:
-        """A digest over what became of the stage's current units, whatever the settings and the order were."""
-        state = ""
+    def _state(self, name: str) -> tuple[str, Counter[str]]:
+        """A digest over what became of the current units, whatever the settings were, and their records by kind."""
+        state, records = "", Counter[str]()
         with self.database.errors():
             for row in self.database.reader.execute(
                 "SELECT u.unit, u.status, r.kind, r.id, r.digest FROM unit u LEFT JOIN record r ON r.unit = u.id "
@@ -279,7 +258,9 @@ class Ledger:
                 (name,),
             ):
                 state = digest(state, *row)
-        return state
+                if row["kind"]:
+                    records[row["kind"]] += 1
+        return state, records
 
     # Snapshots of collection stages
 
@@ -304,7 +285,7 @@ class Ledger:
             loose = "WHERE stage = ?1 AND generation NOT IN (SELECT generation FROM snapshot WHERE stage = ?1)"
             connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id FROM unit {loose})", (name,))
             connection.execute(f"DELETE FROM unit {loose}", (name,))
-            return _next_generation(connection, name)
+            return tables.next_generation(connection, name)
 
         return await self.database.write(write)
 
@@ -356,40 +337,3 @@ class Ledger:
                 (kind,),
             ):
                 yield Published(*row)
-
-
-def enrol(connection: sqlite3.Connection, name: str, generation: int, units: Iterable[tuple[str, str]]) -> None:
-    """See Ledger.enrol. Raises HardcutError where two units have one id."""
-    for unit, key in units:
-        try:
-            found = connection.execute(
-                "INSERT INTO unit (stage, key, unit, generation) VALUES (?, ?, ?, ?) ON CONFLICT (stage, key) "
-                "DO UPDATE SET generation = excluded.generation WHERE generation <> excluded.generation",
-                (name, key, unit, generation),
-            ).rowcount
-        except sqlite3.IntegrityError:
-            found = 0
-        except UnicodeEncodeError:
-            raise HardcutError(f"stage {name}: the id {unit!r} is no valid text: rename it and start again") from None
-        if not found:
-            raise HardcutError(f"stage {name}: two units have the id {unit!r}: give each its own and start again")
-
-
-def settle(connection: sqlite3.Connection, name: str, result: Result) -> None:
-    """See Ledger.settle."""
-    (unit,) = connection.execute(
-        "UPDATE unit SET status = ?, reason = ?, detail = ?, raw = ?, seconds = ? "
-        "WHERE stage = ? AND key = ? RETURNING id",
-        (result.status, result.reason, result.detail, result.raw, result.seconds, name, result.key),
-    ).fetchone()
-    connection.execute("DELETE FROM record WHERE unit = ?", (unit,))
-    connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", [(unit, *entry) for entry in result.entries])
-
-
-def _next_generation(connection: sqlite3.Connection, name: str) -> int:
-    found = connection.execute(
-        "SELECT max(coalesce((SELECT max(generation) FROM unit WHERE stage = ?1), 0), "
-        "coalesce((SELECT max(generation) FROM snapshot WHERE stage = ?1), 0))",
-        (name,),
-    )
-    return int(found.fetchone()[0]) + 1

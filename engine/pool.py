@@ -15,10 +15,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Collection
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from hardcut.schemas.errors import ItemError
@@ -27,84 +25,93 @@ T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 _TRIES = 3
-"""How often a call is begun before it is held to be what breaks the pool."""
+"""How often a call is begun before it is held to be what kills the worker."""
 
 
 class WorkerPool:
     """Up to `workers` processes that carry out one call each at a time, each call within `timeout_s` seconds.
 
-    No process is started before the first call, and leaving the context ends all of them. Workers are spawned, never
+    No process is started before it is needed, and leaving the context ends all of them. Workers are spawned, never
     forked: a fork would copy the locks of our threads. They end with us even where we are killed with SIGKILL: on
     Linux the kernel does that (PR_SET_PDEATHSIG), elsewhere a thread in every worker waits for our end, which a call
     that never lets go of the interpreter's lock can hold up.
+
+    Each worker is a pebble pool of one: in a shared one, a worker that dies within a moment of taking a call can take
+    the others' calls with it.
     """
 
     def __init__(self, workers: int, timeout_s: float) -> None:
-        self._workers = workers
         self._timeout_s = timeout_s
-        self._free = asyncio.Semaphore(workers)
-        self._pool: Any = None
+        self._closed = False
+        self._pools: set[Any] = set()
+        self._idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()  # last in, first out: warm workers before new ones
+        for _ in range(workers):
+            self._idle.put_nowait(None)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
-        """Returns `fn(*args)`, carried out in a worker. `fn` must be importable by name, arguments and result must
-        pickle.
+        """Returns `fn(*args)`, carried out in a worker. `fn` is importable by name, arguments and result pickle.
 
-        `timeout_s` counts from the moment a worker takes the call. Raises ItemError("timeout") where it was not
+        `timeout_s` counts from the moment the worker takes the call. Raises ItemError("timeout") where it was not
         enough and ItemError("crashed") where the worker died (its exit status or signal is in the detail); what `fn`
         raises comes back as it is, the worker's traceback added as a note. Cancelling kills the work. Where a worker
-        dies between two calls, calls of others may be begun a second time, so `fn` must stand being repeated.
+        dies before anyone saw it take the call, the call is begun again, so `fn` must stand being repeated.
         """
         from pebble import ProcessExpired
 
         name = getattr(fn, "__qualname__", repr(fn))
         limit = self._timeout_s if timeout_s is None else timeout_s
         work = pickle.dumps((fn, args))
-        async with self._free:
+        pool = await self._idle.get()
+        try:
             for _ in range(_TRIES):
-                pool = self._running()
+                pool = pool or self._start()
                 try:
                     reply = await asyncio.wrap_future(pool.schedule(_carry_out, args=(work,), timeout=limit))
                 except TimeoutError:
                     raise ItemError("timeout", f"{name} took longer than {limit:g} s and was killed") from None
                 except ProcessExpired as error:
                     raise ItemError("crashed", f"{name}: its process died, {_death(error.exitcode)}") from None
-                except BrokenProcessPool:
-                    await asyncio.to_thread(self._discard, pool)
+                except RuntimeError:  # the pool is broken: its worker died without a call that it is known to have
+                    broken, pool = pool, None
+                    self._pools.discard(broken)
+                    await asyncio.to_thread(_end, [broken])
                     continue
-                value, error_note = pickle.loads(reply)
-                if error_note is None:
+                value, note = pickle.loads(reply)
+                if note is None:
                     return cast(T, value)
-                value.add_note(error_note)
+                value.add_note(note)
                 raise value
-        raise ItemError("crashed", f"{name}: worker processes died {_TRIES} times before they took the call")
+            raise ItemError("crashed", f"{name}: its process died {_TRIES} times before it was seen to take the call")
+        finally:
+            self._idle.put_nowait(pool)
 
     def close(self) -> None:
         """Ends all workers, whatever they are doing."""
-        if self._pool is not None:
-            self._discard(self._pool)
+        self._closed = True
+        _end(self._pools)
+        self._pools.clear()
 
-    def _running(self) -> Any:
-        if self._pool is not None and not self._pool.active:
-            self._discard(self._pool)
-        if self._pool is None:
-            from pebble import ProcessPool
+    def _start(self) -> Any:
+        from pebble import ProcessPool
 
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPool(self._workers, initializer=_end_with, initargs=(os.getpid(),), context=context)
-        return self._pool
+        if self._closed:
+            raise RuntimeError("the worker pool is closed")
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPool(1, initializer=_end_with, initargs=(os.getpid(),), context=context)
+        self._pools.add(pool)
+        return pool
 
-    def _discard(self, pool: Any) -> None:
-        if self._pool is pool:
-            self._pool = None
+
+def _end(pools: Collection[Any]) -> None:
+    for pool in pools:
         pool.stop()
+    for pool in pools:
         pool.join()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hardcut.engine.stage import Failure, Output
+from hardcut.engine.stage import Output
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Dropped
 
@@ -38,8 +38,8 @@ class Result:
     seconds: float = 0.0
 
 
-def of_output(key: str, output: Output, makes: Iterable[type[Record]], seconds: float = 0.0) -> Result:
-    """The result of a unit that returned. Raises ValueError where the output breaks the contract of stages."""
+def settled(key: str, output: Output, makes: Iterable[type[Record]], seconds: float = 0.0) -> Result:
+    """What the ledger keeps of a unit. Raises ValueError where the output breaks the contract of stages."""
     if output.drop and (output.failure or output.records):
         raise ValueError("a unit that is dropped has neither a failure nor records")
     allowed: tuple[type[Record], ...] = (*makes, Dropped)
@@ -53,26 +53,12 @@ def of_output(key: str, output: Output, makes: Iterable[type[Record]], seconds: 
         if one[:2] == other[:2]:
             raise ValueError(f"two records of kind {one.kind} have the id {one.id!r}")
     if output.failure:
-        return _failed(key, output.failure, tuple(entries), seconds)
+        reason, detail, raw = output.failure.reason, output.failure.detail, output.failure.raw
+        raw = None if raw is None else _storable(raw)
+        return Result(key, "failed", tuple(entries), _storable(reason), _storable(detail), raw, seconds)
     if output.drop:
-        reason, detail = _storable(output.drop.reason), _storable(output.drop.detail)
-        return Result(key, "dropped", tuple(entries), reason, detail, None, seconds)
+        return Result(key, "dropped", tuple(entries), output.drop.reason, output.drop.detail, None, seconds)
     return Result(key, "done", tuple(entries), seconds=seconds)
-
-
-def of_failure(key: str, failure: Failure, seconds: float = 0.0) -> Result:
-    """The result of a unit that raised."""
-    return _failed(key, failure, (), seconds)
-
-
-def of_drop(key: str, dropped: Dropped, seconds: float = 0.0) -> Result:
-    """The result of a unit that was left out."""
-    return of_output(key, Output(drop=dropped), (), seconds)
-
-
-def _failed(key: str, failure: Failure, entries: tuple[Entry, ...], seconds: float) -> Result:
-    raw = None if failure.raw is None else _storable(failure.raw)
-    return Result(key, "failed", entries, _storable(failure.reason), _storable(failure.detail), raw, seconds)
 
 
 def _entry(record: Record) -> Entry:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import json
 import logging
 import threading
 import time
@@ -21,15 +20,14 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from hardcut.engine import ledger as rows
-from hardcut.engine import results
 from hardcut.engine.budget import current_stage
 from hardcut.engine.files import atomic_writer
-from hardcut.engine.ledger import PAGE, Ledger
+from hardcut.engine.ledger import PAGE, Ledger, Published
 from hardcut.engine.plan import Step, plan, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
-from hardcut.engine.stage import CollectionStage, Failure, Source, Stage, Unit, UnitStage
+from hardcut.engine.results import settled
+from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage, Unit, UnitStage
 from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, ItemError, MissingDependency, StorageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Dropped
@@ -134,7 +132,7 @@ class Engine:
                 path.unlink(missing_ok=True)
                 continue
             with atomic_writer(path) as lines:
-                before: rows.Published | None = None
+                before: Published | None = None
                 for record in self._ledger.published(kind):
                     if before and before.id == record.id:
                         if kind == Dropped.__name__:  # its id covers all that it says
@@ -153,7 +151,7 @@ class Engine:
             await self._run_units(step, step.stage, key, sources, retry_failed)
         else:
             await self._run_collection(step, step.stage, key, retry_failed)
-        await self._ledger.publish(step.name, self._ledger.state(step.name), step.files)
+        await self._ledger.publish(step.name, step.files)
         self._write_files(step.files)
         await self._ledger.finish(step.name)
 
@@ -190,7 +188,7 @@ class Engine:
         if stopped:
             raise stopped[0]
         if left := self._ledger.count(step.name, "pending"):
-            raise HardcutError(f"stage {step.name}: {left} sources went away during the run: start again")
+            raise HardcutError(f"stage {step.name}: {left} units were left undone, their sources gone: start again")
 
     async def _enumerate(self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source]) -> None:
         generation = await self._ledger.begin(step.name, key)
@@ -236,17 +234,18 @@ class Engine:
             return round(time.perf_counter() - started, 6)
 
         try:
-            output = await stage.run(Unit(unit_id, records, payload))
-            result = results.of_output(key, output, stage.makes, seconds())
+            try:
+                output = await stage.run(Unit(unit_id, records, payload))
+            except DropItem as drop:
+                dropped = Dropped.create(item=unit_id, stage=step.name, reason=drop.reason, detail=drop.detail)
+                output = Output(drop=dropped)
+            except ItemError as error:
+                output = Output(failure=Failure(error.reason, error.detail, error.raw))
+            result = settled(key, output, stage.makes, seconds())
         except _STOPS:
             raise
-        except DropItem as drop:
-            dropped = Dropped.create(item=unit_id, stage=step.name, reason=drop.reason, detail=drop.detail)
-            result = results.of_drop(key, dropped, seconds())
-        except ItemError as error:
-            result = results.of_failure(key, Failure(error.reason, error.detail, error.raw), seconds())
         except Exception as error:  # noqa: BLE001 - a fault of one unit must not cost the others
-            result = results.of_failure(key, self._internal(step.name, unit_id, error), seconds())
+            result = settled(key, Output(failure=self._internal(step.name, unit_id, error)), (), seconds())
         await self._ledger.settle(step.name, result)
         self._progress.advanced(step.name)
 
@@ -272,6 +271,7 @@ class Engine:
             except asyncio.CancelledError:
                 stop.set()
                 await asyncio.wait([work])
+                work.exception()  # that it was interrupted is no news
                 raise
         await self._ledger.keep_snapshot(step.name, key, generation)
 
@@ -280,9 +280,9 @@ class Engine:
         reader = LedgerReader(self._ledger, step, stop)
         try:
             for page in _pages(stage.run(reader)):
-                settled = [results.of_output(digest(key, unit_id), output, stage.makes) for unit_id, output in page]
-                units = [(unit_id, result.key) for (unit_id, _), result in zip(page, settled, strict=True)]
-                self._ledger.put(step.name, generation, units, settled)
+                results = [settled(digest(key, unit_id), output, stage.makes) for unit_id, output in page]
+                units = [(unit_id, result.key) for (unit_id, _), result in zip(page, results, strict=True)]
+                self._ledger.put(step.name, generation, units, results)
                 for _ in page:
                     self._progress.advanced(step.name)
                 reader.check()
@@ -293,7 +293,8 @@ class Engine:
 def _digest_of(sources: Iterable[Source]) -> str:
     total = hashlib.sha256()
     for source in sources:
-        total.update(json.dumps([source.id, source.fingerprint]).encode())
+        text = f"{len(source.id)} {source.id} {len(source.fingerprint)} {source.fingerprint} "
+        total.update(text.encode("utf-8", "surrogatepass"))
     return total.hexdigest()
 
 

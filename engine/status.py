@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hardcut.engine.ledger import LAYOUT, LEDGER_FILE
+from hardcut.engine.ledger import LEDGER_FILE, Phase
+from hardcut.engine.tables import LAYOUT
 from hardcut.schemas.errors import StorageError, UsageError
 
-_CURRENT = "unit u JOIN stage s ON s.name = u.stage AND s.generation = u.generation"
+_CURRENT = "stage s CROSS JOIN unit u ON u.stage = s.name AND u.generation = s.generation"  # in this order: by index
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,9 @@ def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
             f"SELECT u.stage, u.status, count(*), sum(u.seconds) FROM {_CURRENT} GROUP BY u.stage, u.status"
         )
     }
-    records: dict[str, dict[str, int]] = {}
-    for stage, kind, count in ledger.execute(
-        f"SELECT u.stage, r.kind, count(*) FROM {_CURRENT} JOIN record r ON r.unit = u.id "
-        "GROUP BY u.stage, r.kind ORDER BY u.stage, r.kind"
-    ):
-        records.setdefault(stage, {})[kind] = count
     stages = tuple(
-        _stage(name, phase == "finished", counts, records.get(name, {}))
-        for name, phase in ledger.execute("SELECT name, phase FROM stage ORDER BY position, name")
+        _stage(ledger, name, phase, json.loads(records), counts)
+        for name, phase, records in ledger.execute("SELECT name, phase, records FROM stage ORDER BY position, name")
     )
     failed = tuple(
         FailedUnit(*row)
@@ -127,14 +123,17 @@ def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
             (limit,),
         )
     )
-    slowest = tuple(
+    slow = [
         SlowUnit(*row)
-        for row in ledger.execute(
-            f"SELECT u.stage, u.unit, u.seconds FROM {_CURRENT} WHERE u.seconds > 0 "
-            "ORDER BY u.seconds DESC, s.position, u.unit LIMIT ?",
-            (limit,),
+        for stage in stages
+        for status in ("done", "dropped", "failed")
+        for row in ledger.execute(  # one query for each, since so the index brings them sorted
+            f"SELECT u.stage, u.unit, u.seconds FROM {_CURRENT} WHERE u.stage = ? AND u.status = ? AND u.seconds > 0 "
+            "ORDER BY u.seconds DESC LIMIT ?",
+            (stage.name, status, limit),
         )
-    )
+    ]
+    slowest = tuple(sorted(slow, key=lambda unit: (-unit.seconds, unit.stage, unit.unit))[:limit])
     timed = ledger.execute(f"SELECT count(*) FROM {_CURRENT} WHERE u.seconds > 0").fetchone()[0]
     spend = tuple(Spend(*row) for row in ledger.execute("SELECT * FROM spend ORDER BY stage, teacher"))
     all_failed = sum(stage.failed for stage in stages)
@@ -142,14 +141,26 @@ def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
 
 
 def _stage(
-    name: str, finished: bool, counts: Mapping[tuple[str, str], tuple[int, float]], records: Mapping[str, int]
+    ledger: sqlite3.Connection,
+    name: str,
+    phase: Phase,
+    records: Mapping[str, int],
+    counts: Mapping[tuple[str, str], tuple[int, float]],
 ) -> StageStatus:
+    if phase not in ("publishing", "finished"):  # nobody has counted them yet
+        records = dict(
+            ledger.execute(
+                f"SELECT r.kind, count(*) FROM {_CURRENT} JOIN record r ON r.unit = u.id WHERE u.stage = ? "
+                "GROUP BY r.kind ORDER BY r.kind",
+                (name,),
+            ).fetchall()
+        )
     done, dropped, failed, pending = (
         counts.get((name, status), (0, 0.0)) for status in ("done", "dropped", "failed", "pending")
     )
     return StageStatus(
         name,
-        finished,
+        phase == "finished",
         units_in=done[0] + dropped[0] + failed[0] + pending[0],
         done=done[0],
         dropped=dropped[0],

@@ -1,0 +1,92 @@
+"""The budget of calls: exact, durable, over all starts of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+
+import pytest
+
+from hardcut.engine.budget import CallBudget, current_stage
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.status import Spend, read_status
+from hardcut.schemas.errors import BudgetReached
+
+SPENDER = """
+from hardcut.engine.budget import CallBudget
+from hardcut.schemas.errors import BudgetReached
+
+async def call(budget, sent):
+    await budget.reserve("captions", "openai:m")
+    print("sent", flush=True)
+    await asyncio.sleep(0.005)
+    await budget.spent("captions", "openai:m", 10, 2)
+
+async def main():
+    with Ledger(Path(sys.argv[1])) as ledger:
+        budget = CallBudget(ledger, int(sys.argv[2]))
+        try:
+            while True:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(4):
+                        group.create_task(call(budget, None))
+        except* BudgetReached as error:
+            print(error.exceptions[0])
+
+asyncio.run(main())
+"""
+
+
+async def test_never_passes_the_limit(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        budget = CallBudget(ledger, 10)
+        results = await asyncio.gather(
+            *(budget.reserve("captions" if n % 2 else "scores", "m") for n in range(25)), return_exceptions=True
+        )
+        assert results.count(None) == 10
+        assert {type(result) for result in results if result} == {BudgetReached}
+        await budget.spent("scores", "m", 100, 20)
+        await budget.spent("scores", "m", 1, 2)
+        with pytest.raises(BudgetReached, match=r"10 of 10 teacher calls are spent.*raise budget\.calls"):
+            await budget.reserve("scores", "m")
+        await budget.release("scores", "m")
+        with pytest.raises(BudgetReached):
+            await budget.reserve("scores", "m", calls=2)
+        await budget.reserve("scores", "m")
+    with Ledger(tmp_path) as ledger:
+        with pytest.raises(BudgetReached):
+            await CallBudget(ledger, 10).reserve("captions", "m")
+        await CallBudget(ledger, 11).reserve("captions", "m")
+        await CallBudget(ledger, None).reserve("captions", "other", calls=100)
+    captions, other, scores = read_status(tmp_path).spend
+    assert captions.calls + scores.calls == 11 and other.calls == 100
+    assert scores == Spend("scores", "m", scores.calls, 101, 22)
+
+
+async def test_holds_over_kills(tmp_path, child):
+    sent, said = 0, ""
+    for _ in range(20):
+        process = child(SPENDER, tmp_path, 60, stdout=subprocess.PIPE)
+        lines = [process.stdout.readline() for _ in range(17)]
+        process.kill()
+        lines += process.communicate()[0].splitlines()
+        sent += sum(line.strip() == "sent" for line in lines)
+        if said := next((line for line in lines if "budget" in line), ""):
+            break
+    assert "60 of 60" in said
+    assert 40 < sent <= 60, "what was in flight counts as spent, and nothing is sent past the limit"
+    assert read_status(tmp_path).spend[0].calls == 60
+
+
+async def test_stages_know_their_name(tmp_path, new_chain, given):
+    chain, seen = new_chain(), set()
+    work = chain.tell.run
+
+    async def asking(unit):
+        seen.add(current_stage.get())
+        return await work(unit)
+
+    chain.tell.run = asking
+    await chain.run(tmp_path, given(10))
+    assert seen == {"tell"}
+    assert current_stage.get("") == ""

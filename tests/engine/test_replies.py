@@ -1,0 +1,78 @@
+"""The reply cache: durable, shared, and clear about damage."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+
+import pytest
+
+from hardcut.engine.replies import ReplyCache
+from hardcut.schemas.errors import StorageError
+
+
+async def test_puts_and_gets(tmp_path):
+    with ReplyCache(tmp_path / "deep" / "replies.sqlite") as cache:
+        assert cache.get("a") is None
+        await asyncio.gather(*(cache.put(f"key{n}", f"body {n} é") for n in range(1200)))
+        assert cache.get("key7") == "body 7 é"
+        many = cache.get_many([f"key{n}" for n in range(0, 2400, 2)])
+        assert len(many) == 600 and many["key1198"] == "body 1198 é"
+        await cache.put("key7", "newer")
+    with ReplyCache(tmp_path / "deep" / "replies.sqlite") as cache:
+        assert cache.get("key7") == "newer"
+
+
+async def test_a_reply_that_was_put_survives_sigkill(tmp_path, child):
+    code = """
+from hardcut.engine.replies import ReplyCache
+async def main():
+    cache = ReplyCache(Path(sys.argv[1]))
+    await asyncio.gather(*(cache.put(f"key{n}", "body") for n in range(64)))
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+    assert child(code, tmp_path / "replies.sqlite").wait() == -9
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        assert len(cache.get_many([f"key{n}" for n in range(64)])) == 64
+
+
+async def test_processes_share_a_cache(tmp_path, child):
+    code = """
+from hardcut.engine.replies import ReplyCache
+async def main():
+    with ReplyCache(Path(sys.argv[1])) as cache:
+        for n in range(50):
+            await cache.put(f"{sys.argv[2]}-{n}", "body")
+asyncio.run(main())
+"""
+    writers = [child(code, tmp_path / "replies.sqlite", name, stderr=subprocess.PIPE) for name in "abcd"]
+    for writer in writers:
+        assert writer.communicate()[1] == ""
+        assert writer.returncode == 0
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        assert len(cache.get_many([f"{name}-{n}" for name in "abcd" for n in range(50)])) == 200
+
+
+async def test_a_damaged_file_says_what_to_do(tmp_path):
+    path = tmp_path / "replies.sqlite"
+    path.write_bytes(b"this was never a database, however long it is made" * 100)
+    with pytest.raises(StorageError, match=r"replies\.sqlite: damaged.*delete it"):
+        ReplyCache(path)
+    path.unlink()
+    with ReplyCache(path) as cache:
+        await asyncio.gather(*(cache.put(f"key{n}", "body" * 500) for n in range(200)))
+    content = bytearray(path.read_bytes())
+    content[4096:-4096] = b"\xff" * (len(content) - 8192)
+    path.write_bytes(content)
+    with ReplyCache(path) as cache:
+        with pytest.raises(StorageError, match="delete it"):
+            cache.get_many([f"key{n}" for n in range(200)])
+        with pytest.raises(StorageError, match="delete it"):
+            await cache.put("key", "body")
+
+
+async def test_a_folder_that_cannot_be_written_to(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot"):
+        ReplyCache(tmp_path / "file" / "replies.sqlite")
