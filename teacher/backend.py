@@ -1,0 +1,53 @@
+"""What a backend that costs something offers beside the `Teacher` protocol, for `CachedTeacher` to stand before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.teacher.protocol import Outcome, Reply, Request, Task
+
+
+class Meter(Protocol):
+    """Told by a backend of everything that it sends and gets, at the moment it happens."""
+
+    async def sending(self) -> None:
+        """Before each call that may be billed: first tries, retries and repairs. Raises BudgetReached."""
+        ...
+
+    async def unsent(self) -> None:
+        """A call that was announced certainly never reached the server."""
+        ...
+
+    async def received(self, tokens: Tokens) -> None:
+        """What an answered call took, whether or not the answer could be used."""
+        ...
+
+    async def keep(self, position: int, reply: Reply) -> None:
+        """A valid reply to the request at `position`. Called while the other requests of the batch are still on their
+        way, so that none that was paid for is lost with them."""
+        ...
+
+
+class Unmetered:
+    """A meter that counts and keeps nothing."""
+
+    async def sending(self) -> None: ...
+    async def unsent(self) -> None: ...
+    async def received(self, tokens: Tokens) -> None: ...
+    async def keep(self, position: int, reply: Reply) -> None: ...
+
+
+class Backend(Protocol):
+    """A teacher whose replies are worth keeping."""
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef: ...
+
+    def key(self, request: Request) -> str:
+        """A digest of all that could change the reply."""
+        ...
+
+    async def complete(self, requests: Sequence[Request], meter: Meter | None = None) -> list[Outcome]: ...
+
+    async def close(self) -> None: ...

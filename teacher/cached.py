@@ -1,0 +1,141 @@
+"""Replies are paid for once: a teacher that looks into the cache first, and books every call that is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from hardcut.engine.budget import CallBudget, current_stage
+from hardcut.engine.replies import ReplyCache
+from hardcut.schemas.base import Frozen
+from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.teacher.backend import Backend
+from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+
+
+class CachedTeacher:
+    """Asks `backend` only for what is not in `replies`, and each question once, however often it is asked at the same
+    time. Only valid replies are kept, each before anybody sees it. With a `budget`, every call is booked before it is
+    sent; BudgetReached then ends the batch after what was in flight has been kept.
+    """
+
+    def __init__(self, backend: Backend, replies: ReplyCache, budget: CallBudget | None = None) -> None:
+        self._backend = backend
+        self._replies = replies
+        self._budget = budget
+        self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return self._backend.describe(task, sampling)
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """One outcome for each request, from the cache or from the backend."""
+        keys = [self._backend.key(request) for request in requests]
+        wanted = dict(zip(keys, requests, strict=True))
+        known: dict[str, Outcome] = {}
+        while wanted:
+            known |= self._stored(wanted)
+            missing = {key: request for key, request in wanted.items() if key not in known}
+            others = {key: future for key, future in self._asked.items() if key in missing}
+            known |= await self._ask({key: request for key, request in missing.items() if key not in others})
+            for key, future in others.items():
+                outcome = await asyncio.shield(future)
+                if outcome is not None:  # None: whoever asked has given up, so look and ask again
+                    known[key] = outcome
+            wanted = {key: request for key, request in missing.items() if key not in known}
+        return [known[key] for key in keys]
+
+    async def close(self) -> None:
+        """Closes the backend; the cache belongs to whoever opened it."""
+        await self._backend.close()
+
+    async def _ask(self, wanted: Mapping[str, Request]) -> dict[str, Outcome]:
+        """Asks the backend, letting others who want the same wait for it."""
+        if not wanted:
+            return {}
+        loop = asyncio.get_running_loop()
+        futures = {key: loop.create_future() for key in wanted}
+        self._asked |= futures
+        try:
+            requests = list(wanted.values())
+            meter = _Meter(list(wanted), self._replies, self._budget, self._label(requests[0]))
+            outcomes = dict(zip(wanted, await self._backend.complete(requests, meter), strict=True))
+            for key, outcome in outcomes.items():
+                futures[key].set_result(outcome)
+            return outcomes
+        finally:
+            for key, future in futures.items():
+                del self._asked[key]
+                if not future.done():
+                    future.set_result(None)
+
+    def _label(self, request: Request) -> str:
+        """The teacher's name in the books."""
+        teacher = self.describe(request.task, request.sampling)
+        return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
+
+    def _stored(self, wanted: Mapping[str, Request]) -> dict[str, Outcome]:
+        bodies = self._replies.get_many(list(wanted))
+        replies = {key: self._read(body, wanted[key]) for key, body in bodies.items()}
+        return {key: reply for key, reply in replies.items() if reply is not None}
+
+    def _read(self, body: str, request: Request) -> Reply | None:
+        """The kept reply; None where it no longer passes the checks that it passed when it was kept."""
+        try:
+            kept = _Kept.model_validate_json(body)
+            parsed = request.reply.model_validate_json(kept.parsed) if request.reply and kept.parsed else None
+        except ValidationError:
+            return None
+        return Reply(
+            text=kept.text,
+            teacher=self.describe(request.task, request.sampling),
+            parsed=parsed,
+            answer=kept.answer,
+            reasoning=kept.reasoning,
+            tokens=kept.tokens,
+        )
+
+
+class _Kept(Frozen):
+    """A reply as it stands in the cache."""
+
+    text: str
+    parsed: str | None
+    answer: Answer | None
+    reasoning: str
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class _Meter:
+    """Books calls and tokens under the running stage, and keeps replies under their keys."""
+
+    keys: Sequence[str]
+    replies: ReplyCache
+    budget: CallBudget | None
+    label: str
+
+    async def sending(self) -> None:
+        if self.budget:
+            await self.budget.reserve(current_stage.get(), self.label)
+
+    async def unsent(self) -> None:
+        if self.budget:
+            await self.budget.release(current_stage.get(), self.label)
+
+    async def received(self, tokens: Tokens) -> None:
+        if self.budget:
+            await self.budget.spent(current_stage.get(), self.label, tokens.prompt, tokens.completion)
+
+    async def keep(self, position: int, reply: Reply) -> None:
+        kept = _Kept(
+            text=reply.text,
+            parsed=reply.parsed.model_dump_json() if reply.parsed else None,
+            answer=reply.answer,
+            reasoning=reply.reasoning,
+            tokens=reply.tokens,
+        )
+        await self.replies.put(self.keys[position], kept.model_dump_json())

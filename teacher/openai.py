@@ -1,0 +1,331 @@
+"""`openai:MODEL@URL`: any server that speaks chat completions, vLLM first.
+
+A request is a system text and one message: the frames, each after its time, then the text. System text and frames are
+the same bytes for all requests of one video, which go out together, so that the server can keep their common prefix.
+Structured replies are asked for by a JSON Schema and checked; one that does not fit is asked for once more, with the
+error. A judge's answer is read with the 20 most likely tokens at its position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, Field, JsonValue, ValidationError
+
+from hardcut.engine.retry import with_retries
+from hardcut.media.frames import Frame
+from hardcut.schemas.errors import ItemError, MissingDependency
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.teacher.backend import Meter, Unmetered
+from hardcut.teacher.confidence import TokenScore, read_answer, reasoning_of
+from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
+from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.render import Prompts, Rendered
+
+VERSION = 1
+"""Counted up when the form of a request or the reading of a reply changes: part of every key."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
+"""What a judge is asked for beside its text: the most that the API allows."""
+
+
+class OpenAITeacher:
+    """A model behind a server.
+
+    Failures that may pass are tried again, `attempts` times in all; then the request is refused. A server that cannot
+    be reached at all raises MissingDependency, one that takes neither key nor model UsageError: both end the run.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        url: str,
+        *,
+        revision: str | None = None,
+        prompts: Prompts | None = None,
+        concurrency: int = 64,
+        timeout_s: float = 300.0,
+        attempts: int = 6,
+        backoff_s: float = 0.5,
+    ) -> None:
+        self._model = model
+        self._revision = revision
+        self._prompts = prompts or Prompts()
+        self._attempts = attempts
+        self._backoff_s = backoff_s
+        self._endpoint = Endpoint(url, concurrency=concurrency, timeout_s=timeout_s)
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return TeacherRef(
+            backend="openai",
+            model=self._model,
+            revision=self._revision,
+            endpoint=self._endpoint.url,
+            prompt_digest=self._prompts.digest(task),
+            sampling=sampling,
+        )
+
+    def key(self, request: Request) -> str:
+        """A digest of model, server, rendered prompt, frames and their times, sampling and schema."""
+        teacher = self.describe(request.task, request.sampling).model_dump(mode="json", exclude={"prompt_digest"})
+        prompt = self._render(request)
+        frames = [[frame.sha256, frame.time_s] for frame in request.frames]
+        schema = request.reply.model_json_schema() if request.reply else None
+        return digest("openai", VERSION, teacher, request.task, prompt.system, prompt.user, frames, schema)
+
+    async def complete(self, requests: Sequence[Request], meter: Meter | None = None) -> list[Outcome]:
+        """Sends all requests at once. Where one of them ends the run, the others are still waited for and kept."""
+        told = meter or Unmetered()
+        try:
+            media = {frames: await _media(frames) for frames in {request.frames for request in requests}}
+        except OSError as error:
+            raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
+        outcomes = await asyncio.gather(
+            *(self._one(at, request, media[request.frames], told) for at, request in enumerate(requests)),
+            return_exceptions=True,
+        )
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._endpoint.close()
+
+    async def _one(self, position: int, request: Request, media: bytes, meter: Meter) -> Outcome:
+        body = _Body(request, self._model, self._render(request), media)
+        try:
+            outcome = await self._answer(request, body, meter)
+        except Rejected as error:
+            if request.reply is None and "logprob" in error.raw:
+                detail = "the server gives no log-probabilities for this model, which a judge needs (vLLM does)"
+                return Refusal("no_logprobs", detail, error.raw)
+            return Refusal(f"http_{error.status}", f"the server refuses the request ({error.status})", error.raw)
+        except Unreachable as error:
+            raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
+        except Failed as error:
+            return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
+        if isinstance(outcome, Reply):
+            await meter.keep(position, outcome)
+        return outcome
+
+    async def _answer(self, request: Request, body: _Body, meter: Meter) -> Outcome:
+        completion = await self._call(body.first(), meter)
+        if refusal := completion.refusal():
+            return refusal
+        teacher = self.describe(request.task, request.sampling)
+        text, tokens = completion.text, completion.tokens
+        if request.reply is None:
+            answer = read_answer(text, completion.scores())
+            if answer is None:
+                return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
+            return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
+        parsed, problem = _parse(request.reply, text)
+        if parsed is None:
+            completion = await self._call(body.repair(text, problem), meter)
+            if refusal := completion.refusal():
+                return refusal
+            text, tokens = completion.text, _sum(tokens, completion.tokens)
+            parsed, problem = _parse(request.reply, text)
+        if parsed is None:
+            return Refusal("invalid_reply", f"does not fit the schema, nor did its repair: {problem}", text)
+        return Reply(text, teacher, parsed=parsed, tokens=tokens)
+
+    async def _call(self, body: bytes, meter: Meter) -> _Completion:
+        """One question, tried again as long as its failures may pass."""
+
+        async def attempt() -> _Completion:
+            async with self._endpoint.slots:
+                await meter.sending()
+                try:
+                    data = await self._endpoint.post("/chat/completions", body)
+                except Unreachable:
+                    await meter.unsent()
+                    raise
+            try:
+                completion = _Completion.model_validate_json(data)
+            except ValidationError as error:
+                raw = data.decode("utf-8", "replace")
+                raise Failed("bad_response", f"not a chat completion: {_told(error)}", raw=raw) from error
+            await meter.received(completion.tokens)
+            return completion
+
+        return await with_retries(attempt, attempts=self._attempts, base_s=self._backoff_s)
+
+    def _render(self, request: Request) -> Rendered:
+        return self._prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The bytes of a request. The media, by far the largest part, are encoded once for all requests of a video."""
+
+    request: Request
+    model: str
+    prompt: Rendered
+    media: bytes
+
+    def first(self) -> bytes:
+        return self._with([])
+
+    def repair(self, invalid: str, problem: str) -> bytes:
+        ask = f"Your reply does not fit: {problem}\nReply again with the corrected JSON object and nothing else."
+        return self._with([{"role": "assistant", "content": invalid}, {"role": "user", "content": ask}])
+
+    def _with(self, further: list[dict[str, str]]) -> bytes:
+        system = _json({"role": "system", "content": self.prompt.system})
+        text = _json({"type": "text", "text": self.prompt.user})
+        user = b'{"role":"user","content":[' + self.media + text + b"]}"
+        messages = b",".join([system, user, *map(_json, further)])
+        return b'{"messages":[' + messages + b"]," + _json(self._options())[1:]
+
+    def _options(self) -> dict[str, JsonValue]:
+        sampling = self.request.sampling
+        options: dict[str, JsonValue] = {
+            "model": self.model,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+        }
+        if self.request.reply is None:
+            return options | _LOGPROBS
+        schema: dict[str, JsonValue] = {
+            "name": self.request.task,
+            "strict": True,
+            "schema": self.request.reply.model_json_schema(),
+        }
+        return options | {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+class _Top(BaseModel):
+    token: str
+    logprob: float
+    raw: list[Annotated[int, Field(ge=0, le=255)]] | None = Field(default=None, alias="bytes")
+
+    @property
+    def data(self) -> bytes:
+        """The token's bytes: a token can be a part of a character, which its text cannot show."""
+        return bytes(self.raw) if self.raw is not None else self.token.encode("utf-8", "surrogatepass")
+
+
+class _Token(_Top):
+    top_logprobs: list[_Top] = []
+
+
+class _Logprobs(BaseModel):
+    content: list[_Token] | None = None
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Details(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+    prompt_tokens_details: _Details | None = None
+
+
+class _Completion(BaseModel):
+    """The parts of a chat completion that are read."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+    @property
+    def text(self) -> str:
+        return self.choices[0].message.content or ""
+
+    @property
+    def tokens(self) -> Tokens:
+        if self.usage is None:
+            return Tokens()
+        details = self.usage.prompt_tokens_details
+        cached = details.cached_tokens if details else None
+        return Tokens(
+            prompt=self.usage.prompt_tokens, completion=self.usage.completion_tokens, cached=max(0, cached or 0)
+        )
+
+    def refusal(self) -> Refusal | None:
+        """Why the text is not to be read, if so."""
+        choice = self.choices[0]
+        if choice.finish_reason == "length":
+            return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", self.text)
+        if choice.finish_reason == "content_filter" or choice.message.refusal:
+            return Refusal(
+                "declined", "the model or its server declined to answer", choice.message.refusal or self.text
+            )
+        return None
+
+    def reasoning(self) -> str:
+        """What came before the answer; some servers hand over a model's thoughts apart from its text."""
+        thoughts = self.choices[0].message.reasoning_content
+        return "\n".join(part for part in (thoughts, reasoning_of(self.text)) if part)
+
+    def scores(self) -> list[TokenScore]:
+        """The generated tokens with their alternatives; none where the server did not give them."""
+        logprobs = self.choices[0].logprobs
+        return [
+            TokenScore(token.data, token.logprob, tuple((top.data, top.logprob) for top in token.top_logprobs))
+            for token in (logprobs.content if logprobs else None) or []
+        ]
+
+
+async def _media(frames: Sequence[Frame]) -> bytes:
+    """The JSON parts of the frames, each after its time, with a comma at the end. Raises OSError."""
+
+    def encode() -> bytes:
+        parts = bytearray()
+        for frame in frames:
+            parts += _json({"type": "text", "text": f"<{frame.time_s:.1f} s>"})
+            parts += b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
+            parts += base64.b64encode(frame.path.read_bytes()) + b'"}},'
+        return bytes(parts)
+
+    return await asyncio.to_thread(encode) if frames else b""
+
+
+def _json(value: object) -> bytes:
+    return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
+
+
+def _parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
+    """The value, or None and what is wrong. A fence of Markdown around the JSON, as many models write, is no fault."""
+    inside = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        return model.model_validate_json(inside), ""
+    except ValidationError as error:
+        return None, _told(error)
+
+
+def _told(error: ValidationError) -> str:
+    """The first errors, each with where."""
+    return "; ".join(
+        ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))
+        for each in error.errors(include_url=False, include_input=False)[:5]
+    )
+
+
+def _sum(a: Tokens, b: Tokens) -> Tokens:
+    return Tokens(prompt=a.prompt + b.prompt, completion=a.completion + b.completion, cached=a.cached + b.cached)

@@ -1,0 +1,205 @@
+"""Nothing that was paid for is lost, nothing is paid for twice, and every call that is sent is booked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.engine.budget import CallBudget, current_stage
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.replies import ReplyCache
+from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.records import Sampling
+from hardcut.teacher.cached import CachedTeacher
+from hardcut.teacher.openai import OpenAITeacher
+from hardcut.teacher.protocol import Refusal, Reply, Request
+from hardcut.teacher.replies import CaptionReply
+
+
+@pytest.fixture(autouse=True)
+def stage() -> Iterator[None]:
+    token = current_stage.set("scores")
+    yield
+    current_stage.reset(token)
+
+
+@pytest.fixture
+def judgments(inputs: dict[str, Any]) -> list[Request]:
+    return [Request("judge", {**inputs["judge"], "query": f"query {n}"}, Sampling()) for n in range(6)]
+
+
+@contextmanager
+def opened(run: Path, url: str, calls: int | None = None) -> Iterator[tuple[CachedTeacher, Ledger]]:
+    """A teacher as a run has it, and the run's books."""
+    with ReplyCache(run / "replies.sqlite") as replies, Ledger(run / "run") as ledger:
+        backend = OpenAITeacher("m", url, attempts=3, backoff_s=0.01, timeout_s=5.0)
+        yield CachedTeacher(backend, replies, CallBudget(ledger, calls)), ledger
+
+
+def booked(ledger: Ledger) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in ledger.database.read("SELECT * FROM spend ORDER BY stage, teacher")]
+
+
+async def test_a_second_run_asks_nothing_and_gets_the_same(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], inputs: dict[str, Any]
+) -> None:
+    requests = [*judgments, Request("caption", inputs["caption"], Sampling(), reply=CaptionReply)]
+    outcomes = []
+    for _ in range(2):
+        with opened(tmp_path, teacher_server.url) as (teacher, ledger):
+            outcomes.append(await teacher.complete(requests))
+            books = booked(ledger)
+            await teacher.close()
+    assert outcomes[0] == outcomes[1] and all(isinstance(outcome, Reply) for outcome in outcomes[0])
+    assert teacher_server.total_asked == 7
+    assert books == [("scores", f"openai:m@{teacher_server.url}", 7, 700, 70)]
+
+
+async def test_only_what_is_missing_is_asked(tmp_path: Path, teacher_server: Any, judgments: list[Request]) -> None:
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        first = await teacher.complete(judgments[2:4])
+        outcomes = await teacher.complete(judgments)
+        assert outcomes[2:4] == first and teacher_server.total_asked == 6
+        await teacher.complete([replace(judgments[0], sampling=Sampling(seed=7))])
+        assert teacher_server.total_asked == 7
+        await teacher.close()
+
+
+async def test_the_same_question_at_the_same_time_is_asked_once(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    teacher_server.latency_s = 0.1
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        twice, other = await asyncio.gather(
+            teacher.complete([judgments[0], judgments[0], judgments[1]]), teacher.complete(judgments[:3])
+        )
+        assert twice[0] == twice[1] == other[0] and twice[2] == other[1]
+        assert teacher_server.total_asked == 3 and max(teacher_server.asked.values()) == 1
+        await teacher.close()
+
+
+async def test_who_waits_for_a_question_that_is_given_up_asks_it_itself(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    teacher_server.latency_s = 0.2
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        first = asyncio.create_task(teacher.complete(judgments[:1]))
+        await asyncio.sleep(0.05)
+        second = asyncio.create_task(teacher.complete(judgments[:1]))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        (outcome,) = await second
+        assert isinstance(outcome, Reply) and first.cancelled()
+        await teacher.close()
+
+
+async def test_refusals_are_not_kept_and_their_calls_are_booked(
+    tmp_path: Path, teacher_server: Any, inputs: dict[str, Any]
+) -> None:
+    request = Request("caption", inputs["caption"], Sampling(), reply=CaptionReply)
+    with opened(tmp_path, teacher_server.url) as (teacher, ledger):
+        teacher_server.fail(500, "wrong_schema", "wrong_json")
+        (refusal,) = await teacher.complete([request])
+        assert isinstance(refusal, Refusal) and refusal.reason == "invalid_reply"
+        assert [row[2] for row in booked(ledger)] == [3] and teacher_server.total_asked == 3
+        (reply,) = await teacher.complete([request])
+        assert isinstance(reply, Reply) and teacher_server.total_asked == 4
+        assert booked(ledger)[0][2:] == (4, 300, 30)  # the 500 took no tokens
+        await teacher.close()
+
+
+async def test_a_budget_holds_over_several_starts_and_keeps_what_it_paid_for(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    teacher_server.latency_s = 0.02
+    teacher_server.fail(429)
+    for limit, served in ((4, 3), (4, 3), (7, 6)):  # the 429 was a call, too
+        with opened(tmp_path, teacher_server.url, limit) as (teacher, _):
+            if served < 6:
+                with pytest.raises(BudgetReached):
+                    await teacher.complete(judgments)
+            else:
+                await teacher.complete(judgments)
+            await teacher.close()
+        assert teacher_server.total_asked <= limit and teacher_server.total_served == served
+    assert max(teacher_server.served.values()) == 1
+
+
+async def test_a_reply_that_no_longer_fits_is_asked_for_again(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        await teacher.complete(judgments[:1])
+        key = OpenAITeacher("m", teacher_server.url).key(judgments[0])
+        with ReplyCache(tmp_path / "replies.sqlite") as replies:
+            await replies.put(key, '{"text": "of another layout"}')
+        (outcome,) = await teacher.complete(judgments[:1])
+        assert isinstance(outcome, Reply) and teacher_server.total_asked == 2
+        await teacher.close()
+
+
+_PROGRAM = """
+    import asyncio, json, sys
+    from pathlib import Path
+    from hardcut.engine.budget import CallBudget, current_stage
+    from hardcut.engine.ledger import Ledger
+    from hardcut.engine.replies import ReplyCache
+    from hardcut.schemas.records import Sampling
+    from hardcut.teacher.cached import CachedTeacher
+    from hardcut.teacher.openai import OpenAITeacher
+    from hardcut.teacher.protocol import Request
+
+    async def main(run, url, inputs, count):
+        current_stage.set("scores")
+        requests = [Request("judge", {**inputs, "query": f"query {n}"}, Sampling()) for n in range(count)]
+        with ReplyCache(run / "replies.sqlite") as replies, Ledger(run / "run") as ledger:
+            backend = OpenAITeacher("m", url, concurrency=4)
+            teacher = CachedTeacher(backend, replies, CallBudget(ledger, None))
+            outcomes = await teacher.complete(requests)
+            await teacher.close()
+        print(json.dumps([outcome.text for outcome in outcomes]))
+
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])))
+"""
+
+
+def test_killed_in_the_middle_at_most_what_was_in_flight_is_paid_twice(
+    tmp_path: Path, teacher_server: Any, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARDCUT_API_KEY", "planted-secret-key")
+    teacher_server.latency_s = 0.05
+    count, in_flight = 40, 4
+    program = [sys.executable, "-c", textwrap.dedent(_PROGRAM)]
+    command = [*program, str(tmp_path), teacher_server.url, json.dumps(inputs["judge"]), str(count)]
+    kills = 0
+    for stop_at in (5, 15, 25):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while teacher_server.total_served < stop_at and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert kills == 3
+    assert len(json.loads(done.stdout)) == count == len(teacher_server.served)
+    assert teacher_server.total_served <= count + kills * in_flight
+    before = teacher_server.total_asked
+    again = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert again.stdout == done.stdout and teacher_server.total_asked == before
+    assert teacher_server.keys_seen == {"Bearer planted-secret-key"}
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files and not [path for path in files if b"planted-secret-key" in path.read_bytes()]

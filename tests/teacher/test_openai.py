@@ -1,0 +1,354 @@
+"""The `openai:` backend over real HTTP, against a server that fails in every way that servers do."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import math
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.media.frames import Frame
+from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
+from hardcut.schemas.records import Sampling, Tokens
+from hardcut.teacher.backend import Unmetered
+from hardcut.teacher.confidence import confidence
+from hardcut.teacher.openai import OpenAITeacher
+from hardcut.teacher.protocol import Refusal, Reply, Request
+from hardcut.teacher.replies import CaptionReply
+
+Ask = Callable[..., Any]
+
+
+class Counting(Unmetered):
+    def __init__(self) -> None:
+        self.sent = self.not_sent = 0
+        self.tokens = Tokens()
+
+    async def sending(self) -> None:
+        self.sent += 1
+
+    async def unsent(self) -> None:
+        self.not_sent += 1
+
+    async def received(self, tokens: Tokens) -> None:
+        self.tokens = Tokens(prompt=self.tokens.prompt + tokens.prompt, completion=self.tokens.completion)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> tuple[Frame, ...]:
+    made = []
+    for number in range(3):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(b"\xff\xd8 frame %d \xff\xd9" % number)
+        made.append(Frame(path, number * 1.5, f"{number:064x}"))
+    return tuple(made)
+
+
+@pytest.fixture
+def caption(inputs: dict[str, Any], frames: tuple[Frame, ...]) -> Request:
+    return Request("caption", inputs["caption"], Sampling(), frames, CaptionReply)
+
+
+@pytest.fixture
+def judge(inputs: dict[str, Any], frames: tuple[Frame, ...]) -> Request:
+    return Request("judge", {**inputs["judge"], "query": '"grand hotel" before "train"'}, Sampling(), frames)
+
+
+async def ask(url: str, *requests: Request, meter: Any = None, **options: Any) -> list[Any]:
+    teacher = OpenAITeacher("some/model", url, **{"attempts": 4, "backoff_s": 0.01, "timeout_s": 5.0, **options})
+    try:
+        return list(await teacher.complete(requests, meter))
+    finally:
+        await teacher.close()
+
+
+async def test_a_request_is_media_first_then_text_with_the_schema(
+    teacher_server: Any, caption: Request, frames: tuple[Frame, ...]
+) -> None:
+    (reply,) = await ask(teacher_server.url, caption)
+    assert isinstance(reply, Reply) and isinstance(reply.parsed, CaptionReply)
+    assert "Grand Hotel" in reply.parsed.caption
+    assert reply.tokens == Tokens(prompt=100, completion=10)
+    body = teacher_server.bodies[0]
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    parts = body["messages"][1]["content"]
+    assert [part["type"] for part in parts] == ["text", "image_url"] * 3 + ["text"]
+    assert [part["text"] for part in parts[:-1:2]] == ["<0.0 s>", "<1.5 s>", "<3.0 s>"]
+    sent = parts[3]["image_url"]["url"].removeprefix("data:image/jpeg;base64,")
+    assert base64.b64decode(sent) == frames[1].path.read_bytes()
+    schema = body["response_format"]["json_schema"]
+    assert schema["strict"] and schema["schema"]["additionalProperties"] is False
+    assert sorted(schema["schema"]["required"]) == ["caption", "claims"]
+    assert body["model"] == "some/model" and body["temperature"] == 0 and "logprobs" not in body
+
+
+async def test_a_judge_gets_an_exact_margin(teacher_server: Any, judge: Request) -> None:
+    (reply,) = await ask(teacher_server.url, judge)
+    assert reply.answer.verdict == "yes" and reply.answer.bound is None
+    assert confidence(reply.answer).exact
+    assert confidence(reply.answer).logit_margin == pytest.approx(9.6)
+    assert "hotel" in reply.reasoning and "<answer>" not in reply.reasoning
+    assert teacher_server.bodies[0]["top_logprobs"] == 20
+
+
+async def test_questions_on_one_video_share_their_prefix(teacher_server: Any, judge: Request) -> None:
+    requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling(), judge.frames) for n in range(8)]
+    teacher_server.latency_s = 0.05
+    replies = await ask(teacher_server.url, *requests)
+    assert len(replies) == 8 and teacher_server.prefix_hits == 7
+    assert teacher_server.most_in_flight == 8  # together, not one after the other
+    asked = [body["messages"][1]["content"][-1]["text"] for body in teacher_server.bodies]
+    assert {text.split("Query:")[0] for text in asked} == {asked[0].split("Query:")[0]}
+
+
+async def test_no_more_than_the_allowed_requests_are_in_flight(teacher_server: Any, judge: Request) -> None:
+    requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling()) for n in range(12)]
+    teacher_server.latency_s = 0.02
+    await ask(teacher_server.url, *requests, concurrency=3, timeout_s=0.5)
+    assert teacher_server.most_in_flight == 3
+
+
+@pytest.mark.parametrize("fault", [429, 500, 503, 408, "drop", "half", "not_json"])
+async def test_what_may_pass_is_tried_again_and_counted(
+    teacher_server: Any, caption: Request, fault: str | int
+) -> None:
+    teacher_server.fail(fault, fault)
+    meter = Counting()
+    (reply,) = await ask(teacher_server.url, caption, meter=meter)
+    assert isinstance(reply, Reply)
+    assert teacher_server.total_asked == meter.sent == 3 and teacher_server.total_served >= 1
+    assert meter.not_sent == 0
+
+
+async def test_retry_after_is_honoured(teacher_server: Any, caption: Request) -> None:
+    teacher_server.fail(429, retry_after="1")
+    started = asyncio.get_running_loop().time()
+    (reply,) = await ask(teacher_server.url, caption)
+    assert isinstance(reply, Reply)
+    assert asyncio.get_running_loop().time() - started >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(500, "http_500"), (429, "http_429"), ("drop", "connection"), ("not_json", "bad_response")]
+)
+async def test_what_does_not_pass_becomes_a_refusal(
+    teacher_server: Any, caption: Request, fault: str | int, reason: str
+) -> None:
+    teacher_server.fail(*[fault] * 4)
+    (refusal,) = await ask(teacher_server.url, caption)
+    assert isinstance(refusal, Refusal) and refusal.reason == reason
+    assert teacher_server.total_asked == 4
+    if reason == "bad_response":
+        assert refusal.raw == "<html>proxy error</html>"
+
+
+async def test_a_server_that_hangs_costs_its_time_limit(teacher_server: Any, caption: Request) -> None:
+    teacher_server.fail("hang")
+    (reply,) = await ask(teacher_server.url, caption, timeout_s=0.3)
+    assert isinstance(reply, Reply) and teacher_server.total_asked == 2
+    teacher_server.fail("hang")
+    (refusal,) = await ask(teacher_server.url, caption, timeout_s=0.2, attempts=1)
+    assert refusal.reason == "timeout"
+
+
+@pytest.mark.parametrize("fault", ["wrong_json", "wrong_schema"])
+async def test_an_invalid_reply_is_repaired_once(teacher_server: Any, caption: Request, fault: str) -> None:
+    teacher_server.fail(fault)
+    meter = Counting()
+    (reply,) = await ask(teacher_server.url, caption, meter=meter)
+    assert isinstance(reply, Reply) and meter.sent == 2
+    assert reply.tokens == Tokens(prompt=200, completion=20) and meter.tokens.prompt == 200
+    roles = [message["role"] for message in teacher_server.bodies[1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+    assert "does not fit" in teacher_server.bodies[1]["messages"][3]["content"]
+    assert teacher_server.prefix_hits == 1
+
+
+@pytest.mark.parametrize("fault", ["wrong_json", "wrong_schema"])
+async def test_a_reply_that_stays_invalid_is_refused_with_its_text(
+    teacher_server: Any, caption: Request, fault: str
+) -> None:
+    teacher_server.fail(fault, fault)
+    (refusal,) = await ask(teacher_server.url, caption)
+    assert isinstance(refusal, Refusal) and refusal.reason == "invalid_reply"
+    assert refusal.raw in ('{"caption": "half', '{"something": "else"}')
+    assert teacher_server.total_asked == 2
+
+
+async def test_json_in_a_markdown_fence_is_no_fault(teacher_server: Any, caption: Request) -> None:
+    teacher_server.answer = lambda body: '```json\n{"caption": "A.", "claims": []}\n```'
+    (reply,) = await ask(teacher_server.url, caption)
+    assert isinstance(reply, Reply) and teacher_server.total_asked == 1
+
+
+@pytest.mark.parametrize("task", ["caption", "judge"])
+async def test_a_cut_reply_is_never_read(teacher_server: Any, caption: Request, judge: Request, task: str) -> None:
+    teacher_server.fail("truncated")
+    (refusal,) = await ask(teacher_server.url, caption if task == "caption" else judge)
+    assert isinstance(refusal, Refusal) and refusal.reason == "truncated" and refusal.raw
+    assert teacher_server.total_asked == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "The snow is no proof", "<answer>да</answer>", "<answer>yes</answer> or <answer>"]
+)
+async def test_a_judge_without_a_verdict_is_refused(teacher_server: Any, judge: Request, text: str) -> None:
+    teacher_server.answer = lambda body: text
+    (refusal,) = await ask(teacher_server.url, judge)
+    assert refusal == Refusal("invalid_reply", refusal.detail, text)
+
+
+async def test_a_server_without_logprobs_gives_a_verdict_without_numbers(teacher_server: Any, judge: Request) -> None:
+    teacher_server.fail("no_logprobs")
+    (reply,) = await ask(teacher_server.url, judge)
+    assert reply.answer.verdict == "yes"
+    assert (reply.answer.logprob_yes, reply.answer.logprob_no, reply.answer.bound) == (None, None, None)
+    assert not confidence(reply.answer).exact and confidence(reply.answer).p_yes is None
+
+
+async def test_a_word_missing_from_the_top_20_gives_a_bound(teacher_server: Any, judge: Request) -> None:
+    teacher_server.fail("no_yes")
+    teacher_server.answer = lambda body: "Nothing. <answer>no</answer>"
+    (reply,) = await ask(teacher_server.url, judge)
+    assert reply.answer.logprob_yes is None and reply.answer.bound == -48.0
+    result = confidence(reply.answer)
+    assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log1p(math.exp(3.0)))
+
+
+async def test_a_server_that_refuses_logprobs_is_told_of(teacher_server: Any, judge: Request) -> None:
+    teacher_server.fail(400)
+    (refusal,) = await ask(teacher_server.url, judge)
+    assert refusal.reason == "no_logprobs" and "logprobs are not supported" in refusal.raw
+    assert teacher_server.total_asked == 1
+
+
+@pytest.mark.parametrize("status", [400, 422, 413])
+async def test_a_refused_request_costs_only_itself(teacher_server: Any, caption: Request, status: int) -> None:
+    teacher_server.fail(status)
+    (refusal,) = await ask(teacher_server.url, caption)
+    assert refusal.reason == f"http_{status}" and '"no"' in refusal.raw
+    assert teacher_server.total_asked == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [(401, "HARDCUT_API_KEY"), (403, "HARDCUT_API_KEY"), (404, "model and address"), ("redirect", "redirects")],
+)
+async def test_what_would_fail_every_request_ends_the_run(
+    teacher_server: Any, caption: Request, fault: str | int, advice: str
+) -> None:
+    teacher_server.fail(fault)
+    with pytest.raises(UsageError, match=advice):
+        await ask(teacher_server.url, caption)
+    assert teacher_server.total_asked == 1
+
+
+async def test_a_server_that_is_not_there_ends_the_run_and_costs_no_call(caption: Request) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        meter = Counting()
+        with pytest.raises(MissingDependency, match="start the server"):
+            await ask(url, caption, meter=meter)
+    assert meter.sent == meter.not_sent == 4
+
+
+async def test_replies_that_were_paid_for_are_kept_when_another_ends_the_run(
+    teacher_server: Any, judge: Request
+) -> None:
+    kept: list[int] = []
+
+    class Keeping(Unmetered):
+        async def keep(self, position: int, reply: Reply) -> None:
+            kept.append(position)
+
+    requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling()) for n in range(5)]
+    teacher_server.latency_s = 0.05
+    teacher_server.fail(401)
+    with pytest.raises(UsageError):
+        await ask(teacher_server.url, *requests, meter=Keeping())
+    assert len(kept) == 4
+
+
+async def test_a_frame_that_is_gone_fails_the_video(teacher_server: Any, caption: Request) -> None:
+    caption.frames[1].path.unlink()
+    with pytest.raises(ItemError, match="frame"):
+        await ask(teacher_server.url, caption)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ftp://host/v1", "http"),
+        ("file:///etc/passwd", "http"),
+        ("http:///v1", "name a host"),
+        ("http://host:99999/v1", "not a URL"),
+        ("http://me:hunter2@host/v1", "HARDCUT_API_KEY"),
+        ("http://host/v1?key=hunter2", "HARDCUT_API_KEY"),
+    ],
+)
+def test_only_plain_http_addresses(url: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        OpenAITeacher("m", url)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_the_key_is_sent_and_nowhere_else(
+    teacher_server: Any, caption: Request, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "other-secret-key")
+    monkeypatch.setenv("HARDCUT_API_KEY", "planted-secret-key")
+    teacher_server.fail("echo_key")
+    refusal, reply = await ask(
+        teacher_server.url, caption, Request("judge", {**caption.inputs, "query": "q", "caption": None}, Sampling())
+    )
+    if isinstance(reply, Refusal):
+        refusal, reply = reply, refusal
+    assert teacher_server.keys_seen == {"Bearer planted-secret-key"}
+    assert refusal.raw is not None and "***" in refusal.raw
+    told = f"{refusal} {reply} {reply.teacher.model_dump_json()} {''.join(capfd.readouterr())}"
+    assert "planted-secret-key" not in told and "other-secret-key" not in told
+    monkeypatch.delenv("HARDCUT_API_KEY")
+    await ask(teacher_server.url, caption)
+    assert "Bearer other-secret-key" in teacher_server.keys_seen  # read at each call
+
+
+def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
+    caption: Request, judge: Request, frames: tuple[Frame, ...], tmp_path: Path
+) -> None:
+    def key(request: Request, model: str = "m", url: str = "http://h/v1", **options: Any) -> str:
+        return OpenAITeacher(model, url, **options).key(request)
+
+    from dataclasses import replace
+
+    from hardcut.teacher.render import Prompts
+
+    own = tmp_path / "prompts"
+    own.mkdir()
+    (own / "caption.user.txt.jinja").write_text("Describe {{ evidence | data }}")
+    later = (*frames[:2], replace(frames[2], time_s=9.0))
+    other = (*frames[:2], replace(frames[2], sha256="f" * 64))
+    keys = [
+        key(caption),
+        key(judge),
+        key(caption, model="n"),
+        key(caption, url="http://g/v1"),
+        key(caption, revision="2"),
+        key(caption, prompts=Prompts(own)),
+        key(replace(caption, sampling=Sampling(seed=1))),
+        key(replace(caption, frames=later)),
+        key(replace(caption, frames=other)),
+        key(replace(caption, inputs={**caption.inputs, "max_words": 9})),
+        key(replace(caption, reply=None)),
+    ]
+    assert len(set(keys)) == len(keys)
+    moved = tuple(replace(frame, path=tmp_path / "elsewhere" / frame.path.name) for frame in frames)
+    assert key(replace(caption, frames=moved)) == key(caption)  # where a frame lies is of no account
+    assert key(caption, timeout_s=1.0, attempts=1, concurrency=1) == key(caption)
+    assert json.dumps(keys)

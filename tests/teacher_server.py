@@ -1,0 +1,229 @@
+"""A server for tests that speaks chat completions over real HTTP, in a thread of its own.
+
+It answers out of the evidence in the prompt, as a model would that reads well, with log-probabilities; it can be told
+to fail in every way that servers do; it counts what it was asked and what it served, by digest of the body; and it
+keeps a cache of prompt prefixes, as vLLM does. Load it by its path (see conftest.py); it is no part of Hardcut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from hardcut.schemas.records import Sampling
+from hardcut.teacher.evidence import EvidenceTeacher
+from hardcut.teacher.protocol import Reply, Request
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail: a status (429, 500, …), or drop, half, hang, not_json, wrong_json, wrong_schema, truncated,
+    no_logprobs, no_yes, redirect, echo_key."""
+
+    kind: str | int
+    retry_after: str | None = None
+
+
+@dataclass
+class TeacherServer:
+    """Start it with `with TeacherServer() as server`. Counters may be read at any time."""
+
+    latency_s: float = 0.0
+    answer: Callable[[dict[str, Any]], str | None] = lambda body: None
+    """The text to reply to a body with; None: out of the evidence."""
+    faults: deque[Fault] = field(default_factory=deque)
+    """What the next requests meet, in order; then all is well."""
+    always: Fault | None = None
+
+    asked: Counter[str] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    keys_seen: set[str] = field(default_factory=set)
+    prefix_hits: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self._prefixes: set[str] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="teacher server", daemon=True)
+        self.url = ""
+
+    def __enter__(self) -> TeacherServer:
+        self._thread.start()
+        assert self._ready.wait(10), "the teacher server did not start"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def fail(self, *kinds: str | int, retry_after: str | None = None) -> None:
+        """Has the next requests fail, one after the other."""
+        self.faults.extend(Fault(kind, retry_after) for kind in kinds)
+
+    @property
+    def total_asked(self) -> int:
+        return sum(self.asked.values())
+
+    @property
+    def total_served(self) -> int:
+        return sum(self.served.values())
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, access_log=None)
+        self._loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        self._loop.run_until_complete(site.start())
+        server = site._server
+        assert isinstance(server, asyncio.Server)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        self._ready.set()
+        self._loop.run_forever()
+        waiting = asyncio.all_tasks(self._loop)
+        for task in waiting:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        data = await request.read()
+        digest = hashlib.sha256(data).hexdigest()
+        body = json.loads(data)
+        self.asked[digest] += 1
+        self.bodies.append(body)
+        self.keys_seen.add(request.headers.get("Authorization", ""))
+        fault = self.faults.popleft() if self.faults else self.always
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(3600 if fault and fault.kind == "hang" else self.latency_s)
+        finally:
+            self.in_flight -= 1
+        if fault and isinstance(fault.kind, int):
+            headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+            text = "logprobs are not supported" if fault.kind == 400 and "logprobs" in body else "no"
+            return web.json_response({"error": {"message": text}}, status=fault.kind, headers=headers)
+        kind = fault.kind if fault else None
+        if kind == "redirect":
+            return web.Response(status=307, headers={"Location": "http://192.0.2.1/v1/chat/completions"})
+        if kind == "echo_key":
+            return web.json_response({"error": f"bad key {request.headers.get('Authorization')}"}, status=400)
+        if kind == "drop":
+            assert request.transport
+            request.transport.close()
+            return web.Response()
+        if kind == "not_json":
+            return web.Response(text="<html>proxy error</html>", content_type="application/json")
+        reply = json.dumps(await self._reply(body, kind)).encode()
+        if kind == "half":
+            response = web.StreamResponse(headers={"Content-Length": str(len(reply))})
+            await response.prepare(request)
+            await response.write(reply[: len(reply) // 2])
+            assert request.transport
+            request.transport.close()
+            return response
+        self.served[digest] += 1
+        return web.Response(body=reply, content_type="application/json")
+
+    async def _reply(self, body: dict[str, Any], kind: str | int | None) -> dict[str, Any]:
+        self._look_up_prefix(body)
+        margin = 3.0
+        text = self.answer(body)
+        if text is None:
+            text, margin = await read_and_answer(body)
+        if kind == "wrong_json":
+            text = '{"caption": "half'
+        if kind == "wrong_schema":
+            text = '{"something": "else"}'
+        if kind == "truncated":
+            text = text[: len(text) // 2]
+        choice: dict[str, Any] = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "length" if kind == "truncated" else "stop",
+        }
+        if body.get("logprobs") and kind != "no_logprobs":
+            choice["logprobs"] = {
+                "content": logprobs(text, margin, body["top_logprobs"], without_other=kind == "no_yes")
+            }
+        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+        return {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
+
+    def _look_up_prefix(self, body: dict[str, Any]) -> None:
+        """All before the last text of the first question: what requests about one video share."""
+        system, user = body["messages"][:2]
+        prefix = hashlib.sha256(json.dumps([system, user["content"][:-1]]).encode()).hexdigest()
+        self.prefix_hits += prefix in self._prefixes
+        self._prefixes.add(prefix)
+
+
+async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
+    """The reply of a model that knows the evidence in its prompt and nothing else, and a judge's margin."""
+    user = body["messages"][1]["content"][-1]["text"]
+
+    def fenced(name: str, default: Any = None) -> Any:
+        found = re.search(rf"<{name}>\n(.*?)\n</{name}>", user, re.DOTALL)
+        return json.loads(found[1]) if found else default
+
+    def number(pattern: str) -> float:
+        found = re.search(pattern, user)
+        assert found, f"no {pattern} in the prompt"
+        return float(found[1])
+
+    inputs: dict[str, Any] = {
+        "video": {"duration_s": number(r"The video is ([\d.]+) seconds")},
+        "evidence": fenced("evidence"),
+    }
+    schema = body.get("response_format", {}).get("json_schema", {}).get("name", "judge")
+    if schema == "caption":
+        inputs["max_words"] = int(number(r"at most (\d+) words"))
+    elif schema == "queries":
+        views = re.search(r"each of these views: ([a-z, ]+)\.", user)
+        assert views
+        inputs |= {"caption": fenced("caption"), "claims": fenced("claims"), "views": views[1].split(", ")}
+        inputs |= {"per_view": int(number(r"at most (\d+) quer")), "max_words": int(number(r"At most (\d+) words"))}
+    else:
+        inputs |= {"query": fenced("query"), "caption": fenced("caption")}
+    (outcome,) = await EvidenceTeacher().complete([Request(schema, inputs, Sampling())])
+    assert isinstance(outcome, Reply)
+    answer = outcome.answer
+    if answer is None or answer.logprob_yes is None or answer.logprob_no is None:
+        return outcome.text, 0.0
+    return outcome.text, answer.logprob_yes - answer.logprob_no
+
+
+def logprobs(text: str, margin: float, top: int, without_other: bool) -> list[dict[str, Any]]:
+    """Tokens of `text` with alternatives; those of the answer carry `margin`, all others a misleading yes and no."""
+    tokens = re.findall(r"</?|\w+|>|\s+|[^\w\s<>]+", text)
+    answers = [
+        at for at, token in enumerate(tokens) if token in ("yes", "no") and tokens[at - 2 : at] == ["answer", ">"]
+    ]
+    entries = []
+    for at, token in enumerate(tokens):
+        shown = {"yes": -1.0, "no": -1.0}
+        if answers and at == answers[-1]:
+            shown = {"yes": -math.log1p(math.exp(-margin)), "no": -math.log1p(math.exp(margin))}
+            if without_other:
+                shown = {token: shown[token]}
+        shown |= {f"w{i}": -30.0 - i for i in range(top - len(shown))}
+        listed = [{"token": word, "logprob": value, "bytes": list(word.encode())} for word, value in shown.items()]
+        entries.append(
+            {"token": token, "logprob": shown.get(token, -0.01), "bytes": list(token.encode()), "top_logprobs": listed}
+        )
+    return entries
