@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -94,6 +95,16 @@ def negative_kind(judgment: Judgment, labels: Iterable[TeacherLabel], settings: 
     read = [label for label in labels if label.label_id in judgment.support]
     margin = upper_margin(read)
     return "trusted" if margin is not None and margin <= settings.trusted_below else "hard"
+
+
+def deciding_label(judgment: Judgment, labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
+    """The teacher's label that stands beside a judgment: of those that it rests on (where a person judged: of all that
+    saw the video and could be read) the one with the highest margin.
+    """
+    read = [label for label in labels if label.input == "full" and label.verdict != "unparsed"]
+    support = [label for label in read if label.label_id in judgment.support]
+    known = sorted(support or read, key=lambda label: label.label_id)
+    return max(known, key=lambda label: -math.inf if label.logit_margin is None else label.logit_margin, default=None)
 
 
 def upper_margin(labels: Sequence[TeacherLabel]) -> float | None:
