@@ -20,7 +20,7 @@ from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.splits import SPLITS, QueryRef, Split, may_use, split_groups, split_queries, video_groups
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import canonical_json
+from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
 from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.settings import Settings
@@ -124,7 +124,7 @@ def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
     def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
         fields = plan.settings.evidence.metadata_fields
         for video in _read(plan.run, Video):
-            row = corpus_row(video, plan.groups[video.video_id], fields)
+            row = corpus_row(video, content_id("g", plan.groups[video.video_id]), fields)
             facts.seconds += video.duration_s
             writer.add(plan.video_splits[video.video_id], row)
             yield video.video_id, canonical_json(row)

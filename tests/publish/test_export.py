@@ -234,7 +234,7 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     assert "**The teacher was `evidence`**" not in text
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
-        assert len(widths) == 1, table
+        assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
 
 
 @pytest.mark.parametrize(
