@@ -114,9 +114,18 @@ class Resources(Frozen):
     max_attempts: int = Field(default=6, ge=1, description="tries of one request, the first included")
 
 
+class Inputs(Frozen):
+    """What the user gave beside the videos. Their content, not their names, enters the keys of the stages."""
+
+    manifest: str | None = Field(default=None, description="a .csv or .jsonl with path, video_id and metadata")
+    queries: str | None = Field(default=None, description="queries of your own: .tsv, .csv or .jsonl")
+    first_stage: str | None = Field(default=None, description="a first stage of your own, a TREC run; default: BM25")
+
+
 class Settings(Frozen):
     """All settings of a run, as `run.toml` keeps them."""
 
+    inputs: Inputs = Inputs()
     media: MediaSettings = MediaSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     teacher: TeacherSettings = TeacherSettings()

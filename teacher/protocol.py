@@ -35,8 +35,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes or no with both raw log-probabilities at the answer position; where a server gave only one, the other is
-    and `bound` is the largest log-probability that it can have had."""
+    """Yes or no with both raw log-probabilities at the answer position.
+
+    Where a server gave only one, the other is `None` and `bound` the largest log-probability that it can have had.
+    """
 
     verdict: Literal["yes", "no"]
     logprob_yes: float | None = None

@@ -1,0 +1,177 @@
+"""The `hardcut` command. Every subcommand lives in a file of its own and is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hardcut.schemas.errors import HardcutError
+
+# typer carries a click of its own or uses the installed one, by version; this is its UsageError in both.
+_UsageProblem: Any = typer.BadParameter.__base__
+
+app = typer.Typer(
+    name="hardcut",
+    help="Turns a folder of videos into a training set for video rerankers.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")]
+Cache = Annotated[Path | None, typer.Option("--cache", help="Where frames and replies are kept for later runs.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings as TOML; `hardcut init` writes one.")]
+TeacherSpec = Annotated[str | None, typer.Option("--teacher", help="evidence | openai:MODEL@URL")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from hardcut import __version__
+
+        print(f"hardcut {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Where the run and the dataset go.")] = Path("runs/demo"),
+    teacher: TeacherSpec = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Run the whole chain on the bundled sample and measure it."""
+    from hardcut.cli.demo import demo as run_demo
+
+    raise typer.Exit(run_demo(out, teacher=teacher, cache=cache, as_json=json))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The settings file to write.")] = Path("hardcut.toml"),
+) -> None:
+    """Write a settings file with every key, its default and what it means."""
+    from hardcut.cli.init import write_template
+
+    write_template(path)
+    print(f"wrote {path}: edit it, then `hardcut run VIDEOS --out RUN --config {path}`")
+
+
+@app.command()
+def doctor(config: Config = None, teacher: TeacherSpec = None, cache: Cache = None, json: Json = False) -> None:
+    """Say what is installed, reachable and writable, and what to do about the rest."""
+    from hardcut.cli.doctor import doctor as run_doctor
+
+    raise typer.Exit(run_doctor(config, teacher, cache, as_json=json))
+
+
+@app.command()
+def run(
+    videos: Annotated[Path, typer.Argument(help="The folder of videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder; the same again goes on with it.")],
+    config: Config = None,
+    teacher: TeacherSpec = None,
+    manifest: Annotated[Path | None, typer.Option(help="A .csv or .jsonl with path, video_id and metadata.")] = None,
+    queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
+    first_stage: Annotated[Path | None, typer.Option(help="Your first stage, a TREC run; default: BM25.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+    budget: Annotated[int | None, typer.Option(min=0, help="Teacher calls at most, over all starts.")] = None,
+    strict_media: Annotated[bool, typer.Option("--strict-media", help="Damaged videos fail.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try what failed again.")] = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Turn a folder of videos into records: evidence, captions, queries, pairs, labels, judgments."""
+    from hardcut.cli.run import Inputs
+    from hardcut.cli.run import run as run_chain
+
+    overrides = {
+        "teacher.spec": teacher,
+        "budget.calls": budget,
+        "media.strict": strict_media or None,
+        "inputs.queries": queries,
+        "inputs.first_stage": first_stage,
+        "inputs.manifest": manifest,
+    }
+    raise typer.Exit(
+        run_chain(
+            Inputs(videos=videos, out=out, config=config, overrides=overrides, limit=limit, until=until, cache=cache),
+            retry_failed=retry_failed,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def status(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    failed: Annotated[bool, typer.Option("--failed", help="List every failed item with its raw reply.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what is done, dropped, failed and spent; the sums agree."""
+    from hardcut.cli.status import status as print_status
+
+    raise typer.Exit(print_status(run, list_failed=failed, as_json=json))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset's folder.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings; default: the run's own.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a Hugging Face dataset with its card."""
+    from hardcut.cli.export import export as run_export
+
+    raise typer.Exit(run_export(run, out, config, as_json=json))
+
+
+@app.command()
+def schema(
+    record: Annotated[str | None, typer.Argument(help="One record, such as Query; default: all.")] = None,
+) -> None:
+    """Print the JSON Schema of each record."""
+    from hardcut.cli.schema import print_schema
+
+    print_schema(record)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console script: runs one command and exits with a status of the table in docs/cli.md."""
+    try:
+        status_code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except _UsageProblem as error:
+        name = error.ctx.command_path if error.ctx else "hardcut"
+        _say(f"{error.format_message()} (`{name} --help` lists what it takes)")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted; start the same command again to go on")
+        sys.exit(130)
+    except HardcutError as error:
+        _say(str(error))
+        sys.exit(error.status)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(status_code if isinstance(status_code, int) else 0)
+
+
+def _say(message: str) -> None:
+    """One line on stderr, whatever the message holds: names of files may have line breaks."""
+    print("hardcut: " + " ".join(message.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
