@@ -93,7 +93,6 @@ def _tiles(found: Collected, status: RunStatus) -> list[_Tile]:
         _Tile("pairs", f"{count['pairs']:,}", f"{found.margins.labels:,} teacher labels"),
         _Tile("judgments", f"{count['judgments']:,}", f"{relevant:,} relevant, {people:,} by people"),
         _Tile("failed units", f"{failed:,}", "listed below" if failed else ""),
-        *(_Tile(name, f"{number:,}") for name, number in sorted(status.spent.items())),
     ]
 
 
