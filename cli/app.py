@@ -100,9 +100,9 @@ def run(
         "teacher.spec": teacher,
         "budget.calls": budget,
         "media.strict": strict_media or None,
-        "inputs.queries": queries,
-        "inputs.first_stage": first_stage,
-        "inputs.manifest": manifest,
+        "inputs.queries": str(queries) if queries else None,
+        "inputs.first_stage": str(first_stage) if first_stage else None,
+        "inputs.manifest": str(manifest) if manifest else None,
     }
     raise typer.Exit(
         run_chain(

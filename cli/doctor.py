@@ -42,7 +42,7 @@ class Check:
 def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_json: bool) -> int:
     """Prints every check; 0 where a run with these settings can start, 4 where something that it needs is missing."""
     settings = load_settings(config, {"teacher.spec": teacher})
-    checks = list(_checks(settings, cache_folder(cache)))
+    checks = list(_checks(settings, cache_folder(cache).root))
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}, indent=2, ensure_ascii=False))
     else:

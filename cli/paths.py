@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def cache_folder(given: Path | None) -> Path:
-    """The folder of frames and replies: the one given, or the user's own cache."""
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The folder of what is kept for later runs: decoded frames and paid replies."""
+
+    root: Path
+
+    @property
+    def frames(self) -> Path:
+        return self.root / "frames"
+
+    @property
+    def replies(self) -> Path:
+        return self.root / "replies.sqlite"
+
+
+def cache_folder(given: Path | None) -> Cache:
+    """The cache in the folder given, or in the user's own cache folder."""
     if given is not None:
-        return given.expanduser().resolve()
+        return Cache(given.expanduser().resolve())
     from platformdirs import user_cache_path
 
-    return user_cache_path("hardcut")
+    return Cache(user_cache_path("hardcut"))

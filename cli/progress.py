@@ -18,15 +18,14 @@ from rich.progress import (
 
 
 class TerminalProgress:
-    """One bar for each stage. In a pipe it draws nothing, so that logs stay readable."""
+    """One bar for each stage that has something to do; the engine's Progress. In a pipe it draws nothing."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
+            TextColumn("{task.description:<12}"),
+            BarColumn(bar_width=32),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -42,3 +41,16 @@ class TerminalProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+    def started(self, stage: str, total: int | None) -> None:
+        if total != 0:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+
+    def advanced(self, stage: str) -> None:
+        self._bars.advance(self._tasks[stage])
+
+    def finished(self, stage: str) -> None:
+        if stage in self._tasks:
+            task = self._tasks.pop(stage)
+            done = self._bars.tasks[task].completed
+            self._bars.update(task, total=done)

@@ -1,0 +1,70 @@
+"""`hardcut demo`: the whole chain on the bundled sample, and how well its first stage and its teacher rank."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from hardcut.data.bundled import sample_files
+from hardcut.engine.status import read_status
+from hardcut.reranker.measures import ndcg, read_qrels, read_run
+from rich.console import Console
+from rich.markup import escape
+
+from hardcut.cli.chain import Job
+from hardcut.cli.export import export_run, print_export
+from hardcut.cli.paths import cache_folder
+from hardcut.cli.run import carry_out
+from hardcut.cli.status import exit_status, print_summary
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Query, TeacherLabel
+
+
+def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -> int:
+    """Runs the sample into `out`/run, exports it to `out`/dataset and prints what came of it."""
+    run, dataset = out / "run", out / "dataset"
+    with sample_files() as sample:
+        overrides = {
+            "teacher.spec": teacher,
+            "inputs.queries": str(sample / "queries.tsv"),
+            "inputs.first_stage": str(sample / "first_stage.trec"),
+            "export.name": "hardcut-sample",
+            "export.licence": "cc0-1.0",
+        }
+        settings = load_settings(None, overrides)
+        carry_out(Job(sample / "videos", run, settings, cache_folder(cache)))
+        qrels = read_qrels(sample / "qrels.txt")
+        first_stage = read_run(sample / "first_stage.trec")
+    status = read_status(run)
+    exported = export_run(run, dataset)
+    values = {"first stage": ndcg(qrels, first_stage), "teacher": ndcg(qrels, teacher_run(run))}
+    if as_json:
+        result = {
+            "run": str(run),
+            "report": str(run / "report.html"),
+            "dataset": str(dataset),
+            "ndcg@10": values,
+            "queries": len(qrels),
+        }
+        print(json.dumps(result, indent=2))
+        return exit_status(status)
+    print_summary(run, status, as_json=False)
+    print_export(exported)
+    console = Console()
+    told = ", ".join(f"{name} [bold]{value:.3f}[/]" for name, value in values.items())
+    console.print(
+        f"nDCG@10   {told}, over {len(qrels)} queries of the sample (teacher: {escape(settings.teacher.spec)})"
+    )
+    return exit_status(status)
+
+
+def teacher_run(run: Path) -> dict[str, dict[str, float]]:
+    """The teacher's labels of the user's queries as a run: by the user's query id, each video with its margin."""
+    names = {query.query_id: query.external_id for query in read_records(run / Query.FILE, Query) if query.external_id}
+    scores: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for label in read_records(run / TeacherLabel.FILE, TeacherLabel):
+        if label.query_id in names and label.logit_margin is not None:
+            scores[str(names[label.query_id])][label.video_id] = label.logit_margin
+    return dict(scores)

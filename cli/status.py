@@ -1,0 +1,109 @@
+"""`hardcut status`, and the summary that ends every run: what is done, dropped, failed and spent."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hardcut.engine.status import FailedUnit, RunStatus, read_status
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Dropped
+
+_SHOWN = 5
+_ALL = 1_000_000
+
+
+def status(run: Path, *, list_failed: bool, as_json: bool) -> int:
+    """Prints where a run stands; 0, or 1 where items failed."""
+    found = read_status(run, limit=_ALL if list_failed else 20)
+    print_summary(run, found, as_json=as_json, list_failed=list_failed)
+    return exit_status(found)
+
+
+def exit_status(found: RunStatus) -> int:
+    """0 where nothing failed, 1 where something did."""
+    return 1 if any(stage.failed for stage in found.stages) else 0
+
+
+def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bool = False) -> None:
+    """The table of stages with the reasons of what was dropped and the items that failed, or all of it as JSON."""
+    reasons = _drop_reasons(run)
+    if as_json:
+        print(json.dumps(summary(run, found, reasons), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(stage_table(found))
+    if reasons:
+        console.print("[bold]dropped[/]")
+        for (stage, reason), count in sorted(reasons.items()):
+            console.print(f"  {count:>6}  {stage}: {escape(reason)}")
+    if found.failed:
+        total = len(found.failed) + found.failed_more
+        shown = found.failed if list_failed else found.failed[:_SHOWN]
+        console.print(f"[bold red]failed[/] ({total})")
+        for item in shown:
+            _print_failed(console, item, with_raw=list_failed)
+        if total > len(shown):
+            console.print(f"  ... {total - len(shown)} more: `hardcut status {run} --failed`")
+        console.print("  after mending what can be mended: the same `hardcut run` again with --retry-failed")
+    for spend in found.spend:
+        tokens = f", {spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens" if spend.prompt_tokens else ""
+        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {escape(spend.teacher)}{tokens}")
+    report = run / "report.html"
+    if report.exists():
+        console.print(f"report  {report}", soft_wrap=True)
+
+
+def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """The summary as plain JSON values."""
+    return {
+        "run": str(run),
+        "finished": found.finished,
+        "stages": [asdict(stage) for stage in found.stages],
+        "dropped": [
+            {"stage": stage, "reason": reason, "count": count} for (stage, reason), count in sorted(reasons.items())
+        ],
+        "failed": [asdict(item) for item in found.failed],
+        "failed_more": found.failed_more,
+        "spend": [asdict(spend) for spend in found.spend],
+        "report": str(run / "report.html"),
+    }
+
+
+def stage_table(found: RunStatus) -> Table:
+    """One row a stage: units in = done + dropped + failed + pending, then the records that it made."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stage")
+    for column in ("in", "done", "dropped", "failed", "pending"):
+        table.add_column(column, justify="right")
+    table.add_column("records")
+    for stage in found.stages:
+        records = ", ".join(f"{count:,} {kind}" for kind, count in stage.records.items() if kind != "Dropped")
+        counts = [stage.units_in, stage.done, stage.dropped, stage.failed, stage.pending]
+        cells = [f"{count:,}" if count else "[dim]0[/]" for count in counts]
+        if stage.failed:
+            cells[3] = f"[red]{cells[3]}[/]"
+        table.add_row(stage.name if stage.finished else f"{stage.name} ...", *cells, records)
+    return table
+
+
+def _print_failed(console: Console, item: FailedUnit, *, with_raw: bool) -> None:
+    console.print(f"  {item.stage}: {escape(repr(item.unit))}: {escape(item.reason)}: {escape(item.detail)}")
+    if with_raw and item.raw:
+        for line in item.raw.splitlines():
+            console.print(f"      | {escape(line)}", soft_wrap=True)
+
+
+def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:
+    path = run / Dropped.FILE
+    if not path.exists():
+        return Counter()
+    return Counter((dropped.stage, dropped.reason) for dropped in read_records(path, Dropped))

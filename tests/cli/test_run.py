@@ -1,0 +1,169 @@
+"""A run from end to end: what it writes, what it says, and that the same again does nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import RECORDS, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+REAL = Path(__file__).resolve().parents[3] / "shared" / "videos"
+
+
+@pytest.fixture(scope="module")
+def finished(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run over the world, with its cache beside it."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = hardcut(*_arguments(world, folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _arguments(world: Path, folder: Path) -> list[str | Path]:
+    inputs = ["--queries", world / "queries.tsv", "--first-stage", world / "first_stage.trec"]
+    return ["run", world / "videos", "--out", folder / "run", "--cache", folder / "cache", *inputs]
+
+
+def _status(hardcut: Process, run: Path) -> dict[str, list[dict[str, int]]]:
+    return json.loads(hardcut("status", run, "--json").stdout)
+
+
+def test_every_file_of_the_design_is_there_and_parses(finished: Path) -> None:
+    for record in RECORDS:
+        path = finished / "run" / record.FILE
+        if record.__name__ == "Review":
+            assert not path.exists(), "nobody has reviewed anything"
+            continue
+        ids = [item.id for item in read_records(path, record)]
+        assert ids == sorted(ids), f"{record.FILE} is sorted by id"
+        assert len(set(ids)) == len(ids)
+    for record in (Video, Evidence, Query, Pair, TeacherLabel, Judgment):
+        assert (finished / "run" / record.FILE).stat().st_size > 0, record.FILE
+    assert (finished / "run" / "report.html").stat().st_size > 1000
+    assert (finished / "run" / "run.toml").is_file()
+
+
+def test_records_refer_to_records_that_are_there(finished: Path) -> None:
+    run = finished / "run"
+    videos = {video.video_id for video in read_records(run / Video.FILE, Video)}
+    queries = {query.query_id for query in read_records(run / Query.FILE, Query)}
+    pairs = {pair.pair_id: pair for pair in read_records(run / Pair.FILE, Pair)}
+    assert all(pair.query_id in queries and pair.video_id in videos for pair in pairs.values())
+    labels = list(read_records(run / TeacherLabel.FILE, TeacherLabel))
+    assert {label.pair_id for label in labels} == set(pairs), "every pair is scored"
+    judged = {judgment.pair_id for judgment in read_records(run / Judgment.FILE, Judgment)}
+    left_out = {dropped.item for dropped in read_records(run / Dropped.FILE, Dropped) if dropped.stage == "judgments"}
+    assert judged | left_out == set(pairs), "every pair is judged or left out with a reason"
+    assert not judged & left_out
+
+
+def test_the_sums_agree_at_every_stage(finished: Path, hardcut: Process) -> None:
+    status = _status(hardcut, finished / "run")
+    assert [stage["name"] for stage in status["stages"]] == [
+        *("user_queries", "probe", "evidence", "captions", "queries", "negatives", "scores", "judgments"),
+    ]
+    for stage in status["stages"]:
+        assert stage["units_in"] == stage["done"] + stage["dropped"] + stage["failed"], stage
+        assert stage["units_in"] > 0
+        assert stage["pending"] == 0
+
+
+def test_the_same_run_again_does_nothing_and_is_quick(finished: Path, world: Path, hardcut: Process) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "run").iterdir() if "ledger" not in path.name}
+    ledger = _status(hardcut, finished / "run")
+    started = time.perf_counter()
+    again = hardcut(*_arguments(world, finished))
+    took = time.perf_counter() - started
+    assert again.returncode == 0, again.stderr
+    after = {path: path.stat().st_mtime_ns for path in before}
+    changed = sorted(path.name for path in before if before[path] != after[path])
+    assert changed in ([], ["run.toml"]), changed
+    assert _status(hardcut, finished / "run") == ledger, "no unit ran again: not even its time changed"
+    assert took < 2.0, f"a second run that has nothing to do took {took:.1f} s"
+
+
+def test_nothing_is_written_to_a_pipe_but_the_summary(finished: Path, world: Path, hardcut: Process) -> None:
+    again = hardcut(*_arguments(world, finished))
+    assert again.stderr == ""
+    assert "\x1b" not in again.stdout
+    assert "scores" in again.stdout
+
+
+def test_a_changed_setting_does_again_what_depends_on_it(
+    finished: Path, world: Path, hardcut: Process, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    folder = tmp_path / "copy"
+    (folder / "settings.toml").write_text("[queries]\nper_view = 2\n")
+    before = _status(hardcut, folder / "run")
+    done = hardcut(*_arguments(world, folder), "--config", folder / "settings.toml")
+    assert done.returncode == 0, done.stderr
+    after = _status(hardcut, folder / "run")
+    same = {"user_queries", "probe", "evidence", "captions"}
+    for old, new in zip(before["stages"], after["stages"], strict=True):
+        assert (old["seconds"] == new["seconds"]) == (new["name"] in same | {"negatives", "judgments"}), new["name"]
+    assert after["stages"][4]["records"]["Query"] > before["stages"][4]["records"]["Query"]
+
+
+def test_until_stops_early_and_the_rest_follows(world: Path, hardcut: Process, tmp_path: Path) -> None:
+    arguments = ["run", world / "videos", "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--limit", "2"]
+    first = hardcut(*arguments, "--until", "probe")
+    assert first.returncode == 0, first.stderr
+    assert (tmp_path / "run" / "videos.jsonl").is_file()
+    assert not (tmp_path / "run" / "captions.jsonl").exists()
+    assert hardcut("export", tmp_path / "run", "--out", tmp_path / "data").returncode == 2, "not finished"
+    second = hardcut(*arguments)
+    assert second.returncode == 0, second.stderr
+    assert len(list(read_records(tmp_path / "run" / "videos.jsonl", Video))) == 2
+
+
+def test_the_dataset_loads_and_is_the_same_each_time(
+    finished: Path, hardcut: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("one", "two"):
+        done = hardcut("export", finished / "run", "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file())
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+    from datasets import load_dataset
+
+    for config in ("pairs", "captions", "queries", "corpus", "qrels"):
+        loaded = load_dataset(str(tmp_path / "one"), config, cache_dir=str(tmp_path / "hf"))
+        assert sum(len(split) for split in loaded.values()) > 0, config
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips (../shared/videos) are not on this machine")
+def test_real_videos_are_accounted_for_by_name(hardcut: Process, tmp_path: Path) -> None:
+    arguments = ["run", REAL, "--out", tmp_path / "run", "--cache", tmp_path / "cache"]
+    done = hardcut(*arguments, "--json")
+    assert done.returncode in (0, 1), done.stderr
+    videos = {video.path: video for video in read_records(tmp_path / "run" / "videos.jsonl", Video)}
+    dropped = {item.item for item in read_records(tmp_path / "run" / "dropped.jsonl", Dropped)}
+    failed = {item["unit"] for item in json.loads(done.stdout)["failed"]}
+    for path in REAL.rglob("*"):
+        name = path.relative_to(REAL).as_posix()
+        if path.is_file():
+            named = {name, f"./{name}", name.rpartition(".")[0]}
+            assert name in videos or named & (dropped | failed), f"{name} is not accounted for"
+    damaged = videos["codecs/corrupted.mp4"]
+    assert not damaged.complete
+    assert damaged.missing
+    assert damaged.duration_s > 0, "what was salvaged"
+    for stage in json.loads(done.stdout)["stages"]:
+        assert stage["units_in"] == stage["done"] + stage["dropped"] + stage["failed"], stage
+    started = time.perf_counter()
+    again = hardcut(*arguments)
+    assert again.returncode == done.returncode, "a second run ends with the status of the first"
+    assert time.perf_counter() - started < 2.0
