@@ -24,7 +24,7 @@ class Scratch:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hardcut-", dir=folder)
         self._db = sqlite3.connect(Path(self._folder.name) / "scratch.sqlite", isolation_level=None)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -65536"):
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -16384"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("CREATE TABLE row (key TEXT NOT NULL, body TEXT NOT NULL)")
         self._indexed = False

@@ -102,8 +102,8 @@ class Facts:
     @property
     def evidence_only(self) -> bool:
         """Whether no label comes from a model."""
-        names = {teacher.name for teacher in self.seen_teachers if teacher.made == "labels"}
-        return names == {"evidence"} or (bool(names) and all(name.startswith("evidence:") for name in names))
+        names = [teacher.name for teacher in self.seen_teachers if teacher.made == "labels"]
+        return bool(names) and all(name.split(":")[0] == "evidence" for name in names)
 
 
 def card(

@@ -14,7 +14,7 @@ from hardcut.report.collect import LISTED, Collected, collect
 from hardcut.report.plots import clock, histogram, place, time_ticks
 from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.errors import StorageError
-from hardcut.schemas.records import Video
+from hardcut.schemas.records import RECORDS, Video
 from hardcut.schemas.settings import JudgmentSettings
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, thres
             thresholds=thresholds,
             tiles=_tiles(found, status),
             plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
-            waiting=any(stage.waiting for stage in status.stages),
+            pending=any(stage.pending for stage in status.stages),
             failed_total=max(sum(stage.failed for stage in status.stages), len(status.failed)),
-            slowest=max((item.seconds for item in status.slow), default=0.0) or 1.0,
+            slowest=max((item.seconds for item in status.slowest), default=0.0) or 1.0,
             listed=LISTED,
             version=__version__,
             parts=_parts,
@@ -100,10 +100,10 @@ def _parts(stage: StageStatus) -> list[_Part]:
     """The stretches of a stage's bar in percent."""
     parts, left = [], 0.0
     for colour, units in (
-        ("done", stage.done), ("dropped", stage.dropped), ("failed", stage.failed), ("waiting", stage.waiting),
+        ("done", stage.done), ("dropped", stage.dropped), ("failed", stage.failed), ("pending", stage.pending),
     ):  # fmt: skip
         if units:
-            width = round(100 * units / max(stage.units, 1), 3)
+            width = round(100 * units / max(stage.units_in, 1), 3)
             parts.append(_Part(colour, round(left, 3), width))
             left += width
     return parts
@@ -128,7 +128,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: _visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    environment.filters.update(clip=_clip, clock=clock, thousands=lambda number: f"{number:,}", byname=_by_count)
+    environment.filters.update(
+        clip=_clip, clock=clock, thousands=lambda number: f"{number:,}", byname=_by_count, filename=_file_name
+    )
     return environment
 
 
@@ -151,6 +153,11 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _file_name(kind: str) -> str:
+    """`queries` for `Query`: what people see of a kind of record is its file."""
+    return next((record.FILE.removesuffix(".jsonl") for record in RECORDS if record.__name__ == kind), kind)
 
 
 def _length(seconds: float) -> str:

@@ -1,54 +1,80 @@
-"""What a report needs to know of a run beyond its files: plain values that the caller takes from the ledger."""
+"""What a report needs to know of a run beyond its files: the form that the engine's status has, so that nothing of the
+engine is imported here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class StageStatus:
-    """The units of one stage, what became of them, and the records it made by file (`queries`, not `queries.jsonl`)."""
-
-    name: str
-    units: int
-    done: int
-    dropped: int
-    failed: int
-    records: Mapping[str, int] = field(default_factory=dict)
+class StageStatus(Protocol):
+    """The units of one stage and what became of them, and how many records it made, by file."""
 
     @property
-    def waiting(self) -> int:
-        """Units that nothing has become of yet."""
-        return self.units - self.done - self.dropped - self.failed
+    def name(self) -> str: ...
+    @property
+    def units_in(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def records(self) -> Mapping[str, int]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FailedItem:
-    """One unit that failed, and what the outside world said, word for word."""
+class FailedUnit(Protocol):
+    """One unit that failed, and in `raw` what the outside world said, word for word."""
 
-    stage: str
-    unit: str
-    reason: str
-    detail: str
-    raw: str | None = None
+    @property
+    def stage(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def raw(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SlowItem:
+class SlowUnit(Protocol):
     """One unit that took long."""
 
-    stage: str
-    unit: str
-    seconds: float
+    @property
+    def stage(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RunStatus:
-    """A run as its ledger knows it: stages in order, failed units, the slowest units first, and what was spent by name
-    (`calls`, `prompt tokens`, ...)."""
+class Spend(Protocol):
+    """What one stage spent on one teacher."""
 
-    stages: tuple[StageStatus, ...]
-    failed: tuple[FailedItem, ...] = ()
-    slow: tuple[SlowItem, ...] = ()
-    spent: Mapping[str, int] = field(default_factory=dict)
+    @property
+    def stage(self) -> str: ...
+    @property
+    def teacher(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+
+
+class RunStatus(Protocol):
+    """A run as its ledger knows it: stages in order, some of the failed units, the slowest units first."""
+
+    @property
+    def stages(self) -> Sequence[StageStatus]: ...
+    @property
+    def spend(self) -> Sequence[Spend]: ...
+    @property
+    def failed(self) -> Sequence[FailedUnit]: ...
+    @property
+    def slowest(self) -> Sequence[SlowUnit]: ...

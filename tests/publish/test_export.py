@@ -19,7 +19,7 @@ from hardcut.publish.card import escape_markdown, size_category
 from hardcut.publish.export import export
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Judgment, Pair
+from hardcut.schemas.records import Judgment, Pair, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
@@ -235,6 +235,17 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
+
+
+def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    for name, backend, warned in (("a", "evidence", True), ("b", "openai", False)):
+        label = make.label(pair, "yes", 3.0, teacher=TeacherRef(backend=backend, model="1"))
+        run = write_run(tmp_path / name, [make.video("v1"), query, pair, label, make.judgment(pair, 1, label)])
+        text = (export(run, tmp_path / f"{name}-out", Settings()).out / "README.md").read_text()
+        assert ("**The teacher was `evidence`**" in text) == warned
+        assert "No licence is declared" in text
 
 
 @pytest.mark.parametrize(

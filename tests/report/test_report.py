@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from hardcut.report.collect import EXAMPLES, LISTED, Margins, choose, collect
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
 from hardcut.report.plots import clock, histogram, place, time_ticks
-from hardcut.report.status import FailedItem, RunStatus, SlowItem, StageStatus
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, StorageError
 from hardcut.schemas.ids import digest
@@ -46,7 +46,55 @@ HOSTILE = (
 )
 VOID = ("meta", "img", "br")
 THRESHOLDS = JudgmentSettings()
-EMPTY = RunStatus(stages=())
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    units_in: int
+    done: int
+    dropped: int
+    failed: int
+    pending: int
+    records: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    stage: str
+    unit: str
+    reason: str
+    detail: str
+    raw: str | None
+
+
+@dataclass(frozen=True)
+class Slow:
+    stage: str
+    unit: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Spent:
+    stage: str
+    teacher: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """A status as the engine gives it."""
+
+    stages: tuple[Stage, ...]
+    failed: tuple[Failed, ...] = ()
+    slowest: tuple[Slow, ...] = ()
+    spend: tuple[Spent, ...] = ()
+
+
+EMPTY = Status(stages=())
 
 
 class Page(HTMLParser):
@@ -97,7 +145,7 @@ def write_run(folder: Path, records: Iterable[Record]) -> Path:
     return folder
 
 
-def hostile_run(folder: Path) -> tuple[Path, RunStatus]:
+def hostile_run(folder: Path) -> tuple[Path, Status]:
     """Hostile text in every field that holds free text."""
     teacher = TeacherRef(backend=HOSTILE, model=HOSTILE)
     whole = Span(start=1, end=2)
@@ -127,11 +175,11 @@ def hostile_run(folder: Path) -> tuple[Path, RunStatus]:
         else:
             records.append(Dropped.create(item=pair.pair_id, stage="judgments", reason=HOSTILE, detail=HOSTILE))
     records.append(Dropped.create(item=HOSTILE, stage=HOSTILE, reason=HOSTILE, detail=HOSTILE))
-    status = RunStatus(
-        stages=(StageStatus(HOSTILE, 4, 1, 1, 1, {HOSTILE: 3}), StageStatus("judgments", 2, 1, 1, 0)),
-        failed=(FailedItem(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
-        slow=(SlowItem(HOSTILE, HOSTILE, 3.5),),
-        spent={HOSTILE: 3},
+    status = Status(
+        stages=(Stage(HOSTILE, 4, 1, 1, 1, 1, {HOSTILE: 3}), Stage("judgments", 2, 1, 1, 0, 0, {"Judgment": 1})),
+        failed=(Failed(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        slowest=(Slow(HOSTILE, HOSTILE, 3.5),),
+        spend=(Spent(HOSTILE, HOSTILE, 3, 10, 20),),
     )
     return write_run(folder, records), status
 
@@ -230,8 +278,8 @@ def large_run(folder: Path) -> Path:
 
 def test_a_large_run_makes_a_small_page_and_the_same_one_each_time(tmp_path: Path) -> None:
     run = large_run(tmp_path / "run")
-    failed = tuple(FailedItem("scores", f"v{i}", "timeout", "x " * 5000, "raw " * 50_000) for i in range(200))
-    status = RunStatus(stages=(StageStatus("scores", 300, 100, 0, 200),), failed=failed)
+    failed = tuple(Failed("scores", f"v{i}", "timeout", "x " * 5000, "raw " * 50_000) for i in range(200))
+    status = Status(stages=(Stage("scores", 300, 100, 0, 200, 0),), failed=failed)
     sheet = jpeg()
     asked: list[str] = []
 
