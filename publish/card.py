@@ -211,6 +211,3 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "none"
-
-
-__all__ = ["Facts", "Step", "TeacherFact", "card", "escape_markdown", "size_category"]
