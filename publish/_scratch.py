@@ -1,0 +1,75 @@
+"""A throw-away table on disk, so that joins over a million records cost no memory."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from hardcut.schemas.errors import StorageError
+
+T = TypeVar("T")
+
+
+class Scratch:
+    """Rows of (key, body), read back by key or grouped in the order of keys. Deleted when it is closed.
+
+    `folder` is where the table lies; `None` is the system's folder for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="hardcut-", dir=folder)
+        self._db = sqlite3.connect(Path(self._folder.name) / "scratch.sqlite", isolation_level=None)
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -16384"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute("CREATE TABLE row (key TEXT NOT NULL, body TEXT NOT NULL)")
+        self._indexed = False
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+        self._folder.cleanup()
+
+    def fill(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Adds rows as they come."""
+        try:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO row VALUES (?, ?)", rows)
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise StorageError(f"no room for temporary tables ({error}): free some space and start again") from error
+
+    def groups(self) -> Iterator[tuple[str, list[str]]]:
+        """(key, its bodies in the order in which they were added), sorted by key."""
+        rows = self._db.execute("SELECT key, body FROM row ORDER BY key, rowid")
+        for key, group in groupby(rows, key=lambda row: row[0]):
+            yield key, [body for _, body in group]
+
+    def get(self, key: str) -> list[str]:
+        """The bodies of one key in the order in which they were added."""
+        if not self._indexed:
+            self._db.execute("CREATE INDEX by_key ON row (key)")
+            self._indexed = True
+        return [body for (body,) in self._db.execute("SELECT body FROM row WHERE key = ? ORDER BY rowid", (key,))]
+
+
+class Merge(Generic[T]):
+    """A stream of (key, value) sorted by key, asked with rising keys: one side of a merge join."""
+
+    def __init__(self, rows: Iterable[tuple[str, T]]) -> None:
+        self._rows = iter(rows)
+        self._head = next(self._rows, None)
+
+    def __call__(self, key: str) -> T | None:
+        """The value at `key`, or `None`. A key below one that was asked for before is never found."""
+        while self._head is not None and self._head[0] < key:
+            self._head = next(self._rows, None)
+        return self._head[1] if self._head is not None and self._head[0] == key else None

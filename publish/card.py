@@ -1,0 +1,213 @@
+"""The dataset's card: front matter for the Hub, and what a stranger needs to know, out of the export's counts."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hardcut.publish._parquet import SplitSize, info
+from hardcut.publish.columns import CONFIGS, teacher_name
+from hardcut.schemas.records import Judgment, Query, TeacherLabel, TeacherRef
+from hardcut.schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_CONFIG_TOLD = {
+    "pairs": "a query with a video, the label and all that belongs to it",
+    "captions": "what happens in a video, with claims that can be checked one by one",
+    "queries": "a query with what must be seen or heard to answer it",
+    "corpus": "a video of the collection; `group` is what its split went by",
+    "qrels": "the labels alone, as in TREC; `external_id` is the query's id in its owner's own files",
+}
+_COLUMN_TOLD = {
+    "query, view, kind, language": "the query, what its writer saw, what it asks for, its language (`und`: unknown)",
+    "video_id, video_path, sha256": "the candidate",
+    "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
+    "negative": "`trusted`, `hard`, or `none` for a positive",
+    "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
+    "facets": "what must be seen or heard for the query to be answered, with modality and span in seconds",
+    "first_stage": "where first-stage runs ranked the video for the query",
+    "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
+    "reference_video_id": "the video that a composed query starts from",
+    "caption": "the candidate's caption",
+}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TeacherFact:
+    """A teacher that made some of the records."""
+
+    name: str
+    revision: str
+    made: str
+    prompt_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the run: how many records it made (`None` where not known), and what it left out, by reason."""
+
+    name: str
+    records: int | None
+    dropped: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the export counts as the records pass by."""
+
+    seconds: float = 0.0
+    views: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, list[int]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    labelled: int = 0
+    exact: int = 0
+    seen_teachers: set[TeacherFact] = field(default_factory=set)
+
+    def query(self, query: Query) -> None:
+        """Counts a query."""
+        self.views[query.view] += 1
+        self.kinds[query.kind] += 1
+        self.languages[query.language] += 1
+        self.teacher(query.teacher, "queries")
+
+    def pair(self, judgment: Judgment, label: TeacherLabel | None) -> None:
+        """Counts a pair that is part of the dataset."""
+        self.sources.setdefault(judgment.source, [0, 0])[int(judgment.grade > 0)] += 1
+        if label is not None:
+            self.labelled += 1
+            self.exact += label.exact
+            self.teacher(label.teacher, "labels")
+
+    def teacher(self, teacher: TeacherRef | None, made: str) -> None:
+        """Notes who made something."""
+        if teacher is not None:
+            name = teacher_name(teacher) or ""
+            self.seen_teachers.add(TeacherFact(name, teacher.revision or "", made, teacher.prompt_digest or ""))
+
+    @property
+    def teachers(self) -> list[TeacherFact]:
+        """Every teacher, sorted."""
+        return sorted(self.seen_teachers)
+
+    @property
+    def evidence_only(self) -> bool:
+        """Whether no label comes from a model."""
+        names = [teacher.name for teacher in self.seen_teachers if teacher.made == "labels"]
+        return bool(names) and all(name.split(":")[0] == "evidence" for name in names)
+
+
+def card(
+    sizes: Mapping[str, dict[str, SplitSize]],
+    facts: Facts,
+    funnel: Sequence[Step],
+    failed: Mapping[str, int] | None,
+    settings: Settings,
+) -> str:
+    """The text of README.md. `sizes` are by config and split, `failed` the units that failed, by step."""
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in CONFIGS}
+    total = {config: sum(rows[config].values()) for config in CONFIGS}
+    front = DatasetCardData(
+        pretty_name=settings.export.name,
+        license=settings.export.licence,
+        language=sorted(code for code in facts.languages if _LANGUAGE.fullmatch(code) and code != "und") or None,
+        task_categories=["text-ranking", "video-text-to-text"],
+        size_categories=[size_category(total["pairs"])],
+        tags=["hardcut", "video-retrieval", "reranking", "hard-negatives", "distillation"],
+        configs=[
+            {
+                "config_name": config,
+                **({"default": True} if config == "pairs" else {}),
+                "data_files": [{"split": split, "path": f"data/{config}/{split}-*.parquet"} for split in sizes[config]],
+            }
+            for config in CONFIGS
+        ],
+    )
+    DatasetInfosDict({config: info(config, sizes[config]) for config in CONFIGS}).to_dataset_card_data(front)
+    body = _environment().get_template("card.md.jinja")
+    text = body.render(
+        name=settings.export.name,
+        licence=settings.export.licence,
+        export=settings.export,
+        judgments=settings.judgments,
+        facts=facts,
+        funnel=funnel,
+        failed=failed,
+        rows=rows,
+        total=total,
+        splits=list(rows["pairs"]),
+        configs=_CONFIG_TOLD,
+        columns=_COLUMN_TOLD,
+    )
+    return f"---\n{front.to_yaml()}\n---\n\n{text}"
+
+
+def escape_markdown(value: object) -> str:
+    """A value as plain text in Markdown: one line, no markup, HTML or link, nothing invisible that turns text round."""
+    line = " ".join(str(value).split())
+    visible = "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
+    escaped = _MARKDOWN.sub(r"\\\1", visible)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows."""
+    steps = ((1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"), (10_000_000, "10M"))
+    below = "n"
+    for limit, name in steps:
+        if rows < limit:
+            return f"n<{name}" if below == "n" else f"{below}<n<{name}"
+        below = name
+    return "n>10M"
+
+
+class _Raw(str):
+    """Our own words, that may carry markup."""
+
+    __slots__ = ()
+
+
+def _environment() -> Environment:
+    """Jinja that escapes every value for Markdown, save what the template itself calls raw."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("hardcut.publish", ""),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=lambda value: value if isinstance(value, _Raw) else escape_markdown("" if value is None else value),
+    )
+    environment.filters.update(
+        raw=_Raw,
+        thousands=lambda number: "" if number is None else f"{number:,}",
+        duration=_duration,
+        counted=_counted,
+        share=_share,
+    )
+    return environment
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "none"

@@ -1,0 +1,218 @@
+"""The columns of the five configs, and how a record becomes a row. Typed all through: no JSON in strings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from hardcut.publish.judgments import Negative
+from hardcut.schemas.records import Caption, Facet, Judgment, Pair, Query, Span, TeacherLabel, TeacherRef, Video
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+Row = dict[str, Any]
+CONFIGS = ("pairs", "captions", "queries", "corpus", "qrels")
+
+# Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
+_SPAN = {"start": "float64", "end": "float64"}
+_FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
+_COLUMNS: dict[str, dict[str, Any]] = {
+    "pairs": {
+        "pair_id": "string",
+        "query_id": "string",
+        "query": "string",
+        "video_id": "string",
+        "video_path": "string",
+        "sha256": "string",
+        "label": "int32",
+        "label_source": "string",
+        "negative": "string",
+        "logit_margin": "float64",
+        "p_yes": "float64",
+        "exact": "bool",
+        "teacher": "string",
+        "view": "string",
+        "kind": "string",
+        "language": "string",
+        "facets": _FACETS,
+        "reference_video_id": "string",
+        "first_stage": [{"run": "string", "rank": "int32", "score": "float64"}],
+        "caption": "string",
+        "origins": ["string"],
+    },
+    "captions": {
+        "caption_id": "string",
+        "video_id": "string",
+        "video_path": "string",
+        "sha256": "string",
+        "caption": "string",
+        "claims": [{"text": "string", "span": _SPAN}],
+        "teacher": "string",
+    },
+    "queries": {
+        "query_id": "string",
+        "external_id": "string",
+        "query": "string",
+        "language": "string",
+        "view": "string",
+        "kind": "string",
+        "facets": _FACETS,
+        "source_video_id": "string",
+        "reference_video_id": "string",
+        "parent_query_id": "string",
+        "teacher": "string",
+    },
+    "corpus": {
+        "video_id": "string",
+        "video_path": "string",
+        "sha256": "string",
+        "size_bytes": "int64",
+        "duration_s": "float64",
+        "fps": "float64",
+        "width": "int32",
+        "height": "int32",
+        "has_audio": "bool",
+        "complete": "bool",
+        "group": "string",
+        "metadata": [{"key": "string", "value": "string"}],
+    },
+    "qrels": {"query_id": "string", "external_id": "string", "video_id": "string", "grade": "int32"},
+}
+
+
+def features(config: str) -> Features:
+    """The typed columns of a config."""
+    from datasets import Features
+
+    return Features({name: _feature(kind) for name, kind in _COLUMNS[config].items()})
+
+
+def caption_row(caption: Caption, video: Mapping[str, Any]) -> Row:
+    """A row of `captions`; `video` is the row of `corpus`."""
+    return {
+        "caption_id": caption.caption_id,
+        "video_id": caption.video_id,
+        "video_path": video["video_path"],
+        "sha256": video["sha256"],
+        "caption": caption.text,
+        "claims": [{"text": claim.text, "span": _span(claim.span)} for claim in caption.claims],
+        "teacher": teacher_name(caption.teacher),
+    }
+
+
+def query_row(query: Query) -> Row:
+    """A row of `queries`."""
+    return {
+        "query_id": query.query_id,
+        "external_id": query.external_id,
+        "query": query.text,
+        "language": query.language,
+        "view": query.view,
+        "kind": query.kind,
+        "facets": [_facet(facet) for facet in query.facets],
+        "source_video_id": query.source_video_id,
+        "reference_video_id": query.reference_video_id,
+        "parent_query_id": query.parent_query_id,
+        "teacher": teacher_name(query.teacher),
+    }
+
+
+def corpus_row(video: Video, group: str, metadata_fields: Sequence[str]) -> Row:
+    """A row of `corpus`. Of the metadata only `metadata_fields` are published, flattened to text."""
+    chosen = {field: video.metadata[field] for field in metadata_fields if field in video.metadata}
+    return {
+        "video_id": video.video_id,
+        "video_path": video.path,
+        "sha256": video.sha256,
+        "size_bytes": video.size_bytes,
+        "duration_s": video.duration_s,
+        "fps": video.fps,
+        "width": video.width,
+        "height": video.height,
+        "has_audio": video.has_audio,
+        "complete": video.complete,
+        "group": group,
+        "metadata": [{"key": key, "value": value} for name in chosen for key, value in _flat(name, chosen[name])],
+    }
+
+
+def pair_row(
+    pair: Pair,
+    judgment: Judgment,
+    negative: Negative,
+    label: TeacherLabel | None,
+    query: Mapping[str, Any],
+    video: Mapping[str, Any],
+    caption: str | None,
+) -> Row:
+    """A row of `pairs`; `query` and `video` are rows of `queries` and `corpus`."""
+    return {
+        "pair_id": pair.pair_id,
+        "query_id": pair.query_id,
+        "video_id": pair.video_id,
+        "video_path": video["video_path"],
+        "sha256": video["sha256"],
+        "label": judgment.grade,
+        "label_source": judgment.source,
+        "negative": negative,
+        "logit_margin": label.logit_margin if label else None,
+        "p_yes": label.p_yes if label else None,
+        "exact": label.exact if label else None,
+        "teacher": teacher_name(label.teacher) if label else None,
+        "first_stage": [found.model_dump() for found in pair.first_stage],
+        "caption": caption,
+        "origins": list(pair.origins),
+        **{name: query[name] for name in ("query", "view", "kind", "language", "facets", "reference_video_id")},
+    }
+
+
+def qrels_row(judgment: Judgment, query: Mapping[str, Any]) -> Row:
+    """A row of `qrels`."""
+    return {
+        "query_id": judgment.query_id,
+        "external_id": query["external_id"],
+        "video_id": judgment.video_id,
+        "grade": judgment.grade,
+    }
+
+
+def teacher_name(teacher: TeacherRef | None) -> str | None:
+    """A teacher as a reader of the dataset knows it: backend and model, without the address of anybody's server."""
+    if teacher is None:
+        return None
+    return f"{teacher.backend}:{teacher.model}" if teacher.model else teacher.backend
+
+
+def _feature(kind: Any) -> Any:
+    from datasets import Value
+
+    if isinstance(kind, list):
+        return [_feature(kind[0])]
+    if isinstance(kind, dict):
+        return {name: _feature(inner) for name, inner in kind.items()}
+    return Value(kind)
+
+
+def _span(span: Span | None) -> Row | None:
+    return span.model_dump() if span else None
+
+
+def _facet(facet: Facet) -> Row:
+    return {"text": facet.text, "modality": facet.modality, "span": _span(facet.span)}
+
+
+def _flat(key: str, value: JsonValue) -> Iterator[tuple[str, str]]:
+    """(key, text) of a JSON value: a list repeats its key, an object's keys are joined by dots, null says nothing."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(f"{key}.{name}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(key, inner)
+    elif isinstance(value, bool):
+        yield key, "true" if value else "false"
+    elif value is not None:
+        yield key, str(value)

@@ -1,0 +1,171 @@
+"""Who says what about a pair, and what of it training may see: people before teachers, and no guess becomes a label."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from pydantic import JsonValue
+
+from hardcut.engine.stage import Output, Reader
+from hardcut.publish._scratch import Merge, Scratch
+from hardcut.schemas.base import Record
+from hardcut.schemas.ids import digest
+from hardcut.schemas.jsonl import format_record, parse_record
+from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
+from hardcut.schemas.settings import JudgmentSettings
+
+STAGE = "judgments"
+Negative = Literal["trusted", "hard", "none"]
+
+
+def query_digest(query: Query) -> str:
+    """What a review is bound to: the digest of the text that was shown. Another text, another judgment."""
+    return digest(query.text)
+
+
+def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
+    """The reviews that count for a query as it reads now, one a reviewer, sorted by reviewer.
+
+    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count; of a
+    reviewer's blind and assisted answers the blind one does.
+    """
+    wanted = query_digest(query)
+    chosen: dict[str, Review] = {}
+    for review in sorted(reviews, key=lambda review: (not review.blind, review.review_id)):
+        if review.status == "submitted" and review.relevance is not None and review.query_digest == wanted:
+            chosen.setdefault(review.reviewer, review)
+    return [chosen[reviewer] for reviewer in sorted(chosen)]
+
+
+def judge(
+    pair: Pair, query: Query, labels: Sequence[TeacherLabel], reviews: Sequence[Review], settings: JudgmentSettings
+) -> Judgment | Dropped:
+    """The judgment on one pair, or why it has none.
+
+    People outrank teachers: more than half of the reviewers decide, and where no grade has more than half the pair is
+    left out (`reviewers_disagree`), whatever the teachers say. Teachers (RANKVIDEO, section on synthesis), over all
+    labels that saw the video and could be read:
+
+    * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out.
+    * expected no (a mined candidate): no is grade 0; yes is left out, as `suspected_positive` with a margin above
+      a2, else as `uncertain_positive`: a mined positive is never a label without a person.
+    * expected unknown (the user's own query): the verdict is the grade.
+
+    Labels that disagree leave the pair out (`teachers_disagree`); with none it is `unlabelled` or `unparsed`.
+    """
+    people = applicable(query, reviews)
+    if people:
+        votes = Counter(review.relevance for review in people)
+        grade, count = votes.most_common(1)[0]
+        if grade is None or 2 * count <= len(people):
+            told = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))
+            return _left_out(pair, "reviewers_disagree", told)
+        return _judgment(pair, grade, "human", [review.review_id for review in people])
+
+    seen = [label for label in labels if label.input == "full"]
+    read = [label for label in seen if label.verdict != "unparsed"]
+    if not read:
+        return _left_out(
+            pair, "unparsed" if seen else "unlabelled", f"of {len(seen)} teacher labels none could be read"
+        )
+    verdicts = {label.verdict for label in read}
+    if len(verdicts) > 1:
+        return _left_out(pair, "teachers_disagree", f"{len(read)} teacher labels")
+    yes = verdicts == {"yes"}
+    margin = upper_margin(read)
+    told = "margin not known" if margin is None else f"margin {margin:.2f}"
+    if pair.expected == "yes" and not yes:
+        return _left_out(pair, "misjudged_source", told)
+    if pair.expected == "no" and yes:
+        suspected = margin is not None and margin > settings.suspected_above
+        return _left_out(pair, "suspected_positive" if suspected else "uncertain_positive", told)
+    return _judgment(pair, int(yes), "teacher", sorted(label.label_id for label in read))
+
+
+def negative_kind(judgment: Judgment, labels: Iterable[TeacherLabel], settings: JudgmentSettings) -> Negative:
+    """How sure a negative is: `trusted` where a person (or the user's qrels) said no or every margin is at most a1,
+    `hard` where only a teacher did with less; `none` for a positive."""
+    if judgment.grade > 0:
+        return "none"
+    if judgment.source != "teacher":
+        return "trusted"
+    read = [label for label in labels if label.label_id in judgment.support]
+    margin = upper_margin(read)
+    return "trusted" if margin is not None and margin <= settings.trusted_below else "hard"
+
+
+def deciding_label(judgment: Judgment, labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
+    """The teacher's label that stands beside a judgment: of those that it rests on (where a person judged: of all that
+    saw the video and could be read) the one with the highest margin.
+    """
+    read = [label for label in labels if label.input == "full" and label.verdict != "unparsed"]
+    support = [label for label in read if label.label_id in judgment.support]
+    known = sorted(support or read, key=lambda label: label.label_id)
+    return max(known, key=lambda label: -math.inf if label.logit_margin is None else label.logit_margin, default=None)
+
+
+def upper_margin(labels: Sequence[TeacherLabel]) -> float | None:
+    """The highest margin of labels that agree; `None` where one has none.
+
+    The highest is the cautious one on both sides: a no is trusted only if all are low enough, a yes is suspected as
+    soon as one is high. A bound (`exact` false) can be used as it is for a no, whose true margin is lower still.
+    """
+    margins = [label.logit_margin for label in labels]
+    known = [margin for margin in margins if margin is not None]
+    return max(known) if known and len(known) == len(margins) else None
+
+
+class JudgmentStage:
+    """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
+
+    name = STAGE
+    version = 1
+    reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel, Review)
+    makes: tuple[type[Record], ...] = (Judgment,)
+
+    def __init__(self, settings: JudgmentSettings) -> None:
+        self._settings = settings
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        values: dict[str, JsonValue] = self._settings.model_dump(mode="json")
+        return values
+
+    def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
+        """Every pair, sorted by id. Labels and reviews, sorted by ids of their own, go through a table on disk."""
+        with Scratch() as labels, Scratch() as reviews:
+            labels.fill((label.pair_id, format_record(label)) for label in records.all(TeacherLabel))
+            reviews.fill((review.pair_id, format_record(review)) for review in records.all(Review))
+            labels_of, reviews_of = Merge(labels.groups()), Merge(reviews.groups())
+            for pair in records.all(Pair):
+                query = records.get(Query, pair.query_id)
+                if query is None:
+                    dropped = _left_out(pair, "no_query", f"query {pair.query_id} is no longer part of the run")
+                    yield pair.pair_id, Output(drop=dropped)
+                    continue
+                told = judge(
+                    pair,
+                    query,
+                    [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()],
+                    [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()],
+                    self._settings,
+                )
+                yield pair.pair_id, Output(drop=told) if isinstance(told, Dropped) else Output(records=(told,))
+
+
+def _judgment(pair: Pair, grade: int, source: Literal["human", "teacher"], support: Sequence[str]) -> Judgment:
+    return Judgment(
+        pair_id=pair.pair_id,
+        query_id=pair.query_id,
+        video_id=pair.video_id,
+        grade=grade,
+        source=source,
+        support=tuple(support),
+    )
+
+
+def _left_out(pair: Pair, reason: str, detail: str) -> Dropped:
+    return Dropped.create(item=pair.pair_id, stage=STAGE, reason=reason, detail=detail)

@@ -1,0 +1,230 @@
+"""What goes into a report: counts over everything, and a few examples that do not depend on order or on chance.
+
+Every file of the run is read as a stream; ids are all that is kept of what is not shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from hardcut.schemas.base import Record
+from hardcut.schemas.ids import digest
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+
+R = TypeVar("R", bound=Record)
+Relation = Literal["source", "mined", "user"]
+RELATIONS: tuple[Relation, ...] = ("source", "mined", "user")
+
+EXAMPLES = 12
+PAIRS_PER_EXAMPLE = 8
+EVIDENCE_PER_EXAMPLE = 12
+LISTED = 50
+"""At most so many failed items, duplicates and damaged videos are listed; the rest is counted."""
+MARGIN_STEP = 0.25
+MARGIN_LIMIT = 40.0
+"""Margins are counted in steps of `MARGIN_STEP`; those beyond the limit are counted at it."""
+
+
+@dataclass(slots=True)
+class Margins:
+    """How often each margin occurs: `counts[relation, verdict][step]`, where a step starts at `step * MARGIN_STEP`."""
+
+    counts: defaultdict[tuple[Relation, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    unparsed: int = 0
+    without: int = 0
+    bounds: int = 0
+    labels: int = 0
+
+    def add(self, label: TeacherLabel, relation: Relation) -> None:
+        """Counts a label."""
+        self.labels += 1
+        if label.verdict == "unparsed":
+            self.unparsed += 1
+        elif label.logit_margin is None:
+            self.without += 1
+        else:
+            self.bounds += not label.exact
+            margin = min(max(label.logit_margin, -MARGIN_LIMIT), MARGIN_LIMIT)
+            self.counts[relation, label.verdict][int(margin // MARGIN_STEP)] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair of an example with what was said about it."""
+
+    pair: Pair
+    label: TeacherLabel | None
+    judgment: Judgment | None
+    left_out: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query with the video it was written from, what is known of that, and its candidates."""
+
+    query: Query
+    video: Video | None
+    caption: Caption | None
+    evidence: tuple[Evidence, ...]
+    evidence_total: int
+    candidates: tuple[Candidate, ...]
+    candidates_total: int
+
+
+@dataclass(slots=True)
+class Collected:
+    """All that a report shows of a run's files."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    evidence: Counter[str] = field(default_factory=Counter)
+    grades: Counter[tuple[str, int]] = field(default_factory=Counter)
+    dropped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    margins: Margins = field(default_factory=Margins)
+    damaged: list[Video] = field(default_factory=list)
+    damaged_total: int = 0
+    duplicates: list[tuple[str, ...]] = field(default_factory=list)
+    duplicates_total: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+
+def collect(run: Path) -> Collected:
+    """Reads a run's folder, at whatever point it was stopped: a file that is not there holds nothing."""
+    found = Collected()
+    _videos(run, found)
+    source_of = _queries(run, found)
+    chosen = {query.query_id: query for query in choose(_read(run, Query))}
+
+    labels: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+    for label in _counted(run, TeacherLabel, found):
+        source = source_of.get(label.query_id)
+        relation: Relation = "user" if source is None else "source" if source == label.video_id else "mined"
+        if label.input == "full":
+            found.margins.add(label, relation)
+            if label.query_id in chosen:
+                labels[label.pair_id].append(label)
+    pairs: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in _counted(run, Pair, found):
+        if pair.query_id in chosen:
+            pairs[pair.query_id].append(pair)
+    judgments: dict[str, Judgment] = {}
+    for judgment in _counted(run, Judgment, found):
+        found.grades[judgment.source, judgment.grade] += 1
+        if judgment.query_id in chosen:
+            judgments[judgment.pair_id] = judgment
+    shown = {pair.pair_id for group in pairs.values() for pair in group}
+    left_out: dict[str, str] = {}
+    for record in _counted(run, Dropped, found):
+        found.dropped[record.stage][record.reason] += 1
+        if record.item in shown:
+            left_out[record.item] = record.reason
+
+    wanted = {query.source_video_id for query in chosen.values()}
+    evidence: defaultdict[str, list[Evidence]] = defaultdict(list)
+    for line in _counted(run, Evidence, found):
+        found.evidence[line.kind] += 1
+        if line.video_id in wanted:
+            evidence[line.video_id].append(line)
+    captions: dict[str, Caption] = {}
+    for caption in _counted(run, Caption, found):
+        if caption.video_id in wanted:
+            captions.setdefault(caption.video_id, caption)
+    videos = {video.video_id: video for video in _read(run, Video) if video.video_id in wanted}
+
+    for query in chosen.values():
+        source = query.source_video_id or ""
+        candidates = [
+            Candidate(pair, _loudest(labels[pair.pair_id]), judgments.get(pair.pair_id), left_out.get(pair.pair_id))
+            for pair in pairs[query.query_id]
+        ]
+        candidates.sort(key=_candidate_order)
+        found.examples.append(
+            Example(
+                query=query,
+                video=videos.get(source),
+                caption=captions.get(source),
+                evidence=_spread(sorted(evidence[source], key=_time), EVIDENCE_PER_EXAMPLE),
+                evidence_total=len(evidence[source]),
+                candidates=tuple(candidates[:PAIRS_PER_EXAMPLE]),
+                candidates_total=len(candidates),
+            )
+        )
+    return found
+
+
+def choose(queries: Iterable[Query], number: int = EXAMPLES) -> list[Query]:
+    """A few queries of every view and kind in turn, by a hash of their ids, so that their order does not matter."""
+    best: defaultdict[tuple[str, str], list[tuple[str, Query]]] = defaultdict(list)
+    for query in queries:
+        group = best[query.view, query.kind]
+        group.append((digest(query.query_id), query))
+        if len(group) >= 4 * number:
+            group[:] = sorted(group, key=lambda entry: entry[0])[:number]
+    ranked = {key: sorted(group, key=lambda entry: entry[0])[:number] for key, group in sorted(best.items())}
+    rounds = (group[place] for place in range(number) for group in ranked.values() if place < len(group))
+    chosen = [query for (_, query), _ in zip(rounds, range(number), strict=False)]
+    return sorted(chosen, key=lambda query: (query.view, query.kind, query.query_id))
+
+
+def _videos(run: Path, found: Collected) -> None:
+    of_content: dict[str, str] = {}
+    twins: defaultdict[str, list[str]] = defaultdict(list)
+    for video in _counted(run, Video, found):
+        found.seconds += video.duration_s
+        first = of_content.setdefault(video.sha256, video.video_id)
+        if first != video.video_id:
+            twins[first].append(video.video_id)
+        if not video.complete:
+            found.damaged_total += 1
+            if len(found.damaged) < LISTED:
+                found.damaged.append(video)
+    found.duplicates_total = len(twins)
+    found.duplicates = [(first, *others) for first, others in sorted(twins.items())[:LISTED]]
+
+
+def _queries(run: Path, found: Collected) -> Mapping[str, str | None]:
+    return {query.query_id: query.source_video_id for query in _counted(run, Query, found)}
+
+
+def _counted(run: Path, kind: type[R], found: Collected) -> Iterator[R]:
+    count = 0
+    for record in _read(run, kind):
+        count += 1
+        yield record
+    found.records[kind.FILE.removesuffix(".jsonl")] = count
+
+
+def _read(run: Path, kind: type[R]) -> Iterator[R]:
+    path = run / kind.FILE
+    if path.exists():
+        yield from read_records(path, kind)
+
+
+def _loudest(labels: list[TeacherLabel]) -> TeacherLabel | None:
+    """Of several labels the one to show: readable before unparsed, then the highest margin."""
+    return max(
+        sorted(labels, key=lambda label: label.label_id),
+        key=lambda label: (label.verdict != "unparsed", label.logit_margin is not None, label.logit_margin or 0.0),
+        default=None,
+    )
+
+
+def _candidate_order(candidate: Candidate) -> tuple[bool, float, str]:
+    margin = candidate.label.logit_margin if candidate.label else None
+    return ("source" not in candidate.pair.origins, -(margin if margin is not None else -1e9), candidate.pair.pair_id)
+
+
+def _time(line: Evidence) -> tuple[bool, float, str]:
+    return (line.span is None, line.span.start if line.span else 0.0, line.evidence_id)
+
+
+def _spread(lines: list[Evidence], number: int) -> tuple[Evidence, ...]:
+    """At most `number` of them, evenly spread, the order kept."""
+    if len(lines) <= number:
+        return tuple(lines)
+    return tuple(lines[(2 * place + 1) * len(lines) // (2 * number)] for place in range(number))

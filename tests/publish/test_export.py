@@ -1,0 +1,280 @@
+"""The exported folder is a dataset: it loads, it streams, it is typed, and it is the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.publish import _parquet
+from hardcut.publish.card import escape_markdown, size_category
+from hardcut.publish.export import export
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Judgment, Pair, TeacherRef
+from hardcut.schemas.settings import ExportSettings, Settings
+
+WriteRun = Callable[[Path, Iterable[Record]], Path]
+SETTINGS = Settings(
+    export=ExportSettings(name="clips | [of] <b>us</b>", licence="cc-by-4.0", train=0.5, validation=0.2)
+)
+CONFIGS = ("pairs", "captions", "queries", "corpus", "qrels")
+
+
+@pytest.fixture
+def records(make: Any) -> list[Record]:
+    """30 videos (two of the same content, two of one event), a query each and one of a user's, 4 candidates a query."""
+    found: list[Record] = []
+    metadata = {"title": "A | day", "tags": ["x", {"deep": 1}], "secret": "/home/me", "date": None}
+    videos = [make.video(f"v{i:02}", content="same" if i < 2 else None, **metadata) for i in range(28)]
+    videos += [make.video(f"v{i}", event="flood") for i in (28, 29)]
+    ids = [video.video_id for video in videos]
+    found += [*videos, *(make.caption(video_id, f"Caption of {video_id}.") for video_id in ids)]
+    queries = [make.query(f"query of {video_id}", video_id) for video_id in ids]
+    queries.append(make.query("the user's own", external_id="U1", language="de"))
+    for place, query in enumerate(queries):
+        for step in range(4):
+            video_id = ids[(place + 7 * step) % len(ids)]
+            pair = make.pair(query, video_id)
+            label = make.label(pair, *(("yes", 5.0) if step == 0 else ("no", -2.0 - 3 * step)))
+            found += [pair, label, make.judgment(pair, int(step == 0), None if step == 3 else label)]
+        found.append(query)
+    unjudged = make.pair(queries[0], "v29")
+    found += [unjudged, make.dropped(unjudged.pair_id, "judgments", "suspected_positive", "margin 9.00")]
+    found.append(make.dropped("broken", "probe", "no_video_stream"))
+    return found
+
+
+@pytest.fixture
+def run(tmp_path: Path, records: list[Record], write_run: WriteRun) -> Path:
+    return write_run(tmp_path / "run", records)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_loads_and_streams_offline(run: Path, tmp_path: Path) -> None:
+    """As a stranger would, in a process of its own: no network, nothing of ours imported."""
+    summary = export(run, tmp_path / "data set", SETTINGS)
+    program = """
+import json, sys
+from datasets import load_dataset
+told = {}
+for config in sys.argv[2:]:
+    loaded = load_dataset(sys.argv[1], config)
+    streamed = load_dataset(sys.argv[1], config, streaming=True)
+    told[config] = {
+        "rows": {split: part.num_rows for split, part in loaded.items()},
+        "same": all(list(streamed[split]) == list(loaded[split]) for split in loaded),
+        "first": loaded["train"][0],
+        "features": str(loaded["train"].features),
+    }
+assert list(load_dataset(sys.argv[1])) == list(load_dataset(sys.argv[1], "pairs"))
+print(json.dumps(told))
+"""
+    home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(summary.out), *CONFIGS],
+        env={**os.environ, **home}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for config in CONFIGS:
+        assert told[config]["rows"] == summary.rows[config]
+        assert told[config]["same"]
+    row = told["pairs"]["first"]
+    assert row["facets"][0] == {"text": "the ball", "modality": "visual", "span": {"start": 1.0, "end": 2.5}}
+    assert row["facets"][1]["span"] is None
+    assert row["first_stage"] == [{"run": "bm25", "rank": row["first_stage"][0]["rank"], "score": 3.25}]
+    assert "json" not in " ".join(entry["features"].lower() for entry in told.values())
+    assert sum(told["corpus"]["rows"].values()) == 30
+    metadata = [(entry["key"], entry["value"]) for entry in told["corpus"]["first"]["metadata"]]
+    assert metadata in ([("title", "A | day"), ("tags", "x"), ("tags.deep", "1")], [("event", "flood")])
+
+
+def test_every_judged_pair_is_there_or_left_out_with_a_reason(run: Path, records: list[Record], tmp_path: Path) -> None:
+    summary = export(run, tmp_path / "out", SETTINGS)
+    pairs, splits = read(summary.out, "pairs"), {row["video_id"]: row["split"] for row in read(summary.out, "corpus")}
+    left_out = [json.loads(line) for line in (summary.out / "left_out.jsonl").read_text().splitlines()]
+    judged = {record.pair_id for record in records if isinstance(record, Judgment)}
+    assert {row["pair_id"] for row in pairs} | {row["item"] for row in left_out} == judged
+    assert len(pairs) + len(left_out) == len(judged) and left_out and pairs
+    assert summary.left_out == Counter(row["reason"] for row in left_out) == {"held_out_video": len(left_out)}
+    order = ["train", "validation", "test"]
+    assert all(order.index(splits[row["video_id"]]) <= order.index(row["split"]) for row in pairs)
+    assert all(row["split"] == splits[row["video_id"]] for row in pairs if "source" in row["origins"])
+    assert splits["v00"] == splits["v01"] and splits["v28"] == splits["v29"]
+
+
+def test_rows_say_what_the_records_say(run: Path, records: list[Record], tmp_path: Path) -> None:
+    out = export(run, tmp_path / "out", SETTINGS).out
+    rows = {row["pair_id"]: row for row in read(out, "pairs")}
+    pairs = {record.pair_id: record for record in records if isinstance(record, Pair)}
+    kinds = Counter((row["label"], row["label_source"], row["negative"]) for row in rows.values())
+    assert set(kinds) == {
+        (1, "teacher", "none"),
+        (0, "teacher", "hard"),
+        (0, "teacher", "trusted"),
+        (0, "human", "trusted"),
+    }
+    for pair_id, row in rows.items():
+        assert row["caption"] == f"Caption of {row['video_id']}." and row["video_path"] == f"{row['video_id']}.mp4"
+        assert row["origins"] == list(pairs[pair_id].origins) and row["teacher"] == "openai:judge-8b"
+        assert (row["negative"] == "trusted") == (row["logit_margin"] <= -6 or row["label_source"] == "human")
+    qrels = {(row["query_id"], row["video_id"]): row for row in read(out, "qrels")}
+    assert {key: row["grade"] for key, row in qrels.items()} == {
+        (row["query_id"], row["video_id"]): row["label"] for row in rows.values()
+    }
+    assert {row["external_id"] for row in qrels.values()} == {None, "U1"}
+
+
+def test_the_same_bytes_every_time_and_for_every_shard_size(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_parquet, "ROWS_PER_SHARD", 10)
+    monkeypatch.setattr(_parquet, "ROWS_PER_GROUP", 4)
+    first, second = export(run, tmp_path / "a", SETTINGS), export(run, tmp_path / "b" / "c", SETTINGS)
+    assert digests(first.out) == digests(second.out)
+    shards = sorted(path.name for path in (first.out / "data" / "pairs").glob("train-*"))
+    assert len(shards) == -(-first.rows["pairs"]["train"] // 10) > 1
+    assert shards[0] == f"train-00000-of-{len(shards):05}.parquet"
+    before = read(first.out, "pairs")
+    monkeypatch.undo()
+    assert read(export(run, tmp_path / "a", SETTINGS).out, "pairs") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "run"]
+
+
+def test_another_export_of_ours_is_replaced_and_nothing_else(run: Path, tmp_path: Path) -> None:
+    out = export(run, tmp_path / "out", SETTINGS).out
+    (out / "data" / "stale").touch()
+    export(run, out, SETTINGS)
+    assert not (out / "data" / "stale").exists()
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    file = tmp_path / "file"
+    file.touch()
+    for place, message in ((mine, "did not export"), (file, "not a folder"), (run, "did not export")):
+        with pytest.raises(UsageError, match=message):
+            export(run, place, SETTINGS)
+    assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(run: Path, tmp_path: Path) -> None:
+    out = export(run, tmp_path / "out", SETTINGS).out
+    before = digests(out)
+    (run / "videos.jsonl").write_text("".join((run / "videos.jsonl").read_text().splitlines(keepends=True)[5:]))
+    with pytest.raises(UsageError, match=r"captions\.jsonl: c_\w+ belongs to v0\d, which videos\.jsonl lacks"):
+        export(run, out, SETTINGS)
+    assert digests(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+
+
+def test_an_export_killed_between_its_two_renames_is_mended(run: Path, tmp_path: Path) -> None:
+    out = export(run, tmp_path / "out", SETTINGS).out
+    before = digests(out)
+    out.rename(tmp_path / ".out.hardcut-previous")
+    (tmp_path / ".out.hardcut-building").mkdir()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError):
+        export(tmp_path / "empty", out, SETTINGS)
+    export(run, out, SETTINGS)
+    assert digests(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "out", "run"]
+
+
+def test_a_run_without_judgments_is_told_so(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    run = write_run(tmp_path / "run", [make.video("v1")])
+    with pytest.raises(UsageError, match="no pair has a judgment yet"):
+        export(run, tmp_path / "out", SETTINGS)
+
+
+def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    run = write_run(tmp_path / "run", [make.video("v1"), query, pair, make.judgment(pair, 1)])
+    summary = export(run, tmp_path / "out", Settings())
+    (split,) = summary.rows["pairs"]
+    assert summary.rows["pairs"][split] == 1 and summary.rows["captions"][split] == 0
+    (row,) = read(summary.out, "pairs")
+    assert row["logit_margin"] is None and row["caption"] is None
+
+
+def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
+    from huggingface_hub import DatasetCard
+
+    summary = export(run, tmp_path / "out", SETTINGS, failed={"scores": 3})
+    card = DatasetCard.load(summary.out / "README.md")
+    front = card.data.to_dict()
+    assert front["license"] == "cc-by-4.0" and front["language"] == ["de", "en"]
+    assert front["pretty_name"] == SETTINGS.export.name and front["size_categories"] == ["n<1K"]
+    assert [config["config_name"] for config in front["configs"]] == list(CONFIGS)
+    assert {entry["config_name"] for entry in front["dataset_info"]} == set(CONFIGS)
+    text = card.text
+    assert "<b>" not in text and r"# clips \| \[of\] &lt;b&gt;us&lt;/b&gt;" in text
+    for expected in (
+        "suspected\\_positive 1", "no\\_video\\_stream 1", "openai\\:judge-8b", "abababababab", "arXiv:2602.02444",
+        "arXiv:2512.13511", "held\\_out\\_video", "| scores | 124 | 3 |", "| human |",
+    ):  # fmt: skip
+        assert expected in text, expected
+    assert "**The teacher was `evidence`**" not in text
+    for table in (block for block in text.split("\n\n") if block.startswith("|")):
+        widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
+        assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
+
+
+def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    for name, backend, warned in (("a", "evidence", True), ("b", "openai", False)):
+        label = make.label(pair, "yes", 3.0, teacher=TeacherRef(backend=backend, model="1"))
+        run = write_run(tmp_path / name, [make.video("v1"), query, pair, label, make.judgment(pair, 1, label)])
+        text = (export(run, tmp_path / f"{name}-out", Settings()).out / "README.md").read_text()
+        assert ("**The teacher was `evidence`**" in text) == warned
+        assert "No licence is declared" in text
+
+
+@pytest.mark.parametrize(
+    "value, escaped",
+    [
+        ("a|b\n# c", r"a\|b \# c"),
+        ("<script>alert(1)</script>", r"&lt;script&gt;alert\(1\)&lt;/script&gt;"),
+        ("[x](javascript:y)", r"\[x\]\(javascript\:y\)"),
+        ("{{ 7*7 }} $x$ `code` www.x.y", r"\{\{ 7\*7 \}\} \$x\$ \`code\` www\.x.y"),
+        ("a\u202eb\x00c", "abc"),
+    ],
+)
+def test_escaping(value: str, escaped: str) -> None:
+    assert escape_markdown(value) == escaped
+
+
+@pytest.mark.parametrize(
+    "rows, name",
+    [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (99_999, "10K<n<100K"), (10**6, "1M<n<10M"), (10**7, "n>10M")],
+)
+def test_size_categories(rows: int, name: str) -> None:
+    assert size_category(rows) == name
+
+
+def read(folder: Path, config: str) -> list[dict[str, Any]]:
+    """The rows of a config in the order of splits and shards, each with its split."""
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = []
+    for path in sorted((folder / "data" / config).iterdir()):
+        rows += [{**row, "split": path.name.split("-")[0]} for row in pq.read_table(path).to_pylist()]
+    return rows
