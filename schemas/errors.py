@@ -50,6 +50,10 @@ class ItemError(HardcutError):
         self.detail = detail
         self.raw = raw
 
+    def __reduce__(self) -> tuple[type[ItemError], tuple[str, str, str | None]]:
+        """Pickles by its arguments: worker processes hand it back."""
+        return type(self), (self.reason, self.detail, self.raw)
+
 
 class DropItem(HardcutError):
     """One work unit is left out on purpose, with a reason; it is no failure."""
@@ -58,3 +62,7 @@ class DropItem(HardcutError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type[DropItem], tuple[str, str]]:
+        """Pickles by its arguments: worker processes hand it back."""
+        return type(self), (self.reason, self.detail)

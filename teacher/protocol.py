@@ -35,8 +35,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes or no with both raw log-probabilities at the answer position; where a server gave only one, the other is `None`
-    and `bound` is the largest log-probability that it can have had."""
+    """Yes or no with both raw log-probabilities at the answer position; where a server gave only one, the other is
+    `None` and `bound` is the largest log-probability that it can have had."""
 
     verdict: Literal["yes", "no"]
     logprob_yes: float | None = None
@@ -79,7 +79,8 @@ class Teacher(Protocol):
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers the requests of one video: same length, same order, one outcome for each.
 
-        Raises BudgetReached, or MissingDependency where the server cannot be reached at all: both end the run, resumable.
+        Raises BudgetReached, or MissingDependency where the server cannot be reached at all: both end the run,
+        resumable.
         """
         ...
 

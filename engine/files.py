@@ -1,0 +1,99 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, overload
+
+from hardcut.schemas.errors import StorageError
+
+_ADVICE = {
+    errno.ENOSPC: "no space is left: free some and start again",
+    errno.EDQUOT: "the disk quota is used up: free some space and start again",
+    errno.EFBIG: "it would grow past the file size that is allowed here: raise the limit (ulimit -f) and start again",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.EACCES: "no permission to write there: mend it or choose another folder",
+    errno.EPERM: "no permission to write there: mend it or choose another folder",
+    errno.EIO: "the disk reports an error: check it, then start again",
+}
+"""What to do about the ways in which writing goes wrong."""
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Those that an OSError inside the block can only have from the file that is written."""
+
+
+@overload
+def atomic_writer(path: Path, mode: Literal["w"] = "w") -> AbstractContextManager[IO[str]]: ...
+@overload
+def atomic_writer(path: Path, mode: Literal["wb"]) -> AbstractContextManager[IO[bytes]]: ...
+def atomic_writer(path: Path, mode: Literal["w", "wb"] = "w") -> AbstractContextManager[IO[Any]]:
+    """Opens `path` for writing (UTF-8, `\\n`); it changes only when the block ends without an exception, and then at
+    once.
+
+    The content goes to `.NAME.tmp` beside it, is flushed to the disk, and replaces `path` in one step; then the folder
+    is flushed, so that the name survives a power cut too. The price is two flushes a file (milliseconds on a
+    disk), room for both versions, and that hard links to the old file stay with the old content.
+
+    The temporary file has one fixed name and is held under a lock: what a killed process left is overwritten by the
+    next write of the same file, and of two processes that write one file at once the second waits for the first.
+
+    Raises StorageError where the disk does not take it (no space, read-only, ...): `path` is then what it was.
+    """
+    return _atomic_writer(path, mode)
+
+
+@contextmanager
+def _atomic_writer(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        with _open_locked(draft, mode) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                draft.replace(path)
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                raise
+        _flush_folder(path.parent)
+    except OSError as error:
+        if error.errno in _WRITING:
+            raise storage_error(path, error) from error
+        raise
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """The StorageError that says why `path` cannot be written, and what to do."""
+    return StorageError(f"{path}: cannot write it: {_ADVICE.get(error.errno or 0, error.strerror or str(error))}")
+
+
+def _open_locked(draft: Path, mode: Literal["w", "wb"]) -> IO[Any]:
+    """Opens, locks and empties the draft. Who held it before may have renamed it away: then its successor is opened."""
+    while True:
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise storage_error(draft.with_name(draft.name[1:-4]), error) from error
+        text = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
+        file: IO[Any] = os.fdopen(descriptor, mode, **text)  # type: ignore[call-overload]
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if draft.exists() and os.path.samestat(os.fstat(descriptor), draft.stat()):
+                os.ftruncate(descriptor, 0)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,31 @@
+"""What the engine tells whoever watches a run. The command line shows it on a terminal."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called from the event loop and, for collection stages, from their thread."""
+
+    def started(self, stage: str, total: int | None) -> None:
+        """A stage begins; `total` is the number of units still to do, `None` where only the end shows it."""
+
+    def advanced(self, stage: str) -> None:
+        """One more unit of the stage has ended, however it ended."""
+
+    def finished(self, stage: str) -> None:
+        """The stage is finished and its files are written. Also called for a stage that had nothing to do."""
+
+
+class NullProgress:
+    """Shows nothing."""
+
+    def started(self, stage: str, total: int | None) -> None:
+        pass
+
+    def advanced(self, stage: str) -> None:
+        pass
+
+    def finished(self, stage: str) -> None:
+        pass

@@ -1,0 +1,93 @@
+"""Prompts: `prompts/TASK.system.txt.jinja` and `prompts/TASK.user.txt.jinja`, filled with a request's inputs.
+
+What comes from a video (text on screen, speech, metadata, captions, queries) goes into a prompt only through the
+`data` filter: JSON whose angle brackets and backticks are escaped, so that nothing in it can close its fence,
+open an answer tag or spell a model's control token such as `<|im_end|>`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import get_args
+
+from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import JsonValue
+
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
+from hardcut.teacher.protocol import Task
+
+_ROLES = ("system", "user")
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "`": "\\u0060"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The two texts that are sent for one request."""
+
+    system: str
+    user: str
+
+
+class Prompts:
+    """The prompts in force, read once, so that they cannot change in the middle of a run.
+
+    A file of the same name in `folder` takes the place of the one that comes with Hardcut. Raises UsageError for a
+    folder that is not there, holds no prompt, or holds one that is no valid template.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        environment = SandboxedEnvironment(
+            undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters["data"] = _data
+        sources = _sources(folder)
+        self._digests: dict[Task, str] = {}
+        self._templates: dict[Task, tuple[Template, Template]] = {}
+        for task in get_args(Task):
+            texts = {role: sources[f"{task}.{role}.txt.jinja"] for role in _ROLES}
+            self._digests[task] = digest(texts)
+            try:
+                self._templates[task] = (
+                    environment.from_string(texts["system"]),
+                    environment.from_string(texts["user"]),
+                )
+            except TemplateError as error:
+                raise UsageError(f"prompt {task}: not a valid template: {error}") from error
+
+    def digest(self, task: Task) -> str:
+        """SHA-256 of the task's prompt files; changes with every word of them."""
+        return self._digests[task]
+
+    def render(self, task: Task, inputs: Mapping[str, JsonValue]) -> Rendered:
+        """The texts to send. Raises UsageError where the prompt asks for an input that the task does not have."""
+        system, user = self._templates[task]
+        try:
+            return Rendered(system.render(inputs).strip(), user.render(inputs).strip())
+        except TemplateError as error:
+            raise UsageError(f"prompt {task}: {error}; inputs are {', '.join(sorted(inputs))}") from error
+
+
+def _data(value: JsonValue) -> str:
+    """JSON that is safe inside a fence; a list gets one line for each item."""
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(_data(item) for item in value) + "\n]" if value else "[]"
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False).translate(_ESCAPES)
+
+
+def _sources(folder: Path | None) -> dict[str, str]:
+    shipped = resources.files("hardcut.teacher") / "prompts"
+    sources = {file.name: file.read_text("utf-8") for file in shipped.iterdir() if file.name.endswith(".txt.jinja")}
+    if folder is None:
+        return sources
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder of prompts")
+    own = {name: (folder / name).read_text("utf-8") for name in sources if (folder / name).is_file()}
+    if not own:
+        raise UsageError(f"{folder}: holds no prompt; the names are {', '.join(sorted(sources))}")
+    return sources | own

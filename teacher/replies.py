@@ -1,0 +1,87 @@
+"""What a teacher must reply, task by task. Each model is sent along as a JSON Schema, and the reply is read by it.
+
+Every field is required and none has a default, as the strict mode of structured outputs asks; what JSON Schema
+cannot say in that mode (order of times, form of a language tag) is checked here after reading.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, model_validator
+
+from hardcut.schemas.base import Frozen
+from hardcut.schemas.records import Modality, QueryKind
+
+WrittenView = Literal["caption", "speech", "ocr", "metadata", "all"]
+"""The views that a query can be written from."""
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    return text.strip()
+
+
+def _language_tag(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a language tag of BCP 47, such as en or pt-BR")
+    return text
+
+
+Filled = Annotated[str, AfterValidator(_filled)]
+LanguageTag = Annotated[str, AfterValidator(_language_tag)]
+
+
+class _Timed(Frozen):
+    """Something with a place in time: `start` and `end` in seconds, both or neither."""
+
+    text: Filled
+    start: float | None
+    end: float | None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("start and end are given together or are both null")
+        if self.start is not None and self.end is not None and not 0 <= self.start <= self.end:
+            raise ValueError(f"0 <= start <= end does not hold for start {self.start}, end {self.end}")
+        return self
+
+
+class ClaimReply(_Timed):
+    """One checkable part of the caption and the ids of the evidence that it rests on."""
+
+    evidence: tuple[str, ...]
+
+
+class CaptionReply(Frozen):
+    """The answer to `caption`."""
+
+    caption: Filled
+    claims: tuple[ClaimReply, ...]
+
+
+class FacetReply(_Timed):
+    """One thing that must be seen or heard for the query to be answered."""
+
+    modality: Modality
+
+
+class QueryReply(Frozen):
+    """One query."""
+
+    text: Filled
+    language: LanguageTag
+    view: WrittenView
+    kind: QueryKind
+    facets: tuple[FacetReply, ...]
+
+
+class QueriesReply(Frozen):
+    """The answer to `queries`; empty where no view has evidence."""
+
+    queries: tuple[QueryReply, ...]

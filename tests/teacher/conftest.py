@@ -1,0 +1,47 @@
+"""Inputs of each task, as the stages make them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def evidence() -> list[dict[str, Any]]:
+    """What was found in one video of 20 s, sorted by start, kind, id."""
+
+    def line(id: str, kind: str, text: str, start: float | None, end: float | None) -> dict[str, Any]:
+        return {"id": id, "kind": kind, "text": text, "start": start, "end": end, "confidence": 0.9}
+
+    return [
+        line("e_shot1", "shot", "shot 1 of 2", 0.0, 9.0),
+        line("e_ocr1", "ocr", "Grand Hotel", 1.0, 4.0),
+        line("e_say1", "speech", "please follow me to the garden", 5.0, 8.0),
+        line("e_shot2", "shot", "shot 2 of 2", 9.0, 20.0),
+        line("e_ocr2", "ocr", "Platform 9", 10.0, 14.0),
+        line("e_say2", "speech", "the train to Vienna leaves at noon", 11.0, 15.0),
+        line("e_meta", "metadata", "title: A Short Trip to Austria", None, None),
+    ]
+
+
+@pytest.fixture
+def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The inputs of each task about that video."""
+    common = {"video": {"duration_s": 20.0}, "evidence": evidence}
+    claims = [
+        {"text": 'The text "Grand Hotel" can be read', "start": 1.0, "end": 4.0, "evidence": ["e_ocr1"]},
+        {"text": "A person waves at a train", "start": 11.0, "end": 15.0, "evidence": []},
+    ]
+    return {
+        "caption": {**common, "max_words": 120},
+        "queries": {
+            **common,
+            "caption": "A trip.",
+            "claims": claims,
+            "views": ["caption", "speech", "ocr", "metadata", "all"],
+            "per_view": 1,
+            "max_words": 40,
+        },
+        "judge": {**common, "query": "a hotel before a train", "caption": "A trip."},
+    }

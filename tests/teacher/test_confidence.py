@@ -1,0 +1,153 @@
+"""Reading verdicts and margins, with the cases that the published code of RANKVIDEO gets wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hardcut.teacher.confidence import (
+    TokenScore,
+    confidence,
+    log_sigmoid,
+    read_answer,
+    read_verdict,
+    reasoning_of,
+    sigmoid,
+)
+from hardcut.teacher.protocol import Answer
+
+YES_NO = ((b"yes", -0.1), (b" yes", -4.0), (b"no", -2.5), (b"No", -6.0), (b"maybe", -7.0))
+
+
+def tokens(*texts: str | bytes, answer: int, top: tuple[tuple[bytes, float], ...] = YES_NO) -> list[TokenScore]:
+    """Tokens of which the one at `answer` has alternatives of interest; all others list a misleading yes and no."""
+    raw = [text.encode() if isinstance(text, str) else text for text in texts]
+    lure = ((b"yes", -1.0), (b"no", -1.0))
+    logprob = dict(top).get(raw[answer], -0.1)
+    return [
+        TokenScore(token, logprob if place == answer else -0.5, top if place == answer else lure)
+        for place, token in enumerate(raw)
+    ]
+
+
+def lse(*values: float) -> float:
+    return math.log(sum(math.exp(value) for value in values))
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("<answer>yes</answer>", "yes"),
+        ("There is snow on the road.\n<answer>yes</answer>", "yes"),  # "snow" is not no
+        ("I know nothing of a casino. <answer>yes</answer> That is no mistake, no.", "yes"),
+        ("no no no <answer> YES. </answer>", "yes"),
+        ("<ANSWER>\n**No**\n</ANSWER>", "no"),
+        ("< answer >no!</ answer >", "no"),
+        ("<answer>no</answer> wait <answer>yes</answer>", "yes"),
+        ("<answer>yes</answer> wait <answer>no", None),  # cut after a change of mind
+        ("The answer is yes", None),
+        ("<answer>snow</answer>", None),
+        ("<answer>yes and no</answer>", None),
+        ("<answer>yesterday</answer>", None),
+        ("<answer>да</answer>", None),
+        ("<answer>да no</answer>", None),
+        ("<answer>はい</answer>", None),
+        ("<answer></answer>", None),
+        ("", None),
+        ("First, the sign is not", None),
+    ],
+)
+def test_only_the_last_answer_tag_counts(text: str, verdict: str | None) -> None:
+    assert read_verdict(text) == verdict
+    answer = read_answer(text)
+    assert (answer.verdict if answer else None) == verdict
+
+
+def test_reasoning_is_what_comes_before_the_answer() -> None:
+    assert reasoning_of("It snows.\n<answer>yes</answer> done") == "It snows."
+    assert reasoning_of("cut in the mid") == "cut in the mid"
+
+
+def test_both_words_shown_are_summed_over_their_spellings() -> None:
+    text = "It is no snow. <answer>yes</answer>"
+    found = tokens("It is no", " snow", ". ", "<answer>", "yes", "</answer>", answer=4)
+    answer = read_answer(text, found)
+    assert answer is not None and answer.bound is None
+    assert answer.logprob_yes == pytest.approx(lse(-0.1, -4.0))
+    assert answer.logprob_no == pytest.approx(lse(-2.5, -6.0))
+    result = confidence(answer)
+    assert result.exact
+    assert result.logit_margin == pytest.approx(lse(-0.1, -4.0) - lse(-2.5, -6.0))
+    assert result.p_yes == pytest.approx(1 / (1 + math.exp(-(result.logit_margin or 0))))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "at"),
+    [
+        (("<", "ans", "wer", ">", "yes", "</", "answer", ">"), 4),  # tag split over tokens
+        (("x<answer", ">\n", " Yes", ".", "</answer>"), 2),
+        (("<answer>", "YES", "</answer>", "."), 1),
+        (("<answer", ">yes", "</answer>"), 1),  # tag and word in one token
+        (("<answer>", "yes</", "answer>"), 1),
+        (("é€".encode()[:3], "é€".encode()[3:], "<answer>", "yes", "</answer>"), 3),  # tokens inside a character
+    ],
+)
+def test_the_answer_is_found_by_its_place_in_the_bytes(pieces: tuple[str | bytes, ...], at: int) -> None:
+    found = tokens(*pieces, answer=at)
+    text = b"".join(token.token for token in found).decode()
+    answer = read_answer(text, found)
+    assert answer is not None and answer.verdict == "yes"
+    assert answer.logprob_no == pytest.approx(lse(-2.5, -6.0))
+
+
+def test_thoughts_that_the_server_cut_off_the_text_do_not_shift_the_answer() -> None:
+    found = tokens("<think>no", "</think>", "<answer>", "yes", "</answer>", answer=3)
+    answer = read_answer("<answer>yes</answer>", found)
+    assert answer is not None and answer.logprob_no == pytest.approx(lse(-2.5, -6.0))
+
+
+def test_a_word_missing_from_the_top_k_gives_a_bound_and_never_a_value() -> None:
+    top = (*((f"w{i}".encode(), -8.0 - i) for i in range(19)), (b"no", -0.01))
+    answer = read_answer("<answer>no</answer>", tokens("<answer>", "no", "</answer>", answer=1, top=top))
+    assert answer == Answer("no", logprob_yes=None, logprob_no=pytest.approx(-0.01), bound=-26.0)
+    result = confidence(answer)
+    assert not result.exact
+    assert result.logit_margin == pytest.approx(-26.0 + 0.01)
+    assert result.p_yes is not None and result.p_yes < 1e-10
+
+
+def test_a_sampled_word_below_the_top_k_bounds_nothing() -> None:
+    top = ((b"maybe", -0.1), (b"perhaps", -3.0))
+    found = [TokenScore(b"<answer>", 0.0), TokenScore(b"yes", -9.0, top), TokenScore(b"</answer>", 0.0)]
+    answer = read_answer("<answer>yes</answer>", found)
+    assert answer == Answer("yes", logprob_yes=-9.0, logprob_no=None, bound=-3.0)
+    result = confidence(answer)
+    assert (result.logit_margin, result.p_yes, result.exact) == (None, None, False)
+
+
+def test_the_mark_for_minus_infinity_is_no_value() -> None:
+    found = tokens("<answer>", "yes", "</answer>", answer=1, top=((b"yes", -0.1), (b"x", -5.0), (b"no", -9999.0)))
+    answer = read_answer("<answer>yes</answer>", found)
+    assert answer is not None and (answer.logprob_no, answer.bound) == (None, -5.0)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        tokens("<answer>", "y", "es", "</answer>", answer=1),  # no single token to read it from
+        tokens("<answer>", "no", "</answer>", answer=1),  # tokens say something else than the text
+    ],
+)
+def test_without_a_readable_token_the_verdict_stands_alone(found: list[TokenScore]) -> None:
+    answer = read_answer("<answer>yes</answer>", found)
+    assert answer == Answer("yes")
+    assert confidence(answer).logit_margin is None and not confidence(answer).exact
+
+
+@pytest.mark.parametrize("margin", [-800.0, -30.0, -1.0, 0.0, 1.0, 30.0, 800.0])
+def test_sigmoids_neither_overflow_nor_lose_the_margin(margin: float) -> None:
+    assert 0 <= sigmoid(margin) <= 1
+    assert sigmoid(margin) + sigmoid(-margin) == pytest.approx(1)
+    assert log_sigmoid(margin) - log_sigmoid(-margin) == pytest.approx(margin)
