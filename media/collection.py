@@ -1,0 +1,255 @@
+"""What is on disk: the videos under a root with what lies beside them. Opens no video.
+
+Found are the files with a video's suffix, in the folder and all folders below; with a manifest, the files that it
+lists. Beside `talk.mp4` belong `talk.json` (a JSON object: metadata), `talk.srt`, `talk.vtt` and, with a language,
+`talk.en.srt`. Hidden files and folders (a name that starts with a dot) are left out in silence; everything else that
+is not taken is in `skipped`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from hardcut.media.manifest import Entry, parse_object, read_manifest
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
+
+VIDEO_SUFFIXES = (
+    *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogg", ".ogv", ".ts", ".webm", ".wmv"),
+)
+"""What is taken for a video. GIFs in a folder are mostly pictures: name them in a manifest to have them read."""
+_SUBTITLE_SUFFIXES = frozenset({".srt", ".vtt"})
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_MAX_ID = 512
+
+
+class SubtitleFile(NamedTuple):
+    """A subtitle file beside a video; the language is what its name says."""
+
+    path: Path
+    language: str | None
+
+
+class Skipped(NamedTuple):
+    """Something that was found and not taken; `item` is its path under the root, `reason` a stable word."""
+
+    item: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A video to be read. `path` is absolute and free of links, `relative` its name under the root (POSIX).
+
+    `fingerprint` changes with the file (size, time of change), its metadata and its sidecars.
+    """
+
+    video_id: str
+    path: Path
+    relative: str
+    metadata: dict[str, JsonValue]
+    subtitles: tuple[SubtitleFile, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The videos under a root, sorted by id, and what was found beside them and not taken, sorted by name."""
+
+    root: Path
+    files: tuple[VideoFile, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class _File(NamedTuple):
+    """A regular file. `stem` and `suffix` are the parts of `relative`; `real` is where a link leads."""
+
+    relative: str
+    stem: str
+    suffix: str
+    real: str
+    size: int
+    mtime_ns: int
+
+
+def scan(root: Path, manifest: Path | None = None) -> Collection:
+    """Lists the videos under `root`. What a manifest says about a video goes before what its sidecar says.
+
+    Raises UsageError: no folder, nothing in it, two videos of one id, a wrong manifest line or sidecar. The message
+    names file and line.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder" if root.exists() else f"{root}: no such folder")
+    root = root.resolve()
+    entries = read_manifest(manifest) if manifest else None
+    own = str(manifest.resolve()) if manifest else None
+    skipped: list[Skipped] = []
+    videos: list[VideoFile] = []
+    for files in _walk(str(root), "", skipped):
+        videos.extend(_videos([file for file in files if file.real != own], entries, skipped))
+    _check_listed(root, entries or {}, videos, skipped)
+    _check_ids(videos)
+    if not videos:
+        seen = f" ({len(skipped)} other files were found)" if skipped else ""
+        raise UsageError(f"{root} holds no video{seen}: put files in it that end in {', '.join(VIDEO_SUFFIXES)}")
+    return Collection(root, tuple(sorted(videos, key=lambda video: video.video_id)), tuple(sorted(skipped)))
+
+
+def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File]]:
+    """The regular files of every folder, sorted by name, one list for each folder."""
+    try:
+        with os.scandir(f"{root}/{folder}") as found:
+            entries = sorted(
+                (entry for entry in found if not entry.name.startswith(".")), key=lambda e: os.fsencode(e.name)
+            )
+    except OSError as error:
+        skipped.append(Skipped(_printable(folder) or ".", "unreadable", f"the folder cannot be read: {error.strerror}"))
+        return
+    files: list[_File] = []
+    folders: list[str] = []
+    for entry in entries:
+        relative = f"{folder}/{entry.name}" if folder else entry.name
+        try:
+            relative.encode("utf-8")
+        except UnicodeEncodeError:
+            skipped.append(Skipped(_printable(relative), "name_not_utf8", "the name is not UTF-8: rename it"))
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(relative)
+            continue
+        file = _file(root, relative, entry)
+        if isinstance(file, Skipped):
+            skipped.append(file)
+        else:
+            files.append(file)
+    yield files
+    for relative in folders:
+        yield from _walk(root, relative, skipped)
+
+
+def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:
+    real = entry.path
+    try:
+        if entry.is_symlink():
+            real = os.path.realpath(entry.path)
+            if os.path.commonpath([root, real]) != root:
+                return Skipped(relative, "outside_root", "a link that leads out of the folder is not followed")
+            if entry.is_dir():
+                return Skipped(
+                    relative, "linked_folder", "a link to a folder is not followed; its files are found where they are"
+                )
+        status = entry.stat()
+    except OSError as error:
+        return Skipped(relative, "unreadable", f"it leads nowhere or cannot be looked at: {error.strerror}")
+    if not stat.S_ISREG(status.st_mode):
+        return Skipped(relative, "not_a_file", "a pipe, socket or device, not a file")
+    if not os.access(real, os.R_OK):
+        return Skipped(relative, "unreadable", "no permission to read it")
+    stem, suffix = os.path.splitext(relative)  # noqa: PTH122 (a Path for each of 100,000 files is slow)
+    return _File(relative, stem, suffix.lower(), real, status.st_size, status.st_mtime_ns)
+
+
+def _videos(files: list[_File], entries: dict[str, Entry] | None, skipped: list[Skipped]) -> Iterator[VideoFile]:
+    """The videos of one folder, each with its sidecars."""
+    taken: list[_File] = []
+    others: list[_File] = []
+    for file in files:
+        if entries is not None and file.relative in entries:
+            taken.append(file)
+        elif file.suffix not in VIDEO_SUFFIXES:
+            others.append(file)
+        elif entries is None:
+            taken.append(file)
+        else:
+            skipped.append(Skipped(file.relative, "not_in_manifest", "the manifest does not list it"))
+    stems = {file.stem for file in taken}
+    metadata: dict[str, _File] = {}
+    subtitles: dict[str, list[tuple[_File, str | None]]] = {}
+    for file in others:
+        stem, _, language = file.stem.rpartition(".")
+        if file.suffix == ".json" and file.stem in stems:
+            metadata[file.stem] = file
+        elif file.suffix in _SUBTITLE_SUFFIXES and file.stem in stems:
+            subtitles.setdefault(file.stem, []).append((file, None))
+        elif file.suffix in _SUBTITLE_SUFFIXES and stem in stems and _LANGUAGE.fullmatch(language):
+            subtitles.setdefault(stem, []).append((file, language))
+        else:
+            skipped.append(Skipped(file.relative, "not_a_video", "neither a video nor a file that belongs to one"))
+    for file in taken:
+        entry = entries[file.relative] if entries is not None else None
+        video_id = entry.video_id if entry and entry.video_id else file.stem
+        if len(video_id) > _MAX_ID:
+            skipped.append(
+                Skipped(file.relative, "name_too_long", f"an id has at most {_MAX_ID} characters: rename it")
+            )
+            continue
+        yield _video(file, video_id, entry, metadata.get(file.stem), subtitles.get(file.stem, []))
+
+
+def _video(
+    file: _File, video_id: str, entry: Entry | None, sidecar: _File | None, subtitles: list[tuple[_File, str | None]]
+) -> VideoFile:
+    metadata = {**(_read_sidecar(sidecar) if sidecar else {}), **(entry.metadata if entry else {})}
+    beside = [sidecar, *(found for found, _ in subtitles)]
+    return VideoFile(
+        video_id=video_id,
+        path=Path(file.real),
+        relative=file.relative,
+        metadata=metadata,
+        subtitles=tuple(SubtitleFile(Path(found.real), language) for found, language in subtitles),
+        fingerprint=digest(
+            file.relative, file.size, file.mtime_ns, metadata, [(f.relative, f.size, f.mtime_ns) for f in beside if f]
+        ),
+    )
+
+
+def _read_sidecar(file: _File) -> dict[str, JsonValue]:
+    try:
+        return parse_object(Path(file.real).read_text("utf-8-sig"), file.real)
+    except OSError as error:
+        raise UsageError(f"{file.real}: the sidecar cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file.real}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+
+
+def _check_ids(videos: list[VideoFile]) -> None:
+    seen: dict[str, str] = {}
+    for video in videos:
+        other = seen.setdefault(video.video_id, video.relative)
+        if other != video.relative:
+            raise UsageError(
+                f"two videos have the id {video.video_id!r}: {other} and {video.relative}: "
+                "rename one, or give them ids in a manifest"
+            )
+
+
+def _check_listed(root: Path, entries: dict[str, Entry], videos: list[VideoFile], skipped: list[Skipped]) -> None:
+    """Every line of the manifest must have become a video, or be among those skipped for what the file is."""
+    found = {video.relative for video in videos}
+    reasons = {item.item: item for item in skipped}
+    for relative, entry in entries.items():
+        if relative in found:
+            continue
+        if not os.path.lexists(root / relative):
+            raise UsageError(f"{entry.where}: no such file: {relative}")
+        if not (root / relative).resolve().is_relative_to(root):
+            raise UsageError(f"{entry.where}: {relative} leads out of the folder by a link")
+        if relative not in reasons:
+            raise UsageError(
+                f"{entry.where}: {relative} is hidden, a folder, or reached by a link: name the file itself"
+            )
+
+
+def _printable(name: str) -> str:
+    """A name with bytes that are not UTF-8 shown as \\xNN."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

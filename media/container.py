@@ -1,0 +1,230 @@
+"""Opening a video: which formats are read, which stream is the picture, where the clock starts, what is when.
+
+Second 0 of a video is the start of its container, so that pictures, sound and subtitles share one clock.
+"""
+
+from __future__ import annotations
+
+import stat
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import SideDataContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from hardcut.schemas.errors import ItemError
+
+# Only formats that hold their media themselves. Playlists (hls, dash, concat, ...) name other files and addresses,
+# and a playlist with a video's name would make the decoder open them.
+_FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif"
+_MAX_PICTURE = 2**27
+"""Pixels of the largest picture that is decoded (16384 x 8192): a frame of it takes half a gigabyte."""
+_LONGEST_PICTURE_S = 3600.0
+"""Pictures further apart than this do not belong together: one of the time stamps is broken."""
+
+
+@contextmanager
+def open_video(path: Path | str) -> Iterator[InputContainer]:
+    """The opened container. Raises ItemError("unreadable") where it is none, also while it is being read."""
+    require_file(path)
+    try:
+        container = av.open(
+            f"file:{path}",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except (FFmpegError, OSError) as error:
+        raise unreadable(error) from error
+    with container:
+        yield container
+
+
+def require_file(path: Path | str) -> None:
+    """Raises ItemError("unreadable") for what cannot be a video; a pipe would wait for its writer for ever."""
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise unreadable(error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ItemError("unreadable", "not a regular file")
+    if status.st_size == 0:
+        raise ItemError("unreadable", "the file is empty")
+
+
+def unreadable(error: FFmpegError | OSError) -> ItemError:
+    """What a decoder's or the system's error means for the item. Names no path: records travel to other machines."""
+    return ItemError("unreadable", error.strerror or type(error).__name__)
+
+
+def real_streams(container: InputContainer) -> list[VideoStream]:
+    """The streams that are moving pictures: no cover art, no thumbnails, and a decoder exists."""
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & pictures and stream.codec_context is not None and stream.width and stream.height
+    ]
+
+
+def best_stream(container: InputContainer) -> VideoStream:
+    """The picture: a stream marked as default before others, then the one with most pixels, then the first.
+
+    Raises ItemError: no_video, too_large.
+    """
+    streams = real_streams(container)
+    if not streams:
+        raise ItemError("no_video", "the file holds no video stream that can be decoded")
+    best = max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
+    if best.width * best.height > _MAX_PICTURE:
+        raise ItemError("too_large", f"{best.width} x {best.height} pixels, at most {_MAX_PICTURE} are decoded")
+    # One thread: damage then gives the same pictures on every machine. Videos are decoded side by side in processes.
+    best.thread_count = 1
+    return best
+
+
+def frame_rate(stream: VideoStream) -> float:
+    """Pictures a second as the file says, 0 where it does not."""
+    return float(stream.average_rate or stream.guessed_rate or 0)
+
+
+def clock_start(container: InputContainer) -> float:
+    """What the container's time stamps show, in seconds, at second 0 of the video."""
+    return (container.start_time or 0) / av.time_base
+
+
+def promised_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Until which second the header says that the picture lasts, or else the whole file; None where it does not say."""
+    if stream.duration:
+        return float((stream.duration + (stream.start_time or 0)) * (stream.time_base or 1)) - clock_start(container)
+    return container.duration / av.time_base if container.duration else None
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a decoded picture is turned for display: swap rows and columns, then flip."""
+
+    swap: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Orientation:
+        """From the display matrix (ISO 14496-12, 8.2.2.3): the picture's x axis becomes (a, b), its y axis (c, d)."""
+        side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stubs call it a dict of texts
+        try:
+            matrix = side_data["DISPLAYMATRIX"]
+        except KeyError:
+            return cls()
+        a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(matrix)[:20], dtype=np.int32))
+        if abs(b) > abs(a):
+            return cls(True, flip_rows=b < 0, flip_columns=c < 0)
+        return cls(False, flip_rows=d < 0, flip_columns=a < 0)
+
+    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture (height, width, 3) as it is displayed."""
+        if self.swap:
+            image = image.transpose(1, 0, 2)
+        return np.ascontiguousarray(image[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When the pictures of a stream are shown, read from the packets without decoding.
+
+    `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. A picture
+    of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in the file
+    ends, `promised_s` where its header says that it does (None: it does not say), `tolerance_s` the difference of
+    the two that an undamaged file may show. `misplaced` counts the pictures whose time stamps cannot be right.
+    """
+
+    ticks: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    time_base: float
+    start_s: float
+    end_s: float
+    promised_s: float | None
+    cut_short: bool
+    tolerance_s: float
+    misplaced: int
+    all_stamped: bool
+
+    def seconds(self, tick: int) -> float:
+        return max(0.0, tick * self.time_base - self.start_s)
+
+
+def read_timeline(path: Path | str) -> Timeline:
+    """Reads every packet of the picture's stream once. Raises ItemError: no_video, unreadable, no_pictures."""
+    with open_video(path) as container:
+        stream = best_stream(container)
+        time_base = float(stream.time_base or 1)
+        streams = [stream] if stream.duration else [stream, *container.streams.audio]
+        ticks, keys = array("q"), array("q")
+        sound_ends = 0.0
+        last_duration: tuple[int, int] | None = None  # of the picture with the highest time stamp: (tick, ticks)
+        all_stamped = True
+        packets = container.demux(streams)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, FFmpegError):  # a file that breaks off: what is missing shows at the end
+                break
+            if not packet.size or packet.is_discard:
+                continue
+            tick = packet.pts if packet.pts is not None else packet.dts
+            if packet.stream_index != stream.index:
+                if tick is not None and packet.time_base:
+                    sound_ends = max(sound_ends, float((tick + (packet.duration or 0)) * packet.time_base))
+                continue
+            all_stamped = all_stamped and packet.pts is not None
+            if tick is None:
+                continue
+            ticks.append(tick)
+            if packet.is_keyframe:
+                keys.append(tick)
+            if packet.duration:
+                last_duration = max(last_duration or (tick, 0), (tick, packet.duration))
+        rate = frame_rate(stream)
+        if not ticks:
+            raise ItemError("no_pictures", "the file has a video stream without a single picture")
+        everything = np.frombuffer(ticks, dtype=np.int64)
+        kept = _together(np.unique(everything), time_base)
+        first, last = int(kept[0]), int(kept[-1])
+        start = clock_start(container)
+        if abs(first * time_base - start) > _LONGEST_PICTURE_S:
+            start = first * time_base
+        usual = 1 / rate if rate else (last - first) * time_base / max(1, len(kept) - 1)
+        shown_for = last_duration[1] * time_base if last_duration and last_duration[0] == last else usual
+        end = last * time_base + shown_for - start
+        promised = promised_duration(container, stream)
+        tolerance = 0.1 + 1.5 * usual
+        reached = max(end, sound_ends - start)
+        key_ticks = np.intersect1d(np.frombuffer(keys, dtype=np.int64), kept) if keys else kept[:1]
+        return Timeline(
+            ticks=kept,
+            keys=key_ticks,
+            time_base=time_base,
+            start_s=start,
+            end_s=end,
+            promised_s=promised,
+            cut_short=promised is not None and reached < promised - tolerance,
+            tolerance_s=tolerance,
+            misplaced=int(np.count_nonzero((everything < first) | (everything > last))),
+            all_stamped=all_stamped,
+        )
+
+
+def _together(ticks: NDArray[np.int64], time_base: float) -> NDArray[np.int64]:
+    """The largest run of the sorted `ticks` without a gap that no real picture would fill."""
+    breaks = np.flatnonzero(np.diff(ticks) * time_base > _LONGEST_PICTURE_S) + 1
+    return max(np.split(ticks, breaks), key=len)

@@ -1,0 +1,199 @@
+"""Pictures of a video at uniform times, with PyAV.
+
+The times are the centres of equal stretches, and each gives the picture that is on the screen then (exact), or the last
+key frame before it (keyframes: much faster, for previews). A picture that would be given twice is given once.
+An alternative reader belongs beside this module, under the same tests.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
+from hardcut.media.probe import displayed_size
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.settings import MediaSettings
+
+VERSION = 1
+"""Raised with every change that can give other pictures for the same file and settings."""
+
+Mode = Literal["exact", "keyframes"]
+
+# Decoders that leave out a picture which no other one refers to, when told so, and give all others unchanged.
+_SKIPS_UNREFERENCED = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture, RGB (height, width, 3), and the second from which on the video shows it."""
+
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+class Samples:
+    """The pictures of one video, one after the other: at most three are in memory at a time.
+
+    Final when the iteration has ended: `duration_s`, the seconds of the video that could be used, and `missing`, a
+    sentence for each thing that the file promised and that could not be decoded.
+    """
+
+    def __init__(self, path: Path | str, settings: MediaSettings, mode: Mode = "exact") -> None:
+        self._path = path
+        self._settings = settings
+        self._mode: Mode = mode
+        self._damaged = 0
+        self._misplaced = 0
+        self._repaired = False
+        self.duration_s = 0.0
+        self.missing: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the file promised could be decoded."""
+        return not self.missing
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Decodes. Raises ItemError: unreadable, no_video, no_pictures, too_large."""
+        timeline = read_timeline(self._path)
+        wanted = wanted_ticks(timeline, self._settings, self._mode)
+        self._damaged, self._misplaced, self._repaired = 0, timeline.misplaced, False
+        position = 0  # of the first wanted picture that is still to come
+        held: tuple[int, VideoFrame] | None = None  # the picture on the screen, until it is known for how long
+        with open_video(self._path) as container:
+            stream = best_stream(container)
+            convert = _Converter(stream, self._settings.max_pixels)
+            for tick, frame in self._pictures(container, stream, timeline, wanted):
+                reached = bisect_left(wanted, tick, position)
+                if held and reached > position:
+                    yield Sample(timeline.seconds(held[0]), convert(held[1]))
+                held, position = (tick, frame), reached
+                if position == len(wanted):
+                    break
+            if held and position < len(wanted):
+                yield Sample(timeline.seconds(held[0]), convert(held[1]))
+        if held is None:
+            raise ItemError("no_pictures", "not a single picture could be decoded")
+        reached_end = position == len(wanted) or held[0] >= wanted[-1]
+        self._conclude(timeline, timeline.end_s if reached_end else timeline.seconds(held[0]))
+
+    def _pictures(
+        self, container: InputContainer, stream: VideoStream, timeline: Timeline, wanted: list[int]
+    ) -> Iterator[tuple[int, VideoFrame]]:
+        """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged."""
+        first, last = int(timeline.ticks[0]), int(timeline.ticks[-1])
+        for frame in self._frames(container, stream, timeline.all_stamped, frozenset(wanted)):
+            tick = frame.pts if frame.pts is not None else frame.dts
+            if tick is None or not first <= tick <= last:
+                self._misplaced += 1
+            else:
+                yield tick, frame
+                first = tick + 1
+
+    def _frames(
+        self, container: InputContainer, stream: VideoStream, all_stamped: bool, wanted: frozenset[int]
+    ) -> Iterator[VideoFrame]:
+        context = stream.codec_context
+        keys_only = self._mode == "keyframes"
+        if keys_only:
+            context.skip_frame = "NONKEY"
+        selective = not keys_only and all_stamped and context.name in _SKIPS_UNREFERENCED
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, FFmpegError):  # a file that breaks off: the timeline has seen where
+                return
+            if keys_only and packet.size and not packet.is_keyframe:
+                continue
+            if selective:
+                context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
+            yield from self._decode(stream, packet)
+
+    def _decode(self, stream: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        # A decoder that invents a part of a picture ("concealing ... errors") says so in its log and nowhere else.
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            with av.logging.Capture(local=True) as log:
+                return stream.decode(packet)
+        except FFmpegError:
+            self._damaged += 1
+            return []
+        finally:
+            av.logging.set_level(level)
+            self._repaired = self._repaired or any("concealing" in message for _, _, message in log)
+
+    def _conclude(self, timeline: Timeline, decoded_s: float) -> None:
+        self.duration_s = decoded_s
+        missing: list[str] = []
+        promised_s = timeline.promised_s if timeline.cut_short and timeline.promised_s else timeline.end_s
+        if decoded_s < promised_s - timeline.tolerance_s:
+            missing.append(f"decoded {decoded_s:.1f} s of {promised_s:.1f} s")
+        if self._damaged:
+            missing.append(f"{self._damaged} damaged packet{'s' if self._damaged > 1 else ''}")
+        if self._repaired:
+            missing.append("parts of pictures were damaged and filled in by the decoder")
+        if self._misplaced:
+            missing.append(f"left out for a time stamp out of order: {self._misplaced}")
+        self.missing = tuple(missing)
+
+
+def wanted_ticks(timeline: Timeline, settings: MediaSettings, mode: Mode) -> list[int]:
+    """The time stamps of the pictures to give, increasing: those on the screen at the centres of equal stretches.
+
+    There are `fps` stretches a second and at most `max_frames`, over the pictures that are in the file, whatever its
+    header says.
+    """
+    ticks = timeline.ticks if mode == "exact" else timeline.keys
+    shown = ticks * timeline.time_base - timeline.start_s
+    span = timeline.end_s - shown[0]
+    count = min(settings.max_frames, max(1, round(span * settings.fps)))
+    centres = shown[0] + (np.arange(count) + 0.5) * span / count
+    places = np.unique(np.searchsorted(shown, centres + 1e-9, side="right") - 1)
+    return [int(tick) for tick in ticks[np.maximum(places, 0)]]
+
+
+def fit(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """The largest size of that shape within `max_pixels`: even where it can be, never larger than given, at least 1."""
+    scale = min(1.0, (max_pixels / (width * height)) ** 0.5)
+
+    def even(side: float) -> int:
+        whole = max(1, int(side + 1e-9))
+        return whole - whole % 2 if whole > 1 else 1
+
+    return even(width * scale), even(height * scale)
+
+
+class _Converter:
+    """Turns decoded pictures into RGB of one size, that of the first: scaled, turned, square pixels."""
+
+    def __init__(self, stream: VideoStream, max_pixels: int) -> None:
+        self._stream = stream
+        self._max_pixels = max_pixels
+        self._reformatter = VideoReformatter()
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        if self._size is None:
+            self._size = fit(*displayed_size(self._stream, frame), self._max_pixels)
+        width, height = self._size
+        orientation = Orientation.of(frame)
+        if orientation.swap:
+            width, height = height, width
+        picture = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA")
+        return orientation.apply(picture.to_ndarray().astype(np.uint8, copy=False))

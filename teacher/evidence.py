@@ -1,0 +1,67 @@
+"""The teacher that needs no model: captions and queries out of the evidence, judgments by what of a query it covers.
+
+For trying the chain, for tests, and as the floor that any model must beat. It knows no synonyms, sees no pictures, and
+its margins are a made scale, not beliefs of a model; they are exact in that both log-probabilities are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Sampling, TeacherRef
+from hardcut.teacher.confidence import log_sigmoid
+from hardcut.teacher.evidence_judge import EvidenceJudge
+from hardcut.teacher.evidence_writer import write_caption, write_queries
+from hardcut.teacher.inputs import CaptionInputs, EvidenceLine, JudgeInputs, QueriesInputs
+from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+
+VERSION = "1"
+"""Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
+
+
+class EvidenceTeacher:
+    """Deterministic; ignores frames and sampling."""
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return TeacherRef(
+            backend="evidence", model="coverage", revision=VERSION, prompt_digest=digest("evidence", VERSION, task)
+        )  # fmt: skip
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Answers every request. Raises ItemError where the inputs are not those of the task."""
+        judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge] = {}
+        return [self._answer(request, judges) for request in requests]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _answer(
+        self, request: Request, judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge]
+    ) -> Reply:
+        teacher = self.describe(request.task, request.sampling)
+        try:
+            if request.task == "judge":
+                asked = JudgeInputs.model_validate(request.inputs)
+                key = asked.evidence, asked.caption
+                if key not in judges:
+                    judges[key] = EvidenceJudge(*key)
+                return _judged(judges[key], asked.query, teacher)
+            if request.task == "caption":
+                parsed = write_caption(CaptionInputs.model_validate(request.inputs))
+                return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
+            queries = write_queries(QueriesInputs.model_validate(request.inputs))
+            return Reply(queries.model_dump_json(), teacher, parsed=queries)
+        except ValidationError as error:
+            raise ItemError("inputs", f"not the inputs of {request.task}: {error}") from error
+
+
+def _judged(judge: EvidenceJudge, query: str, teacher: TeacherRef) -> Reply:
+    judgment = judge.judge(query)
+    yes, no = log_sigmoid(judgment.margin), log_sigmoid(-judgment.margin)
+    verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no)
+    text = f"{judgment.reasoning}\n<answer>{verdict.verdict}</answer>"
+    return Reply(text, teacher, answer=verdict, reasoning=judgment.reasoning)
