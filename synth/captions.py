@@ -75,7 +75,7 @@ class CaptionStage:
 
 
 def _claim(video: Video, number: int, claim: ClaimReply, known: set[str], dropped: list[Dropped]) -> Claim | None:
-    """The claim without references to what is not there; each of them is added to `dropped`, as is a claim of nothing."""
+    """The claim without references to what is not there, which goes to `dropped`; None for one that says nothing."""
 
     def drop(reason: str, detail: str) -> None:
         told = f"claim {number}: {detail}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -61,7 +61,7 @@ class EvidenceStage:
         options, call = self.options, self.frames.pool.call
         if options.ocr == "off" and not options.shots:
             return []
-        frames = await self.frames.of(video)
+        frames = (await self.frames.of(video)).frames
         found: list[Evidence] = []
         if options.ocr == "rapidocr":
             found += ocr_evidence(
@@ -74,5 +74,5 @@ class EvidenceStage:
         return found
 
 
-def _sorted(records: list[R]) -> list[R]:
+def _sorted(records: Sequence[R]) -> list[R]:
     return sorted({record.id: record for record in records}.values(), key=lambda record: record.id)

@@ -8,7 +8,7 @@ from hardcut.schemas.errors import MissingDependency
 
 
 def installed(package: str, extra: str, otherwise: str = "") -> str:
-    """The version of an installed package. Raises MissingDependency with the extra that brings it and what else helps."""
+    """The version of an installed package. Raises MissingDependency: the extra that brings it, and what else helps."""
     try:
         return version(package)
     except PackageNotFoundError:

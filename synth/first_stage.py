@@ -1,4 +1,4 @@
-"""First stages: BM25 over what is known of the videos, or the user's own TREC run. One rule for ties: score, then id."""
+"""First stages: BM25 over what is known of the videos, or the user's own TREC run. Ties go by id."""
 
 from __future__ import annotations
 

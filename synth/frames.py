@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.engine.pool import WorkerPool
-from hardcut.media.frames import Frame
+from hardcut.media.frames import FrameSet
 from hardcut.media.ingest import ingest
 from hardcut.media.store import FrameStore, sampling_digest
 from hardcut.schemas.errors import ItemError
@@ -31,12 +31,12 @@ class Frames:
         """Names the sampling: part of the key of every stage that looks at frames."""
         return sampling_digest(self.media)
 
-    async def of(self, video: Video) -> tuple[Frame, ...]:
-        """All stored frames of the video. Raises ItemError where it has to be decoded again and is another one by now."""
+    async def of(self, video: Video) -> FrameSet:
+        """The video's stored frames. Raises ItemError where it has to be decoded again and is another one by now."""
         stored = FrameStore(self.store).get(video.sha256, self.media)
         if stored is None:
             again = await self.pool.call(ingest, str(self.root / video.path), str(self.store), self.media)
             if again.probe.sha256 != video.sha256:
                 raise ItemError("changed", f"{video.path} changed during the run: start the run again")
             stored = again.frames
-        return stored.frames
+        return stored

@@ -1,9 +1,9 @@
-"""Stage negatives: each query meets its source and the videos that a first stage takes for it (RANKVIDEO, synthesis)."""
+"""Stage negatives: each query meets its source and what a first stage finds for it (RANKVIDEO, section on synthesis)."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +65,8 @@ class NegativeStage:
             key = _key(query, given)
             listed.add(key or "")
             yield query.query_id, self._pairs(query, key, given, index, contents)
-        for unknown in sorted(set(given.hits) - listed) if given else ():
-            detail = f"the first-stage run lists query {unknown!r}, which this run does not have"
-            yield unknown, Output(drop=_dropped(unknown, "unknown_query", detail))
+        if given is not None:
+            yield from _unknown(given, listed, contents)
 
     def _pairs(
         self, query: Query, key: str | None, given: TrecRun | None, index: Bm25, contents: Mapping[str, str]
@@ -75,11 +74,7 @@ class NegativeStage:
         dropped: list[Dropped] = []
         if given is not None and key is not None:
             run, hits = given.name, given.hits[key]
-            for hit in hits:
-                if hit.video_id not in contents:
-                    detail = f"the first-stage run lists it for query {key!r}, and there is no such video"
-                    dropped.append(_dropped(hit.video_id, "unknown_video", detail))
-            hits = tuple(hit for hit in hits if hit.video_id in contents)[: self._depth(query)]
+            hits = tuple(hit for hit in hits[: self._depth(query)] if hit.video_id in contents)
         elif given is not None and query.view == "user":
             return Output(
                 drop=_dropped(query.query_id, "not_in_run", f"{given.name} has no line for {query.external_id!r}")
@@ -142,12 +137,24 @@ def _documents(records: Reader, contents: Mapping[str, str]) -> Iterator[tuple[s
     """One document a video, sorted by id: the words of its evidence and caption. Words are held once for all videos."""
     words: dict[str, str] = {}
     documents: defaultdict[str, list[str]] = defaultdict(list)
-    for kind in (Evidence, Caption):
+    kinds: tuple[type[Evidence] | type[Caption], ...] = (Evidence, Caption)
+    for kind in kinds:
         for record in records.all(kind):
-            if not isinstance(record, Evidence) or record.kind not in SILENT_KINDS:
+            if not (isinstance(record, Evidence) and record.kind in SILENT_KINDS):
                 documents[record.video_id] += [words.setdefault(word, word) for word in tokens(record.text)]
     for video_id in sorted(contents):
         yield video_id, documents.pop(video_id, [])
+
+
+def _unknown(given: TrecRun, listed: set[str], contents: Mapping[str, str]) -> Iterator[tuple[str, Output]]:
+    """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
+    for query_id in sorted(set(given.hits) - listed):
+        detail = f"the first-stage run {given.name} lists this query, and there is none of this id"
+        yield f"run query {query_id}", Output(drop=_dropped(query_id, "unknown_query", detail))
+    videos = Counter(hit.video_id for hits in given.hits.values() for hit in hits if hit.video_id not in contents)
+    for video_id, count in sorted(videos.items()):
+        detail = f"the first-stage run {given.name} lists this video for {count} queries, and there is none of this id"
+        yield f"run video {video_id}", Output(drop=_dropped(video_id, "unknown_video", detail))
 
 
 def _key(query: Query, given: TrecRun | None) -> str | None:

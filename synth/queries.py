@@ -1,4 +1,4 @@
-"""Stage queries: queries written from what is known of a video, one view at a time (RANKVIDEO, section on synthesis)."""
+"""Stage queries: written from what is known of a video, one view at a time (RANKVIDEO, section on synthesis)."""
 
 from __future__ import annotations
 

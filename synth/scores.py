@@ -15,7 +15,7 @@ from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, Te
 from hardcut.synth.frames import Frames
 from hardcut.synth.inputs import video_inputs
 from hardcut.teacher.confidence import confidence
-from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Teacher
+from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
 _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 """Refusals where the teacher did answer, but not so that it can be read."""
@@ -23,10 +23,10 @@ _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 
 @dataclass(frozen=True, slots=True)
 class ScoreStage:
-    """Makes the TeacherLabels of every candidate video: all its pairs in one batch, so that they share video and prefix.
+    """Makes the TeacherLabels of every candidate video: all its pairs in one batch, so that they share the prefix.
 
-    `query` gives the Query of an id. Queries are looked up and not read as inputs because a unit holds only what is about
-    its own video; keys are right all the same, since a pair names its query by a digest of the query's content.
+    `query` gives the Query of an id. Queries are looked up and not read as inputs because a unit holds only what is
+    about its own video; keys are right all the same, since a pair names its query by a digest of the query's content.
     """
 
     teacher: Teacher
@@ -46,8 +46,8 @@ class ScoreStage:
         return {"teacher": teacher.model_dump(mode="json"), "frames": self.frames.sampling}
 
     async def run(self, unit: Unit) -> Output:
-        """A pair without a readable answer fails the unit in part: it gets an `unparsed` label, or none where the teacher
-        never answered, and the failure names it and keeps what the teacher said."""
+        """A pair without a readable answer fails the unit in part: it gets an `unparsed` label, or none where the
+        teacher never answered, and the failure names it and keeps what the teacher said."""
         video, pairs = unit.one(Video), unit.all(Pair)
         captions = unit.all(Caption)
         common = {**video_inputs(video, unit.all(Evidence)), "caption": captions[0].text if captions else None}
