@@ -64,10 +64,7 @@ class EvidenceStage:
         frames = (await self.frames.of(video)).frames
         found: list[Evidence] = []
         if options.ocr == "rapidocr":
-            found += ocr_evidence(
-                video,
-                await call(read_lines, frames, video.duration_s, options.ocr_side, options.ocr_min_confidence),
-            )
+            found += ocr_evidence(video, await call(read_lines, frames, video.duration_s, options))
         if options.shots:
             cuts = await call(find_cuts, [frame.path for frame in frames], options.shot_threshold)
             found += shot_evidence(video, frames, cuts)

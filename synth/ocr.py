@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Box, Evidence, Span, Video
+from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.pictures import load_image
 from hardcut.synth.text import clean
 from hardcut.synth.tracks import Line, Reading, Rect, follow
@@ -35,20 +36,24 @@ WHOLE = 0.6
 """Changed parts that cover more than this of the picture are not worth cutting out."""
 WORTH_FOLLOWING = 0.3
 """Readings below this confidence are noise even where a line was seen before."""
+LONE_CONFIDENCE = 0.9
+LONE_SECONDS = 1.0
 SAME_PLACE = 0.7
 """Share of a box inside another from which on both are the same line."""
 
 
-def read_lines(frames: Sequence[Frame], duration_s: float, side: int, min_confidence: float) -> list[Line]:
+def read_lines(frames: Sequence[Frame], duration_s: float, settings: EvidenceSettings) -> list[Line]:
     """The lines of text of a video, each with its span, place and best reading. For a worker process.
 
-    The detector sees pictures whose longer side is at most `side` pixels; lines are read at full size. Lines whose best
-    reading is below `min_confidence` are left out.
+    The detector sees pictures whose longer side is at most `ocr_side` pixels; lines are read at full size. Lines whose
+    best reading is below `ocr_min_confidence` are left out, and so are lone characters that do not stand for a second
+    or are not read with confidence: mostly they are wheels, doors and windows.
     """
-    reader = _Reader(side)
-    readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(frames)]
-    lines = follow([frame.time_s for frame in frames], readings, duration_s)
-    return [line for line in lines if line.confidence >= min_confidence]
+    looked_at = _thinned(frames, settings.ocr_fps)
+    reader = _Reader(settings.ocr_side)
+    readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
+    lines = follow([frame.time_s for frame in looked_at], readings, duration_s)
+    return [line for line in lines if line.confidence >= settings.ocr_min_confidence and not _is_shape(line)]
 
 
 def ocr_evidence(video: Video, lines: Sequence[Line]) -> list[Evidence]:
@@ -65,6 +70,20 @@ def ocr_evidence(video: Video, lines: Sequence[Line]) -> list[Evidence]:
         )
         for line in lines
     ]
+
+
+def _thinned(frames: Sequence[Frame], fps: float) -> list[Frame]:
+    """At most about `fps` frames a second."""
+    kept: list[Frame] = []
+    for frame in frames:
+        if not kept or frame.time_s - kept[-1].time_s > 0.9 / fps:
+            kept.append(frame)
+    return kept
+
+
+def _is_shape(line: Line) -> bool:
+    alone = sum(character.isalnum() for character in line.text) == 1
+    return alone and (line.confidence < LONE_CONFIDENCE or line.end - line.start < LONE_SECONDS)
 
 
 @cache

@@ -9,23 +9,28 @@ from hardcut.media.frames import Frame
 from hardcut.schemas.records import Evidence, Span, Video
 from hardcut.synth.pictures import load_image
 
-MIN_SHOT_FRAMES = 2
-"""A single odd frame (a flash, a damaged picture) is no shot of its own."""
+WINDOW = 2
+"""Neighbours on each side that a cut has to stand out from."""
 
 
 def find_cuts(paths: Sequence[Path], threshold: float) -> list[int]:
     """The indices of the frames that begin a new shot, ascending. For a worker process.
 
-    The detector is told frame numbers, not times: sampled frames are evenly spaced, and only their order matters to it.
+    A cut changes the picture by at least `threshold` (mean difference of hue, saturation and brightness, 0..255) and
+    three times as much as the frames around it; so a lorry that fills the picture is none. The detector is told frame
+    numbers, not times: sampled frames are evenly spaced, and only their order matters to it.
     """
-    from scenedetect import ContentDetector, FrameTimecode
+    from scenedetect import AdaptiveDetector, FrameTimecode
 
-    detector = ContentDetector(threshold=threshold, min_scene_len=MIN_SHOT_FRAMES)
-    cuts: list[int] = []
-    for index, path in enumerate(paths):
+    detector = AdaptiveDetector(
+        adaptive_threshold=3.0, min_content_val=threshold, window_width=WINDOW, min_scene_len=WINDOW
+    )
+    padded = [*paths[:1] * WINDOW, *paths, *paths[-1:] * WINDOW]  # so that the ends have neighbours too
+    cuts: set[int] = set()
+    for index, path in enumerate(padded):
         found = detector.process_frame(FrameTimecode(index, 1.0), load_image(path))
-        cuts += [timecode.frame_num for timecode in found]
-    return sorted({cut for cut in cuts if 0 < cut < len(paths)})
+        cuts.update(timecode.frame_num - WINDOW for timecode in found)
+    return sorted(cut for cut in cuts if 0 < cut < len(paths))
 
 
 def shot_evidence(video: Video, frames: Sequence[Frame], cuts: Sequence[int]) -> list[Evidence]:

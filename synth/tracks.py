@@ -121,8 +121,8 @@ def _line(track: _Track, times: Sequence[float], duration_s: float) -> Line:
 
 
 def _span(track: _Track, times: Sequence[float], duration_s: float) -> tuple[float, float]:
-    gaps = [later - earlier for earlier, later in pairwise(times)]
-    before = gaps[track.first - 1] if track.first > 0 else (gaps[0] if gaps else 0.0)
-    after = gaps[track.last] if track.last < len(gaps) else (gaps[-1] if gaps else 0.0)
+    gaps = [later - earlier for earlier, later in pairwise(times)] or [2 * duration_s]
+    before = gaps[max(0, track.first - 1)]
+    after = gaps[min(track.last, len(gaps) - 1)]
     start = max(0.0, times[track.first] - before / 2)
     return start, max(start, min(duration_s, times[track.last] + after / 2))
