@@ -1,4 +1,4 @@
-"""Stage negatives: each query meets its source and what a first stage finds for it (RANKVIDEO, section on synthesis)."""
+"""Stage negatives: each query meets its source and what a first stage finds for it (RANKVIDEO, synthesis)."""
 
 from __future__ import annotations
 

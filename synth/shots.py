@@ -25,7 +25,7 @@ def find_cuts(paths: Sequence[Path], threshold: float) -> list[int]:
     detector = AdaptiveDetector(
         adaptive_threshold=3.0, min_content_val=threshold, window_width=WINDOW, min_scene_len=WINDOW
     )
-    padded = [*paths[:1] * WINDOW, *paths, *paths[-1:] * WINDOW]  # so that the ends have neighbours too
+    padded = [*[*paths[:1]] * WINDOW, *paths, *[*paths[-1:]] * WINDOW]  # so that the ends have neighbours too
     cuts: set[int] = set()
     for index, path in enumerate(padded):
         found = detector.process_frame(FrameTimecode(index, 1.0), load_image(path))
