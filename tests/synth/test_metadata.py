@@ -5,7 +5,9 @@ from hardcut.synth.text import clean
 
 
 def test_only_allowed_fields_in_their_order(make_video) -> None:
-    video = make_video(metadata={"tags": ["market", 3, ""], "title": "A walk", "year": 2016, "gps": "secret", "note": None})
+    video = make_video(
+        metadata={"tags": ["market", 3, ""], "title": "A walk", "year": 2016, "gps": "secret", "note": None}
+    )
     found, dropped = metadata_evidence(video, ("title", "tags", "year", "note", "missing"))
     assert [item.text for item in found] == ["title: A walk", "tags: market, 3", "year: 2016"]
     assert {item.kind for item in found} == {"metadata"}
