@@ -29,10 +29,11 @@ class EvidenceSettings(Frozen):
 
     ocr: Literal["rapidocr", "off"] = "rapidocr"
     ocr_min_confidence: float = Field(default=0.6, ge=0, le=1)
+    ocr_fps: float = Field(default=2.0, gt=0, description="times a second that text is looked for, of the stored frames")
     ocr_side: int = Field(default=480, ge=64, description="the detector's longer side in pixels")
     subtitles: bool = True
     shots: bool = True
-    shot_threshold: float = Field(default=27.0, gt=0, description="content change that makes a cut (PySceneDetect)")
+    shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")
     metadata_fields: tuple[str, ...] = Field(
         default=("title", "description", "event", "tags", "date", "location"),
         description="fields of a sidecar or manifest that teachers may read",

@@ -1,0 +1,42 @@
+"""The stored frames of a run's videos, for the stages that look at pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.engine.pool import WorkerPool
+from hardcut.media.frames import FrameSet
+from hardcut.media.ingest import ingest
+from hardcut.media.store import FrameStore, sampling_digest
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Video
+from hardcut.schemas.settings import MediaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Frames out of the store at `store`; a video is decoded again only where its frames were cleared away.
+
+    `root` is the collection's folder, which every video's path is under.
+    """
+
+    root: Path
+    store: Path
+    media: MediaSettings
+    pool: WorkerPool
+
+    @property
+    def sampling(self) -> str:
+        """Names the sampling: part of the key of every stage that looks at frames."""
+        return sampling_digest(self.media)
+
+    async def of(self, video: Video) -> FrameSet:
+        """The video's stored frames. Raises ItemError where it has to be decoded again and is another one by now."""
+        stored = FrameStore(self.store).get(video.sha256, self.media)
+        if stored is None:
+            again = await self.pool.call(ingest, str(self.root / video.path), str(self.store), self.media)
+            if again.probe.sha256 != video.sha256:
+                raise ItemError("changed", f"{video.path} changed during the run: start the run again")
+            stored = again.frames
+        return stored

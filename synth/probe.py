@@ -1,0 +1,85 @@
+"""Stage probe: the facts of a file, and its frames decoded once into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from hardcut.engine.pool import WorkerPool
+from hardcut.engine.stage import Output, Unit
+from hardcut.media.collection import SubtitleFile, VideoFile
+from hardcut.media.ingest import ingest
+from hardcut.media.store import sampling_digest
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Subtitles, Video
+from hardcut.schemas.settings import MediaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStage:
+    """Makes the Video of each source whose payload is a VideoFile under `root`.
+
+    A damaged video is used as far as it decodes and says what is missing; with `media.strict` it fails. A video that
+    yields no picture fails.
+    """
+
+    pool: WorkerPool
+    root: Path
+    store: Path
+    media: MediaSettings
+
+    name: ClassVar[str] = "probe"
+    version: ClassVar[int] = 1
+    over: ClassVar[None] = None
+    reads: ClassVar[tuple[type[Record], ...]] = ()
+    makes: ClassVar[tuple[type[Record], ...]] = (Video,)
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        return {"sampling": sampling_digest(self.media), "strict": self.media.strict}
+
+    async def run(self, unit: Unit) -> Output:
+        file = unit.payload
+        if not isinstance(file, VideoFile):
+            raise TypeError(f"the payload of {unit.id} is no VideoFile")
+        ingested = await self.pool.call(ingest, str(file.path), str(self.store), self.media)
+        subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
+        facts, frames = ingested.probe, ingested.frames
+        video = Video(
+            video_id=file.video_id,
+            path=file.relative,
+            sha256=facts.sha256,
+            size_bytes=facts.size_bytes,
+            duration_s=frames.duration_s,
+            fps=facts.fps,
+            width=facts.width,
+            height=facts.height,
+            rotation=facts.rotation,
+            codec=facts.codec,
+            video_streams=facts.video_streams,
+            has_audio=facts.has_audio,
+            complete=frames.complete,
+            missing=frames.missing,
+            subtitles=subtitles,
+            metadata=file.metadata,
+        )
+        return Output(records=(video,))
+
+    def _subtitles(self, files: tuple[SubtitleFile, ...]) -> tuple[Subtitles, ...]:
+        root = self.root.resolve()
+        found = []
+        for path, language in files:
+            try:
+                with path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise ItemError("unreadable", f"subtitles {path.name}: {error.strerror}") from error
+            found.append(Subtitles(path=path.relative_to(root).as_posix(), sha256=sha256, language=language))
+        return tuple(found)

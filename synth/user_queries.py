@@ -1,0 +1,144 @@
+"""The user's own queries (`--queries FILE`): .tsv (id, tab, text), MultiVENT's .csv (Query_id,query), or .jsonl."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from pydantic import JsonValue
+
+from hardcut.engine.stage import Output, Reader
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Query
+from hardcut.synth.text import clean
+
+_ID_COLUMNS = ("query_id", "qid", "id")
+_TEXT_COLUMNS = ("query", "text")
+_MAX_ID = 512
+
+
+class _Row(NamedTuple):
+    line: int
+    query_id: str
+    text: str
+    language: str
+
+
+def read_queries(path: Path) -> list[Query]:
+    """The queries of a file in the file's order, with the user's ids as `external_id`.
+
+    Raises UsageError, which names file and line: a line that is not a query, no id or text, an id used twice.
+    """
+    readers = {".tsv": _tsv, ".csv": _csv, ".jsonl": _jsonl}
+    if path.suffix.lower() not in readers:
+        raise UsageError(f"{path}: queries come as .tsv (id, tab, text), .csv (Query_id,query) or .jsonl")
+    queries: dict[str, Query] = {}
+    lines: dict[str, int] = {}
+    for row in readers[path.suffix.lower()](path, _text_of(path)):
+        text = clean(row.text)
+        if not row.query_id or not text:
+            missing = "id" if not row.query_id else "text"
+            raise UsageError(f"{path}:{row.line}: the query has no {missing}")
+        if len(row.query_id) > _MAX_ID:
+            raise UsageError(f"{path}:{row.line}: the query's id has more than {_MAX_ID} characters")
+        if row.query_id in queries:
+            first = lines[row.query_id]
+            raise UsageError(f"{path}:{row.line}: the id {row.query_id!r} is that of line {first} already")
+        lines[row.query_id] = row.line
+        queries[row.query_id] = Query.create(
+            text=text, language=row.language, view="user", kind="event", external_id=row.query_id
+        )
+    if not queries:
+        raise UsageError(f"{path}: no query in it")
+    return list(queries.values())
+
+
+@dataclass(frozen=True, slots=True)
+class UserQueryStage:
+    """Makes the Queries of the user's file; its units are the user's ids."""
+
+    path: Path
+
+    name: ClassVar[str] = "user_queries"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[type[Record], ...]] = ()
+    makes: ClassVar[tuple[type[Record], ...]] = (Query,)
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        return {"sha256": hashlib.sha256(_bytes_of(self.path)).hexdigest()}
+
+    def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
+        for query in read_queries(self.path):
+            yield query.external_id or "", Output(records=(query,))
+
+
+def _tsv(path: Path, text: str) -> Iterator[_Row]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        if len(cells) != 2:
+            raise UsageError(f"{path}:{number}: expected id, tab, text; found {len(cells)} columns")
+        if number == 1 and cells[0].strip().lower() in _ID_COLUMNS:
+            continue
+        yield _Row(number, cells[0].strip(), cells[1], "und")
+
+
+def _csv(path: Path, text: str) -> Iterator[_Row]:
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        header = [cell.strip().lower() for cell in next(reader, [])]
+        at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
+        at_text = next((header.index(name) for name in _TEXT_COLUMNS if name in header), None)
+        if at_id is None or at_text is None:
+            raise UsageError(f"{path}:1: the first line must name the columns Query_id and query")
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise UsageError(f"{path}:{reader.line_num}: {len(cells)} columns where line 1 names {len(header)}")
+            yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text], "und")
+    except csv.Error as error:
+        raise UsageError(f"{path}:{reader.line_num}: {error}") from error
+
+
+def _jsonl(path: Path, text: str) -> Iterator[_Row]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UsageError(f"{path}:{number}: not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}:{number}: expected an object with query_id and text")
+        query_id = next((value[name] for name in _ID_COLUMNS if name in value), None)
+        query = next((value[name] for name in _TEXT_COLUMNS if name in value), None)
+        language = value.get("language", "und")
+        if isinstance(query_id, int) and not isinstance(query_id, bool):
+            query_id = str(query_id)
+        if not isinstance(query_id, str) or not isinstance(query, str) or not isinstance(language, str):
+            raise UsageError(f"{path}:{number}: query_id, text (or query) and language must be texts")
+        yield _Row(number, query_id.strip(), query, language)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return _bytes_of(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}:{line}: not UTF-8 ({error.reason}): save it as UTF-8") from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: the queries cannot be read: {error.strerror}") from error

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import pytest
+
+from hardcut.engine.stage import CollectionStage, Output
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherRef
+from hardcut.schemas.settings import NegativeSettings
+from hardcut.synth.first_stage import Bm25, read_run, tokens
+from hardcut.synth.negatives import NegativeStage
+
+pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
+
+R = TypeVar("R", bound=Record)
+
+
+class Records:
+    """A reader over records in memory."""
+
+    def __init__(self, *records: Record) -> None:
+        self.records = sorted(records, key=lambda record: record.id)
+
+    def all(self, kind: type[R]) -> Iterator[R]:
+        return (record for record in self.records if isinstance(record, kind))
+
+    def get(self, kind: type[R], id: str) -> R | None:
+        return next((record for record in self.all(kind) if record.id == id), None)
+
+
+def said(video_id: str, text: str, kind: str = "speech") -> Evidence:
+    return Evidence.create(video_id=video_id, kind=kind, text=text, extractor="test")
+
+
+def captioned(video_id: str, text: str) -> Caption:
+    return Caption.create(video_id=video_id, text=text, teacher=TeacherRef(backend="test", model="test"))
+
+
+def written(text: str, source: str) -> Query:
+    return Query.create(text=text, view="caption", kind="event", source_video_id=source)
+
+
+def given(text: str, external_id: str) -> Query:
+    return Query.create(text=text, view="user", kind="event", external_id=external_id)
+
+
+def pairs(output: Output) -> list[tuple[str, str, str]]:
+    assert output.drop is None
+    found = [pair for pair in output.records if isinstance(pair, Pair)]
+    return [(pair.video_id, *pair.origins, pair.expected) for pair in found]
+
+
+def first_stage(output: Output) -> list[tuple[str, int, float]]:
+    return [
+        (p.first_stage[0].run, p.first_stage[0].rank, p.first_stage[0].score)
+        for p in output.records
+        if isinstance(p, Pair)
+    ]
+
+
+def test_tokens_of_several_scripts() -> None:
+    assert tokens("Red BALL, Straße 7 出口 выход") == ["red", "ball", "strasse", "7", "出", "口", "выход"]
+
+
+def test_bm25_breaks_ties_by_id_also_at_the_depth() -> None:
+    index = Bm25((f"v{i:02d}", ["ball", "red" if i == 7 else "blue"]) for i in range(20))
+    assert [hit.video_id for hit in index.search("a ball", 3)] == ["v00", "v01", "v02"]
+    hits = index.search("red ball", 3)
+    assert [(hit.video_id, hit.rank) for hit in hits] == [("v07", 1), ("v00", 2), ("v01", 3)]
+    assert hits[1].score == hits[2].score
+    assert index.search("unheard of", 3) == []
+    assert Bm25([("a", [])]).search("red", 3) == []
+
+
+def test_bm25_scores_are_those_of_the_formula() -> None:
+    """Lucene's BM25, worked out by hand: idf = ln(1 + (2 - 1 + .5) / (1 + .5)), tf part = 1 / (1 + 1.5 * 1)."""
+    index = Bm25([("a", ["red", "ball"]), ("b", ["blue", "ball"])])
+    [hit] = index.search("red", 5)
+    assert hit.score == pytest.approx(0.693147 / 2.5, abs=1e-4)
+
+
+def test_a_written_query_meets_its_source_and_others(make_video) -> None:
+    videos = [make_video(name) for name in ("a", "b", "c", "d")]
+    query = written("red ball rolls", "b")
+    records = Records(
+        *videos, query, captioned("a", "red ball"), captioned("b", "a red ball rolls"), said("c", "the ball"),
+        said("d", "red ball rolls", kind="shot"),
+    )  # fmt: skip
+    stage = NegativeStage(NegativeSettings(per_query=2))
+    assert isinstance(stage, CollectionStage)
+    [(unit, output)] = list(stage.run(records))
+    assert unit == query.query_id
+    assert pairs(output) == [("b", "source", "yes"), ("a", "mined", "no"), ("c", "mined", "no")]
+    assert [(run, rank) for run, rank, _ in first_stage(output)] == [("bm25", 1), ("bm25", 2), ("bm25", 3)]
+
+
+def test_only_so_many_negatives(make_video) -> None:
+    videos = [make_video(f"v{i}") for i in range(9)]
+    records = Records(*videos, written("ball", "v0"), *(captioned(video.video_id, "ball") for video in videos))
+    [(_, output)] = list(NegativeStage(NegativeSettings(per_query=3)).run(records))
+    assert [video for video, *_ in pairs(output)] == ["v0", "v1", "v2", "v3"]
+
+
+def test_content_duplicates_of_the_source_are_recorded_not_mined(make_video) -> None:
+    source = make_video("a")
+    twin, other = make_video("b", sha256=source.sha256), make_video("c")
+    query = written("ball", "a")
+    records = Records(source, twin, other, query, *(captioned(name, "ball") for name in "abc"))
+    [(_, output)] = list(NegativeStage(NegativeSettings()).run(records))
+    assert pairs(output) == [("a", "source", "yes"), ("c", "mined", "no")]
+    [dropped] = output.dropped
+    assert dropped.reason == "duplicate_of_source"
+    assert "video b" in dropped.detail
+
+
+def test_filters_of_rankvideo(make_video) -> None:
+    videos = [make_video(name) for name in ("a", "b", "c")]
+    told = [captioned("a", "ball"), captioned("b", "red ball rolls fast"), captioned("c", "ball")]
+    low = Records(*videos, *told, written("red rolls", "a"))
+    [(_, output)] = list(NegativeStage(NegativeSettings()).run(low))
+    assert output.drop is not None
+    assert output.drop.reason == "positive_below_depth"
+    late = Records(*videos, *told, written("ball", "c"))
+    [(_, output)] = list(NegativeStage(NegativeSettings(depth=1)).run(late))
+    assert output.drop is not None
+    assert output.drop.reason == "positive_below_depth"
+    beaten = Records(*videos, *told, written("red ball rolls", "a"))
+    [(_, output)] = list(NegativeStage(NegativeSettings(max_ratio=1.5)).run(beaten))
+    assert output.drop is not None
+    assert output.drop.reason == "negative_outscores_positive"
+    assert "b scores" in output.drop.detail
+    [(_, output)] = list(NegativeStage(NegativeSettings(max_ratio=50)).run(beaten))
+    assert pairs(output)[0] == ("a", "source", "yes")
+
+
+def test_a_users_query_takes_the_first_ten(make_video) -> None:
+    videos = [make_video(f"v{i:02d}") for i in range(15)]
+    records = Records(
+        *videos, given("ball", "q1"), given("zebra", "q2"), *(captioned(v.video_id, "ball") for v in videos)
+    )
+    outputs = {
+        output.drop.item if output.drop else "found": output
+        for _, output in NegativeStage(NegativeSettings(per_query=2)).run(records)
+    }
+    assert pairs(outputs["found"]) == [(f"v{i:02d}", "mined", "unknown") for i in range(10)]
+    [dropped] = [output.drop for output in outputs.values() if output.drop]
+    assert dropped.reason == "no_candidates"
+
+
+RUN = """q1 Q0 b 1 3.5 clip
+q1 Q0 gone 2 3.0 clip
+q1 Q0 a 9 2.5 clip
+q1 Q0 c 3 2.5 clip
+q9 Q0 a 1 1.0 clip
+"""
+
+
+def test_the_users_run_takes_the_place_of_bm25(make_video, tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text(RUN)
+    query, lacking, own = given("anything", "q1"), given("ball", "q2"), written("ball", "a")
+    records = Records(*(make_video(name) for name in "abc"), query, lacking, own, captioned("a", "ball"))
+    outputs = dict(NegativeStage(NegativeSettings(), tmp_path / "run.trec").run(records))
+    assert pairs(outputs[query.query_id]) == [(name, "mined", "unknown") for name in "bac"]
+    assert first_stage(outputs[query.query_id]) == [("clip", 1, 3.5), ("clip", 3, 2.5), ("clip", 4, 2.5)]
+    assert first_stage(outputs[own.query_id])[0][0] == "bm25"
+    told = {key: (output.drop.item, output.drop.reason) for key, output in outputs.items() if output.drop}
+    assert told == {
+        lacking.query_id: (lacking.query_id, "not_in_run"),
+        "run query q9": ("q9", "unknown_query"),
+        "run video gone": ("gone", "unknown_video"),
+    }
+
+
+def test_a_run_may_list_our_ids(make_video, tmp_path: Path) -> None:
+    query = written("anything", "a")
+    (tmp_path / "run").write_text(f"{query.query_id} Q0 a 1 -1.5 dense\n{query.query_id} Q0 b 2 -1.0 dense\n")
+    records = Records(make_video("a"), make_video("b"), query)
+    [(_, output)] = list(NegativeStage(NegativeSettings(), tmp_path / "run").run(records))
+    assert pairs(output) == [("a", "source", "yes"), ("b", "mined", "no")]
+    assert first_stage(output) == [("dense", 2, -1.5), ("dense", 1, -1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("q1 Q0 a 1 2.0 x\nq1 a 1 2.0 x\n", ":2: 5 columns, expected 6"),
+        ("q1 Q0 a 1 high x\n", ":1: the score 'high' is no number"),
+        ("q1 Q0 a 1 nan x\n", ":1: the score 'nan' is no number"),
+        ("q1 Q0 a 1 2 x\nq1 Q0 a 2 1 x\n", ":2: video 'a' is listed twice for query 'q1'"),
+        ("q1 Q0 a 1 2 x\nq2 Q0 a 2 1 y\n", ":2: the run is called 'y' here and 'x' before"),
+        ("\n", "no line of a run in it"),
+    ],
+)
+def test_a_wrong_run_names_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "run.trec").write_text(text)
+    with pytest.raises(UsageError) as error:
+        read_run(tmp_path / "run.trec")
+    assert str(error.value).startswith(str(tmp_path / "run.trec"))
+    assert message in str(error.value)
+
+
+def test_settings_follow_the_runs_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(RUN)
+    (tmp_path / "b").write_text(RUN)
+    (tmp_path / "c").write_text(RUN.replace("2.5", "2.6"))
+    one, same, other = (NegativeStage(NegativeSettings(), tmp_path / name).settings for name in "abc")
+    assert one == same != other
+    with pytest.raises(UsageError, match="cannot be read"):
+        _ = NegativeStage(NegativeSettings(), tmp_path / "none").settings
+
+
+def test_no_matrix_of_queries_and_videos(make_video) -> None:
+    """800 queries on 10,000 videos: 32 MB would be one number for each pair; what is held stays far below."""
+    rng, words = Random(0), [f"word{i}" for i in range(500)]
+
+    def text() -> str:
+        return " ".join(rng.sample(words, 6))
+
+    videos = [make_video(f"v{i:04d}") for i in range(10_000)]
+    queries: Sequence[Query] = [written(text(), f"v{i:04d}") for i in range(800)]
+    records = Records(*videos, *queries, *(captioned(video.video_id, text()) for video in videos))
+    tracemalloc.start()
+    count = sum(1 for _ in NegativeStage(NegativeSettings(depth=100)).run(records))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 800
+    assert peak < 16e6

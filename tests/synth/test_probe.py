@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import pytest
+
+from hardcut.engine.stage import Unit, UnitStage
+from hardcut.media.collection import scan
+from hardcut.media.store import FrameStore
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Video
+from hardcut.schemas.settings import MediaSettings
+from hardcut.synth.frames import Frames
+from hardcut.synth.probe import ProbeStage
+
+
+def stage_of(frames: Frames, **changes: object) -> ProbeStage:
+    media = frames.media.model_copy(update=changes)
+    return ProbeStage(pool=frames.pool, root=frames.root, store=frames.store, media=media)
+
+
+async def test_facts_frames_and_sidecars(frames: Frames) -> None:
+    [file] = scan(frames.root).files
+    stage = stage_of(frames)
+    assert isinstance(stage, UnitStage)
+    output = await stage.run(Unit(file.video_id, payload=file))
+    [video] = output.records
+    assert isinstance(video, Video)
+    assert (video.video_id, video.path) == ("talks/one", "talks/one.mp4")
+    assert video.sha256 == hashlib.sha256((frames.root / video.path).read_bytes()).hexdigest()
+    assert (video.width, video.height, video.has_audio, video.complete) == (160, 96, False, True)
+    assert video.duration_s == pytest.approx(3.0, abs=0.11)
+    [subtitles] = video.subtitles
+    assert (subtitles.path, subtitles.language) == ("talks/one.en.srt", "en")
+    assert video.metadata["title"] == "The market"
+    assert len((await frames.of(video)).frames) == 6
+    assert FrameStore(frames.store).decodes(video.sha256, frames.media) == 1
+
+
+async def test_frames_that_were_cleared_away_are_decoded_again(frames: Frames, probed: Video) -> None:
+    before = await frames.of(probed)
+    before.frames[0].path.unlink()
+    again = await frames.of(probed)
+    assert [frame.sha256 for frame in again.frames] == [frame.sha256 for frame in before.frames]
+    again.frames[0].path.unlink()
+    (frames.root / probed.path).write_bytes(b"something else")
+    with pytest.raises(ItemError):
+        await frames.of(probed)
+
+
+async def test_a_damaged_video_is_used_as_far_as_it_goes(frames: Frames) -> None:
+    [file] = scan(frames.root).files
+    data = bytearray(file.path.read_bytes())
+    start = data.index(b"mdat")
+    half = start + (len(data) - start) // 4
+    data[half : half + 2500] = b"\0" * 2500
+    file.path.write_bytes(data)
+    [video] = (await stage_of(frames).run(Unit(file.video_id, payload=file))).records
+    assert isinstance(video, Video)
+    assert not video.complete
+    assert video.missing
+    with pytest.raises(ItemError, match="damaged"):
+        await stage_of(frames, strict=True).run(Unit(file.video_id, payload=file))
+
+
+async def test_what_is_no_video_fails(frames: Frames) -> None:
+    [file] = scan(frames.root).files
+    file.path.write_text("not a video")
+    with pytest.raises(ItemError):
+        await stage_of(frames).run(Unit(file.video_id, payload=file))
+
+
+def test_the_key_holds_what_changes_the_result(frames: Frames) -> None:
+    keys = [
+        stage_of(frames, **changes).settings
+        for changes in (
+            {},
+            {"fps": 1.0},
+            {"max_pixels": 5000},
+            {"max_frames": 3},
+            {"jpeg_quality": 60},
+            {"strict": True},
+        )
+    ]
+    assert all(keys[i] != keys[j] for i in range(len(keys)) for j in range(i))
+    elsewhere = dataclasses.replace(stage_of(frames), store=frames.root, media=MediaSettings(fps=2))
+    assert elsewhere.settings == keys[0]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hardcut.schemas.errors import UsageError
+from hardcut.synth.user_queries import UserQueryStage, read_queries
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.tsv", "7\tred ball\nq8\ta  door, opening\n"),
+        ("q.tsv", "\ufeffqid\ttext\r\n7\tred ball\r\n\r\nq8\ta door, opening"),
+        ("q.csv", 'Query_id,query\n7,red ball\nq8,"a door, opening"\n'),
+        ("q.csv", 'event,query,query_id\nfair,red ball,7\nfair,"a door,\nopening",q8\n'),
+        ("q.jsonl", '{"query_id": 7, "query": "red ball"}\n{"query_id": "q8", "text": "a door, opening"}\n'),
+    ],
+)
+def test_forms(tmp_path: Path, name: str, text: str) -> None:
+    queries = read_queries(written(tmp_path, name, text))
+    assert [(query.external_id, query.text) for query in queries] == [("7", "red ball"), ("q8", "a door, opening")]
+    assert {(query.view, query.kind, query.source_video_id) for query in queries} == {("user", "event", None)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("q.tsv", "1\tone\n2 two\n", "q.tsv:2: expected id, tab, text"),
+        ("q.tsv", "1\tone\n2\ttwo\n1\tthree\n", "q.tsv:3: the id '1' is that of line 1 already"),
+        ("q.tsv", "1\tone\n2\t \n", "q.tsv:2: the query has no text"),
+        ("q.tsv", "\tone\n", "q.tsv:1: the query has no id"),
+        ("q.tsv", "\n", "no query in it"),
+        ("q.tsv", b"1\tone\n2\tcaf\xe9\n", "q.tsv:2: not UTF-8"),
+        ("q.csv", "id,words\n1,one\n", "q.csv:1: the first line must name"),
+        ("q.csv", "Query_id,query\n1,one,two\n", "q.csv:2: 3 columns where line 1 names 2"),
+        ("q.csv", 'Query_id,query\n1,"one\n', "q.csv:2: "),
+        ("q.jsonl", '{"query_id": "1", "query": "one"}\n{"query_id"\n', "q.jsonl:2: not JSON"),
+        ("q.jsonl", "[1]\n", "q.jsonl:1: expected an object"),
+        ("q.jsonl", '{"query_id": "1"}\n', "q.jsonl:1: query_id, text"),
+        ("q.txt", "1\tone\n", "queries come as"),
+    ],
+)
+def test_faults_name_file_and_line(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_queries(written(tmp_path, name, text))
+    assert message in str(error.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.tsv: the queries cannot be read"):
+        read_queries(tmp_path / "none.tsv")
+
+
+def test_stage(tmp_path: Path) -> None:
+    one = UserQueryStage(written(tmp_path, "a.tsv", "7\tred ball\n"))
+    [(unit, output)] = list(one.run(None))  # type: ignore[arg-type]  # it reads no records
+    assert unit == "7"
+    assert [query.text for query in output.records] == ["red ball"]  # type: ignore[attr-defined]
+    same = UserQueryStage(written(tmp_path, "b.tsv", "7\tred ball\n"))
+    other = UserQueryStage(written(tmp_path, "c.tsv", "7\tblue ball\n"))
+    assert one.settings == same.settings != other.settings
