@@ -6,9 +6,6 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from hardcut.data.bundled import sample_files
-from hardcut.engine.status import read_status
-from hardcut.reranker.measures import ndcg, read_qrels, read_run
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,6 +14,9 @@ from hardcut.cli.export import export_run, print_export
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.run import carry_out
 from hardcut.cli.status import exit_status, print_summary
+from hardcut.data.bundled import sample_files
+from hardcut.engine.status import read_status
+from hardcut.reranker.measures import ndcg, read_qrels, read_run
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Query, TeacherLabel
