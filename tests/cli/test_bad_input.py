@@ -60,13 +60,13 @@ def test_a_file_in_place_of_a_folder(hardcut: Hardcut, videos: Path, tmp_path: P
 
 def test_an_empty_folder(hardcut: Hardcut, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    _expect(hardcut, 2, ["empty", "no videos"], *_run(tmp_path / "empty", tmp_path))
+    _expect(hardcut, 2, ["empty", "no video"], *_run(tmp_path / "empty", tmp_path))
 
 
 def test_a_folder_of_other_things(hardcut: Hardcut, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "readme.txt").write_text("hello")
-    _expect(hardcut, 2, ["texts", "no videos"], *_run(tmp_path / "texts", tmp_path))
+    _expect(hardcut, 2, ["texts", "no video"], *_run(tmp_path / "texts", tmp_path))
 
 
 def test_unreadable_settings(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
