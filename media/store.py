@@ -34,7 +34,8 @@ _INDEX = "index.json"
 
 def sampling_digest(settings: MediaSettings) -> str:
     """Names a sampling by all that can change its pictures, and nothing else."""
-    return digest(SAMPLER_VERSION, settings.fps, settings.max_frames, settings.max_pixels, settings.jpeg_quality)[:20]
+    named = settings.model_dump(include={"fps", "max_frames", "max_pixels", "jpeg_quality", "reader", "mode"})
+    return digest(SAMPLER_VERSION, named)[:20]
 
 
 class FrameStore:
