@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import av.logging
 import numpy as np
@@ -42,6 +43,16 @@ class Sample:
 
     time_s: float
     image: NDArray[np.uint8]
+
+
+class Pictures(Protocol):
+    """What the frame store takes: pictures in order of time, and, when the iteration has ended, what `Samples` says."""
+
+    def __iter__(self) -> Iterator[Sample]: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def missing(self) -> tuple[str, ...]: ...
 
 
 class Samples:
