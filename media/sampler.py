@@ -10,7 +10,7 @@ same file and settings raises SAMPLER_VERSION in `store.py`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -85,8 +85,9 @@ class Samples:
         held: tuple[int, VideoFrame] | None = None  # the picture on the screen, until it is known for how long
         with open_video(self._path) as container:
             stream = best_stream(container)
-            convert = _Converter(stream, self._settings.max_pixels)
-            for tick, frame in self._pictures(container, stream, timeline, wanted):
+            most = self._settings.max_pixels
+            convert = Converter(stream, lambda width, height: fit(width, height, most))
+            for tick, frame in self.decode(container, stream, timeline, wanted):
                 reached = bisect_left(wanted, tick, position)
                 if held and reached > position:
                     yield Sample(timeline.seconds(held[0]), convert(held[1]))
@@ -100,10 +101,13 @@ class Samples:
         reached_end = position == len(wanted) or held[0] >= wanted[-1]
         self._conclude(timeline, timeline.end_s if reached_end else timeline.seconds(held[0]))
 
-    def _pictures(
+    def decode(
         self, container: InputContainer, stream: VideoStream, timeline: Timeline, wanted: list[int]
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged."""
+        """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged.
+
+        `wanted` are ticks of the timeline.
+        """
         first, last = int(timeline.ticks[0]), int(timeline.ticks[-1])
         following = first
         clock = _Clock()
@@ -247,19 +251,19 @@ class _Clock:
         return dts if pts is None or (self._doubt > 0 and dts is not None) else pts
 
 
-class _Converter:
-    """Turns decoded pictures into RGB of one shape, that of the first: scaled, turned, square pixels."""
+class Converter:
+    """Turns decoded pictures into RGB of one shape, that of the first: turned, square pixels, `size(width, height)`."""
 
-    def __init__(self, stream: VideoStream, max_pixels: int) -> None:
+    def __init__(self, stream: VideoStream, size: Callable[[int, int], tuple[int, int]]) -> None:
         self._stream = stream
-        self._max_pixels = max_pixels
+        self._size = size
         self._reformatter = VideoReformatter()
         self._shape: tuple[int, int, Orientation] | None = None
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if self._shape is None:
             orientation = Orientation.of(frame)
-            width, height = fit(*displayed_size(self._stream, frame, orientation), self._max_pixels)
+            width, height = self._size(*displayed_size(self._stream, frame, orientation))
             self._shape = (height, width, orientation) if orientation.swap else (width, height, orientation)
         width, height, orientation = self._shape
         picture = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA")
