@@ -22,7 +22,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import Caption, Dropped, Evidence, Group, Judgment, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -89,7 +89,8 @@ class _Plan:
 
 
 def _plan(run: Path, folder: Path, settings: Settings) -> _Plan:
-    groups = video_groups(_read(run, Video))
+    copies = {record.video_id: record.group_id for record in _read(run, Group)}
+    groups = video_groups(_read(run, Video), copies)
     split_of = split_groups(groups.values(), settings.export)
     video_splits = {video_id: split_of[group] for video_id, group in groups.items()}
     queries = {query.query_id: QueryRef.of(query) for query in _read(run, Query)}

@@ -2,9 +2,10 @@
 
 The rule, in full:
 
-* **Videos** are split in groups: videos with the same content (sha256) or of the same event (metadata field `event`)
-  are one group and never straddle. A group's place is a hash of its own name and the seed, so videos that are added
-  later move nobody, unless they join two groups.
+* **Videos** are split in groups: videos with the same content (sha256), copies of one recording (the near duplicates
+  in a run's groups.jsonl) and videos of the same event (metadata field `event`) are one group and never straddle. A
+  group's place is a hash of its own name and the seed, so videos that are added later move nobody, unless they join two
+  groups.
 * **Queries** follow the video they were written from. A user's query goes where most of its relevant videos are (in a
   tie to the most held-out of these splits); one without any, where its own hash falls. A rewritten query stays with
   its original.
@@ -47,10 +48,11 @@ def may_use(split: Split, video_split: Split) -> bool:
     return _HELD_OUT[video_split] <= _HELD_OUT[split]
 
 
-def video_groups(videos: Iterable[Video]) -> dict[str, str]:
+def video_groups(videos: Iterable[Video], copies: Mapping[str, str]) -> dict[str, str]:
     """The group of each video: `{video_id: group name}`. Ids, digests and events are all that is kept in memory.
 
-    A group is named by its event (the first in order of text, where duplicates join several), else by its content.
+    `copies` are the groups of near duplicates, `{video_id: group_id}`. A group is named by its event (the first in
+    order of text, where duplicates join several), else by its near duplicates, else by its content.
     """
     parent: dict[str, str] = {}
 
@@ -64,9 +66,12 @@ def video_groups(videos: Iterable[Video]) -> dict[str, str]:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
         event = video.metadata.get("event")
         here = root(content)
+        if video.video_id in copies:
+            there = root(f"recording:{copies[video.video_id]}")
+            parent[max(here, there)] = here = min(here, there)
         if isinstance(event, str | int) and str(event).strip():
             there = root(f"event:{str(event).strip()}")
-            # "event:" sorts before "sha256:", so the lesser root is the name that stays when content is added.
+            # "event:" < "recording:" < "sha256:": the lesser root is the name that stays when content is added.
             parent[max(here, there)] = min(here, there)
     return {video_id: root(content) for video_id, content in content_of.items()}
 
@@ -89,9 +94,11 @@ def split_groups(groups: Iterable[str], settings: ExportSettings) -> dict[str, S
     return split_of
 
 
-def split_videos(videos: Iterable[Video], settings: ExportSettings) -> dict[str, Split]:
+def split_videos(
+    videos: Iterable[Video], settings: ExportSettings, copies: Mapping[str, str] | None = None
+) -> dict[str, Split]:
     """The split of each video: `{video_id: split}`."""
-    groups = video_groups(videos)
+    groups = video_groups(videos, copies or {})
     split_of = split_groups(groups.values(), settings)
     return {video_id: split_of[group] for video_id, group in groups.items()}
 

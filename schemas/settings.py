@@ -46,6 +46,12 @@ class EvidenceSettings(Frozen):
     )
 
 
+class DuplicateSettings(Frozen):
+    """Whether copies of one recording are looked for: they are no negatives of each other and share a split."""
+
+    near: bool = Field(default=True, description="re-encoded, scaled and trimmed copies, by perceptual hashes")
+
+
 class TeacherSettings(Frozen):
     """Which teacher, and how it is asked."""
 
@@ -138,6 +144,7 @@ class Settings(Frozen):
     inputs: Inputs = Inputs()
     media: MediaSettings = MediaSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
     teacher: TeacherSettings = TeacherSettings()
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()

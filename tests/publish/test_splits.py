@@ -72,9 +72,9 @@ def test_videos_that_are_added_move_nobody(names: set[int], more: set[int]) -> N
 
 def test_a_video_that_joins_an_event_takes_its_split() -> None:
     old = [video("a", "1", "flood"), video("b", "2", None), video("c", "3", "fire")]
-    groups = video_groups([*old, video("d", "0", "flood"), video("e", "1", None)])
-    assert groups["a"] == groups["d"] == groups["e"] == video_groups(old)["a"] == "event:flood"
-    assert groups["b"] == video_groups(old)["b"]
+    groups = video_groups([*old, video("d", "0", "flood"), video("e", "1", None)], {})
+    assert groups["a"] == groups["d"] == groups["e"] == video_groups(old, {})["a"] == "event:flood"
+    assert groups["b"] == video_groups(old, {})["b"]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -123,3 +123,15 @@ def test_nothing_held_out_is_used_in_training() -> None:
     assert may_use("train", "train") and not may_use("train", "validation") and not may_use("train", "test")
     assert may_use("validation", "train") and not may_use("validation", "test")
     assert may_use("test", "train") and may_use("test", "validation") and may_use("test", "test")
+
+
+def test_near_duplicates_share_a_split() -> None:
+    videos = [video(f"v{i:02d}", f"c{i}", "flood" if i == 0 else None) for i in range(60)]
+    copies = {f"v{i:02d}": f"v{i // 20 * 20:02d}" for i in range(60) if i % 20 < 15}
+    groups = video_groups(videos, copies)
+    assert groups["v00"] == groups["v14"] == "event:flood" and groups["v20"] == groups["v34"] == "recording:v20"
+    assert groups["v15"].startswith("sha256:")
+    assert video_groups(reversed(videos), copies) == groups
+    splits = split_videos(videos, ExportSettings(train=0.4, validation=0.3), copies)
+    for first in ("v00", "v20", "v40"):
+        assert len({splits[name] for name, group in copies.items() if group == first}) == 1
