@@ -44,7 +44,7 @@ _BACKWARDS = 0.85
 """A video that fits this much better when the other runs in reverse is its twin and no copy."""
 _DETAIL_CELLS = 2
 _DETAIL_LEVELS = 22.0
-"""Levels by which the two worst cells of 48 x 48 may differ. Chosen on one rendered world, checked on others."""
+"""Levels by which the two worst cells of 48 x 48 may differ. Chosen on one rendered world, checked on another."""
 
 
 @dataclass(frozen=True)
