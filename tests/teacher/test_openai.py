@@ -63,7 +63,9 @@ def judge(inputs: dict[str, Any], frames: tuple[Frame, ...]) -> Request:
 async def ask(url: str, *requests: Request, meter: Any = None, **options: Any) -> list[Any]:
     teacher = OpenAITeacher("some/model", url, **{"attempts": 4, "backoff_s": 0.01, "timeout_s": 5.0, **options})
     try:
-        return list(await teacher.complete(requests, meter))
+        if meter is None:
+            return list(await teacher.complete(requests))
+        return list(await teacher.ask([teacher.prepare(request) for request in requests], meter))
     finally:
         await teacher.close()
 
@@ -323,7 +325,7 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
     caption: Request, judge: Request, frames: tuple[Frame, ...], tmp_path: Path
 ) -> None:
     def key(request: Request, model: str = "m", url: str = "http://h/v1", **options: Any) -> str:
-        return OpenAITeacher(model, url, **options).key(request)
+        return OpenAITeacher(model, url, **options).prepare(request).key
 
     from dataclasses import replace
 
