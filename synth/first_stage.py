@@ -86,10 +86,10 @@ def read_run(path: Path) -> TrecRun:
     for line, (query_id, video_id, score, tag) in _lines(path):
         name = name or tag
         if tag != name:
-            raise UsageError(f"{path}:{line}: the run is called {tag!r} here and {name!r} before: give one run a file")
+            raise UsageError(f"{path}, line {line}: the run is called {tag!r} here and {name!r} before: give one run a file")
         hits = found.setdefault(query_id, {})
         if video_id in hits:
-            raise UsageError(f"{path}:{line}: video {video_id!r} is listed twice for query {query_id!r}")
+            raise UsageError(f"{path}, line {line}: video {video_id!r} is listed twice for query {query_id!r}")
         hits[video_id] = score
     if not found:
         raise UsageError(f"{path}: no line of a run in it")
@@ -110,14 +110,14 @@ def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, float, str]]]:
                     continue
                 if len(cells) != 6:
                     raise UsageError(
-                        f"{path}:{number}: {len(cells)} columns, expected 6: query Q0 video rank score tag"
+                        f"{path}, line {number}: {len(cells)} columns, expected 6: query Q0 video rank score tag"
                     )
                 try:
                     score = float(cells[4])
                 except ValueError:
                     score = math.nan
                 if not math.isfinite(score):
-                    raise UsageError(f"{path}:{number}: the score {cells[4]!r} is no number")
+                    raise UsageError(f"{path}, line {number}: the score {cells[4]!r} is no number")
                 yield number, (cells[0], cells[2], score, cells[5])
     except OSError as error:
         raise UsageError(f"{path}: the run cannot be read: {error.strerror}") from error

@@ -121,7 +121,7 @@ def test_queries_that_are_none(hardcut: Hardcut, videos: Path, tmp_path: Path) -
 
 def test_a_first_stage_that_is_none(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
     run = tmp_path / "first.trec"
-    run.write_text("q1 Q0 one 1 0.5 tag\nq1 Q0 two x 0.4 tag\n")
+    run.write_text("q1 Q0 one 1 0.5 tag\nq1 Q0 two 2 high tag\n")
     _expect(hardcut, 2, ["first.trec", "line 2"], *_run(videos, tmp_path, "--first-stage", run))
 
 
