@@ -98,15 +98,15 @@ def _csv(path: Path, text: str) -> Iterator[_Row]:
         at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
         at_text = next((header.index(name) for name in _TEXT_COLUMNS if name in header), None)
         if at_id is None or at_text is None:
-            raise UsageError(f"{path}:1: the first line must name the columns Query_id and query")
+            raise UsageError(f"{path}, line 1: the first line must name the columns Query_id and query")
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                raise UsageError(f"{path}:{reader.line_num}: {len(cells)} columns where line 1 names {len(header)}")
+                raise UsageError(f"{path}, line {reader.line_num}: {len(cells)} columns where line 1 names {len(header)}")
             yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text], "und")
     except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: {error}") from error
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def _jsonl(path: Path, text: str) -> Iterator[_Row]:

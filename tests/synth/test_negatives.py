@@ -189,11 +189,11 @@ def test_a_run_may_list_our_ids(make_video, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("q1 Q0 a 1 2.0 x\nq1 a 1 2.0 x\n", ":2: 5 columns, expected 6"),
-        ("q1 Q0 a 1 high x\n", ":1: the score 'high' is no number"),
-        ("q1 Q0 a 1 nan x\n", ":1: the score 'nan' is no number"),
-        ("q1 Q0 a 1 2 x\nq1 Q0 a 2 1 x\n", ":2: video 'a' is listed twice for query 'q1'"),
-        ("q1 Q0 a 1 2 x\nq2 Q0 a 2 1 y\n", ":2: the run is called 'y' here and 'x' before"),
+        ("q1 Q0 a 1 2.0 x\nq1 a 1 2.0 x\n", ", line 2: 5 columns, expected 6"),
+        ("q1 Q0 a 1 high x\n", ", line 1: the score 'high' is no number"),
+        ("q1 Q0 a 1 nan x\n", ", line 1: the score 'nan' is no number"),
+        ("q1 Q0 a 1 2 x\nq1 Q0 a 2 1 x\n", ", line 2: video 'a' is listed twice for query 'q1'"),
+        ("q1 Q0 a 1 2 x\nq2 Q0 a 2 1 y\n", ", line 2: the run is called 'y' here and 'x' before"),
         ("\n", "no line of a run in it"),
     ],
 )
