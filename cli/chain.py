@@ -26,9 +26,9 @@ from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Query
 from hardcut.schemas.settings import Settings
+from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.evidence import EvidenceStage
-from hardcut.synth.first_stage import read_run
 from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage

@@ -103,7 +103,9 @@ def _csv(path: Path, text: str) -> Iterator[_Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                raise UsageError(f"{path}, line {reader.line_num}: {len(cells)} columns where line 1 names {len(header)}")
+                raise UsageError(
+                    f"{path}, line {reader.line_num}: {len(cells)} columns where line 1 names {len(header)}"
+                )
             yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text], "und")
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from error

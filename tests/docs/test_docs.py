@@ -30,7 +30,9 @@ def _commands() -> list[tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize(("page", "words"), _commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value))
+@pytest.mark.parametrize(
+    ("page", "words"), _commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
 def test_every_command_in_the_documentation_parses(page: str, words: list[str]) -> None:
     group = typer.main.get_command(app)
     name, *arguments = words

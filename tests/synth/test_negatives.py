@@ -13,7 +13,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherRef
 from hardcut.schemas.settings import NegativeSettings
-from hardcut.synth.first_stage import Bm25, read_run, tokens
+from hardcut.synth.first_stage import Bm25, tokens
 from hardcut.synth.negatives import NegativeStage
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
@@ -184,25 +184,6 @@ def test_a_run_may_list_our_ids(make_video, tmp_path: Path) -> None:
     [(_, output)] = list(NegativeStage(NegativeSettings(), tmp_path / "run").run(records))
     assert pairs(output) == [("a", "source", "yes"), ("b", "mined", "no")]
     assert first_stage(output) == [("dense", 2, -1.5), ("dense", 1, -1.0)]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("q1 Q0 a 1 2.0 x\nq1 a 1 2.0 x\n", ", line 2: 5 columns, expected 6"),
-        ("q1 Q0 a 1 high x\n", ", line 1: the score 'high' is no number"),
-        ("q1 Q0 a 1 nan x\n", ", line 1: the score 'nan' is no number"),
-        ("q1 Q0 a 1 2 x\nq1 Q0 a 2 1 x\n", ", line 2: video 'a' is listed twice for query 'q1'"),
-        ("q1 Q0 a 1 2 x\nq2 Q0 a 2 1 y\n", ", line 2: the run is called 'y' here and 'x' before"),
-        ("\n", "no line of a run in it"),
-    ],
-)
-def test_a_wrong_run_names_file_and_line(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "run.trec").write_text(text)
-    with pytest.raises(UsageError) as error:
-        read_run(tmp_path / "run.trec")
-    assert str(error.value).startswith(str(tmp_path / "run.trec"))
-    assert message in str(error.value)
 
 
 def test_settings_follow_the_runs_content(tmp_path: Path) -> None:
