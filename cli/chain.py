@@ -79,13 +79,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
         budget = CallBudget(ledger, settings.budget.calls)
-        teacher = open_teacher(
-            settings.teacher.spec,
-            replies=replies,
-            budget=budget,
-            revision=settings.teacher.revision,
-            resources=settings.resources,
-        )
+        teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )

@@ -47,6 +47,7 @@ class TeacherSettings(Frozen):
 
     spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL")
     revision: str | None = None
+    prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
     sampling: Sampling = Sampling()
 
 

@@ -18,11 +18,11 @@ from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
 class CachedTeacher:
     """Asks `backend` only for what is not in `replies`, and each question once, however often it is asked at the same
-    time. Only valid replies are kept, each before anybody sees it. With a `budget`, every call is booked before it is
-    sent; BudgetReached then ends the batch after what was in flight has been kept.
+    time. Only valid replies are kept, each before anybody sees it (none are without `replies`). With a `budget`, every
+    call is booked before it is sent; BudgetReached then ends the batch after what was in flight has been kept.
     """
 
-    def __init__(self, backend: Backend, replies: ReplyCache, budget: CallBudget | None = None) -> None:
+    def __init__(self, backend: Backend, replies: ReplyCache | None = None, budget: CallBudget | None = None) -> None:
         self._backend = backend
         self._replies = replies
         self._budget = budget
@@ -47,6 +47,9 @@ class CachedTeacher:
                     known[key] = outcome
             wanted = {key: question for key, question in missing.items() if key not in known}
         return [known[question.key] for question in questions]
+
+    async def ping(self) -> str:
+        return await self._backend.ping()
 
     async def close(self) -> None:
         """Closes the backend; the cache belongs to whoever opened it."""
@@ -78,7 +81,7 @@ class CachedTeacher:
         return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
 
     def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
-        bodies = self._replies.get_many(list(wanted))
+        bodies = self._replies.get_many(list(wanted)) if self._replies else {}
         replies = {key: self._read(body, wanted[key].request) for key, body in bodies.items()}
         return {key: reply for key, reply in replies.items() if reply is not None}
 
@@ -114,7 +117,7 @@ class _Meter:
     """Books calls and tokens under the running stage, and keeps replies under their keys."""
 
     keys: Sequence[str]
-    replies: ReplyCache
+    replies: ReplyCache | None
     budget: CallBudget | None
     label: str
 
@@ -131,6 +134,8 @@ class _Meter:
             await self.budget.spent(current_stage.get(), self.label, tokens.prompt, tokens.completion)
 
     async def keep(self, position: int, reply: Reply) -> None:
+        if self.replies is None:
+            return
         kept = _Kept(
             text=reply.text,
             parsed=reply.parsed.model_dump_json() if reply.parsed else None,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from hardcut.engine.retry import with_retries
 from hardcut.media.frames import Frame
-from hardcut.schemas.errors import ItemError, MissingDependency
+from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
@@ -100,6 +100,20 @@ class OpenAITeacher:
             if isinstance(outcome, BaseException):
                 raise outcome
         return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+    async def ping(self) -> str:
+        """Asks the server for its models, without trying again."""
+        try:
+            data = await self._endpoint.get("/models")
+            known = [model.id for model in _Models.model_validate_json(data).data]
+        except Failed as error:
+            raise MissingDependency(f"{error}: start the server or mend the address") from error
+        except (Rejected, ValidationError):
+            return f"{self._endpoint.url} answers, but does not say whether it has {self._model}"
+        if known and self._model not in known:
+            listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+            raise UsageError(f"{self._endpoint.url} has no model {self._model!r}; it has: {listed}")
+        return f"{self._model} at {self._endpoint.url}"
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -207,6 +221,16 @@ class _Body:
             "schema": _schema(self.request.reply),
         }
         return options | {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    """What a server answers that is asked for its models."""
+
+    data: list[_Model]
 
 
 class _Top(BaseModel):
