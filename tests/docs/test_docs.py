@@ -1,4 +1,4 @@
-"""The documentation tells the truth: every command in it parses, links lead somewhere, the settings are the real ones."""
+"""The documentation tells the truth: its commands parse, its links lead somewhere, its settings are the real ones."""
 
 from __future__ import annotations
 
