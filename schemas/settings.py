@@ -21,7 +21,11 @@ class MediaSettings(Frozen):
     max_frames: int = Field(default=240, ge=1, description="at most so many frames a video, spread evenly")
     max_pixels: int = Field(default=640 * 360, ge=32 * 32, description="pixels of a stored frame, aspect ratio kept")
     jpeg_quality: int = Field(default=90, ge=50, le=100)
+    reader: Literal["pyav", "decord"] = Field(default="pyav", description="what decodes; see docs/media.md")
+    mode: Literal["exact", "keyframes"] = Field(default="exact", description="keyframes: much faster, times are rough")
     strict: bool = Field(default=False, description="a damaged video fails instead of being used in part")
+    max_duration_s: float | None = Field(default=None, gt=0, description="a longer video is left out")
+    max_source_pixels: int | None = Field(default=None, ge=1, description="a video of larger pictures is left out")
 
 
 class EvidenceSettings(Frozen):
@@ -113,6 +117,9 @@ class Resources(Frozen):
 
     workers: int | None = Field(default=None, ge=1, description="processes that decode and read text; default: cores")
     concurrency: int = Field(default=64, ge=1, description="teacher requests in flight")
+    frames_limit_bytes: int | None = Field(
+        default=None, ge=1, description="size of the frame store, kept by evicting what was not used for longest"
+    )
     decode_timeout_s: float = Field(default=300.0, gt=0, description="for one video in one worker")
     request_timeout_s: float = Field(default=300.0, gt=0)
     max_attempts: int = Field(default=6, ge=1, description="tries of one request, the first included")
