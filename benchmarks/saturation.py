@@ -101,7 +101,7 @@ async def bare(url: str, calls: int, media: bool) -> None:
         await asyncio.gather(*(work(session) for _ in range(AT_ONCE)))
 
 
-async def hardcut(url: str, calls: int, media: bool, folder: Path) -> None:
+async def through_teacher(url: str, calls: int, media: bool, folder: Path) -> None:
     """What a run does for each call, without decoding."""
     from hardcut.engine.budget import CallBudget, current_stage
     from hardcut.engine.ledger import Ledger
@@ -151,10 +151,14 @@ async def hardcut(url: str, calls: int, media: bool, folder: Path) -> None:
 
 
 def client(kind: str, url: str, calls: int, media: bool) -> None:
-    """One measurement in this process; prints it."""
+    """One measurement in this process; prints it. What is imported is not measured."""
+    import aiohttp  # noqa: F401
+
+    if kind != "bare":
+        import hardcut.teacher.openai
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-        asyncio.run(bare(url, calls, media) if kind == "bare" else hardcut(url, calls, media, Path(folder)))
+        asyncio.run(bare(url, calls, media) if kind == "bare" else through_teacher(url, calls, media, Path(folder)))
         wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(json.dumps({"wall_s": wall, "cpu_ms": cpu / calls * 1000}))

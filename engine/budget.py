@@ -7,8 +7,8 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import partial
 
-from hardcut.engine.batch import BatchWriter
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Budget, Price
@@ -19,6 +19,7 @@ current_stage: ContextVar[str] = ContextVar("current_stage")
 
 _AHEAD = 16
 """Calls that are booked at most before anybody wants to send them."""
+_WRITTEN_AFTER_S = 0.05
 _SHARE = 64
 """One part in so many of what is left is booked ahead: the closer to the limit, the less."""
 
@@ -34,7 +35,7 @@ class CallBudget:
     flight and what was booked ahead (at most 16, near the limit none) counts as spent; `close` gives the rest back.
 
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
-    they pass it by what was in flight.
+    they pass it by what was in flight. They are written every 50 ms, and a kill loses what was not yet written.
     """
 
     def __init__(self, ledger: Ledger, limits: Budget | None = None) -> None:
@@ -52,7 +53,8 @@ class CallBudget:
         self._waiting: Counter[Account] = Counter()
         self._booking = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
-        self._tokens: BatchWriter[tuple[str, str, int, int]] = BatchWriter(ledger.database, _book_tokens)
+        self._unwritten: Counter[tuple[str, str, int]] = Counter()
+        self._writing: asyncio.Task[None] | None = None
 
     def charge(self, teacher: str, price: Price) -> None:
         """What `teacher` took and will take is counted at this price."""
@@ -81,14 +83,27 @@ class CallBudget:
         self._ahead[stage, teacher] += 1
 
     async def spent(self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Adds the tokens that a call took; returns when they are on the disk."""
-        taken = self._taken[teacher]
-        taken[0] += prompt_tokens
-        taken[1] += completion_tokens
-        await self._tokens.add((stage, teacher, prompt_tokens, completion_tokens))
+        """Adds the tokens that a call took. Raises what went wrong when earlier ones were written."""
+        for kind, tokens in enumerate((prompt_tokens, completion_tokens)):
+            self._taken[teacher][kind] += tokens
+            self._unwritten[stage, teacher, kind] += tokens
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+            self._writing = None
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_tokens())
+
+    async def _write_tokens(self) -> None:
+        await asyncio.sleep(_WRITTEN_AFTER_S)
+        while self._unwritten:
+            taken, self._unwritten = self._unwritten, Counter()
+            await self._ledger.database.write(partial(_book_tokens, taken))
 
     async def close(self) -> None:
-        """Gives back what was booked ahead and not used. The budget can be used on."""
+        """Writes what is not yet written and gives back what was booked ahead. The budget can be used on."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
         async with self._booking:
             await self._give_back(list(self._ahead))
 
@@ -132,26 +147,24 @@ class CallBudget:
             calls = self._waiting[account] + self._block()
             calls = max(1, calls if left is None else min(calls, left))
             self._booked += calls  # before it is on the disk, so that a booking that fails can only cost
-            await self._ledger.database.write(lambda connection: _book(connection, *account, calls, 0, 0))
+            await self._ledger.database.write(partial(_book_calls, account, calls))
             self._ahead[account] += calls
 
     async def _give_back(self, accounts: Sequence[Account]) -> None:
         for account in accounts:
             calls = self._ahead.pop(account, 0)
             if calls:
-                await self._ledger.database.write(
-                    lambda connection, account=account, calls=calls: _book(connection, *account, -calls, 0, 0)
-                )
+                await self._ledger.database.write(partial(_book_calls, account, -calls))
                 self._booked -= calls
 
 
-def _book_tokens(connection: sqlite3.Connection, taken: list[tuple[str, str, int, int]]) -> None:
-    sums: defaultdict[Account, list[int]] = defaultdict(lambda: [0, 0])
-    for stage, teacher, prompt, completion in taken:
-        sums[stage, teacher][0] += prompt
-        sums[stage, teacher][1] += completion
-    for account, (prompt, completion) in sums.items():
-        _book(connection, *account, 0, prompt, completion)
+def _book_calls(account: Account, calls: int, connection: sqlite3.Connection) -> None:
+    _book(connection, *account, calls, 0, 0)
+
+
+def _book_tokens(taken: Counter[tuple[str, str, int]], connection: sqlite3.Connection) -> None:
+    for stage, teacher in sorted({(stage, teacher) for stage, teacher, _ in taken}):
+        _book(connection, stage, teacher, 0, taken[stage, teacher, 0], taken[stage, teacher, 1])
 
 
 def _book(connection: sqlite3.Connection, stage: str, teacher: str, calls: int, prompt: int, completion: int) -> None:

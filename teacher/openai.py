@@ -14,6 +14,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Annotated
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -132,7 +133,7 @@ class OpenAITeacher:
             """Reads an answer and keeps it, before the next call is sent in its place: so no more than what may be in
             flight is lost with the process."""
             nonlocal taken
-            taken = _sum(taken, completion.tokens)
+            taken = _sum(taken, completion.tokens) if taken.prompt else completion.tokens
             outcome = self._read(request, completion, taken, exact)
             if isinstance(outcome, Reply):
                 await meter.keep(position, outcome)
@@ -141,10 +142,11 @@ class OpenAITeacher:
         try:
             exact = await self._spellings() if request.reply is None else None
             body = _Body(request, self._model, question.prompt, media, exact)
-            outcome = await self._call(request.task, body.first(), take, meter)
+            outcome = await self._call(request.task, body.first, take, meter)
             if isinstance(outcome, _Invalid):
                 first = outcome
-                outcome = await self._call(request.task, body.repair(first.text, first.problem), take, meter)
+                repair = partial(body.repair, first.text, first.problem)
+                outcome = await self._call(request.task, repair, take, meter)
         except Rejected as error:
             if exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
                 self._exact = _UNKNOWN
@@ -187,17 +189,18 @@ class OpenAITeacher:
     async def _call(
         self,
         kind: str,
-        body: bytes,
+        body: Callable[[], bytes],
         take: Callable[[_Completion], Awaitable[Outcome | _Invalid]],
         meter: Meter,
     ) -> Outcome | _Invalid:
-        """One question, tried again as long as its failures may pass."""
+        """One question, tried again as long as its failures may pass. Its bytes are made when its turn comes: those of
+        all that wait would fill the memory."""
 
         async def attempt() -> Outcome | _Invalid:
             async with self._endpoint.pace.slot() as slot:
                 await meter.sending()
                 try:
-                    data = await self._endpoint.post("/chat/completions", body)
+                    data = await self._endpoint.post("/chat/completions", body())
                 except Unreachable:
                     await meter.unsent()
                     raise
@@ -266,11 +269,12 @@ class _Body:
         return self._with([{"role": "assistant", "content": invalid}, {"role": "user", "content": ask}])
 
     def _with(self, further: list[dict[str, str]]) -> bytes:
-        system = _json({"role": "system", "content": self.prompt.system})
-        text = _json({"type": "text", "text": self.prompt.user})
-        user = b'{"role":"user","content":[' + self.media + text + b"]}"
-        messages = b",".join([system, user, *map(_json, further)])
-        return b'{"messages":[' + messages + b"]," + _json(self._options())[1:]
+        parts = [b'{"messages":[', _json({"role": "system", "content": self.prompt.system})]
+        parts += [b',{"role":"user","content":[', self.media, _json({"type": "text", "text": self.prompt.user}), b"]}"]
+        for message in further:
+            parts += [b",", _json(message)]
+        parts += [b"],", _json(self._options())[1:]]
+        return b"".join(parts)
 
     @property
     def _prefilled(self) -> bool:
@@ -368,7 +372,7 @@ class _Completion(BaseModel):
     def text(self) -> str:
         return self.choices[0].message.content or ""
 
-    @property
+    @cached_property
     def tokens(self) -> Tokens:
         if self.usage is None:
             return Tokens()

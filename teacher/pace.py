@@ -15,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from statistics import median
 
 _GROWTH = 1.25
@@ -56,17 +55,17 @@ class Pace:
         """How many calls are allowed at present."""
         return int(self._limit)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Waits for its turn; who waits has not begun, and its time does not run."""
-        await self._enter()
-        try:
-            yield Slot(self, asyncio.get_running_loop().time())
-        finally:
-            self._under_way -= 1
-            self._admit()
+    def slot(self) -> Slot:
+        """A turn: waited for on entering; who waits has not begun, and its time does not run."""
+        return Slot(self)
 
-    async def _enter(self) -> None:
+    def leave(self) -> None:
+        """A turn is over."""
+        self._under_way -= 1
+        self._admit()
+
+    async def enter(self) -> None:
+        """Waits for a turn."""
         if not self._waiting and self._open():
             self._under_way += 1
             return
@@ -144,9 +143,17 @@ class Pace:
 class Slot:
     """A call's turn."""
 
-    def __init__(self, pace: Pace, began: float) -> None:
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._began = began
+        self._began = 0.0
+
+    async def __aenter__(self) -> Slot:
+        await self._pace.enter()
+        self._began = asyncio.get_running_loop().time()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pace.leave()
 
     def answered(self, kind: str) -> None:
         """The server answered; `kind` tells apart what takes unlike times."""

@@ -53,6 +53,7 @@ async def test_never_passes_the_limit(tmp_path):
             await budget.reserve("scores", "m")
         await budget.release("scores", "m")
         await budget.reserve("scores", "m")
+        await budget.close()
     with Ledger(tmp_path) as ledger:
         with pytest.raises(BudgetReached):
             await CallBudget(ledger, Budget(calls=10)).reserve("captions", "m")
@@ -141,4 +142,5 @@ async def test_tokens_and_money_pass_their_limit_by_what_is_in_flight_only(tmp_p
             with pytest.raises(BudgetReached, match=says):
                 while True:
                     await asyncio.gather(*(call() for _ in range(4)))
+            await budget.close()
     assert 10 <= sent <= 10 + 3, "nothing is sent once the limit is reached, at any start"
