@@ -78,7 +78,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
-        budget = CallBudget(ledger, settings.budget.calls)
+        budget = CallBudget(ledger, settings.budget)
         teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
