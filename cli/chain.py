@@ -26,10 +26,10 @@ from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Query
 from hardcut.schemas.settings import Settings
+from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence import EvidenceStage
-from hardcut.synth.first_stage import read_run
 from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
@@ -79,14 +79,8 @@ def run_chain(job: Job, progress: Progress) -> Collection:
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
-        budget = CallBudget(ledger, settings.budget.calls)
-        teacher = open_teacher(
-            settings.teacher.spec,
-            replies=replies,
-            budget=budget,
-            revision=settings.teacher.revision,
-            resources=settings.resources,
-        )
+        budget = CallBudget(ledger, settings.budget)
+        teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )

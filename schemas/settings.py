@@ -52,12 +52,25 @@ class DuplicateSettings(Frozen):
     near: bool = Field(default=True, description="re-encoded, scaled and trimmed copies, by perceptual hashes")
 
 
+class Price(Frozen):
+    """What a teacher charges for a million tokens, in the currency of `budget.money`."""
+
+    prompt: float = Field(default=0.0, ge=0)
+    completion: float = Field(default=0.0, ge=0)
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """The price of so many tokens."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
 class TeacherSettings(Frozen):
     """Which teacher, and how it is asked."""
 
     spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL")
     revision: str | None = None
+    prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
     sampling: Sampling = Sampling()
+    price: Price = Price()
 
 
 class CaptionSettings(Frozen):
@@ -115,6 +128,10 @@ class Budget(Frozen):
     """Hard stops, counted over all starts of a run. None: no limit."""
 
     calls: int | None = Field(default=None, ge=0, description="teacher calls that may be sent")
+    tokens: int | None = Field(
+        default=None, ge=0, description="tokens of prompts and replies; what is in flight is added"
+    )
+    money: float | None = Field(default=None, ge=0, description="in the currency of teacher.price; likewise")
 
 
 class Resources(Frozen):
