@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -87,8 +87,10 @@ class _File(NamedTuple):
     mtime_ns: int
 
 
-def scan(root: Path, manifest: Path | None = None) -> Collection:
+def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) -> Collection:
     """Lists the videos under `root`. What a manifest says about a video goes before what its sidecar says.
+
+    Folders in `ours` are passed over in silence: what Hardcut itself writes (a run, a cache) may lie under the root.
 
     Raises UsageError: no folder, nothing in it, two videos of one id, a wrong manifest line or sidecar. The message
     names file and line.
@@ -96,11 +98,14 @@ def scan(root: Path, manifest: Path | None = None) -> Collection:
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder" if root.exists() else f"{root}: no such folder")
     root = root.resolve()
+    own_folders = frozenset(str(folder.resolve()) for folder in ours)
+    if str(root) in own_folders:
+        raise UsageError(f"{root} is the folder of videos, and what is written needs one of its own: give another")
     entries = read_manifest(manifest) if manifest else None
     own = str(manifest.resolve()) if manifest else None
     skipped: list[Skipped] = []
     videos: list[VideoFile] = []
-    for files in _walk(str(root), "", skipped):
+    for files in _walk(str(root), "", own_folders, skipped):
         videos.extend(_videos([file for file in files if file.real != own], entries, skipped))
     _check_listed(root, entries or {}, videos, skipped)
     _check_ids(videos)
@@ -110,7 +115,7 @@ def scan(root: Path, manifest: Path | None = None) -> Collection:
     return Collection(root, tuple(sorted(videos, key=lambda video: video.video_id)), tuple(sorted(skipped)))
 
 
-def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File]]:
+def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) -> Iterator[list[_File]]:
     """The regular files of every folder, sorted by name, one list for each folder."""
     try:
         with os.scandir(f"{root}/{folder}") as found:
@@ -130,7 +135,8 @@ def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File
             skipped.append(Skipped(_printable(relative), "name_not_utf8", "the name is not UTF-8: rename it"))
             continue
         if entry.is_dir(follow_symlinks=False):
-            folders.append(relative)
+            if f"{root}/{relative}" not in ours:
+                folders.append(relative)
             continue
         file = _file(root, relative, entry)
         if isinstance(file, Skipped):
@@ -139,7 +145,7 @@ def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File
             files.append(file)
     yield files
     for relative in folders:
-        yield from _walk(root, relative, skipped)
+        yield from _walk(root, relative, ours, skipped)
 
 
 def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:

@@ -146,6 +146,21 @@ def test_the_dataset_loads_and_is_the_same_each_time(
         assert sum(len(split) for split in loaded.values()) > 0, config
 
 
+def test_a_run_in_the_folder_of_videos_is_no_part_of_the_collection(
+    world: Path, hardcut: Process, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    shutil.copytree(world / "videos", videos)
+    arguments = ["run", videos, "--out", videos / "run", "--cache", videos / "cache", "--until", "probe"]
+    first, second = hardcut(*arguments), hardcut(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert second.stdout == first.stdout, "its own files are no units of the second start"
+    refused = hardcut("run", videos, "--out", videos, "--until", "probe")
+    assert refused.returncode == 2
+    assert "give another" in refused.stderr
+    assert not (videos / "ledger.sqlite").exists()
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips (../shared/videos) are not on this machine")
 def test_real_videos_are_accounted_for_by_name(hardcut: Process, tmp_path: Path) -> None:
     arguments = ["run", REAL, "--out", tmp_path / "run", "--cache", tmp_path / "cache"]
