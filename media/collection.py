@@ -31,6 +31,7 @@ VIDEO_SUFFIXES = (
 _SUBTITLE_SUFFIXES = frozenset({".srt", ".vtt"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _MAX_ID = 512
+_MAX_SIDECAR = 16 * 2**20
 
 
 class SubtitleFile(NamedTuple):
@@ -225,6 +226,8 @@ def _video(
 
 
 def _read_sidecar(file: _File) -> dict[str, JsonValue]:
+    if file.size > _MAX_SIDECAR:
+        raise UsageError(f"{file.real}: {file.size} bytes are more than {_MAX_SIDECAR}: not a sidecar, move it away")
     try:
         return parse_object(Path(file.real).read_text("utf-8-sig"), file.real)
     except OSError as error:

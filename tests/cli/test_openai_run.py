@@ -104,6 +104,9 @@ def test_the_budget_is_a_hard_stop_that_can_be_raised(
         assert stopped.returncode == 3, stopped.stderr
         assert "budget" in stopped.stderr and stopped.stderr.count("\n") == 1
         assert teacher_server.total_asked == 6
+    stopped = hardcut(*arguments(teacher_server, "run", "--budget", "6"), "--json")
+    assert stopped.returncode == 3
+    assert json.loads(stopped.stdout)["finished"] is False, "a script learns how far it came"
     assert (tmp_path / "run" / "report.html").is_file()
     spent = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
     assert sum(row["calls"] for row in spent) == 6

@@ -97,6 +97,23 @@ def test_nothing_is_written_to_a_pipe_but_the_summary(finished: Path, world: Pat
     assert "scores" in again.stdout
 
 
+def test_a_damaged_file_of_a_run_is_named_and_written_anew_once_it_is_deleted(
+    finished: Path, world: Path, hardcut: Process, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    labels = tmp_path / "copy" / "run" / "labels.jsonl"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:100])
+    damaged = hardcut("export", labels.parent, "--out", tmp_path / "data")
+    assert damaged.returncode == 2
+    assert "labels.jsonl, line 1" in damaged.stderr
+    assert "delete the file and start its run again" in damaged.stderr
+    labels.unlink()
+    done = hardcut(*_arguments(world, tmp_path / "copy"))
+    assert done.returncode == 0, done.stderr
+    assert labels.read_bytes() == whole
+
+
 def test_a_changed_setting_does_again_what_depends_on_it(
     finished: Path, world: Path, hardcut: Process, tmp_path: Path
 ) -> None:
