@@ -78,12 +78,18 @@ def run_chain(job: Job, progress: Progress) -> Collection:
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
-        budget = CallBudget(ledger, settings.budget.calls)
+        budget = CallBudget(ledger, settings.budget)
         teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )
-        frames = Frames(root=collection.root, store=job.cache.frames, media=settings.media, pool=pool)
+        frames = Frames(
+            root=collection.root,
+            store=job.cache.frames,
+            media=settings.media,
+            pool=pool,
+            limit_bytes=settings.resources.frames_limit_bytes,
+        )
         stages = _stages(settings, frames, teacher, ledger, queries, first_stage)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(settings))
@@ -121,7 +127,7 @@ def _stages(
     own: list[Stage] = [UserQueryStage(queries)] if queries else []
     return [
         *own,
-        ProbeStage(frames.pool, frames.root, frames.store, settings.media),
+        ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
         EvidenceStage(frames, settings.evidence),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
