@@ -76,7 +76,7 @@ class Engine:
         gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
         in an earlier start run again. Results and counts are in the ledger (`read_status`).
 
-        Raises BudgetReached once the units in flight have ended, MissingDependency, StorageError and UsageError at once;
+        Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
         flight. Everything that finished before is kept, and the next call goes on from there.
         """
