@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from hardcut.cli.terminal import visible
 from hardcut.schemas.errors import HardcutError
 
 # typer carries a click of its own or uses the installed one, by version; this is its UsageError in both.
 _UsageProblem: Any = typer.BadParameter.__base__
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="hardcut",
@@ -161,20 +164,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"{error.format_message()} (`{name} --help` lists what it takes)")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted; start the same command again to go on")
-        sys.exit(130)
+        _say_interrupted()
+        sys.exit(_INTERRUPTED)
     except HardcutError as error:
         _say(str(error))
         sys.exit(error.status)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    if status_code == _INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
+        _say_interrupted()
     sys.exit(status_code if isinstance(status_code, int) else 0)
 
 
+def _say_interrupted() -> None:
+    _say("interrupted; start the same command again to go on")
+
+
 def _say(message: str) -> None:
-    """One line on stderr, whatever the message holds: names of files may have line breaks."""
-    print("hardcut: " + " ".join(message.split()), file=sys.stderr)
+    """One line on stderr, whatever the message holds: names of files may have line breaks and terminal codes."""
+    print("hardcut: " + visible(" ".join(message.split())), file=sys.stderr)
 
 
 if __name__ == "__main__":

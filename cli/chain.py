@@ -75,7 +75,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         read_queries(queries)
     if first_stage:
         read_run(first_stage)
-    collection = scan(job.videos, manifest)
+    collection = scan(job.videos, manifest, ours=(job.out, job.cache.root))
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))

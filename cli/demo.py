@@ -6,14 +6,12 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
 from hardcut.cli.chain import Job
 from hardcut.cli.export import export_run, print_export
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.run import carry_out
 from hardcut.cli.status import exit_status, print_summary
+from hardcut.cli.terminal import output, plain
 from hardcut.data.bundled import sample_files
 from hardcut.engine.status import read_status
 from hardcut.reranker.measures import ndcg
@@ -53,10 +51,10 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -
         return exit_status(status)
     print_summary(run, status, as_json=False)
     print_export(exported)
-    console = Console()
+    console = output()
     told = ", ".join(f"{name} [bold]{value:.3f}[/]" for name, value in values.items())
     console.print(
-        f"nDCG@10   {told}, over {len(qrels)} queries of the sample (teacher: {escape(settings.teacher.spec)})"
+        f"nDCG@10   {told}, over {len(qrels)} queries of the sample (teacher: {plain(settings.teacher.spec)})"
     )
     return exit_status(status)
 

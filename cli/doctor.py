@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
 from rich.table import Table
 
 from hardcut.cli.paths import cache_folder
+from hardcut.cli.terminal import output, plain
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import HardcutError
 from hardcut.schemas.settings import Settings
@@ -51,17 +51,17 @@ def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_j
             table.add_column(column, overflow="fold")
         marks = {"ok": "[green]ok[/]", "warning": "[yellow]![/]", "missing": "[red]no[/]"}
         for check in checks:
-            table.add_row(marks[check.state], check.name, check.found, check.advice)
-        Console().print(table)
+            table.add_row(marks[check.state], check.name, plain(check.found), plain(check.advice))
+        output().print(table)
     return 4 if any(check.state == "missing" for check in checks) else 0
 
 
 def _checks(settings: Settings, cache: Path) -> Iterator[Check]:
     yield Check("python", "ok", sys.version.split()[0])
     yield _decoder()
-    needed = {"ocr"} if settings.evidence.ocr == "rapidocr" else set()
+    needed = {"eval"}  # also with a first stage of the user's own: it need not list the queries that are written
+    needed |= {"ocr"} if settings.evidence.ocr == "rapidocr" else set()
     needed |= {"vision"} if settings.evidence.shots else set()
-    needed |= {"eval"} if settings.inputs.first_stage is None else set()
     for extra, packages in _EXTRAS.items():
         yield _extra(extra, packages, needed=extra in needed)
     yield _writable(cache)

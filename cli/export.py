@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
+from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import read_status
 from hardcut.publish.export import ExportSummary
 from hardcut.publish.export import export as write_dataset
@@ -44,11 +44,11 @@ def print_export(found: ExportSummary) -> None:
         table.add_column(split, justify="right")
     for config, rows in found.rows.items():
         table.add_row(config, *(f"{rows.get(split, 0):,}" for split in splits))
-    console = Console()
+    console = output()
     console.print(table)
     for reason, count in found.left_out.items():
         console.print(f"left out  {count:,} pairs: {reason}")
-    console.print(f"dataset   {found.out}", soft_wrap=True)
+    console.print(f"dataset   {plain(str(found.out))}")
 
 
 def _split_order(split: str) -> int:

@@ -9,19 +9,21 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
+from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
 
 def write_template(path: Path) -> None:
-    """Writes the template. Raises UsageError where the file exists or cannot be written: nothing is overwritten."""
+    """Writes the template. Raises UsageError where the file exists, which is not overwritten, and StorageError where
+    it cannot be written."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(template())
     except FileExistsError as error:
         raise UsageError(f"{path} exists; give another name: `hardcut init NAME.toml`") from error
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
+        raise storage_error(path, error) from error
 
 
 def template() -> str:

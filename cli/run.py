@@ -31,11 +31,18 @@ class Inputs:
 
 
 def run(inputs: Inputs, *, retry_failed: bool, as_json: bool) -> int:
-    """Runs the chain, writes the report, prints the summary; 0, or 1 where items failed."""
+    """Runs the chain, writes the report, prints the summary; 0, or 1 where items failed.
+
+    A run that stops at its budget prints its summary too, then raises BudgetReached.
+    """
     settings = load_settings(inputs.config, inputs.overrides)
     cache = cache_folder(inputs.cache)
     job = Job(inputs.videos, inputs.out, settings, cache, inputs.limit, inputs.until, retry_failed)
-    carry_out(job)
+    try:
+        carry_out(job)
+    except BudgetReached:
+        print_summary(job.out, read_status(job.out), as_json=as_json)
+        raise
     status = read_status(job.out)
     print_summary(job.out, status, as_json=as_json)
     return exit_status(status)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import FailedUnit, RunStatus, read_status
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Dropped
@@ -39,12 +39,12 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
     if as_json:
         print(json.dumps(summary(run, found, reasons), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = output()
     console.print(stage_table(found))
     if reasons:
         console.print("[bold]dropped[/]")
         for (stage, reason), count in sorted(reasons.items()):
-            console.print(f"  {count:>6}  {stage}: {escape(reason)}")
+            console.print(f"  {count:>6}  {stage}: {plain(reason)}")
     if found.failed:
         total = len(found.failed) + found.failed_more
         shown = found.failed if list_failed else found.failed[:_SHOWN]
@@ -52,14 +52,14 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
         for item in shown:
             _print_failed(console, item, with_raw=list_failed)
         if total > len(shown):
-            console.print(f"  ... {total - len(shown)} more: `hardcut status {run} --failed`")
+            console.print(f"  ... {total - len(shown)} more: `hardcut status {plain(str(run))} --failed`")
         console.print("  after mending what can be mended: the same `hardcut run` again with --retry-failed")
     for spend in found.spend:
         tokens = f", {spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens" if spend.prompt_tokens else ""
-        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {escape(spend.teacher)}{tokens}")
+        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {plain(spend.teacher)}{tokens}")
     report = run / "report.html"
     if report.exists():
-        console.print(f"report  {report}", soft_wrap=True)
+        console.print(f"report  {plain(str(report))}")
 
 
 def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int]) -> dict[str, Any]:
@@ -96,10 +96,10 @@ def stage_table(found: RunStatus) -> Table:
 
 
 def _print_failed(console: Console, item: FailedUnit, *, with_raw: bool) -> None:
-    console.print(f"  {item.stage}: {escape(repr(item.unit))}: {escape(item.reason)}: {escape(item.detail)}")
+    console.print(f"  {item.stage}: {plain(repr(item.unit))}: {plain(item.reason)}: {plain(item.detail)}")
     if with_raw and item.raw:
         for line in item.raw.splitlines():
-            console.print(f"      | {escape(line)}", soft_wrap=True)
+            console.print(f"      | {plain(line)}")
 
 
 def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:

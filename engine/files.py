@@ -19,6 +19,8 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.EACCES: "no permission to write there: mend it or choose another folder",
     errno.EPERM: "no permission to write there: mend it or choose another folder",
+    errno.EEXIST: "a file stands where a folder should be: choose another folder",
+    errno.ENOTDIR: "a file stands where a folder should be: choose another folder",
     errno.EIO: "the disk reports an error: check it, then start again",
 }
 """What to do about the ways in which writing goes wrong."""

@@ -28,7 +28,15 @@ from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
 from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage, Unit, UnitStage
 from hardcut.engine.stopwatch import Stopwatch, current_unit
-from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, ItemError, MissingDependency, StorageError
+from hardcut.schemas.errors import (
+    BudgetReached,
+    DropItem,
+    HardcutError,
+    ItemError,
+    MissingDependency,
+    StorageError,
+    UsageError,
+)
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Dropped
 
@@ -37,7 +45,7 @@ Job = tuple[str, str, object]
 """A pending unit: its id, its key and the payload of its source."""
 
 _log = logging.getLogger(__name__)
-_STOPS = (BudgetReached, MissingDependency, StorageError)
+_STOPS = (BudgetReached, MissingDependency, StorageError, UsageError)
 """Errors that end the run instead of failing the unit, which stays pending."""
 
 
@@ -68,7 +76,7 @@ class Engine:
         gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
         in an earlier start run again. Results and counts are in the ledger (`read_status`).
 
-        Raises BudgetReached once the units in flight have ended, MissingDependency and StorageError at once;
+        Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
         flight. Everything that finished before is kept, and the next call goes on from there.
         """

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,7 @@ VIDEO_SUFFIXES = (
 _SUBTITLE_SUFFIXES = frozenset({".srt", ".vtt"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _MAX_ID = 512
+_MAX_SIDECAR = 16 * 2**20
 
 
 class SubtitleFile(NamedTuple):
@@ -87,8 +88,10 @@ class _File(NamedTuple):
     mtime_ns: int
 
 
-def scan(root: Path, manifest: Path | None = None) -> Collection:
+def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) -> Collection:
     """Lists the videos under `root`. What a manifest says about a video goes before what its sidecar says.
+
+    Folders in `ours` are passed over in silence: what Hardcut itself writes (a run, a cache) may lie under the root.
 
     Raises UsageError: no folder, nothing in it, two videos of one id, a wrong manifest line or sidecar. The message
     names file and line.
@@ -96,11 +99,14 @@ def scan(root: Path, manifest: Path | None = None) -> Collection:
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder" if root.exists() else f"{root}: no such folder")
     root = root.resolve()
+    own_folders = frozenset(str(folder.resolve()) for folder in ours)
+    if str(root) in own_folders:
+        raise UsageError(f"{root} is the folder of videos, and what is written needs one of its own: give another")
     entries = read_manifest(manifest) if manifest else None
     own = str(manifest.resolve()) if manifest else None
     skipped: list[Skipped] = []
     videos: list[VideoFile] = []
-    for files in _walk(str(root), "", skipped):
+    for files in _walk(str(root), "", own_folders, skipped):
         videos.extend(_videos([file for file in files if file.real != own], entries, skipped))
     _check_listed(root, entries or {}, videos, skipped)
     _check_ids(videos)
@@ -110,7 +116,7 @@ def scan(root: Path, manifest: Path | None = None) -> Collection:
     return Collection(root, tuple(sorted(videos, key=lambda video: video.video_id)), tuple(sorted(skipped)))
 
 
-def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File]]:
+def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) -> Iterator[list[_File]]:
     """The regular files of every folder, sorted by name, one list for each folder."""
     try:
         with os.scandir(f"{root}/{folder}") as found:
@@ -130,7 +136,8 @@ def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File
             skipped.append(Skipped(_printable(relative), "name_not_utf8", "the name is not UTF-8: rename it"))
             continue
         if entry.is_dir(follow_symlinks=False):
-            folders.append(relative)
+            if f"{root}/{relative}" not in ours:
+                folders.append(relative)
             continue
         file = _file(root, relative, entry)
         if isinstance(file, Skipped):
@@ -139,7 +146,7 @@ def _walk(root: str, folder: str, skipped: list[Skipped]) -> Iterator[list[_File
             files.append(file)
     yield files
     for relative in folders:
-        yield from _walk(root, relative, skipped)
+        yield from _walk(root, relative, ours, skipped)
 
 
 def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:
@@ -219,6 +226,8 @@ def _video(
 
 
 def _read_sidecar(file: _File) -> dict[str, JsonValue]:
+    if file.size > _MAX_SIDECAR:
+        raise UsageError(f"{file.real}: {file.size} bytes are more than {_MAX_SIDECAR}: not a sidecar, move it away")
     try:
         return parse_object(Path(file.real).read_text("utf-8-sig"), file.real)
     except OSError as error:

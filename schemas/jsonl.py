@@ -14,6 +14,9 @@ from hardcut.schemas.errors import RecordError, UsageError
 
 R = TypeVar("R", bound=Record)
 
+_MEND = ": delete the file and start its run again, which writes it anew"
+"""What to do about a file that somebody changed: the run's ledger has all that stood in it."""
+
 
 def format_record(record: Record) -> str:
     """The one JSON text of a record: fields in the order of the class, no spaces, no line break."""
@@ -26,7 +29,7 @@ def parse_record(kind: type[R], text: str) -> R:
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
-    """The records of a file, one at a time; empty lines are passed over.
+    """The records of one of a run's files, one at a time; empty lines are passed over.
 
     Raises UsageError where there is no such file, RecordError naming file, line and field where a line is not a `kind`.
     """
@@ -40,9 +43,9 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
         try:
             yield from cast(Iterator[R], reader.iter(skip_empty=True))
         except jsonlines.InvalidLineError as error:
-            raise RecordError(f"{path}, line {error.lineno}: {_explain(error.__cause__, kind)}") from error
+            raise RecordError(f"{path}, line {error.lineno}: {_explain(error.__cause__, kind)}{_MEND}") from error
         except UnicodeDecodeError as error:
-            raise RecordError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+            raise RecordError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}){_MEND}") from error
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -13,8 +13,8 @@ Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-FilePath = Annotated[str, StringConstraints(min_length=1)]
-"""A name on the disk, kept as it is: a file may be called " a.mp4"."""
+Name = Annotated[str, StringConstraints(min_length=1)]
+"""What is found by it, such as a path: kept as it is, spaces at its ends too."""
 
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
@@ -40,7 +40,7 @@ class Span(Frozen):
 class Subtitles(Frozen):
     """A subtitle file beside a video; `path` is relative to the root of the collection."""
 
-    path: FilePath
+    path: Name
     sha256: Sha256
     language: str | None = None
 
@@ -56,7 +56,7 @@ class Video(Record):
     ID: ClassVar[str] = "video_id"
 
     video_id: Id
-    path: FilePath
+    path: Name
     sha256: Sha256
     size_bytes: int = Field(ge=0)
     duration_s: Seconds = Field(ge=0)
@@ -333,7 +333,7 @@ class Dropped(Record):
     IDENTITY: ClassVar[tuple[str, ...]] = ("item", "stage", "reason", "detail")
 
     dropped_id: Id
-    item: Text
+    item: Name
     stage: Text
     reason: Text
     detail: str = ""

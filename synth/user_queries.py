@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,10 +81,10 @@ class UserQueryStage:
 
 
 def _tsv(path: Path, text: str) -> Iterator[_Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):  # breaks at line ends alone, not at U+2028
         if not line.strip():
             continue
-        cells = line.split("\t")
+        cells = line.rstrip("\n").split("\t")
         if len(cells) != 2:
             raise UsageError(f"{path}, line {number}: expected id, tab, text; found {len(cells)} columns")
         if number == 1 and cells[0].strip().lower() in _ID_COLUMNS:
@@ -92,7 +93,7 @@ def _tsv(path: Path, text: str) -> Iterator[_Row]:
 
 
 def _csv(path: Path, text: str) -> Iterator[_Row]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip().lower() for cell in next(reader, [])]
         at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)

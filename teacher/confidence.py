@@ -21,6 +21,8 @@ _OPEN = re.compile(rb"<\s*answer\s*>", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 _FLOOR = -9999.0
 """Servers write this for minus infinity and for anything below it: a mark, not a value."""
+_ROUNDING = 0.01
+"""How far above 0 the rounding of a server can put a log-probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +71,17 @@ def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
     at = _answer_token(tokens, verdict)
     if at is None:
         return Answer(verdict)
-    shown = [(token, logprob) for token, logprob in at.top if logprob > _FLOOR]
+    shown = [(token, logprob) for token, logprob in at.top if _is_value(logprob)]
     lowest = min((logprob for _, logprob in shown), default=None)
-    if all(token != at.token for token, _ in shown):  # a sampled token can rank below the top k
-        shown.append((at.token, at.logprob))
+    if all(token != at.token for token, _ in shown) and _is_value(at.logprob):
+        shown.append((at.token, at.logprob))  # a sampled token can rank below the top k
     return _answer(verdict, shown, lowest)
 
 
 def first_token_answer(tokens: Sequence[TokenScore]) -> Answer | None:
     """The answer where the prompt ended in `<answer>`: the likelier word at the first token, whichever token was drawn.
     None where not both words are shown."""
-    shown = [(token, logprob) for token, logprob in tokens[0].top if logprob > _FLOOR] if tokens else []
+    shown = [(token, logprob) for token, logprob in tokens[0].top if _is_value(logprob)] if tokens else []
     yes, no = _mass(shown, "yes"), _mass(shown, "no")
     if yes is None or no is None:
         return None
@@ -153,6 +155,11 @@ def _spelled(token: bytes) -> Word | None:
     if word is None:
         return None
     return "yes" if word[1].lower() == "yes" else "no"
+
+
+def _is_value(logprob: float) -> bool:
+    """Whether it is the log of a probability: no mark, no infinity, no NaN (for which this is false), not above 0."""
+    return _FLOOR < logprob <= _ROUNDING
 
 
 def _mass(shown: Sequence[tuple[bytes, float]], word: Word) -> float | None:

@@ -106,6 +106,23 @@ def test_a_sidecar_that_is_not_json(hardcut: Hardcut, videos: Path, tmp_path: Pa
     _expect(hardcut, 2, ["one.json", "JSON"], *_run(videos, tmp_path))
 
 
+def test_a_sidecar_that_is_far_too_large(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
+    with (videos / "one.json").open("wb") as file:
+        file.truncate(2**40)  # a hole: reading it would need a terabyte of memory
+    _expect(hardcut, 2, ["one.json", "not a sidecar"], *_run(videos, tmp_path))
+
+
+def test_a_file_where_the_run_should_be(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    _expect(hardcut, 4, [str(tmp_path / "run"), "a file stands where a folder should be"], *_run(videos, tmp_path))
+
+
+def test_settings_that_cannot_be_written(hardcut: Hardcut, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    _expect(hardcut, 4, ["file/own.toml", "choose another folder"], "init", tmp_path / "file" / "own.toml")
+    _expect(hardcut, 2, ["file exists"], "init", tmp_path / "file")
+
+
 def test_an_unknown_teacher(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
     _expect(hardcut, 2, ["oracle", "evidence", "openai:"], *_run(videos, tmp_path, "--teacher", "oracle"))
 

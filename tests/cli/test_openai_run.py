@@ -69,6 +69,19 @@ def test_faults_lose_nothing_and_nothing_is_paid_twice(
     assert _labels(tmp_path / "another-run") == labels
 
 
+def test_a_key_that_the_server_refuses_ends_the_run_with_one_line_and_fails_no_video(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    teacher_server.fail(*[401] * 8)
+    refused = hardcut(*arguments(teacher_server))
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "HARDCUT_API_KEY" in refused.stderr and refused.stderr.count("\n") == 1
+    assert json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["failed"] == []
+    teacher_server.faults.clear()
+    done = hardcut(*arguments(teacher_server))
+    assert done.returncode == 0, "nothing has to be tried again by hand"
+
+
 def test_a_kill_in_the_middle_pays_twice_for_what_was_in_flight_only(
     arguments: Callable[..., list[str | Path]],
     command: list[str],
@@ -104,6 +117,9 @@ def test_the_budget_is_a_hard_stop_that_can_be_raised(
         assert stopped.returncode == 3, stopped.stderr
         assert "budget" in stopped.stderr and stopped.stderr.count("\n") == 1
         assert teacher_server.total_asked == 6
+    stopped = hardcut(*arguments(teacher_server, "run", "--budget", "6"), "--json")
+    assert stopped.returncode == 3
+    assert json.loads(stopped.stdout)["finished"] is False, "a script learns how far it came"
     assert (tmp_path / "run" / "report.html").is_file()
     spent = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
     assert sum(row["calls"] for row in spent) == 6

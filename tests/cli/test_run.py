@@ -98,6 +98,23 @@ def test_nothing_is_written_to_a_pipe_but_the_summary(finished: Path, world: Pat
     assert "scores" in again.stdout
 
 
+def test_a_damaged_file_of_a_run_is_named_and_written_anew_once_it_is_deleted(
+    finished: Path, world: Path, hardcut: Process, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    labels = tmp_path / "copy" / "run" / "labels.jsonl"
+    whole = labels.read_bytes()
+    labels.write_bytes(whole[:100])
+    damaged = hardcut("export", labels.parent, "--out", tmp_path / "data")
+    assert damaged.returncode == 2
+    assert "labels.jsonl, line 1" in damaged.stderr
+    assert "delete the file and start its run again" in damaged.stderr
+    labels.unlink()
+    done = hardcut(*_arguments(world, tmp_path / "copy"))
+    assert done.returncode == 0, done.stderr
+    assert labels.read_bytes() == whole
+
+
 def test_a_changed_setting_does_again_what_depends_on_it(
     finished: Path, world: Path, hardcut: Process, tmp_path: Path
 ) -> None:
@@ -146,6 +163,21 @@ def test_the_dataset_loads_and_is_the_same_each_time(
     for config in ("pairs", "captions", "queries", "corpus", "qrels"):
         loaded = load_dataset(str(tmp_path / "one"), config, cache_dir=str(tmp_path / "hf"))
         assert sum(len(split) for split in loaded.values()) > 0, config
+
+
+def test_a_run_in_the_folder_of_videos_is_no_part_of_the_collection(
+    world: Path, hardcut: Process, tmp_path: Path
+) -> None:
+    videos = tmp_path / "videos"
+    shutil.copytree(world / "videos", videos)
+    arguments = ["run", videos, "--out", videos / "run", "--cache", videos / "cache", "--until", "probe"]
+    first, second = hardcut(*arguments), hardcut(*arguments)
+    assert first.returncode == 0, first.stderr
+    assert second.stdout == first.stdout, "its own files are no units of the second start"
+    refused = hardcut("run", videos, "--out", videos, "--until", "probe")
+    assert refused.returncode == 2
+    assert "give another" in refused.stderr
+    assert not (videos / "ledger.sqlite").exists()
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips (../shared/videos) are not on this machine")

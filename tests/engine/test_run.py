@@ -221,7 +221,7 @@ async def test_faults_of_the_program_fail_the_unit_and_are_logged_once(tmp_path,
     assert len([record for record in caplog.records if "stage tell" in record.message]) == 1
 
 
-@pytest.mark.parametrize("error", [MissingDependency, StorageError])
+@pytest.mark.parametrize("error", [MissingDependency, StorageError, UsageError])
 async def test_errors_that_stop_the_run_leave_the_unit_pending(tmp_path, new_chain, given, files_of, finished, error):
     chain = new_chain()
     work = chain.tell.run

@@ -181,7 +181,7 @@ def test_a_manifest_lists_names_and_describes(root, kind):
         ("path\na.mp4\n/etc/passwd\n", r"list\.csv, line 3: /etc/passwd is outside the folder"),
         ("path\n../x.mp4\n", r"list\.csv, line 2: .* outside the folder"),
         ("path\nb/../../x.mp4\n", r"line 2: .* outside the folder"),
-        ("path\nlink.mp4\n", r"line 2: link\.mp4 leads out of the folder"),
+        ("path\nlink.mp4\n", r"line 2: link\.mp4 leads outside the folder"),
         ("path\ngone.mp4\n", r"line 2: no such file: gone\.mp4"),
         ("path\n.hidden.mp4\n", r"line 2: \.hidden\.mp4 is hidden"),
         ("path\na.mp4\n./a.mp4\n", r"line 3: a\.mp4 is listed already"),
@@ -225,3 +225,14 @@ def test_a_manifest_that_cannot_be_read(root, tmp_path):
     latin.write_bytes("path,title\na.mp4,\xe4\n".encode("latin-1"))
     with pytest.raises(UsageError, match="not UTF-8"):
         scan(root, latin)
+
+
+def test_what_we_write_may_lie_in_the_folder_of_videos(root):
+    for name in ("a.mp4", "runs/first/videos.jsonl", "runs/first/odd.mp4", "runs/second/b.mp4", "cache/frames/0.jpg"):
+        touch(root / name)
+    (root / "linked").symlink_to(root / "runs")
+    found = scan(root, ours=(root / "linked" / "first", root / "cache", root / "not there"))
+    assert [video.video_id for video in found.files] == ["a", "runs/second/b"]
+    assert [item.item for item in found.skipped] == ["linked"]
+    with pytest.raises(UsageError, match="one of its own"):
+        scan(root, ours=(root / "runs" / "..",))

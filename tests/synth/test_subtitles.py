@@ -127,3 +127,12 @@ def test_a_file_that_changed_since_it_was_probed_fails(tmp_path: Path, make_vide
     (tmp_path / "a.srt").write_bytes(b"00:01,000 --> 00:02,000\nnew\n")
     with pytest.raises(ItemError, match="changed"):
         subtitle_evidence(video, tmp_path)
+
+
+def test_a_name_with_a_space_in_front_is_found(make_video, tmp_path):
+    data = PLAIN.encode()
+    (tmp_path / " talk.srt").write_bytes(data)
+    sidecar = Subtitles(path=" talk.srt", sha256=hashlib.sha256(data).hexdigest())
+    evidence, dropped = subtitle_evidence(make_video(" talk", subtitles=(sidecar,)), tmp_path)
+    assert [item.text for item in evidence] == ["Good morning", "Two lines"]
+    assert dropped == []

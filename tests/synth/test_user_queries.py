@@ -31,6 +31,19 @@ def test_forms(tmp_path: Path, name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.tsv", "7\tred\u2028ball\x85\r\n8\tdoor\r"),
+        ("q.csv", "id,text\n7,red\u2028ball\x85\n8,door\n"),
+        ("q.jsonl", '{"id": "7", "text": "red\u2028ball\x85"}\n{"id": "8", "text": "door"}'),
+    ],
+)
+def test_only_a_line_break_ends_a_line(tmp_path: Path, name: str, text: str) -> None:
+    queries = read_queries(written(tmp_path, name, text))
+    assert [(query.external_id, query.text) for query in queries] == [("7", "red ball"), ("8", "door")]
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("q.tsv", "1\tone\n2 two\n", "q.tsv, line 2: expected id, tab, text"),

@@ -9,6 +9,7 @@ import pytest
 from hardcut.teacher.confidence import (
     TokenScore,
     confidence,
+    first_token_answer,
     log_sigmoid,
     read_answer,
     read_verdict,
@@ -152,3 +153,15 @@ def test_sigmoids_neither_overflow_nor_lose_the_margin(margin: float) -> None:
     assert 0 <= sigmoid(margin) <= 1
     assert sigmoid(margin) + sigmoid(-margin) == pytest.approx(1)
     assert log_sigmoid(margin) - log_sigmoid(-margin) == pytest.approx(margin)
+
+
+@pytest.mark.parametrize("logprob", [float("nan"), float("-inf"), -9999.0, 0.7])
+def test_what_is_no_log_probability_is_not_shown(logprob: float) -> None:
+    """A server's mark for 'none' or a fault of it is never taken for a probability, let alone for an exact one."""
+    open_, close = TokenScore(b"<answer>", 0.0), TokenScore(b"</answer>", 0.0)
+    for top in ((), ((b"yes", logprob), (b"no", -0.1))):
+        answer = read_answer("<answer>yes</answer>", [open_, TokenScore(b"yes", logprob, top), close])
+        assert answer is not None
+        assert answer.logprob_yes is None
+        assert not confidence(answer).exact
+    assert first_token_answer([TokenScore(b"yes", logprob, ((b"yes", logprob), (b"no", -0.1)))]) is None
