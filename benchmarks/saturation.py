@@ -155,7 +155,7 @@ def client(kind: str, url: str, calls: int, media: bool) -> None:
     import aiohttp  # noqa: F401
 
     if kind != "bare":
-        import hardcut.teacher.openai
+        pass
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         asyncio.run(bare(url, calls, media) if kind == "bare" else through_teacher(url, calls, media, Path(folder)))
