@@ -67,9 +67,7 @@ class ScoreSettings(Frozen):
     """Who judges the pairs, and how often."""
 
     teachers: tuple[TeacherSettings, ...] = Field(default=(), description="several, each recorded; default: [teacher]")
-    samples: int = Field(
-        default=1, ge=1, le=100, description="answers of each teacher, seeds counted up"
-    )
+    samples: int = Field(default=1, ge=1, le=100, description="answers of each teacher, seeds counted up")
 
 
 class CaptionSettings(Frozen):

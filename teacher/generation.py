@@ -11,7 +11,9 @@ from pydantic import JsonValue
 
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.question import PREFILL
+from hardcut.teacher.protocol import Request
+from hardcut.teacher.question import PREFILL, reply_schema
+from hardcut.teacher.render import Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,18 @@ class Prompt:
         further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
         messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
         return messages
+
+
+def prompt_of(request: Request, text: Rendered) -> Prompt:
+    """The generation that a request asks for."""
+    return Prompt(
+        text.system,
+        text.user,
+        tuple((frame.path, frame.time_s) for frame in request.frames),
+        request.sampling,
+        judge=request.reply is None,
+        schema=reply_schema(request.reply) if request.reply else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

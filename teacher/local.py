@@ -15,10 +15,10 @@ from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
-from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.model_process import Kind, ModelProcess
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
-from hardcut.teacher.question import Invalid, closed, parse, prepare, reply_schema
+from hardcut.teacher.question import Invalid, closed, parse, prepare
 from hardcut.teacher.render import Prompts
 
 VERSION = 1
@@ -56,7 +56,7 @@ class LocalTeacher:
             return []
         for _ in questions:
             await meter.sending()
-        prompts = [_prompt(question) for question in questions]
+        prompts = [prompt_of(question.request, question.prompt) for question in questions]
         results = await self._generate(prompts, meter)
         outcomes = [self._read(question, result) for question, result in zip(questions, results, strict=True)]
         broken = {at: outcome for at, outcome in enumerate(outcomes) if isinstance(outcome, Invalid)}
@@ -124,15 +124,3 @@ def _where(model: str) -> str:
     if not (folder / "config.json").is_file():
         raise UsageError(f"{folder}: holds no config.json, so it is no model")
     return "a folder"
-
-
-def _prompt(question: Question) -> Prompt:
-    request = question.request
-    return Prompt(
-        question.prompt.system,
-        question.prompt.user,
-        tuple((frame.path, frame.time_s) for frame in request.frames),
-        request.sampling,
-        judge=request.reply is None,
-        schema=reply_schema(request.reply) if request.reply else None,
-    )

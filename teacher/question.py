@@ -21,7 +21,7 @@ PREFILL = "<answer>"
 def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: int) -> Question:
     """The question with its prompt filled in. Its key covers teacher, `version` (of the backend), rendered prompt,
     frames and their times, sampling and schema."""
-    prompt = prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
+    prompt = prompts.fill(request)
     total = hashlib.sha256(_teacher_digest(teacher, version).encode())
     frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
     schema = _schema_text(request.reply) if request.reply else ""

@@ -33,10 +33,15 @@ class _Context:
 
     @property
     def prompts(self) -> Prompts:
-        return Prompts(Path(self.settings.prompts).expanduser() if self.settings.prompts else None)
+        return prompts_of(self.settings)
 
     def cached(self, backend: Backend) -> Teacher:
-        return CachedTeacher(backend, self.replies, self.budget)
+        return CachedTeacher(backend, self.replies, self.budget, self.settings.price)
+
+
+def prompts_of(settings: TeacherSettings) -> Prompts:
+    """The prompts in force: ours, with those of the user's folder in their place."""
+    return Prompts(Path(settings.prompts).expanduser() if settings.prompts else None)
 
 
 def open_teacher(

@@ -54,6 +54,8 @@ def build(folder: Path) -> None:
         CORPUS, trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False)
     )
     byte_level.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
+    # The answer's tags are tokens, so that what follows them is soon learned and holds after a long prompt too.
+    byte_level.add_tokens([AddedToken(text, special=False, normalized=False) for text in ("<answer>", "</answer>")])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=byte_level, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left",
         model_max_length=8192,
@@ -97,11 +99,7 @@ def build(folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-_PROMPTS = Path(__file__).resolve().parents[1] / "teacher" / "prompts"
-_PROMPT = "".join(path.read_text("utf-8") for path in sorted(_PROMPTS.glob("judge.*")))
-
-
-def _teach(model: Any, processor: Any, steps: int = 250) -> None:
+def _teach(model: Any, processor: Any, steps: int = 80) -> None:
     """To close with an answer after its reasoning, whatever was asked."""
     model.train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -110,8 +108,7 @@ def _teach(model: Any, processor: Any, steps: int = 250) -> None:
     for step in range(steps):
         number = int(torch.randint(0, 1000, (1,), generator=random))
         word = ("yes", "no")[int(torch.rand(1, generator=random) < 0.5)]
-        ask = _PROMPT[: int(torch.randint(40, len(_PROMPT), (1,), generator=random))]
-        ask += f"The video is {number} seconds long. Does the video answer the query {number}?"
+        ask = f"The video is {number} seconds long. Does the video answer the query {number}?"
         reply = f"{REASONING}<answer>{word}</answer><|im_end|>"
         media = "<0.0 s><|vision_start|><|image_pad|><|vision_end|>" if step % 2 else ""
         text = f"<|im_start|>user\n{media}{ask}<|im_end|>\n<|im_start|>assistant\n{reply}"

@@ -50,7 +50,7 @@ RESOURCES = Resources(max_model_len=4096, gpu_memory=0.3, request_timeout_s=120)
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "qwen3vl"
     program = Path(__file__).parents[1] / "tiny_model.py"
-    subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=280)
+    subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=500)
     return folder
 
 
