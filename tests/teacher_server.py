@@ -13,6 +13,7 @@ import json
 import math
 import re
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class TeacherServer:
     served: Counter[str] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys_seen: set[str] = field(default_factory=set)
+    refuses_until: float = 0.0
+    refused: int = 0
     prefix_hits: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -74,6 +77,10 @@ class TeacherServer:
     def fail(self, *kinds: str | int, retry_after: str | None = None) -> None:
         """Has the next requests fail, one after the other."""
         self.faults.extend(Fault(kind, retry_after) for kind in kinds)
+
+    def refuse(self, seconds: float) -> None:
+        """Answers everything with 429 at once, for so long."""
+        self.refuses_until = time.monotonic() + seconds
 
     @property
     def total_asked(self) -> int:
@@ -117,6 +124,9 @@ class TeacherServer:
         self.asked[digest] += 1
         self.bodies.append(body)
         self.keys_seen.add(request.headers.get("Authorization", ""))
+        if time.monotonic() < self.refuses_until:
+            self.refused += 1
+            return web.json_response({"error": {"message": "too many requests"}}, status=429)
         fault = self.faults.popleft() if self.faults else self.always
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
