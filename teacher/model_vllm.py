@@ -23,7 +23,9 @@ class VllmGenerator:
         if options.gpus == 1:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # this process is its own already
         from vllm import LLM
+        from vllm.exceptions import VLLMClientError
 
+        self._refusals = (OSError, ValueError, VLLMClientError)
         self._llm = LLM(
             model=options.model,
             revision=options.revision,
@@ -49,7 +51,7 @@ class VllmGenerator:
     def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
         try:
             return self._chat(prompts, prefilled)
-        except (OSError, ValueError) as error:
+        except self._refusals as error:
             if len(prompts) == 1:
                 return [Failed("refused", f"{type(error).__name__}: {error}")]
             return [self._group([prompt], prefilled)[0] for prompt in prompts]  # one of them is at fault

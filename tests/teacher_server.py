@@ -47,6 +47,8 @@ class TeacherServer:
     always: Fault | None = None
     models: tuple[str, ...] | None = ("some/model", "judge")
     """What it lists as its models; None: it lists none."""
+    tokenizes: bool = False
+    """Whether it tells a text's tokens, as vLLM does."""
 
     asked: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
@@ -95,6 +97,7 @@ class TeacherServer:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/tokenize", self._tokenize)
         runner = web.AppRunner(app, access_log=None)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
@@ -110,6 +113,14 @@ class TeacherServer:
         self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
         self._loop.run_until_complete(runner.cleanup())
         self._loop.close()
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        """As vLLM does: a token for each of yes, no and Yes, letters for all else."""
+        if not self.tokenizes:
+            return web.Response(status=404)
+        prompt = (await request.json())["prompt"]
+        known = {"yes": 11, "no": 12, "Yes": 13}
+        return web.json_response({"tokens": [known[prompt]] if prompt in known else list(prompt.encode())})
 
     async def _list(self, request: web.Request) -> web.Response:
         self.keys_seen.add(request.headers.get("Authorization", ""))

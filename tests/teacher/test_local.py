@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from hardcut.engine.budget import current_stage
-from hardcut.engine.replies import ReplyCache
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
@@ -95,24 +94,37 @@ def server(model: Path, environment: None, tmp_path_factory: pytest.TempPathFact
         process.wait(30)
 
 
+@pytest.fixture(scope="module")
+def local(model: Path, environment: None) -> Iterator[dict[str, Teacher]]:
+    """The backends whose model has been loaded, so that each is loaded once."""
+    opened: dict[str, Teacher] = {}
+    yield opened
+    for teacher in opened.values():
+        asyncio.run(teacher.close())
+
+
 @pytest.fixture
 async def open_backend(
-    request: pytest.FixtureRequest, model: Path, environment: None, tmp_path: Path
-) -> AsyncIterator[Any]:
-    """Opens a backend by its name, as a run does."""
+    request: pytest.FixtureRequest, model: Path, local: dict[str, Teacher]
+) -> AsyncIterator[Callable[[str], Teacher]]:
+    """Opens a backend by its name."""
     current_stage.set("test")
-    opened: list[Teacher] = []
-    with ReplyCache(tmp_path / "replies.sqlite") as replies:
+    remote: list[Teacher] = []
 
-        def open_(name: str) -> Teacher:
-            spec = f"openai:tiny@{request.getfixturevalue('server')}" if name == "openai" else f"{name}:{model}"
-            settings = TeacherSettings(spec=spec, sampling=Sampling(max_frames=4))
-            opened.append(open_teacher(settings, RESOURCES, replies=replies))
-            return opened[-1]
+    def open_(name: str) -> Teacher:
+        spec = f"openai:tiny@{request.getfixturevalue('server')}" if name == "openai" else f"{name}:{model}"
+        if name in local:
+            return local[name]
+        teacher = open_teacher(TeacherSettings(spec=spec, sampling=Sampling(max_frames=4)), RESOURCES)
+        if name == "openai":
+            remote.append(teacher)
+        else:
+            local[name] = teacher
+        return teacher
 
-        yield open_
-        for teacher in opened:
-            await teacher.close()
+    yield open_
+    for teacher in remote:
+        await teacher.close()
 
 
 @pytest.fixture(scope="module")
@@ -192,10 +204,24 @@ async def test_samples_differ_by_their_seed_alone(
     open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], backend: str
 ) -> None:
     teacher = open_backend(backend)
-    hot = [Sampling(max_tokens=24, max_frames=4, temperature=3.0, seed=seed) for seed in (1, 2)]
+    hot = [Sampling(max_tokens=24, max_frames=4, temperature=2.0, seed=seed) for seed in (1, 2)]
     first, second = [await teacher.complete(judgments(inputs, videos[0], sampling)[:3]) for sampling in hot]
     texts = [getattr(each, "text", None) or getattr(each, "raw", None) for each in (*first, *second)]
     assert texts[:3] != texts[3:]
+
+
+@pytest.mark.vllm
+@needs_vllm
+@pytest.mark.timeout(600)
+async def test_what_the_engine_refuses_costs_only_itself(
+    open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any]
+) -> None:
+    too_hot = Sampling(max_tokens=4, max_frames=4, temperature=9.0, reasoning=False)
+    good = Sampling(max_frames=4, reasoning=False)
+    requests = [judgments(inputs, videos[0], sampling)[0] for sampling in (good, too_hot, good)]
+    outcomes = await open_backend("vllm").complete(requests)
+    assert [type(outcome) for outcome in outcomes] == [Reply, Refusal, Reply]
+    assert outcomes[1].reason == "refused" and "temperature" in outcomes[1].detail
 
 
 @pytest.mark.torch
