@@ -1,15 +1,26 @@
 # `make demo` and `make test` are all that a new user needs: each makes the environment where it is missing.
 PYTHON ?= python3.11
 VENV ?= .venv
+VENV_VLLM ?= .venv-vllm
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-vllm lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest
+
+# Models on this machine: an environment of its own with torch and vLLM for CPUs. Where those cannot be installed the
+# tests are skipped, and say so.
+test-vllm: $(VENV_VLLM)/.test
+	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
+	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher; fi
+
+$(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
+	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)
+	touch $@
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -29,4 +40,4 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist runs
+	rm -rf $(VENV) $(VENV_VLLM) build dist runs

@@ -81,7 +81,20 @@ def serve() -> None:
     asyncio.run(main())
 
 
-async def bare(url: str, calls: int, media: bool) -> None:
+class Stopwatch:
+    """Wall and CPU seconds of this process between entering and leaving."""
+
+    def __enter__(self) -> Stopwatch:
+        self._started, self._before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        self.wall_s = time.perf_counter() - self._started
+        self.cpu_s = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
+
+
+async def bare(url: str, calls: int, media: bool, watch: Stopwatch) -> None:
     """64 tasks, ready bodies."""
     import aiohttp
 
@@ -98,10 +111,11 @@ async def bare(url: str, calls: int, media: bool) -> None:
                 assert json.loads(await response.read())["choices"]
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.gather(*(work(session) for _ in range(AT_ONCE)))
+        with watch:
+            await asyncio.gather(*(work(session) for _ in range(AT_ONCE)))
 
 
-async def through_teacher(url: str, calls: int, media: bool, folder: Path) -> None:
+async def through_teacher(url: str, calls: int, media: bool, folder: Path, watch: Stopwatch) -> None:
     """What a run does for each call, without decoding."""
     from hardcut.engine.budget import CallBudget, current_stage
     from hardcut.engine.ledger import Ledger
@@ -144,24 +158,23 @@ async def through_teacher(url: str, calls: int, media: bool, folder: Path) -> No
             for video in videos:
                 assert all(isinstance(outcome, Reply) for outcome in await teacher.complete(requests(video)))
 
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        with watch:
+            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         await teacher.close()
         kept = replies._database.read("SELECT count(*) FROM reply")[0][0]
         assert kept == calls, f"{kept} of {calls} replies are durable"
 
 
 def client(kind: str, url: str, calls: int, media: bool) -> None:
-    """One measurement in this process; prints it. What is imported is not measured."""
-    import aiohttp  # noqa: F401
-
-    if kind != "bare":
-        pass
+    """One measurement in this process, from the first call to the last durable reply; prints it. Imports, opening
+    and closing are not measured."""
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
-        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-        asyncio.run(bare(url, calls, media) if kind == "bare" else through_teacher(url, calls, media, Path(folder)))
-        wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"wall_s": wall, "cpu_ms": cpu / calls * 1000}))
+        if kind == "bare":
+            asyncio.run(bare(url, calls, media, watch))
+        else:
+            asyncio.run(through_teacher(url, calls, media, Path(folder), watch))
+    print(json.dumps({"wall_s": watch.wall_s, "cpu_ms": watch.cpu_s / calls * 1000}))
 
 
 @contextmanager

@@ -29,7 +29,9 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="Where frames and replies are kept for later runs.")]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings as TOML; `hardcut init` writes one.")]
-TeacherSpec = Annotated[str | None, typer.Option("--teacher", help="evidence | openai:MODEL@URL")]
+TeacherSpec = Annotated[
+    str | None, typer.Option("--teacher", help="evidence | openai:MODEL@URL | vllm:MODEL | transformers:MODEL")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -130,6 +132,51 @@ def status(
     from hardcut.cli.status import status as print_status
 
     raise typer.Exit(print_status(run, list_failed=failed, as_json=json))
+
+
+@app.command()
+def plan(
+    videos: Annotated[Path, typer.Argument(help="The folder of videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run that it is for; what is there is counted.")],
+    config: Config = None,
+    teacher: TeacherSpec = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Say what a run would ask its teachers, what the cache has, and what the rest costs. Sends nothing."""
+    from hardcut.cli.plan import plan as print_plan
+
+    raise typer.Exit(print_plan(videos, out, config, {"teacher.spec": teacher}, cache, as_json=json))
+
+
+@app.command()
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="A run's folder with judgments by people.")],
+    json: Json = False,
+) -> None:
+    """Fit margins to what people said: temperature and isotonic, with figures before and after."""
+    from hardcut.cli.calibrate import calibrate_run
+
+    raise typer.Exit(calibrate_run(run, as_json=json))
+
+
+prompt = typer.Typer(help="What teachers are sent.", no_args_is_help=True)
+app.add_typer(prompt, name="prompt")
+
+
+@prompt.command()
+def show(
+    name: Annotated[str, typer.Argument(help="caption | queries | judge")],
+    video: Annotated[str, typer.Option("--video", help="A video's id.")],
+    run: Annotated[Path, typer.Option("--run", help="The run that has it.")],
+    config: Config = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Print exactly what would be sent about a video."""
+    from hardcut.cli.prompt import show as show_prompt
+
+    raise typer.Exit(show_prompt(name, video, run, config, cache, as_json=json))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +25,7 @@ from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Query
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
@@ -34,7 +34,7 @@ from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import ScoreStage
+from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
@@ -80,7 +80,10 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
         budget = CallBudget(ledger, settings.budget)
-        teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
+        teachers = {
+            each: open_teacher(each, settings.resources, replies=replies, budget=budget)
+            for each in (settings.teacher, *settings.judges)
+        }
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )
@@ -91,32 +94,34 @@ def run_chain(job: Job, progress: Progress) -> Collection:
             pool=pool,
             limit_bytes=settings.resources.frames_limit_bytes,
         )
-        stages = _stages(settings, frames, teacher, ledger, queries, first_stage)
+        stages = _stages(settings, frames, teachers, ledger, queries, first_stage)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(settings))
         engine = Engine(ledger, concurrency=settings.resources.concurrency, progress=progress)
-        asyncio.run(_carry_out(engine, teacher, stages, _Sources(collection, job.limit), job))
+        asyncio.run(_carry_out(engine, teachers.values(), stages, _Sources(collection, job.limit), job))
     return collection
 
 
 async def _carry_out(
-    engine: Engine, teacher: Teacher, stages: Sequence[Stage], sources: Iterable[Source], job: Job
+    engine: Engine, teachers: Iterable[Teacher], stages: Sequence[Stage], sources: Iterable[Source], job: Job
 ) -> None:
     try:
         await engine.run(stages, sources, until=job.until, retry_failed=job.retry_failed)
     finally:
-        await teacher.close()
+        for teacher in teachers:
+            await teacher.close()
 
 
 def _stages(
     settings: Settings,
     frames: Frames,
-    teacher: Teacher,
+    teachers: Mapping[TeacherSettings, Teacher],
     ledger: Ledger,
     queries: Path | None,
     first_stage: Path | None,
 ) -> list[Stage]:
-    sampling = settings.teacher.sampling
+    teacher, sampling = teachers[settings.teacher], settings.teacher.sampling
+    judges = [Judge(teachers[each], each.sampling) for each in settings.judges]
 
     @lru_cache(maxsize=4096)
     def query(query_id: str) -> Query:
@@ -135,7 +140,7 @@ def _stages(
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
         NegativeStage(settings.negatives, first_stage),
-        ScoreStage(teacher, frames, sampling, query),
+        ScoreStage(judges, frames, query, settings.scores.samples),
         JudgmentStage(settings.judgments),
     ]
 

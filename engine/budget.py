@@ -17,7 +17,7 @@ current_stage: ContextVar[str] = ContextVar("current_stage")
 """The name of the stage that is running, set by the engine: whoever spends books it there. Threads started with
 `asyncio.to_thread` see it, worker processes do not."""
 
-_AHEAD = 16
+_AHEAD = 64
 """Calls that are booked at most before anybody wants to send them."""
 _WRITTEN_AFTER_S = 0.05
 _SHARE = 64
@@ -32,7 +32,7 @@ class CallBudget:
 
     *Calls* are booked in the run's ledger before they are sent, so no sequence of kills and starts gets past the
     limit. They are booked a few ahead, so that no call waits for the disk: of a process that is killed, what was in
-    flight and what was booked ahead (at most 16, near the limit none) counts as spent; `close` gives the rest back.
+    flight and what was booked ahead (at most 64, near the limit none) counts as spent; `close` gives the rest back.
 
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
     they pass it by what was in flight. They are written every 50 ms, and a kill loses what was not yet written.

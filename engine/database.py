@@ -8,6 +8,8 @@ a second in groups of 64 against 520 one by one).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import StorageError, UsageError
 
 T = TypeVar("T")
@@ -41,19 +44,19 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 class Database:
     """`schema` is the script that makes the tables, `version` what it is called in `PRAGMA user_version`;
     `if_damaged` says what to do about a file that is no database. Several processes may have one file open; their
-    writes take turns.
+    writes take turns. Without `flushed`, a commit survives the end of the process but no power cut, until `flush`.
 
     Raises StorageError where the disk or the file is at fault, and UsageError for a file of a newer version.
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int, if_damaged: str) -> None:
+    def __init__(self, path: Path, *, schema: str, version: int, if_damaged: str, flushed: bool = True) -> None:
         self.path = path
         self._if_damaged = if_damaged
         self._queue: queue.SimpleQueue[tuple[Write[Any], Future[Any]] | None] = queue.SimpleQueue()
         with self.errors():
             self._writer = _connect(path)
             try:
-                _prepare(self._writer, path, schema, version)
+                _prepare(self._writer, path, schema, version, flushed)
             except BaseException:
                 self._writer.close()
                 raise
@@ -88,6 +91,18 @@ class Database:
         future = asyncio.wrap_future(self.submit(work))
         future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, should nobody wait
         return await asyncio.shield(future)
+
+    def flush(self) -> None:
+        """Has all that was committed on the disk. Blocks; any thread."""
+        for name in (f"{self.path.name}-wal", self.path.name):
+            with contextlib.suppress(FileNotFoundError):  # the log is made by the first write
+                descriptor = os.open(self.path.with_name(name), os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                except OSError as error:
+                    raise storage_error(self.path, error) from error
+                finally:
+                    os.close(descriptor)
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query that returns few."""
@@ -163,9 +178,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, flushed: bool) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > version:
         raise UsageError(

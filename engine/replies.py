@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +28,14 @@ class ReplyCache:
         except OSError as error:
             raise storage_error(path, error) from error
         self._database = Database(
-            path, schema=_SCHEMA, version=1, if_damaged="delete it; the replies that it kept will be asked for again"
+            path,
+            schema=_SCHEMA,
+            version=1,
+            if_damaged="delete it; the replies that it kept will be asked for again",
+            flushed=False,
         )
+        self._written = self._flushed = 0
+        self._flushing = asyncio.Lock()
         self._puts: BatchWriter[tuple[str, str]] = BatchWriter(self._database, _put)
 
     def __enter__(self) -> Self:
@@ -54,8 +61,19 @@ class ReplyCache:
         return found
 
     async def put(self, key: str, body: str) -> None:
-        """Keeps `body`; it is on the disk when this returns. An earlier body of the same key is replaced."""
+        """Keeps `body`: when this returns it survives the end of the process, and after the next `flush` a power cut.
+        An earlier body of the same key is replaced."""
         await self._puts.add((key, body))
+        self._written += 1
+
+    async def flush(self) -> None:
+        """Returns when all that was put is on the disk. Many callers share one flush."""
+        wanted = self._written
+        async with self._flushing:
+            if self._flushed < wanted:
+                covered = self._written
+                await asyncio.to_thread(self._database.flush)
+                self._flushed = covered
 
 
 def _put(connection: sqlite3.Connection, replies: list[tuple[str, str]]) -> None:

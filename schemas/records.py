@@ -255,6 +255,8 @@ class TeacherLabel(Record):
     `logit_margin` = log p(yes) - log p(no) at the answer position, raw (RANKVIDEO, section on confidence);
     `p_yes` = sigmoid(logit_margin). With `exact` false one of the two log-probabilities was not given by the server:
     it is `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side.
+    Both are summed over all spellings of their word; `token_logprob_yes` and `token_logprob_no` are those of the
+    canonical spellings alone, the pair that a student ranks by, where the server gave them.
     A reply that cannot be read is `unparsed` and carries no probabilities.
     """
 
@@ -272,6 +274,8 @@ class TeacherLabel(Record):
     p_yes: float | None = Field(default=None, ge=0, le=1)
     logprob_yes: float | None = Field(default=None, le=0)
     logprob_no: float | None = Field(default=None, le=0)
+    token_logprob_yes: float | None = Field(default=None, le=0)
+    token_logprob_no: float | None = Field(default=None, le=0)
     exact: bool = False
     reasoning: str = ""
     teacher: TeacherRef

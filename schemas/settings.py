@@ -68,11 +68,18 @@ class Price(Frozen):
 class TeacherSettings(Frozen):
     """Which teacher, and how it is asked."""
 
-    spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL")
+    spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL | vllm:MODEL | transformers:MODEL")
     revision: str | None = None
     prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
     sampling: Sampling = Sampling()
     price: Price = Price()
+
+
+class ScoreSettings(Frozen):
+    """Who judges the pairs, and how often."""
+
+    teachers: tuple[TeacherSettings, ...] = Field(default=(), description="several, each recorded; default: [teacher]")
+    samples: int = Field(default=1, ge=1, le=100, description="answers of each teacher, seeds counted up")
 
 
 class CaptionSettings(Frozen):
@@ -147,6 +154,12 @@ class Resources(Frozen):
     decode_timeout_s: float = Field(default=300.0, gt=0, description="for one video in one worker")
     request_timeout_s: float = Field(default=300.0, gt=0)
     max_attempts: int = Field(default=6, ge=1, description="tries of one request, the first included")
+    batch: int = Field(default=8, ge=1, description="transformers: prompts in one forward pass")
+    max_model_len: int | None = Field(
+        default=None, ge=1, description="vllm: tokens of prompt and reply; default: model's"
+    )
+    gpu_memory: float = Field(default=0.9, gt=0, le=1, description="vllm: share of the GPU's memory")
+    gpus: int = Field(default=1, ge=1, description="vllm: GPUs that one model is spread over")
 
 
 class Inputs(Frozen):
@@ -168,7 +181,19 @@ class Settings(Frozen):
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()
     negatives: NegativeSettings = NegativeSettings()
+    scores: ScoreSettings = ScoreSettings()
     judgments: JudgmentSettings = JudgmentSettings()
     export: ExportSettings = ExportSettings()
     budget: Budget = Budget()
     resources: Resources = Resources()
+
+    @property
+    def judges(self) -> tuple[TeacherSettings, ...]:
+        """The teachers that judge."""
+        return self.scores.teachers or (self.teacher,)
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> Settings:
+        if self.scores.samples > 1 and any(judge.sampling.temperature == 0 for judge in self.judges):
+            raise ValueError("scores.samples above 1 needs a sampling.temperature above 0, or all samples are the same")
+        return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,53 +23,83 @@ _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 
 
 @dataclass(frozen=True, slots=True)
+class Judge:
+    """A teacher with how it is asked."""
+
+    teacher: Teacher
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreStage:
-    """Makes the TeacherLabels of every candidate video: all its pairs in one batch, so that they share the prefix.
+    """Makes the TeacherLabels of every candidate video: all its pairs in one batch for each judge, so that they share
+    the prefix. Each pair gets a label of every judge for every sample; a judge's samples differ by their seed.
 
     `query` gives the Query of an id. Queries are looked up and not read as inputs because a unit holds only what is
     about its own video; keys are right all the same, since a pair names its query by a digest of the query's content.
     """
 
-    teacher: Teacher
+    judges: Sequence[Judge]
     frames: Frames
-    sampling: Sampling
     query: Callable[[str], Query]
+    samples: int = 1
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[type[Record]] = Pair
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Pair)
     makes: ClassVar[tuple[type[Record], ...]] = (TeacherLabel,)
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
-        teacher = self.teacher.describe("judge", self.sampling)
-        return {"teacher": teacher.model_dump(mode="json"), "frames": self.frames.sampling}
+        teachers = [judge.teacher.describe("judge", judge.sampling) for judge in self.judges]
+        return {
+            "teachers": [teacher.model_dump(mode="json") for teacher in teachers],
+            "samples": self.samples,
+            "frames": self.frames.sampling,
+        }
 
     async def run(self, unit: Unit) -> Output:
         """A pair without a readable answer fails the unit in part: it gets an `unparsed` label, or none where the
         teacher never answered, and the failure names it and keeps what the teacher said."""
+        labels = await asyncio.gather(*(self._ask(unit, judge) for judge in self.judges))
+        records = [label for made, _ in labels for label in made]
+        refused = {name: refusal for _, found in labels for name, refusal in found.items()}
+        return Output(records=records, failure=_failure(refused) if refused else None)
+
+    async def _ask(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
+        """A judge's labels of all pairs, and what it could not answer, by pair (and judge and sample, where there are
+        several)."""
         video, pairs = unit.one(Video), unit.all(Pair)
         captions = unit.all(Caption)
         common = {**video_inputs(video, unit.all(Evidence)), "caption": captions[0].text if captions else None}
+        asked = [(pair, sample) for pair in pairs for sample in range(self.samples)]
+        samplings = [
+            judge.sampling.model_copy(update={"seed": judge.sampling.seed + sample}) for sample in range(self.samples)
+        ]
         async with self.frames.of(video) as stored:
-            frames = stored.spread(self.sampling.max_frames)
+            frames = stored.spread(judge.sampling.max_frames)
             requests = [
-                Request("judge", {**common, "query": self.query(pair.query_id).text}, self.sampling, frames)
-                for pair in pairs
+                Request("judge", {**common, "query": self.query(pair.query_id).text}, samplings[sample], frames)
+                for pair, sample in asked
             ]
-            outcomes = await self.teacher.complete(requests)
-        teacher = self.teacher.describe("judge", self.sampling)
-        labels = [_label(pair, outcome, teacher) for pair, outcome in zip(pairs, outcomes, strict=True)]
-        refused = {
-            pair.pair_id: outcome for pair, outcome in zip(pairs, outcomes, strict=True) if isinstance(outcome, Refusal)
-        }
-        records = [label for label in labels if label is not None]
-        return Output(records=records, failure=_failure(refused) if refused else None)
+            outcomes = await judge.teacher.complete(requests)
+        labels: list[TeacherLabel] = []
+        refused: dict[str, Refusal] = {}
+        for (pair, sample), outcome in zip(asked, outcomes, strict=True):
+            teacher = judge.teacher.describe("judge", samplings[sample])
+            label = _label(pair, sample, outcome, teacher)
+            if label is not None:
+                labels.append(label)
+            if isinstance(outcome, Refusal):
+                who = f" by {teacher.backend}:{teacher.model}" if len(self.judges) > 1 else ""
+                which = f" sample {sample}" if self.samples > 1 else ""
+                refused[f"{pair.pair_id}{who}{which}"] = outcome
+        return labels, refused
 
 
-def _label(pair: Pair, outcome: Outcome, teacher: TeacherRef) -> TeacherLabel | None:
-    common = {"pair_id": pair.pair_id, "query_id": pair.query_id, "video_id": pair.video_id}
+def _label(pair: Pair, sample: int, outcome: Outcome, teacher: TeacherRef) -> TeacherLabel | None:
+    common = {"pair_id": pair.pair_id, "query_id": pair.query_id, "video_id": pair.video_id, "sample": sample}
     if isinstance(outcome, Refusal):
         if outcome.reason not in _UNREADABLE:
             return None
@@ -83,6 +114,8 @@ def _label(pair: Pair, outcome: Outcome, teacher: TeacherRef) -> TeacherLabel | 
         p_yes=told.p_yes,
         logprob_yes=outcome.answer.logprob_yes,
         logprob_no=outcome.answer.logprob_no,
+        token_logprob_yes=outcome.answer.token_yes,
+        token_logprob_no=outcome.answer.token_no,
         exact=told.exact,
         reasoning=outcome.reasoning,
         teacher=outcome.teacher,
@@ -93,6 +126,6 @@ def _label(pair: Pair, outcome: Outcome, teacher: TeacherRef) -> TeacherLabel | 
 def _failure(refused: Mapping[str, Refusal]) -> Failure:
     """One failure for all pairs of the video that got no answer; `raw` is a JSON object of pair id and reply."""
     reasons = sorted({refusal.reason for refusal in refused.values()})
-    detail = "; ".join(f"{pair_id}: {refusal.reason}: {refusal.detail}" for pair_id, refusal in refused.items())
-    raw = {pair_id: refusal.raw for pair_id, refusal in refused.items() if refusal.raw is not None}
+    detail = "; ".join(f"{name}: {refusal.reason}: {refusal.detail}" for name, refusal in refused.items())
+    raw = {name: refusal.raw for name, refusal in refused.items() if refusal.raw is not None}
     return Failure(reason="+".join(reasons), detail=detail, raw=canonical_json(raw) if raw else None)

@@ -12,6 +12,7 @@ from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
@@ -22,8 +23,17 @@ class CachedTeacher:
     call is booked before it is sent; BudgetReached then ends the batch after what was in flight has been kept.
     """
 
-    def __init__(self, backend: Backend, replies: ReplyCache | None = None, budget: CallBudget | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        replies: ReplyCache | None = None,
+        budget: CallBudget | None = None,
+        price: Price | None = None,
+    ) -> None:
         self._backend = backend
+        self._name = book_name(backend.describe("judge", Sampling()))
+        if budget and price:
+            budget.charge(self._name, price)
         self._replies = replies
         self._budget = budget
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
@@ -48,6 +58,12 @@ class CachedTeacher:
             wanted = {key: question for key, question in missing.items() if key not in known}
         return [known[question.key] for question in questions]
 
+    def known(self, requests: Sequence[Request]) -> list[bool]:
+        """For each request whether its reply is in the cache. Asks nothing."""
+        questions = [self._backend.prepare(request) for request in requests]
+        stored = self._stored({question.key: question for question in questions})
+        return [question.key in stored for question in questions]
+
     async def ping(self) -> str:
         return await self._backend.ping()
 
@@ -66,8 +82,10 @@ class CachedTeacher:
         self._asked |= futures
         try:
             questions = list(wanted.values())
-            meter = _Meter(list(wanted), self._replies, self._budget, self._label(questions[0].request))
+            meter = _Meter(list(wanted), self._replies, self._budget, self._name)
             outcomes = dict(zip(wanted, await self._backend.ask(questions, meter), strict=True))
+            if self._replies:
+                await self._replies.flush()
             for key, outcome in outcomes.items():
                 futures[key].set_result(outcome)
             return outcomes
@@ -76,11 +94,6 @@ class CachedTeacher:
                 del self._asked[key]
                 if not future.done():
                     future.set_result(None)
-
-    def _label(self, request: Request) -> str:
-        """The teacher's name in the books."""
-        teacher = self.describe(request.task, request.sampling)
-        return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
 
     def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
         bodies = self._replies.get_many(list(wanted)) if self._replies else {}
@@ -102,6 +115,11 @@ class CachedTeacher:
             reasoning=kept.reasoning,
             tokens=kept.tokens,
         )
+
+
+def book_name(teacher: TeacherRef) -> str:
+    """The teacher's name in a run's books."""
+    return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
 
 
 class _Kept(Frozen):

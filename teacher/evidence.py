@@ -65,6 +65,6 @@ class EvidenceTeacher:
 def _judged(judge: EvidenceJudge, query: str, teacher: TeacherRef) -> Reply:
     judgment = judge.judge(query)
     yes, no = log_sigmoid(judgment.margin), log_sigmoid(-judgment.margin)
-    verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no)
+    verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no, token_yes=yes, token_no=no)
     text = f"{judgment.reasoning}\n<answer>{verdict.verdict}</answer>"
     return Reply(text, teacher, answer=verdict, reasoning=judgment.reasoning)

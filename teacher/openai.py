@@ -27,7 +27,7 @@ from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import TokenScore, first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
-from hardcut.teacher.question import PREFILL, closed, parse, prepare, reply_schema, told
+from hardcut.teacher.question import PREFILL, Invalid, closed, parse, prepare, reply_schema, told
 from hardcut.teacher.render import Prompts, Rendered
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
@@ -129,7 +129,7 @@ class OpenAITeacher:
         exact: Spellings | None = None
         taken = Tokens()
 
-        async def take(completion: _Completion) -> Outcome | _Invalid:
+        async def take(completion: _Completion) -> Outcome | Invalid:
             """Reads an answer and keeps it, before the next call is sent in its place: so no more than what may be in
             flight is lost with the process."""
             nonlocal taken
@@ -143,10 +143,8 @@ class OpenAITeacher:
             exact = await self._spellings() if request.reply is None else None
             body = _Body(request, self._model, question.prompt, media, exact)
             outcome = await self._call(request.task, body.first, take, meter)
-            if isinstance(outcome, _Invalid):
-                first = outcome
-                repair = partial(body.repair, first.text, first.problem)
-                outcome = await self._call(request.task, repair, take, meter)
+            if isinstance(outcome, Invalid):
+                outcome = await self._call(request.task, partial(body.repair, outcome), take, meter)
         except Rejected as error:
             if exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
                 self._exact = _UNKNOWN
@@ -159,14 +157,11 @@ class OpenAITeacher:
             raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
         except Failed as error:
             return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
-        if isinstance(outcome, _Invalid):
-            detail = f"does not fit the schema, nor did its repair: {outcome.problem}"
-            return Refusal("invalid_reply", detail, outcome.text)
-        return outcome
+        return outcome.refusal() if isinstance(outcome, Invalid) else outcome
 
     def _read(
         self, request: Request, completion: _Completion, tokens: Tokens, exact: Spellings | None
-    ) -> Outcome | _Invalid:
+    ) -> Outcome | Invalid:
         teacher = self.describe(request.task, request.sampling)
         text = completion.text
         if request.reply is None and exact and not request.sampling.reasoning:
@@ -183,20 +178,20 @@ class OpenAITeacher:
             return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
         parsed, problem = parse(request.reply, text)
         if parsed is None:
-            return _Invalid(text, problem)
+            return Invalid(text, problem)
         return Reply(text, teacher, parsed=parsed, tokens=tokens)
 
     async def _call(
         self,
         kind: str,
         body: Callable[[], bytes],
-        take: Callable[[_Completion], Awaitable[Outcome | _Invalid]],
+        take: Callable[[_Completion], Awaitable[Outcome | Invalid]],
         meter: Meter,
-    ) -> Outcome | _Invalid:
+    ) -> Outcome | Invalid:
         """One question, tried again as long as its failures may pass. Its bytes are made when its turn comes: those of
         all that wait would fill the memory."""
 
-        async def attempt() -> Outcome | _Invalid:
+        async def attempt() -> Outcome | Invalid:
             async with self._endpoint.pace.slot() as slot:
                 await meter.sending()
                 try:
@@ -244,14 +239,6 @@ class OpenAITeacher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Invalid:
-    """A reply that does not fit its schema, and why."""
-
-    text: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Body:
     """The bytes of a request. The media, by far the largest part, are encoded once for all requests of a video."""
 
@@ -264,9 +251,8 @@ class _Body:
     def first(self) -> bytes:
         return self._with([{"role": "assistant", "content": PREFILL}] if self._prefilled else [])
 
-    def repair(self, invalid: str, problem: str) -> bytes:
-        ask = f"Your reply does not fit: {problem}\nReply again with the corrected JSON object and nothing else."
-        return self._with([{"role": "assistant", "content": invalid}, {"role": "user", "content": ask}])
+    def repair(self, invalid: Invalid) -> bytes:
+        return self._with([{"role": role, "content": text} for role, text in invalid.repair()])
 
     def _with(self, further: list[dict[str, str]]) -> bytes:
         parts = [b'{"messages":[', _json({"role": "system", "content": self.prompt.system})]

@@ -1,13 +1,13 @@
 """How many calls a server is sent at once: as many as are allowed, fewer while it says or shows that it is too many.
 
-Additive increase, multiplicative decrease, as in TCP (Chiu & Jain 1989): every round (as many answers as calls are
-allowed) without trouble allows a quarter more; trouble cuts, once a round. Trouble is
+Additive increase, multiplicative decrease, as in TCP (Chiu & Jain 1989): as many answers as calls are allowed, without
+trouble, allow a quarter more; trouble cuts, and is then not looked for in calls that were sent before. Trouble is
 
 * a refusal for being busy (429, 503) or a time-out: half as many, and nobody sends for as long as the server asks
   (Retry-After), otherwise for a time that doubles with every cut in a row;
 * answers that take half of the time after which they would be given up: half as many;
-* answers that take more than twice as long as they used to, for the same kind of request: a quarter fewer. What they
-  used to take follows slowly, so that a server that stays slower is not held down for good.
+* answers that take more than twice as long as they used to, for the same kind of request: fewer in that proportion, at
+  most half. What they used to take follows slowly, so that a server that stays slower is not held down for good.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from collections import deque
 from collections.abc import Callable
 from statistics import median
 
-_GROWTH = 1.25
+_GROWTH = 0.25
 _SLOWER = 2.0
+_NOTICED_S = 0.1
 _FOLLOW = 0.2
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _LONGEST_ASKED_S = 300.0
 _LEAST_ROUND = 8
-"""Answers of which a median says anything."""
+"""Answers that are looked at together at least, where so many are allowed."""
 
 
 class Pace:
@@ -108,8 +109,8 @@ class Pace:
         self._round.append(now - began)
         if now - began > self._timeout_s / 2:
             self._cut(0.5, now)
-        elif len(self._round) >= max(self.limit, _LEAST_ROUND if self._limit > 2 else 1):
-            self._end_of_round(kind, now)
+        elif len(self._round) >= min(self.limit, max(_LEAST_ROUND, self.limit // 4)):
+            self._look(kind, now)
 
     def busy(self, began: float, retry_after_s: float | None) -> None:
         """A call was refused because the server has too much to do, or was given up."""
@@ -124,15 +125,15 @@ class Pace:
             pause_until = now + min(retry_after_s, _LONGEST_ASKED_S)
         self._closed_until = max(self._closed_until, pause_until)
 
-    def _end_of_round(self, kind: str, now: float) -> None:
-        took, self._round = median(self._round), []
+    def _look(self, kind: str, now: float) -> None:
+        count, took, self._round = len(self._round), median(self._round), []
         usual = self._usual.get(kind)
         self._usual[kind] = took if usual is None or took < usual else usual + _FOLLOW * (took - usual)
-        if usual is not None and took > _SLOWER * usual:
-            self._cut(0.75, now)
+        if usual is not None and took > _SLOWER * usual and took > usual + _NOTICED_S:
+            self._cut(max(0.5, _SLOWER * usual / took), now)
             return
         self._cuts = 0
-        self._limit = min(float(self._most), self._limit * _GROWTH + 1)
+        self._limit = min(float(self._most), self._limit + max(1.0, _GROWTH * count))
 
     def _cut(self, factor: float, now: float) -> None:
         self._limit = max(1.0, self._limit * factor)

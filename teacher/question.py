@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -10,7 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from hardcut.schemas.ids import canonical_json, digest
 from hardcut.schemas.records import TeacherRef
 from hardcut.teacher.backend import Question
-from hardcut.teacher.protocol import Answer, Request
+from hardcut.teacher.protocol import Answer, Refusal, Request
 from hardcut.teacher.render import Prompts
 
 PREFILL = "<answer>"
@@ -20,7 +21,7 @@ PREFILL = "<answer>"
 def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: int) -> Question:
     """The question with its prompt filled in. Its key covers teacher, `version` (of the backend), rendered prompt,
     frames and their times, sampling and schema."""
-    prompt = prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
+    prompt = prompts.fill(request)
     total = hashlib.sha256(_teacher_digest(teacher, version).encode())
     frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
     schema = _schema_text(request.reply) if request.reply else ""
@@ -44,6 +45,23 @@ def reply_schema(model: type[BaseModel]) -> dict[str, JsonValue]:
 @lru_cache(maxsize=16)
 def _schema_text(model: type[BaseModel]) -> str:
     return canonical_json(reply_schema(model))
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A reply that does not fit its schema, and why."""
+
+    text: str
+    problem: str
+
+    def repair(self) -> tuple[tuple[str, str], ...]:
+        """The messages, role and text, that ask for it once more."""
+        ask = f"Your reply does not fit: {self.problem}\nReply again with the corrected JSON object and nothing else."
+        return ("assistant", self.text), ("user", ask)
+
+    def refusal(self) -> Refusal:
+        """What it is after its repair did not fit either."""
+        return Refusal("invalid_reply", f"does not fit the schema, nor did its repair: {self.problem}", self.text)
 
 
 def closed(answer: Answer) -> str:

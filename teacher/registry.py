@@ -14,6 +14,8 @@ from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.evidence import EvidenceTeacher
+from hardcut.teacher.generation import ModelOptions
+from hardcut.teacher.model_process import Kind
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.render import Prompts
 
@@ -31,10 +33,15 @@ class _Context:
 
     @property
     def prompts(self) -> Prompts:
-        return Prompts(Path(self.settings.prompts).expanduser() if self.settings.prompts else None)
+        return prompts_of(self.settings)
 
     def cached(self, backend: Backend) -> Teacher:
-        return CachedTeacher(backend, self.replies, self.budget)
+        return CachedTeacher(backend, self.replies, self.budget, self.settings.price)
+
+
+def prompts_of(settings: TeacherSettings) -> Prompts:
+    """The prompts in force: ours, with those of the user's folder in their place."""
+    return Prompts(Path(settings.prompts).expanduser() if settings.prompts else None)
 
 
 def open_teacher(
@@ -78,5 +85,31 @@ def _openai(rest: str, context: _Context) -> Teacher:
     return context.cached(backend)
 
 
-_BACKENDS: Mapping[str, Callable[[str, _Context], Teacher]] = {"evidence": _evidence, "openai": _openai}
-_FORMS = ("evidence", "openai:MODEL@URL")
+def _local(kind: Kind) -> Callable[[str, _Context], Teacher]:
+    def make(model: str, context: _Context) -> Teacher:
+        from hardcut.teacher.local import LocalTeacher
+
+        if not model:
+            raise UsageError(f"teacher {kind}: give {kind}:MODEL, a model's name on the hub or its folder")
+        resources = context.resources
+        options = ModelOptions(
+            model,
+            context.settings.revision,
+            max_images=context.settings.sampling.max_frames,
+            max_model_len=resources.max_model_len,
+            gpu_memory=resources.gpu_memory,
+            gpus=resources.gpus,
+            batch=resources.batch,
+        )
+        return context.cached(LocalTeacher(kind, options, context.prompts))
+
+    return make
+
+
+_BACKENDS: Mapping[str, Callable[[str, _Context], Teacher]] = {
+    "evidence": _evidence,
+    "openai": _openai,
+    "vllm": _local("vllm"),
+    "transformers": _local("transformers"),
+}
+_FORMS = ("evidence", "openai:MODEL@URL", "vllm:MODEL", "transformers:MODEL")

@@ -22,7 +22,7 @@ from pydantic import JsonValue
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.teacher.protocol import Task
+from hardcut.teacher.protocol import Request, Task
 
 _ROLES = ("system", "user")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False)
@@ -76,6 +76,10 @@ class Prompts:
             return Rendered(self._system(task, system, inputs), user.render(inputs).strip())
         except TemplateError as error:
             raise UsageError(f"prompt {task}: {error}; inputs are {', '.join(sorted(inputs))}") from error
+
+    def fill(self, request: Request) -> Rendered:
+        """The texts of a request."""
+        return self.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
 
     def _system(self, task: Task, template: Template, inputs: Mapping[str, JsonValue]) -> str:
         """Most system prompts are the same for all videos: filled in once where they ask for nothing but switches."""

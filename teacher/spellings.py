@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from hardcut.schemas.errors import UsageError
 
 SPELLINGS = tuple(space + word for word in ("yes", "Yes", "YES", "no", "No", "NO") for space in ("", " ", "\n"))
 """How yes and no are spelled, the canonical spellings without a space. Those that are one token of a model's tokenizer
@@ -27,3 +30,16 @@ class Spellings:
     def scores(self, logprobs: Iterable[float]) -> tuple[tuple[bytes, float], ...]:
         """What each says with its log-probability, given in the order of `ids`."""
         return tuple(zip(self.texts, logprobs, strict=True))
+
+
+def spellings_of(tokenizer: Any) -> Spellings:
+    """Those of a tokenizer of transformers. Raises UsageError where it has no token for one of the words."""
+    found: dict[int, bytes] = {}
+    for spelling in SPELLINGS:
+        ids = tokenizer.encode(spelling, add_special_tokens=False)
+        if len(ids) == 1:
+            found.setdefault(ids[0], spelling.encode())
+    spellings = Spellings.of(found)
+    if not spellings.ids:
+        raise UsageError("the model's tokenizer has no single tokens for yes and no, which a judge needs")
+    return spellings

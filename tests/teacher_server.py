@@ -13,6 +13,7 @@ import json
 import math
 import re
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,11 +47,15 @@ class TeacherServer:
     always: Fault | None = None
     models: tuple[str, ...] | None = ("some/model", "judge")
     """What it lists as its models; None: it lists none."""
+    tokenizes: bool = False
+    """Whether it tells a text's tokens, as vLLM does."""
 
     asked: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys_seen: set[str] = field(default_factory=set)
+    refuses_until: float = 0.0
+    refused: int = 0
     prefix_hits: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -75,6 +80,10 @@ class TeacherServer:
         """Has the next requests fail, one after the other."""
         self.faults.extend(Fault(kind, retry_after) for kind in kinds)
 
+    def refuse(self, seconds: float) -> None:
+        """Answers everything with 429 at once, for so long."""
+        self.refuses_until = time.monotonic() + seconds
+
     @property
     def total_asked(self) -> int:
         return sum(self.asked.values())
@@ -88,6 +97,7 @@ class TeacherServer:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list)
+        app.router.add_post("/tokenize", self._tokenize)
         runner = web.AppRunner(app, access_log=None)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
@@ -104,6 +114,14 @@ class TeacherServer:
         self._loop.run_until_complete(runner.cleanup())
         self._loop.close()
 
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        """As vLLM does: a token for each of yes, no and Yes, letters for all else."""
+        if not self.tokenizes:
+            return web.Response(status=404)
+        prompt = (await request.json())["prompt"]
+        known = {"yes": 11, "no": 12, "Yes": 13}
+        return web.json_response({"tokens": [known[prompt]] if prompt in known else list(prompt.encode())})
+
     async def _list(self, request: web.Request) -> web.Response:
         self.keys_seen.add(request.headers.get("Authorization", ""))
         if self.models is None:
@@ -117,6 +135,9 @@ class TeacherServer:
         self.asked[digest] += 1
         self.bodies.append(body)
         self.keys_seen.add(request.headers.get("Authorization", ""))
+        if time.monotonic() < self.refuses_until:
+            self.refused += 1
+            return web.json_response({"error": {"message": "too many requests"}}, status=429)
         fault = self.faults.popleft() if self.faults else self.always
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)

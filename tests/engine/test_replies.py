@@ -76,3 +76,18 @@ async def test_a_folder_that_cannot_be_written_to(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot"):
         ReplyCache(tmp_path / "file" / "replies.sqlite")
+
+
+async def test_a_flush_covers_all_that_was_put_and_is_shared(tmp_path, monkeypatch):
+    flushed = []
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        real = cache._database.flush
+        monkeypatch.setattr(cache._database, "flush", lambda: (flushed.append(1), real()))
+        await asyncio.gather(*(cache.put(f"k{n}", "v") for n in range(20)))
+        await asyncio.gather(*(cache.flush() for _ in range(20)))
+        assert len(flushed) == 1
+        await cache.flush()
+        assert len(flushed) == 1, "nothing new to flush"
+        await cache.put("more", "v")
+        await cache.flush()
+        assert len(flushed) == 2

@@ -14,7 +14,7 @@ from hardcut.schemas.settings import CaptionSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import ScoreStage
+from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.protocol import Answer, Refusal
 from hardcut.teacher.replies import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
@@ -56,7 +56,7 @@ async def test_the_chain_with_the_evidence_teacher(frames: Frames, probed: Video
     assert {query.source_video_id for query in written.values()} == {probed.video_id}
     assert "ocr" not in {query.view for query in written.values()}
 
-    scores = ScoreStage(teacher, frames, SAMPLING, query=written.__getitem__)
+    scores = ScoreStage([Judge(teacher, SAMPLING)], frames, query=written.__getitem__)
     assert isinstance(scores, UnitStage)
     pairs = tuple(
         Pair.create(query_id=query_id, video_id=probed.video_id, origins=("source",), expected="yes")
@@ -166,7 +166,7 @@ async def test_all_pairs_of_a_video_go_out_together(frames: Frames, probed: Vide
     teacher = scripted(
         Answer("yes", logprob_yes=-0.1, logprob_no=-2.5), Answer("no", logprob_no=-0.2, bound=-5.0), Answer("yes")
     )
-    stage = ScoreStage(teacher, frames, SAMPLING, query=queries.__getitem__)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__)
     output = await stage.run(Unit(probed.video_id, records=(probed, *told(probed), *pairs)))
     exact, bounded, plain = output.records
     assert isinstance(exact, TeacherLabel)
@@ -191,7 +191,7 @@ async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: Frames, prob
         Refusal("truncated", "cut in mid-reasoning", "The snow"), Answer("no", logprob_yes=-3, logprob_no=-0.1),
         Refusal("timeout", "no answer in 300 s"),
     )  # fmt: skip
-    stage = ScoreStage(teacher, frames, SAMPLING, query=queries.__getitem__)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__)
     output = await stage.run(Unit(probed.video_id, records=(probed, caption_of(probed), *pairs)))
     labels = [label for label in output.records if isinstance(label, TeacherLabel)]
     assert [(label.pair_id, label.verdict, label.logit_margin) for label in labels] == [
@@ -211,7 +211,7 @@ def test_keys_hold_teacher_and_sampling(frames: Frames, scripted) -> None:
         return [
             CaptionStage(teacher, frames, sampling, CaptionSettings()).settings,
             QueryStage(teacher, frames, sampling, QuerySettings()).settings,
-            ScoreStage(teacher, frames, sampling, query={}.__getitem__).settings,
+            ScoreStage([Judge(teacher, sampling)], frames, query={}.__getitem__).settings,
         ]
 
     for one, other in zip(keys(SAMPLING), keys(Sampling(max_frames=4, seed=1)), strict=True):

@@ -104,7 +104,9 @@ async def test_a_ping_says_who_would_answer(teacher: Teacher) -> None:
     ("spec", "says"),
     [
         ("", "unknown backend; there are: evidence, openai:MODEL@URL"),
-        ("vllm:some/model", "unknown backend; there are: evidence, openai:MODEL@URL"),
+        ("gguf:some/model", "unknown backend; there are: evidence, openai:MODEL@URL, vllm:MODEL, transformers:MODEL"),
+        ("vllm:", "vllm:MODEL"),
+        ("transformers", "transformers:MODEL"),
         ("evidence:fast", "evidence and nothing more"),
         ("openai", "openai:MODEL@URL"),
         ("openai:model", "openai:MODEL@URL"),

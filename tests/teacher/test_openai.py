@@ -378,3 +378,35 @@ async def test_a_ping_to_nobody_says_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(MissingDependency, match="start the server"):
             await ping(f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+
+
+async def test_a_server_that_tells_tokens_is_asked_for_those_of_yes_and_no(teacher_server: Any, judge: Request) -> None:
+    teacher_server.tokenizes = True
+    (reply, other) = await ask(teacher_server.url, judge, Request("judge", {**judge.inputs, "query": "x"}, Sampling()))
+    assert isinstance(reply, Reply) and isinstance(other, Reply)
+    assert [body["logprob_token_ids"] for body in teacher_server.bodies] == [[11, 12, 13]] * 2
+    assert confidence(reply.answer).exact
+
+
+async def test_one_forward_pass_ends_the_prompt_at_the_answer(teacher_server: Any, judge: Request) -> None:
+    teacher_server.tokenizes = True
+    teacher_server.answer = lambda body: "yes"
+    request = Request("judge", judge.inputs, Sampling(reasoning=False), judge.frames)
+    (reply,) = await ask(teacher_server.url, request)
+    (body,) = teacher_server.bodies
+    assert body["messages"][-1] == {"role": "assistant", "content": "<answer>"}
+    assert body["max_tokens"] == 1 and body["continue_final_message"] and not body["add_generation_prompt"]
+    assert reply.text == f"<answer>{reply.answer.verdict}</answer>" and reply.reasoning == ""
+    assert reply.answer.logprob_yes == reply.answer.logprob_no == -1.0  # what the server lists before any answer
+
+
+async def test_a_server_that_refuses_to_be_asked_for_tokens_is_asked_without(
+    teacher_server: Any, judge: Request
+) -> None:
+    teacher_server.tokenizes = True
+    teacher_server.fail(400)  # says: logprobs are not supported
+    requests = [judge, Request("judge", {**judge.inputs, "query": "x"}, Sampling())]
+    replies = [(await ask(teacher_server.url, *requests, concurrency=1))]
+    assert all(isinstance(reply, Reply) for reply in replies[0])
+    asked = ["logprob_token_ids" in body for body in teacher_server.bodies]
+    assert asked[0] and not all(asked[1:]) and len(asked) == 3

@@ -1,0 +1,101 @@
+"""What a model in a process of its own is handed and hands back. Everything here pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from hardcut.schemas.records import Sampling, Tokens
+from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.protocol import Request
+from hardcut.teacher.question import PREFILL, reply_schema
+from hardcut.teacher.render import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One generation. `frames` are stored JPEGs with their times. With `judge` yes and no are scored at every token;
+    with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is what the
+    reply must fit. `further` are messages after the first, (role, text)."""
+
+    system: str
+    user: str
+    frames: tuple[tuple[Path, float], ...]
+    sampling: Sampling
+    judge: bool
+    schema: dict[str, JsonValue] | None = None
+    further: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def prefilled(self) -> bool:
+        """Whether the reply's first words are given."""
+        return self.judge and not self.sampling.reasoning
+
+    def messages(self, image: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+        """The conversation in the form of chat templates, media first; `image` is the part for each frame."""
+        content: list[dict[str, object]] = []
+        for (_, time_s), part in zip(self.frames, image, strict=True):
+            content += [{"type": "text", "text": f"<{time_s:.1f} s>"}, part]
+        content.append({"type": "text", "text": self.user})
+        messages: list[dict[str, object]] = [
+            {"role": "system", "content": [{"type": "text", "text": self.system}]},
+            {"role": "user", "content": content},
+        ]
+        further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
+        messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
+        return messages
+
+
+def prompt_of(request: Request, text: Rendered) -> Prompt:
+    """The generation that a request asks for."""
+    return Prompt(
+        text.system,
+        text.user,
+        tuple((frame.path, frame.time_s) for frame in request.frames),
+        request.sampling,
+        judge=request.reply is None,
+        schema=reply_schema(request.reply) if request.reply else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What came out. `scores` has an entry for each generated token of a judge."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: Tokens
+    scores: tuple[TokenScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why one prompt could not be answered (too long for the model, a frame that is gone)."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is loaded. Changes no result."""
+
+    model: str
+    revision: str | None
+    max_images: int
+    max_model_len: int | None
+    gpu_memory: float
+    gpus: int
+    batch: int
+
+
+class Generator(Protocol):
+    """A loaded model."""
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+        """One result for each prompt, in order."""
+        ...

@@ -1,0 +1,144 @@
+"""`transformers:MODEL` in its process: any model for images and text, with its real logits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProcessor, LogitsProcessorList
+
+from hardcut.schemas.records import Tokens
+from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.spellings import Spellings, spellings_of
+
+
+class TransformersGenerator:
+    """Prompts of one kind go through the model `batch` at a time, padded on the left; sampled ones one by one, since
+    their seed counts. Only safetensors are read, and no code of the model's is run."""
+
+    def __init__(self, options: ModelOptions) -> None:
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._processor = AutoProcessor.from_pretrained(options.model, revision=options.revision)
+        self._model = AutoModelForImageTextToText.from_pretrained(
+            options.model, revision=options.revision, dtype="auto", use_safetensors=True, trust_remote_code=False
+        )
+        self._model.to(self._device).eval()
+        self._tokenizer = self._processor.tokenizer
+        self._tokenizer.padding_side = "left"
+        self._spellings = spellings_of(self._tokenizer)
+        self._batch = options.batch
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
+    def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+        results: dict[int, Generated | Failed] = {}
+        for positions in self._batches(prompts):
+            batch = [prompts[at] for at in positions]
+            try:
+                made: Sequence[Generated | Failed] = self._generate(batch)
+            except (OSError, ValueError) as error:
+                made = [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
+            results.update(zip(positions, made, strict=True))
+        return [results[at] for at in range(len(prompts))]
+
+    def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+        alike: dict[object, list[int]] = {}
+        for at, prompt in enumerate(prompts):
+            alone = at if prompt.sampling.temperature > 0 else -1
+            alike.setdefault((prompt.judge, prompt.sampling, alone), []).append(at)
+        for positions in alike.values():
+            for start in range(0, len(positions), self._batch):
+                yield positions[start : start + self._batch]
+
+    def _generate(self, batch: Sequence[Prompt]) -> list[Generated]:
+        inputs = self._inputs(batch)
+        first = batch[0]
+        if first.prefilled:
+            return self._score(batch, inputs)
+        sampling = first.sampling
+        torch.manual_seed(sampling.seed)
+        options: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature > 0:
+            options = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+        watch = _Watch(self._spellings)
+        length = inputs["input_ids"].shape[1]
+        made = self._model.generate(
+            **inputs,
+            **options,
+            max_new_tokens=sampling.max_tokens,
+            logits_processor=LogitsProcessorList([watch] if first.judge else []),
+        )[:, length:]
+        watch.close(made)
+        return [self._read(row, made[row].tolist(), inputs, watch, first.judge) for row in range(len(batch))]
+
+    def _score(self, batch: Sequence[Prompt], inputs: Any) -> list[Generated]:
+        """One forward pass: yes and no at the place after the prompt."""
+        logits = self._model(**inputs, logits_to_keep=1).logits[:, -1].float()
+        logprobs = logits.log_softmax(-1)[:, list(self._spellings.ids)].tolist()
+        mask = inputs["attention_mask"].sum(1).tolist()
+        return [
+            Generated("", "stop", Tokens(prompt=length, completion=1), (self._score_of(row),))
+            for row, length in zip(logprobs, mask, strict=True)
+        ]
+
+    def _score_of(self, logprobs: Sequence[float]) -> TokenScore:
+        scores = self._spellings.scores(logprobs)
+        return TokenScore(*max(scores, key=lambda score: score[1]), scores)
+
+    def _inputs(self, batch: Sequence[Prompt]) -> Any:
+        texts = [
+            self._processor.apply_chat_template(
+                prompt.messages([{"type": "image"}] * len(prompt.frames)),
+                tokenize=False,
+                add_generation_prompt=not prompt.prefilled,
+                continue_final_message=prompt.prefilled,
+            )
+            for prompt in batch
+        ]
+        images = [[Image.open(path).convert("RGB") for path, _ in prompt.frames] for prompt in batch]
+        given = {"images": images} if any(images) else {}
+        return self._processor(text=texts, **given, padding=True, return_tensors="pt").to(self._device)
+
+    def _read(self, row: int, ids: list[int], inputs: Any, watch: _Watch, judge: bool) -> Generated:
+        ends = self._model.generation_config.eos_token_id
+        ends = {ends} if isinstance(ends, int) else set(ends or ())
+        stop = next((at for at, id in enumerate(ids) if id in ends), None)
+        ids = ids if stop is None else ids[:stop]
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        prompt = int(inputs["attention_mask"][row].sum())
+        tokens = Tokens(prompt=prompt, completion=len(ids))
+        scores = tuple(self._token(id, watch, at, row) for at, id in enumerate(ids)) if judge else ()
+        return Generated(text, "length" if stop is None else "stop", tokens, scores)
+
+    def _token(self, id: int, watch: _Watch, at: int, row: int) -> TokenScore:
+        token = self._tokenizer.decode([id]).encode("utf-8", "surrogatepass")
+        drawn, asked = watch.steps[at]
+        top = self._spellings.scores(asked[row]) if id in self._spellings.ids else ()
+        return TokenScore(token, drawn[row], top)
+
+
+class _Watch(LogitsProcessor):  # type: ignore[misc,unused-ignore]
+    """Notes at every step what the model gave the spellings of yes and no, and the token that was drawn; changes
+    nothing. It keeps one row of the vocabulary, not one for every step."""
+
+    def __init__(self, spellings: Spellings) -> None:
+        self._ids = list(spellings.ids)
+        self._last: Any = None
+        self.steps: list[tuple[list[float], list[list[float]]]] = []
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        self._note(input_ids[:, -1])
+        self._last = scores.float().log_softmax(-1)
+        return scores
+
+    def close(self, made: Any) -> None:
+        """All tokens are drawn."""
+        if made.shape[1]:
+            self._note(made[:, -1])
+
+    def _note(self, drawn: Any) -> None:
+        if self._last is not None:
+            chosen = self._last.gather(1, drawn[:, None])[:, 0].tolist()
+            self.steps.append((chosen, self._last[:, self._ids].tolist()))

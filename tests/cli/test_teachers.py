@@ -1,0 +1,214 @@
+"""Prompts, plans, several judges and calibration through the command, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Judgment, TeacherLabel
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def cache(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the frames of three videos."""
+    folder = tmp_path_factory.mktemp("frames")
+    done = hardcut(
+        "run", world / "videos", "--limit", "3", "--until", "evidence", "--out", folder / "run", "--cache", folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def setup(world: Path, cache: Path, tmp_path: Path, teacher_server: Any) -> Callable[..., list[str | Path]]:
+    """Arguments of a run on three videos, with the settings given."""
+    mine = tmp_path / "cache"
+    mine.mkdir()
+    (mine / "frames").symlink_to(cache / "frames")
+
+    def make(toml: str = "", command: str = "run") -> list[str | Path]:
+        config = tmp_path / "hardcut.toml"
+        config.write_text(toml.replace("URL", teacher_server.url) + "\n[queries]\nviews = ['caption', 'ocr']\n")
+        limit = ["--limit", "3"] if command == "run" else []
+        return [command, world / "videos", *limit, "--out", tmp_path / "run", "--cache", mine, "--config", config]
+
+    return make
+
+
+def asked_of(server: Any, since: int = 0) -> Counter[str]:
+    """The requests that a server got, by what they ask for."""
+    return Counter(
+        body.get("response_format", {}).get("json_schema", {}).get("name", "judge") for body in server.bodies[since:]
+    )
+
+
+OPENAI = '[teacher]\nspec = "openai:judge@URL"\n'
+
+
+def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_again(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    assert hardcut(*setup(OPENAI)).returncode == 0
+    first = asked_of(teacher_server)
+    assert first["caption"] == 3 and first["queries"] == 3 and first["judge"] > 3
+    before = teacher_server.total_asked
+    assert hardcut(*setup(OPENAI)).returncode == 0
+    assert teacher_server.total_asked == before, "nothing has changed, so nothing is served"
+
+    shipped = resources.files("hardcut.teacher") / "prompts"
+    own = tmp_path / "prompts"
+    own.mkdir()
+    mine = OPENAI + f"prompts = {str(own)!r}\n"
+    judge = "judge.system.txt.jinja"
+    (own / judge).write_text((shipped / judge).read_text("utf-8").replace("You judge", "You decide"))
+    assert hardcut(*setup(mine)).returncode == 0
+    assert asked_of(teacher_server, before) == Counter(judge=first["judge"]), "judgments depend on it, nothing else"
+
+    before = teacher_server.total_asked
+    (own / judge).unlink()
+    caption = "caption.system.txt.jinja"
+    (own / caption).write_text((shipped / caption).read_text("utf-8").replace("You describe", "You portray"))
+    assert hardcut(*setup(mine)).returncode == 0
+    assert asked_of(teacher_server, before) == Counter(caption=3), "captions alone: what they say stayed the same"
+
+    before = teacher_server.total_asked
+    (own / caption).write_text((shipped / caption).read_text("utf-8").replace("You describe", "You recount"))
+    teacher_server.answer = lambda body: (
+        '{"caption": "Another scene.", "claims": []}' if "You recount" in body["messages"][0]["content"] else None
+    )
+    assert hardcut(*setup(mine)).returncode == 0
+    again = asked_of(teacher_server, before)
+    assert again["caption"] == 3 and again["queries"] == 3 and again["judge"], "a caption that changed goes further"
+    assert max(teacher_server.served.values()) == 1
+
+
+def test_questions_on_one_video_share_its_prefix(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    """(Q - 1) of Q, by the server's own cache of prefixes."""
+    assert hardcut(*setup(OPENAI)).returncode == 0
+    judged = [body for body in teacher_server.bodies if "response_format" not in body]
+    videos = {label.video_id for label in read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel)}
+    prefixes = {json.dumps([body["messages"][0], body["messages"][1]["content"][:-1]]) for body in judged}
+    assert len(prefixes) == len(videos)
+    assert teacher_server.prefix_hits >= len(judged) - len(videos) > 0
+
+
+def test_several_judges_and_samples_are_all_recorded_and_disagreement_is_left_to_people(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    contrary = '[[scores.teachers]]\nspec = "openai:contrary@URL"\n[scores.teachers.sampling]\ntemperature = 0.7\n'
+    steady = '[[scores.teachers]]\nspec = "openai:judge@URL"\n[scores.teachers.sampling]\ntemperature = 0.7\n'
+    teacher_server.answer = lambda body: "<answer>yes</answer>" if body["model"] == "contrary" else None
+    done = hardcut(*setup(OPENAI + "[scores]\nsamples = 2\n" + contrary + steady))
+    assert done.returncode == 0, done.stdout + done.stderr
+    labels = list(read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel))
+    by_pair = Counter(label.pair_id for label in labels)
+    assert set(by_pair.values()) == {4}, "two judges, two samples"
+    assert {(label.teacher.model, label.sample) for label in labels} == {
+        (model, sample) for model in ("contrary", "judge") for sample in (0, 1)
+    }
+    assert {label.teacher.sampling.seed for label in labels if label.teacher.sampling} == {0, 1}
+    summary = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)
+    assert {row["reason"] for row in summary["dropped"]} >= {"teachers_disagree"}
+    spent = {(row["stage"], row["teacher"].partition("@")[0]): row["calls"] for row in summary["spend"]}
+    assert spent["scores", "openai:contrary"] == spent["scores", "openai:judge"] == 2 * len(by_pair)
+    assert spent["captions", "openai:judge"] == 3
+
+
+def test_samples_of_a_cold_teacher_are_refused(setup: Callable[..., list[str | Path]], hardcut: Process) -> None:
+    done = hardcut(*setup(OPENAI + "[scores]\nsamples = 3\n"))
+    assert done.returncode == 2 and "temperature" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_plan_is_what_the_run_then_asks(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    priced = OPENAI + "[teacher.price]\nprompt = 1.0\ncompletion = 4.0\n"
+    arguments = setup(priced)
+    done = hardcut(*arguments, "--until", "negatives")
+    assert done.returncode == 0, done.stderr
+    before = teacher_server.total_asked
+    planned = hardcut(*setup(priced, "plan"), "--json")
+    assert planned.returncode == 0, planned.stderr
+    assert teacher_server.total_asked == before, "a plan sends nothing"
+    stages = {line["stage"]: line for line in json.loads(planned.stdout)["stages"]}
+    assert (stages["captions"]["known"], stages["captions"]["cached"]) == (3, 3)
+    assert stages["scores"]["cached"] == 0 and stages["scores"]["known"] > 3
+    low, high = stages["scores"]["price"]
+    assert 0 < low < high
+    assert hardcut(*arguments).returncode == 0
+    assert teacher_server.total_asked - before == stages["scores"]["known"]
+    again = {line["stage"]: line for line in json.loads(hardcut(*setup(priced, "plan"), "--json").stdout)["stages"]}
+    assert again["scores"]["cached"] == again["scores"]["known"] == stages["scores"]["known"]
+    assert again["scores"]["estimated"] > 0, "three videos of the folder are not part of the run yet"
+
+
+def test_prompt_show_prints_what_is_sent(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    arguments = setup(OPENAI)
+    assert hardcut(*arguments).returncode == 0
+    run, cache = arguments[arguments.index("--out") + 1], arguments[arguments.index("--cache") + 1]
+    video = min(label.video_id for label in read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel))
+    for name in ("caption", "queries", "judge"):
+        shown = hardcut("prompt", "show", name, "--video", video, "--run", run, "--cache", cache, "--json")
+        assert shown.returncode == 0, shown.stderr
+        for request in json.loads(shown.stdout)["requests"]:
+            system, user = request["messages"]
+            texts = [part["text"] for part in user["content"] if part["type"] == "text"]
+            sent = [
+                body for body in teacher_server.bodies
+                if body["messages"][0]["content"] == system["content"][0]["text"]
+                and [part["text"] for part in body["messages"][1]["content"] if part["type"] == "text"] == texts
+            ]  # fmt: skip
+            assert len(sent) == 1, "word for word what the server got, once"
+            assert sum(part["type"] == "image" for part in user["content"]) == sum(
+                part["type"] == "image_url" for part in sent[0]["messages"][1]["content"]
+            )
+    text = hardcut("prompt", "show", "caption", "--video", video, "--run", run, "--cache", cache)
+    assert "--- system" in text.stdout and "sha256" in text.stdout
+    wrong = hardcut("prompt", "show", "caption", "--video", "nothing", "--run", run, "--cache", cache)
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1
+
+
+def test_calibrate_fits_what_people_said_and_leaves_margins_alone(
+    setup: Callable[..., list[str | Path]], hardcut: Process, tmp_path: Path
+) -> None:
+    arguments = setup()
+    assert hardcut(*arguments).returncode == 0
+    run = tmp_path / "run"
+    nobody = hardcut("calibrate", run)
+    assert nobody.returncode == 2 and "judged by people" in nobody.stderr
+    labels = list(read_records(run / TeacherLabel.FILE, TeacherLabel))
+    before = (run / TeacherLabel.FILE).read_bytes()
+    judged = [
+        Judgment(
+            pair_id=label.pair_id, query_id=label.query_id, video_id=label.video_id,
+            grade=int((label.verdict == "yes") != (number % 5 == 0)), source="human",
+        )
+        for number, label in enumerate(labels)
+    ]  # fmt: skip
+    copy = tmp_path / "judged"
+    shutil.copytree(run, copy)
+    (copy / Judgment.FILE).write_text("".join(each.model_dump_json() + "\n" for each in judged))
+    done = hardcut("calibrate", copy, "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads((copy / "calibration.json").read_text())
+    (teacher,) = written["teachers"]
+    assert teacher["overall"]["raw"]["pairs"] == len(labels)
+    assert set(teacher["overall"]) == {"raw", "temperature", "isotonic"} and teacher["by_kind"]
+    assert (copy / "calibration.svg").read_text().startswith("<svg")
+    assert (copy / TeacherLabel.FILE).read_bytes() == before
+    assert "AUC" in hardcut("calibrate", copy).stdout

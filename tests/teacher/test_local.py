@@ -1,0 +1,247 @@
+"""`transformers:`, `vllm:` and `openai:` against a vLLM server, with a tiny model made on the spot: one margin.
+
+Needs torch and vllm (`make test-vllm`); the plain tests leave it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from hardcut.engine.budget import current_stage
+from hardcut.media.frames import Frame
+from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.records import Sampling
+from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.teacher.confidence import confidence, read_verdict
+from hardcut.teacher.protocol import Refusal, Reply, Request, Teacher
+from hardcut.teacher.registry import open_teacher
+from hardcut.teacher.replies import CaptionReply
+
+INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "vllm")}
+needs_torch = pytest.mark.skipif(
+    not (INSTALLED["torch"] and INSTALLED["transformers"]), reason="torch and transformers are not installed"
+)
+needs_vllm = pytest.mark.skipif(not INSTALLED["vllm"], reason="vllm is not installed: `make test-vllm`")
+VIDEOS, QUERIES = 5, 10
+BACKENDS = [
+    pytest.param("transformers", marks=[pytest.mark.torch, needs_torch]),
+    pytest.param("vllm", marks=[pytest.mark.vllm, needs_vllm]),
+    pytest.param("openai", marks=[pytest.mark.vllm, needs_vllm]),
+]
+RESOURCES = Resources(max_model_len=4096, gpu_memory=0.3, request_timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny") / "qwen3vl"
+    program = Path(__file__).parents[1] / "tiny_model.py"
+    subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=500)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[None]:
+    """vLLM on a CPU, asking nobody."""
+    wanted = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, environment: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A vLLM server on loopback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--served-model-name", "tiny", "--max-model-len", "4096", "--enforce-eager"]
+    command += ["--limit-mm-per-prompt", '{"image": 4}', "--dtype", "float32", "--max-num-seqs", "16"]
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        until = time.monotonic() + 240
+        while True:
+            assert process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def local(model: Path, environment: None) -> Iterator[dict[str, Teacher]]:
+    """The backends whose model has been loaded, so that each is loaded once."""
+    opened: dict[str, Teacher] = {}
+    yield opened
+    for teacher in opened.values():
+        asyncio.run(teacher.close())
+
+
+@pytest.fixture
+async def open_backend(
+    request: pytest.FixtureRequest, model: Path, local: dict[str, Teacher]
+) -> AsyncIterator[Callable[[str], Teacher]]:
+    """Opens a backend by its name."""
+    current_stage.set("test")
+    remote: list[Teacher] = []
+
+    def open_(name: str) -> Teacher:
+        spec = f"openai:tiny@{request.getfixturevalue('server')}" if name == "openai" else f"{name}:{model}"
+        if name in local:
+            return local[name]
+        teacher = open_teacher(TeacherSettings(spec=spec, sampling=Sampling(max_frames=4)), RESOURCES)
+        if name == "openai":
+            remote.append(teacher)
+        else:
+            local[name] = teacher
+        return teacher
+
+    yield open_
+    for teacher in remote:
+        await teacher.close()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Frame, ...]]:
+    """Four frames each; a square moves, in another colour and direction in each."""
+    folder = tmp_path_factory.mktemp("frames")
+    made = []
+    for video in range(VIDEOS):
+        frames = []
+        for number in range(4):
+            picture = Image.new("RGB", (128, 96), (10 * video, 40, 60))
+            left = 10 + 20 * (number if video % 2 else 3 - number)
+            ImageDraw.Draw(picture).rectangle((left, 20, left + 25, 60), fill=(250 - 40 * video, 20 + 50 * video, 90))
+            path = folder / f"{video}-{number}.jpg"
+            picture.save(path, quality=90)
+            frames.append(Frame(path, number * 1.5, f"{video:032x}{number:032x}"))
+        made.append(tuple(frames))
+    return made
+
+
+def judgments(inputs: dict[str, Any], frames: tuple[Frame, ...], sampling: Sampling) -> list[Request]:
+    common = {**inputs["judge"], "evidence": inputs["judge"]["evidence"][:2]}
+    colours = ("red", "green", "blue", "a", "b")
+    queries = [f"{colours[n % 5]} {n * 7} before {colours[n // 2]}" for n in range(QUERIES)]
+    return [Request("judge", {**common, "query": query}, sampling, frames) for query in queries]
+
+
+_margins: dict[tuple[str, bool], list[float]] = {}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("reasoning", [False, True], ids=["one forward pass", "reasoning"])
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_the_same_margin_from_every_backend(
+    open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], backend: str, reasoning: bool
+) -> None:
+    """50 pairs; every margin exact, with the canonical pair beside the sum."""
+    teacher = open_backend(backend)
+    sampling = Sampling(max_tokens=32, max_frames=4, reasoning=reasoning)
+    batches = [judgments(inputs, frames, sampling) for frames in videos]
+    outcomes = [each for batch in await asyncio.gather(*map(teacher.complete, batches)) for each in batch]
+    margins = []
+    for outcome in outcomes:
+        assert isinstance(outcome, Reply) and outcome.answer, outcome
+        result = confidence(outcome.answer)
+        assert result.exact and result.logit_margin is not None
+        assert outcome.answer.token_yes is not None and outcome.answer.token_no is not None
+        assert outcome.answer.token_yes <= (outcome.answer.logprob_yes or 0.0) + 1e-6
+        assert read_verdict(outcome.text) == outcome.answer.verdict
+        assert bool(outcome.reasoning) == reasoning
+        margins.append(result.logit_margin)
+    assert len(margins) == VIDEOS * QUERIES and len(set(margins)) > 10, "the pictures and queries count"
+    _margins[backend, reasoning] = margins
+    for (other, mode), theirs in _margins.items():
+        if mode == reasoning:
+            furthest = max(abs(a - b) for a, b in zip(margins, theirs, strict=True))
+            print(f"{backend} and {other}, reasoning {reasoning}: margins within {furthest:.5f}")
+            assert furthest < 0.1
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_replies_that_are_cut_or_do_not_fit_are_refused_with_their_text(
+    open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], backend: str
+) -> None:
+    teacher = open_backend(backend)
+    (cut,) = await teacher.complete(judgments(inputs, videos[0], Sampling(max_tokens=2, max_frames=4))[:1])
+    assert isinstance(cut, Refusal) and cut.reason == "truncated" and cut.raw
+    request = Request("caption", inputs["caption"], Sampling(max_tokens=8, max_frames=4), videos[0], CaptionReply)
+    (broken,) = await teacher.complete([request])
+    assert isinstance(broken, Refusal) and broken.reason in ("truncated", "invalid_reply") and broken.raw
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("backend", BACKENDS[:2])
+async def test_samples_differ_by_their_seed_alone(
+    open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], backend: str
+) -> None:
+    teacher = open_backend(backend)
+    hot = [Sampling(max_tokens=24, max_frames=4, temperature=2.0, seed=seed) for seed in (1, 2)]
+    first, second = [await teacher.complete(judgments(inputs, videos[0], sampling)[:3]) for sampling in hot]
+    texts = [getattr(each, "text", None) or getattr(each, "raw", None) for each in (*first, *second)]
+    assert texts[:3] != texts[3:]
+
+
+@pytest.mark.vllm
+@needs_vllm
+@pytest.mark.timeout(600)
+async def test_what_the_engine_refuses_costs_only_itself(
+    open_backend: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any]
+) -> None:
+    too_hot = Sampling(max_tokens=4, max_frames=4, temperature=9.0, reasoning=False)
+    good = Sampling(max_frames=4, reasoning=False)
+    requests = [judgments(inputs, videos[0], sampling)[0] for sampling in (good, too_hot, good)]
+    outcomes = await open_backend("vllm").complete(requests)
+    assert [type(outcome) for outcome in outcomes] == [Reply, Refusal, Reply]
+    assert outcomes[1].reason == "refused" and "temperature" in outcomes[1].detail
+
+
+@pytest.mark.torch
+@needs_torch
+async def test_a_folder_that_is_no_model_ends_the_run_with_one_line(tmp_path: Path, inputs: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "unheard of"}))
+    current_stage.set("test")
+    teacher = open_teacher(TeacherSettings(spec=f"transformers:{tmp_path}"), RESOURCES)
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        await teacher.complete(judgments(inputs, (), Sampling())[:1])
+    await teacher.close()
+
+
+@pytest.mark.skipif(INSTALLED["transformers"], reason="transformers is installed")
+async def test_without_its_package_a_backend_says_which_extra_brings_it(inputs: dict[str, Any]) -> None:
+    current_stage.set("test")
+    for name in ("transformers", "vllm"):
+        teacher = open_teacher(TeacherSettings(spec=f"{name}:some/model"), RESOURCES)
+        with pytest.raises(MissingDependency, match=rf'pip install "hardcut\[{name}\]"'):
+            await teacher.ping()
+        with pytest.raises(MissingDependency, match=rf'pip install "hardcut\[{name}\]"'):
+            await teacher.complete(judgments(inputs, (), Sampling())[:1])
+        await teacher.close()

@@ -1,0 +1,132 @@
+"""The pace against servers that refuse, that slow down and that recover, in simulated and in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hardcut.schemas.records import Sampling
+from hardcut.teacher.openai import OpenAITeacher
+from hardcut.teacher.pace import Pace
+from hardcut.teacher.protocol import Reply, Request
+
+
+async def drive(pace: Pace, calls: int, serve: Callable[[], Awaitable[None]]) -> None:
+    async def one() -> None:
+        async with pace.slot() as slot:
+            await serve()
+            slot.answered("judge")
+
+    await asyncio.gather(*(one() for _ in range(calls)))
+
+
+async def test_turns_come_in_order_and_never_more_than_allowed() -> None:
+    pace, order, under_way, most = Pace(3, 60.0), [], 0, 0
+
+    async def one(number: int) -> None:
+        nonlocal under_way, most
+        async with pace.slot():
+            order.append(number)
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0.002)
+            under_way -= 1
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+    assert order == list(range(20)) and most == 3
+
+
+async def test_who_gives_up_waiting_takes_no_turn_with_him() -> None:
+    pace = Pace(1, 60.0)
+    async with pace.slot():
+        waiting = [asyncio.create_task(drive(pace, 1, lambda: asyncio.sleep(0))) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+    waiting[1].cancel()  # its turn has come, and it does not know yet
+    await asyncio.wait_for(waiting[2], 1)
+
+
+async def test_one_burst_of_refusals_is_one_cut() -> None:
+    pace = Pace(64, 60.0, uniform=lambda low, high: 0.0)
+    slots = [pace.slot() for _ in range(64)]
+    for slot in slots:
+        await slot.__aenter__()
+    for slot in slots:
+        slot.busy()
+    assert pace.limit == 32, "64 calls sent together and refused together say one thing, once"
+
+
+async def test_nobody_sends_while_the_server_asks_for_rest() -> None:
+    pace = Pace(4, 60.0)
+    async with pace.slot() as slot:
+        slot.busy(0.2)
+    started = time.perf_counter()
+    await drive(pace, 1, lambda: asyncio.sleep(0))
+    assert time.perf_counter() - started >= 0.19
+
+
+async def test_a_steady_server_gets_all_it_may() -> None:
+    pace = Pace(16, 60.0)
+    await drive(pace, 200, lambda: asyncio.sleep(0.003))
+    assert pace.limit == 16
+
+
+async def test_a_server_that_slows_down_is_not_driven_into_time_outs() -> None:
+    """Eight at a time, each taking longer and longer: 64 at once would end up waiting past the limit."""
+    timeout_s, seconds, room = 1.5, 0.01, asyncio.Semaphore(8)
+    pace, slowest = Pace(64, timeout_s), 0.0
+
+    async def serve() -> None:
+        nonlocal slowest, seconds
+        started = time.perf_counter()
+        async with room:
+            seconds = min(0.3, seconds * 1.01)
+            await asyncio.sleep(seconds)
+        slowest = max(slowest, time.perf_counter() - started)
+
+    await drive(pace, 400, serve)
+    assert seconds == 0.3, "slow enough that 64 at once wait 2.4 s"
+    assert slowest < timeout_s, f"the slowest call took {slowest:.2f} s of {timeout_s} s"
+
+
+@pytest.mark.timeout(120)
+async def test_a_storm_of_429_is_sat_out_and_forgotten_within_ten_seconds(
+    teacher_server: Any, inputs: dict[str, Any]
+) -> None:
+    """Nothing is refused for it, and 90 % of the capacity is reached again."""
+    latency_s, at_once, storm_s = 0.2, 16, 3.0
+    teacher_server.latency_s = latency_s
+    teacher = OpenAITeacher("m", teacher_server.url, concurrency=at_once, attempts=6)
+    numbers, ended, replies = iter(range(10**6)), False, []
+
+    async def work() -> None:
+        while not ended:
+            query = f"query {next(numbers)}"
+            (outcome,) = await teacher.complete([Request("judge", {**inputs["judge"], "query": query}, Sampling())])
+            replies.append((time.perf_counter(), outcome))
+
+    workers = [asyncio.create_task(work()) for _ in range(at_once)]
+    try:
+        await asyncio.sleep(3.0)
+        teacher_server.refuse(storm_s)
+        began = time.perf_counter()
+        await asyncio.sleep(storm_s + 10.0)
+    finally:
+        ended = True
+        await asyncio.gather(*workers)
+        await teacher.close()
+    assert all(isinstance(outcome, Reply) for _, outcome in replies), "a storm costs time and no item"
+
+    def rate(start: float) -> float:
+        """Calls a second in the second from `start`, counted from the storm's begin."""
+        return float(sum(start <= at - began < start + 1.0 for at, _ in replies))
+
+    before = max(rate(-2.0), rate(-1.0))
+    after = max(rate(storm_s + start) for start in range(10))
+    assert after >= 0.9 * before, f"{after:.0f} calls a second after the storm, {before:.0f} before it"
+    assert teacher_server.refused < 100, "it is not hammered while it refuses"
