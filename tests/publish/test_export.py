@@ -26,7 +26,7 @@ WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(
     export=ExportSettings(name="clips | [of] <b>us</b>", licence="cc-by-4.0", train=0.5, validation=0.2)
 )
-CONFIGS = ("pairs", "captions", "queries", "corpus", "qrels")
+CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels")
 
 
 @pytest.fixture
