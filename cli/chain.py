@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from hardcut.cli.paths import Cache
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import Ledger
@@ -18,26 +19,24 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
 from hardcut.engine.replies import ReplyCache
 from hardcut.engine.run import Engine
+from hardcut.engine.stage import Source, Stage
 from hardcut.media.collection import Collection, scan
 from hardcut.publish.judgments import JudgmentStage
+from hardcut.schemas.config import format_settings
+from hardcut.schemas.errors import ItemError, UsageError
+from hardcut.schemas.records import Query
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.evidence import EvidenceStage
-from hardcut.synth.first_stage import read_run
 from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import ScoreStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
-from hardcut.teacher.registry import open_teacher
-
-from hardcut.cli.paths import Cache
-from hardcut.engine.stage import Source, Stage
-from hardcut.schemas.config import format_settings
-from hardcut.schemas.errors import ItemError, UsageError
-from hardcut.schemas.records import Query
-from hardcut.schemas.settings import Settings
 from hardcut.teacher.protocol import Teacher
+from hardcut.teacher.registry import open_teacher
 
 STAGES = ("probe", "evidence", "captions", "queries", "negatives", "scores", "judgments")
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
@@ -80,13 +79,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
         budget = CallBudget(ledger, settings.budget.calls)
-        teacher = open_teacher(
-            settings.teacher.spec,
-            replies=replies,
-            budget=budget,
-            revision=settings.teacher.revision,
-            resources=settings.resources,
-        )
+        teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )

@@ -6,9 +6,6 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from hardcut.data.bundled import sample_files
-from hardcut.engine.status import read_status
-from hardcut.reranker.measures import ndcg, read_qrels, read_run
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,9 +14,13 @@ from hardcut.cli.export import export_run, print_export
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.run import carry_out
 from hardcut.cli.status import exit_status, print_summary
+from hardcut.data.bundled import sample_files
+from hardcut.engine.status import read_status
+from hardcut.reranker.measures import ndcg
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Query, TeacherLabel
+from hardcut.schemas.trec import read_qrels, read_run
 
 
 def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -> int:
@@ -36,7 +37,7 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -
         settings = load_settings(None, overrides)
         carry_out(Job(sample / "videos", run, settings, cache_folder(cache)))
         qrels = read_qrels(sample / "qrels.txt")
-        first_stage = read_run(sample / "first_stage.trec")
+        first_stage = read_run(sample / "first_stage.trec").scores
     status = read_status(run)
     exported = export_run(run, dataset)
     values = {"first stage": ndcg(qrels, first_stage), "teacher": ndcg(qrels, teacher_run(run))}

@@ -23,7 +23,7 @@ from hardcut.schemas.settings import Settings
 
 _EXTRAS = {
     "ocr": ("rapidocr", "onnxruntime"),
-    "vision": ("scenedetect", "opencv-python"),
+    "vision": ("scenedetect-headless", "opencv-python-headless"),
     "eval": ("ir_measures", "bm25s"),
 }
 _GB = 1024**3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hardcut.engine.status import read_status
-from hardcut.publish.export import ExportSummary
-from hardcut.publish.export import export as write_dataset
 from rich.console import Console
 from rich.table import Table
 
+from hardcut.engine.status import read_status
+from hardcut.publish.export import ExportSummary
+from hardcut.publish.export import export as write_dataset
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 

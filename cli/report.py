@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hardcut.engine.status import read_status
-
 from hardcut.cli.paths import Cache
+from hardcut.engine.status import read_status
 from hardcut.schemas.records import RECORDS, Video
 from hardcut.schemas.settings import Settings
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardcut.engine.status import read_status
-
 from hardcut.cli.chain import Job, run_chain
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
 from hardcut.cli.report import refresh_report
 from hardcut.cli.status import exit_status, print_summary
+from hardcut.engine.status import read_status
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import BudgetReached
 

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hardcut.engine.status import FailedUnit, RunStatus, read_status
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hardcut.engine.status import FailedUnit, RunStatus, read_status
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Dropped
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection
 from multiprocessing.connection import wait
 from typing import Any, Self, TypeVar, cast
 
+from hardcut.engine.stopwatch import waiting
 from hardcut.schemas.errors import ItemError
 
 T = TypeVar("T")
@@ -67,7 +68,8 @@ class WorkerPool:
         name = getattr(fn, "__qualname__", repr(fn))
         limit = self._timeout_s if timeout_s is None else timeout_s
         work = pickle.dumps((fn, args))
-        pool = await self._idle.get()
+        with waiting():
+            pool = await self._idle.get()
         try:
             for _ in range(_TRIES):
                 pool = pool or self._start()

@@ -15,7 +15,6 @@ import hashlib
 import itertools
 import logging
 import threading
-import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -28,6 +27,7 @@ from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
 from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage, Unit, UnitStage
+from hardcut.engine.stopwatch import Stopwatch, current_unit
 from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, ItemError, MissingDependency, StorageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Dropped
@@ -228,11 +228,8 @@ class Engine:
             for kind in stage.reads
             for body in self._ledger.bodies(kind.__name__, unit_id, step.position)
         )
-        started = time.perf_counter()
-
-        def seconds() -> float:
-            return round(time.perf_counter() - started, 6)
-
+        watch = Stopwatch()
+        token = current_unit.set(watch)
         try:
             try:
                 output = await stage.run(Unit(unit_id, records, payload))
@@ -241,11 +238,13 @@ class Engine:
                 output = Output(drop=dropped)
             except ItemError as error:
                 output = Output(failure=Failure(error.reason, error.detail, error.raw))
-            result = settled(key, output, stage.makes, seconds())
+            result = settled(key, output, stage.makes, watch.seconds)
         except _STOPS:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of one unit must not cost the others
-            result = settled(key, Output(failure=self._internal(step.name, unit_id, error)), (), seconds())
+            result = settled(key, Output(failure=self._internal(step.name, unit_id, error)), (), watch.seconds)
+        finally:
+            current_unit.reset(token)
         await self._ledger.settle(step.name, result)
         self._progress.advanced(step.name)
 

@@ -60,7 +60,7 @@ class FailedUnit:
 
 @dataclass(frozen=True, slots=True)
 class SlowUnit:
-    """A unit that took long."""
+    """A unit that took long, its time in a queue not counted."""
 
     stage: str
     unit: str

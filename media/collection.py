@@ -248,7 +248,7 @@ def _check_listed(root: Path, entries: dict[str, Entry], videos: list[VideoFile]
         if not os.path.lexists(root / relative):
             raise UsageError(f"{entry.where}: no such file: {relative}")
         if not (root / relative).resolve().is_relative_to(root):
-            raise UsageError(f"{entry.where}: {relative} leads out of the folder by a link")
+            raise UsageError(f"{entry.where}: {relative} leads outside the folder by a link")
         if relative not in reasons:
             raise UsageError(
                 f"{entry.where}: {relative} is hidden, a folder, or reached by a link: name the file itself"

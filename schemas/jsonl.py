@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 import jsonlines
 from pydantic import ValidationError
@@ -38,7 +38,7 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     with file, jsonlines.Reader(file, loads=kind.model_validate_json) as reader:
         try:
-            yield from reader.iter(skip_empty=True)
+            yield from cast(Iterator[R], reader.iter(skip_empty=True))
         except jsonlines.InvalidLineError as error:
             raise RecordError(f"{path}, line {error.lineno}: {_explain(error.__cause__, kind)}") from error
         except UnicodeDecodeError as error:

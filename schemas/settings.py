@@ -29,7 +29,9 @@ class EvidenceSettings(Frozen):
 
     ocr: Literal["rapidocr", "off"] = "rapidocr"
     ocr_min_confidence: float = Field(default=0.6, ge=0, le=1)
-    ocr_fps: float = Field(default=2.0, gt=0, description="times a second that text is looked for, of the stored frames")
+    ocr_fps: float = Field(
+        default=2.0, gt=0, description="times a second that text is looked for, of the stored frames"
+    )
     ocr_side: int = Field(default=480, ge=64, description="the detector's longer side in pixels")
     subtitles: bool = True
     shots: bool = True
@@ -45,6 +47,7 @@ class TeacherSettings(Frozen):
 
     spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL")
     revision: str | None = None
+    prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
     sampling: Sampling = Sampling()
 
 

@@ -44,7 +44,7 @@ class EvidenceStage:
             for package in ("rapidocr", "onnxruntime"):
                 versions[package] = installed(package, "ocr", 'evidence.ocr = "off"')
         if self.options.shots:
-            versions["scenedetect"] = installed("scenedetect", "vision", "evidence.shots = false")
+            versions["scenedetect"] = installed("scenedetect-headless", "vision", "evidence.shots = false")
         return {**self.options.model_dump(mode="json"), "sampling": self.frames.sampling, "versions": versions}
 
     async def run(self, unit: Unit) -> Output:

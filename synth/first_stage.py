@@ -1,15 +1,12 @@
-"""First stages: BM25 over what is known of the videos, or the user's own TREC run. Ties go by id."""
+"""First stages: BM25 over what is known of the videos, or the user's own TREC run. Ties go by `schemas/trec.py`."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from hardcut.schemas.errors import UsageError
+from hardcut.schemas.trec import ranking
 
 BM25_RUN = "bm25"
 
@@ -23,14 +20,6 @@ class Hit(NamedTuple):
     video_id: str
     rank: int
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrecRun:
-    """A run as the user gave it: for each of its query ids the hits, best first."""
-
-    name: str
-    hits: Mapping[str, tuple[Hit, ...]]
 
 
 def tokens(text: str) -> list[str]:
@@ -61,7 +50,7 @@ class Bm25:
             self._index.index((corpus, dict(vocabulary)), show_progress=False)
 
     def search(self, text: str, depth: int) -> list[Hit]:
-        """The best `depth` videos that share a word with the text, by score, ties by id."""
+        """The best `depth` videos that share a word with the text, by score, then by id, both highest first."""
         import numpy as np
 
         words = [self._vocabulary[word] for word in tokens(text) if word in self._vocabulary]
@@ -72,54 +61,10 @@ class Bm25:
         if len(found) > depth:
             least = np.partition(scores[found], len(found) - depth)[len(found) - depth]
             found = found[scores[found] >= least]  # ties with the last one too: the id decides below
-        best = found[np.lexsort((found, -scores[found]))][:depth]  # the documents are numbered in the order of ids
+        best = found[np.lexsort((-found, -scores[found]))][:depth]  # the documents are numbered in the order of ids
         return [Hit(self._ids[at], rank, round(float(scores[at]), 6)) for rank, at in enumerate(best, 1)]
 
 
-def read_run(path: Path) -> TrecRun:
-    """A TREC run: `query Q0 video rank score tag` a line. Ranks follow from the scores; the rank column is not used.
-
-    Raises UsageError, which names file and line.
-    """
-    found: dict[str, dict[str, float]] = {}
-    name = ""
-    for line, (query_id, video_id, score, tag) in _lines(path):
-        name = name or tag
-        if tag != name:
-            raise UsageError(f"{path}:{line}: the run is called {tag!r} here and {name!r} before: give one run a file")
-        hits = found.setdefault(query_id, {})
-        if video_id in hits:
-            raise UsageError(f"{path}:{line}: video {video_id!r} is listed twice for query {query_id!r}")
-        hits[video_id] = score
-    if not found:
-        raise UsageError(f"{path}: no line of a run in it")
-    return TrecRun(name, {query_id: _ranked(hits) for query_id, hits in found.items()})
-
-
-def _ranked(scores: Mapping[str, float]) -> tuple[Hit, ...]:
-    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Hit(video_id, rank, score) for rank, (video_id, score) in enumerate(ordered, 1))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, float, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                cells = line.split()
-                if not cells:
-                    continue
-                if len(cells) != 6:
-                    raise UsageError(
-                        f"{path}:{number}: {len(cells)} columns, expected 6: query Q0 video rank score tag"
-                    )
-                try:
-                    score = float(cells[4])
-                except ValueError:
-                    score = math.nan
-                if not math.isfinite(score):
-                    raise UsageError(f"{path}:{number}: the score {cells[4]!r} is no number")
-                yield number, (cells[0], cells[2], score, cells[5])
-    except OSError as error:
-        raise UsageError(f"{path}: the run cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 ({error.reason}): save it as UTF-8") from error
+def ranked(scores: Mapping[str, float]) -> tuple[Hit, ...]:
+    """A run's hits for one query, best first, in the order in which runs are judged."""
+    return tuple(Hit(video_id, rank, scores[video_id]) for rank, video_id in enumerate(ranking(scores), 1))

@@ -16,8 +16,9 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Caption, Dropped, Evidence, FirstStage, Pair, Query, Video
 from hardcut.schemas.settings import NegativeSettings
+from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.synth.extras import installed
-from hardcut.synth.first_stage import BM25_RUN, Bm25, Hit, TrecRun, read_run, tokens
+from hardcut.synth.first_stage import BM25_RUN, Bm25, Hit, ranked, tokens
 
 USER_DEPTH = 10
 """A user's query is judged at least this deep, so that nDCG@10 of the first stage can be told."""
@@ -73,11 +74,11 @@ class NegativeStage:
     ) -> Output:
         dropped: list[Dropped] = []
         if given is not None and key is not None:
-            run, hits = given.name, given.hits[key]
+            run, hits = given.tag, ranked(given.scores[key])
             hits = tuple(hit for hit in hits[: self._depth(query)] if hit.video_id in contents)
         elif given is not None and query.view == "user":
             return Output(
-                drop=_dropped(query.query_id, "not_in_run", f"{given.name} has no line for {query.external_id!r}")
+                drop=_dropped(query.query_id, "not_in_run", f"{given.tag} has no line for {query.external_id!r}")
             )
         else:
             run, hits = BM25_RUN, tuple(index.search(query.text, self._depth(query)))
@@ -148,12 +149,12 @@ def _documents(records: Reader, contents: Mapping[str, str]) -> Iterator[tuple[s
 
 def _unknown(given: TrecRun, listed: set[str], contents: Mapping[str, str]) -> Iterator[tuple[str, Output]]:
     """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
-    for query_id in sorted(set(given.hits) - listed):
-        detail = f"the first-stage run {given.name} lists this query, and there is none of this id"
+    for query_id in sorted(set(given.scores) - listed):
+        detail = f"the first-stage run {given.tag} lists this query, and there is none of this id"
         yield f"run query {query_id}", Output(drop=_dropped(query_id, "unknown_query", detail))
-    videos = Counter(hit.video_id for hits in given.hits.values() for hit in hits if hit.video_id not in contents)
+    videos = Counter(video_id for scores in given.scores.values() for video_id in scores if video_id not in contents)
     for video_id, count in sorted(videos.items()):
-        detail = f"the first-stage run {given.name} lists this video for {count} queries, and there is none of this id"
+        detail = f"the first-stage run {given.tag} lists this video for {count} queries, and there is none of this id"
         yield f"run video {video_id}", Output(drop=_dropped(video_id, "unknown_video", detail))
 
 
@@ -161,7 +162,7 @@ def _key(query: Query, given: TrecRun | None) -> str | None:
     """The id under which the run lists the query, if it does."""
     if given is None:
         return None
-    return next((key for key in (query.external_id, query.query_id) if key is not None and key in given.hits), None)
+    return next((key for key in (query.external_id, query.query_id) if key is not None and key in given.scores), None)
 
 
 def _pair(query: Query, hit: Hit, run: str, **fields: object) -> Pair:

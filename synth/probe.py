@@ -13,13 +13,16 @@ from pydantic import JsonValue
 
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Output, Unit
-from hardcut.media.collection import SubtitleFile, VideoFile
+from hardcut.media.collection import Skipped, SubtitleFile, VideoFile
 from hardcut.media.ingest import ingest
 from hardcut.media.store import sampling_digest
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import ItemError
+from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.records import Subtitles, Video
 from hardcut.schemas.settings import MediaSettings
+
+_MENDABLE = frozenset({"unreadable", "name_not_utf8", "name_too_long"})
+"""Reasons to pass a file over that its owner can mend: it fails. Whatever else is no video of ours is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class ProbeStage:
 
     async def run(self, unit: Unit) -> Output:
         file = unit.payload
+        if isinstance(file, Skipped):
+            error = ItemError if file.reason in _MENDABLE else DropItem
+            raise error(file.reason, file.detail)
         if not isinstance(file, VideoFile):
             raise TypeError(f"the payload of {unit.id} is no VideoFile")
         ingested = await self.pool.call(ingest, str(file.path), str(self.store), self.media)

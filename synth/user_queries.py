@@ -44,12 +44,12 @@ def read_queries(path: Path) -> list[Query]:
         text = clean(row.text)
         if not row.query_id or not text:
             missing = "id" if not row.query_id else "text"
-            raise UsageError(f"{path}:{row.line}: the query has no {missing}")
+            raise UsageError(f"{path}, line {row.line}: the query has no {missing}")
         if len(row.query_id) > _MAX_ID:
-            raise UsageError(f"{path}:{row.line}: the query's id has more than {_MAX_ID} characters")
+            raise UsageError(f"{path}, line {row.line}: the query's id has more than {_MAX_ID} characters")
         if row.query_id in queries:
             first = lines[row.query_id]
-            raise UsageError(f"{path}:{row.line}: the id {row.query_id!r} is that of line {first} already")
+            raise UsageError(f"{path}, line {row.line}: the id {row.query_id!r} is that of line {first} already")
         lines[row.query_id] = row.line
         queries[row.query_id] = Query.create(
             text=text, language=row.language, view="user", kind="event", external_id=row.query_id
@@ -85,7 +85,7 @@ def _tsv(path: Path, text: str) -> Iterator[_Row]:
             continue
         cells = line.split("\t")
         if len(cells) != 2:
-            raise UsageError(f"{path}:{number}: expected id, tab, text; found {len(cells)} columns")
+            raise UsageError(f"{path}, line {number}: expected id, tab, text; found {len(cells)} columns")
         if number == 1 and cells[0].strip().lower() in _ID_COLUMNS:
             continue
         yield _Row(number, cells[0].strip(), cells[1], "und")
@@ -98,15 +98,17 @@ def _csv(path: Path, text: str) -> Iterator[_Row]:
         at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
         at_text = next((header.index(name) for name in _TEXT_COLUMNS if name in header), None)
         if at_id is None or at_text is None:
-            raise UsageError(f"{path}:1: the first line must name the columns Query_id and query")
+            raise UsageError(f"{path}, line 1: the first line must name the columns Query_id and query")
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
-                raise UsageError(f"{path}:{reader.line_num}: {len(cells)} columns where line 1 names {len(header)}")
+                raise UsageError(
+                    f"{path}, line {reader.line_num}: {len(cells)} columns where line 1 names {len(header)}"
+                )
             yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text], "und")
     except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: {error}") from error
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
 
 
 def _jsonl(path: Path, text: str) -> Iterator[_Row]:
@@ -116,16 +118,16 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
         try:
             value = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise UsageError(f"{path}:{number}: not JSON: {error}") from error
+            raise UsageError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(value, dict):
-            raise UsageError(f"{path}:{number}: expected an object with query_id and text")
+            raise UsageError(f"{path}, line {number}: expected an object with query_id and text")
         query_id = next((value[name] for name in _ID_COLUMNS if name in value), None)
         query = next((value[name] for name in _TEXT_COLUMNS if name in value), None)
         language = value.get("language", "und")
         if isinstance(query_id, int) and not isinstance(query_id, bool):
             query_id = str(query_id)
         if not isinstance(query_id, str) or not isinstance(query, str) or not isinstance(language, str):
-            raise UsageError(f"{path}:{number}: query_id, text (or query) and language must be texts")
+            raise UsageError(f"{path}, line {number}: query_id, text (or query) and language must be texts")
         yield _Row(number, query_id.strip(), query, language)
 
 
@@ -134,7 +136,7 @@ def _text_of(path: Path) -> str:
         return _bytes_of(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}:{line}: not UTF-8 ({error.reason}): save it as UTF-8") from error
+        raise UsageError(f"{path}, line {line}: not UTF-8 ({error.reason}): save it as UTF-8") from error
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.protocol import Outcome, Reply, Request, Task
+from hardcut.teacher.render import Rendered
 
 
 class Meter(Protocol):
@@ -39,15 +41,27 @@ class Unmetered:
     async def keep(self, position: int, reply: Reply) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request with its prompt filled in. `key` is a digest of all that could change the reply."""
+
+    request: Request
+    prompt: Rendered
+    key: str
+
+
 class Backend(Protocol):
     """A teacher whose replies are worth keeping."""
 
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef: ...
 
-    def key(self, request: Request) -> str:
-        """A digest of all that could change the reply."""
+    def prepare(self, request: Request) -> Question:
+        """Fills in the prompt. Sends nothing."""
         ...
 
-    async def complete(self, requests: Sequence[Request], meter: Meter | None = None) -> list[Outcome]: ...
+    async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
+        """As `Teacher.complete`, telling `meter` of all that happens."""
+        ...
 
+    async def ping(self) -> str: ...
     async def close(self) -> None: ...

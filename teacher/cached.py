@@ -12,17 +12,17 @@ from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Backend
+from hardcut.teacher.backend import Backend, Question
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
 
 class CachedTeacher:
     """Asks `backend` only for what is not in `replies`, and each question once, however often it is asked at the same
-    time. Only valid replies are kept, each before anybody sees it. With a `budget`, every call is booked before it is
-    sent; BudgetReached then ends the batch after what was in flight has been kept.
+    time. Only valid replies are kept, each before anybody sees it (none are without `replies`). With a `budget`, every
+    call is booked before it is sent; BudgetReached then ends the batch after what was in flight has been kept.
     """
 
-    def __init__(self, backend: Backend, replies: ReplyCache, budget: CallBudget | None = None) -> None:
+    def __init__(self, backend: Backend, replies: ReplyCache | None = None, budget: CallBudget | None = None) -> None:
         self._backend = backend
         self._replies = replies
         self._budget = budget
@@ -33,26 +33,29 @@ class CachedTeacher:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, from the cache or from the backend."""
-        keys = [self._backend.key(request) for request in requests]
-        wanted = dict(zip(keys, requests, strict=True))
+        questions = [self._backend.prepare(request) for request in requests]
+        wanted = {question.key: question for question in questions}
         known: dict[str, Outcome] = {}
         while wanted:
             known |= self._stored(wanted)
-            missing = {key: request for key, request in wanted.items() if key not in known}
-            others = {key: future for key, future in self._asked.items() if key in missing}
-            known |= await self._ask({key: request for key, request in missing.items() if key not in others})
+            missing = {key: question for key, question in wanted.items() if key not in known}
+            others = {key: self._asked[key] for key in missing if key in self._asked}
+            known |= await self._ask({key: question for key, question in missing.items() if key not in others})
             for key, future in others.items():
                 outcome = await asyncio.shield(future)
                 if outcome is not None:  # None: whoever asked has given up, so look and ask again
                     known[key] = outcome
-            wanted = {key: request for key, request in missing.items() if key not in known}
-        return [known[key] for key in keys]
+            wanted = {key: question for key, question in missing.items() if key not in known}
+        return [known[question.key] for question in questions]
+
+    async def ping(self) -> str:
+        return await self._backend.ping()
 
     async def close(self) -> None:
         """Closes the backend; the cache belongs to whoever opened it."""
         await self._backend.close()
 
-    async def _ask(self, wanted: Mapping[str, Request]) -> dict[str, Outcome]:
+    async def _ask(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
         """Asks the backend, letting others who want the same wait for it."""
         if not wanted:
             return {}
@@ -60,9 +63,9 @@ class CachedTeacher:
         futures = {key: loop.create_future() for key in wanted}
         self._asked |= futures
         try:
-            requests = list(wanted.values())
-            meter = _Meter(list(wanted), self._replies, self._budget, self._label(requests[0]))
-            outcomes = dict(zip(wanted, await self._backend.complete(requests, meter), strict=True))
+            questions = list(wanted.values())
+            meter = _Meter(list(wanted), self._replies, self._budget, self._label(questions[0].request))
+            outcomes = dict(zip(wanted, await self._backend.ask(questions, meter), strict=True))
             for key, outcome in outcomes.items():
                 futures[key].set_result(outcome)
             return outcomes
@@ -77,9 +80,9 @@ class CachedTeacher:
         teacher = self.describe(request.task, request.sampling)
         return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
 
-    def _stored(self, wanted: Mapping[str, Request]) -> dict[str, Outcome]:
-        bodies = self._replies.get_many(list(wanted))
-        replies = {key: self._read(body, wanted[key]) for key, body in bodies.items()}
+    def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
+        bodies = self._replies.get_many(list(wanted)) if self._replies else {}
+        replies = {key: self._read(body, wanted[key].request) for key, body in bodies.items()}
         return {key: reply for key, reply in replies.items() if reply is not None}
 
     def _read(self, body: str, request: Request) -> Reply | None:
@@ -114,7 +117,7 @@ class _Meter:
     """Books calls and tokens under the running stage, and keeps replies under their keys."""
 
     keys: Sequence[str]
-    replies: ReplyCache
+    replies: ReplyCache | None
     budget: CallBudget | None
     label: str
 
@@ -131,6 +134,8 @@ class _Meter:
             await self.budget.spent(current_stage.get(), self.label, tokens.prompt, tokens.completion)
 
     async def keep(self, position: int, reply: Reply) -> None:
+        if self.replies is None:
+            return
         kept = _Kept(
             text=reply.text,
             parsed=reply.parsed.model_dump_json() if reply.parsed else None,

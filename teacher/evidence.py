@@ -36,6 +36,9 @@ class EvidenceTeacher:
         judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge] = {}
         return [self._answer(request, judges) for request in requests]
 
+    async def ping(self) -> str:
+        return "evidence: needs no model and no server"
+
     async def close(self) -> None:
         """Nothing is held."""
 

@@ -20,6 +20,7 @@ _MAX_REPLY = 64 * 2**20
 _MAX_ERROR = 64 * 2**10
 _PASSING = frozenset({408, 409, 425, 429})
 _CONNECT_S = 30.0
+_GET_S = 10.0
 
 
 class Failed(Transient):
@@ -65,18 +66,25 @@ class Endpoint:
 
     async def post(self, path: str, body: bytes) -> bytes:
         """The body of the answer. Raises Failed, Unreachable, Rejected, or UsageError where every call would fail."""
+        return await self._request("POST", path, body, self._timeout)
+
+    async def get(self, path: str) -> bytes:
+        """As `post`, within 10 seconds."""
+        return await self._request("GET", path, None, aiohttp.ClientTimeout(total=_GET_S))
+
+    async def _request(self, method: str, path: str, body: bytes | None, within: aiohttp.ClientTimeout) -> bytes:
         key = api_key()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
-            async with self._open().post(
-                self.url + path, data=body, headers=headers, allow_redirects=False
+            async with self._open().request(
+                method, self.url + path, data=body, headers=headers, timeout=within, allow_redirects=False
             ) as response:
                 limit = _MAX_REPLY if response.status == 200 else _MAX_ERROR
                 data = _redacted(await _read(response, limit), key)
         except aiohttp.ClientConnectorError as error:
             raise Unreachable("unreachable", f"no connection to {self.url}: {error.os_error}") from error
         except TimeoutError as error:
-            raise Failed("timeout", f"{self.url} did not answer within {self._timeout.total:g} s") from error
+            raise Failed("timeout", f"{self.url} did not answer within {within.total:g} s") from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Failed("connection", f"{self.url} broke off: {type(error).__name__}: {error}") from error
         if response.status == 200:

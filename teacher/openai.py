@@ -13,16 +13,17 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from hardcut.engine.retry import with_retries
 from hardcut.media.frames import Frame
-from hardcut.schemas.errors import ItemError, MissingDependency
+from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Meter, Unmetered
+from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import TokenScore, read_answer, reasoning_of
 from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
@@ -72,23 +73,27 @@ class OpenAITeacher:
             sampling=sampling,
         )
 
-    def key(self, request: Request) -> str:
-        """A digest of model, server, rendered prompt, frames and their times, sampling and schema."""
+    def prepare(self, request: Request) -> Question:
+        """The key covers model, server, rendered prompt, frames and their times, sampling and schema."""
         teacher = self.describe(request.task, request.sampling).model_dump(mode="json", exclude={"prompt_digest"})
-        prompt = self._render(request)
+        prompt = self._prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
         frames = [[frame.sha256, frame.time_s] for frame in request.frames]
-        schema = request.reply.model_json_schema() if request.reply else None
-        return digest("openai", VERSION, teacher, request.task, prompt.system, prompt.user, frames, schema)
+        schema = _schema(request.reply) if request.reply else None
+        key = digest("openai", VERSION, teacher, request.task, prompt.system, prompt.user, frames, schema)
+        return Question(request, prompt, key)
 
-    async def complete(self, requests: Sequence[Request], meter: Meter | None = None) -> list[Outcome]:
-        """Sends all requests at once. Where one of them ends the run, the others are still waited for and kept."""
-        told = meter or Unmetered()
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Answers without a cache and without a budget."""
+        return await self.ask([self.prepare(request) for request in requests], Unmetered())
+
+    async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
+        """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
         try:
-            media = {frames: await _media(frames) for frames in {request.frames for request in requests}}
+            media = {frames: await _media(frames) for frames in {question.request.frames for question in questions}}
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
         outcomes = await asyncio.gather(
-            *(self._one(at, request, media[request.frames], told) for at, request in enumerate(requests)),
+            *(self._one(at, each, media[each.request.frames], meter) for at, each in enumerate(questions)),
             return_exceptions=True,
         )
         for outcome in outcomes:
@@ -96,12 +101,27 @@ class OpenAITeacher:
                 raise outcome
         return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
+    async def ping(self) -> str:
+        """Asks the server for its models, without trying again."""
+        try:
+            data = await self._endpoint.get("/models")
+            known = [model.id for model in _Models.model_validate_json(data).data]
+        except Failed as error:
+            raise MissingDependency(f"{error}: start the server or mend the address") from error
+        except (Rejected, ValidationError):
+            return f"{self._endpoint.url} answers, but does not say whether it has {self._model}"
+        if known and self._model not in known:
+            listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+            raise UsageError(f"{self._endpoint.url} has no model {self._model!r}; it has: {listed}")
+        return f"{self._model} at {self._endpoint.url}"
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._endpoint.close()
 
-    async def _one(self, position: int, request: Request, media: bytes, meter: Meter) -> Outcome:
-        body = _Body(request, self._model, self._render(request), media)
+    async def _one(self, position: int, question: Question, media: bytes, meter: Meter) -> Outcome:
+        request = question.request
+        body = _Body(request, self._model, question.prompt, media)
         try:
             outcome = await self._answer(request, body, meter)
         except Rejected as error:
@@ -160,9 +180,6 @@ class OpenAITeacher:
 
         return await with_retries(attempt, attempts=self._attempts, base_s=self._backoff_s)
 
-    def _render(self, request: Request) -> Rendered:
-        return self._prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
-
 
 @dataclass(frozen=True, slots=True)
 class _Body:
@@ -201,9 +218,19 @@ class _Body:
         schema: dict[str, JsonValue] = {
             "name": self.request.task,
             "strict": True,
-            "schema": self.request.reply.model_json_schema(),
+            "schema": _schema(self.request.reply),
         }
         return options | {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    """What a server answers that is asked for its models."""
+
+    data: list[_Model]
 
 
 class _Top(BaseModel):
@@ -304,6 +331,11 @@ async def _media(frames: Sequence[Frame]) -> bytes:
         return bytes(parts)
 
     return await asyncio.to_thread(encode) if frames else b""
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, JsonValue]:
+    return model.model_json_schema()
 
 
 def _json(value: object) -> bytes:

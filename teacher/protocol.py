@@ -84,6 +84,11 @@ class Teacher(Protocol):
         """
         ...
 
+    async def ping(self) -> str:
+        """Says in a few words that the teacher can answer, and asks it nothing. Raises MissingDependency or UsageError
+        with what to do where it cannot."""
+        ...
+
     async def close(self) -> None:
         """Lets go of connections and processes."""
         ...

@@ -10,7 +10,8 @@ from pathlib import Path
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import Resources
+from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.protocol import Teacher
@@ -23,30 +24,34 @@ _OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
 class _Context:
     """All that a backend can be made with."""
 
-    revision: str | None
-    prompts: Path | None
+    settings: TeacherSettings
     resources: Resources
-    replies: ReplyCache
+    replies: ReplyCache | None
     budget: CallBudget | None
+
+    @property
+    def prompts(self) -> Prompts:
+        return Prompts(Path(self.settings.prompts).expanduser() if self.settings.prompts else None)
+
+    def cached(self, backend: Backend) -> Teacher:
+        return CachedTeacher(backend, self.replies, self.budget)
 
 
 def open_teacher(
-    spec: str,
-    *,
-    replies: ReplyCache,
-    budget: CallBudget | None = None,
-    revision: str | None = None,
-    prompts: Path | None = None,
+    settings: TeacherSettings,
     resources: Resources | None = None,
+    *,
+    replies: ReplyCache | None = None,
+    budget: CallBudget | None = None,
 ) -> Teacher:
-    """The teacher that `spec` names: `evidence` or `openai:MODEL@URL`. Connects to nothing yet.
+    """The teacher that `settings.spec` names. Connects to nothing yet.
 
-    `prompts` is a folder whose files take the place of ours, by name. Raises UsageError for a spec that names none.
+    Without `replies` nothing is kept. Raises UsageError for a spec that names no teacher.
     """
-    name, _, rest = spec.partition(":")
+    name, _, rest = settings.spec.partition(":")
     if name not in _BACKENDS:
-        raise UsageError(f"teacher {spec!r}: unknown backend; there are: {', '.join(_FORMS)}")
-    return _BACKENDS[name](rest, _Context(revision, prompts, resources or Resources(), replies, budget))
+        raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join(_FORMS)}")
+    return _BACKENDS[name](rest, _Context(settings, resources or Resources(), replies, budget))
 
 
 def _evidence(rest: str, context: _Context) -> Teacher:
@@ -64,13 +69,13 @@ def _openai(rest: str, context: _Context) -> Teacher:
     backend = OpenAITeacher(
         match["model"],
         match["url"],
-        revision=context.revision,
-        prompts=Prompts(context.prompts),
+        revision=context.settings.revision,
+        prompts=context.prompts,
         concurrency=context.resources.concurrency,
         timeout_s=context.resources.request_timeout_s,
         attempts=context.resources.max_attempts,
     )
-    return CachedTeacher(backend, context.replies, context.budget)
+    return context.cached(backend)
 
 
 _BACKENDS: Mapping[str, Callable[[str, _Context], Teacher]] = {"evidence": _evidence, "openai": _openai}

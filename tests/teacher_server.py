@@ -44,6 +44,8 @@ class TeacherServer:
     faults: deque[Fault] = field(default_factory=deque)
     """What the next requests meet, in order; then all is well."""
     always: Fault | None = None
+    models: tuple[str, ...] | None = ("some/model", "judge")
+    """What it lists as its models; None: it lists none."""
 
     asked: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
@@ -85,6 +87,7 @@ class TeacherServer:
         asyncio.set_event_loop(self._loop)
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/v1/models", self._list)
         runner = web.AppRunner(app, access_log=None)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
@@ -100,6 +103,12 @@ class TeacherServer:
         self._loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
         self._loop.run_until_complete(runner.cleanup())
         self._loop.close()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        self.keys_seen.add(request.headers.get("Authorization", ""))
+        if self.models is None:
+            return web.Response(status=405)
+        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         data = await request.read()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,13 +61,13 @@ def test_a_file_in_place_of_a_folder(hardcut: Hardcut, videos: Path, tmp_path: P
 
 def test_an_empty_folder(hardcut: Hardcut, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    _expect(hardcut, 2, ["empty", "no videos"], *_run(tmp_path / "empty", tmp_path))
+    _expect(hardcut, 2, ["empty", "no video"], *_run(tmp_path / "empty", tmp_path))
 
 
 def test_a_folder_of_other_things(hardcut: Hardcut, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "readme.txt").write_text("hello")
-    _expect(hardcut, 2, ["texts", "no videos"], *_run(tmp_path / "texts", tmp_path))
+    _expect(hardcut, 2, ["texts", "no video"], *_run(tmp_path / "texts", tmp_path))
 
 
 def test_unreadable_settings(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_queries_that_are_none(hardcut: Hardcut, videos: Path, tmp_path: Path) -
 
 def test_a_first_stage_that_is_none(hardcut: Hardcut, videos: Path, tmp_path: Path) -> None:
     run = tmp_path / "first.trec"
-    run.write_text("q1 Q0 one 1 0.5 tag\nq1 Q0 two x 0.4 tag\n")
+    run.write_text("q1 Q0 one 1 0.5 tag\nq1 Q0 two 2 high tag\n")
     _expect(hardcut, 2, ["first.trec", "line 2"], *_run(videos, tmp_path, "--first-stage", run))
 
 
@@ -143,9 +144,27 @@ def test_a_teacher_that_is_not_there(hardcut: Hardcut, tmp_path: Path) -> None:
     assert (code, err) == (4, "")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_cache_that_cannot_be_written(hardcut: Hardcut, tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o500)
-    code, out, _ = hardcut("doctor", "--cache", tmp_path / "closed" / "cache", "--json")
+    (tmp_path / "file").write_text("a file where a folder should be")
+    code, out, _ = hardcut("doctor", "--cache", tmp_path / "file" / "cache", "--json")
     assert code == 4
     assert any(check["name"] == "cache" and check["state"] == "missing" for check in json.loads(out)["checks"])
+
+
+@pytest.mark.parametrize("kilobytes", [4, 300])
+def test_no_space_left(
+    world: Path, command: list[str], environment: dict[str, str], tmp_path: Path, kilobytes: int
+) -> None:
+    """The system refuses larger files (EFBIG): what a full disk does, at a place that the test can choose."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+    line = [*command, *map(str, _run(world / "videos", tmp_path, "--limit", "2"))]
+    full = subprocess.run(
+        line, env=environment, capture_output=True, text=True, timeout=200, check=False, preexec_fn=limited
+    )
+    assert full.returncode == 4, full.stdout + full.stderr
+    assert full.stderr.count("\n") == 1, f"one line, not:\n{full.stderr}"
+    again = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert again.returncode == 0, again.stderr

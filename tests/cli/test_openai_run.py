@@ -115,17 +115,26 @@ def test_the_budget_is_a_hard_stop_that_can_be_raised(
 def test_a_reply_that_cannot_be_read_is_a_failure_and_is_asked_again_on_demand_only(
     arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
 ) -> None:
-    teacher_server.fail("wrong_json", "wrong_json")
+    victims: list[str] = []
+
+    def mumble(body: dict[str, Any]) -> str | None:
+        """Nonsense for the first question that is asked, however often and however it is repaired."""
+        question = json.dumps(body["messages"][:2])
+        victims[:] = victims or [question]
+        return '{"caption": 5}' if question == victims[0] else None
+
+    teacher_server.answer = mumble
     done = hardcut(*arguments(teacher_server), "--json")
     assert done.returncode == 1, done.stderr
     failed = json.loads(done.stdout)["failed"]
     assert len(failed) == 1
     assert failed[0]["stage"] == "captions"
-    assert failed[0]["raw"], "the reply is kept word for word"
+    assert failed[0]["raw"] == '{"caption": 5}', "the reply is kept word for word"
     asked = teacher_server.total_asked
     again = hardcut(*arguments(teacher_server))
     assert again.returncode == 1, "a second run ends with the status of the first"
     assert teacher_server.total_asked == asked
+    teacher_server.answer = lambda body: None
     mended = hardcut(*arguments(teacher_server), "--retry-failed")
     assert mended.returncode == 0, mended.stdout + mended.stderr
 

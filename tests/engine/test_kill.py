@@ -1,4 +1,4 @@
-"""Runs that die: killed at random and at every commit, interrupted, out of disk, or not alone."""
+"""Runs that die: killed at random and before every second commit or rename, interrupted, out of disk, or not alone."""
 
 from __future__ import annotations
 
@@ -56,16 +56,23 @@ print("same", flush=True)
 SWEEP = """
 from hardcut.engine.database import Database
 
-commit, count = Database._commit, 0
+commit, replace, count = Database._commit, Path.replace, 0
 
-def counted(self, jobs):
+def moment():
     global count
     count += 1
     if count == point:
-        os._exit(9)  # before the commit, what it holds is lost
+        os._exit(9)
+
+def counted_commit(self, jobs):
+    moment()
     commit(self, jobs)
 
-Database._commit = counted
+def counted_replace(self, target):
+    moment()
+    return replace(self, target)
+
+Database._commit, Path.replace = counted_commit, counted_replace
 point, deaths = 0, 0
 folder = Path(sys.argv[1])
 while True:
@@ -82,7 +89,7 @@ while True:
     point, resumed = 0, point  # the second start of the same folder goes through
     asyncio.run(Chain().run(folder / str(resumed), sources(30)))
     point = resumed
-    assert outputs(folder / str(resumed)) == outputs(Path(sys.argv[3])), f"differs when killed at commit {resumed}"
+    assert outputs(folder / str(resumed)) == outputs(Path(sys.argv[3])), f"differs when killed at moment {resumed}"
 print(deaths)
 """
 
@@ -93,12 +100,12 @@ async def test_killed_at_random_moments(tmp_path, child, new_chain, given):
     assert process.communicate()[0] == "same\n"
 
 
-async def test_killed_at_every_commit(tmp_path, child, new_chain, given):
+async def test_killed_before_commits_and_renames(tmp_path, child, new_chain, given):
     await new_chain().run(tmp_path / "whole", given(30))
-    process = child(SWEEP, tmp_path / "sweep", 3, tmp_path / "whole", stdout=subprocess.PIPE)
+    process = child(SWEEP, tmp_path / "sweep", 2, tmp_path / "whole", stdout=subprocess.PIPE)
     deaths, _ = process.communicate()
     assert process.returncode == 0
-    assert int(deaths) >= 8
+    assert int(deaths) >= 15
 
 
 async def test_interrupted(tmp_path, child, new_chain, given, files_of):

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from hardcut.engine.pool import WorkerPool
+from hardcut.engine.stopwatch import Stopwatch, current_unit
 from hardcut.schemas.errors import BudgetReached, DropItem, ItemError, MissingDependency
 
 # Workers import this by name: functions of a test module are not importable in them.
@@ -165,3 +166,18 @@ def test_our_errors_survive_pickling(error):
 
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error) and str(again) == str(error) and vars(again) == vars(error)
+
+
+async def test_waiting_for_a_worker_is_no_work_of_the_unit() -> None:
+    watches = []
+
+    async def unit(pool: WorkerPool) -> None:
+        watch = Stopwatch()
+        current_unit.set(watch)
+        await pool.call(time.sleep, 0.4)
+        watches.append(watch.seconds)
+
+    with WorkerPool(1, 30.0) as pool:
+        await pool.call(abs, -1)  # the worker is up
+        await asyncio.gather(*(unit(pool) for _ in range(4)))
+    assert all(0.35 <= seconds < 1.1 for seconds in watches), watches

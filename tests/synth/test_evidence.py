@@ -52,7 +52,7 @@ def test_missing_libraries_say_how_to_get_them(frames: Frames, monkeypatch: pyte
     for package, extra, otherwise in (
         ("rapidocr", "hardcut[ocr]", 'evidence.ocr = "off"'),
         ("onnxruntime", "hardcut[ocr]", 'evidence.ocr = "off"'),
-        ("scenedetect", "hardcut[vision]", "evidence.shots = false"),
+        ("scenedetect-headless", "hardcut[vision]", "evidence.shots = false"),
     ):
         monkeypatch.setattr(extras, "version", without(package))
         with pytest.raises(MissingDependency) as error:
@@ -60,5 +60,5 @@ def test_missing_libraries_say_how_to_get_them(frames: Frames, monkeypatch: pyte
         assert package in str(error.value)
         assert extra in str(error.value)
         assert otherwise in str(error.value)
-    monkeypatch.setattr(extras, "version", without("scenedetect"))
+    monkeypatch.setattr(extras, "version", without("scenedetect-headless"))
     assert EvidenceStage(frames, EvidenceSettings(ocr="off", shots=False)).settings["versions"] == {}

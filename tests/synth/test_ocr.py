@@ -86,7 +86,7 @@ def test_odd_pictures(store_frames, size: tuple[int, int]) -> None:
 
 async def test_a_fresh_world_is_read(tmp_path: Path, pool: WorkerPool) -> None:
     """At least 95 % of the legible Latin words that stand for a second or more, with spans right to 0.5 s."""
-    world = make_world(29, clips=4, scripts=("latin",), families=("poster", "order", "recipe"))
+    world = make_world(29, clips=5, scripts=("latin",), families=("poster", "order", "recipe"))
     render_world(world, tmp_path / "world")
     collection = scan(tmp_path / "world" / "videos")
     store, media = tmp_path / "store", MediaSettings()

@@ -12,6 +12,7 @@ from hardcut.engine.budget import current_stage
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
+from hardcut.schemas.settings import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
 from hardcut.teacher.protocol import Reply, Request, Teacher
 from hardcut.teacher.registry import open_teacher
@@ -24,7 +25,7 @@ SPECS = ("evidence", "openai:some/model@{url}")
 async def teacher(request: pytest.FixtureRequest, tmp_path: Path, teacher_server: Any) -> AsyncIterator[Teacher]:
     current_stage.set("test")
     with ReplyCache(tmp_path / "replies.sqlite") as replies:
-        opened = open_teacher(request.param.format(url=teacher_server.url), replies=replies)
+        opened = open_teacher(TeacherSettings(spec=request.param.format(url=teacher_server.url)), replies=replies)
         yield opened
         await opened.close()
 
@@ -94,6 +95,11 @@ def test_describing_sends_nothing_and_tells_tasks_apart(teacher: Teacher, teache
     assert len(digests) == 3 and teacher_server.total_asked == 0
 
 
+async def test_a_ping_says_who_would_answer(teacher: Teacher) -> None:
+    assert teacher.describe("judge", Sampling()).backend == "evidence" or "some/model" in await teacher.ping()
+    assert await teacher.ping()
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
@@ -108,12 +114,14 @@ def test_describing_sends_nothing_and_tells_tasks_apart(teacher: Teacher, teache
 )
 def test_a_wrong_spec_is_told_with_what_there_is(tmp_path: Path, spec: str, says: str) -> None:
     with ReplyCache(tmp_path / "replies.sqlite") as replies, pytest.raises(UsageError, match=says):
-        open_teacher(spec, replies=replies)
+        open_teacher(TeacherSettings(spec=spec), replies=replies)
 
 
 async def test_a_models_name_may_hold_an_at_sign(tmp_path: Path) -> None:
     with ReplyCache(tmp_path / "replies.sqlite") as replies:
-        teacher = open_teacher("openai:org/model@v2@http://127.0.0.1:1/v1/", replies=replies, revision="abc")
+        teacher = open_teacher(
+            TeacherSettings(spec="openai:org/model@v2@http://127.0.0.1:1/v1/", revision="abc"), replies=replies
+        )
         described = teacher.describe("judge", Sampling())
         assert (described.model, described.endpoint) == ("org/model@v2", "http://127.0.0.1:1/v1")
         assert described.revision == "abc"

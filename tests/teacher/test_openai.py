@@ -63,7 +63,9 @@ def judge(inputs: dict[str, Any], frames: tuple[Frame, ...]) -> Request:
 async def ask(url: str, *requests: Request, meter: Any = None, **options: Any) -> list[Any]:
     teacher = OpenAITeacher("some/model", url, **{"attempts": 4, "backoff_s": 0.01, "timeout_s": 5.0, **options})
     try:
-        return list(await teacher.complete(requests, meter))
+        if meter is None:
+            return list(await teacher.complete(requests))
+        return list(await teacher.ask([teacher.prepare(request) for request in requests], meter))
     finally:
         await teacher.close()
 
@@ -323,7 +325,7 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
     caption: Request, judge: Request, frames: tuple[Frame, ...], tmp_path: Path
 ) -> None:
     def key(request: Request, model: str = "m", url: str = "http://h/v1", **options: Any) -> str:
-        return OpenAITeacher(model, url, **options).key(request)
+        return OpenAITeacher(model, url, **options).prepare(request).key
 
     from dataclasses import replace
 
@@ -352,3 +354,27 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
     assert key(replace(caption, frames=moved)) == key(caption)  # where a frame lies is of no account
     assert key(caption, timeout_s=1.0, attempts=1, concurrency=1) == key(caption)
     assert json.dumps(keys)
+
+
+async def ping(url: str, model: str = "some/model") -> str:
+    teacher = OpenAITeacher(model, url)
+    try:
+        return await teacher.ping()
+    finally:
+        await teacher.close()
+
+
+async def test_a_ping_says_that_the_server_has_the_model_and_asks_it_nothing(teacher_server: Any) -> None:
+    assert await ping(teacher_server.url) == f"some/model at {teacher_server.url}"
+    assert teacher_server.total_asked == 0
+    with pytest.raises(UsageError, match=r"no model 'other'; it has: some/model, judge"):
+        await ping(teacher_server.url, "other")
+    teacher_server.models = None
+    assert "does not say whether it has other" in await ping(teacher_server.url, "other")
+
+
+async def test_a_ping_to_nobody_says_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(MissingDependency, match="start the server"):
+            await ping(f"http://127.0.0.1:{taken.getsockname()[1]}/v1")

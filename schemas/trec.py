@@ -1,0 +1,119 @@
+"""TREC files: runs and qrels, in and out. One rule for ties, trec_eval's own: by score, then by id, both highest first.
+
+A run's rank column is never read: ranks follow from the scores, as in trec_eval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from hardcut.schemas.errors import UsageError
+
+V = TypeVar("V", int, float)
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Grades by document by query: `{query id: {document id: grade}}`."""
+Run = Mapping[str, Mapping[str, float]]
+"""Scores by document by query, higher is better: `{query id: {document id: score}}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrecRun:
+    """A run as its file gives it: what it calls itself (the tag), and its scores."""
+
+    tag: str
+    scores: Run
+
+
+def ranking(scores: Mapping[str, float]) -> list[str]:
+    """Document ids in the order in which they are judged: by score, then by id, both highest first."""
+    return [document for _, document in sorted(((score, id) for id, score in scores.items()), reverse=True)]
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    """TREC qrels: `query iteration document grade`, a line each. Raises UsageError naming file and line."""
+    return {query: dict(grades) for query, grades in _read(path, "query iteration document grade", _grade)[1].items()}
+
+
+def read_run(path: Path) -> TrecRun:
+    """A TREC run: `query Q0 document rank score tag`, a line each, all of one tag.
+
+    Raises UsageError naming file and line, also where there is no line.
+    """
+    tag, scores = _read(path, "query Q0 document rank score tag", _score)
+    if not scores:
+        raise UsageError(f"{path}: no line of a run in it")
+    return TrecRun(tag, scores)
+
+
+def format_run(run: Run, tag: str) -> Iterator[str]:
+    """The lines of a TREC run: queries by id, documents by `ranking`, scores in full precision.
+
+    Raises UsageError for an id or tag with white space in it, which the format cannot hold.
+    """
+    for query in sorted(run):
+        for rank, document in enumerate(ranking(run[query]), 1):
+            yield f"{_column(query)} Q0 {_column(document)} {rank} {run[query][document]!r} {_column(tag)}\n"
+
+
+def _column(text: str) -> str:
+    if text.split() != [text]:
+        raise UsageError(f"{text!r} cannot stand in a TREC file, whose columns are parted by white space: rename it")
+    return text
+
+
+def _read(path: Path, columns: str, convert: Callable[[str], V]) -> tuple[str, dict[str, dict[str, V]]]:
+    """The tag of the lines (empty for qrels) and the values by query and document."""
+    names = columns.split()
+    value = "score" if "score" in names else "grade"
+    tag = ""
+    found: dict[str, dict[str, V]] = {}
+    for where, cells in _lines(path):
+        if len(cells) != len(names):
+            raise UsageError(f"{where}: {len(cells)} columns, expected {len(names)} ({columns})")
+        row = dict(zip(names, cells, strict=True))
+        tag = tag or row.get("tag", "")
+        if row.get("tag", "") != tag:
+            raise UsageError(f"{where}: the run is called {row['tag']!r} here and {tag!r} before: give one run a file")
+        documents = found.setdefault(row["query"], {})
+        if row["document"] in documents:
+            raise UsageError(f"{where}: query {row['query']} lists document {row['document']} a second time")
+        try:
+            documents[row["document"]] = convert(row[value])
+        except ValueError as error:
+            raise UsageError(f"{where}: {value} {row[value]!r} {error}") from error
+    return tag, found
+
+
+def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Where each line stands that is not empty, and its columns."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if cells := line.split():
+                    yield f"{path}, line {number}", cells
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _grade(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def _score(text: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if not math.isfinite(score):
+        raise ValueError("is not finite")
+    return score

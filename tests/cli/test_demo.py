@@ -1,0 +1,35 @@
+"""What a new user sees first: the demo, on the bundled sample."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from datasets import load_dataset
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_demo_measures_first_stage_and_teacher_in_under_two_minutes(hardcut: Process, tmp_path: Path) -> None:
+    started = time.perf_counter()
+    done = hardcut("demo", "--out", tmp_path / "demo", "--cache", tmp_path / "cache", "--json")
+    took = time.perf_counter() - started
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    values = result["ndcg@10"]
+    assert 0.4 < values["first stage"] < 0.7
+    assert values["teacher"] > values["first stage"] + 0.05, "a teacher that reads and hears beats titles alone"
+    assert Path(result["report"]).stat().st_size > 100_000, "the report holds pictures"
+    pairs = load_dataset(result["dataset"], "pairs", cache_dir=str(tmp_path / "hf"))
+    assert sum(split.num_rows for split in pairs.values()) > 500
+    assert took < 120, f"the demo took {took:.0f} s"
+
+    again = hardcut("demo", "--out", tmp_path / "demo", "--cache", tmp_path / "cache")
+    assert again.returncode == 0, again.stderr
+    assert f"first stage {values['first stage']:.3f}, teacher {values['teacher']:.3f}" in again.stdout
+    for stage in ("probe", "evidence", "captions", "queries", "negatives", "scores", "judgments"):
+        assert stage in again.stdout
+    assert "report.html" in again.stdout and "dataset" in again.stdout
