@@ -19,7 +19,7 @@ from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Settings
 
-PAIRS = 20_000
+PAIRS = 10_000
 """Pairs that a model is fitted on at most, whole queries, chosen by hash."""
 LEAST = 30
 """Pairs of the rarer label that it takes to say anything."""
@@ -118,17 +118,18 @@ def _score(texts: Sequence[str], sample: _Sample, parts: Sequence[str] | None) -
         from sklearn.linear_model import LogisticRegression, Ridge
         from sklearn.metrics import r2_score
         from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
-        from sklearn.pipeline import make_pipeline
     except ImportError as error:
         raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
 
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
+    vectors = words.fit_transform(texts)  # of all folds at once: it sees no label
+
     def predicted(model: Any, wanted: Sequence[float], method: str) -> Any:
-        words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
         whole = len(set(parts)) if parts is not None else len(texts)
         folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of folds with one label only: the AUC tells
-            return cross_val_predict(make_pipeline(words, model), texts, wanted, groups=parts, cv=folds, method=method)
+            return cross_val_predict(model, vectors, wanted, groups=parts, cv=folds, method=method)
 
     auc = _auc(sample.labels, predicted(LogisticRegression(max_iter=300), sample.labels, "predict_proba")[:, 1])
     known = [margin for margin in sample.margins if margin is not None]

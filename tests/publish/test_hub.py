@@ -116,8 +116,8 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     server: Any, call: Call, dataset: Path, tmp_path: Path
 ) -> None:
     assert call("publish", dataset, "org/set").returncode == 0
-    server.repos["org/set"].files["LICENSE.txt"] = b"by somebody else"
-    server.repos["org/set"].files["data/pairs/train-00001-of-00002.parquet"] = b"PAR1 of an older version"
+    stale = {"data/pairs/train-00001-of-00002.parquet": b"PAR1 of an older version", "LICENSE.txt": b"by somebody else"}
+    server.repos["org/set"].commits.append({**server.repos["org/set"].files, **stale})
     before = len(server.puts)
     changed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
     export(tmp_path / "run", dataset, changed)
