@@ -1,6 +1,6 @@
 """Export of a large run: time and peak memory, out of a synthetic run folder, the gate included.
 
-    python benchmarks/export.py --pairs 1000000 --out benchmarks/results/export.json
+python benchmarks/export.py --pairs 1000000 --out benchmarks/results/export.json
 """
 
 from __future__ import annotations
@@ -62,9 +62,14 @@ def make_run(folder: Path, pairs: int) -> None:
     kinds = ("event", "event", "temporal", "negation")
     queries = [
         Query.create(
-            text=text(11), view="caption", kind=rng.choice(kinds), source_video_id=rng.choice(videos), facets=facets,
-            language="en", teacher=TEACHER,
-        )  # fmt: skip
+            text=text(11),
+            view="caption",
+            kind=rng.choice(kinds),
+            source_video_id=rng.choice(videos),
+            facets=facets,
+            language="en",
+            teacher=TEACHER,
+        )
         for _ in range(pairs // CANDIDATES)
     ]
     write(Query, queries)
@@ -75,9 +80,12 @@ def make_run(folder: Path, pairs: int) -> None:
             hit = (FirstStage(run="bm25", rank=rank, score=20.0 - rank),)
             found.append(
                 Pair.create(
-                    query_id=query.query_id, video_id=video_id, origins=("source" if source else "mined",),
-                    expected="yes" if source else "no", first_stage=hit,
-                )  # fmt: skip
+                    query_id=query.query_id,
+                    video_id=video_id,
+                    origins=("source" if source else "mined",),
+                    expected="yes" if source else "no",
+                    first_stage=hit,
+                )
             )
     write(Pair, found)
     labels = (_label(pair, rng, text(30)) for pair in found)
@@ -99,26 +107,49 @@ def make_run(folder: Path, pairs: int) -> None:
 
 def _video(video_id: str, title: str) -> Video:
     return Video(
-        video_id=video_id, path=f"{video_id}.mp4", sha256=digest(video_id), size_bytes=1, duration_s=9, fps=25,
-        width=640, height=360, codec="h264", video_streams=1, has_audio=True, complete=True, metadata={"title": title},
-    )  # fmt: skip
+        video_id=video_id,
+        path=f"{video_id}.mp4",
+        sha256=digest(video_id),
+        size_bytes=1,
+        duration_s=9,
+        fps=25,
+        width=640,
+        height=360,
+        codec="h264",
+        video_streams=1,
+        has_audio=True,
+        complete=True,
+        metadata={"title": title},
+    )
 
 
 def _label(pair: Pair, rng: random.Random, reasoning: str) -> TeacherLabel:
     yes = pair.expected == "yes"
     margin = round(rng.gauss(6 if yes else -6, 2), 4)
     return TeacherLabel.create(
-        pair_id=pair.pair_id, query_id=pair.query_id, video_id=pair.video_id, verdict="yes" if yes else "no",
-        logit_margin=margin, p_yes=0.5, logprob_yes=-0.1, logprob_no=-6.0, exact=True, teacher=TEACHER,
+        pair_id=pair.pair_id,
+        query_id=pair.query_id,
+        video_id=pair.video_id,
+        verdict="yes" if yes else "no",
+        logit_margin=margin,
+        p_yes=0.5,
+        logprob_yes=-0.1,
+        logprob_no=-6.0,
+        exact=True,
+        teacher=TEACHER,
         reasoning=reasoning,
-    )  # fmt: skip
+    )
 
 
 def _judgment(pair: Pair, label_id: str) -> Judgment:
     return Judgment(
-        pair_id=pair.pair_id, query_id=pair.query_id, video_id=pair.video_id, grade=int(pair.expected == "yes"),
-        source="teacher", support=(label_id,),
-    )  # fmt: skip
+        pair_id=pair.pair_id,
+        query_id=pair.query_id,
+        video_id=pair.video_id,
+        grade=int(pair.expected == "yes"),
+        source="teacher",
+        support=(label_id,),
+    )
 
 
 def measure(run: Path, out: Path) -> dict[str, object]:

@@ -21,7 +21,7 @@ from hardcut.engine.replies import ReplyCache
 from hardcut.engine.run import Engine
 from hardcut.engine.stage import Source, Stage
 from hardcut.media.collection import Collection, scan
-from hardcut.publish.judgments import JudgmentStage
+from hardcut.publish.judgments import JudgmentStage, read_judgments
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Query
@@ -66,25 +66,38 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         close = difflib.get_close_matches(job.until, STAGES, n=1)
         hint = f"did you mean {close[0]!r}?" if close else ""
         raise UsageError(f"--until {job.until!r}: no such stage; {hint} there are: {', '.join(STAGES)}")
-    queries, first_stage, manifest = (
+    queries, first_stage, manifest, judgments = (
         Path(given) if given else None
-        for given in (settings.inputs.queries, settings.inputs.first_stage, settings.inputs.manifest)
+        for given in (
+            settings.inputs.queries,
+            settings.inputs.first_stage,
+            settings.inputs.manifest,
+            settings.inputs.judgments,
+        )
     )
     if queries:
         read_queries(queries)
     if first_stage:
         read_run(first_stage)
+    if judgments:
+        read_judgments(judgments)
     collection = scan(job.videos, manifest)
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
         ledger = stack.enter_context(Ledger(job.out))
-        budget = CallBudget(ledger, settings.budget.calls)
+        budget = CallBudget(ledger, settings.budget)
         teacher = open_teacher(settings.teacher, settings.resources, replies=replies, budget=budget)
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )
-        frames = Frames(root=collection.root, store=job.cache.frames, media=settings.media, pool=pool)
-        stages = _stages(settings, frames, teacher, ledger, queries, first_stage)
+        frames = Frames(
+            root=collection.root,
+            store=job.cache.frames,
+            media=settings.media,
+            pool=pool,
+            limit_bytes=settings.resources.frames_limit_bytes,
+        )
+        stages = _stages(settings, frames, teacher, ledger, queries, first_stage, judgments)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(settings))
         engine = Engine(ledger, concurrency=settings.resources.concurrency, progress=progress)
@@ -108,6 +121,7 @@ def _stages(
     ledger: Ledger,
     queries: Path | None,
     first_stage: Path | None,
+    judgments: Path | None,
 ) -> list[Stage]:
     sampling = settings.teacher.sampling
 
@@ -121,13 +135,13 @@ def _stages(
     own: list[Stage] = [UserQueryStage(queries)] if queries else []
     return [
         *own,
-        ProbeStage(frames.pool, frames.root, frames.store, settings.media),
+        ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
         EvidenceStage(frames, settings.evidence),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
         NegativeStage(settings.negatives, first_stage),
         ScoreStage(teacher, frames, sampling, query),
-        JudgmentStage(settings.judgments),
+        JudgmentStage(settings.judgments, judgments),
     ]
 
 

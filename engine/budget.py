@@ -2,52 +2,169 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import partial
 
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.settings import Budget, Price
 
 current_stage: ContextVar[str] = ContextVar("current_stage")
 """The name of the stage that is running, set by the engine: whoever spends books it there. Threads started with
 `asyncio.to_thread` see it, worker processes do not."""
 
+_AHEAD = 16
+"""Calls that are booked at most before anybody wants to send them."""
+_WRITTEN_AFTER_S = 0.05
+_SHARE = 64
+"""One part in so many of what is left is booked ahead: the closer to the limit, the less."""
+
+Account = tuple[str, str]
+"""A stage and a teacher."""
+
 
 class CallBudget:
-    """At most `limit` calls (`None`: any number), booked in the run's ledger before they are sent.
+    """What teachers took in a run, and at most `limits` of it.
 
-    A call in flight when the process is killed therefore counts as spent, and no sequence of kills and starts gets
-    past the limit.
+    *Calls* are booked in the run's ledger before they are sent, so no sequence of kills and starts gets past the
+    limit. They are booked a few ahead, so that no call waits for the disk: of a process that is killed, what was in
+    flight and what was booked ahead (at most 16, near the limit none) counts as spent; `close` gives the rest back.
+
+    *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
+    they pass it by what was in flight. They are written every 50 ms, and a kill loses what was not yet written.
     """
 
-    def __init__(self, ledger: Ledger, limit: int | None) -> None:
+    def __init__(self, ledger: Ledger, limits: Budget | None = None) -> None:
         self._ledger = ledger
-        self._limit = limit
+        self._limits = limits or Budget()
+        self._prices: dict[str, Price] = {}
+        self._booked = 0
+        self._taken: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for teacher, calls, prompt, completion in ledger.database.read(
+            "SELECT teacher, sum(calls), sum(prompt_tokens), sum(completion_tokens) FROM spend GROUP BY teacher"
+        ):
+            self._booked += calls
+            self._taken[teacher] = [prompt, completion]
+        self._ahead: Counter[Account] = Counter()
+        self._waiting: Counter[Account] = Counter()
+        self._booking = asyncio.Lock()
+        self._refill: asyncio.Task[None] | None = None
+        self._unwritten: Counter[tuple[str, str, int]] = Counter()
+        self._writing: asyncio.Task[None] | None = None
 
-    async def reserve(self, stage: str, teacher: str, calls: int = 1) -> None:
-        """Books calls; returns when the booking is on the disk. Raises BudgetReached, and books nothing, past the
-        limit."""
+    def charge(self, teacher: str, price: Price) -> None:
+        """What `teacher` took and will take is counted at this price."""
+        self._prices[teacher] = price
 
-        def write(connection: sqlite3.Connection) -> None:
-            spent = connection.execute("SELECT coalesce(sum(calls), 0) FROM spend").fetchone()[0]
-            if self._limit is not None and spent + calls > self._limit:
-                raise BudgetReached(
-                    f"{spent} of {self._limit} teacher calls are spent and {calls} more would pass the budget: "
-                    "raise budget.calls and start again to go on"
-                )
-            _book(connection, stage, teacher, calls, 0, 0)
+    async def reserve(self, stage: str, teacher: str) -> None:
+        """Allows one call; it is booked on the disk. Raises BudgetReached past a limit."""
+        self._check_taken()
+        account = stage, teacher
+        if not self._ahead[account]:
+            self._waiting[account] += 1
+            try:
+                while not self._ahead[account]:
+                    await self._book(account)
+            finally:
+                self._waiting[account] -= 1
+        self._ahead[account] -= 1
+        if self._ahead[account] < self._block() // 2 and (self._refill is None or self._refill.done()):
+            self._refill = asyncio.create_task(self._book(account, self._block() // 2))
+            self._refill.add_done_callback(
+                lambda done: done.cancelled() or done.exception()
+            )  # the next caller meets it
 
-        await self._ledger.database.write(write)
-
-    async def release(self, stage: str, teacher: str, calls: int = 1) -> None:
-        """Takes a booking back, for calls that were certainly never sent."""
-        await self._ledger.database.write(lambda connection: _book(connection, stage, teacher, -calls, 0, 0))
+    async def release(self, stage: str, teacher: str) -> None:
+        """Takes a call back that was certainly never sent."""
+        self._ahead[stage, teacher] += 1
 
     async def spent(self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Adds the tokens that a call took."""
-        await self._ledger.database.write(
-            lambda connection: _book(connection, stage, teacher, 0, prompt_tokens, completion_tokens)
-        )
+        """Adds the tokens that a call took. Raises what went wrong when earlier ones were written."""
+        for kind, tokens in enumerate((prompt_tokens, completion_tokens)):
+            self._taken[teacher][kind] += tokens
+            self._unwritten[stage, teacher, kind] += tokens
+        if self._writing is not None and self._writing.done():
+            self._writing.result()
+            self._writing = None
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_tokens())
+
+    async def _write_tokens(self) -> None:
+        await asyncio.sleep(_WRITTEN_AFTER_S)
+        while self._unwritten:
+            taken, self._unwritten = self._unwritten, Counter()
+            await self._ledger.database.write(partial(_book_tokens, taken))
+
+    async def close(self) -> None:
+        """Writes what is not yet written and gives back what was booked ahead. The budget can be used on."""
+        if self._writing is not None:
+            await self._writing
+            self._writing = None
+        async with self._booking:
+            await self._give_back(list(self._ahead))
+
+    def _check_taken(self) -> None:
+        if self._limits.tokens is not None:
+            tokens = sum(map(sum, self._taken.values()))
+            if tokens >= self._limits.tokens:
+                raise BudgetReached(
+                    f"{tokens:,} tokens are spent, {self._limits.tokens:,} are allowed: raise budget.tokens and start "
+                    "again to go on"
+                )
+        if self._limits.money is not None:
+            money = sum(price.of(*self._taken[teacher]) for teacher, price in self._prices.items())
+            if money >= self._limits.money:
+                raise BudgetReached(
+                    f"{money:.2f} is spent, {self._limits.money:.2f} is allowed: raise budget.money and start again to "
+                    "go on"
+                )
+
+    def _left(self) -> int | None:
+        return None if self._limits.calls is None else self._limits.calls - self._booked
+
+    def _block(self) -> int:
+        left = self._left()
+        return _AHEAD if left is None else min(_AHEAD, max(left, 0) // _SHARE)
+
+    async def _book(self, account: Account, enough: int = 1) -> None:
+        """Books calls for everybody who waits, and a few ahead."""
+        async with self._booking:
+            if self._ahead[account] >= enough:
+                return
+            left = self._left()
+            if left is not None and left <= 0:
+                await self._give_back([other for other in self._ahead if other != account])
+                left = self._left() or 0
+                if left <= 0:
+                    raise BudgetReached(
+                        f"{self._booked} of {self._limits.calls} teacher calls are spent: raise budget.calls and start "
+                        "again to go on"
+                    )
+            calls = self._waiting[account] + self._block()
+            calls = max(1, calls if left is None else min(calls, left))
+            self._booked += calls  # before it is on the disk, so that a booking that fails can only cost
+            await self._ledger.database.write(partial(_book_calls, account, calls))
+            self._ahead[account] += calls
+
+    async def _give_back(self, accounts: Sequence[Account]) -> None:
+        for account in accounts:
+            calls = self._ahead.pop(account, 0)
+            if calls:
+                await self._ledger.database.write(partial(_book_calls, account, -calls))
+                self._booked -= calls
+
+
+def _book_calls(account: Account, calls: int, connection: sqlite3.Connection) -> None:
+    _book(connection, *account, calls, 0, 0)
+
+
+def _book_tokens(taken: Counter[tuple[str, str, int]], connection: sqlite3.Connection) -> None:
+    for stage, teacher in sorted({(stage, teacher) for stage, teacher, _ in taken}):
+        _book(connection, stage, teacher, 0, taken[stage, teacher, 0], taken[stage, teacher, 1])
 
 
 def _book(connection: sqlite3.Connection, stage: str, teacher: str, calls: int, prompt: int, completion: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from hardcut.engine.batch import BatchWriter
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 
@@ -28,6 +29,7 @@ class ReplyCache:
         self._database = Database(
             path, schema=_SCHEMA, version=1, if_damaged="delete it; the replies that it kept will be asked for again"
         )
+        self._puts: BatchWriter[tuple[str, str]] = BatchWriter(self._database, _put)
 
     def __enter__(self) -> Self:
         return self
@@ -53,8 +55,8 @@ class ReplyCache:
 
     async def put(self, key: str, body: str) -> None:
         """Keeps `body`; it is on the disk when this returns. An earlier body of the same key is replaced."""
+        await self._puts.add((key, body))
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO reply VALUES (?, ?)", (key, body))
 
-        await self._database.write(write)
+def _put(connection: sqlite3.Connection, replies: list[tuple[str, str]]) -> None:
+    connection.executemany("INSERT OR REPLACE INTO reply VALUES (?, ?)", replies)

@@ -67,7 +67,17 @@ async def with_retries(
         sleep=sleep,
         reraise=True,
     )
-    return await retrying(fn)
+    try:
+        return await fn()  # most calls succeed at once, and tenacity costs as much as a small request
+    except Transient as error:
+        failed = [error]
+
+    async def again() -> T:
+        if failed:
+            raise failed.pop()
+        return await fn()
+
+    return await retrying(again)
 
 
 def _error(state: RetryCallState) -> Transient:

@@ -39,8 +39,8 @@ def audio_blocks(path: Path | str, seconds: float = 30.0) -> Iterator[NDArray[np
     waiting: list[NDArray[np.float32]] = []
     count = 0
     empty = True
-    for piece in _pieces(path):
-        waiting.append(piece)
+    for piece in sound_pieces(path, RATE, "mono"):
+        waiting.append(piece[:, 0])
         count += len(piece)
         empty = False
         if count >= size:
@@ -55,34 +55,57 @@ def audio_blocks(path: Path | str, seconds: float = 30.0) -> Iterator[NDArray[np
         yield np.concatenate(waiting)
 
 
-def _pieces(path: Path | str) -> Iterator[NDArray[np.float32]]:
+def sound_pieces(
+    path: Path | str, rate: int, layout: str, start_s: float = 0.0, end_s: float = float("inf")
+) -> Iterator[NDArray[np.float32]]:
+    """The sound from `start_s` to `end_s` as float32 of shape (samples, channels), piece after piece without a hole.
+
+    What ends more than a second before is not decoded. Raises ItemError: unreadable, no_audio.
+    """
+    channels = 1 if layout == "mono" else 2
+    length = round(min(end_s - start_s, 1e9) * rate)
+    position = 0  # samples given so far
+    for place, piece in _placed(path, rate, layout, start_s, channels):
+        gap = place - position if place is not None else 0
+        if _GAP_S * rate < gap < _LONGEST_GAP_S * rate and position < length:
+            silence = np.zeros((min(gap, length - position), channels), dtype=np.float32)
+            position += len(silence)
+            yield silence
+        if place is not None and place < 0 and position == 0:
+            piece = piece[-place:]  # it begins before the start
+        piece = piece[: length - position]
+        if len(piece):
+            position += len(piece)
+            yield piece
+        if position >= length:
+            return
+
+
+def _placed(
+    path: Path | str, rate: int, layout: str, start_s: float, channels: int
+) -> Iterator[tuple[int | None, NDArray[np.float32]]]:
+    """Resampled pieces, each with the sample counted from `start_s` that it says it begins at."""
     with open_video(path) as container:
         stream = _best_stream(list(container.streams.audio))
-        start = clock_start(container)
-        position = 0  # samples given so far
+        start = clock_start(container) + start_s
         resampler = None
         form = None
-        for frame in _frames(container, stream):
+        for frame in _frames(container, stream, start - 1.0):
             if form != (frame.format.name, frame.layout.name, frame.sample_rate):  # it may change within a file
                 form = (frame.format.name, frame.layout.name, frame.sample_rate)
                 if resampler is not None:
-                    for piece in _samples(resampler, None):
-                        position += len(piece)
-                        yield piece
-                resampler = AudioResampler(format="flt", layout="mono", rate=RATE)
+                    yield from ((None, piece) for piece in _samples(resampler, None, channels))
+                resampler = AudioResampler(format="flt", layout=layout, rate=rate)
             assert resampler is not None
+            place = None
             if frame.pts is not None and frame.time_base is not None:
-                gap = float(frame.pts * frame.time_base) - start - position / RATE
-                if _GAP_S < gap < _LONGEST_GAP_S:
-                    silence = np.zeros(round(gap * RATE), dtype=np.float32)
-                    position += len(silence)
-                    yield silence
-            frame.pts = None  # holes are filled here; the resampler must not do it again
-            for piece in _samples(resampler, frame):
-                position += len(piece)
-                yield piece
+                place = round((float(frame.pts * frame.time_base) - start) * rate)
+            frame.pts = None  # holes are filled by the caller; the resampler must not do it again
+            for piece in _samples(resampler, frame, channels):
+                yield place, piece
+                place = None
         if resampler is not None:
-            yield from _samples(resampler, None)
+            yield from ((None, piece) for piece in _samples(resampler, None, channels))
 
 
 def _best_stream(streams: list[AudioStream]) -> AudioStream:
@@ -93,19 +116,22 @@ def _best_stream(streams: list[AudioStream]) -> AudioStream:
     return max(decodable, key=lambda s: (bool(s.disposition & Disposition.default), -s.index))
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def _frames(container: InputContainer, stream: AudioStream, since_s: float) -> Iterator[AudioFrame]:
+    """The decoded sound; packets that show a time before `since_s` are passed over."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
         except (StopIteration, FFmpegError):
             return
+        if packet.pts is not None and packet.time_base and float(packet.pts * packet.time_base) < since_s:
+            continue
         try:
             yield from stream.decode(packet)
         except FFmpegError:
             continue  # its place is filled with silence
 
 
-def _samples(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
+def _samples(resampler: AudioResampler, frame: AudioFrame | None, channels: int) -> Iterator[NDArray[np.float32]]:
     for resampled in resampler.resample(frame):
-        yield resampled.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+        yield resampled.to_ndarray().reshape(-1, channels).astype(np.float32, copy=False)

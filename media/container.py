@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from hardcut.media.entry import is_entry
 from hardcut.schemas.errors import ItemError
 
 # Only formats that hold their media themselves. Playlists (hls, dash, concat, ...) name other files and addresses,
@@ -151,16 +152,21 @@ class Orientation:
 class Timeline:
     """When the pictures of a stream are shown, read from the packets without decoding.
 
-    `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. A picture
-    of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in the file
-    ends, `promised_s` where its header says that it does (None: it does not say); `cut_short` says that the file ends
-    earlier than promised by more than `tolerance_s`. `misplaced` counts the pictures without a time stamp that can be
-    right. `trusted`: every packet carries the time stamp of its own picture (AVI has none, and what FFmpeg makes up
-    for it is in the order of decoding).
+    `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. `groups`
+    says for each tick in which group of pictures its packet is, counted in order of decoding; a group begins where a
+    decoder may enter (`entry.py`), and `entries` are the ticks that the groups begin with.
+
+    A picture of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in
+    the file ends, `promised_s` where its header says that it does (None: it does not say); `cut_short` says that the
+    file ends earlier than promised by more than `tolerance_s`. `misplaced` counts the pictures without a time stamp
+    that can be right. `trusted`: every packet carries the time stamp of its own picture (AVI has none, and what FFmpeg
+    makes up for it is in the order of decoding).
     """
 
     ticks: NDArray[np.int64]
     keys: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    entries: NDArray[np.int64]
     time_base: float
     start_s: float
     end_s: float
@@ -180,7 +186,7 @@ def read_timeline(path: Path | str) -> Timeline:
         stream = best_stream(container)
         time_base = float(stream.time_base or 1)
         streams = [stream] if stream.duration else [stream, *container.streams.audio]
-        ticks, keys = array("q"), array("q")
+        ticks, keys, groups, entries = array("q"), array("q"), array("q"), array("q")
         sound_ends = 0.0
         last_duration: tuple[int, int] | None = None  # of the picture with the highest time stamp: (tick, ticks)
         trusted = True
@@ -204,7 +210,10 @@ def read_timeline(path: Path | str) -> Timeline:
                 misplaced += 1
                 continue
             in_order = in_order and (not ticks or tick > ticks[-1])
+            if not ticks or is_entry(packet):
+                entries.append(tick)
             ticks.append(tick)
+            groups.append(len(entries) - 1)
             if packet.is_keyframe:
                 keys.append(tick)
             if packet.duration:
@@ -213,7 +222,8 @@ def read_timeline(path: Path | str) -> Timeline:
         if not ticks:
             raise ItemError("no_pictures", "the file has a video stream without a single picture")
         everything = np.frombuffer(ticks, dtype=np.int64)
-        kept = _together(np.unique(everything), time_base)
+        distinct, places = np.unique(everything, return_index=True)
+        kept = _together(distinct, time_base)
         first, last = int(kept[0]), int(kept[-1])
         start = clock_start(container)
         if abs(first * time_base - start) > _LONGEST_PICTURE_S:
@@ -228,6 +238,8 @@ def read_timeline(path: Path | str) -> Timeline:
         return Timeline(
             ticks=kept,
             keys=key_ticks,
+            groups=np.frombuffer(groups, dtype=np.int64)[places[np.searchsorted(distinct, kept)]],
+            entries=np.frombuffer(entries, dtype=np.int64),
             time_base=time_base,
             start_s=start,
             end_s=end,

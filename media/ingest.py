@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.media.container import unreadable
+from hardcut.media.container import read_timeline, unreadable
 from hardcut.media.frames import FrameSet
 from hardcut.media.probe import Probe, probe
-from hardcut.media.sampler import Sample, Samples
+from hardcut.media.sampler import Sample, Samples, open_samples
 from hardcut.media.store import FrameStore
-from hardcut.schemas.errors import ItemError
+from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.settings import MediaSettings
 
 
@@ -23,32 +23,54 @@ class Ingested:
     frames: FrameSet
 
 
-def ingest(path: str, store_root: str, settings: MediaSettings) -> Ingested:
+def ingest(path: str, store_root: str, settings: MediaSettings, limit_bytes: int | None = None) -> Ingested:
     """Probes the file and decodes it, unless its frames are stored already: once for each content and sampling.
 
-    Raises StorageError and ItemError: unreadable, no_video, no_pictures, too_large; changed (while it was read);
-    damaged (not everything could be decoded, with `settings.strict`).
+    `limit_bytes` is the size that the store is kept within. Raises DropItem: too_long, too_large (by the settings);
+    StorageError; ItemError: unreadable, no_video, no_pictures, too_large; changed (while it was read); reader (not for
+    this one); damaged (not everything could be decoded, with `settings.strict`).
     """
     before = _state(path)
     facts = probe(path)
+    _within_limits(path, facts, settings)
     _unchanged(path, before)
-    frames = FrameStore(store_root).fill(facts.sha256, settings, _Steady(path, settings, before))
+    pictures = _Steady(open_samples(path, settings), path, before)
+    frames = FrameStore(store_root, limit_bytes).fill(facts.sha256, settings, pictures)
     if settings.strict and not frames.complete:
         raise ItemError("damaged", "; ".join(frames.missing))
     return Ingested(facts, frames)
 
 
-class _Steady(Samples):
-    """The samples of a file that must not change while they are read."""
+def _within_limits(path: str, facts: Probe, settings: MediaSettings) -> None:
+    pixels = facts.width * facts.height
+    if settings.max_source_pixels is not None and pixels > settings.max_source_pixels:
+        limit = f"media.max_source_pixels is {settings.max_source_pixels}"
+        raise DropItem("too_large", f"{facts.width} x {facts.height} pixels, {limit}")
+    if settings.max_duration_s is not None:
+        lasts = read_timeline(path).end_s  # what is in the file, whatever its header says
+        if lasts > settings.max_duration_s:
+            raise DropItem("too_long", f"{lasts:.1f} s, media.max_duration_s is {settings.max_duration_s:g}")
 
-    def __init__(self, path: str, settings: MediaSettings, state: tuple[int, int]) -> None:
-        super().__init__(path, settings)
-        self._file = path
+
+class _Steady:
+    """The pictures of a file that must not change while they are read."""
+
+    def __init__(self, samples: Samples, path: str, state: tuple[int, int]) -> None:
+        self._samples = samples
+        self._path = path
         self._state = state
 
     def __iter__(self) -> Iterator[Sample]:
-        yield from super().__iter__()
-        _unchanged(self._file, self._state)
+        yield from self._samples
+        _unchanged(self._path, self._state)
+
+    @property
+    def duration_s(self) -> float:
+        return self._samples.duration_s
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return self._samples.missing
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -54,7 +54,7 @@ def probe(path: Path | str) -> Probe:
     sha256, size = _content(path)
     with open_video(path) as container:
         stream = best_stream(container)
-        frame = _first_frame(container, stream)
+        frame = first_frame(container, stream)
         width, height = displayed_size(stream, frame, Orientation.of(frame))
         duration = promised_duration(container, stream)
         return Probe(
@@ -93,7 +93,8 @@ def _content(path: Path | str) -> tuple[str, int]:
         raise unreadable(error) from error
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
+def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
+    """The first picture that decodes. Raises ItemError: no_pictures, unreadable."""
     packets = container.demux(stream)
     while True:
         try:

@@ -1,18 +1,19 @@
 """Pictures of a video at uniform times, with PyAV.
 
-The times are the centres of equal stretches, and each gives the picture that is on the screen then (exact), or the last
-key frame before it (keyframes: much faster, for previews). A picture that would be given twice is given once.
-An alternative reader belongs beside this module, under the same tests. A change that can give other pictures for the
+The times are the centres of equal stretches, and each gives the picture that is on the screen then (exact), or the
+last key frame before it (keyframes: much faster). A picture that would be given twice is given once. What nobody asked
+for is not decoded where that is surely exact: a long video costs what is sampled of it.
+`sampler_decord.py` is the other reader, under the same tests. A change that can give other pictures for the
 same file and settings raises SAMPLER_VERSION in `store.py`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import av.logging
 import numpy as np
@@ -25,11 +26,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
+from hardcut.media.entry import is_entry
 from hardcut.media.probe import displayed_size
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.settings import MediaSettings
-
-Mode = Literal["exact", "keyframes"]
 
 # Decoders that leave out a picture which no other one refers to, when told so, and give all others unchanged. Not HEVC,
 # where what it leaves out may be referred to from a higher layer, and not MPEG-4, which may pack two pictures as one.
@@ -45,6 +45,16 @@ class Sample:
     image: NDArray[np.uint8]
 
 
+class Pictures(Protocol):
+    """What the frame store takes: pictures in order of time, and, when the iteration has ended, what `Samples` says."""
+
+    def __iter__(self) -> Iterator[Sample]: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def missing(self) -> tuple[str, ...]: ...
+
+
 class Samples:
     """The pictures of one video, one after the other: at most three are in memory at a time.
 
@@ -52,10 +62,9 @@ class Samples:
     sentence for each thing that the file promised and that could not be decoded.
     """
 
-    def __init__(self, path: Path | str, settings: MediaSettings, mode: Mode = "exact") -> None:
+    def __init__(self, path: Path | str, settings: MediaSettings) -> None:
         self._path = path
         self._settings = settings
-        self._mode: Mode = mode
         self._damaged = 0
         self._misplaced = 0
         self._repaired = False
@@ -70,14 +79,15 @@ class Samples:
     def __iter__(self) -> Iterator[Sample]:
         """Decodes. Raises ItemError: unreadable, no_video, no_pictures, too_large."""
         timeline = read_timeline(self._path)
-        wanted = wanted_ticks(timeline, self._settings, self._mode)
+        wanted = wanted_ticks(timeline, self._settings)
         self._damaged, self._misplaced, self._repaired = 0, timeline.misplaced, False
         position = 0  # of the first wanted picture that is still to come
         held: tuple[int, VideoFrame] | None = None  # the picture on the screen, until it is known for how long
         with open_video(self._path) as container:
             stream = best_stream(container)
-            convert = _Converter(stream, self._settings.max_pixels)
-            for tick, frame in self._pictures(container, stream, timeline, wanted):
+            most = self._settings.max_pixels
+            convert = Converter(stream, lambda width, height: fit(width, height, most))
+            for tick, frame in self.decode(container, stream, timeline, wanted):
                 reached = bisect_left(wanted, tick, position)
                 if held and reached > position:
                     yield Sample(timeline.seconds(held[0]), convert(held[1]))
@@ -91,14 +101,17 @@ class Samples:
         reached_end = position == len(wanted) or held[0] >= wanted[-1]
         self._conclude(timeline, timeline.end_s if reached_end else timeline.seconds(held[0]))
 
-    def _pictures(
+    def decode(
         self, container: InputContainer, stream: VideoStream, timeline: Timeline, wanted: list[int]
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged."""
+        """The decoded pictures with their ticks, increasing; at least all that are wanted and not damaged.
+
+        `wanted` are ticks of the timeline.
+        """
         first, last = int(timeline.ticks[0]), int(timeline.ticks[-1])
         following = first
         clock = _Clock()
-        for frame in self._frames(container, stream, timeline.trusted, frozenset(wanted)):
+        for frame in self._frames(container, stream, timeline, frozenset(wanted)):
             tick = clock.tick(frame)
             if tick is None or not first <= tick <= last:
                 continue  # counted by the timeline
@@ -109,15 +122,17 @@ class Samples:
             following = tick + 1
 
     def _frames(
-        self, container: InputContainer, stream: VideoStream, trusted: bool, wanted: frozenset[int]
+        self, container: InputContainer, stream: VideoStream, timeline: Timeline, wanted: frozenset[int]
     ) -> Iterator[VideoFrame]:
         context = stream.codec_context
-        keys_only = self._mode == "keyframes"
+        keys_only = self._settings.mode == "keyframes"
         if keys_only:
             context.skip_frame = "NONKEY"
-        selective = (
-            not keys_only and trusted and context.name in _SKIPS_UNREFERENCED and context.field_order in _PROGRESSIVE
-        )
+        exact = not keys_only and timeline.trusted and context.field_order in _PROGRESSIVE
+        needed = _needed_groups(timeline, wanted) if exact else None
+        selective = exact and context.name in _SKIPS_UNREFERENCED
+        group = 0
+        started = False
         packets = container.demux(stream)
         while True:
             try:
@@ -126,11 +141,19 @@ class Samples:
                 return
             if keys_only and packet.size and not packet.is_keyframe:
                 continue
+            if needed is not None and packet.size and not packet.is_discard:
+                entered = started and is_entry(packet)
+                group, started = group + entered, True
+                if entered and (group in needed) != (group - 1 in needed):
+                    yield from self._decode(stream, None)  # give out what is held back, then start afresh
+                    context.flush_buffers()
+                if group not in needed:
+                    continue
             if selective:
                 context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
             yield from self._decode(stream, packet)
 
-    def _decode(self, stream: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    def _decode(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         # A decoder that invents a part of a picture ("concealing ... errors") says so in its log and nowhere else.
         level = av.logging.get_level()
         av.logging.set_level(av.logging.ERROR)
@@ -159,13 +182,36 @@ class Samples:
         self.missing = tuple(missing)
 
 
-def wanted_ticks(timeline: Timeline, settings: MediaSettings, mode: Mode) -> list[int]:
+def open_samples(path: Path | str, settings: MediaSettings) -> Samples:
+    """The pictures of a file by the reader that the settings name."""
+    if settings.reader == "decord":
+        from hardcut.media.sampler_decord import DecordSamples
+
+        return DecordSamples(path, settings)
+    return Samples(path, settings)
+
+
+def _needed_groups(timeline: Timeline, wanted: frozenset[int]) -> frozenset[int]:
+    """The groups of pictures that must be decoded for the `wanted` ticks.
+
+    A picture shown before the one that its group begins with may refer to the group before.
+    """
+    needed = set()
+    for place in np.flatnonzero(np.isin(timeline.ticks, list(wanted))):
+        group = int(timeline.groups[place])
+        needed.add(group)
+        if timeline.ticks[place] < timeline.entries[group]:
+            needed.add(group - 1)
+    return frozenset(needed)
+
+
+def wanted_ticks(timeline: Timeline, settings: MediaSettings) -> list[int]:
     """The time stamps of the pictures to give, increasing: those on the screen at the centres of equal stretches.
 
     There are `fps` stretches a second and at most `max_frames`, over the pictures that are in the file, whatever its
     header says.
     """
-    ticks = timeline.ticks if mode == "exact" else timeline.keys
+    ticks = timeline.ticks if settings.mode == "exact" else timeline.keys
     shown = ticks * timeline.time_base - timeline.start_s
     span = timeline.end_s - shown[0]
     count = min(settings.max_frames, max(1, round(span * settings.fps)))
@@ -205,19 +251,19 @@ class _Clock:
         return dts if pts is None or (self._doubt > 0 and dts is not None) else pts
 
 
-class _Converter:
-    """Turns decoded pictures into RGB of one shape, that of the first: scaled, turned, square pixels."""
+class Converter:
+    """Turns decoded pictures into RGB of one shape, that of the first: turned, square pixels, `size(width, height)`."""
 
-    def __init__(self, stream: VideoStream, max_pixels: int) -> None:
+    def __init__(self, stream: VideoStream, size: Callable[[int, int], tuple[int, int]]) -> None:
         self._stream = stream
-        self._max_pixels = max_pixels
+        self._size = size
         self._reformatter = VideoReformatter()
         self._shape: tuple[int, int, Orientation] | None = None
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if self._shape is None:
             orientation = Orientation.of(frame)
-            width, height = fit(*displayed_size(self._stream, frame, orientation), self._max_pixels)
+            width, height = self._size(*displayed_size(self._stream, frame, orientation))
             self._shape = (height, width, orientation) if orientation.swap else (width, height, orientation)
         width, height, orientation = self._shape
         picture = self._reformatter.reformat(frame, width, height, "rgb24", interpolation="AREA")

@@ -2,8 +2,11 @@
 
     ROOT/ab/abcd.../SAMPLING/index.json, 00000.jpg, 00001.jpg, ...      whole or absent
     ROOT/ab/abcd.../SAMPLING.decodes                                    one byte for each time the video was decoded
+    ROOT/ab/abcd.../lease                                               locked by those who are using the frames
+    ROOT/size                                                           bytes of all frames, as far as is known
 
-It outlives runs and may be used by several processes at once. Limits on its size belong here.
+It outlives runs and may be used by several processes at once. With a limit on its size, what was not used for longest
+goes first, and nothing goes that somebody holds a lease on.
 """
 
 from __future__ import annotations
@@ -14,37 +17,68 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from hardcut.media.frames import Frame, FrameSet
+from hardcut.media.lease import alone, shared
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
 
 if TYPE_CHECKING:
-    from hardcut.media.sampler import Samples
+    from hardcut.media.sampler import Pictures
 
 SAMPLER_VERSION = 1
 """Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
 _INDEX = "index.json"
+_EVICT_TO = 0.9
+"""Share of the limit that eviction leaves, so that not every new video sets it off."""
 
 
 def sampling_digest(settings: MediaSettings) -> str:
     """Names a sampling by all that can change its pictures, and nothing else."""
-    return digest(SAMPLER_VERSION, settings.fps, settings.max_frames, settings.max_pixels, settings.jpeg_quality)[:20]
+    named = settings.model_dump(include={"fps", "max_frames", "max_pixels", "jpeg_quality", "reader", "mode"})
+    return digest(SAMPLER_VERSION, named)[:20]
+
+
+class _Entry(NamedTuple):
+    """A stored sampling: when it was used last (ns), its folder, and the bytes of its frames."""
+
+    used_ns: int
+    folder: Path
+    size: int
 
 
 class FrameStore:
-    """Frames by the SHA-256 of the video's bytes and the settings of the sampling."""
+    """Frames by the SHA-256 of the video's bytes and the settings of the sampling, in at most `limit_bytes`."""
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, limit_bytes: int | None = None) -> None:
         self._root = Path(root)
+        self._limit = limit_bytes
+
+    @contextmanager
+    def lease(self, sha256: str) -> Iterator[None]:
+        """While this is held, by any process that lives, no frames of the video are evicted. Raises StorageError."""
+        held = shared(self._root / sha256[:2] / sha256 / "lease")
+        try:
+            held.__enter__()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            held.__exit__(None, None, None)
 
     def get(self, sha256: str, settings: MediaSettings) -> FrameSet | None:
-        """The stored frames, or None where they are not (any more) all there. Raises StorageError."""
+        """The stored frames, or None where they are not (any more) all there. Raises StorageError.
+
+        They stay as long as a lease that was taken before is held.
+        """
         folder = self._folder(sha256, settings)
         try:
             index = json.loads((folder / _INDEX).read_text("utf-8"))
@@ -57,9 +91,11 @@ class FrameStore:
             return None
         except OSError as error:
             raise StorageError(f"the frame store {self._root} cannot be read: {error.strerror or error}") from error
+        with suppress(OSError):  # a store that may only be read is used without being told
+            os.utime(folder / _INDEX)
         return FrameSet(tuple(frames), index["duration_s"], not index["missing"], tuple(index["missing"]))
 
-    def fill(self, sha256: str, settings: MediaSettings, samples: Samples) -> FrameSet:
+    def fill(self, sha256: str, settings: MediaSettings, samples: Pictures) -> FrameSet:
         """The stored frames; where they are not there, decodes `samples` into the store, a picture at a time.
 
         Of several processes that ask for the same frames one decodes and the others wait for it. Raises what the
@@ -69,19 +105,18 @@ class FrameStore:
         if stored is not None:
             return stored
         log = self._log(sha256, settings)
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as decodes:
-                fcntl.flock(decodes, fcntl.LOCK_EX)  # a killed process gives it up
-                stored = self.get(sha256, settings)
-                if stored is None:
-                    os.write(decodes.fileno(), b".")
-                    self._write(self._folder(sha256, settings), settings, samples)
+        with self.lease(sha256):
+            try:
+                with log.open("ab") as decodes:
+                    fcntl.flock(decodes, fcntl.LOCK_EX)  # a killed process gives it up
                     stored = self.get(sha256, settings)
-        except OSError as error:
-            raise StorageError(
-                f"the frame store {self._root} cannot be written ({error.strerror or error}): make room or name another"
-            ) from error
+                    if stored is None:
+                        os.write(decodes.fileno(), b".")
+                        written = self._write(self._folder(sha256, settings), settings, samples)
+                        stored = self.get(sha256, settings)
+                        self._account(written)
+            except OSError as error:
+                raise self._unwritable(error) from error
         if stored is None:
             raise StorageError(
                 f"frames vanished from the store {self._root} while they were written: is it being cleaned?"
@@ -93,8 +128,11 @@ class FrameStore:
         log = self._log(sha256, settings)
         return log.stat().st_size if log.exists() else 0
 
-    def _write(self, folder: Path, settings: MediaSettings, samples: Samples) -> None:
-        """Fills a temporary folder and renames it. Under the lock: what lies there is damaged or left over."""
+    def _write(self, folder: Path, settings: MediaSettings, samples: Pictures) -> int:
+        """Fills a temporary folder and renames it; returns the bytes of the frames.
+
+        Under the lock: what lies there is damaged or left over.
+        """
         for leftover in folder.parent.glob(f".{folder.name}.*"):
             shutil.rmtree(leftover)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -113,9 +151,59 @@ class FrameStore:
             if folder.exists():
                 shutil.rmtree(folder)
             temporary.rename(folder)
+            return sum(size for *_, size in frames)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+    def _account(self, written: int) -> None:
+        """Counts what was written and, above the limit, evicts. The count is corrected by each eviction."""
+        with (self._root / "size").open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            known = file.read()
+            total = written + int(known) if known.isdigit() else None
+            if self._limit is not None and (total is None or total > self._limit):
+                total = self._evict(self._limit)
+            if total is not None:
+                file.truncate(0)
+                file.write(str(total).encode())
+
+    def _evict(self, limit: int) -> int:
+        """Removes entries, least recently used first, until `_EVICT_TO` of the limit; returns the bytes that remain."""
+        entries = sorted(self._entries())
+        total = sum(entry.size for entry in entries)
+        for entry in entries if total > limit else ():
+            if total <= limit * _EVICT_TO:
+                break
+            if self._remove(entry.folder):
+                total -= entry.size
+        return total
+
+    def _entries(self) -> Iterator[_Entry]:
+        """What is stored. What killed processes left is removed on the way."""
+        for folder in self._root.glob("*/*/*"):
+            if folder.name.startswith("."):
+                self._remove(folder)
+                continue
+            try:
+                index = json.loads((folder / _INDEX).read_text("utf-8"))
+                used_ns = (folder / _INDEX).stat().st_mtime_ns
+            except (OSError, json.JSONDecodeError):
+                continue  # a file, or an entry that is being replaced: `get` does not give it either
+            yield _Entry(used_ns, folder, sum(size for *_, size in index["frames"]))
+
+    def _remove(self, folder: Path) -> bool:
+        """Removes a folder of frames unless somebody reads or writes it."""
+        sampling = folder.name.split(".")[1] if folder.name.startswith(".") else folder.name
+        with alone(folder.parent / "lease") as unused, alone(folder.parent / f"{sampling}.decodes") as idle:
+            if unused and idle:
+                shutil.rmtree(folder)
+            return unused and idle
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        reason = error.strerror or error
+        return StorageError(f"the frame store {self._root} cannot be written ({reason}): make room or name another")
 
     def _folder(self, sha256: str, settings: MediaSettings) -> Path:
         return self._root / sha256[:2] / sha256 / sampling_digest(settings)

@@ -43,9 +43,7 @@ class _Open:
 class ConfigWriter:
     """Writes `folder/CONFIG/SPLIT-00000-of-0000N.parquet` for every split; a split without rows gets one empty file."""
 
-    def __init__(
-        self, folder: Path, config: str, splits: Iterable[str], rows_per_group: int | None = None
-    ) -> None:
+    def __init__(self, folder: Path, config: str, splits: Iterable[str], rows_per_group: int | None = None) -> None:
         self.config = config
         self._rows_per_group = rows_per_group or ROWS_PER_GROUP
         self._folder = folder / config

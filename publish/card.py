@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
-    "diagnostic": "a query with variants that its video does not answer; passed if the query scores above every variant",
+    "diagnostic": "a query, and variants that its video does not answer; passed if the query scores above them all",
     "media": "a video itself, as it was",
     "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",

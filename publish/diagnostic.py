@@ -35,7 +35,6 @@ def write_diagnostic(
     video_of: Callable[[str], Row | None],
 ) -> dict[str, dict[str, SplitSize]]:
     """Writes the config, if there is a suite: an original and at least one variant."""
-    import json
 
     rows = _suites((json.loads(key), [json.loads(part) for part in parts]) for key, parts in suites.groups())
     first = next(rows, None)

@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 
 def training_groups(pairs: Sequence[Row], settings: ExportSettings) -> Iterator[tuple[str, Row, list[Row]]]:
-    """(group id, positive, negatives) of one query's rows of `pairs`; none where a positive or a trusted negative lacks.
+    """(group id, positive, negatives) of one query's rows of `pairs`; none without a positive or a trusted negative.
 
     A positive's groups share no negative: each takes `trusted_per_group` trusted ones and fills up with the rest. In
     both the hardest come first: the highest margin, then the best place in the first stage. Positives take turns in

@@ -55,7 +55,9 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
     """
     wrong = verify(folder)
     if wrong:
-        raise UsageError(f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again")
+        raise UsageError(
+            f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
+        )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: _sha256(folder / MARKER)}
     with _told(repo_id):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -167,13 +169,15 @@ def _told(repo_id: str) -> Iterator[None]:
             advice = "set HF_TOKEN to a token that may write there, or `hf auth login`, and look at the name"
             raise HubError(f"{repo_id}: the Hub answers {status}: {advice}") from error
         raise HubError(f"{repo_id}: the Hub answers {status}: start the same command again to go on") from error
-    except (OSError, *_network_errors()) as error:
-        raise HubError(f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on") from error
+    except _network_errors() as error:
+        raise HubError(
+            f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on"
+        ) from error
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
     """What the client's transport raises; which one it is depends on the client's version."""
-    found = []
+    found: list[type[Exception]] = [OSError]
     for name in ("httpx2", "httpx"):
         try:
             found.append(importlib.import_module(name).HTTPError)

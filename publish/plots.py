@@ -45,8 +45,15 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
         _bars(folder / "margins.png", title, labels, shifted, every=5, first=-low % 5)
         written.append(f"{folder.name}/margins.png")
     if ranks:
-        labels = [str(low) if low == high else f"{low}-{high}" if high < 10**9 else f">{low - 1}" for low, high in _RANKS]
-        _bars(folder / "first_stage.png", "Queries by the first stage's rank of their positive", labels, {"queries": ranks})
+        labels = [
+            str(low) if low == high else f"{low}-{high}" if high < 10**9 else f">{low - 1}" for low, high in _RANKS
+        ]
+        _bars(
+            folder / "first_stage.png",
+            "Queries by the first stage's rank of their positive",
+            labels,
+            {"queries": ranks},
+        )
         written.append(f"{folder.name}/first_stage.png")
     return written
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
 _GRAM = 4
@@ -48,8 +48,8 @@ def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[
     `threshold` (0 < threshold <= 1). Around .75 that is a typo, an ending or punctuation; another word is less, and so
     is the same words in another order, which pieces over word ends notice. Every pair that is given was compared
     exactly. Candidates come from MinHash signatures in bands (Broder, 1997; Indyk and Motwani, 1998): a pair at .75 is
-    found with .995, one at .85 with .9999. In a crowded band texts are compared with their neighbours in the order of the alphabet alone, so
-    that a million texts out of one template cost no more than a million others.
+    found with .995, one at .85 with .9999. In a crowded band texts are compared with their neighbours in the
+    order of the alphabet alone, so that a million texts out of one template cost no more than a million others.
     """
     same: defaultdict[str, list[str]] = defaultdict(list)
     for id in sorted(texts):
@@ -79,8 +79,10 @@ def _buckets(texts: Sequence[str]) -> Iterator[list[int]]:
     hashes: dict[str, int] = {}
     signatures = np.empty((len(texts), _BANDS * _ROWS), dtype=np.uint32)
     for start in range(0, len(texts), _CHUNK):
-        grams = [[hashes.setdefault(gram, zlib.crc32(gram.encode())) for gram in _grams(text)]
-                 for text in texts[start : start + _CHUNK]]
+        grams = [
+            [hashes.setdefault(gram, zlib.crc32(gram.encode())) for gram in _grams(text)]
+            for text in texts[start : start + _CHUNK]
+        ]
         starts = np.cumsum([0, *(len(found) for found in grams[:-1])])
         mixed = np.array([value for found in grams for value in found], dtype=np.uint32)[:, None] * factors + offsets
         signatures[start : start + _CHUNK] = np.minimum.reduceat(mixed, starts, axis=0)

@@ -41,9 +41,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SPLIT_FIELD = "split"
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
 _NAMES: dict[str, Split] = {
-    **{name: "train" for name in ("train", "training")},
-    **{name: "validation" for name in ("validation", "validate", "valid", "val", "dev")},
-    **{name: "test" for name in ("test", "testing", "eval")},
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "validate", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval"), "test"),
 }
 _PASSES = 10
 _VIDEOS = ""
@@ -86,8 +86,8 @@ def plan_splits(
     settings: ExportSettings,
     extra_links: Iterable[tuple[str, str]] = (),
 ) -> Splits:
-    """The split of every video and query. `relevant`: the videos judged relevant to a user's query; `extra_links`: pairs
-    of ids of near duplicate videos.
+    """The split of every video and query. `relevant`: the videos judged relevant to a user's query; `extra_links`:
+    pairs of ids of near duplicate videos.
 
     Raises UsageError where a given split cannot be read, or names something that is not there.
     """

@@ -21,7 +21,11 @@ class MediaSettings(Frozen):
     max_frames: int = Field(default=240, ge=1, description="at most so many frames a video, spread evenly")
     max_pixels: int = Field(default=640 * 360, ge=32 * 32, description="pixels of a stored frame, aspect ratio kept")
     jpeg_quality: int = Field(default=90, ge=50, le=100)
+    reader: Literal["pyav", "decord"] = Field(default="pyav", description="what decodes; see docs/media.md")
+    mode: Literal["exact", "keyframes"] = Field(default="exact", description="keyframes: much faster, times are rough")
     strict: bool = Field(default=False, description="a damaged video fails instead of being used in part")
+    max_duration_s: float | None = Field(default=None, gt=0, description="a longer video is left out")
+    max_source_pixels: int | None = Field(default=None, ge=1, description="a video of larger pictures is left out")
 
 
 class EvidenceSettings(Frozen):
@@ -42,6 +46,17 @@ class EvidenceSettings(Frozen):
     )
 
 
+class Price(Frozen):
+    """What a teacher charges for a million tokens, in the currency of `budget.money`."""
+
+    prompt: float = Field(default=0.0, ge=0)
+    completion: float = Field(default=0.0, ge=0)
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """The price of so many tokens."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
 class TeacherSettings(Frozen):
     """Which teacher, and how it is asked."""
 
@@ -49,6 +64,7 @@ class TeacherSettings(Frozen):
     revision: str | None = None
     prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
     sampling: Sampling = Sampling()
+    price: Price = Price()
 
 
 class CaptionSettings(Frozen):
@@ -96,7 +112,10 @@ class ExportSettings(Frozen):
         default=("event", "source"), description="metadata fields: videos that share a value stay in one split"
     )
     near_text: float = Field(
-        default=0.75, gt=0, le=1, description="queries with texts this similar (Jaccard of 4-letter pieces) stay together"
+        default=0.75,
+        gt=0,
+        le=1,
+        description="queries with texts this similar (Jaccard of 4-letter pieces) stay together",
     )
     splits: str | None = Field(
         default=None, description="splits of your own, which are kept: a .csv, .tsv or .jsonl with `id` and `split`"
@@ -134,6 +153,10 @@ class Budget(Frozen):
     """Hard stops, counted over all starts of a run. None: no limit."""
 
     calls: int | None = Field(default=None, ge=0, description="teacher calls that may be sent")
+    tokens: int | None = Field(
+        default=None, ge=0, description="tokens of prompts and replies; what is in flight is added"
+    )
+    money: float | None = Field(default=None, ge=0, description="in the currency of teacher.price; likewise")
 
 
 class Resources(Frozen):
@@ -141,6 +164,9 @@ class Resources(Frozen):
 
     workers: int | None = Field(default=None, ge=1, description="processes that decode and read text; default: cores")
     concurrency: int = Field(default=64, ge=1, description="teacher requests in flight")
+    frames_limit_bytes: int | None = Field(
+        default=None, ge=1, description="size of the frame store, kept by evicting what was not used for longest"
+    )
     decode_timeout_s: float = Field(default=300.0, gt=0, description="for one video in one worker")
     request_timeout_s: float = Field(default=300.0, gt=0)
     max_attempts: int = Field(default=6, ge=1, description="tries of one request, the first included")
@@ -152,7 +178,9 @@ class Inputs(Frozen):
     manifest: str | None = Field(default=None, description="a .csv or .jsonl with path, video_id and metadata")
     queries: str | None = Field(default=None, description="queries of your own: .tsv, .csv or .jsonl")
     first_stage: str | None = Field(default=None, description="a first stage of your own, a TREC run; default: BM25")
-    judgments: str | None = Field(default=None, description="judgments of your own: TREC qrels, or a .jsonl of an import")
+    judgments: str | None = Field(
+        default=None, description="judgments of your own: TREC qrels, or a .jsonl of an import"
+    )
 
 
 class Settings(Frozen):

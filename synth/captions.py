@@ -46,14 +46,15 @@ class CaptionStage:
 
     async def run(self, unit: Unit) -> Output:
         video, evidence = unit.one(Video), unit.all(Evidence)
-        request = Request(
-            task="caption",
-            inputs={**video_inputs(video, evidence), "max_words": self.options.max_words},
-            sampling=self.sampling,
-            frames=(await self.frames.of(video)).spread(self.sampling.max_frames),
-            reply=CaptionReply,
-        )
-        [outcome] = await self.teacher.complete([request])
+        async with self.frames.of(video) as frames:
+            request = Request(
+                task="caption",
+                inputs={**video_inputs(video, evidence), "max_words": self.options.max_words},
+                sampling=self.sampling,
+                frames=frames.spread(self.sampling.max_frames),
+                reply=CaptionReply,
+            )
+            [outcome] = await self.teacher.complete([request])
         if isinstance(outcome, Refusal):
             raise ItemError(outcome.reason, outcome.detail, outcome.raw)
         reply = outcome.parsed

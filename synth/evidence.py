@@ -61,13 +61,14 @@ class EvidenceStage:
         options, call = self.options, self.frames.pool.call
         if options.ocr == "off" and not options.shots:
             return []
-        frames = (await self.frames.of(video)).frames
         found: list[Evidence] = []
-        if options.ocr == "rapidocr":
-            found += ocr_evidence(video, await call(read_lines, frames, video.duration_s, options))
-        if options.shots:
-            cuts = await call(find_cuts, [frame.path for frame in frames], options.shot_threshold)
-            found += shot_evidence(video, frames, cuts)
+        async with self.frames.of(video) as stored:
+            frames = stored.frames
+            if options.ocr == "rapidocr":
+                found += ocr_evidence(video, await call(read_lines, frames, video.duration_s, options))
+            if options.shots:
+                cuts = await call(find_cuts, [frame.path for frame in frames], options.shot_threshold)
+                found += shot_evidence(video, frames, cuts)
         return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +20,33 @@ from hardcut.schemas.settings import MediaSettings
 class Frames:
     """Frames out of the store at `store`; a video is decoded again only where its frames were cleared away.
 
-    `root` is the collection's folder, which every video's path is under.
+    `root` is the collection's folder, which every video's path is under; `limit_bytes` is the size of the store.
     """
 
     root: Path
     store: Path
     media: MediaSettings
     pool: WorkerPool
+    limit_bytes: int | None = None
 
     @property
     def sampling(self) -> str:
         """Names the sampling: part of the key of every stage that looks at frames."""
         return sampling_digest(self.media)
 
-    async def of(self, video: Video) -> FrameSet:
-        """The video's stored frames. Raises ItemError where it has to be decoded again and is another one by now."""
-        stored = FrameStore(self.store).get(video.sha256, self.media)
-        if stored is None:
-            again = await self.pool.call(ingest, str(self.root / video.path), str(self.store), self.media)
-            if again.probe.sha256 != video.sha256:
-                raise ItemError("changed", f"{video.path} changed during the run: start the run again")
-            stored = again.frames
-        return stored
+    @asynccontextmanager
+    async def of(self, video: Video) -> AsyncIterator[FrameSet]:
+        """The video's stored frames, which stay in the store as long as the context lasts.
+
+        Raises ItemError where it has to be decoded again and is another one by now.
+        """
+        store = FrameStore(self.store)
+        with store.lease(video.sha256):
+            stored = store.get(video.sha256, self.media)
+            if stored is None:
+                path = str(self.root / video.path)
+                again = await self.pool.call(ingest, path, str(self.store), self.media, self.limit_bytes)
+                if again.probe.sha256 != video.sha256:
+                    raise ItemError("changed", f"{video.path} changed during the run: start the run again")
+                stored = again.frames
+            yield stored

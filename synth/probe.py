@@ -30,13 +30,14 @@ class ProbeStage:
     """Makes the Video of each source whose payload is a VideoFile under `root`.
 
     A damaged video is used as far as it decodes and says what is missing; with `media.strict` it fails. A video that
-    yields no picture fails.
+    yields no picture fails, one longer or larger than the settings allow is left out (`too_long`, `too_large`).
     """
 
     pool: WorkerPool
     root: Path
     store: Path
     media: MediaSettings
+    limit_bytes: int | None = None
 
     name: ClassVar[str] = "probe"
     version: ClassVar[int] = 1
@@ -46,7 +47,8 @@ class ProbeStage:
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
-        return {"sampling": sampling_digest(self.media), "strict": self.media.strict}
+        limits = self.media.model_dump(include={"strict", "max_duration_s", "max_source_pixels"})
+        return {"sampling": sampling_digest(self.media), **limits}
 
     async def run(self, unit: Unit) -> Output:
         file = unit.payload
@@ -55,7 +57,7 @@ class ProbeStage:
             raise error(file.reason, file.detail)
         if not isinstance(file, VideoFile):
             raise TypeError(f"the payload of {unit.id} is no VideoFile")
-        ingested = await self.pool.call(ingest, str(file.path), str(self.store), self.media)
+        ingested = await self.pool.call(ingest, str(file.path), str(self.store), self.media, self.limit_bytes)
         subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
         facts, frames = ingested.probe, ingested.frames
         video = Video(

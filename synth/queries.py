@@ -54,29 +54,30 @@ class QueryStage:
         views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
         if not views:
             return Output()
-        request = Request(
-            task="queries",
-            inputs={
-                **video_inputs(video, evidence),
-                "caption": caption.text,
-                "claims": [
-                    {
-                        "text": claim.text,
-                        "start": claim.span.start if claim.span else None,
-                        "end": claim.span.end if claim.span else None,
-                        "evidence": list(claim.evidence_ids),
-                    }
-                    for claim in caption.claims
-                ],
-                "views": list(views),
-                "per_view": self.options.per_view,
-                "max_words": self.options.max_words,
-            },
-            sampling=self.sampling,
-            frames=(await self.frames.of(video)).spread(self.sampling.max_frames),
-            reply=QueriesReply,
-        )
-        [outcome] = await self.teacher.complete([request])
+        async with self.frames.of(video) as frames:
+            request = Request(
+                task="queries",
+                inputs={
+                    **video_inputs(video, evidence),
+                    "caption": caption.text,
+                    "claims": [
+                        {
+                            "text": claim.text,
+                            "start": claim.span.start if claim.span else None,
+                            "end": claim.span.end if claim.span else None,
+                            "evidence": list(claim.evidence_ids),
+                        }
+                        for claim in caption.claims
+                    ],
+                    "views": list(views),
+                    "per_view": self.options.per_view,
+                    "max_words": self.options.max_words,
+                },
+                sampling=self.sampling,
+                frames=frames.spread(self.sampling.max_frames),
+                reply=QueriesReply,
+            )
+            [outcome] = await self.teacher.complete([request])
         if isinstance(outcome, Refusal):
             raise ItemError(outcome.reason, outcome.detail, outcome.raw)
         reply = outcome.parsed

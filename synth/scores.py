@@ -51,12 +51,13 @@ class ScoreStage:
         video, pairs = unit.one(Video), unit.all(Pair)
         captions = unit.all(Caption)
         common = {**video_inputs(video, unit.all(Evidence)), "caption": captions[0].text if captions else None}
-        frames = (await self.frames.of(video)).spread(self.sampling.max_frames)
-        requests = [
-            Request("judge", {**common, "query": self.query(pair.query_id).text}, self.sampling, frames)
-            for pair in pairs
-        ]
-        outcomes = await self.teacher.complete(requests)
+        async with self.frames.of(video) as stored:
+            frames = stored.spread(self.sampling.max_frames)
+            requests = [
+                Request("judge", {**common, "query": self.query(pair.query_id).text}, self.sampling, frames)
+                for pair in pairs
+            ]
+            outcomes = await self.teacher.complete(requests)
         teacher = self.teacher.describe("judge", self.sampling)
         labels = [_label(pair, outcome, teacher) for pair, outcome in zip(pairs, outcomes, strict=True)]
         refused = {

@@ -52,8 +52,10 @@ class CachedTeacher:
         return await self._backend.ping()
 
     async def close(self) -> None:
-        """Closes the backend; the cache belongs to whoever opened it."""
+        """Closes the backend; cache and budget belong to whoever opened them."""
         await self._backend.close()
+        if self._budget:
+            await self._budget.close()
 
     async def _ask(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
         """Asks the backend, letting others who want the same wait for it."""

@@ -73,8 +73,24 @@ def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
     lowest = min((logprob for _, logprob in shown), default=None)
     if all(token != at.token for token, _ in shown):  # a sampled token can rank below the top k
         shown.append((at.token, at.logprob))
+    return _answer(verdict, shown, lowest)
+
+
+def first_token_answer(tokens: Sequence[TokenScore]) -> Answer | None:
+    """The answer where the prompt ended in `<answer>`: the likelier word at the first token, whichever token was drawn.
+    None where not both words are shown."""
+    shown = [(token, logprob) for token, logprob in tokens[0].top if logprob > _FLOOR] if tokens else []
     yes, no = _mass(shown, "yes"), _mass(shown, "no")
-    return Answer(verdict, yes, no, bound=lowest if yes is None or no is None else None)
+    if yes is None or no is None:
+        return None
+    return _answer("yes" if yes > no else "no", shown, None)
+
+
+def _answer(verdict: Word, shown: Sequence[tuple[bytes, float]], lowest: float | None) -> Answer:
+    yes, no = _mass(shown, "yes"), _mass(shown, "no")
+    bound = lowest if yes is None or no is None else None
+    exactly = dict(reversed(shown))
+    return Answer(verdict, yes, no, bound, token_yes=exactly.get(b"yes"), token_no=exactly.get(b"no"))
 
 
 def confidence(answer: Answer) -> Confidence:

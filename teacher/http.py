@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,7 @@ import aiohttp
 
 from hardcut.engine.retry import Transient
 from hardcut.schemas.errors import UsageError
+from hardcut.teacher.pace import Pace
 
 KEY_VARIABLES = ("HARDCUT_API_KEY", "OPENAI_API_KEY")
 """Where the API key is looked for, in this order, at the moment of each call. It is kept nowhere."""
@@ -55,29 +55,31 @@ class Endpoint:
 
     def __init__(self, url: str, *, concurrency: int, timeout_s: float) -> None:
         self.url = _checked(url)
-        self._slots = asyncio.Semaphore(concurrency)
+        self._pace = Pace(concurrency, timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
 
     @property
-    def slots(self) -> asyncio.Semaphore:
-        """To be held during a call; who waits for one has not begun, and its time does not run."""
-        return self._slots
+    def pace(self) -> Pace:
+        """Gives a turn to each call."""
+        return self._pace
 
-    async def post(self, path: str, body: bytes) -> bytes:
-        """The body of the answer. Raises Failed, Unreachable, Rejected, or UsageError where every call would fail."""
-        return await self._request("POST", path, body, self._timeout)
+    async def post(self, path: str, body: bytes, *, root: bool = False) -> bytes:
+        """The body of the answer; `root` leaves out the `/v1` of the address. Raises Failed, Unreachable, Rejected, or
+        UsageError where every call would fail."""
+        base = self.url.removesuffix("/v1") if root else self.url
+        return await self._request("POST", base + path, body, self._timeout)
 
     async def get(self, path: str) -> bytes:
         """As `post`, within 10 seconds."""
-        return await self._request("GET", path, None, aiohttp.ClientTimeout(total=_GET_S))
+        return await self._request("GET", self.url + path, None, aiohttp.ClientTimeout(total=_GET_S))
 
-    async def _request(self, method: str, path: str, body: bytes | None, within: aiohttp.ClientTimeout) -> bytes:
+    async def _request(self, method: str, url: str, body: bytes | None, within: aiohttp.ClientTimeout) -> bytes:
         key = api_key()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
             async with self._open().request(
-                method, self.url + path, data=body, headers=headers, timeout=within, allow_redirects=False
+                method, url, data=body, headers=headers, timeout=within, allow_redirects=False
             ) as response:
                 limit = _MAX_REPLY if response.status == 200 else _MAX_ERROR
                 data = _redacted(await _read(response, limit), key)
@@ -99,7 +101,7 @@ class Endpoint:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)  # `slots` is the limit
+            connector = aiohttp.TCPConnector(limit=0)  # `pace` is the limit
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
             )

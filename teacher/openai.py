@@ -3,7 +3,8 @@
 A request is a system text and one message: the frames, each after its time, then the text. System text and frames are
 the same bytes for all requests of one video, which go out together, so that the server can keep their common prefix.
 Structured replies are asked for by a JSON Schema and checked; one that does not fit is asked for once more, with the
-error. A judge's answer is read with the 20 most likely tokens at its position.
+error. A judge's answer is read with both words' log-probabilities where the server gives those of tokens that it is
+asked for (vLLM: `logprob_token_ids`), else with the 20 most likely tokens at its position.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property, partial
 from typing import Annotated
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -21,18 +22,22 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from hardcut.engine.retry import with_retries
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
-from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
-from hardcut.teacher.confidence import TokenScore, read_answer, reasoning_of
+from hardcut.teacher.confidence import TokenScore, first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.question import PREFILL, closed, parse, prepare, reply_schema, told
 from hardcut.teacher.render import Prompts, Rendered
+from hardcut.teacher.spellings import SPELLINGS, Spellings
 
-VERSION = 1
+VERSION = 2
 """Counted up when the form of a request or the reading of a reply changes: part of every key."""
 
+_BUSY = frozenset({"http_429", "http_503", "timeout"})
+"""Failures that say that the server has too much to do."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_UNKNOWN = Spellings((), ())
 _LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
 """What a judge is asked for beside its text: the most that the API allows."""
 
@@ -62,25 +67,25 @@ class OpenAITeacher:
         self._attempts = attempts
         self._backoff_s = backoff_s
         self._endpoint = Endpoint(url, concurrency=concurrency, timeout_s=timeout_s)
+        self._exact: Spellings | None = None
+        self._asking = asyncio.Lock()
+        self._described: dict[tuple[Task, Sampling], TeacherRef] = {}
 
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
-        return TeacherRef(
-            backend="openai",
-            model=self._model,
-            revision=self._revision,
-            endpoint=self._endpoint.url,
-            prompt_digest=self._prompts.digest(task),
-            sampling=sampling,
-        )
+        if (task, sampling) not in self._described:
+            self._described[task, sampling] = TeacherRef(
+                backend="openai",
+                model=self._model,
+                revision=self._revision,
+                endpoint=self._endpoint.url,
+                prompt_digest=self._prompts.digest(task),
+                sampling=sampling,
+            )
+        return self._described[task, sampling]
 
     def prepare(self, request: Request) -> Question:
         """The key covers model, server, rendered prompt, frames and their times, sampling and schema."""
-        teacher = self.describe(request.task, request.sampling).model_dump(mode="json", exclude={"prompt_digest"})
-        prompt = self._prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
-        frames = [[frame.sha256, frame.time_s] for frame in request.frames]
-        schema = _schema(request.reply) if request.reply else None
-        key = digest("openai", VERSION, teacher, request.task, prompt.system, prompt.user, frames, schema)
-        return Question(request, prompt, key)
+        return prepare(request, self.describe(request.task, request.sampling), self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -121,10 +126,31 @@ class OpenAITeacher:
 
     async def _one(self, position: int, question: Question, media: bytes, meter: Meter) -> Outcome:
         request = question.request
-        body = _Body(request, self._model, question.prompt, media)
+        exact: Spellings | None = None
+        taken = Tokens()
+
+        async def take(completion: _Completion) -> Outcome | _Invalid:
+            """Reads an answer and keeps it, before the next call is sent in its place: so no more than what may be in
+            flight is lost with the process."""
+            nonlocal taken
+            taken = _sum(taken, completion.tokens) if taken.prompt else completion.tokens
+            outcome = self._read(request, completion, taken, exact)
+            if isinstance(outcome, Reply):
+                await meter.keep(position, outcome)
+            return outcome
+
         try:
-            outcome = await self._answer(request, body, meter)
+            exact = await self._spellings() if request.reply is None else None
+            body = _Body(request, self._model, question.prompt, media, exact)
+            outcome = await self._call(request.task, body.first, take, meter)
+            if isinstance(outcome, _Invalid):
+                first = outcome
+                repair = partial(body.repair, first.text, first.problem)
+                outcome = await self._call(request.task, repair, take, meter)
         except Rejected as error:
+            if exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
+                self._exact = _UNKNOWN
+                return await self._one(position, question, media, meter)
             if request.reply is None and "logprob" in error.raw:
                 detail = "the server gives no log-probabilities for this model, which a judge needs (vLLM does)"
                 return Refusal("no_logprobs", detail, error.raw)
@@ -133,52 +159,96 @@ class OpenAITeacher:
             raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
         except Failed as error:
             return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
-        if isinstance(outcome, Reply):
-            await meter.keep(position, outcome)
+        if isinstance(outcome, _Invalid):
+            detail = f"does not fit the schema, nor did its repair: {outcome.problem}"
+            return Refusal("invalid_reply", detail, outcome.text)
         return outcome
 
-    async def _answer(self, request: Request, body: _Body, meter: Meter) -> Outcome:
-        completion = await self._call(body.first(), meter)
+    def _read(
+        self, request: Request, completion: _Completion, tokens: Tokens, exact: Spellings | None
+    ) -> Outcome | _Invalid:
+        teacher = self.describe(request.task, request.sampling)
+        text = completion.text
+        if request.reply is None and exact and not request.sampling.reasoning:
+            answer = first_token_answer(completion.scores(exact))
+            if answer is None:
+                return Refusal("invalid_reply", "the server shows neither yes nor no", text)
+            return Reply(closed(answer), teacher, answer=answer, tokens=tokens)
         if refusal := completion.refusal():
             return refusal
-        teacher = self.describe(request.task, request.sampling)
-        text, tokens = completion.text, completion.tokens
         if request.reply is None:
-            answer = read_answer(text, completion.scores())
+            answer = read_answer(text, completion.scores(exact))
             if answer is None:
                 return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
             return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
-        parsed, problem = _parse(request.reply, text)
+        parsed, problem = parse(request.reply, text)
         if parsed is None:
-            completion = await self._call(body.repair(text, problem), meter)
-            if refusal := completion.refusal():
-                return refusal
-            text, tokens = completion.text, _sum(tokens, completion.tokens)
-            parsed, problem = _parse(request.reply, text)
-        if parsed is None:
-            return Refusal("invalid_reply", f"does not fit the schema, nor did its repair: {problem}", text)
+            return _Invalid(text, problem)
         return Reply(text, teacher, parsed=parsed, tokens=tokens)
 
-    async def _call(self, body: bytes, meter: Meter) -> _Completion:
-        """One question, tried again as long as its failures may pass."""
+    async def _call(
+        self,
+        kind: str,
+        body: Callable[[], bytes],
+        take: Callable[[_Completion], Awaitable[Outcome | _Invalid]],
+        meter: Meter,
+    ) -> Outcome | _Invalid:
+        """One question, tried again as long as its failures may pass. Its bytes are made when its turn comes: those of
+        all that wait would fill the memory."""
 
-        async def attempt() -> _Completion:
-            async with self._endpoint.slots:
+        async def attempt() -> Outcome | _Invalid:
+            async with self._endpoint.pace.slot() as slot:
                 await meter.sending()
                 try:
-                    data = await self._endpoint.post("/chat/completions", body)
+                    data = await self._endpoint.post("/chat/completions", body())
                 except Unreachable:
                     await meter.unsent()
                     raise
-            try:
-                completion = _Completion.model_validate_json(data)
-            except ValidationError as error:
-                raw = data.decode("utf-8", "replace")
-                raise Failed("bad_response", f"not a chat completion: {_told(error)}", raw=raw) from error
+                except Failed as error:
+                    if error.reason in _BUSY:
+                        slot.busy(error.retry_after_s)
+                    raise
+                slot.answered(kind)
+                try:
+                    completion = _Completion.model_validate_json(data)
+                except ValidationError as error:
+                    raw = data.decode("utf-8", "replace")
+                    raise Failed("bad_response", f"not a chat completion: {told(error)}", raw=raw) from error
+                outcome = await take(completion)
             await meter.received(completion.tokens)
-            return completion
+            return outcome
 
         return await with_retries(attempt, attempts=self._attempts, base_s=self._backoff_s)
+
+    async def _spellings(self) -> Spellings | None:
+        """The tokens that a judge is asked for, where the server tells them; asked for once."""
+        async with self._asking:
+            if self._exact is None:
+                self._exact = await self._ask_spellings()
+        return self._exact if self._exact.ids else None
+
+    async def _ask_spellings(self) -> Spellings:
+        """Asks vLLM's `/tokenize` for every spelling."""
+        found: dict[int, bytes] = {}
+        for spelling in SPELLINGS:
+            body = _json({"model": self._model, "prompt": spelling, "add_special_tokens": False})
+            try:
+                tokens = _Tokenized.model_validate_json(await self._endpoint.post("/tokenize", body, root=True)).tokens
+            except Unreachable:
+                raise
+            except (UsageError, Rejected, Failed, ValidationError):
+                return _UNKNOWN
+            if len(tokens) == 1:
+                found[tokens[0]] = spelling.encode()
+        return Spellings.of(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Invalid:
+    """A reply that does not fit its schema, and why."""
+
+    text: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +259,27 @@ class _Body:
     model: str
     prompt: Rendered
     media: bytes
+    exact: Spellings | None
 
     def first(self) -> bytes:
-        return self._with([])
+        return self._with([{"role": "assistant", "content": PREFILL}] if self._prefilled else [])
 
     def repair(self, invalid: str, problem: str) -> bytes:
         ask = f"Your reply does not fit: {problem}\nReply again with the corrected JSON object and nothing else."
         return self._with([{"role": "assistant", "content": invalid}, {"role": "user", "content": ask}])
 
     def _with(self, further: list[dict[str, str]]) -> bytes:
-        system = _json({"role": "system", "content": self.prompt.system})
-        text = _json({"type": "text", "text": self.prompt.user})
-        user = b'{"role":"user","content":[' + self.media + text + b"]}"
-        messages = b",".join([system, user, *map(_json, further)])
-        return b'{"messages":[' + messages + b"]," + _json(self._options())[1:]
+        parts = [b'{"messages":[', _json({"role": "system", "content": self.prompt.system})]
+        parts += [b',{"role":"user","content":[', self.media, _json({"type": "text", "text": self.prompt.user}), b"]}"]
+        for message in further:
+            parts += [b",", _json(message)]
+        parts += [b"],", _json(self._options())[1:]]
+        return b"".join(parts)
+
+    @property
+    def _prefilled(self) -> bool:
+        """Whether the answer is read off one forward pass: the prompt ends where yes or no would follow."""
+        return self.exact is not None and not self.request.sampling.reasoning
 
     def _options(self) -> dict[str, JsonValue]:
         sampling = self.request.sampling
@@ -210,17 +287,28 @@ class _Body:
             "model": self.model,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
+            "max_tokens": 1 if self._prefilled else sampling.max_tokens,
             "seed": sampling.seed,
         }
         if self.request.reply is None:
-            return options | _LOGPROBS
+            options |= _LOGPROBS
+            if self.exact:
+                options["logprob_token_ids"] = list(self.exact.ids)
+            if self._prefilled:
+                options |= {"add_generation_prompt": False, "continue_final_message": True}
+            return options
         schema: dict[str, JsonValue] = {
             "name": self.request.task,
             "strict": True,
-            "schema": _schema(self.request.reply),
+            "schema": reply_schema(self.request.reply),
         }
         return options | {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+class _Tokenized(BaseModel):
+    """What vLLM's `/tokenize` answers."""
+
+    tokens: list[int]
 
 
 class _Model(BaseModel):
@@ -284,7 +372,7 @@ class _Completion(BaseModel):
     def text(self) -> str:
         return self.choices[0].message.content or ""
 
-    @property
+    @cached_property
     def tokens(self) -> Tokens:
         if self.usage is None:
             return Tokens()
@@ -310,12 +398,17 @@ class _Completion(BaseModel):
         thoughts = self.choices[0].message.reasoning_content
         return "\n".join(part for part in (thoughts, reasoning_of(self.text)) if part)
 
-    def scores(self) -> list[TokenScore]:
-        """The generated tokens with their alternatives; none where the server did not give them."""
+    def scores(self, exact: Spellings | None) -> list[TokenScore]:
+        """The generated tokens with their alternatives; none where the server did not give them. Where it was asked
+        for certain tokens, they tell nothing of a place at which none of them was drawn."""
         logprobs = self.choices[0].logprobs
+        content = (logprobs.content if logprobs else None) or []
+        first = exact is not None and len(content) == 1
         return [
             TokenScore(token.data, token.logprob, tuple((top.data, top.logprob) for top in token.top_logprobs))
-            for token in (logprobs.content if logprobs else None) or []
+            if exact is None or first or token.data in exact.texts
+            else TokenScore(token.data, token.logprob)
+            for token in content
         ]
 
 
@@ -333,30 +426,8 @@ async def _media(frames: Sequence[Frame]) -> bytes:
     return await asyncio.to_thread(encode) if frames else b""
 
 
-@cache
-def _schema(model: type[BaseModel]) -> dict[str, JsonValue]:
-    return model.model_json_schema()
-
-
 def _json(value: object) -> bytes:
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
-
-
-def _parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
-    """The value, or None and what is wrong. A fence of Markdown around the JSON, as many models write, is no fault."""
-    inside = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
-    try:
-        return model.model_validate_json(inside), ""
-    except ValidationError as error:
-        return None, _told(error)
-
-
-def _told(error: ValidationError) -> str:
-    """The first errors, each with where."""
-    return "; ".join(
-        ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))
-        for each in error.errors(include_url=False, include_input=False)[:5]
-    )
 
 
 def _sum(a: Tokens, b: Tokens) -> Tokens:

@@ -35,13 +35,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes or no with both raw log-probabilities at the answer position; where a server gave only one, the other is
-    `None` and `bound` is the largest log-probability that it can have had."""
+    """Yes or no with both raw log-probabilities at the answer position, each summed over the spellings of its word;
+    where a server gave only one, the other is `None` and `bound` is the largest log-probability that it can have had.
+    `token_yes` and `token_no` are those of the canonical spellings alone, the pair that a student ranks by."""
 
     verdict: Literal["yes", "no"]
     logprob_yes: float | None = None
     logprob_no: float | None = None
     bound: float | None = None
+    token_yes: float | None = None
+    token_no: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

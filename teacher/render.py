@@ -8,6 +8,7 @@ open an answer tag or spell a model's control token such as `<|im_end|>`.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import JsonValue
 
@@ -45,10 +47,12 @@ class Prompts:
         environment = SandboxedEnvironment(
             undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
         )
-        environment.filters["data"] = _data
+        environment.filters["data"] = _Data()
         sources = _sources(folder)
         self._digests: dict[Task, str] = {}
         self._templates: dict[Task, tuple[Template, Template]] = {}
+        self._asked: dict[Task, list[str]] = {}
+        self._systems: dict[tuple[object, ...], str] = {}
         for task in get_args(Task):
             texts = {role: sources[f"{task}.{role}.txt.jinja"] for role in _ROLES}
             self._digests[task] = digest(texts)
@@ -57,6 +61,7 @@ class Prompts:
                     environment.from_string(texts["system"]),
                     environment.from_string(texts["user"]),
                 )
+                self._asked[task] = sorted(find_undeclared_variables(environment.parse(texts["system"])))
             except TemplateError as error:
                 raise UsageError(f"prompt {task}: not a valid template: {error}") from error
 
@@ -68,9 +73,39 @@ class Prompts:
         """The texts to send. Raises UsageError where the prompt asks for an input that the task does not have."""
         system, user = self._templates[task]
         try:
-            return Rendered(system.render(inputs).strip(), user.render(inputs).strip())
+            return Rendered(self._system(task, system, inputs), user.render(inputs).strip())
         except TemplateError as error:
             raise UsageError(f"prompt {task}: {error}; inputs are {', '.join(sorted(inputs))}") from error
+
+    def _system(self, task: Task, template: Template, inputs: Mapping[str, JsonValue]) -> str:
+        """Most system prompts are the same for all videos: filled in once where they ask for nothing but switches."""
+        asked = {name: inputs.get(name) for name in self._asked[task]}
+        if not all(isinstance(value, bool) for value in asked.values()):
+            return template.render(inputs).strip()
+        key = task, *asked.values()
+        if key not in self._systems:
+            self._systems[key] = template.render(inputs).strip()
+        return self._systems[key]
+
+
+class _Data:
+    """The `data` filter. The requests of one video hand over one list of evidence, which is written once: the last few
+    lists are remembered by identity (and held, so that no other can take their place)."""
+
+    _KEPT = 128
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[list[JsonValue], str]] = OrderedDict()
+
+    def __call__(self, value: JsonValue) -> str:
+        if not isinstance(value, list):
+            return _data(value)
+        known = self._known.get(id(value))
+        if known is None:
+            known = self._known[id(value)] = (value, _data(value))
+            if len(self._known) > self._KEPT:
+                self._known.popitem(last=False)
+        return known[1]
 
 
 def _data(value: JsonValue) -> str:

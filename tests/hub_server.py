@@ -191,7 +191,10 @@ class HubServer:
         for line in (await request.read()).splitlines():
             operation = json.loads(line)
             value = operation["value"]
-            if operation["key"] == "header" and value.get("parentCommit", "") not in ("", f"{len(repo.commits) - 1:040x}"):
+            if operation["key"] == "header" and value.get("parentCommit", "") not in (
+                "",
+                f"{len(repo.commits) - 1:040x}",
+            ):
                 return web.json_response({"error": "the branch has moved"}, status=412)
             if operation["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
@@ -204,7 +207,9 @@ class HubServer:
         repo.commits.append(files)
         name = f"{request.match_info['org']}/{request.match_info['name']}"
         oid = f"{len(repo.commits) - 1:040x}"
-        return web.json_response({"commitOid": oid, "commitUrl": f"{self.url}/datasets/{name}/commit/{oid}", "success": True})
+        return web.json_response(
+            {"commitOid": oid, "commitUrl": f"{self.url}/datasets/{name}/commit/{oid}", "success": True}
+        )
 
     async def _resolve(self, request: web.Request) -> web.Response:
         repo, commit = self._at(request)

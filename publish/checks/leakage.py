@@ -17,9 +17,7 @@ _REGROUP = "export the run again, or correct the split that you gave"
 def video_leakage(dataset: Dataset, settings: Settings) -> Result:
     """The same file (sha256), path or id in two splits of the corpus."""
     rows = dataset.rows("corpus", ("video_id", "video_path", "sha256"))
-    keys = (
-        (split, f"{kind} {row[kind]}") for split, row in rows for kind in ("video_id", "video_path", "sha256")
-    )
+    keys = ((split, f"{kind} {row[kind]}") for split, row in rows for kind in ("video_id", "video_path", "sha256"))
     found = _straddling(keys)
     return by_count(
         "video_leakage", found, "no video is in two splits", "{count} videos or copies are in two splits", _REGROUP

@@ -20,7 +20,12 @@ def references(dataset: Dataset, settings: Settings) -> Result:
     if "files" in dataset.marker:
         found.extend(verify(dataset.folder))
     ids: dict[str, set[str]] = {}
-    for config, key in (("queries", "query_id"), ("corpus", "video_id"), ("pairs", "pair_id"), ("captions", "caption_id")):
+    for config, key in (
+        ("queries", "query_id"),
+        ("corpus", "video_id"),
+        ("pairs", "pair_id"),
+        ("captions", "caption_id"),
+    ):
         seen: set[str] = set()
         for _, row in dataset.rows(config, (key,)):
             if row[key] in seen:

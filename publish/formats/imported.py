@@ -145,14 +145,18 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
             paths[video_id] = path
     judgments = [one for one in found.settled() if _known(found, one, paths)]
     if not found.queries or not paths:
-        raise UsageError(f"{found.source}: no {'query' if not found.queries else 'video'} found, so nothing was written")
+        raise UsageError(
+            f"{found.source}: no {'query' if not found.queries else 'video'} found, so nothing was written"
+        )
     out.mkdir(parents=True, exist_ok=True)
     manifest = [{"path": path, "video_id": id, **found.videos[id]} for id, path in paths.items()]
     queries = [found.queries[id] for id in sorted(found.queries)]
     _write(out / "manifest.jsonl", (_json(row) for row in manifest))
     _write(out / "queries.jsonl", (_json(row) for row in queries))
     _write(out / "judgments.jsonl", (one.model_dump_json(exclude_none=True) for one in judgments))
-    _write(out / "qrels.txt", (f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one)))
+    _write(
+        out / "qrels.txt", (f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one))
+    )
     run = {
         query: kept
         for query, hits in found.first_stage.items()

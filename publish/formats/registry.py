@@ -33,7 +33,7 @@ IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
 
 
 def convert(dataset: Dataset, name: str, out: Path) -> dict[str, int]:
-    """Writes a dataset in a format of others to the new folder `out`; rows by file. Raises UsageError for another name."""
+    """Writes a dataset in a format of others to a new folder; rows by file. Raises UsageError for an unknown name."""
     exporter = _named(EXPORTERS, name, "--format")
     with folder_for(out) as folder:
         return exporter(dataset, folder)

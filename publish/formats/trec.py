@@ -15,7 +15,7 @@ from hardcut.schemas.trec import format_run, read_qrels, read_run
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
-    """For each split `SPLIT.qrels`, `SPLIT.queries.tsv` and a `SPLIT.NAME.run` for each first stage and for the teacher.
+    """For each split `SPLIT.qrels`, `SPLIT.queries.tsv`, and `SPLIT.NAME.run` of each first stage and of the teacher.
 
     Lines by file. Raises UsageError for ids with white space in them.
     """

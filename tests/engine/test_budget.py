@@ -11,10 +11,12 @@ from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import Spend, read_status
 from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.settings import Budget, Price
 
 SPENDER = """
 from hardcut.engine.budget import CallBudget
 from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.settings import Budget
 
 async def call(budget, sent):
     await budget.reserve("captions", "openai:m")
@@ -24,7 +26,7 @@ async def call(budget, sent):
 
 async def main():
     with Ledger(Path(sys.argv[1])) as ledger:
-        budget = CallBudget(ledger, int(sys.argv[2]))
+        budget = CallBudget(ledger, Budget(calls=int(sys.argv[2])))
         try:
             while True:
                 async with asyncio.TaskGroup() as group:
@@ -39,7 +41,7 @@ asyncio.run(main())
 
 async def test_never_passes_the_limit(tmp_path):
     with Ledger(tmp_path) as ledger:
-        budget = CallBudget(ledger, 10)
+        budget = CallBudget(ledger, Budget(calls=10))
         results = await asyncio.gather(
             *(budget.reserve("captions" if n % 2 else "scores", "m") for n in range(25)), return_exceptions=True
         )
@@ -50,14 +52,16 @@ async def test_never_passes_the_limit(tmp_path):
         with pytest.raises(BudgetReached, match=r"10 of 10 teacher calls are spent.*raise budget\.calls"):
             await budget.reserve("scores", "m")
         await budget.release("scores", "m")
-        with pytest.raises(BudgetReached):
-            await budget.reserve("scores", "m", calls=2)
         await budget.reserve("scores", "m")
+        await budget.close()
     with Ledger(tmp_path) as ledger:
         with pytest.raises(BudgetReached):
-            await CallBudget(ledger, 10).reserve("captions", "m")
-        await CallBudget(ledger, 11).reserve("captions", "m")
-        await CallBudget(ledger, None).reserve("captions", "other", calls=100)
+            await CallBudget(ledger, Budget(calls=10)).reserve("captions", "m")
+        await CallBudget(ledger, Budget(calls=11)).reserve("captions", "m")
+        unlimited = CallBudget(ledger)
+        for _ in range(100):
+            await unlimited.reserve("captions", "other")
+        await unlimited.close()
     captions, other, scores = read_status(tmp_path).spend
     assert captions.calls + scores.calls == 11 and other.calls == 100
     assert scores == Spend("scores", "m", scores.calls, 101, 22)
@@ -90,3 +94,53 @@ async def test_stages_know_their_name(tmp_path, new_chain, given):
     await chain.run(tmp_path, given(10))
     assert seen == {"tell"}
     assert current_stage.get("") == ""
+
+
+async def test_calls_booked_ahead_are_few_and_given_back(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        budget = CallBudget(ledger, Budget(calls=10_000))
+        for _ in range(100):
+            await budget.reserve("captions", "m")
+        booked = ledger.database.read("SELECT calls FROM spend")[0][0]
+        assert 100 < booked <= 100 + 16, "what a kill at this moment would cost"
+        await budget.release("captions", "m")
+        await budget.close()
+        assert ledger.database.read("SELECT calls FROM spend")[0][0] == 99
+        await budget.reserve("captions", "m")
+        await budget.close()
+        assert ledger.database.read("SELECT calls FROM spend")[0][0] == 100
+
+
+async def test_what_another_stage_booked_ahead_is_not_lost_at_the_limit(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        budget = CallBudget(ledger, Budget(calls=300))
+        for _ in range(10):
+            await budget.reserve("captions", "m")
+        for _ in range(290):
+            await budget.reserve("scores", "m")
+        with pytest.raises(BudgetReached):
+            await budget.reserve("scores", "m")
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"), [(Budget(tokens=1000), "raise budget.tokens"), (Budget(money=0.05), "raise budget.money")]
+)
+async def test_tokens_and_money_pass_their_limit_by_what_is_in_flight_only(tmp_path, limits, says):
+    sent = 0
+    for _ in range(3):
+        with Ledger(tmp_path) as ledger:
+            budget = CallBudget(ledger, limits)
+            budget.charge("m", Price(prompt=40.0, completion=100.0))
+
+            async def call(budget=budget):
+                nonlocal sent
+                await budget.reserve("captions", "m")
+                sent += 1
+                await asyncio.sleep(0.001)
+                await budget.spent("captions", "m", 90, 10)  # 0.0046
+
+            with pytest.raises(BudgetReached, match=says):
+                while True:
+                    await asyncio.gather(*(call() for _ in range(4)))
+            await budget.close()
+    assert 10 <= sent <= 10 + 3, "nothing is sent once the limit is reached, at any start"

@@ -23,7 +23,7 @@ from PIL import Image
 from hardcut.media.ingest import ingest
 from hardcut.media.sampler import Samples
 from hardcut.media.store import FrameStore, sampling_digest
-from hardcut.schemas.errors import ItemError, StorageError
+from hardcut.schemas.errors import DropItem, ItemError, StorageError
 from hardcut.schemas.settings import MediaSettings
 
 SETTINGS = MediaSettings()
@@ -69,9 +69,10 @@ def test_decoded_once_for_each_content_and_sampling(render, root, tmp_path):
 
 def test_the_sampling_is_what_can_change_a_picture_and_nothing_else():
     base = sampling_digest(SETTINGS)
-    assert sampling_digest(MediaSettings(strict=True)) == base
+    assert sampling_digest(MediaSettings(strict=True, max_duration_s=9, max_source_pixels=9)) == base
     changes = ({"fps": 2}, {"max_frames": 9}, {"max_pixels": 2000}, {"jpeg_quality": 80})
-    assert len({base, *(sampling_digest(MediaSettings(**change)) for change in changes)}) == 5
+    changes += ({"reader": "decord"}, {"mode": "keyframes"})
+    assert len({base, *(sampling_digest(MediaSettings(**change)) for change in changes)}) == 7
 
 
 def test_reading_the_store_loads_no_decoder():
@@ -180,6 +181,17 @@ def test_damage_is_used_in_part_or_fails_when_strict(render, root):
     with pytest.raises(ItemError) as caught:
         ingest(str(clip.path), str(root), MediaSettings(strict=True))
     assert caught.value.reason == "damaged" and "of 5.0 s" in caught.value.detail
+
+
+def test_what_is_too_long_or_too_large_is_left_out(render, root):
+    clip = render("a.mp4", count=50)
+    limits = (({"max_duration_s": 1.9}, "too_long"), ({"max_source_pixels": 192 * 128 - 1}, "too_large"))
+    for settings, reason in limits:
+        with pytest.raises(DropItem) as caught:
+            ingest(str(clip.path), str(root), MediaSettings(**settings))
+        assert caught.value.reason == reason and next(iter(settings)) in caught.value.detail
+    assert folders(root) == []
+    ingest(str(clip.path), str(root), MediaSettings(max_duration_s=2.1, max_source_pixels=192 * 128))
 
 
 def test_a_store_that_cannot_be_written(render, tmp_path):

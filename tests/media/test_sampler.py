@@ -32,7 +32,7 @@ CODECS = [
 
 
 def sample(path: Path, mode="exact", **settings):
-    samples = Samples(path, MediaSettings(**settings), mode)
+    samples = Samples(path, MediaSettings(mode=mode, **settings))
     return list(samples), samples
 
 
@@ -86,6 +86,45 @@ def test_skipping_unreferenced_pictures_changes_nothing(render, codec, options):
         some = sample(clip.path, max_frames=count)[0]
         for picture in some:
             assert np.array_equal(picture.image, every[picture.time_s])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options", "skips"),
+    [
+        ("a.mp4", "libx264", {"bf": "3"}, True),
+        ("a.ts", "libx264", {"bf": "3"}, True),
+        ("a.mkv", "libx264", {"bf": "3", "x264-params": "open-gop=1"}, False),
+        ("a.mkv", "libx264", {"x264-params": "intra-refresh=1"}, False),
+        ("a.mp4", "libx265", {"x265-params": "log-level=none:open-gop=0"}, True),
+        ("a.mkv", "libx265", {"x265-params": "log-level=none:open-gop=1"}, False),
+        ("a.webm", "libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}, True),
+        ("a.webm", "libvpx", {"deadline": "realtime", "cpu-used": "8"}, True),
+        ("a.mkv", "libsvtav1", {"preset": "8", "g": "24"}, True),
+        ("a.mov", "prores_ks", {}, True),
+    ],
+)
+def test_whole_groups_are_left_out_where_that_is_exact(render, monkeypatch, name, codec, options, skips):
+    pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+    clip = render(name, count=240, codec=codec, options={"sc_threshold": "0", **options}, pix_fmt=pix_fmt)
+    every = {p.time_s: p.image for p in sample(clip.path, fps=60, max_frames=1000)[0]}
+    assert len(every) == 240
+    fed = 0
+    decode = Samples._decode
+
+    def counted(self, stream, packet):
+        nonlocal fed
+        fed += packet is not None and packet.size > 0
+        return decode(self, stream, packet)
+
+    monkeypatch.setattr(Samples, "_decode", counted)
+    for count in (1, 2, 5):
+        fed = 0
+        some, samples = sample(clip.path, max_frames=count)
+        assert len(some) == count and samples.complete, samples.missing
+        for picture in some:
+            assert np.array_equal(picture.image, every[picture.time_s])
+        if skips:
+            assert fed <= count * 24
 
 
 @pytest.mark.parametrize("mode", ["exact", "keyframes"])
@@ -264,8 +303,8 @@ def test_a_broken_time_stamp_does_not_stretch_the_rest(render, number_of):
 def test_what_is_wanted_is_bounded_by_the_pictures(render):
     clip = render("few.mp4", count=3)
     timeline = read_timeline(clip.path)
-    assert len(wanted_ticks(timeline, MediaSettings(fps=60, max_frames=100_000), "exact")) == 3
-    assert len(wanted_ticks(timeline, MediaSettings(fps=60, max_frames=1), "exact")) == 1
+    assert len(wanted_ticks(timeline, MediaSettings(fps=60, max_frames=100_000))) == 3
+    assert len(wanted_ticks(timeline, MediaSettings(fps=60, max_frames=1))) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The Hub's own client against a server that speaks its API: uploads that are interrupted, repeated, updated, undone."""
+"""The Hub's own client against a server that speaks its API: uploads that are repeated, updated, killed, altered."""
 
 from __future__ import annotations
 
@@ -53,7 +53,12 @@ def server() -> Iterator[Any]:
 
 @pytest.fixture
 def environment(server: Any, tmp_path: Path) -> dict[str, str]:
-    hub = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home")}
+    hub = {
+        "HF_ENDPOINT": server.url,
+        "HF_TOKEN": "hf_right",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path / "home"),
+    }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     return {**kept, **hub, "HF_HUB_DISABLE_TELEMETRY": "1"}
 

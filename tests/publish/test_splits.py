@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.publish.similar import similar_pairs
@@ -41,6 +41,7 @@ def collections(draw: st.DrawFn, least: int = 1) -> list[Video]:
     return [video(f"v{i}", draw(contents), event=draw(values), source=draw(values)) for i in range(number)]
 
 
+@settings(deadline=None)
 @given(videos=collections(), seed=st.integers(0, 5))
 def test_duplicates_events_and_sources_never_straddle(videos: list[Video], seed: int) -> None:
     splits = plan(videos, train=0.5, validation=0.2, seed=seed).videos
@@ -54,6 +55,7 @@ def test_duplicates_events_and_sources_never_straddle(videos: list[Video], seed:
         assert all(len(found) == 1 for found in placed.values())
 
 
+@settings(deadline=None)
 @given(videos=collections(least=2), order=st.randoms())
 def test_the_order_of_the_videos_does_not_matter(videos: list[Video], order: Any) -> None:
     shuffled = list(videos)
@@ -92,12 +94,14 @@ def test_another_seed_is_another_split_and_the_same_seed_the_same() -> None:
     assert plan(videos, seed=1).videos == plan(videos, seed=1).videos != plan(videos, seed=2).videos
 
 
+@settings(deadline=None)
 @given(number=st.integers(1, 12), seed=st.integers(0, 50))
 def test_small_collections_still_fill_every_split_they_can(number: int, seed: int) -> None:
     splits = split_groups({f"g{i}": {"": 1} for i in range(number)}, {}, ExportSettings(seed=seed))
     assert len(set(splits.values())) == min(number, 3)
 
 
+@settings(deadline=None)
 @given(number=st.integers(1, 12))
 def test_a_split_without_a_share_stays_empty(number: int) -> None:
     groups = {f"g{i}": {"": 1} for i in range(number)}

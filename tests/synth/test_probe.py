@@ -34,19 +34,21 @@ async def test_facts_frames_and_sidecars(frames: Frames) -> None:
     [subtitles] = video.subtitles
     assert (subtitles.path, subtitles.language) == ("talks/one.en.srt", "en")
     assert video.metadata["title"] == "The market"
-    assert len((await frames.of(video)).frames) == 6
+    async with frames.of(video) as stored:
+        assert len(stored.frames) == 6
     assert FrameStore(frames.store).decodes(video.sha256, frames.media) == 1
 
 
 async def test_frames_that_were_cleared_away_are_decoded_again(frames: Frames, probed: Video) -> None:
-    before = await frames.of(probed)
-    before.frames[0].path.unlink()
-    again = await frames.of(probed)
-    assert [frame.sha256 for frame in again.frames] == [frame.sha256 for frame in before.frames]
+    async with frames.of(probed) as before:
+        before.frames[0].path.unlink()
+    async with frames.of(probed) as again:
+        assert [frame.sha256 for frame in again.frames] == [frame.sha256 for frame in before.frames]
     again.frames[0].path.unlink()
     (frames.root / probed.path).write_bytes(b"something else")
     with pytest.raises(ItemError):
-        await frames.of(probed)
+        async with frames.of(probed):
+            pass
 
 
 async def test_a_damaged_video_is_used_as_far_as_it_goes(frames: Frames) -> None:
@@ -81,6 +83,10 @@ def test_the_key_holds_what_changes_the_result(frames: Frames) -> None:
             {"max_frames": 3},
             {"jpeg_quality": 60},
             {"strict": True},
+            {"reader": "decord"},
+            {"mode": "keyframes"},
+            {"max_duration_s": 100.0},
+            {"max_source_pixels": 1000},
         )
     ]
     assert all(keys[i] != keys[j] for i in range(len(keys)) for j in range(i))

@@ -22,6 +22,7 @@ from hardcut.engine.ledger import Ledger
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.records import Sampling
+from hardcut.schemas.settings import Budget
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.openai import OpenAITeacher
 from hardcut.teacher.protocol import Refusal, Reply, Request
@@ -45,7 +46,7 @@ def opened(run: Path, url: str, calls: int | None = None) -> Iterator[tuple[Cach
     """A teacher as a run has it, and the run's books."""
     with ReplyCache(run / "replies.sqlite") as replies, Ledger(run / "run") as ledger:
         backend = OpenAITeacher("m", url, attempts=3, backoff_s=0.01, timeout_s=5.0)
-        yield CachedTeacher(backend, replies, CallBudget(ledger, calls)), ledger
+        yield CachedTeacher(backend, replies, CallBudget(ledger, Budget(calls=calls))), ledger
 
 
 def booked(ledger: Ledger) -> list[tuple[Any, ...]]:
@@ -60,8 +61,8 @@ async def test_a_second_run_asks_nothing_and_gets_the_same(
     for _ in range(2):
         with opened(tmp_path, teacher_server.url) as (teacher, ledger):
             outcomes.append(await teacher.complete(requests))
-            books = booked(ledger)
             await teacher.close()
+            books = booked(ledger)
     assert outcomes[0] == outcomes[1] and all(isinstance(outcome, Reply) for outcome in outcomes[0])
     assert teacher_server.total_asked == 7
     assert books == [("scores", f"openai:m@{teacher_server.url}", 7, 700, 70)]
@@ -113,11 +114,12 @@ async def test_refusals_are_not_kept_and_their_calls_are_booked(
         teacher_server.fail(500, "wrong_schema", "wrong_json")
         (refusal,) = await teacher.complete([request])
         assert isinstance(refusal, Refusal) and refusal.reason == "invalid_reply"
+        await teacher.close()
         assert [row[2] for row in booked(ledger)] == [3] and teacher_server.total_asked == 3
         (reply,) = await teacher.complete([request])
         assert isinstance(reply, Reply) and teacher_server.total_asked == 4
-        assert booked(ledger)[0][2:] == (4, 300, 30)  # the 500 took no tokens
         await teacher.close()
+        assert booked(ledger)[0][2:] == (4, 300, 30)  # the 500 took no tokens
 
 
 async def test_a_budget_holds_over_several_starts_and_keeps_what_it_paid_for(
@@ -166,7 +168,7 @@ _PROGRAM = """
         requests = [Request("judge", {**inputs, "query": f"query {n}"}, Sampling()) for n in range(count)]
         with ReplyCache(run / "replies.sqlite") as replies, Ledger(run / "run") as ledger:
             backend = OpenAITeacher("m", url, concurrency=4)
-            teacher = CachedTeacher(backend, replies, CallBudget(ledger, None))
+            teacher = CachedTeacher(backend, replies, CallBudget(ledger))
             outcomes = await teacher.complete(requests)
             await teacher.close()
         print(json.dumps([outcome.text for outcome in outcomes]))

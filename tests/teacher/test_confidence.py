@@ -76,6 +76,7 @@ def test_both_words_shown_are_summed_over_their_spellings() -> None:
     assert answer is not None and answer.bound is None
     assert answer.logprob_yes == pytest.approx(lse(-0.1, -4.0))
     assert answer.logprob_no == pytest.approx(lse(-2.5, -6.0))
+    assert (answer.token_yes, answer.token_no) == (-0.1, -2.5), "the canonical pair, which a student ranks by"
     result = confidence(answer)
     assert result.exact
     assert result.logit_margin == pytest.approx(lse(-0.1, -4.0) - lse(-2.5, -6.0))
@@ -110,7 +111,7 @@ def test_thoughts_that_the_server_cut_off_the_text_do_not_shift_the_answer() -> 
 def test_a_word_missing_from_the_top_k_gives_a_bound_and_never_a_value() -> None:
     top = (*((f"w{i}".encode(), -8.0 - i) for i in range(19)), (b"no", -0.01))
     answer = read_answer("<answer>no</answer>", tokens("<answer>", "no", "</answer>", answer=1, top=top))
-    assert answer == Answer("no", logprob_yes=None, logprob_no=pytest.approx(-0.01), bound=-26.0)
+    assert answer == Answer("no", logprob_yes=None, logprob_no=pytest.approx(-0.01), bound=-26.0, token_no=-0.01)
     result = confidence(answer)
     assert not result.exact
     assert result.logit_margin == pytest.approx(-26.0 + 0.01)
@@ -121,7 +122,7 @@ def test_a_sampled_word_below_the_top_k_bounds_nothing() -> None:
     top = ((b"maybe", -0.1), (b"perhaps", -3.0))
     found = [TokenScore(b"<answer>", 0.0), TokenScore(b"yes", -9.0, top), TokenScore(b"</answer>", 0.0)]
     answer = read_answer("<answer>yes</answer>", found)
-    assert answer == Answer("yes", logprob_yes=-9.0, logprob_no=None, bound=-3.0)
+    assert answer == Answer("yes", logprob_yes=-9.0, logprob_no=None, bound=-3.0, token_yes=-9.0)
     result = confidence(answer)
     assert (result.logit_margin, result.p_yes, result.exact) == (None, None, False)
 

@@ -1,0 +1,68 @@
+"""What all backends with a model do alike: a question with its key, and a structured reply read by its schema."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from hardcut.schemas.ids import canonical_json, digest
+from hardcut.schemas.records import TeacherRef
+from hardcut.teacher.backend import Question
+from hardcut.teacher.protocol import Answer, Request
+from hardcut.teacher.render import Prompts
+
+PREFILL = "<answer>"
+"""What the reply begins with where a judge is not to reason: yes or no comes next."""
+
+
+def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: int) -> Question:
+    """The question with its prompt filled in. Its key covers teacher, `version` (of the backend), rendered prompt,
+    frames and their times, sampling and schema."""
+    prompt = prompts.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
+    total = hashlib.sha256(_teacher_digest(teacher, version).encode())
+    frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
+    schema = _schema_text(request.reply) if request.reply else ""
+    for part in (request.task, schema, " ".join(frames), prompt.system, prompt.user):
+        data = part.encode("utf-8", "surrogatepass")
+        total.update(b"%d " % len(data) + data)
+    return Question(request, prompt, total.hexdigest())
+
+
+@lru_cache(maxsize=64)
+def _teacher_digest(teacher: TeacherRef, version: int) -> str:
+    return digest(teacher.model_dump(mode="json", exclude={"prompt_digest"}), version)
+
+
+@lru_cache(maxsize=16)
+def reply_schema(model: type[BaseModel]) -> dict[str, JsonValue]:
+    """The JSON Schema that a reply must fit."""
+    return model.model_json_schema()
+
+
+@lru_cache(maxsize=16)
+def _schema_text(model: type[BaseModel]) -> str:
+    return canonical_json(reply_schema(model))
+
+
+def closed(answer: Answer) -> str:
+    """The text of a reply whose answer was read off the first token."""
+    return f"{PREFILL}{answer.verdict}</answer>"
+
+
+def parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
+    """The value, or None and what is wrong. A fence of Markdown around the JSON, as many models write, is no fault."""
+    inside = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        return model.model_validate_json(inside), ""
+    except ValidationError as error:
+        return None, told(error)
+
+
+def told(error: ValidationError) -> str:
+    """The first errors, each with where."""
+    return "; ".join(
+        ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))
+        for each in error.errors(include_url=False, include_input=False)[:5]
+    )
