@@ -159,7 +159,7 @@ def test_msrvtt_json_and_1ka(tmp_path: Path) -> None:
     whole = {
         "info": {"year": "2016"},
         "videos": [
-            {"category": 9, "url": "https://u/watch?v=a", "video_id": "video0", "start time": 137.72, "end time": 149.44,
+            {"category": 9, "url": "https://u/?v=a", "video_id": "video0", "start time": 137.72, "end time": 149.44,
              "split": "train", "id": 0},
             {"category": 1, "url": "https://u/watch?v=b", "video_id": "video1", "split": "validate", "id": 1},
         ],
@@ -230,7 +230,7 @@ BROKEN = [
     ("msrvtt", "a.json", '{"videos": 3, "sentences": []}', "'videos' is not a list"),
     ("msrvtt", "a.csv", "key,vid_key,video_id,sentence\nret0,msr1\n", "line 2: another number of columns"),
     ("qvhighlights", "a.jsonl", '{"qid": 1, "query": "x"}\n', "line 1: no field 'vid'"),
-    ("qvhighlights", "a.jsonl", '{"qid": 1, "query": "x", "vid": "v", "relevant_windows": [[4, 1]]}\n', "line 1: the window"),
+    ("qvhighlights", "a.jsonl", '{"qid": 1, "query": "x", "vid": "v", "relevant_windows": [[4, 1]]}\n', "the window"),
     (
         "qvhighlights", "a.jsonl",
         '{"qid": 1, "query": "x", "vid": "v", "relevant_windows": [[0, 2]], "relevant_clip_ids": [0]}\n',

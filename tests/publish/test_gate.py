@@ -24,8 +24,41 @@ from hardcut.schemas.settings import ExportSettings, Settings
 SETTINGS = Settings(export=ExportSettings(name="clean", licence="cc0-1.0", train=0.6, validation=0.2))
 Row = dict[str, Any]
 Edit = Callable[[str, list[Row]], list[Row]]
-WORDS = "amber bridge canal dance engine ferry garden harbour island jungle kettle ladder market night orchard".split()
-TAILS = "paper quarry river station tower umbrella valley window yard zebra autumn bell candle door echo forest".split()
+WORDS = [
+    "amber",
+    "bridge",
+    "canal",
+    "dance",
+    "engine",
+    "ferry",
+    "garden",
+    "harbour",
+    "island",
+    "jungle",
+    "kettle",
+    "ladder",
+    "market",
+    "night",
+    "orchard",
+]
+TAILS = [
+    "paper",
+    "quarry",
+    "river",
+    "station",
+    "tower",
+    "umbrella",
+    "valley",
+    "window",
+    "yard",
+    "zebra",
+    "autumn",
+    "bell",
+    "candle",
+    "door",
+    "echo",
+    "forest",
+]
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +325,7 @@ def test_without_its_library_a_check_is_not_run_and_stops(clean: Path, monkeypat
 
 
 def test_a_folder_of_others_and_a_broken_table_are_told(clean: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no hardcut.json in it"):
+    with pytest.raises(UsageError, match=r"no hardcut\.json in it"):
         check(Dataset(tmp_path), SETTINGS)
     shutil.copytree(clean, tmp_path / "bad")
     next((tmp_path / "bad" / "data" / "queries").glob("train*")).write_bytes(b"PAR1 no")

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.media.sheet import clock
 from hardcut.report.collect import EXAMPLES, LISTED, Margins, choose, collect
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
-from hardcut.media.sheet import clock
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, StorageError
