@@ -69,7 +69,7 @@ def test_the_hardest_negatives_come_first() -> None:
         row(4, 0, "hard"),
     ]
     ((_, _, chosen),) = training_groups(rows, ExportSettings(groups_per_positive=1))
-    assert [one["pair_id"] for one in chosen] == ["p002", "p004"], "an unknown margin is as hard as can be"
+    assert [one["pair_id"] for one in chosen] == ["p002", "p003"], "what is not known comes last"
 
 
 def test_difficulty_is_what_was_measured() -> None:
