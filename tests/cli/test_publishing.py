@@ -57,7 +57,7 @@ def hub(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iter
 def test_own_judgments_outrank_the_teacher(run: Path, world: Path) -> None:
     found = [json.loads(line) for line in (run / "judgments.jsonl").read_text().splitlines()]
     own = [row for row in found if row["source"] == "imported"]
-    assert own and {row["grade"] for row in own} >= {0, 1} | {2}
+    assert {row["grade"] for row in own} >= {0, 2}
     grades = {(row["query_id"], row["video_id"]): row["grade"] for row in own}
     names = {
         json.loads(line)["query_id"]: json.loads(line) for line in (run / "queries.jsonl").read_text().splitlines()
