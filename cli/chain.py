@@ -28,6 +28,7 @@ from hardcut.schemas.records import Query
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
+from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence import EvidenceStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
@@ -38,7 +39,7 @@ from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
-STAGES = ("probe", "evidence", "captions", "queries", "negatives", "scores", "judgments")
+STAGES = ("probe", "signatures", "duplicates", "evidence", "captions", "queries", "negatives", "scores", "judgments")
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
 
 
@@ -136,6 +137,8 @@ def _stages(
     return [
         *own,
         ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
+        SignatureStage(frames, settings.duplicates),
+        DuplicateStage(),
         EvidenceStage(frames, settings.evidence),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),

@@ -36,12 +36,12 @@ from hardcut.publish.groups import difficulty, training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
-from hardcut.publish.splits import SPLITS, QueryRef, Split, Splits, may_use, plan_splits
+from hardcut.publish.splits import SPLITS, QueryRef, Split, Splits, may_use, near_duplicates, plan_splits
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import Caption, Dropped, Evidence, Group, Judgment, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -132,7 +132,8 @@ def _plan(run: Path, folder: Path, settings: Settings) -> _Plan:
         query = queries.get(judgment.query_id)
         if judgment.grade > 0 and query is not None and query.source_video_id is None:
             relevant[judgment.query_id].append(judgment.video_id)
-    splits = plan_splits(_read(run, Video), queries, relevant, settings.export)
+    copies = near_duplicates((record.group_id, record.video_id) for record in _read(run, Group))
+    splits = plan_splits(_read(run, Video), queries, relevant, settings.export, copies)
     return _Plan(run, folder, settings, splits)
 
 

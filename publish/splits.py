@@ -3,8 +3,8 @@
 The rule, in full:
 
 * **Videos** are split in groups that never straddle: the same content (sha256), the same event or source (the metadata
-  fields of `group_by`), links from elsewhere (near duplicates), and videos that queries of near duplicate text were
-  written from.
+  fields of `group_by`), copies of one recording (the near duplicates in a run's groups.jsonl), and videos that queries
+  of near duplicate text were written from.
 * **Groups** are dealt out so that every split gets its share of the videos and of the queries of each kind (after the
   iterative stratification of Sechidis, Tsoumakas and Vlahavas, 2011): the largest first, a query of a
   rare kind weighing more, else in an order that hangs on a hash and the seed, each to the split that lacks most of
@@ -120,6 +120,15 @@ def video_groups(
         if first in content_of and second in content_of:
             joined.join(content_of[first], content_of[second])
     return {video_id: joined.root(content) for video_id, content in content_of.items()}
+
+
+def near_duplicates(members: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Links for `extra_links` out of (group, video id): each video with the first of its group."""
+    firsts: dict[str, str] = {}
+    for group, video_id in members:
+        first = firsts.setdefault(group, video_id)
+        if first != video_id:
+            yield first, video_id
 
 
 def split_videos(

@@ -13,6 +13,8 @@ Seconds = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+FilePath = Annotated[str, StringConstraints(min_length=1)]
+"""A name on the disk, kept as it is: a file may be called " a.mp4"."""
 
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
@@ -38,7 +40,7 @@ class Span(Frozen):
 class Subtitles(Frozen):
     """A subtitle file beside a video; `path` is relative to the root of the collection."""
 
-    path: Text
+    path: FilePath
     sha256: Sha256
     language: str | None = None
 
@@ -54,7 +56,7 @@ class Video(Record):
     ID: ClassVar[str] = "video_id"
 
     video_id: Id
-    path: Text
+    path: FilePath
     sha256: Sha256
     size_bytes: int = Field(ge=0)
     duration_s: Seconds = Field(ge=0)
@@ -69,6 +71,32 @@ class Video(Record):
     missing: tuple[str, ...] = ()
     subtitles: tuple[Subtitles, ...] = ()
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Signature(Record):
+    """What of a video is compared to find its copies: some of its frames, small.
+
+    `hashes` are pHashes in hex, one for each of `times`; `sheet` is a JPEG of their thumbnails in base64.
+    """
+
+    FILE: ClassVar[str] = "signatures.jsonl"
+    ID: ClassVar[str] = "video_id"
+
+    video_id: Id
+    times: tuple[Seconds, ...] = Field(min_length=1)
+    hashes: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")], ...] = Field(min_length=1)
+    sheet: str
+
+
+class Group(Record):
+    """A video that has near duplicates: all of a group are copies of one recording. It bears the first one's id."""
+
+    FILE: ClassVar[str] = "groups.jsonl"
+    ID: ClassVar[str] = "video_id"
+
+    video_id: Id
+    group_id: Id
+    size: int = Field(ge=2)
 
 
 class Box(Frozen):
@@ -313,9 +341,11 @@ class Dropped(Record):
 
 RECORDS: tuple[type[Record], ...] = (
     Video,
+    Signature,
     Evidence,
     Caption,
     Query,
+    Group,
     Pair,
     TeacherLabel,
     Review,

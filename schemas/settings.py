@@ -22,7 +22,9 @@ class MediaSettings(Frozen):
     max_pixels: int = Field(default=640 * 360, ge=32 * 32, description="pixels of a stored frame, aspect ratio kept")
     jpeg_quality: int = Field(default=90, ge=50, le=100)
     reader: Literal["pyav", "decord"] = Field(default="pyav", description="what decodes; see docs/media.md")
-    mode: Literal["exact", "keyframes"] = Field(default="exact", description="keyframes: much faster, times are rough")
+    mode: Literal["exact", "keyframes"] = Field(
+        default="exact", description="keyframes: only those are decoded, times are rough"
+    )
     strict: bool = Field(default=False, description="a damaged video fails instead of being used in part")
     max_duration_s: float | None = Field(default=None, gt=0, description="a longer video is left out")
     max_source_pixels: int | None = Field(default=None, ge=1, description="a video of larger pictures is left out")
@@ -44,6 +46,12 @@ class EvidenceSettings(Frozen):
         default=("title", "description", "event", "tags", "date", "location"),
         description="fields of a sidecar or manifest that teachers may read",
     )
+
+
+class DuplicateSettings(Frozen):
+    """Whether copies of one recording are looked for: they are no negatives of each other and share a split."""
+
+    near: bool = Field(default=True, description="re-encoded, scaled and trimmed copies, by perceptual hashes")
 
 
 class Price(Frozen):
@@ -189,6 +197,7 @@ class Settings(Frozen):
     inputs: Inputs = Inputs()
     media: MediaSettings = MediaSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
     teacher: TeacherSettings = TeacherSettings()
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()

@@ -7,14 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Caption, Dropped, Evidence, FirstStage, Pair, Query, Video
+from hardcut.schemas.records import Caption, Dropped, Evidence, FirstStage, Group, Pair, Query, Video
 from hardcut.schemas.settings import NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.synth.extras import installed
@@ -26,6 +26,21 @@ SILENT_KINDS = frozenset({"shot"})
 """Evidence that says nothing of a video's content and is left out of its document."""
 
 
+class _Content(NamedTuple):
+    """What a video is, apart from its name: the digest of its file, and the group of its near duplicates."""
+
+    sha256: str
+    group_id: str | None
+
+    def copy_of(self, other: _Content) -> str | None:
+        """In words, in which way this is the other's copy; None where it is none."""
+        if self.sha256 == other.sha256:
+            return "the same file content as"
+        if self.group_id is not None and self.group_id == other.group_id:
+            return "the same recording as"
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class NegativeStage:
     """Makes the Pairs of every query.
@@ -33,7 +48,7 @@ class NegativeStage:
     A written query: its source (expected yes) and the best `per_query` other videos (mined, expected no; the teacher
     and the margins decide later). It is dropped where the source is not within `depth` (`positive_below_depth`) or
     the best other video scores more than `max_ratio` times the source (`negative_outscores_positive`; only where the
-    source's score is positive). Content duplicates of the source are no candidates. A user's query: the best
+    source's score is positive). Copies of the source, exact and near, are no candidates. A user's query: the best
     max(10, per_query) videos (mined, expected unknown).
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
@@ -44,8 +59,8 @@ class NegativeStage:
     run_file: Path | None = None
 
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 1
-    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
+    version: ClassVar[int] = 2
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
 
     @property
@@ -58,7 +73,8 @@ class NegativeStage:
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        contents = {video.video_id: video.sha256 for video in records.all(Video)}
+        copies = {record.video_id: record.group_id for record in records.all(Group)}
+        contents = {video.video_id: _Content(video.sha256, copies.get(video.video_id)) for video in records.all(Video)}
         index = Bm25(_documents(records, contents))
         given = read_run(self.run_file) if self.run_file else None
         listed: set[str] = set()
@@ -70,7 +86,7 @@ class NegativeStage:
             yield from _unknown(given, listed, contents)
 
     def _pairs(
-        self, query: Query, key: str | None, given: TrecRun | None, index: Bm25, contents: Mapping[str, str]
+        self, query: Query, key: str | None, given: TrecRun | None, index: Bm25, contents: Mapping[str, _Content]
     ) -> Output:
         dropped: list[Dropped] = []
         if given is not None and key is not None:
@@ -102,7 +118,7 @@ class NegativeStage:
         source: str,
         run: str,
         hits: Sequence[Hit],
-        contents: Mapping[str, str],
+        contents: Mapping[str, _Content],
         dropped: list[Dropped],
     ) -> Output:
         def drop(reason: str, detail: str) -> Output:
@@ -117,11 +133,11 @@ class NegativeStage:
             )
         others: list[Hit] = []
         for hit in hits:
-            if hit.video_id != source and contents[hit.video_id] == contents[source]:
+            if hit.video_id != source and (copy := contents[hit.video_id].copy_of(contents[source])):
                 twin = Pair.create(
                     query_id=query.query_id, video_id=hit.video_id, origins=("mined",), expected="unknown"
                 )
-                detail = f"query {query.query_id}, video {hit.video_id}: the same file content as its source {source}"
+                detail = f"query {query.query_id}, video {hit.video_id}: {copy} its source {source}"
                 dropped.append(_dropped(twin.pair_id, "duplicate_of_source", detail))
             elif hit.video_id != source and len(others) < self.options.per_query:
                 others.append(hit)
@@ -134,7 +150,7 @@ class NegativeStage:
         return Output(records=pairs, dropped=dropped)
 
 
-def _documents(records: Reader, contents: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+def _documents(records: Reader, contents: Mapping[str, _Content]) -> Iterator[tuple[str, list[str]]]:
     """One document a video, sorted by id: the words of its evidence and caption. Words are held once for all videos."""
     words: dict[str, str] = {}
     documents: defaultdict[str, list[str]] = defaultdict(list)
@@ -147,7 +163,7 @@ def _documents(records: Reader, contents: Mapping[str, str]) -> Iterator[tuple[s
         yield video_id, documents.pop(video_id, [])
 
 
-def _unknown(given: TrecRun, listed: set[str], contents: Mapping[str, str]) -> Iterator[tuple[str, Output]]:
+def _unknown(given: TrecRun, listed: set[str], contents: Mapping[str, _Content]) -> Iterator[tuple[str, Output]]:
     """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
     for query_id in sorted(set(given.scores) - listed):
         detail = f"the first-stage run {given.tag} lists this query, and there is none of this id"

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.publish.similar import similar_pairs
-from hardcut.publish.splits import QueryRef, Splits, may_use, plan_splits, read_splits, split_groups, video_groups
+from hardcut.publish.splits import (
+    QueryRef,
+    Splits,
+    may_use,
+    near_duplicates,
+    plan_splits,
+    read_splits,
+    split_groups,
+    video_groups,
+)
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Video
@@ -170,6 +179,15 @@ def test_a_video_that_joins_an_event_takes_its_group() -> None:
     old = [video("a", "1", event="flood"), video("b", "2"), video("c", "3", event="fire")]
     groups = video_groups([*old, video("d", "0", event="flood"), video("e", "1")])
     assert groups["a"] == groups["d"] == groups["e"] == "event:flood" and groups["b"] == video_groups(old)["b"]
+
+
+def test_near_duplicates_share_a_split() -> None:
+    videos = [video(f"v{i:02d}", event="flood" if i == 0 else None) for i in range(60)]
+    copies = {f"v{i:02d}": f"v{i // 20 * 20:02d}" for i in range(60) if i % 20 < 15}
+    told = plan(videos, links=near_duplicates((group, id) for id, group in copies.items()), train=0.4, validation=0.3)
+    for first in ("v00", "v20", "v40"):
+        assert len({told.videos[id] for id, group in copies.items() if group == first}) == 1
+    assert told.groups["v00"] == told.groups["v14"] == "event:flood" != told.groups["v15"]
 
 
 def test_nothing_held_out_is_used_in_training() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hardcut.engine.stage import CollectionStage, Output
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherRef
+from hardcut.schemas.records import Caption, Evidence, Group, Pair, Query, TeacherRef
 from hardcut.schemas.settings import NegativeSettings
 from hardcut.synth.first_stage import Bm25, tokens
 from hardcut.synth.negatives import NegativeStage
@@ -107,6 +107,18 @@ def test_only_so_many_negatives(make_video) -> None:
     assert [video for video, *_ in pairs(output)] == ["v0", "v8", "v7", "v6"]
 
 
+def test_near_duplicates_of_the_source_are_recorded_not_mined(make_video) -> None:
+    videos = [make_video(name) for name in "abcd"]
+    groups = [Group(video_id=name, group_id="a", size=2) for name in "ab"]
+    groups += [Group(video_id=name, group_id="c", size=2) for name in "cd"]
+    query = written("ball", "a")
+    records = Records(*videos, *groups, query, *(captioned(name, "ball") for name in "abcd"))
+    [(_, output)] = list(NegativeStage(NegativeSettings()).run(records))
+    assert sorted(pairs(output)) == [("a", "source", "yes"), ("c", "mined", "no"), ("d", "mined", "no")]
+    [dropped] = output.dropped
+    assert dropped.reason == "duplicate_of_source" and "video b: the same recording as its source a" in dropped.detail
+
+
 def test_content_duplicates_of_the_source_are_recorded_not_mined(make_video) -> None:
     source = make_video("a")
     twin, other = make_video("b", sha256=source.sha256), make_video("c")
@@ -115,7 +127,7 @@ def test_content_duplicates_of_the_source_are_recorded_not_mined(make_video) -> 
     [(_, output)] = list(NegativeStage(NegativeSettings()).run(records))
     assert pairs(output) == [("a", "source", "yes"), ("c", "mined", "no")]
     [dropped] = output.dropped
-    assert dropped.reason == "duplicate_of_source"
+    assert dropped.reason == "duplicate_of_source" and "content" in dropped.detail
     assert "video b" in dropped.detail
 
 

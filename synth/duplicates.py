@@ -1,0 +1,91 @@
+"""Stages signatures and duplicates: which videos are copies of one recording."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from hardcut.engine.stage import Output, Reader, Unit
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Group, Signature, Video
+from hardcut.schemas.settings import DuplicateSettings
+from hardcut.synth.extras import installed
+from hardcut.synth.frames import Frames
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureStage:
+    """Makes the Signature of each probed video, out of its stored frames."""
+
+    frames: Frames
+    options: DuplicateSettings
+
+    name: ClassVar[str] = "signatures"
+    version: ClassVar[int] = 1
+    over: ClassVar[str] = "probe"
+    reads: ClassVar[tuple[type[Record], ...]] = (Video,)
+    makes: ClassVar[tuple[type[Record], ...]] = (Signature,)
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        """Raises MissingDependency without imagehash."""
+        if not self.options.near:
+            return {"near": False}
+        version = installed("imagehash", "vision", "duplicates.near = false")
+        return {"near": True, "sampling": self.frames.sampling, "imagehash": version}
+
+    async def run(self, unit: Unit) -> Output:
+        if not self.options.near:
+            return Output()
+        from hardcut.media.duplicates import FRAMES, fingerprint
+
+        video = unit.one(Video)
+        async with self.frames.of(video) as stored:
+            made = await self.frames.pool.call(fingerprint, stored.spread(FRAMES))
+        signature = Signature(
+            video_id=video.video_id,
+            times=made.times,
+            hashes=tuple(f"{value:016x}" for value in made.hashes),
+            sheet=base64.b64encode(made.sheet).decode("ascii"),
+        )
+        return Output(records=(signature,))
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateStage:
+    """Makes the Group of each video that has a near duplicate. Its units are the videos.
+
+    Memory holds the hashes of all videos; thumbnails are read where two videos are compared.
+    """
+
+    name: ClassVar[str] = "duplicates"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature)
+    makes: ClassVar[tuple[type[Record], ...]] = (Group,)
+    settings: ClassVar[Mapping[str, JsonValue]] = {}
+
+    def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
+        from hardcut.media.duplicates import Fingerprint, candidates, groups, same_recording
+
+        @lru_cache(maxsize=256)
+        def of(video_id: str) -> Fingerprint:
+            found = records.get(Signature, video_id)
+            if found is None:
+                raise ItemError("input", f"{video_id} has no line in {Signature.FILE}")
+            hashes = tuple(int(value, 16) for value in found.hashes)
+            return Fingerprint(found.times, hashes, base64.b64decode(found.sheet))
+
+        hashes = {record.video_id: tuple(int(h, 16) for h in record.hashes) for record in records.all(Signature)}
+        group_of = groups((a, b) for a, b in candidates(hashes) if same_recording(of(a), of(b)))
+        sizes = Counter(group_of.values())
+        for video in records.all(Video):
+            group = group_of.get(video.video_id)
+            found = () if group is None else (Group(video_id=video.video_id, group_id=group, size=sizes[group]),)
+            yield video.video_id, Output(records=found)

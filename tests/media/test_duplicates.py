@@ -1,0 +1,137 @@
+"""Copies of one recording found, twins and templates told apart, on a world rendered for the purpose."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import combinations
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+pytest.importorskip("imagehash", reason='needs pip install "hardcut[vision]"')
+
+from hardcut.media.duplicates import FRAMES, Fingerprint, candidates, fingerprint, groups, same_recording
+from hardcut.media.ingest import ingest
+from hardcut.schemas.settings import MediaSettings
+
+COPIES = {
+    "worse": {"crf": "36"},
+    "small": {"scale": 0.5},
+    "late": {"since": 0.2},
+    "short": {"until": 0.8},
+}
+FAMILIES = ("ball", "door", "lift", "passers", "reel")
+
+
+def copy(source: Path, target: Path, *, crf: str = "28", scale: float = 1.0, since: float = 0.0, until: float = 1.0):
+    """Re-encodes a stretch (shares of the length) of a video without rotation."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as made:
+        stream = given.streams.video[0]
+        pictures = [(frame.time, frame) for frame in given.decode(stream)]
+        end = pictures[-1][0]
+        width, height = (int(side * scale) // 2 * 2 for side in (stream.width, stream.height))
+        out = made.add_stream("libx264", rate=30, options={"crf": crf, "preset": "veryfast", "threads": "1"})
+        out.width, out.height, out.pix_fmt = width, height, "yuv420p"
+        out.codec_context.time_base = Fraction(1, 1000)
+        for time, frame in pictures:
+            if since * end <= time <= until * end:
+                small = frame.reformat(width, height, "yuv420p")
+                small.time_base, small.pts = Fraction(1, 1000), round((time - since * end) * 1000)
+                made.mux(out.encode(small))
+        made.mux(out.encode(None))
+
+
+def fingerprints(paths: dict[str, Path], store: Path) -> dict[str, Fingerprint]:
+    return {
+        name: fingerprint(ingest(str(path), str(store), MediaSettings()).frames.spread(FRAMES))
+        for name, path in paths.items()
+    }
+
+
+def found(prints: dict[str, Fingerprint]) -> dict[str, str]:
+    near = candidates({name: made.hashes for name, made in prints.items()})
+    return groups((a, b) for a, b in near if same_recording(prints[a], prints[b]))
+
+
+def pairs(group_of: dict[str, str]) -> set[tuple[str, str]]:
+    return {(a, b) for a, b in combinations(sorted(group_of), 2) if group_of[a] == group_of[b]}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("espeakng_loader", reason="the speech of a world needs hardcut[render]")
+    from hardcut.data.fonts import Fonts
+    from hardcut.data.render import render_world
+    from hardcut.data.world import make_world
+
+    out = tmp_path_factory.mktemp("world") / "out"
+    render_world(make_world(515, 11, scripts=("latin",), families=FAMILIES), out, Fonts())
+    return out
+
+
+def test_precision_and_recall_on_a_fresh_world(world, tmp_path):
+    truth: dict[str, str] = {}
+    for line in (world / "truth.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        copies = [r["video_id"] for r in record["relations"] if r["kind"] == "near_duplicate"]
+        truth[record["video_id"]] = min([record["video_id"], *copies])
+    paths = {name: next((world / "videos").glob(f"{name}.*[4m]")) for name in truth}
+    kinds = sorted(COPIES)
+    for number, name in enumerate(sorted(paths)):
+        for kind in (kinds[number % 4], kinds[(number + 2) % 4]):
+            target = tmp_path / f"{number}-{kind}.mp4"
+            copy(paths[name], target, **COPIES[kind])
+            paths[f"{name}@{kind}"] = target
+            truth[f"{name}@{kind}"] = truth[name]
+    expected, got = pairs(truth), pairs(found(fingerprints(paths, tmp_path / "store")))
+    right = len(expected & got)
+    precision, recall = right / len(got), right / len(expected)
+    print(f"{len(paths)} videos: precision {precision:.3f}, recall {recall:.3f}")
+    print("missed", sorted(expected - got)[:20], "wrong", sorted(got - expected)[:20])
+    assert precision >= 0.98 and recall >= 0.98
+
+
+def test_a_clip_in_reverse_is_another(shared_videos, tmp_path):
+    paths = {}
+    for source in [path for path in shared_videos if path.parent.name == "signs"][:4]:
+        with av.open(str(source)) as given, av.open(str(tmp_path / f"{source.stem}.mkv"), "w") as made:
+            stream = given.streams.video[0]
+            pictures = list(given.decode(stream))
+            out = made.add_stream("libx264", rate=30, options={"crf": "20"})
+            out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
+            for number, frame in enumerate(reversed(pictures)):
+                frame.pts, frame.time_base = number, Fraction(1, 30)
+                frame.pict_type = 0
+                made.mux(out.encode(frame.reformat(format="yuv420p")))
+            made.mux(out.encode(None))
+        copy(source, tmp_path / f"{source.stem}-copy.mp4", scale=0.5)
+        paths |= {source.stem: source, f"{source.stem}-reversed": tmp_path / f"{source.stem}.mkv"}
+        paths |= {f"{source.stem}-copy": tmp_path / f"{source.stem}-copy.mp4"}
+    got = pairs(found(fingerprints(paths, tmp_path / "store")))
+    assert got == {(name, f"{name}-copy") for name in paths if "-" not in name}
+
+
+def test_candidates_meet_by_parts_and_crowds_do_not():
+    rng = np.random.default_rng(3)
+    hashes = {f"v{i:05d}": [int(v) for v in rng.integers(0, 2**63, 8)] for i in range(2000)}
+    hashes["copy"] = [value ^ 0b101 for value in hashes["v00007"]]
+    for values in hashes.values():
+        values.append(0)  # a black picture in all of them
+    assert list(candidates(hashes)) == [("copy", "v00007")]
+
+
+def test_groups_are_closed_and_named_by_their_first():
+    assert groups([("c", "d"), ("b", "c"), ("x", "y")]) == {"b": "b", "c": "b", "d": "b", "x": "x", "y": "x"}
+    assert groups([]) == {}
+
+
+def test_one_frame_and_any_shape(tmp_path, render):
+    paths = {name: render(f"{name}.mkv", count=count, size=size, codec="ffv1", pix_fmt="yuv444p").path
+             for name, count, size in (("one", 1, (64, 48)), ("again", 1, (128, 96)), ("tiny", 3, (1, 1)))}  # fmt: skip
+    prints = fingerprints(paths, tmp_path / "store")
+    assert same_recording(prints["one"], prints["again"])
+    assert not same_recording(prints["one"], prints["tiny"])
+    assert found(prints) == {"one": "again", "again": "again"}
