@@ -33,6 +33,10 @@ TeacherSpec = Annotated[
     str | None, typer.Option("--teacher", help="evidence | openai:MODEL@URL | vllm:MODEL | transformers:MODEL")
 ]
 
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", help="Override a check of the gate by name; may be repeated.")
+]
+
 
 @app.callback(invoke_without_command=True)
 def _root(
@@ -89,6 +93,7 @@ def run(
     manifest: Annotated[Path | None, typer.Option(help="A .csv or .jsonl with path, video_id and metadata.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
     first_stage: Annotated[Path | None, typer.Option(help="Your first stage, a TREC run; default: BM25.")] = None,
+    judgments: Annotated[Path | None, typer.Option(help="Your judgments: TREC qrels or an import's .jsonl.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     budget: Annotated[int | None, typer.Option(min=0, help="Teacher calls at most, over all starts.")] = None,
@@ -111,6 +116,7 @@ def run(
         "media.max_source_pixels": max_pixels,
         "inputs.queries": str(queries) if queries else None,
         "inputs.first_stage": str(first_stage) if first_stage else None,
+        "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
     }
     raise typer.Exit(
@@ -181,15 +187,76 @@ def show(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder; for other formats also a dataset's.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataset's folder.")],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings; default: the run's own.")] = None,
+    format: Annotated[str, typer.Option(help="hf | rankvideo | sentence-transformers | tevatron | trec")] = "hf",
+    allow: Allow = None,
+    with_media: Annotated[
+        Path | None, typer.Option(help="The folder of the videos: pack the clips whose licence allows it.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write a Hugging Face dataset with its card."""
+    """Write a dataset with its card, checked by the gate."""
+    from hardcut.cli.export import Choices
     from hardcut.cli.export import export as run_export
 
-    raise typer.Exit(run_export(run, out, config, as_json=json))
+    choices = Choices(config, format, tuple(allow or ()), with_media)
+    raise typer.Exit(run_export(run, out, choices, as_json=json))
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Limits; default: the dataset's own.")] = None,
+    allow: Allow = None,
+    json: Json = False,
+) -> None:
+    """Say whether a dataset may be published: leakage, shortcuts, licences, personal data and more."""
+    from hardcut.cli.gate import check as run_check
+
+    raise typer.Exit(run_check(dataset, config, tuple(allow or ()), as_json=json))
+
+
+@app.command()
+def publish(
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Create it public; default: private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="The version's tag; default: v1, v2, ...")] = None,
+    allow: Allow = None,
+    json: Json = False,
+) -> None:
+    """Upload a dataset to the Hugging Face Hub: what changed, in one commit, tagged."""
+    from hardcut.cli.hub import publish as run_publish
+
+    raise typer.Exit(run_publish(dataset, repo_id, tuple(allow or ()), public=public, tag=tag, as_json=json))
+
+
+@app.command()
+def pull(
+    repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to put it in.")],
+    revision: Annotated[str | None, typer.Option(help="A tag or commit; default: the newest.")] = None,
+) -> None:
+    """Fetch a dataset from the Hub and verify every digest."""
+    from hardcut.cli.hub import pull as run_pull
+
+    raise typer.Exit(run_pull(repo_id, out, revision))
+
+
+@app.command("import")
+def import_(
+    format: Annotated[str, typer.Argument(help="msrvtt | multivent | qvhighlights | rankvideo | trec")],
+    files: Annotated[list[Path], typer.Argument(help="The files of that format.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder for what `hardcut run` takes.")],
+    videos: Annotated[Path | None, typer.Option(help="The folder of the videos, to look them up by id.")] = None,
+    json: Json = False,
+) -> None:
+    """Read files of others as queries, judgments and a first stage for `hardcut run`."""
+    from hardcut.cli.imports import import_files
+
+    raise typer.Exit(import_files(format, files, out, videos, as_json=json))
 
 
 @app.command()

@@ -21,7 +21,7 @@ from hardcut.engine.replies import ReplyCache
 from hardcut.engine.run import Engine
 from hardcut.engine.stage import Source, Stage
 from hardcut.media.collection import Collection, scan
-from hardcut.publish.judgments import JudgmentStage
+from hardcut.publish.judgments import JudgmentStage, read_judgments
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Query
@@ -67,14 +67,21 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         close = difflib.get_close_matches(job.until, STAGES, n=1)
         hint = f"did you mean {close[0]!r}?" if close else ""
         raise UsageError(f"--until {job.until!r}: no such stage; {hint} there are: {', '.join(STAGES)}")
-    queries, first_stage, manifest = (
+    queries, first_stage, manifest, judgments = (
         Path(given) if given else None
-        for given in (settings.inputs.queries, settings.inputs.first_stage, settings.inputs.manifest)
+        for given in (
+            settings.inputs.queries,
+            settings.inputs.first_stage,
+            settings.inputs.manifest,
+            settings.inputs.judgments,
+        )
     )
     if queries:
         read_queries(queries)
     if first_stage:
         read_run(first_stage)
+    if judgments:
+        read_judgments(judgments)
     collection = scan(job.videos, manifest, ours=(job.out, job.cache.root))
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(job.cache.replies))
@@ -94,7 +101,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
             pool=pool,
             limit_bytes=settings.resources.frames_limit_bytes,
         )
-        stages = _stages(settings, frames, teachers, ledger, queries, first_stage)
+        stages = _stages(settings, frames, teachers, ledger, queries, first_stage, judgments)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(settings))
         engine = Engine(ledger, concurrency=settings.resources.concurrency, progress=progress)
@@ -119,6 +126,7 @@ def _stages(
     ledger: Ledger,
     queries: Path | None,
     first_stage: Path | None,
+    judgments: Path | None,
 ) -> list[Stage]:
     teacher, sampling = teachers[settings.teacher], settings.teacher.sampling
     judges = [Judge(teachers[each], each.sampling) for each in settings.judges]
@@ -141,7 +149,7 @@ def _stages(
         QueryStage(teacher, frames, sampling, settings.queries),
         NegativeStage(settings.negatives, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments),
+        JudgmentStage(settings.judgments, judgments),
     ]
 
 

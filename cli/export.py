@@ -3,36 +3,75 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Table
 
+from hardcut.cli.gate import print_gate
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import read_status
-from hardcut.publish.export import ExportSummary
+from hardcut.publish._folder import MARKER
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.export import ExportSummary, Options
 from hardcut.publish.export import export as write_dataset
+from hardcut.publish.formats.registry import convert
+from hardcut.publish.gate import stopped
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 
 
-def export(run: Path, out: Path, config: Path | None, *, as_json: bool) -> int:
-    """Writes the dataset and says what is in it. Raises UsageError for a run that is not there or not finished."""
-    found = export_run(run, out, config)
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The options of the command. `media` is the folder of the videos, to pack the clips that may be passed on."""
+
+    config: Path | None = None
+    format: str = "hf"
+    allow: tuple[str, ...] = ()
+    media: Path | None = None
+
+
+def export(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
+    """Writes the dataset and says what is in it; 1 where a check of the gate failed.
+
+    Raises UsageError for a run that is not there or not finished.
+    """
+    if choices.format != "hf":
+        return _export_as(run, out, choices, as_json=as_json)
+    found = export_run(run, out, choices)
     if as_json:
-        print(json.dumps({"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out}, indent=2))
+        gate = [asdict(result) for result in found.gate]
+        told = {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out, "gate": gate}
+        print(json.dumps(told, indent=2))
     else:
         print_export(found)
-    return 0
+    return 1 if any(result.state == "failed" for result in found.gate) else 0
 
 
-def export_run(run: Path, out: Path, config: Path | None = None) -> ExportSummary:
+def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
     """The dataset of a finished run, under the run's own settings unless others are given."""
     status = read_status(run)
     if not status.finished:
         waiting = ", ".join(stage.name for stage in status.stages if not stage.finished)
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
-    settings = load_settings(config or run / "run.toml")
-    return write_dataset(run, out, settings, {stage.name: stage.failed for stage in status.stages})
+    settings = load_settings(choices.config or run / "run.toml")
+    failed = {stage.name: stage.failed for stage in status.stages}
+    return write_dataset(run, out, settings, failed, Options(choices.allow, choices.media))
+
+
+def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
+    """A format of others, out of a run or of a dataset that was exported from one."""
+    with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
+        if not (run / MARKER).is_file():
+            export_run(run, Path(folder) / "dataset", choices)
+        counts = convert(Dataset(run if (run / MARKER).is_file() else Path(folder) / "dataset"), choices.format, out)
+    if as_json:
+        print(json.dumps({"out": str(out), "format": choices.format, "rows": counts}, indent=2))
+    else:
+        for name, count in counts.items():
+            print(f"{count:>12,}  {out / name}")
+    return 0
 
 
 def print_export(found: ExportSummary) -> None:
@@ -48,6 +87,12 @@ def print_export(found: ExportSummary) -> None:
     console.print(table)
     for reason, count in found.left_out.items():
         console.print(f"left out  {count:,} pairs: {reason}")
+    wrong = stopped(found.gate)
+    if wrong:
+        print_gate(wrong)
+        console.print(f"gate      {len(wrong)} of {len(found.gate)} checks stand in the way of publishing (see above)")
+    else:
+        console.print(f"gate      {len(found.gate)} checks passed")
     console.print(f"dataset   {plain(str(found.out))}")
 
 

@@ -49,3 +49,20 @@ def _refuse_foreign(out: Path) -> None:
         raise UsageError(f"{out} is not a folder: name another place for the dataset")
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
         raise UsageError(f"{out} holds something that Hardcut did not export (no {MARKER}): name another folder")
+
+
+@contextmanager
+def folder_for(out: Path) -> Iterator[Path]:
+    """A new folder for files of others' formats, renamed to `out` when the block ends; `out` must be new or empty."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder: name another place")
+    building = out.absolute().with_name(f".{out.name}.hardcut-building")
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        yield building
+        building.rename(out.absolute())
+    except OSError as error:
+        raise StorageError(f"{out}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 ROWS_PER_SHARD = 100_000
+BYTES_PER_SHARD = 500_000_000
 ROWS_PER_GROUP = 2_000
 """Rows that are held in memory for each split, and that a reader has to read at once."""
 
@@ -36,13 +37,15 @@ class _Open:
     rows: list[Row] = field(default_factory=list)
     writer: pq.ParquetWriter | None = None
     rows_in_shard: int = 0
+    bytes_in_shard: int = 0
 
 
 class ConfigWriter:
     """Writes `folder/CONFIG/SPLIT-00000-of-0000N.parquet` for every split; a split without rows gets one empty file."""
 
-    def __init__(self, folder: Path, config: str, splits: Iterable[str]) -> None:
+    def __init__(self, folder: Path, config: str, splits: Iterable[str], rows_per_group: int | None = None) -> None:
         self.config = config
+        self._rows_per_group = rows_per_group or ROWS_PER_GROUP
         self._folder = folder / config
         self._folder.mkdir(parents=True)
         self._schema = features(config).arrow_schema
@@ -54,17 +57,23 @@ class ConfigWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for split, state in self._open.items():
-            if error is None:
-                self._finish(split, state)
-            elif state.writer is not None:
+        if error is None:
+            self.close()
+            return
+        for state in self._open.values():
+            if state.writer is not None:
                 state.writer.close()
+
+    def close(self) -> None:
+        """Writes what is left; only then are the files and `sizes` complete."""
+        for split, state in self._open.items():
+            self._finish(split, state)
 
     def add(self, split: str, row: Row) -> None:
         """Adds a row to a split."""
         state = self._open[split]
         state.rows.append(row)
-        if len(state.rows) >= ROWS_PER_GROUP or state.rows_in_shard + len(state.rows) >= ROWS_PER_SHARD:
+        if len(state.rows) >= self._rows_per_group or state.rows_in_shard + len(state.rows) >= ROWS_PER_SHARD:
             self._flush(split, state)
 
     @property
@@ -82,14 +91,15 @@ class ConfigWriter:
             state.writer = pq.ParquetWriter(path, self._schema, compression="zstd", write_page_index=True)
             state.size.shards += 1
         table = pa.Table.from_pylist(state.rows, schema=self._schema)
-        state.writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+        state.writer.write_table(table, row_group_size=self._rows_per_group)
         state.size.rows += len(state.rows)
         state.size.bytes_in_memory += table.nbytes
         state.rows_in_shard += len(state.rows)
+        state.bytes_in_shard += table.nbytes
         state.rows.clear()
-        if state.rows_in_shard >= ROWS_PER_SHARD:
+        if state.rows_in_shard >= ROWS_PER_SHARD or state.bytes_in_shard >= BYTES_PER_SHARD:
             state.writer.close()
-            state.writer, state.rows_in_shard = None, 0
+            state.writer, state.rows_in_shard, state.bytes_in_shard = None, 0, 0
 
     def _finish(self, split: str, state: _Open) -> None:
         if state.rows or state.size.shards == 0:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hardcut.publish._parquet import SplitSize, info
-from hardcut.publish.columns import CONFIGS, teacher_name
-from hardcut.schemas.records import Judgment, Query, TeacherLabel, TeacherRef
+from hardcut.publish.agreement import Agreement
+from hardcut.publish.checks.result import Result
+from hardcut.publish.columns import teacher_name
+from hardcut.schemas.records import Judgment, Query, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
-    "captions": "what happens in a video, with claims that can be checked one by one",
+    "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
+    "diagnostic": "a query, and variants that its video does not answer; passed if the query scores above them all",
+    "media": "a video itself, as it was",
+    "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
     "corpus": "a video of the collection; `group` is what its split went by",
     "qrels": "the labels alone, as in TREC; `external_id` is the query's id in its owner's own files",
@@ -30,11 +35,21 @@ _COLUMN_TOLD = {
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
+    "reasoning": "the teacher's reasons for its verdict, where it gave any",
+    "difficulty": "of the query: the first stage's rank of its positive, least margin of a positive minus greatest of a"
+    " negative, modalities and moments that must be seen",
     "facets": "what must be seen or heard for the query to be answered, with modality and span in seconds",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
     "reference_video_id": "the video that a composed query starts from",
     "caption": "the candidate's caption",
+}
+_CREATORS = {
+    "teacher": "machine-generated",
+    "human": "expert-generated",
+    "adjudicated": "expert-generated",
+    "gold": "expert-generated",
+    "imported": "found",
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -64,14 +79,24 @@ class Facts:
     """What the export counts as the records pass by."""
 
     seconds: float = 0.0
+    licences: Counter[str] = field(default_factory=Counter)
+    grouped: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    """By split: queries that make no training group, and those that do."""
     views: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
     sources: dict[str, list[int]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    unpacked: Counter[str] = field(default_factory=Counter)
+    """Clips that were not packed, by reason."""
     labelled: int = 0
     exact: int = 0
     seen_teachers: set[TeacherFact] = field(default_factory=set)
+
+    def video(self, video: Video, licence: str | None) -> None:
+        """Counts a video."""
+        self.seconds += video.duration_s
+        self.licences[licence or "not given"] += 1
 
     def query(self, query: Query) -> None:
         """Counts a query."""
@@ -106,36 +131,43 @@ class Facts:
         return bool(names) and all(name.split(":")[0] == "evidence" for name in names)
 
 
-def card(
-    sizes: Mapping[str, dict[str, SplitSize]],
-    facts: Facts,
-    funnel: Sequence[Step],
-    failed: Mapping[str, int] | None,
-    settings: Settings,
-) -> str:
-    """The text of README.md. `sizes` are by config and split, `failed` the units that failed, by step."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the card tells beside the export's own counts: `failed` are the units that failed, by step (`None` where not
+    known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers."""
+
+    funnel: Sequence[Step]
+    failed: Mapping[str, int] | None
+    plots: Sequence[str]
+    gate: Sequence[Result]
+    agreement: Agreement | None
+
+
+def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, settings: Settings) -> str:
+    """The text of README.md. `sizes` are by config and split."""
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
 
-    rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in CONFIGS}
-    total = {config: sum(rows[config].values()) for config in CONFIGS}
+    rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in sizes}
+    total = {config: sum(rows[config].values()) for config in sizes}
     front = DatasetCardData(
         pretty_name=settings.export.name,
         license=settings.export.licence,
+        annotations_creators=sorted({_CREATORS[source] for source in facts.sources}) or None,
         language=sorted(code for code in facts.languages if _LANGUAGE.fullmatch(code) and code != "und") or None,
         task_categories=["text-ranking", "video-text-to-text"],
         size_categories=[size_category(total["pairs"])],
-        tags=["hardcut", "video-retrieval", "reranking", "hard-negatives", "distillation"],
+        tags=["hardcut", "video", "video-retrieval", "reranking", "hard-negatives", "distillation"],
         configs=[
             {
                 "config_name": config,
                 **({"default": True} if config == "pairs" else {}),
                 "data_files": [{"split": split, "path": f"data/{config}/{split}-*.parquet"} for split in sizes[config]],
             }
-            for config in CONFIGS
+            for config in sizes
         ],
     )
-    DatasetInfosDict({config: info(config, sizes[config]) for config in CONFIGS}).to_dataset_card_data(front)
+    DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     body = _environment().get_template("card.md.jinja")
     text = body.render(
         name=settings.export.name,
@@ -143,12 +175,14 @@ def card(
         export=settings.export,
         judgments=settings.judgments,
         facts=facts,
-        funnel=funnel,
-        failed=failed,
+        told=told,
+        trusted=settings.export.trusted_per_group,
+        stopped=[result for result in told.gate if result.stops],
+        allowed=[result for result in told.gate if result.state == "allowed"],
         rows=rows,
         total=total,
         splits=list(rows["pairs"]),
-        configs=_CONFIG_TOLD,
+        configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,
     )
     return f"---\n{front.to_yaml()}\n---\n\n{text}"
@@ -195,6 +229,7 @@ def _environment() -> Environment:
         duration=_duration,
         counted=_counted,
         share=_share,
+        number=lambda value: f"{value:.2f}",
     )
     return environment
 

@@ -1,8 +1,8 @@
-"""The columns of the five configs, and how a record becomes a row. Typed all through: no JSON in strings."""
+"""The columns of every config, and how a record becomes a row. Typed all through: no JSON in strings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -14,11 +14,28 @@ if TYPE_CHECKING:
     from datasets import Features
 
 Row = dict[str, Any]
-CONFIGS = ("pairs", "captions", "queries", "corpus", "qrels")
+CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "media")
+"""Every config that a dataset can have, in the order of the card. The last two are there only where they have rows."""
+
+OF_QUERY = ("query", "view", "kind", "language", "facets", "difficulty", "reference_video_id")
+"""The columns that a row of `pairs` has from its query."""
 
 # Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
 _SPAN = {"start": "float64", "end": "float64"}
 _FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
+_DIFFICULTY = {"positive_rank": "int32", "margin_gap": "float64", "modalities": "int32", "spans": "int32"}
+_CANDIDATE = {
+    "pair_id": "string",
+    "video_id": "string",
+    "video_path": "string",
+    "sha256": "string",
+    "label": "int32",
+    "label_source": "string",
+    "negative": "string",
+    "logit_margin": "float64",
+    "p_yes": "float64",
+    "exact": "bool",
+}
 _COLUMNS: dict[str, dict[str, Any]] = {
     "pairs": {
         "pair_id": "string",
@@ -34,14 +51,24 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "p_yes": "float64",
         "exact": "bool",
         "teacher": "string",
+        "reasoning": "string",
         "view": "string",
         "kind": "string",
         "language": "string",
         "facets": _FACETS,
+        "difficulty": _DIFFICULTY,
         "reference_video_id": "string",
         "first_stage": [{"run": "string", "rank": "int32", "score": "float64"}],
         "caption": "string",
         "origins": ["string"],
+    },
+    "groups": {
+        "group_id": "string",
+        "query_id": "string",
+        "query": "string",
+        "kind": "string",
+        "positive": _CANDIDATE,
+        "negatives": [_CANDIDATE],
     },
     "captions": {
         "caption_id": "string",
@@ -60,6 +87,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "view": "string",
         "kind": "string",
         "facets": _FACETS,
+        "difficulty": _DIFFICULTY,
         "source_video_id": "string",
         "reference_video_id": "string",
         "parent_query_id": "string",
@@ -77,9 +105,27 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "has_audio": "bool",
         "complete": "bool",
         "group": "string",
+        "licence": "string",
+        "speech": "string",
         "metadata": [{"key": "string", "value": "string"}],
     },
     "qrels": {"query_id": "string", "external_id": "string", "video_id": "string", "grade": "int32"},
+    "diagnostic": {
+        "suite_id": "string",
+        "video_id": "string",
+        "video_path": "string",
+        "sha256": "string",
+        "query_id": "string",
+        "query": "string",
+        "variants": [{"query_id": "string", "query": "string", "kind": "string"}],
+    },
+    "media": {
+        "video_id": "string",
+        "video": "video",
+        "sha256": "string",
+        "licence": "string",
+        "duration_s": "float64",
+    },
 }
 
 
@@ -120,8 +166,8 @@ def query_row(query: Query) -> Row:
     }
 
 
-def corpus_row(video: Video, group: str, metadata_fields: Sequence[str]) -> Row:
-    """A row of `corpus`. Of the metadata only `metadata_fields` are published, flattened to text."""
+def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech: str | None) -> Row:
+    """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text."""
     chosen = {field: video.metadata[field] for field in metadata_fields if field in video.metadata}
     return {
         "video_id": video.video_id,
@@ -135,8 +181,16 @@ def corpus_row(video: Video, group: str, metadata_fields: Sequence[str]) -> Row:
         "has_audio": video.has_audio,
         "complete": video.complete,
         "group": group,
+        "licence": licence_of(video),
+        "speech": speech,
         "metadata": [{"key": key, "value": value} for name in chosen for key, value in _flat(name, chosen[name])],
     }
+
+
+def licence_of(video: Video) -> str | None:
+    """What a video's metadata says of its licence (field `licence` or `license`)."""
+    values = (video.metadata.get(field) for field in ("licence", "license"))
+    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), None)
 
 
 def pair_row(
@@ -144,11 +198,10 @@ def pair_row(
     judgment: Judgment,
     negative: Negative,
     label: TeacherLabel | None,
-    query: Mapping[str, Any],
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
-    """A row of `pairs`; `query` and `video` are rows of `queries` and `corpus`."""
+    """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`."""
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,
@@ -162,20 +215,30 @@ def pair_row(
         "p_yes": label.p_yes if label else None,
         "exact": label.exact if label else None,
         "teacher": teacher_name(label.teacher) if label else None,
+        "reasoning": label.reasoning or None if label else None,
         "first_stage": [found.model_dump() for found in pair.first_stage],
         "caption": caption,
         "origins": list(pair.origins),
-        **{name: query[name] for name in ("query", "view", "kind", "language", "facets", "reference_video_id")},
     }
 
 
-def qrels_row(judgment: Judgment, query: Mapping[str, Any]) -> Row:
-    """A row of `qrels`."""
+def qrels_row(pair: Mapping[str, Any], query: Mapping[str, Any]) -> Row:
+    """A row of `qrels`; `pair` and `query` are rows of `pairs` and `queries`."""
     return {
-        "query_id": judgment.query_id,
+        "query_id": pair["query_id"],
         "external_id": query["external_id"],
-        "video_id": judgment.video_id,
-        "grade": judgment.grade,
+        "video_id": pair["video_id"],
+        "grade": pair["label"],
+    }
+
+
+def group_row(group_id: str, positive: Mapping[str, Any], negatives: Iterable[Mapping[str, Any]]) -> Row:
+    """A row of `groups` out of rows of `pairs`."""
+    return {
+        "group_id": group_id,
+        **{name: positive[name] for name in ("query_id", "query", "kind")},
+        "positive": {name: positive[name] for name in _CANDIDATE},
+        "negatives": [{name: row[name] for name in _CANDIDATE} for row in negatives],
     }
 
 
@@ -187,8 +250,10 @@ def teacher_name(teacher: TeacherRef | None) -> str | None:
 
 
 def _feature(kind: Any) -> Any:
-    from datasets import Value
+    from datasets import Value, Video
 
+    if kind == "video":
+        return Video()
     if isinstance(kind, list):
         return [_feature(kind[0])]
     if isinstance(kind, dict):

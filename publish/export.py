@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hardcut import __version__
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
-from hardcut.publish.card import Facts, Step, card
-from hardcut.publish.columns import Row, caption_row, corpus_row, pair_row, qrels_row, query_row
+from hardcut.publish.agreement import read_agreement
+from hardcut.publish.card import Facts, Step, Told, card
+from hardcut.publish.checks.result import Result
+from hardcut.publish.columns import (
+    CONFIGS,
+    OF_QUERY,
+    Row,
+    caption_row,
+    corpus_row,
+    group_row,
+    pair_row,
+    qrels_row,
+    query_row,
+)
+from hardcut.publish.dataset import FILES, Dataset, digests
+from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
+from hardcut.publish.gate import check
+from hardcut.publish.groups import difficulty, training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
-from hardcut.publish.splits import SPLITS, QueryRef, Split, may_use, split_groups, split_queries, video_groups
+from hardcut.publish.media import write_media
+from hardcut.publish.plots import write_plots
+from hardcut.publish.splits import SPLITS, QueryRef, Split, Splits, may_use, near_duplicates, plan_splits
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
@@ -48,14 +67,28 @@ class ExportSummary:
     out: Path
     rows: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
+    gate: Sequence[Result]
 
 
-def export(run: Path, out: Path, settings: Settings, failed: Mapping[str, int] | None = None) -> ExportSummary:
-    """Writes the dataset of a run to the folder `out`, which is swapped in whole.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips."""
+
+    allow: Collection[str] = ()
+    media: Path | None = None
+
+
+def export(
+    run: Path, out: Path, settings: Settings, failed: Mapping[str, int] | None = None, options: Options = Options()
+) -> ExportSummary:
+    """Writes the dataset of a run to the folder `out`, which is swapped in whole, and runs the gate over it.
 
     Every judged pair is in the dataset or, with a reason, in its `left_out.jsonl`. `settings` are the run's; `failed`
-    is how many units failed, by stage, for the card. Memory holds ids and never texts: rows are joined over sorted
-    streams and tables on disk, so it grows with the number of videos and queries alone.
+    is how many units failed, by stage, for the card. Memory holds ids and the queries' texts: rows are joined over
+    sorted streams and tables on disk, so it grows with the number of videos and queries alone.
+
+    What the gate finds is on the card and in the summary, and does not keep the dataset from being written: whoever
+    made it looks at it, and `publish` refuses it.
 
     Raises UsageError where the run has no judgment yet, where its files do not belong together, or where `out` is not
     ours to replace; StorageError where the disk fails.
@@ -65,11 +98,17 @@ def export(run: Path, out: Path, settings: Settings, failed: Mapping[str, int] |
     with replaced(out) as folder:
         facts = Facts()
         sizes = _write(_plan(run, folder, settings), facts)
-        text = card(sizes, facts, _funnel(run), failed, settings)
-        (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+        if options.media is not None:
+            sizes |= write_media(Dataset(folder), options.media, facts)
+        margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
-        (folder / MARKER).write_text(_marker(rows, settings), encoding="utf-8", newline="\n")
-    return ExportSummary(out=out, rows=rows, left_out=dict(sorted(facts.left_out.items())))
+        write_marker(folder, _recipe(rows, facts, settings))
+        results = check(Dataset(folder), settings, options.allow)
+        told = Told(_funnel(run), failed, margins, results, read_agreement(run))
+        text = card(sizes, facts, told, settings)
+        (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
+        write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))
+    return ExportSummary(out, rows, dict(sorted(facts.left_out.items())), results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,71 +118,62 @@ class _Plan:
     run: Path
     folder: Path
     settings: Settings
-    groups: Mapping[str, str]
-    video_splits: Mapping[str, Split]
-    query_splits: Mapping[str, Split]
+    splits: Splits
 
     def writer(self, config: str) -> ConfigWriter:
-        used = {*self.video_splits.values(), *self.query_splits.values()}
+        used = {*self.splits.videos.values(), *self.splits.queries.values()}
         return ConfigWriter(self.folder / "data", config, [split for split in SPLITS if split in used])
 
 
 def _plan(run: Path, folder: Path, settings: Settings) -> _Plan:
-    copies = {record.video_id: record.group_id for record in _read(run, Group)}
-    groups = video_groups(_read(run, Video), copies)
-    split_of = split_groups(groups.values(), settings.export)
-    video_splits = {video_id: split_of[group] for video_id, group in groups.items()}
     queries = {query.query_id: QueryRef.of(query) for query in _read(run, Query)}
     relevant: defaultdict[str, list[str]] = defaultdict(list)
     for judgment in _read(run, Judgment):
         query = queries.get(judgment.query_id)
-        if judgment.grade > 0 and query is not None and query.source_video_id not in groups:
+        if judgment.grade > 0 and query is not None and query.source_video_id is None:
             relevant[judgment.query_id].append(judgment.video_id)
-    query_splits = split_queries(queries, relevant, video_splits, settings.export)
-    return _Plan(run, folder, settings, groups, video_splits, query_splits)
+    copies = near_duplicates((record.group_id, record.video_id) for record in _read(run, Group))
+    splits = plan_splits(_read(run, Video), queries, relevant, settings.export, copies)
+    return _Plan(run, folder, settings, splits)
 
 
 def _write(plan: _Plan, facts: Facts) -> dict[str, Sizes]:
-    """Writes the five configs; rows that others need lie in tables on disk meanwhile."""
+    """Writes every config; rows that others need lie in tables on disk meanwhile."""
     at = plan.folder
-    with Scratch(at) as videos, Scratch(at) as queries, Scratch(at) as captions, Scratch(at) as labels:
-        corpus_sizes = _write_corpus(plan, facts, videos)
-        query_sizes = _write_queries(plan, facts, queries)
-        caption_sizes = _write_captions(plan, facts, captions, _row(videos))
-        labels.fill((label.pair_id, format_record(label)) for label in _read(plan.run, TeacherLabel))
-        pair_sizes, qrels_sizes = _write_pairs(plan, facts, _row(videos), _row(queries), captions, labels)
-    return {
-        "pairs": pair_sizes,
-        "captions": caption_sizes,
-        "queries": query_sizes,
-        "corpus": corpus_sizes,
-        "qrels": qrels_sizes,
-    }
+    with (
+        Scratch(at) as videos,
+        Scratch(at) as queries,
+        Scratch(at) as captions,
+        Scratch(at) as judged,
+        Scratch(at) as suites,
+    ):
+        found = {"corpus": _write_corpus(plan, facts, videos)}
+        video_of = _row(videos)
+        found["captions"] = _write_captions(plan, facts, captions, video_of)
+        judged.fill(_judged(plan, facts, video_of, captions))
+        _read_queries(plan, facts, queries)
+        found |= _write_by_query(plan, facts, queries, judged, suites)
+        found |= write_diagnostic(plan.writer, suites, _row(queries), video_of)
+    return {config: found[config] for config in CONFIGS if config in found}
 
 
 def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
     def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
         fields = plan.settings.evidence.metadata_fields
         for video in _read(plan.run, Video):
-            row = corpus_row(video, content_id("g", plan.groups[video.video_id]), fields)
-            facts.seconds += video.duration_s
-            writer.add(plan.video_splits[video.video_id], row)
+            said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
+            row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
+            facts.video(video, row["licence"])
+            writer.add(plan.splits.videos[video.video_id], row)
             yield video.video_id, canonical_json(row)
 
-    with plan.writer("corpus") as writer:
-        table.fill(rows(writer))
-    return writer.sizes
-
-
-def _write_queries(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
-    def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
-        for query in _read(plan.run, Query):
-            row = query_row(query)
-            facts.query(query)
-            writer.add(plan.query_splits[query.query_id], row)
-            yield query.query_id, canonical_json(row)
-
-    with plan.writer("queries") as writer:
+    with Scratch(plan.folder) as speech, plan.writer("corpus") as writer:
+        speech.fill(
+            (evidence.video_id, canonical_json([evidence.span.start if evidence.span else 0.0, evidence.text]))
+            for evidence in _read(plan.run, Evidence)
+            if evidence.kind == "speech"
+        )
+        heard = Merge(speech.groups())
         table.fill(rows(writer))
     return writer.sizes
 
@@ -155,7 +185,7 @@ def _write_captions(plan: _Plan, facts: Facts, table: Scratch, video_of: Callabl
             if video is None:
                 raise _torn(plan.run, Caption, caption.id, Video, caption.video_id)
             facts.teacher(caption.teacher, "captions")
-            writer.add(plan.video_splits[caption.video_id], caption_row(caption, video))
+            writer.add(plan.splits.videos[caption.video_id], caption_row(caption, video))
             yield caption.video_id, caption.text
 
     with plan.writer("captions") as writer:
@@ -163,36 +193,32 @@ def _write_captions(plan: _Plan, facts: Facts, table: Scratch, video_of: Callabl
     return writer.sizes
 
 
-def _write_pairs(
-    plan: _Plan,
-    facts: Facts,
-    video_of: Callable[[str], Row | None],
-    query_of: Callable[[str], Row | None],
-    captions: Scratch,
-    labels: Scratch,
-) -> tuple[Sizes, Sizes]:
-    """Pairs and qrels in one pass over the pairs; one without a judgment is in the run's `dropped.jsonl` already."""
-    pairs = Merge((pair.pair_id, pair) for pair in _read(plan.run, Pair))
-    labels_of = Merge(labels.groups())
-    with (
-        plan.writer("pairs") as pair_writer,
-        plan.writer("qrels") as qrels_writer,
-        (plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n") as left_out,
-    ):
+def _judged(
+    plan: _Plan, facts: Facts, video_of: Callable[[str], Row | None], captions: Scratch
+) -> Iterator[tuple[str, str]]:
+    """(query id, row of `pairs` without what the query brings) of every judged pair that its split may use.
+
+    One without a judgment is in the run's `dropped.jsonl` already.
+    """
+    with Scratch(plan.folder) as labels, (plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n") as left_out:
+        labels.fill((label.pair_id, format_record(label)) for label in _read(plan.run, TeacherLabel))
+        labels_of = Merge(labels.groups())
+        pairs = Merge((pair.pair_id, pair) for pair in _read(plan.run, Pair))
+        references = {q.query_id: q.reference_video_id for q in _read(plan.run, Query) if q.reference_video_id}
         for judgment in _read(plan.run, Judgment):
             pair = pairs(judgment.pair_id)
             if pair is None:
                 raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
-            query, video = query_of(pair.query_id), video_of(pair.video_id)
-            if query is None:
+            video = video_of(pair.video_id)
+            if pair.query_id not in plan.splits.queries:
                 raise _torn(plan.run, Pair, pair.id, Query, pair.query_id)
             if video is None:
                 raise _torn(plan.run, Pair, pair.id, Video, pair.video_id)
-            split = plan.query_splits[pair.query_id]
-            held_out = _held_out(plan, split, pair.video_id, query["reference_video_id"])
+            split = plan.splits.queries[pair.query_id]
+            held_out = _held_out(plan, split, pair.video_id, references.get(pair.query_id))
             if held_out is not None:
                 facts.left_out["held_out_video"] += 1
-                record = _left_out(pair, split, held_out, plan.video_splits[held_out])
+                record = _left_out(pair, split, held_out, plan.splits.videos[held_out])
                 left_out.write(format_record(record) + "\n")
                 continue
             told = [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()]
@@ -200,15 +226,51 @@ def _write_pairs(
             negative = negative_kind(judgment, told, plan.settings.judgments)
             caption = next(iter(captions.get(pair.video_id)), None)
             facts.pair(judgment, label)
-            pair_writer.add(split, pair_row(pair, judgment, negative, label, query, video, caption))
-            qrels_writer.add(split, qrels_row(judgment, query))
-    return pair_writer.sizes, qrels_writer.sizes
+            yield pair.query_id, json.dumps(pair_row(pair, judgment, negative, label, video, caption))
+
+
+def _read_queries(plan: _Plan, facts: Facts, table: Scratch) -> None:
+    def rows() -> Iterator[tuple[str, str]]:
+        for query in _read(plan.run, Query):
+            facts.query(query)
+            yield query.query_id, canonical_json(query_row(query))
+
+    table.fill(rows())
+
+
+def _write_by_query(plan: _Plan, facts: Facts, queries: Scratch, judged: Scratch, suites: Scratch) -> dict[str, Sizes]:
+    """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
+    pairs_of = Merge(judged.groups())
+
+    def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
+        for query_id, (body,) in queries.groups():
+            query: Row = json.loads(body)
+            rows: list[Row] = [json.loads(pair) for pair in pairs_of(query_id) or ()]
+            split = plan.splits.queries[query_id]
+            query["difficulty"] = difficulty(rows, query["facets"])
+            writers["queries"].add(split, query)
+            for row in rows:
+                row.update({name: query[name] for name in OF_QUERY})
+                writers["pairs"].add(split, row)
+                writers["qrels"].add(split, qrels_row(row, query))
+            made = 0
+            for group_id, positive, negatives in training_groups(rows, plan.settings.export):
+                writers["groups"].add(split, group_row(group_id, positive, negatives))
+                made += 1
+            facts.grouped[split][made > 0] += 1
+            yield from diagnostic_parts(query, rows, split)
+
+    with ExitStack() as stack:
+        names = ("pairs", "groups", "queries", "qrels")
+        writers = {name: stack.enter_context(plan.writer(name)) for name in names}
+        suites.fill(suite_parts(writers))
+    return {name: writer.sizes for name, writer in writers.items()}
 
 
 def _held_out(plan: _Plan, split: Split, *videos: str | None) -> str | None:
     """The first of the videos that the split may not use."""
     for video_id in videos:
-        if video_id is not None and video_id in plan.video_splits and not may_use(split, plan.video_splits[video_id]):
+        if video_id is not None and not may_use(split, plan.splits.videos.get(video_id, split)):
             return video_id
     return None
 
@@ -234,18 +296,28 @@ def _count(path: Path) -> int:
         return sum(1 for line in file if line.strip())
 
 
-def _marker(rows: Mapping[str, Mapping[str, int]], settings: Settings) -> str:
-    """What the dataset was made with, for people and for later versions of Hardcut."""
-    told = {
+def _recipe(
+    rows: Mapping[str, Mapping[str, int]], facts: Facts, settings: Settings, results: Sequence[Result] = ()
+) -> dict[str, Any]:
+    """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
+    told = settings.model_dump(mode="json")
+    told["export"]["splits"] = settings.export.splits and Path(settings.export.splits).name
+    kept = ("media", "evidence", "captions", "queries", "negatives", "judgments", "export", "check")
+    return {
         "hardcut": __version__,
-        "format": 1,
-        "settings": {
-            "judgments": settings.judgments.model_dump(mode="json"),
-            "export": settings.export.model_dump(mode="json"),
-        },
+        "format": 2,
+        "settings": {name: told[name] for name in kept},
+        "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": rows,
+        "gate": {result.name: result.state for result in results},
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_marker(folder: Path, recipe: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
+    """Writes `hardcut.json`: the recipe, and the digests of all other files of the dataset."""
+    told = {**recipe, **({FILES: files} if files is not None else {})}
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    (folder / MARKER).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _read(run: Path, kind: type[R]) -> Iterator[R]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
@@ -12,10 +13,12 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.jsonl import format_record, parse_record
+from hardcut.schemas.jsonl import format_record, parse_record, read_objects
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
 from hardcut.schemas.settings import JudgmentSettings
+from hardcut.schemas.trec import read_qrels
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
@@ -41,12 +44,19 @@ def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
 
 
 def judge(
-    pair: Pair, query: Query, labels: Sequence[TeacherLabel], reviews: Sequence[Review], settings: JudgmentSettings
+    pair: Pair,
+    query: Query,
+    labels: Sequence[TeacherLabel],
+    reviews: Sequence[Review],
+    settings: JudgmentSettings,
+    imported: int | None = None,
 ) -> Judgment | Dropped:
     """The judgment on one pair, or why it has none.
 
     People outrank teachers: more than half of the reviewers decide, and where no grade has more than half the pair is
-    left out (`reviewers_disagree`), whatever the teachers say. Teachers (RANKVIDEO, section on synthesis), over all
+    left out (`reviewers_disagree`), whatever the teachers say. A judgment of the user's own file (`imported`)
+    comes next, with its grade; one below 0, as some qrels have for spam, is not relevant. Teachers (RANKVIDEO, section
+    on synthesis), over all
     labels that saw the video and could be read:
 
     * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out.
@@ -64,6 +74,9 @@ def judge(
             told = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))
             return _left_out(pair, "reviewers_disagree", told)
         return _judgment(pair, grade, "human", [review.review_id for review in people])
+
+    if imported is not None:
+        return _judgment(pair, max(imported, 0), "imported", ())
 
     seen = [label for label in labels if label.input == "full"]
     read = [label for label in seen if label.verdict != "unparsed"]
@@ -118,6 +131,21 @@ def upper_margin(labels: Sequence[TeacherLabel]) -> float | None:
     return max(known) if known and len(known) == len(margins) else None
 
 
+def read_judgments(path: Path) -> dict[str, dict[str, int]]:
+    """Grades by video by query: TREC qrels, or an import's judgments.jsonl. Raises UsageError naming file and line."""
+    if path.suffix != ".jsonl":
+        return read_qrels(path)
+    found: dict[str, dict[str, int]] = {}
+    for line, row in read_objects(path):
+        query, video, grade = row.get("query_id"), row.get("video_id"), row.get("grade")
+        if not isinstance(query, str) or not isinstance(video, str) or type(grade) is not int:
+            raise UsageError(f"{path}, line {line}: expected query_id, video_id and a whole number as grade")
+        if video in found.setdefault(query, {}):
+            raise UsageError(f"{path}, line {line}: query {query} judges video {video} a second time")
+        found[query][video] = grade
+    return found
+
+
 class JudgmentStage:
     """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
 
@@ -126,16 +154,22 @@ class JudgmentStage:
     reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel, Review)
     makes: tuple[type[Record], ...] = (Judgment,)
 
-    def __init__(self, settings: JudgmentSettings) -> None:
+    def __init__(self, settings: JudgmentSettings, own: Path | None = None) -> None:
+        """`own`: the user's judgments, TREC qrels or the judgments.jsonl of an import, by the user's ids of queries."""
         self._settings = settings
+        self._own = own
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         values: dict[str, JsonValue] = self._settings.model_dump(mode="json")
+        if self._own is not None:
+            values["own"] = digest(read_judgments(self._own))
         return values
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         """Every pair, sorted by id. Labels and reviews, sorted by ids of their own, go through a table on disk."""
+        own = read_judgments(self._own) if self._own is not None else {}
+        used: set[tuple[str, str]] = set()
         with Scratch() as labels, Scratch() as reviews:
             labels.fill((label.pair_id, format_record(label)) for label in records.all(TeacherLabel))
             reviews.fill((review.pair_id, format_record(review)) for review in records.all(Review))
@@ -146,17 +180,29 @@ class JudgmentStage:
                     dropped = _left_out(pair, "no_query", f"query {pair.query_id} is no longer part of the run")
                     yield pair.pair_id, Output(drop=dropped)
                     continue
+                key = next((id for id in (query.external_id, query.query_id) if id is not None and id in own), "")
+                used.add((key, pair.video_id))
                 told = judge(
                     pair,
                     query,
                     [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()],
                     [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()],
                     self._settings,
+                    own.get(key, {}).get(pair.video_id),
                 )
                 yield pair.pair_id, Output(drop=told) if isinstance(told, Dropped) else Output(records=(told,))
+        for query_id in sorted(own):
+            for video_id in sorted(set(own[query_id]) - {video for id, video in used if id == query_id}):
+                item = f"judgment {query_id} {video_id}"
+                detail = (
+                    "of your own file: no first stage put the video forward for the query, so there is no such pair"
+                )
+                yield item, Output(drop=Dropped.create(item=item, stage=STAGE, reason="no_pair", detail=detail))
 
 
-def _judgment(pair: Pair, grade: int, source: Literal["human", "teacher"], support: Sequence[str]) -> Judgment:
+def _judgment(
+    pair: Pair, grade: int, source: Literal["human", "imported", "teacher"], support: Sequence[str]
+) -> Judgment:
     return Judgment(
         pair_id=pair.pair_id,
         query_id=pair.query_id,

@@ -2,13 +2,18 @@
 
 The rule, in full:
 
-* **Videos** are split in groups: videos with the same content (sha256), copies of one recording (the near duplicates
-  in a run's groups.jsonl) and videos of the same event (metadata field `event`) are one group and never straddle. A
-  group's place is a hash of its own name and the seed, so videos that are added later move nobody, unless they join two
-  groups.
+* **Videos** are split in groups that never straddle: the same content (sha256), the same event or source (the metadata
+  fields of `group_by`), copies of one recording (the near duplicates in a run's groups.jsonl), and videos that queries
+  of near duplicate text were written from.
+* **Groups** are dealt out so that every split gets its share of the videos and of the queries of each kind (after the
+  iterative stratification of Sechidis, Tsoumakas and Vlahavas, 2011): the largest first, a query of a
+  rare kind weighing more, else in an order that hangs on a hash and the seed, each to the split that lacks most of
+  what it brings.
+* **A given split is kept**: of the field `split` in a video's metadata, or of a file with ids of videos or queries. The
+  rest of a group follows the most held-out of its members, and what leaks all the same is the gate's to tell.
 * **Queries** follow the video they were written from. A user's query goes where most of its relevant videos are (in a
-  tie to the most held-out of these splits); one without any, where its own hash falls. A rewritten query stays with
-  its original.
+  tie to the most held-out of these splits); one without any, where its own hash falls. Rewrites and near duplicates
+  stay together.
 * **Pairs** follow their query. Splits are ordered train < validation < test, and a split may use its own videos and
   those of the splits before it, never of those after it. So nothing that is held out is seen in training, while a
   held-out query keeps its hard negatives, most of which lie in the far larger train split; the video it was written
@@ -17,18 +22,32 @@ The rule, in full:
 
 from __future__ import annotations
 
+import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from hardcut.publish.similar import Joined, similar_pairs
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
+from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Query, Video
 from hardcut.schemas.settings import ExportSettings
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SPLIT_FIELD = "split"
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
+_NAMES: dict[str, Split] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "validate", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval"), "test"),
+}
+_PASSES = 10
+_VIDEOS = ""
+"""Stands among the kinds of queries for the videos themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +56,22 @@ class QueryRef:
 
     source_video_id: str | None
     parent_query_id: str | None
+    kind: str = "event"
+    text: str = ""
+    external_id: str | None = None
 
     @classmethod
     def of(cls, query: Query) -> QueryRef:
-        return cls(query.source_video_id, query.parent_query_id)
+        return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Where everything goes: the group of each video, and the splits of videos and queries, by id."""
+
+    groups: Mapping[str, str]
+    videos: Mapping[str, Split]
+    queries: Mapping[str, Split]
 
 
 def may_use(split: Split, video_split: Split) -> bool:
@@ -48,97 +79,236 @@ def may_use(split: Split, video_split: Split) -> bool:
     return _HELD_OUT[video_split] <= _HELD_OUT[split]
 
 
-def video_groups(videos: Iterable[Video], copies: Mapping[str, str]) -> dict[str, str]:
-    """The group of each video: `{video_id: group name}`. Ids, digests and events are all that is kept in memory.
+def plan_splits(
+    videos: Iterable[Video],
+    queries: Mapping[str, QueryRef],
+    relevant: Mapping[str, Iterable[str]],
+    settings: ExportSettings,
+    extra_links: Iterable[tuple[str, str]] = (),
+) -> Splits:
+    """The split of every video and query. `relevant`: the videos judged relevant to a user's query; `extra_links`:
+    pairs of ids of near duplicate videos.
 
-    `copies` are the groups of near duplicates, `{video_id: group_id}`. A group is named by its event (the first in
-    order of text, where duplicates join several), else by its near duplicates, else by its content.
+    Raises UsageError where a given split cannot be read, or names something that is not there.
     """
-    parent: dict[str, str] = {}
+    kept = list(videos)
+    families = _families(queries, settings.near_text)
+    groups = video_groups(kept, settings.group_by, [*extra_links, *_same_sources(families, queries)])
+    given = _given(kept, queries, settings)
+    video_splits = split_videos(groups, queries, given, settings)
+    query_splits = _split_queries(families, queries, relevant, video_splits, settings)
+    query_splits.update({id: split for id, split in given.items() if id in queries})
+    return Splits(groups, video_splits, query_splits)
 
-    def root(name: str) -> str:
-        while parent.setdefault(name, name) != name:
-            parent[name] = name = parent[parent[name]]
-        return name
 
+def video_groups(
+    videos: Iterable[Video], fields: Sequence[str] = ("event",), extra_links: Iterable[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """The group of each video: `{video_id: group name}`. Ids, digests and the fields' values are all that is kept.
+
+    A group is named by what joins it (the first in order of text: an event before a digest), else by its content.
+    """
+    joined = Joined()
     content_of: dict[str, str] = {}
     for video in videos:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
-        event = video.metadata.get("event")
-        here = root(content)
-        if video.video_id in copies:
-            there = root(f"recording:{copies[video.video_id]}")
-            parent[max(here, there)] = here = min(here, there)
-        if isinstance(event, str | int) and str(event).strip():
-            there = root(f"event:{str(event).strip()}")
-            # "event:" < "recording:" < "sha256:": the lesser root is the name that stays when content is added.
-            parent[max(here, there)] = min(here, there)
-    return {video_id: root(content) for video_id, content in content_of.items()}
+        for field in fields:
+            value = video.metadata.get(field)
+            if isinstance(value, str | int) and str(value).strip():
+                joined.join(content, f"{field}:{str(value).strip()}")
+    for first, second in extra_links:
+        if first in content_of and second in content_of:
+            joined.join(content_of[first], content_of[second])
+    return {video_id: joined.root(content) for video_id, content in content_of.items()}
 
 
-def split_groups(groups: Iterable[str], settings: ExportSettings) -> dict[str, Split]:
-    """The split of each group, by hash; every split with a share gets at least one group where there are enough.
-
-    A split left empty by the hash takes, from the split that has most, the group whose hash lies nearest to its own.
-    """
-    shares = _shares(settings)
-    places = {group: _place(group, settings.seed) for group in sorted(set(groups))}
-    split_of = {group: _at(place, shares) for group, place in places.items()}
-    for split, (low, high) in shares.items():
-        sizes = Counter(split_of.values())
-        largest = max(shares, key=lambda other: sizes[other])
-        if sizes[split] == 0 and sizes[largest] > 1:
-            middle = (low + high) / 2
-            candidates = (group for group in places if split_of[group] == largest)
-            split_of[min(candidates, key=lambda group: abs(places[group] - middle))] = split
-    return split_of
+def near_duplicates(members: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Links for `extra_links` out of (group, video id): each video with the first of its group."""
+    firsts: dict[str, str] = {}
+    for group, video_id in members:
+        first = firsts.setdefault(group, video_id)
+        if first != video_id:
+            yield first, video_id
 
 
 def split_videos(
-    videos: Iterable[Video], settings: ExportSettings, copies: Mapping[str, str] | None = None
+    groups: Mapping[str, str], queries: Mapping[str, QueryRef], given: Mapping[str, Split], settings: ExportSettings
 ) -> dict[str, Split]:
-    """The split of each video: `{video_id: split}`."""
-    groups = video_groups(videos, copies or {})
-    split_of = split_groups(groups.values(), settings)
-    return {video_id: split_of[group] for video_id, group in groups.items()}
+    """The split of each video. `given` (by video id) is kept as it is."""
+    weights: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    fixed: dict[str, Split] = {}
+    for video_id, group in groups.items():
+        weights[group][_VIDEOS] += 1
+        if video_id in given:
+            fixed[group] = max(given[video_id], fixed.get(group, "train"), key=lambda split: _HELD_OUT[split])
+    for ref in queries.values():
+        if ref.source_video_id is not None and ref.source_video_id in groups:
+            weights[groups[ref.source_video_id]][ref.kind] += 1
+    split_of = split_groups(weights, fixed, settings)
+    return {video_id: given.get(video_id, split_of[group]) for video_id, group in groups.items()}
 
 
-def split_queries(
+def split_groups(
+    weights: Mapping[str, Mapping[str, int]], fixed: Mapping[str, Split], settings: ExportSettings
+) -> dict[str, Split]:
+    """The split of each group. `weights`: how many it holds of each kind, `""` for videos; `fixed` groups stay.
+
+    Every split with a share gets at least one group where there are enough.
+    """
+    shares = {split: high - low for split, (low, high) in _shares(settings).items()}
+    totals: Counter[str] = Counter()
+    for counts in weights.values():
+        totals.update(counts)
+    wanted = {split: {kind: share * totals[kind] for kind in totals} for split, share in shares.items()}
+    split_of = {group: split for group, split in fixed.items() if group in weights}
+
+    def place(group: str, split: Split) -> None:
+        split_of[group] = split
+        for kind, count in weights[group].items():
+            if split in wanted:
+                wanted[split][kind] -= count
+
+    for group, split in sorted(split_of.items()):
+        place(group, split)
+    order = sorted(weights, key=lambda group: _place(group, settings.seed))
+    waiting = [group for group in order if group not in split_of]
+    for group in sorted(waiting, key=lambda group: -sum(n / totals[kind] for kind, n in weights[group].items())):
+        place(group, max(shares, key=lambda split: _need(wanted[split], weights[group], totals)))
+    _even_out(split_of, weights, wanted, totals, [group for group in order if group not in fixed])
+    for split in shares:
+        sizes = Counter(split_of.values())
+        largest = max(shares, key=lambda other: sizes[other])
+        if sizes[split] == 0 and sizes[largest] > 1:
+            movable = [group for group in order if split_of[group] == largest and group not in fixed]
+            if movable:
+                split_of[min(movable, key=lambda group: weights[group].get(_VIDEOS, 0))] = split
+    return split_of
+
+
+def _need(wanted: Mapping[str, float], group: Mapping[str, int], totals: Mapping[str, int]) -> float:
+    """How much a split lacks of what a group brings: the fall of the squared error, each kind by its own total."""
+    return sum(count * wanted[kind] / totals[kind] ** 2 for kind, count in group.items())
+
+
+def _even_out(
+    split_of: dict[str, Split],
+    weights: Mapping[str, Mapping[str, int]],
+    wanted: Mapping[Split, dict[str, float]],
+    totals: Mapping[str, int],
+    movable: Sequence[str],
+) -> None:
+    """Moves groups while that lowers the squared error, at most a few times through all of them."""
+    for _ in range(_PASSES):
+        moved = False
+        for group in movable:
+            here, counts = split_of[group], weights[group]
+            cost = sum(count**2 / totals[kind] ** 2 for kind, count in counts.items())
+            there = max(wanted, key=lambda split: _need(wanted[split], counts, totals))
+            if _need(wanted[there], counts, totals) - _need(wanted[here], counts, totals) > cost + 1e-12:
+                for kind, count in counts.items():
+                    wanted[here][kind] += count
+                    wanted[there][kind] -= count
+                split_of[group], moved = there, True
+        if not moved:
+            return
+
+
+def read_splits(path: Path) -> dict[str, Split]:
+    """Splits by id of video or query: a .jsonl, or a .csv or .tsv with a header, with `id` and `split`.
+
+    Raises UsageError naming file and line: another split than train, validation and test (or val, dev, ...), an id
+    given twice.
+    """
+    found: dict[str, Split] = {}
+    for line, row in _rows(path):
+        id, split = row.get("id"), row.get("split")
+        if id in (None, "") or isinstance(id, bool) or not isinstance(id, str | int):
+            raise UsageError(f"{path}, line {line}: no id: a split file has the columns `id` and `split`")
+        if str(id) in found:
+            raise UsageError(f"{path}, line {line}: {id} has a split already: remove one of the lines")
+        found[str(id)] = _split(split, f"{path}, line {line}")
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if path.suffix.lower() == ".jsonl":
+        yield from read_objects(path)
+        return
+    if path.suffix.lower() not in (".csv", ".tsv"):
+        raise UsageError(f"{path}: splits come as .csv, .tsv or .jsonl")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            for row in reader:
+                yield reader.line_num, row
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def _split(value: object, where: str) -> Split:
+    name = value.strip().casefold() if isinstance(value, str) else ""
+    if name not in _NAMES:
+        raise UsageError(f"{where}: {value!r} is no split: train, validation or test")
+    return _NAMES[name]
+
+
+def _given(videos: Sequence[Video], queries: Mapping[str, QueryRef], settings: ExportSettings) -> dict[str, Split]:
+    """The splits that the user gave, by our ids; a file outranks the videos' metadata."""
+    found = {
+        video.video_id: _split(video.metadata[SPLIT_FIELD], f"video {video.video_id}, metadata field {SPLIT_FIELD!r}")
+        for video in videos
+        if video.metadata.get(SPLIT_FIELD) not in (None, "")
+    }
+    if settings.splits is None:
+        return found
+    known = {ref.external_id: query_id for query_id, ref in queries.items() if ref.external_id is not None}
+    known.update({id: id for id in [*queries, *(video.video_id for video in videos)]})
+    listed = read_splits(Path(settings.splits))
+    unknown = sorted(id for id in listed if id not in known)
+    if len(unknown) == len(listed):
+        raise UsageError(f"{settings.splits}: none of its ids is a video or a query of the run, such as {unknown[:3]}")
+    return {**found, **{known[id]: split for id, split in listed.items() if id in known}}
+
+
+def _families(queries: Mapping[str, QueryRef], threshold: float) -> dict[str, list[str]]:
+    """Queries that stay together, by a name that does not change when others come: rewrites, near duplicate texts."""
+    joined = Joined()
+    for query_id, ref in queries.items():
+        if ref.parent_query_id is not None and ref.parent_query_id in queries:
+            joined.join(query_id, ref.parent_query_id)
+    for first, second in similar_pairs({id: ref.text for id, ref in queries.items() if ref.text}, threshold):
+        joined.join(first, second)
+    families: defaultdict[str, list[str]] = defaultdict(list)
+    for query_id in sorted(queries):
+        families[joined.root(query_id)].append(query_id)
+    return dict(families)
+
+
+def _same_sources(families: Mapping[str, list[str]], queries: Mapping[str, QueryRef]) -> Iterator[tuple[str, str]]:
+    for members in families.values():
+        sources = [source for id in members if (source := queries[id].source_video_id) is not None]
+        yield from ((sources[0], other) for other in sources[1:])
+
+
+def _split_queries(
+    families: Mapping[str, list[str]],
     queries: Mapping[str, QueryRef],
     relevant: Mapping[str, Iterable[str]],
     video_splits: Mapping[str, Split],
     settings: ExportSettings,
 ) -> dict[str, Split]:
-    """The split of each query: `{query_id: split}`. `relevant` are the videos judged relevant to a user's query."""
-    families: defaultdict[str, list[str]] = defaultdict(list)
-    for query_id in queries:
-        families[_original(query_id, queries)].append(query_id)
     found: dict[str, Split] = {}
-    for original, members in families.items():
-        source = queries[original].source_video_id
-        split: Split
-        if source is not None and source in video_splits:
-            split = video_splits[source]
-        else:
-            videos = sorted({video for member in members for video in relevant.get(member, ())})
+    for family, members in families.items():
+        sources = {id: queries[id].source_video_id or "" for id in members}
+        own = {id: video_splits[source] for id, source in sources.items() if source in video_splits}
+        votes = Counter(own.values())
+        if not votes:
+            videos = sorted({video for id in members for video in relevant.get(id, ())})
             votes = Counter(video_splits[video] for video in videos if video in video_splits)
-            if votes:
-                split = max(votes, key=lambda split: (votes[split], _HELD_OUT[split]))
-            else:
-                split = _at(_place(f"query:{original}", settings.seed), _shares(settings))
-        found.update(dict.fromkeys(members, split))
+        split = max(votes, key=lambda split: (votes[split], _HELD_OUT[split]), default=None)
+        found.update(dict.fromkeys(members, split or _at(_place(f"query:{family}", settings.seed), _shares(settings))))
+        found.update(own)  # where given splits tear a family apart, each query stays with its own video
     return found
-
-
-def _original(query_id: str, queries: Mapping[str, QueryRef]) -> str:
-    """The query that this one was first rewritten from. Parents are older, but a damaged file may hold a ring."""
-    seen = {query_id}
-    while True:
-        parent = queries[query_id].parent_query_id
-        if parent is None or parent not in queries or parent in seen:
-            return query_id
-        seen.add(parent)
-        query_id = parent
 
 
 def _place(name: str, seed: int) -> float:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardcut import __version__
+from hardcut.media.sheet import clock
 from hardcut.report.collect import LISTED, Collected, collect
-from hardcut.report.plots import clock, histogram, place, time_ticks
+from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.records import RECORDS, Video

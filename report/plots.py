@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from hardcut.media.sheet import clock
 from hardcut.report.collect import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, Margins, Relation
 from hardcut.schemas.records import Span
 
@@ -109,14 +110,6 @@ def time_ticks(duration: float) -> tuple[Tick, ...]:
         Tick(round(100 * value / max(duration, 0.001), 2), clock(value))
         for value in _round_numbers(0.0, duration, times=True)
     )
-
-
-def clock(seconds: float) -> str:
-    """A time as people read it: `0:07.5`, `12:30`, `1:02:03`."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    second = f"{rest:04.1f}".removesuffix(".0")
-    return f"{hours}:{minutes:02}:{second}" if hours else f"{minutes}:{second}"
 
 
 def _binned(counts: Counter[int], per_bin: int) -> Counter[int]:

@@ -118,11 +118,26 @@ class JudgmentSettings(Frozen):
 
 
 class ExportSettings(Frozen):
-    """How a dataset is laid out. The shares are of video groups; what is left after train and validation is test."""
+    """How a dataset is laid out. The shares are of videos; what is left after train and validation is test."""
 
     train: float = Field(default=0.8, ge=0, le=1)
     validation: float = Field(default=0.1, ge=0, le=1)
     seed: int = 0
+    group_by: tuple[str, ...] = Field(
+        default=("event", "source"), description="metadata fields: videos that share a value stay in one split"
+    )
+    near_text: float = Field(
+        default=0.75,
+        gt=0,
+        le=1,
+        description="queries with texts this similar (Jaccard of 4-letter pieces) stay together",
+    )
+    splits: str | None = Field(
+        default=None, description="splits of your own, which are kept: a .csv, .tsv or .jsonl with `id` and `split`"
+    )
+    negatives_per_group: int = Field(default=2, ge=1, description="K of a training group: 1 positive, K negatives")
+    trusted_per_group: int = Field(default=1, ge=1, description="how many of them must be trusted")
+    groups_per_positive: int = Field(default=4, ge=1, description="groups a positive is in at most")
     name: str = "hardcut-dataset"
     licence: str | None = None
 
@@ -130,7 +145,23 @@ class ExportSettings(Frozen):
     def _shares(self) -> ExportSettings:
         if self.train + self.validation > 1:
             raise ValueError("train and validation together are more than 1")
+        if self.trusted_per_group > self.negatives_per_group:
+            raise ValueError("trusted_per_group is more than negatives_per_group")
         return self
+
+
+class CheckSettings(Frozen):
+    """The limits of the gate that a dataset passes before it is published (`hardcut check`)."""
+
+    query_auc: float = Field(default=0.65, ge=0.5, le=1, description="label from the query's words alone")
+    query_r2: float = Field(default=0.3, ge=0, le=1, description="margin from the query's words alone")
+    video_auc: float = Field(default=0.85, ge=0.5, le=1, description="label from which video it is, and nothing else")
+    video_r2: float = Field(default=0.5, ge=0, le=1, description="margin from which video it is, and nothing else")
+    text_auc: float = Field(default=0.9, ge=0.5, le=1, description="label from the video's title and name alone")
+    copied_text: float = Field(default=0.02, ge=0, le=1, description="queries that repeat their video's metadata")
+    without_group: float = Field(default=0.5, ge=0, le=1, description="training queries that make no group")
+    one_label: float = Field(default=0.98, ge=0.5, le=1, description="share of the more frequent label in a split")
+    inexact: float = Field(default=0.2, ge=0, le=1, description="teachers' labels without exact confidence")
 
 
 class Budget(Frozen):
@@ -168,6 +199,9 @@ class Inputs(Frozen):
     manifest: str | None = Field(default=None, description="a .csv or .jsonl with path, video_id and metadata")
     queries: str | None = Field(default=None, description="queries of your own: .tsv, .csv or .jsonl")
     first_stage: str | None = Field(default=None, description="a first stage of your own, a TREC run; default: BM25")
+    judgments: str | None = Field(
+        default=None, description="judgments of your own: TREC qrels, or a .jsonl of an import"
+    )
 
 
 class Settings(Frozen):
@@ -184,6 +218,7 @@ class Settings(Frozen):
     scores: ScoreSettings = ScoreSettings()
     judgments: JudgmentSettings = JudgmentSettings()
     export: ExportSettings = ExportSettings()
+    check: CheckSettings = CheckSettings()
     budget: Budget = Budget()
     resources: Resources = Resources()
 

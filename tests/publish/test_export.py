@@ -26,7 +26,7 @@ WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(
     export=ExportSettings(name="clips | [of] <b>us</b>", licence="cc-by-4.0", train=0.5, validation=0.2)
 )
-CONFIGS = ("pairs", "captions", "queries", "corpus", "qrels")
+CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels")
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
         "arXiv:2512.13511", "held\\_out\\_video", "| scores | 124 | 3 |", "| human |",
     ):  # fmt: skip
         assert expected in text, expected
-    assert "**The teacher was `evidence`**" not in text
+    assert "The teacher was `evidence`" not in text
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
@@ -244,7 +244,7 @@ def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: 
         label = make.label(pair, "yes", 3.0, teacher=TeacherRef(backend=backend, model="1"))
         run = write_run(tmp_path / name, [make.video("v1"), query, pair, label, make.judgment(pair, 1, label)])
         text = (export(run, tmp_path / f"{name}-out", Settings()).out / "README.md").read_text()
-        assert ("**The teacher was `evidence`**" in text) == warned
+        assert ("The teacher was `evidence`" in text) == warned
         assert "No licence is declared" in text
 
 

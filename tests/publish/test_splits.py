@@ -1,21 +1,27 @@
-"""Groups never straddle, shares hold, and videos that are added later move nobody."""
+"""Groups never straddle, shares hold by kind, and a given split is kept."""
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import (
     QueryRef,
+    Splits,
     may_use,
+    near_duplicates,
+    plan_splits,
+    read_splits,
     split_groups,
-    split_queries,
-    split_videos,
     video_groups,
 )
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import ExportSettings
@@ -23,100 +29,165 @@ from hardcut.schemas.settings import ExportSettings
 SETTINGS = ExportSettings()
 
 
-def video(video_id: str, content: str, event: Any) -> Video:
-    metadata = {} if event is None else {"event": event}
+def video(video_id: str, content: str | None = None, **metadata: Any) -> Video:
     return Video(
-        video_id=video_id, path=f"{video_id}.mp4", sha256=digest(content), size_bytes=1, duration_s=1, fps=1, width=1,
-        height=1, codec="h264", video_streams=1, has_audio=False, complete=True, metadata=metadata,
+        video_id=video_id, path=f"{video_id}.mp4", sha256=digest(content or video_id), size_bytes=1, duration_s=1,
+        fps=1, width=1, height=1, codec="h264", video_streams=1, has_audio=False, complete=True, metadata=metadata,
     )  # fmt: skip
+
+
+def plan(videos: list[Video], queries: dict[str, QueryRef] | None = None, **fields: Any) -> Splits:
+    relevant = fields.pop("relevant", {})
+    links = fields.pop("links", ())
+    return plan_splits(videos, queries or {}, relevant, ExportSettings(**fields), links)
 
 
 @st.composite
 def collections(draw: st.DrawFn, least: int = 1) -> list[Video]:
     number = draw(st.integers(least, 40))
     contents = st.sampled_from([f"c{i}" for i in range(30)])
-    events = st.one_of(st.none(), st.sampled_from(["flood", "fire", " flood", "", 7, "7"]))
-    return [video(f"v{i}", draw(contents), draw(events)) for i in range(number)]
+    values = st.one_of(st.none(), st.sampled_from(["flood", "fire", " flood", "", 7, "7"]))
+    return [video(f"v{i}", draw(contents), event=draw(values), source=draw(values)) for i in range(number)]
 
 
+@settings(deadline=None)
 @given(videos=collections(), seed=st.integers(0, 5))
-def test_duplicates_and_events_never_straddle(videos: list[Video], seed: int) -> None:
-    splits = split_videos(videos, ExportSettings(train=0.5, validation=0.2, seed=seed))
+def test_duplicates_events_and_sources_never_straddle(videos: list[Video], seed: int) -> None:
+    splits = plan(videos, train=0.5, validation=0.2, seed=seed).videos
     assert set(splits) == {video.video_id for video in videos}
-    for key in ("sha256", "event"):
+    for key in ("sha256", "event", "source"):
         placed: dict[str, set[str]] = {}
         for video in videos:
-            value = video.sha256 if key == "sha256" else str(video.metadata.get("event") or "").strip()
+            value = video.sha256 if key == "sha256" else str(video.metadata.get(key) or "").strip()
             if value:
                 placed.setdefault(value, set()).add(splits[video.video_id])
         assert all(len(found) == 1 for found in placed.values())
 
 
+@settings(deadline=None)
 @given(videos=collections(least=2), order=st.randoms())
 def test_the_order_of_the_videos_does_not_matter(videos: list[Video], order: Any) -> None:
     shuffled = list(videos)
     order.shuffle(shuffled)
-    assert split_videos(shuffled, SETTINGS) == split_videos(videos, SETTINGS)
+    assert plan(shuffled).videos == plan(videos).videos
 
 
-@given(names=st.sets(st.integers(), min_size=60, max_size=120), more=st.sets(st.integers(), max_size=30))
-def test_videos_that_are_added_move_nobody(names: set[int], more: set[int]) -> None:
-    old = [video(f"v{name}", str(name), None) for name in sorted(names)]
-    new = [video(f"v{name}", str(name), f"event {name}") for name in sorted(more - names)]
-    before, after = (
-        split_videos(old, ExportSettings(validation=0.0)),
-        split_videos(old + new, ExportSettings(validation=0.0)),
-    )
-    assert {video_id: after[video_id] for video_id in before} == before
-
-
-def test_a_video_that_joins_an_event_takes_its_split() -> None:
-    old = [video("a", "1", "flood"), video("b", "2", None), video("c", "3", "fire")]
-    groups = video_groups([*old, video("d", "0", "flood"), video("e", "1", None)], {})
-    assert groups["a"] == groups["d"] == groups["e"] == video_groups(old, {})["a"] == "event:flood"
-    assert groups["b"] == video_groups(old, {})["b"]
+def test_near_duplicate_videos_and_videos_of_near_duplicate_queries_are_one_group() -> None:
+    videos = [video(f"v{i}") for i in range(40)]
+    text = "A red ball rolls slowly over the wet grass"
+    queries = {"a": QueryRef("v3", None, text=text), "b": QueryRef("v9", None, text=f"{text.upper()}!")}
+    queries["c"] = QueryRef("v11", None, text="A red ball rolls slowly over the wet grass.s")
+    for seed in range(8):
+        told = plan(videos, queries, train=0.4, validation=0.3, seed=seed, links=[("v20", "v21"), ("v20", "gone")])
+        assert told.groups["v3"] == told.groups["v9"] == told.groups["v11"] != told.groups["v4"]
+        assert told.videos["v20"] == told.videos["v21"]
+        assert told.queries["a"] == told.queries["b"] == told.queries["c"] == told.videos["v3"]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_shares_hold_within_chance(seed: int) -> None:
-    settings = ExportSettings(train=0.7, validation=0.1, seed=seed)
-    splits = list(split_groups((f"g{i}" for i in range(20_000)), settings).values())
+def test_every_split_gets_its_share_of_videos_and_of_each_kind(seed: int) -> None:
+    videos = [video(f"v{i}", event=f"e{i // 3}" if i % 2 else None) for i in range(600)]
+    kinds = ["event"] * 5 + ["temporal"] * 2 + ["negation"]
+    queries = {f"q{i}": QueryRef(f"v{(i * 7) % 600}", None, kinds[(i * 13) % 8]) for i in range(900)}
+    told = plan(videos, queries, train=0.7, validation=0.1, seed=seed)
     for split, share in {"train": 0.7, "validation": 0.1, "test": 0.2}.items():
-        deviation = (share * (1 - share) / 20_000) ** 0.5
-        assert splits.count(split) / 20_000 == pytest.approx(share, abs=4 * deviation)
+        assert list(told.videos.values()).count(split) / 600 == pytest.approx(share, abs=0.02)
+        of_kind = Counter(queries[id].kind for id, found in told.queries.items() if found == split)
+        for kind in set(kinds):
+            asked = sum(ref.kind == kind for ref in queries.values())
+            assert of_kind[kind] / asked == pytest.approx(share, abs=0.02), (split, kind)
 
 
+def test_another_seed_is_another_split_and_the_same_seed_the_same() -> None:
+    videos = [video(f"v{i}") for i in range(60)]
+    assert plan(videos, seed=1).videos == plan(videos, seed=1).videos != plan(videos, seed=2).videos
+
+
+@settings(deadline=None)
 @given(number=st.integers(1, 12), seed=st.integers(0, 50))
 def test_small_collections_still_fill_every_split_they_can(number: int, seed: int) -> None:
-    splits = split_groups((f"g{i}" for i in range(number)), ExportSettings(seed=seed))
+    splits = split_groups({f"g{i}": {"": 1} for i in range(number)}, {}, ExportSettings(seed=seed))
     assert len(set(splits.values())) == min(number, 3)
 
 
+@settings(deadline=None)
 @given(number=st.integers(1, 12))
 def test_a_split_without_a_share_stays_empty(number: int) -> None:
-    names = [f"g{i}" for i in range(number)]
-    assert set(split_groups(names, ExportSettings(train=0.8, validation=0.2)).values()) <= {"train", "validation"}
-    assert set(split_groups(names, ExportSettings(train=0.0, validation=0.0)).values()) == {"test"}
+    groups = {f"g{i}": {"": 1} for i in range(number)}
+    assert set(split_groups(groups, {}, ExportSettings(train=0.8, validation=0.2)).values()) <= {"train", "validation"}
+    assert set(split_groups(groups, {}, ExportSettings(train=0.0, validation=0.0)).values()) == {"test"}
+
+
+def test_a_given_split_is_kept_and_the_rest_of_the_group_follows(tmp_path: Path) -> None:
+    videos = [video(f"v{i}", split="val" if i == 5 else "train" if i < 3 else None) for i in range(30)]
+    videos += [video("twin", "v5"), video("a", event="fire", split="train"), video("b", event="fire", split="test")]
+    videos.append(video("c", event="fire"))
+    told = plan(videos).videos
+    assert told["v5"] == told["twin"] == "validation" and told["v0"] == told["v1"] == told["v2"] == "train"
+    assert (told["a"], told["b"], told["c"]) == ("train", "test", "test")
+
+    file = tmp_path / "splits.csv"
+    file.write_text("id,split\nv7,test\nU1,validation\nelsewhere,train\n", encoding="utf-8")
+    queries = {"q_1": QueryRef(None, None, external_id="U1"), "q_2": QueryRef("v7", None)}
+    kept = plan(videos, queries, splits=str(file))
+    assert kept.videos["v7"] == kept.queries["q_2"] == "test" and kept.queries["q_1"] == "validation"
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("s.csv", "id,split\nv1,train\nv1,test\n", "line 3: v1 has a split already"),
+        ("s.csv", "id,split\nv1,trian\n", "line 2: 'trian' is no split"),
+        ("s.tsv", "video\tsplit\nv1\ttrain\n", "line 2: no id"),
+        ("s.jsonl", '{"id": 7, "split": "test"}\n{"id": "x"}\n', "line 2: None is no split"),
+        ("s.jsonl", "[]\n", "line 1: not a JSON object"),
+        ("s.txt", "", r"\.csv, \.tsv or \.jsonl"),
+    ],
+)
+def test_a_broken_split_file_is_told_by_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        read_splits(path)
+
+
+def test_a_split_file_of_another_collection_and_a_bad_field_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("id,split\nx,train\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="none of its ids"):
+        plan([video("v1")], splits=str(path))
+    with pytest.raises(UsageError, match="video v1, metadata field 'split': 'maybe' is no split"):
+        plan([video("v1", split="maybe")])
 
 
 def test_queries_follow_their_source_and_rewrites_their_original() -> None:
-    splits = split_queries(
-        {
-            "q1": QueryRef("v1", None),
-            "q2": QueryRef("v2", "q1"),
-            "user": QueryRef(None, None),
-            "rewrite": QueryRef(None, "user"),
-            "tie": QueryRef(None, None),
-            "unjudged": QueryRef(None, None),
-        },
-        {"user": ["v1", "v2", "v4"], "tie": ["v1", "v2"]},
-        {"v1": "train", "v2": "test", "v4": "train"},
-        SETTINGS,
-    )
-    assert splits["q1"] == splits["q2"] == "train"
-    assert splits["user"] == splits["rewrite"] == "train"
-    assert splits["tie"] == "test"
+    videos = [video("v1", split="train"), video("v2", split="test"), video("v4", split="train")]
+    queries = {
+        "q1": QueryRef("v1", None),
+        "user": QueryRef(None, None),
+        "rewrite": QueryRef(None, "user"),
+        "tie": QueryRef(None, None),
+        "unjudged": QueryRef(None, None),
+        "ring": QueryRef(None, "ring"),
+    }
+    splits = plan(videos, queries, relevant={"user": ["v1", "v2", "v4"], "tie": ["v1", "v2"]}).queries
+    assert splits["q1"] == "train" and splits["user"] == splits["rewrite"] == "train" and splits["tie"] == "test"
     assert splits["unjudged"] in {"train", "validation", "test"}
+
+
+def test_a_video_that_joins_an_event_takes_its_group() -> None:
+    old = [video("a", "1", event="flood"), video("b", "2"), video("c", "3", event="fire")]
+    groups = video_groups([*old, video("d", "0", event="flood"), video("e", "1")])
+    assert groups["a"] == groups["d"] == groups["e"] == "event:flood" and groups["b"] == video_groups(old)["b"]
+
+
+def test_near_duplicates_share_a_split() -> None:
+    videos = [video(f"v{i:02d}", event="flood" if i == 0 else None) for i in range(60)]
+    copies = {f"v{i:02d}": f"v{i // 20 * 20:02d}" for i in range(60) if i % 20 < 15}
+    told = plan(videos, links=near_duplicates((group, id) for id, group in copies.items()), train=0.4, validation=0.3)
+    for first in ("v00", "v20", "v40"):
+        assert len({told.videos[id] for id, group in copies.items() if group == first}) == 1
+    assert told.groups["v00"] == told.groups["v14"] == "event:flood" != told.groups["v15"]
 
 
 def test_nothing_held_out_is_used_in_training() -> None:
@@ -125,13 +196,22 @@ def test_nothing_held_out_is_used_in_training() -> None:
     assert may_use("test", "train") and may_use("test", "validation") and may_use("test", "test")
 
 
-def test_near_duplicates_share_a_split() -> None:
-    videos = [video(f"v{i:02d}", f"c{i}", "flood" if i == 0 else None) for i in range(60)]
-    copies = {f"v{i:02d}": f"v{i // 20 * 20:02d}" for i in range(60) if i % 20 < 15}
-    groups = video_groups(videos, copies)
-    assert groups["v00"] == groups["v14"] == "event:flood" and groups["v20"] == groups["v34"] == "recording:v20"
-    assert groups["v15"].startswith("sha256:")
-    assert video_groups(reversed(videos), copies) == groups
-    splits = split_videos(videos, ExportSettings(train=0.4, validation=0.3), copies)
-    for first in ("v00", "v20", "v40"):
-        assert len({splits[name] for name, group in copies.items() if group == first}) == 1
+@pytest.mark.parametrize(
+    "other, near",
+    [
+        ("the man opens the blue door slowly", True),
+        ("The man OPENS the blue door, slowly!", True),
+        ("the man opens the blue doors slowly", True),
+        ("the man closes the blue door slowly", False),
+        ("the blue man slowly opens the door", False),
+        ("the man opens the red door slowly", False),
+    ],
+)
+def test_which_texts_are_near_duplicates(other: str, near: bool) -> None:
+    texts = {"a": "the man opens the blue door slowly", "b": other, "c": "something else altogether", "d": ""}
+    assert list(similar_pairs(texts, 0.75)) == ([("a", "b")] if near else [])
+
+
+def test_a_thousand_texts_of_one_template_are_one_cluster() -> None:
+    texts = {f"q{i}": f"a rather long query of one and the same template number {i}" for i in range(1000)}
+    assert len(list(similar_pairs(texts, 0.75))) > 900

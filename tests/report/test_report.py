@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.media.sheet import clock
 from hardcut.report.collect import EXAMPLES, LISTED, Margins, choose, collect
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
-from hardcut.report.plots import clock, histogram, place, time_ticks
+from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, StorageError
 from hardcut.schemas.ids import digest
@@ -312,6 +313,7 @@ def test_what_is_counted(tmp_path: Path) -> None:
     assert [candidate.judgment is not None for candidate in example.candidates] == [True, False]
 
 
+@settings(deadline=None)
 @given(number=st.integers(0, 200), order=st.randoms())
 def test_examples_cover_every_view_and_kind_whatever_the_order(number: int, order: Any) -> None:
     kinds = ("event", "temporal", "negation", "composed", "multi_hop", "moment")
@@ -326,6 +328,7 @@ def test_examples_cover_every_view_and_kind_whatever_the_order(number: int, orde
 MARGINS = st.floats(-1e6, 1e6, allow_nan=False)
 
 
+@settings(deadline=None)
 @given(values=st.lists(MARGINS, min_size=1, max_size=60), a1=st.floats(-60, 0), a2=st.floats(0, 60))
 def test_every_margin_is_in_the_histogram(values: list[float], a1: float, a2: float) -> None:
     margins = Margins()
@@ -350,6 +353,7 @@ def test_no_margins_no_histogram() -> None:
     assert histogram(Margins(), -6, 8) is None
 
 
+@settings(deadline=None)
 @given(start=st.floats(0, 1e5), length=st.floats(0, 1e5), duration=st.floats(0, 1e5))
 def test_spans_stay_on_the_time_line(start: float, length: float, duration: float) -> None:
     left, width = place(Span(start=start, end=start + length), duration)
@@ -364,7 +368,7 @@ def test_a_time_line_has_a_few_ticks(duration: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds, text", [(0, "0:00"), (7.5, "0:07.5"), (59.96, "1:00"), (750, "12:30"), (3723.25, "1:02:03.2")]
+    "seconds, text", [(0, "0:00.0"), (7.5, "0:07.5"), (59.96, "1:00.0"), (750, "12:30.0"), (3723.25, "1:02:03.2")]
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text

@@ -1,0 +1,50 @@
+"""`hardcut check`: whether a dataset may be published, check by check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from hardcut.publish.checks.result import Result
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.gate import check as run_checks
+from hardcut.publish.gate import gate_settings, stopped
+from hardcut.schemas.config import load_settings
+
+_COLOURS = {"passed": "green", "failed": "red", "allowed": "yellow", "not_run": "red"}
+
+
+def check(folder: Path, config: Path | None, allow: Sequence[str], *, as_json: bool) -> int:
+    """Runs every check and says what it found; 0, 1 where one failed, 4 where one could not be run."""
+    dataset = Dataset(folder)
+    settings = gate_settings(dataset) if config is None else load_settings(config)
+    results = run_checks(dataset, settings, allow)
+    if as_json:
+        print(json.dumps({"dataset": str(folder), "checks": [asdict(result) for result in results]}, indent=2))
+    else:
+        print_gate(results)
+    return gate_status(results)
+
+
+def gate_status(results: Sequence[Result]) -> int:
+    """The exit status that a gate's results stand for."""
+    wrong = {result.state for result in stopped(results)}
+    return 4 if "not_run" in wrong else 1 if wrong else 0
+
+
+def print_gate(results: Sequence[Result]) -> None:
+    """A line a check; under one that failed a few examples and what to do."""
+    console = Console(highlight=False)
+    for result in results:
+        mark = f"[{_COLOURS[result.state]}]{result.state:8}[/]"
+        console.print(f"{mark} {result.name:24} {escape(result.told)}", soft_wrap=True)
+        if result.state in ("failed", "allowed"):
+            for example in result.examples:
+                console.print(f"           {escape(example)}", soft_wrap=True)
+            if result.state == "failed":
+                console.print(f"           [bold]to do:[/] {escape(result.advice)}", soft_wrap=True)

@@ -1,0 +1,53 @@
+"""`hardcut publish` and `hardcut pull`: datasets to the Hub and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hardcut.cli.gate import gate_status, print_gate
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.gate import check, gate_settings, stopped
+from hardcut.publish.hub import publish as upload
+from hardcut.publish.hub import pull as download
+from hardcut.schemas.errors import UsageError
+
+
+def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, tag: str | None, as_json: bool) -> int:
+    """Checks the dataset, uploads what changed and says what that was. A dataset that fails a check is not uploaded.
+
+    Raises UsageError for `--allow` of a check that the card does not say it was overridden.
+    """
+    dataset = Dataset(folder)
+    results = check(dataset, gate_settings(dataset), allow)
+    if stopped(results):
+        print_gate(stopped(results))
+        names = " ".join(f"--allow {result.name}" for result in stopped(results))
+        print(f"not published: mend it, or `hardcut export` again with {names}, so that the card says so")
+        return gate_status(results)
+    told = dataset.marker.get("gate", {})
+    unsaid = [result.name for result in results if result.state == "allowed" and told.get(result.name) != "allowed"]
+    if unsaid:
+        again = " ".join(f"--allow {name}" for name in unsaid)
+        raise UsageError(f"{folder}: its card does not say that {unsaid[0]} is overridden: export again with {again}")
+    done = upload(folder, repo_id, public=public, tag=tag)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    elif done.sent or done.deleted:
+        print(f"published {done.url} as {done.tag}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
+        print(
+            f"          {done.unchanged} were there already; {'public' if public else 'private unless it was public'}"
+        )
+    else:
+        print(f"unchanged {done.url}: nothing was sent{f', tagged {done.tag}' if done.tag else ''}")
+    return 0
+
+
+def pull(repo_id: str, out: Path, revision: str | None) -> int:
+    """Fetches a dataset and verifies every digest."""
+    dataset = download(repo_id, out, revision)
+    rows = sum(dataset.count(config) for config in dataset.configs)
+    print(f"pulled {repo_id} to {out}: {rows:,} rows, every file as it was published")
+    return 0

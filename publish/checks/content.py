@@ -1,0 +1,102 @@
+"""What must not be published: other people's rights, other people's data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hardcut.publish.checks.result import Findings, Result, by_count
+from hardcut.publish.dataset import Dataset, Row
+from hardcut.schemas.settings import Settings
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
+_PHONE = re.compile(r"(?<![\w.,:/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5}(?![\w:/])")
+_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
+_DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
+_OPEN = re.compile(
+    r"cc0|cc-?by(-sa)?(-?\d(\.\d)?)?|cc-?by-nc(-sa)?(-?\d(\.\d)?)?|public-?domain|pd|pddl|odc-by|odbl|cdla-.*|mit|apache-?2(\.0)?"
+    r"|bsd(-.*)?|unlicense|creativecommons.org/(licenses/by(-nc)?(-sa)?/\d\.\d|publicdomain/.*)"
+)
+_NO_DERIVATIVES = re.compile(r"-nd\b")
+
+
+def allows_redistribution(licence: str | None) -> bool:
+    """Whether a licence, by its usual name, SPDX name or Creative Commons address, lets anyone pass the file on."""
+    name = (licence or "").strip().casefold()
+    name = re.sub(r"^https?://(www\.)?", "", name).rstrip("/")
+    name = re.sub(r"[\s_]+", "-", name).replace("creative-commons-", "cc-").replace("attribution", "by")
+    if _NO_DERIVATIVES.search(name):
+        name = _NO_DERIVATIVES.sub("", name)  # no derivatives: the whole file may still be passed on
+    return bool(_OPEN.fullmatch(name) or re.fullmatch(r"cc0(-1\.0)?(-universal)?", name))
+
+
+def licence(dataset: Dataset, settings: Settings) -> Result:
+    """A dataset without a licence; a packed clip whose licence does not let it be passed on."""
+    found = Findings()
+    declared = dataset.marker.get("settings", {}).get("export", {}).get("licence")
+    if not declared:
+        found.add("the dataset itself has no licence")
+    licences = {row["video_id"]: row["licence"] for _, row in dataset.rows("corpus", ("video_id", "licence"))}
+    for _, row in dataset.rows("media", ("video_id",)):
+        given = licences.get(row["video_id"])
+        if not allows_redistribution(given):
+            found.add(f"{row['video_id']} is packed, and its licence is {given or 'not given'}")
+    advice = "set `export.licence`; pack only clips whose metadata has an open `licence`"
+    return by_count("licence", found, "a licence, and none broken", "{count} licences are missing or broken", advice)
+
+
+def personal_data(dataset: Dataset, settings: Settings) -> Result:
+    """Mail addresses, telephone numbers and payment cards in any text that is published."""
+    found = Findings()
+    for where, text in _texts(dataset):
+        for kind, value in personal(text):
+            found.add(f"{where}: {kind} {_masked(value)}")
+    return by_count(
+        "personal_data", found, "no mail address, telephone number or payment card by their patterns",
+        "{count} texts look like personal data",
+        "look at them; remove the queries or the evidence, or allow it where they are public (a shop's sign)",
+    )  # fmt: skip
+
+
+def personal(text: str) -> Iterator[tuple[str, str]]:
+    """(kind, value) of what looks like personal data in a text."""
+    for match in _EMAIL.finditer(text):
+        yield "mail address", match.group()
+    cards = [match.group() for match in _CARD.finditer(text) if luhn(match.group())]
+    yield from (("payment card", card) for card in cards)
+    for match in _PHONE.finditer(text):
+        value = match.group()
+        digits = sum(char.isdigit() for char in value)
+        if 9 <= digits <= 15 and not _DATE.fullmatch(value) and not any(value in card for card in cards):
+            yield "telephone number", value
+
+
+def luhn(number: str) -> bool:
+    """Whether the digits of a number end in the right check digit (ISO/IEC 7812-1), and are not all the same."""
+    digits = [int(char) for char in number if char.isdigit()]
+    if len(set(digits)) < 2:
+        return False
+    doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _masked(value: str) -> str:
+    """Enough to find it again, without publishing it in a report."""
+    return f"{value[:3]}{'*' * (len(value) - 3)}"
+
+
+def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    def of(config: str, key: str, *columns: str) -> Iterator[tuple[str, Row]]:
+        return ((f"{config} {row[key]}", row) for _, row in dataset.rows(config, (key, *columns)))
+
+    for where, row in of("queries", "query_id", "query", "facets"):
+        yield where, row["query"]
+        yield from ((where, facet["text"]) for facet in row["facets"])
+    for where, row in of("captions", "caption_id", "caption", "claims"):
+        yield where, row["caption"]
+        yield from ((where, claim["text"]) for claim in row["claims"] if claim["text"] not in row["caption"])
+    for where, row in of("corpus", "video_id", "speech", "metadata"):
+        yield where, row["speech"] or ""
+        yield from ((where, entry["value"]) for entry in row["metadata"])
+    for where, row in of("pairs", "pair_id", "reasoning"):
+        yield where, row["reasoning"] or ""

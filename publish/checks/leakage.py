@@ -1,0 +1,97 @@
+"""Whether anything that is held out is seen in training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from hardcut.publish.checks.result import Findings, Result, by_count
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.similar import similar_pairs
+from hardcut.publish.splits import may_use
+from hardcut.schemas.settings import Settings
+
+_REGROUP = "export the run again, or correct the split that you gave"
+
+
+def video_leakage(dataset: Dataset, settings: Settings) -> Result:
+    """The same file (sha256), path or id in two splits of the corpus."""
+    rows = dataset.rows("corpus", ("video_id", "video_path", "sha256"))
+    keys = ((split, f"{kind} {row[kind]}") for split, row in rows for kind in ("video_id", "video_path", "sha256"))
+    found = _straddling(keys)
+    return by_count(
+        "video_leakage", found, "no video is in two splits", "{count} videos or copies are in two splits", _REGROUP
+    )
+
+
+def event_leakage(dataset: Dataset, settings: Settings) -> Result:
+    """Videos of one event or source in two splits."""
+    fields = set(settings.export.group_by)
+    found = _straddling(
+        (split, f"{entry['key']} {entry['value']!r}")
+        for split, row in dataset.rows("corpus", ("metadata",))
+        for entry in row["metadata"]
+        if entry["key"] in fields
+    )
+    told = f"no {' or '.join(sorted(fields)) or 'event'} is in two splits"
+    return by_count("event_leakage", found, told, "{count} events or sources are in two splits", _REGROUP)
+
+
+def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> Result:
+    """Videos of one group (near duplicates, among others) in two splits."""
+    found = _straddling((split, f"group {row['group']}") for split, row in dataset.rows("corpus", ("group",)))
+    return by_count(
+        "near_duplicate_leakage", found, "no group of videos is in two splits",
+        "{count} groups of near duplicate videos are in two splits", _REGROUP,
+    )  # fmt: skip
+
+
+def query_leakage(dataset: Dataset, settings: Settings) -> Result:
+    """Queries of near duplicate text in two splits."""
+    texts: dict[str, str] = {}
+    splits: dict[str, str] = {}
+    for split, row in dataset.rows("queries", ("query_id", "query")):
+        texts[f"{split} {row['query_id']}"] = row["query"]
+        splits[f"{split} {row['query_id']}"] = split
+    found = Findings()
+    for first, second in similar_pairs(texts, settings.export.near_text):
+        if splits[first] != splits[second]:
+            found.add(f"{first}: {texts[first]!r} and {second}: {texts[second]!r}")
+    return by_count(
+        "query_leakage", found, "no query is in two splits, not even in near duplicate words",
+        "{count} queries have a near duplicate in another split", _REGROUP,
+    )  # fmt: skip
+
+
+def held_out_use(dataset: Dataset, settings: Settings) -> Result:
+    """Pairs, training groups and captions with a video that is held out for a later split."""
+    split_of = {row["video_id"]: split for split, row in dataset.rows("corpus", ("video_id",))}
+    found = Findings()
+
+    def look(config: str, split: str, video_id: str, name: str) -> None:
+        video_split = split_of.get(video_id)
+        if video_split is not None and not may_use(split, video_split):  # type: ignore[arg-type]
+            found.add(f"{config} {name} of {split}: the video {video_id} is held out for {video_split}")
+
+    for split, row in dataset.rows("pairs", ("pair_id", "video_id")):
+        look("pairs", split, row["video_id"], row["pair_id"])
+    for split, row in dataset.rows("captions", ("caption_id", "video_id")):
+        look("captions", split, row["video_id"], row["caption_id"])
+    for split, row in dataset.rows("groups", ("group_id", "positive", "negatives")):
+        for candidate in (row["positive"], *row["negatives"]):
+            if candidate is not None:
+                look("groups", split, candidate["video_id"], row["group_id"])
+    return by_count(
+        "held_out_use", found, "no split uses a video of a later one", "{count} rows use a video of a later split",
+        _REGROUP,
+    )  # fmt: skip
+
+
+def _straddling(keys: Iterable[tuple[str, str]]) -> Findings:
+    """Keys that are seen in more than one split."""
+    splits: defaultdict[str, set[str]] = defaultdict(set)
+    for split, key in keys:
+        splits[key].add(split)
+    found = Findings()
+    found.extend(f"{key} in {' and '.join(sorted(of))}" for key, of in sorted(splits.items()) if len(of) > 1)
+    return found

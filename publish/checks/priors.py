@@ -1,0 +1,192 @@
+"""What a label can be told from without looking at the video: the shortcuts that a reranker would learn.
+
+Each model is the simplest that could find the shortcut, judged on folds that it has not seen: logistic regression for
+the label (AUC), ridge regression for the teacher's margin (R2). The query's folds part queries, so that it is words
+that tell and not names; the video's folds part pairs, since it is the name that must not tell.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hardcut.publish.checks.result import Findings, Result, by_limit
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.similar import normalised
+from hardcut.schemas.errors import MissingDependency
+from hardcut.schemas.ids import digest
+from hardcut.schemas.settings import Settings
+
+PAIRS = 10_000
+"""Pairs that a model is fitted on at most, whole queries, chosen by hash."""
+LEAST = 30
+"""Pairs of the rarer label that it takes to say anything."""
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Pairs with a label, and with `margins` where every one of them is known."""
+
+    queries: list[str]
+    texts: list[str]
+    videos: list[str]
+    labels: list[int]
+    margins: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    auc: float
+    r2: float | None
+
+
+def query_prior(dataset: Dataset, settings: Settings) -> Result:
+    """Label and margin from the query's words alone."""
+    sample = _sample(dataset)
+    advice = "balance the queries: some kinds of wording go with one label; add negatives to those that lack them"
+    limits = settings.check.query_auc, settings.check.query_r2
+    return _prior("query_prior", "the query's words", sample, sample.texts, sample.queries, limits, advice)
+
+
+def video_prior(dataset: Dataset, settings: Settings) -> Result:
+    """Label and margin from which video it is, and nothing else."""
+    sample = _sample(dataset)
+    advice = "use every video as a positive and as a negative: mine more candidates, or cap those of popular videos"
+    limits = settings.check.video_auc, settings.check.video_r2
+    names = [f"v{digest(video)[:16]}" for video in sample.videos]
+    return _prior("video_prior", "which video it is", sample, names, None, limits, advice)
+
+
+def text_only(dataset: Dataset, settings: Settings) -> Result:
+    """Label from how much of the query stands in the video's name and published metadata."""
+    sample = _sample(dataset)
+    told = {row["video_id"]: _told(row) for _, row in dataset.rows("corpus", ("video_id", "video_path", "metadata"))}
+    advice = "queries repeat what is written about the video: drop those of view `metadata`, or the metadata itself"
+    if _too_few(sample):
+        return _unsaid("text_only", sample)
+    overlaps = _overlaps(sample.texts, [told.get(video, "") for video in sample.videos])
+    auc = _auc(sample.labels, overlaps)
+    text = f"AUC {auc:.2f} of the label from the words that query and title, name and metadata share"
+    return by_limit("text_only", auc, settings.check.text_auc, text, advice, digits=2)
+
+
+def copied_text(dataset: Dataset, settings: Settings) -> Result:
+    """Queries that are, word for word, a metadata field of the video that they were written from."""
+    fields = {
+        row["video_id"]: {normalised(entry["value"]) for entry in row["metadata"]}
+        for _, row in dataset.rows("corpus", ("video_id", "metadata"))
+    }
+    found, whole = Findings(), 0
+    for _, row in dataset.rows("queries", ("query_id", "query", "source_video_id")):
+        whole += 1
+        text = normalised(row["query"])
+        if text and text in fields.get(row["source_video_id"], ()):
+            found.add(f"{row['query_id']}: {row['query']!r} is in the metadata of {row['source_video_id']}")
+    share = found.count / whole if whole else 0.0
+    told = f"{100 * share:.1f} % of the queries repeat a metadata field of their video word for word"
+    advice = "drop those queries, or have the teacher rewrite them; check what the `metadata` view shows it"
+    return by_limit("copied_text", share, settings.check.copied_text, told, advice, found)
+
+
+def _prior(
+    name: str,
+    told: str,
+    sample: _Sample,
+    texts: Sequence[str],
+    parts: Sequence[str] | None,
+    limits: tuple[float, float],
+    advice: str,
+) -> Result:
+    if _too_few(sample):
+        return _unsaid(name, sample)
+    score = _score(texts, sample, parts)
+    r2 = "margins not known" if score.r2 is None else f"R2 {score.r2:.2f} of the margin (at most {limits[1]})"
+    text = f"from {told} alone: AUC {score.auc:.2f} of the label (at most {limits[0]}), {r2}"
+    worst = max(score.auc / limits[0], (score.r2 or 0.0) / limits[1] if limits[1] else 0.0)
+    if worst <= 1:
+        return Result(name, "passed", text, value=round(score.auc, 2), limit=limits[0])
+    return Result(name, "failed", text, advice, value=round(score.auc, 2), limit=limits[0])
+
+
+def _score(texts: Sequence[str], sample: _Sample, parts: Sequence[str] | None) -> _Score:
+    """Out-of-fold AUC and R2 of bag-of-words models."""
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression, Ridge
+        from sklearn.metrics import r2_score
+        from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+    except ImportError as error:
+        raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
+
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
+    vectors = words.fit_transform(texts)  # of all folds at once: it sees no label
+
+    def predicted(model: Any, wanted: Sequence[float], method: str) -> Any:
+        whole = len(set(parts)) if parts is not None else len(texts)
+        folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of folds with one label only: the AUC tells
+            return cross_val_predict(model, vectors, wanted, groups=parts, cv=folds, method=method)
+
+    auc = _auc(sample.labels, predicted(LogisticRegression(max_iter=300), sample.labels, "predict_proba")[:, 1])
+    known = [margin for margin in sample.margins if margin is not None]
+    if len(known) < len(sample.margins):
+        return _Score(auc, None)
+    return _Score(auc, max(0.0, float(r2_score(known, predicted(Ridge(alpha=1.0), known, "predict")))))
+
+
+def _auc(labels: Sequence[int], scores: Iterable[float]) -> float:
+    """The share of (relevant, not relevant) that are in the right order, or in the wrong one if that is more."""
+    from sklearn.metrics import roc_auc_score
+
+    found = float(roc_auc_score(labels, list(scores)))
+    return max(found, 1 - found)
+
+
+def _overlaps(queries: Sequence[str], documents: Sequence[str]) -> list[float]:
+    """Cosine of the TF-IDF vectors of each query and its document."""
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+    except ImportError as error:
+        raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
+    words = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True).fit([*set(queries), *set(documents)])
+    return list((words.transform(queries).multiply(words.transform(documents))).sum(axis=1).A1.tolist())
+
+
+def _sample(dataset: Dataset) -> _Sample:
+    """Whole queries of the train split, else of all, by hash until there are enough pairs."""
+    splits = ("train",) if dataset.splits("pairs")[:1] == ("train",) else dataset.splits("pairs")
+    whole = sum(dataset.count("pairs", split) for split in splits)
+    share = 1.0 if whole <= PAIRS else PAIRS / whole
+    sample = _Sample([], [], [], [], [])
+    kept: dict[str, bool] = {}
+    for split, row in dataset.rows("pairs", ("query_id", "query", "video_id", "label", "logit_margin")):
+        if split not in splits:
+            continue
+        query_id = row["query_id"]
+        if query_id not in kept:
+            kept = {query_id: int(digest(query_id)[:8], 16) < share * 16**8}  # a query's pairs lie together
+        if kept[query_id]:
+            sample.queries.append(query_id)
+            sample.texts.append(row["query"])
+            sample.videos.append(row["video_id"])
+            sample.labels.append(int(row["label"] > 0))
+            sample.margins.append(row["logit_margin"])
+    return sample
+
+
+def _too_few(sample: _Sample) -> bool:
+    return min(sum(sample.labels), len(sample.labels) - sum(sample.labels)) < LEAST
+
+
+def _unsaid(name: str, sample: _Sample) -> Result:
+    rarer = min(sum(sample.labels), len(sample.labels) - sum(sample.labels))
+    return Result(name, "passed", f"not measured: {rarer} pairs of the rarer label, {LEAST} are needed to tell")
+
+
+def _told(row: dict[str, Any]) -> str:
+    values = [entry["value"] for entry in row["metadata"]]
+    return " ".join([row["video_id"].replace("_", " "), row["video_path"].replace("_", " "), *values])

@@ -1,0 +1,153 @@
+"""Whether the tables hold together and have something to learn from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from pathlib import PurePosixPath
+
+from hardcut.publish.checks.result import Findings, Result, by_count, by_limit
+from hardcut.publish.dataset import Dataset, verify
+from hardcut.schemas.settings import Settings
+
+_AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
+
+
+def references(dataset: Dataset, settings: Settings) -> Result:
+    """Rows that name a query, a video or a pair that is not there, ids that are there twice, qrels unlike the pairs,
+    and files that are missing or not as `hardcut.json` lists them."""
+    found = Findings()
+    if "files" in dataset.marker:
+        found.extend(verify(dataset.folder))
+    ids: dict[str, set[str]] = {}
+    for config, key in (
+        ("queries", "query_id"),
+        ("corpus", "video_id"),
+        ("pairs", "pair_id"),
+        ("captions", "caption_id"),
+    ):
+        seen: set[str] = set()
+        for _, row in dataset.rows(config, (key,)):
+            if row[key] in seen:
+                found.add(f"{config}: {row[key]} is there twice")
+            seen.add(row[key])
+        ids[config] = seen
+    labels: dict[tuple[str, str], int] = {}
+    for _, row in dataset.rows("pairs", ("pair_id", "query_id", "video_id", "label")):
+        if row["query_id"] not in ids["queries"]:
+            found.add(f"pairs: {row['pair_id']} names the query {row['query_id']}, which is not there")
+        if row["video_id"] not in ids["corpus"]:
+            found.add(f"pairs: {row['pair_id']} names the video {row['video_id']}, which is not there")
+        labels[row["query_id"], row["video_id"]] = row["label"]
+    judged = 0
+    for _, row in dataset.rows("qrels", ("query_id", "video_id", "grade")):
+        judged += 1
+        if labels.get((row["query_id"], row["video_id"])) != row["grade"]:
+            found.add(f"qrels: {row['query_id']} {row['video_id']} {row['grade']} is not what the pairs say")
+    if judged != len(labels):
+        found.add(f"qrels: {judged} rows for {len(labels)} pairs")
+    found.extend(
+        f"captions: {row['caption_id']} names the video {row['video_id']}, which is not there"
+        for _, row in dataset.rows("captions", ("caption_id", "video_id"))
+        if row["video_id"] not in ids["corpus"]
+    )
+    for _, row in dataset.rows("groups", ("group_id", "query_id", "positive", "negatives")):
+        members = [member for member in (row["positive"], *row["negatives"]) if member is not None]
+        if row["query_id"] not in ids["queries"] or any(member["pair_id"] not in ids["pairs"] for member in members):
+            found.add(f"groups: {row['group_id']} names a query or a pair that is not there")
+    return by_count(
+        "references", found, "every row names rows that are there", "{count} references lead nowhere", _AGAIN
+    )
+
+
+def groups(dataset: Dataset, settings: Settings) -> Result:
+    """Training groups without a positive or a trusted negative, and training queries that make no group."""
+    found = Findings()
+    grouped: set[str] = set()
+    for _, row in dataset.rows("groups", ("group_id", "query_id", "positive", "negatives")):
+        grouped.add(row["query_id"])
+        trusted = sum(negative["negative"] == "trusted" for negative in row["negatives"])
+        if row["positive"] is None or not row["positive"]["label"]:
+            found.add(f"{row['group_id']}: no positive")
+        elif any(negative["label"] > 0 for negative in row["negatives"]):
+            found.add(f"{row['group_id']}: a positive among the negatives")
+        elif trusted < settings.export.trusted_per_group:
+            found.add(f"{row['group_id']}: {trusted} trusted negatives of {settings.export.trusted_per_group}")
+    advice = "judge more negatives, or raise `judgments.trusted_below` where the distribution of margins allows it"
+    if found.count:
+        return by_count("groups", found, "", "{count} training groups lack a positive or a trusted negative", _AGAIN)
+    judged = {row["query_id"] for split, row in dataset.rows("pairs", ("query_id",)) if split == "train"}
+    lacking = sorted(judged - grouped)
+    for query_id in lacking:
+        found.add(f"{query_id}: no positive, or not enough trusted and other negatives")
+    share = len(lacking) / len(judged) if judged else 0.0
+    told = f"{100 * share:.0f} % of the judged training queries make no group"
+    return by_limit("groups", share, settings.check.without_group, told, advice, found)
+
+
+def degenerate(dataset: Dataset, settings: Settings) -> Result:
+    """A split without pairs or with one label only, margins that are all one value, pairs judged twice, one query text
+    or one video in most of the pairs."""
+    found = Findings()
+    labels: defaultdict[str, Counter[bool]] = defaultdict(Counter)
+    margins: Counter[float] = Counter()
+    seen: set[tuple[str, str]] = set()
+    texts: Counter[str] = Counter()
+    videos: Counter[str] = Counter()
+    for split, row in dataset.rows("pairs", ("query_id", "query", "video_id", "label", "logit_margin")):
+        labels[split][row["label"] > 0] += 1
+        texts[row["query"]] += 1
+        videos[row["video_id"]] += 1
+        if row["logit_margin"] is not None and len(margins) < 1000:
+            margins[row["logit_margin"]] += 1
+        if (row["query_id"], row["video_id"]) in seen:
+            found.add(f"the pair {row['query_id']} {row['video_id']} is there twice")
+        seen.add((row["query_id"], row["video_id"]))
+    whole = len(seen)
+    for split in dataset.splits("corpus"):
+        count = labels[split].total()
+        if count == 0:
+            found.add(f"{split}: no pair")
+        elif max(labels[split].values()) / count > settings.check.one_label and count > 1:
+            found.add(f"{split}: {max(labels[split].values()):,} of {count:,} labels are the same")
+    if len(margins) == 1 and margins.total() > 1:
+        found.add(f"every margin is {next(iter(margins))}")
+    for name, counts in (("query text", texts), ("video", videos)):
+        if whole >= 20 and counts.most_common(1)[0][1] > whole / 2:
+            found.add(f"one {name} is in more than half of the pairs: {counts.most_common(1)[0][0]!r}")
+    return by_count(
+        "degenerate", found, "both labels in every split, no constant margin, nothing repeated",
+        "{count} distributions have nothing to learn from", "add videos or queries, or change the shares of the splits",
+    )  # fmt: skip
+
+
+def exactness(dataset: Dataset, settings: Settings) -> Result:
+    """Teachers' labels without exact confidence."""
+    counts: Counter[bool] = Counter()
+    for _, row in dataset.rows("pairs", ("label_source", "exact")):
+        if row["label_source"] == "teacher":
+            counts[bool(row["exact"])] += 1
+    share = counts[False] / counts.total() if counts else 0.0
+    told = f"{100 * share:.0f} % of the teachers' labels lack exact confidence"
+    advice = "ask a server that gives the log-probabilities of both yes and no (vLLM with enough logprobs)"
+    return by_limit("exactness", share, settings.check.inexact, told, advice)
+
+
+def media(dataset: Dataset, settings: Settings) -> Result:
+    """Videos that cannot be found again: no digest, an unsafe path; a packed clip that is not the file it should be."""
+    found, digests = Findings(), {}
+    for _, row in dataset.rows("corpus", ("video_id", "video_path", "sha256", "size_bytes")):
+        path = PurePosixPath(row["video_path"] or "")
+        digests[row["video_id"]] = row["sha256"]
+        if not row["video_path"] or path.is_absolute() or ".." in path.parts or "\\" in str(path):
+            found.add(f"{row['video_id']}: {row['video_path']!r} is no path inside the collection")
+        elif len(row["sha256"] or "") != 64 or not row["size_bytes"]:
+            found.add(f"{row['video_id']}: no digest or no bytes")
+    for _, row in dataset.rows("media", ("video_id", "video", "sha256")):
+        content = (row["video"] or {}).get("bytes") or b""
+        if hashlib.sha256(content).hexdigest() != digests.get(row["video_id"]):
+            found.add(f"{row['video_id']}: the packed clip is not the file that the corpus names")
+    return by_count(
+        "media", found, "every video has a path and a digest", "{count} videos cannot be found again",
+        "run `hardcut run` on the whole collection again, then export",
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""The diagnostic set: one video, the query that it answers, and variants of it that it does not.
+
+A variant is a counterfactual query (negated, reversed, one facet changed) that was judged irrelevant to the video that
+its original is relevant to. A reranker passes a suite if it scores the query above every variant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hardcut.publish._parquet import ConfigWriter, SplitSize
+from hardcut.publish._scratch import Scratch
+from hardcut.publish.splits import Split
+from hardcut.schemas.ids import canonical_json, content_id
+
+Row = dict[str, Any]
+
+
+def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator[tuple[str, str]]:
+    """(key of a suite, what the query adds to it), for the suites that the pairs of one query may belong to."""
+    for row in pairs:
+        if row["label"] > 0:
+            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(["original", split])
+        elif "counterfactual" in row["origins"] and query["parent_query_id"]:
+            variant = {name: query[name] for name in ("query_id", "query", "kind")}
+            yield canonical_json([query["parent_query_id"], row["video_id"]]), canonical_json(["variant", variant])
+
+
+def write_diagnostic(
+    writer: Callable[[str], ConfigWriter],
+    suites: Scratch,
+    query_of: Callable[[str], Row | None],
+    video_of: Callable[[str], Row | None],
+) -> dict[str, dict[str, SplitSize]]:
+    """Writes the config, if there is a suite: an original and at least one variant."""
+
+    rows = _suites((json.loads(key), [json.loads(part) for part in parts]) for key, parts in suites.groups())
+    first = next(rows, None)
+    if first is None:
+        return {}
+    with writer("diagnostic") as config:
+        while first is not None:
+            query_id, video_id, split, variants = first
+            query, video = query_of(query_id), video_of(video_id)
+            if query is not None and video is not None:
+                row = {
+                    "suite_id": content_id("s", query_id, video_id),
+                    **{name: video[name] for name in ("video_id", "video_path", "sha256")},
+                    **{name: query[name] for name in ("query_id", "query")},
+                    "variants": variants,
+                }
+                config.add(split, row)
+            first = next(rows, None)
+    return {"diagnostic": config.sizes}
+
+
+def _suites(groups: Iterator[tuple[list[str], list[Any]]]) -> Iterator[tuple[str, str, Split, list[Row]]]:
+    for (query_id, video_id), parts in groups:
+        split = next((value for kind, value in parts if kind == "original"), None)
+        variants = sorted((value for kind, value in parts if kind == "variant"), key=lambda row: row["query_id"])
+        if split is not None and variants:
+            yield query_id, video_id, split, variants

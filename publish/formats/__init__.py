@@ -1,0 +1,1 @@
+"""Formats of others: a file each, and a line in the registry."""

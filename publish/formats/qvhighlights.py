@@ -1,0 +1,58 @@
+"""QVHighlights: JSON Lines of qid, query, duration, vid, relevant_windows, relevant_clip_ids, saliency_scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hardcut.publish.formats.imported import Imported, Rating
+from hardcut.publish.formats.reading import member
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_objects
+from hardcut.schemas.records import Span
+
+CLIP_S = 2.0
+"""Seconds of a clip; `relevant_clip_ids` count them from 0."""
+
+
+def read(paths: Sequence[Path]) -> Imported:
+    """A query is relevant to its video in its windows; the three annotators' grades (0 to 4) of each clip are kept as
+    ratings. Lines of the test split have no windows: their queries are kept, and the judgment is skipped."""
+    found = Imported("qvhighlights")
+    for path in paths:
+        for number, row in read_objects(path):
+            where = f"{path}, line {number}"
+            qid, vid = member(where, row, "qid"), str(member(where, row, "vid"))
+            query_id = found.query(where, qid, member(where, row, "query"))
+            youtube = vid.rsplit("_", 2)[0] if vid.count("_") >= 2 else None
+            found.video(where, vid, duration_s=row.get("duration"), source=youtube)
+            if query_id is None:
+                continue
+            if "relevant_windows" not in row:
+                found.skip(where, "no_judgment", f"query {query_id} has no relevant_windows (the test split)")
+                continue
+            spans = tuple(_span(where, window) for window in row["relevant_windows"])
+            found.judgment(where, query_id, vid, int(bool(spans)), spans=spans, ratings=_ratings(where, row))
+    return found
+
+
+def _ratings(where: str, row: dict[str, Any]) -> tuple[Rating, ...]:
+    clips, scores = row.get("relevant_clip_ids", []), row.get("saliency_scores", [])
+    if len(clips) != len(scores):
+        raise UsageError(f"{where}: {len(clips)} relevant_clip_ids and {len(scores)} saliency_scores")
+    found = []
+    for clip, grades in zip(clips, scores, strict=True):
+        if not isinstance(clip, int) or not isinstance(grades, list) or not all(isinstance(g, int) for g in grades):
+            raise UsageError(f"{where}: saliency_scores are lists of whole numbers, a list for each clip")
+        span = Span(start=clip * CLIP_S, end=(clip + 1) * CLIP_S)
+        found += [Rating(annotator=str(place), grade=grade, span=span) for place, grade in enumerate(grades, 1)]
+    return tuple(found)
+
+
+def _span(where: str, window: Any) -> Span:
+    try:
+        start, end = window
+        return Span(start=start, end=end)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: the window {window!r} is not [start, end] in seconds") from error

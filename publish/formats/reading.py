@@ -1,0 +1,47 @@
+"""Files of others, read line by line with errors that name the line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hardcut.schemas.errors import UsageError
+
+
+def read_json(path: Path) -> Any:
+    """A whole JSON file. Raises UsageError naming file and line."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path}, line {error.lineno}: not JSON ({error.msg}, column {error.colno})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[str, dict[str, str]]]:
+    """(where, row by column) of a file with a header. Raises UsageError where a column lacks or a line is too short."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UsageError(f"{path}, line 1: no column {missing[0]!r}, expected {', '.join(columns)}")
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                if None in row or any(row[name] is None for name in columns):
+                    raise UsageError(f"{where}: another number of columns than the header has")
+                yield where, row
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def member(where: str, row: Any, name: str) -> Any:
+    """A field that must be there. Raises UsageError naming it."""
+    if not isinstance(row, dict) or name not in row:
+        raise UsageError(f"{where}: no field {name!r}")
+    return row[name]

@@ -1,0 +1,52 @@
+"""Which formats there are. Another one is a file beside this with `read` or `write`, and a line here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hardcut.publish._folder import folder_for
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.formats import msrvtt, multivent, qvhighlights, rankvideo, sentence_transformers, tevatron, trec
+from hardcut.publish.formats.imported import Imported
+from hardcut.schemas.errors import UsageError
+
+T = TypeVar("T")
+
+EXPORTERS: Mapping[str, Callable[[Dataset, Path], dict[str, int]]] = {
+    "rankvideo": rankvideo.write,
+    "sentence-transformers": sentence_transformers.write,
+    "tevatron": tevatron.write,
+    "trec": trec.write,
+}
+"""Each writes files to a folder and returns rows by file."""
+
+IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
+    "msrvtt": msrvtt.read,
+    "multivent": multivent.read,
+    "qvhighlights": qvhighlights.read,
+    "rankvideo": rankvideo.read,
+    "trec": trec.read,
+}
+
+
+def convert(dataset: Dataset, name: str, out: Path) -> dict[str, int]:
+    """Writes a dataset in a format of others to a new folder; rows by file. Raises UsageError for an unknown name."""
+    exporter = _named(EXPORTERS, name, "--format")
+    with folder_for(out) as folder:
+        return exporter(dataset, folder)
+
+
+def read(name: str, paths: Sequence[Path]) -> Imported:
+    """What is in files of a format of others. Raises UsageError for another name, and naming file and line."""
+    return _named(IMPORTERS, name, "import")(paths)
+
+
+def _named(known: Mapping[str, T], name: str, what: str) -> T:
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+    raise UsageError(f"{what} {name!r}: no such format; {hint}")

@@ -1,0 +1,98 @@
+"""TREC: qrels and runs, and the queries as id, tab, text."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from hardcut.engine.files import atomic_writer
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.formats.imported import Imported
+from hardcut.publish.formats.writing import public_ids
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.trec import format_run, read_qrels, read_run
+
+
+def write(dataset: Dataset, out: Path) -> dict[str, int]:
+    """For each split `SPLIT.qrels`, `SPLIT.queries.tsv`, and `SPLIT.NAME.run` of each first stage and of the teacher.
+
+    Lines by file. Raises UsageError for ids with white space in them.
+    """
+    names = public_ids(dataset)
+    counts: dict[str, int] = {}
+    for wanted in dataset.splits("pairs"):
+        runs: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+        lines = 0
+        with atomic_writer(out / f"{wanted}.qrels") as file:
+            for split, row in dataset.rows("pairs", ("query_id", "video_id", "label", "first_stage", "logit_margin")):
+                if split != wanted:
+                    continue
+                query, video = names[row["query_id"]], row["video_id"]
+                for id in (query, video):
+                    if id.split() != [id]:
+                        raise UsageError(f"{id!r} cannot stand in a TREC file: it has white space in it")
+                file.write(f"{query} 0 {video} {row['label']}\n")
+                lines += 1
+                for hit in row["first_stage"]:
+                    runs[hit["run"]][query][video] = hit["score"]
+                if row["logit_margin"] is not None:
+                    runs["teacher"][query][video] = row["logit_margin"]
+        counts[f"{wanted}.qrels"] = lines
+        for name, run in sorted(runs.items()):
+            safe = "".join(char if char.isalnum() or char in "-_." else "-" for char in name)
+            with atomic_writer(out / f"{wanted}.{safe}.run") as file:
+                file.writelines(format_run(run, safe))
+            counts[f"{wanted}.{safe}.run"] = sum(map(len, run.values()))
+        with atomic_writer(out / f"{wanted}.queries.tsv") as file:
+            for split, row in dataset.rows("queries", ("query_id", "query")):
+                if split == wanted:
+                    file.write(f"{names[row['query_id']]}\t{' '.join(row['query'].split())}\n")
+        counts[f"{wanted}.queries.tsv"] = dataset.count("queries", wanted)
+    return counts
+
+
+def read(paths: Sequence[Path]) -> Imported:
+    """Qrels (4 columns), runs (6 columns) and queries (.tsv: id, tab, text); which is which the first line tells.
+
+    Grades are kept as they are, negative ones too. Raises UsageError naming file and line.
+    """
+    found = Imported("trec")
+    for path in paths:
+        if path.suffix == ".tsv":
+            _queries(found, path)
+            continue
+        columns = len(_first_line(path).split())
+        if columns == 4:
+            for query, grades in read_qrels(path).items():
+                for video, grade in grades.items():
+                    found.judgment(f"{path}, query {query}", query, video, grade)
+        elif columns == 6:
+            for query, scores in read_run(path).scores.items():
+                for video, score in scores.items():
+                    found.hit(f"{path}, query {query}", query, video, score)
+        else:
+            raise UsageError(f"{path}, line 1: {columns} columns: qrels have 4, a run has 6, queries come as .tsv")
+    return found
+
+
+def _queries(found: Imported, path: Path) -> None:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        id, tab, text = line.partition("\t")
+        if not tab:
+            raise UsageError(f"{path}, line {number}: no tab between id and text")
+        found.query(f"{path}, line {number}", id, text)
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return next((line for line in file if line.strip()), "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error

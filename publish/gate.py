@@ -1,0 +1,74 @@
+"""The gate: what a dataset must pass before it is published."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from hardcut.publish.checks import content, leakage, priors, shape
+from hardcut.publish.checks.result import Result
+from hardcut.publish.dataset import Dataset
+from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.settings import Settings
+
+Check = Callable[[Dataset, Settings], Result]
+
+CHECKS: dict[str, Check] = {
+    check.__name__: check
+    for check in (
+        shape.references,
+        leakage.video_leakage,
+        leakage.event_leakage,
+        leakage.near_duplicate_leakage,
+        leakage.query_leakage,
+        leakage.held_out_use,
+        priors.query_prior,
+        priors.video_prior,
+        priors.text_only,
+        priors.copied_text,
+        shape.groups,
+        shape.degenerate,
+        shape.exactness,
+        shape.media,
+        content.licence,
+        content.personal_data,
+    )
+}
+"""Every check by its name, in the order in which they are told."""
+
+
+def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> list[Result]:
+    """What every check says. `allow` overrides checks by name: they are run and told all the same.
+
+    A check whose library is not installed is `not_run`, and says how to get it. Raises UsageError for a name in `allow`
+    that is no check, and where the dataset cannot be read.
+    """
+    for name in allow:
+        if name not in CHECKS:
+            close = difflib.get_close_matches(name, CHECKS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(CHECKS)}"
+            raise UsageError(f"--allow {name!r}: no such check; {hint}")
+    return [_run(name, one, dataset, settings, name in allow) for name, one in CHECKS.items()]
+
+
+def stopped(results: Sequence[Result]) -> list[Result]:
+    """The results that stand in the way of publishing."""
+    return [result for result in results if result.stops]
+
+
+def gate_settings(dataset: Dataset) -> Settings:
+    """The settings that the dataset was made with, as its marker keeps them."""
+    kept = dataset.marker.get("settings", {})
+    try:
+        return Settings.model_validate({name: kept[name] for name in ("judgments", "export", "check") if name in kept})
+    except ValueError as error:
+        raise UsageError(f"{dataset.folder}: its settings cannot be read: export it with this version") from error
+
+
+def _run(name: str, one: Check, dataset: Dataset, settings: Settings, allowed: bool) -> Result:
+    try:
+        result = one(dataset, settings)
+    except MissingDependency as error:
+        return Result(name, "not_run", str(error))
+    return replace(result, state="allowed") if result.state == "failed" and allowed else result

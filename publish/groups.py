@@ -1,0 +1,59 @@
+"""Training groups: one positive and K negatives of one query, at least one of them trusted (RANKVIDEO, stage 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hardcut.schemas.ids import content_id
+from hardcut.schemas.settings import ExportSettings
+
+Row = Mapping[str, Any]
+
+
+def training_groups(pairs: Sequence[Row], settings: ExportSettings) -> Iterator[tuple[str, Row, list[Row]]]:
+    """(group id, positive, negatives) of one query's rows of `pairs`; none without a positive or a trusted negative.
+
+    A positive's groups share no negative: each takes `trusted_per_group` trusted ones and fills up with the rest. In
+    both the hardest come first: the highest margin, then the best place in the first stage. Positives take turns in
+    where they start, so that the negatives of a query with several positives are all used.
+    """
+    positives = sorted((row for row in pairs if row["label"] > 0), key=lambda row: row["pair_id"])
+    negatives = sorted((row for row in pairs if row["label"] == 0), key=_hardness)
+    trusted = [row for row in negatives if row["negative"] == "trusted"]
+    for turn, positive in enumerate(positives):
+        waiting = trusted[turn % max(1, len(trusted)) :] + trusted[: turn % max(1, len(trusted))]
+        others = [row for row in negatives if row["negative"] != "trusted"]
+        for _ in range(settings.groups_per_positive):
+            chosen = waiting[: settings.trusted_per_group]
+            waiting = waiting[settings.trusted_per_group :]
+            missing = settings.negatives_per_group - len(chosen)
+            filled, others = others[:missing], others[missing:]
+            if len(filled) < missing:
+                more = missing - len(filled)
+                filled, waiting = filled + waiting[:more], waiting[more:]
+            found = chosen + filled
+            if len(chosen) < settings.trusted_per_group or len(found) < settings.negatives_per_group:
+                break
+            ids = [positive["pair_id"], *(row["pair_id"] for row in found)]
+            yield content_id("t", ids), positive, found
+
+
+def difficulty(pairs: Sequence[Row], facets: Sequence[Row]) -> dict[str, Any]:
+    """How hard a query is, as measured: the first stage's best place of a positive, the least margin of a positive
+    minus the greatest of a negative, and what must be seen: modalities and moments. `None` where not known."""
+    ranks = [found["rank"] for row in pairs if row["label"] > 0 for found in row["first_stage"]]
+    yes = [row["logit_margin"] for row in pairs if row["label"] > 0 and row["logit_margin"] is not None]
+    no = [row["logit_margin"] for row in pairs if row["label"] == 0 and row["logit_margin"] is not None]
+    return {
+        "positive_rank": min(ranks, default=None),
+        "margin_gap": round(min(yes) - max(no), 6) if yes and no else None,
+        "modalities": len({facet["modality"] for facet in facets}),
+        "spans": sum(facet["span"] is not None for facet in facets),
+    }
+
+
+def _hardness(row: Row) -> tuple[float, float, str]:
+    margin = row["logit_margin"]
+    rank = min((found["rank"] for found in row["first_stage"]), default=float("inf"))
+    return (float("inf") if margin is None else -margin, rank, row["pair_id"])

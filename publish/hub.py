@@ -1,0 +1,186 @@
+"""Datasets to the Hugging Face Hub and back, through its own client.
+
+The token is the client's business: it reads `HF_TOKEN` or the login of `hf auth login`; nothing here sees or writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hardcut.publish._folder import MARKER, replaced
+from hardcut.publish.dataset import Dataset, digests, verify
+from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+_OURS = re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl")
+"""Files of a repository that belong to the dataset; others, such as a licence text, are left alone."""
+_VERSION = re.compile(r"v(\d+)")
+
+
+class HubError(HardcutError):
+    """The Hub cannot be reached, or refuses. What was sent is kept there: the same command again goes on."""
+
+    status = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What an upload did. `sent` and `deleted` are paths; `tag` is `None` where nothing changed and none was asked."""
+
+    url: str
+    sent: tuple[str, ...]
+    deleted: tuple[str, ...]
+    unchanged: int
+    tag: str | None
+
+
+def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Published:
+    """Makes the repository (private, unless `public`) hold exactly the dataset of `folder`, and tags the version.
+
+    Only what differs from what is there is sent: large files first, each kept by the Hub as soon as it is through, so
+    that an upload that was interrupted goes on where it stopped; then one commit, so that readers see the old version
+    or the new one. `tag` is by default `v1`, `v2`, ... for every upload that changes something.
+
+    Raises UsageError where the folder is not as its marker says, HubError where the Hub cannot be reached or refuses.
+    """
+    wrong = verify(folder)
+    if wrong:
+        raise UsageError(
+            f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
+        )
+    local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: _sha256(folder / MARKER)}
+    with _told(repo_id):
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        api = _api()
+        url = str(api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True))
+        remote, head = _remote(api, repo_id)
+        changed = [name for name in sorted(local) if not _same(folder / name, local[name], remote.get(name))]
+        stale = sorted(name for name in remote if _OURS.fullmatch(name) and name not in local)
+        if changed or stale:
+            additions = [CommitOperationAdd(name, str(folder / name)) for name in changed]
+            for addition in additions:
+                api.preupload_lfs_files(repo_id, [addition], repo_type="dataset", free_memory=False)
+            operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
+            operations += [CommitOperationDelete(name) for name in stale]
+            api.create_commit(
+                repo_id, operations, repo_type="dataset", parent_commit=head,
+                commit_message=f"Hardcut dataset, {len(changed)} files changed",
+            )  # fmt: skip
+            tag = tag or _next_tag(api, repo_id)
+        if tag is not None:
+            api.create_tag(repo_id, tag=tag, repo_type="dataset", exist_ok=True)
+    return Published(url, tuple(changed), tuple(stale), len(local) - len(changed), tag)
+
+
+def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
+    """Fetches a dataset into the folder `out`, which is swapped in whole once every digest is verified.
+
+    Raises UsageError where the repository holds no dataset of Hardcut's or its files are not what its marker says,
+    HubError where the Hub cannot be reached or refuses.
+    """
+    with replaced(out) as folder:
+        with _told(repo_id):
+            from huggingface_hub import snapshot_download
+
+            # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
+            found = snapshot_download(
+                repo_id, repo_type="dataset", revision=revision,
+                allow_patterns=["data/*", "plots/*", "README.md", MARKER, "left_out.jsonl"],
+            )  # fmt: skip
+        if Path(found).is_dir():
+            shutil.copytree(found, folder, dirs_exist_ok=True)
+        if not (folder / MARKER).is_file():
+            raise UsageError(f"{repo_id}: no {MARKER} in it, so it is no dataset of Hardcut's; nothing was kept")
+        wrong = verify(folder)
+        if wrong:
+            more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise UsageError(f"{repo_id}: {wrong[0]}{more}: it was changed after it was published; nothing was kept")
+    return Dataset(out)
+
+
+def _api() -> HfApi:
+    from huggingface_hub import HfApi
+
+    return HfApi(library_name="hardcut")
+
+
+def _remote(api: HfApi, repo_id: str) -> tuple[dict[str, Any], str | None]:
+    """The files of the repository by path, and its head; it may be empty."""
+    from huggingface_hub.hf_api import RepoFile
+
+    head = api.repo_info(repo_id, repo_type="dataset").sha
+    tree = api.list_repo_tree(repo_id, repo_type="dataset", recursive=True)
+    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}, head
+
+
+def _same(path: Path, sha256: str, there: Any) -> bool:
+    """Whether a remote file has this content: large files are known by their sha256, small ones by git's own digest."""
+    if there is None or there.size != path.stat().st_size:
+        return False
+    if there.lfs is not None:
+        return bool(there.lfs.sha256 == sha256)
+    content = path.read_bytes()
+    return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
+
+
+def _next_tag(api: HfApi, repo_id: str) -> str:
+    refs = api.list_repo_refs(repo_id, repo_type="dataset")
+    numbers = [int(match[1]) for ref in refs.tags if (match := _VERSION.fullmatch(ref.name))]
+    return f"v{max(numbers, default=0) + 1}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _told(repo_id: str) -> Iterator[None]:
+    """Errors of the client as ours, with what to do. Their texts carry addresses and no token."""
+    try:
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalTokenNotFoundError,
+            OfflineModeIsEnabled,
+        )
+    except ImportError as error:
+        raise MissingDependency("huggingface_hub is too old: pip install -U huggingface_hub") from error
+    try:
+        yield
+    except HFValidationError as error:
+        raise UsageError(f"{repo_id!r} is no name on the Hub: give ORG/NAME ({error})") from error
+    except (LocalTokenNotFoundError, OfflineModeIsEnabled) as error:
+        raise HubError(f"{repo_id}: {error}") from error
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        if status in (401, 403, 404):
+            advice = "set HF_TOKEN to a token that may write there, or `hf auth login`, and look at the name"
+            raise HubError(f"{repo_id}: the Hub answers {status}: {advice}") from error
+        raise HubError(f"{repo_id}: the Hub answers {status}: start the same command again to go on") from error
+    except _network_errors() as error:
+        raise HubError(
+            f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on"
+        ) from error
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the client's transport raises; which one it is depends on the client's version."""
+    found: list[type[Exception]] = [OSError]
+    for name in ("httpx2", "httpx"):
+        try:
+            found.append(importlib.import_module(name).HTTPError)
+        except ImportError:
+            continue
+    return tuple(found)

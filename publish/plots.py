@@ -1,0 +1,96 @@
+"""The plots of a card, as PNG files: the teacher's margins, and where the first stage put the positives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardcut.publish.dataset import Dataset
+from hardcut.schemas.settings import JudgmentSettings
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
+_SIZE = (960, 320)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 42
+_INK, _GRID, _PAPER = (40, 44, 52), (222, 225, 230), (255, 255, 255)
+_COLOURS = {"relevant": (46, 125, 110), "not relevant": (198, 112, 60), "queries": (74, 104, 168)}
+_MARGIN_LIMIT = 30
+_RANKS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, 10**9))
+
+
+def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> list[str]:
+    """Writes the plots that there is something to show in; their names, relative to the folder's parent."""
+    margins: dict[str, Counter[int]] = {"not relevant": Counter(), "relevant": Counter()}
+    for _, row in dataset.rows("pairs", ("label", "logit_margin")):
+        if row["logit_margin"] is not None:
+            place = round(max(-_MARGIN_LIMIT, min(_MARGIN_LIMIT, row["logit_margin"])))
+            margins["relevant" if row["label"] > 0 else "not relevant"][place] += 1
+    ranks: Counter[int] = Counter()
+    for _, row in dataset.rows("queries", ("difficulty",)):
+        rank = row["difficulty"]["positive_rank"]
+        if rank is not None:
+            ranks[next(place for place, (low, high) in enumerate(_RANKS) if low <= rank <= high)] += 1
+    folder.mkdir()
+    written = []
+    seen = [place for counts in margins.values() for place in counts]
+    if seen:
+        low = min(*seen, round(judgments.trusted_below)) - 1
+        high = max(*seen, round(judgments.suspected_above)) + 1
+        labels = [str(place) for place in range(low, high + 1)]
+        shifted = {name: Counter({place - low: n for place, n in of.items()}) for name, of in margins.items()}
+        title = "Pairs by the teacher's margin, log p(yes) - log p(no)"
+        _bars(folder / "margins.png", title, labels, shifted, every=5, first=-low % 5)
+        written.append(f"{folder.name}/margins.png")
+    if ranks:
+        labels = [
+            str(low) if low == high else f"{low}-{high}" if high < 10**9 else f">{low - 1}" for low, high in _RANKS
+        ]
+        _bars(
+            folder / "first_stage.png",
+            "Queries by the first stage's rank of their positive",
+            labels,
+            {"queries": ranks},
+        )
+        written.append(f"{folder.name}/first_stage.png")
+    return written
+
+
+def _bars(
+    path: Path, title: str, labels: Sequence[str], series: Mapping[str, Counter[int]], every: int = 1, first: int = 0
+) -> None:
+    """Bars side by side, a colour a series; every so many labels are written."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", _SIZE, _PAPER)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(13)
+    width, height = _SIZE[0] - _LEFT - _RIGHT, _SIZE[1] - _TOP - _BOTTOM
+    tallest = max(max(counts.values(), default=0) for counts in series.values()) or 1
+    draw.text((_LEFT, 8), title, font=font, fill=_INK)
+    for part in range(5):
+        y = _TOP + height - round(height * part / 4)
+        draw.line((_LEFT, y, _SIZE[0] - _RIGHT, y), fill=_GRID)
+        draw.text((_LEFT - 8, y), f"{tallest * part / 4:,.0f}", font=font, fill=_INK, anchor="rm")
+    step = width / len(labels)
+    bar = max(1.0, 0.8 * step / len(series))
+    for number, (name, counts) in enumerate(series.items()):
+        _legend(draw, number, name)
+        for place, count in sorted(counts.items()):
+            left = _LEFT + place * step + 0.1 * step + number * bar
+            top = _TOP + height - height * count / tallest
+            draw.rectangle((round(left), round(top), round(left + bar) - 1, _TOP + height), fill=_COLOURS[name])
+    for place in range(first, len(labels), every):
+        x = _LEFT + (place + 0.5) * step
+        draw.text((x, _TOP + height + 6), labels[place], font=font, fill=_INK, anchor="ma")
+    image.save(path, "PNG", optimize=True)
+
+
+def _legend(draw: ImageDraw.ImageDraw, number: int, name: str) -> None:
+    from PIL import ImageFont
+
+    x, y = _LEFT + number * 130, _SIZE[1] - 14
+    draw.rectangle((x, y - 5, x + 10, y + 5), fill=_COLOURS[name])
+    draw.text((x + 16, y), name, font=ImageFont.load_default(12), fill=_INK, anchor="lm")

@@ -1,0 +1,103 @@
+"""Texts that say the same in all but a letter or two: the near duplicates that must not straddle splits."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+_NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
+_GRAM = 4
+_BANDS, _ROWS = 20, 5
+_CHUNK = 64
+"""Texts whose signatures are made at once."""
+_NEIGHBOURS = 16
+"""How many texts of a crowded band one text is compared with."""
+
+
+def normalised(text: str) -> str:
+    """A text without regard to case, punctuation, accents' encoding and white space."""
+    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+class Joined:
+    """Names that were joined, directly or through others (union-find). A set goes by the least name in it."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def root(self, name: str) -> str:
+        """The name that the set of `name` goes by: its own, where it was never joined."""
+        parent = self._parent
+        while parent.setdefault(name, name) != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    def join(self, first: str, second: str) -> None:
+        """Makes one set of two."""
+        here, there = self.root(first), self.root(second)
+        self._parent[max(here, there)] = min(here, there)
+
+
+def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[str, str]]:
+    """Pairs of ids whose texts are near duplicates, enough of them that their links join every cluster.
+
+    Near duplicates: the Jaccard similarity of their sets of four-letter pieces, over word ends, is at least
+    `threshold` (0 < threshold <= 1). Around .75 that is a typo, an ending or punctuation; another word is less, and so
+    is the same words in another order, which pieces over word ends notice. Every pair that is given was compared
+    exactly. Candidates come from MinHash signatures in bands (Broder, 1997; Indyk and Motwani, 1998): a pair at .75 is
+    found with .995, one at .85 with .9999. In a crowded band texts are compared with their neighbours in the
+    order of the alphabet alone, so that a million texts out of one template cost no more than a million others.
+    """
+    same: defaultdict[str, list[str]] = defaultdict(list)
+    for id in sorted(texts):
+        same[normalised(texts[id])].append(id)
+    for ids in same.values():
+        yield from ((ids[0], other) for other in ids[1:])
+    unique = sorted(text for text in same if text)
+    if threshold >= 1 or len(unique) < 2:
+        return
+    joined = Joined()
+    for bucket in _buckets(unique):
+        for place, first in enumerate(bucket):
+            for second in bucket[place + 1 : place + 1 + _NEIGHBOURS]:
+                here, there = unique[first], unique[second]
+                if joined.root(here) != joined.root(there) and _jaccard(here, there) >= threshold:
+                    joined.join(here, there)
+                    yield same[here][0], same[there][0]
+
+
+def _buckets(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Places of texts that share a band of their signatures, in rising order."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    factors = random.integers(1, 1 << 32, size=_BANDS * _ROWS, dtype=np.uint32) | np.uint32(1)
+    offsets = random.integers(0, 1 << 32, size=_BANDS * _ROWS, dtype=np.uint32)
+    hashes: dict[str, int] = {}
+    signatures = np.empty((len(texts), _BANDS * _ROWS), dtype=np.uint32)
+    for start in range(0, len(texts), _CHUNK):
+        grams = [
+            [hashes.setdefault(gram, zlib.crc32(gram.encode())) for gram in _grams(text)]
+            for text in texts[start : start + _CHUNK]
+        ]
+        starts = np.cumsum([0, *(len(found) for found in grams[:-1])])
+        mixed = np.array([value for found in grams for value in found], dtype=np.uint32)[:, None] * factors + offsets
+        signatures[start : start + _CHUNK] = np.minimum.reduceat(mixed, starts, axis=0)
+    for band in range(_BANDS):
+        found: defaultdict[bytes, list[int]] = defaultdict(list)
+        for place, row in enumerate(signatures[:, band * _ROWS : (band + 1) * _ROWS]):
+            found[row.tobytes()].append(place)
+        yield from (places for places in found.values() if len(places) > 1)
+
+
+def _jaccard(first: str, second: str) -> float:
+    here, there = _grams(first), _grams(second)
+    return len(here & there) / len(here | there)
+
+
+def _grams(text: str) -> set[str]:
+    padded = f" {text} "
+    return {padded[place : place + _GRAM] for place in range(max(1, len(padded) - _GRAM + 1))}

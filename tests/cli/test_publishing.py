@@ -1,0 +1,126 @@
+"""check, publish, pull, import and the other formats, as commands: what they say and how they end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.publish.export import Options, export
+from hardcut.schemas.settings import ExportSettings, Settings
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+_spec = importlib.util.spec_from_file_location("cli_hub_server", Path(__file__).parents[1] / "hub_server.py")
+assert _spec is not None and _spec.loader is not None
+hub_server = importlib.util.module_from_spec(_spec)
+sys.modules["cli_hub_server"] = hub_server
+_spec.loader.exec_module(hub_server)
+
+
+@pytest.fixture(scope="module")
+def run(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    inputs = ["--queries", world / "queries.tsv", "--judgments", world / "qrels.txt"]
+    done = hardcut("run", world / "videos", "--out", folder / "run", "--cache", folder / "cache", *inputs)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def dataset(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With whatever so small a world fails overridden, as its card says."""
+    folder, options = tmp_path_factory.mktemp("dataset"), ExportSettings(licence="cc0-1.0")
+    failed = export(run, folder / "first", Settings(export=options)).gate
+    allow = tuple(result.name for result in failed if result.state != "passed")
+    return export(run, folder / "data", Settings(export=options), options=Options(allow=allow)).out
+
+
+@pytest.fixture
+def hub(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[Any, Process]]:
+    with hub_server.HubServer() as server:
+        given = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1"}
+        env = {**environment, **given, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+
+        def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+            line = [*command, *map(str, arguments)]
+            return subprocess.run(line, capture_output=True, text=True, env=env, timeout=200, check=False)
+
+        yield server, call
+
+
+def test_own_judgments_outrank_the_teacher(run: Path, world: Path) -> None:
+    found = [json.loads(line) for line in (run / "judgments.jsonl").read_text().splitlines()]
+    own = [row for row in found if row["source"] == "imported"]
+    assert {row["grade"] for row in own} >= {0, 2}
+    grades = {(row["query_id"], row["video_id"]): row["grade"] for row in own}
+    names = {
+        json.loads(line)["query_id"]: json.loads(line) for line in (run / "queries.jsonl").read_text().splitlines()
+    }
+    asked = {
+        (cells[0], cells[2]): int(cells[3]) for cells in map(str.split, (world / "qrels.txt").read_text().splitlines())
+    }
+    left_out = [json.loads(line) for line in (run / "dropped.jsonl").read_text().splitlines()]
+    lost = {tuple(row["item"].split()[1:]) for row in left_out if row["reason"] == "no_pair"}
+    assert {(names[query]["external_id"], video): grade for (query, video), grade in grades.items()} == {
+        key: grade for key, grade in asked.items() if key not in lost
+    }
+
+
+def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Process, tmp_path: Path) -> None:
+    done = hardcut("export", run, "--out", tmp_path / "data")
+    assert done.returncode == 1 and "failed   licence" in done.stdout and "to do:" in done.stdout, done.stdout
+    told = hardcut("check", tmp_path / "data", "--json")
+    assert told.returncode == 1
+    failed = [one["name"] for one in json.loads(told.stdout)["checks"] if one["state"] == "failed"]
+    assert "licence" in failed
+    allow = [word for name in failed for word in ("--allow", name)]
+    assert hardcut("check", tmp_path / "data", *allow).returncode == 0
+    assert hardcut("check", tmp_path / "data", "--allow", "license").returncode == 2
+    assert hardcut("check", run).returncode == 2
+
+
+def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
+    server, call = hub
+    assert call("export", run, "--out", tmp_path / "data").returncode == 1
+    done = call("publish", tmp_path / "data", "org/set")
+    assert done.returncode == 1 and "not published" in done.stdout and not server.repos
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("failed")]
+    allow = [word for name in failed for word in ("--allow", name)]
+    silent = call("publish", tmp_path / "data", "org/set", *allow)
+    assert silent.returncode == 2 and "card does not say" in silent.stderr and not server.repos
+    assert call("export", run, "--out", tmp_path / "data", *allow).returncode == 0
+    assert "Overridden by name" in (tmp_path / "data" / "README.md").read_text()
+    assert call("publish", tmp_path / "data", "org/set", *allow).returncode == 0 and "org/set" in server.repos
+
+
+def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
+    server, call = hub
+    gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
+    allow = [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
+    done = call("publish", dataset, "org/set", "--tag", "v7", *allow)
+    assert done.returncode == 0 and "as v7" in done.stdout and server.repos["org/set"].private, done.stderr
+    again = call("publish", dataset, "org/set", *allow)
+    assert again.returncode == 0 and "nothing was sent" in again.stdout
+    back = call("pull", "org/set", "--out", tmp_path / "back", "--revision", "v7")
+    assert back.returncode == 0 and "every file as it was published" in back.stdout, back.stderr
+    names = [sorted(path.relative_to(folder) for path in folder.rglob("*")) for folder in (dataset, tmp_path / "back")]
+    assert names[0] == names[1]
+
+
+def test_out_to_a_format_of_others_and_back_in(dataset: Path, hardcut: Process, tmp_path: Path) -> None:
+    done = hardcut("export", dataset, "--out", tmp_path / "rv", "--format", "rankvideo", "--json")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)["rows"]
+    files = sorted((tmp_path / "rv").glob("*.jsonl"))
+    into = hardcut("import", "rankvideo", *files, "--out", tmp_path / "in")
+    assert into.returncode == 0 and "next     hardcut run VIDEOS" in into.stdout, into.stderr
+    judged = sum(count for name, count in counts.items() if name.endswith(".jsonl"))
+    assert f"{judged:,} judgments" in into.stdout
+    assert hardcut("import", "rankvideos", *files, "--out", tmp_path / "x").returncode == 2
+    assert hardcut("export", dataset, "--out", tmp_path / "y", "--format", "rank").returncode == 2

@@ -1,0 +1,269 @@
+"""Formats of others, out and in: the published layouts with their oddities, and broken files told by line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.export import export
+from hardcut.publish.formats.imported import write_import
+from hardcut.publish.formats.registry import IMPORTERS, convert, read
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.trec import read_qrels, read_run
+
+SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> Dataset:
+    """12 videos with speech, a query each and one of the user's own, with a graded judgment by a person."""
+    from hardcut.schemas.records import Evidence, Span
+
+    records: list[Any] = []
+    for i in range(12):
+        query = make.query(f"a thing that {'abcdefghijkl'[i] * 9} does in video {i * 7919}", f"v{i}")
+        said = {"video_id": f"v{i}", "kind": "speech", "extractor": "srt"}
+        records += [make.video(f"v{i}", licence="CC0-1.0"), query, make.caption(f"v{i}", f"Caption of video {i}.")]
+        records.append(Evidence.create(text=f"world {i}", span=Span(start=2, end=3), **said))
+        records.append(Evidence.create(text="hello", span=Span(start=0, end=1), **said))
+        for step in range(4):
+            pair = make.pair(query, f"v{(i + step) % 12}")
+            label = make.label(pair, "no" if step else "yes", -5.0 - step if step else 5.0, reasoning=f"since {step}")
+            records += [pair, label, make.judgment(pair, int(not step), label)]
+    own = make.query("something of the user's own", external_id="U 1".replace(" ", "-"))
+    pairs = [make.pair(own, f"v{i}") for i in (0, 1)]
+    records += [own, *pairs, make.judgment(pairs[0], 2), make.judgment(pairs[1], 0)]
+    return Dataset(export(write_run(tmp_path / "run", records), tmp_path / "dataset", SETTINGS).out)
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_rankvideo_round_trip(dataset: Dataset, tmp_path: Path) -> None:
+    counts = convert(dataset, "rankvideo", tmp_path / "out")
+    files = sorted((tmp_path / "out").glob("*.json*"))
+    rows = [row for path in files if path.suffix == ".jsonl" for row in lines(path)]
+    assert len(rows) == dataset.count("pairs") == sum(n for name, n in counts.items() if name.endswith(".jsonl"))
+    read_by_its_script = {"query_id", "query", "doc_id", "videos", "true_label", "teacher_p_yes"}
+    for row in rows:
+        assert set(row) == {*read_by_its_script, "evidence", "teacher_reasoning"}
+        assert isinstance(row["videos"], list) and row["videos"] == [f"{row['doc_id']}.mp4"]
+        assert row["evidence"]["asr"].startswith("hello world") and row["evidence"]["caption"]
+
+    done = write_import(read("rankvideo", files), tmp_path / "in")
+    assert not done.skipped
+    names = {row["query_id"]: row["external_id"] or row["query_id"] for _, row in dataset.rows("queries")}
+    ours = {
+        (names[row["query_id"]], row["query"], row["video_id"], row["label"], row["p_yes"], row["reasoning"])
+        for _, row in dataset.rows("pairs")
+    }
+    texts = {row["query_id"]: row["query"] for row in lines(tmp_path / "in" / "queries.jsonl")}
+    back = {
+        (row["query_id"], texts[row["query_id"]], row["video_id"], row["grade"], row.get("teacher_p_yes"),
+         row.get("teacher_reasoning"))
+        for row in lines(tmp_path / "in" / "judgments.jsonl")
+    }  # fmt: skip
+    assert back == ours and 2 in done.grades
+    first = {
+        (names[row["query_id"]], row["video_id"]): row["first_stage"][0]["score"] for _, row in dataset.rows("pairs")
+    }
+    scores = read_run(tmp_path / "in" / "first_stage.trec").scores
+    assert {(query, video): score for query, hits in scores.items() for video, score in hits.items()} == first
+
+
+def test_trec_out_and_in(dataset: Dataset, tmp_path: Path) -> None:
+    counts = convert(dataset, "trec", tmp_path / "out")
+    assert {"train.qrels", "train.queries.tsv", "train.bm25.run", "train.teacher.run"} <= set(counts)
+    qrels = {split: read_qrels(tmp_path / "out" / f"{split}.qrels") for split in dataset.splits("pairs")}
+    assert sum(len(docs) for split in qrels.values() for docs in split.values()) == dataset.count("pairs")
+    assert next(docs for split in qrels.values() for query, docs in split.items() if query == "U-1")["v0"] == 2
+    files = sorted((tmp_path / "out").glob("train.*"))
+    files.remove(tmp_path / "out" / "train.teacher.run")
+    done = write_import(read("trec", files), tmp_path / "in")
+    assert done.judgments == dataset.count("pairs", "train") and not done.skipped
+    assert read_qrels(tmp_path / "in" / "qrels.txt") == qrels["train"]
+
+
+def test_sentence_transformers_columns(dataset: Dataset, tmp_path: Path) -> None:
+    counts = convert(dataset, "sentence-transformers", tmp_path / "out")
+    group = lines(tmp_path / "out" / "train.groups.jsonl")[0]
+    assert list(group) == ["query", "positive", "negative_1", "negative_2"]
+    pair = lines(tmp_path / "out" / "train.pairs.jsonl")[0]
+    assert list(pair) == ["query", "video", "label", "score"] and pair["label"] in (0.0, 1.0)
+    listed = lines(tmp_path / "out" / "train.lists.jsonl")
+    assert sum(len(row["docs"]) for row in listed) == counts["train.pairs.jsonl"] == dataset.count("pairs", "train")
+    assert all(len(row["docs"]) == len(row["labels"]) for row in listed)
+
+
+def test_tevatron_files(dataset: Dataset, tmp_path: Path) -> None:
+    convert(dataset, "tevatron", tmp_path / "out")
+    corpus = {row["docid"]: row for row in lines(tmp_path / "out" / "corpus.jsonl")}
+    assert len(corpus) == 12 and corpus["v3"]["video"] == "v3.mp4" and corpus["v3"]["text"] == "Caption of video 3."
+    rows = lines(tmp_path / "out" / "train.jsonl")
+    assert rows and all(row["positive_document_ids"] and row["negative_document_ids"] for row in rows)
+    named = {id for row in rows for key in ("positive_document_ids", "negative_document_ids") for id in row[key]}
+    assert named <= set(corpus) and set(rows[0]) >= {"query_id", "query_text"}
+
+
+def test_a_format_goes_to_a_new_folder_and_unknown_ones_are_told(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'trec'"):
+        convert(dataset, "tre", tmp_path / "x")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        convert(dataset, "trec", dataset.folder)
+    with pytest.raises(UsageError, match="there are: msrvtt"):
+        read("vatican", [])
+    assert not (tmp_path / "x").exists()
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_multivent_keeps_grades_and_splits_and_takes_numbers(tmp_path: Path) -> None:
+    queries = write(
+        tmp_path / "train_queries.csv", 'Query_id,query\n7,flood in the old town\nq8,"fire, at night"\n9,\n'
+    )
+    judged = [
+        {"query_id": 7, "doc_id": 1001, "relevance": 3},
+        {"query_id": "7", "doc_id": "1002", "relevance": 1},
+        {"query_id": "q8", "doc_id": 1001, "relevance": 0},
+        *[{"query_id": 7, "doc_id": 1003, "relevance": grade} for grade in (2, 2, 0)],
+        *[{"query_id": "q8", "doc_id": 1003, "relevance": grade} for grade in (1, 0)],
+        {"query_id": "none", "doc_id": 1001, "relevance": 1},
+    ]
+    judgments = write(tmp_path / "train_judgments.jsonl", "".join(json.dumps(row) + "\n" for row in judged))
+    ids = write(tmp_path / "train_ids.csv", "video_id\n1001\n1004\n")
+    videos = tmp_path / "videos"
+    (videos / "000").mkdir(parents=True)
+    for name in ("1001.mp4", "1002.mkv", "1003.mp4", "1004.m4a"):
+        (videos / "000" / name).touch()
+    done = write_import(read("multivent", [queries, judgments, ids]), tmp_path / "in", videos)
+    assert done.grades == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert done.skipped == {"no_text": 1, "annotators_disagree": 1, "no_query": 1, "no_file": 1}
+    manifest = {row["video_id"]: row for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert manifest["1002"] == {"path": "000/1002.mkv", "video_id": "1002", "split": "train"}
+    found = {(row["query_id"], row["video_id"]): row for row in lines(tmp_path / "in" / "judgments.jsonl")}
+    assert [rating["grade"] for rating in found["7", "1003"]["ratings"]] == [2, 2, 0]
+    assert read_qrels(tmp_path / "in" / "qrels.txt")["7"] == {"1001": 3, "1002": 1, "1003": 2}
+
+
+def test_msrvtt_json_and_1ka(tmp_path: Path) -> None:
+    whole = {
+        "info": {"year": "2016"},
+        "videos": [
+            {"category": 9, "url": "https://u/?v=a", "video_id": "video0", "start time": 137.72, "end time": 149.44,
+             "split": "train", "id": 0},
+            {"category": 1, "url": "https://u/watch?v=b", "video_id": "video1", "split": "validate", "id": 1},
+        ],
+        "sentences": [
+            {"caption": "a car is shown", "video_id": "video0", "sen_id": 0},
+            {"caption": "in a race a car wins", "video_id": "video0", "sen_id": 1},
+            {"caption": "a  car is shown", "video_id": "video0", "sen_id": 2},
+            {"caption": "a man cooks", "video_id": "video1", "sen_id": 3},
+        ],
+    }  # fmt: skip
+    path = write(tmp_path / "train_val_videodatainfo.json", json.dumps(whole))
+    done = write_import(read("msrvtt", [path]), tmp_path / "in")
+    assert (done.queries, done.videos, done.judgments, done.skipped) == (3, 2, 3, {"repeated": 1})
+    manifest = {row["video_id"]: row for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert manifest["video0"]["split"] == "train" and manifest["video0"]["category"] == 9
+    assert manifest["video0"]["captions"] == ["a car is shown", "in a race a car wins"]
+
+    csv = write(tmp_path / "1ka.csv", 'key,vid_key,video_id,sentence\nret0,msr9770,video9770,"a person, connecting"\n')
+    assert write_import(read("msrvtt", [csv]), tmp_path / "in2").judgments == 1
+
+
+def test_qvhighlights_keeps_moments_and_every_annotator(tmp_path: Path) -> None:
+    rows = [
+        {"qid": 8737, "query": "A family plays basketball.", "duration": 126, "vid": "bP5Kf_JzC4_660.0_810.0",
+         "relevant_windows": [[0, 4]], "relevant_clip_ids": [0, 1], "saliency_scores": [[4, 1, 1], [4, 2, 1]]},
+        {"qid": 2, "query": "Someone waves.", "duration": 150, "vid": "bP5Kf_JzC4_60.0_210.0"},
+    ]  # fmt: skip
+    path = write(tmp_path / "val.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    done = write_import(read("qvhighlights", [path]), tmp_path / "in")
+    assert (done.queries, done.videos, done.judgments, done.skipped) == (2, 2, 1, {"no_judgment": 1})
+    (judged,) = lines(tmp_path / "in" / "judgments.jsonl")
+    assert judged["query_id"] == "8737" and judged["spans"] == [{"start": 0.0, "end": 4.0}]
+    grades = [(rating["annotator"], rating["grade"], rating["span"]["start"]) for rating in judged["ratings"]]
+    assert grades == [("1", 4, 0.0), ("2", 1, 0.0), ("3", 1, 0.0), ("1", 4, 2.0), ("2", 2, 2.0), ("3", 1, 2.0)]
+    sources = {row["source"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert sources == {"bP5Kf_JzC4"}, "both clips are of one video, so that no split parts them"
+
+
+def test_rankvideo_of_others(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"query_id": 1, "query": "guitar", "doc_id": 5, "videos": ["/x/5.mp4"], "true_label": 1, "teacher_p_yes": 0.85},
+        {"query_id": 1, "query": "guitar", "doc_id": 6, "teacher_label": 0, "evidence": {"caption": "c", "asr": ""}},
+        {"query_id": 1, "query": "guitar", "doc_id": 7, "evidence": None, "teacher_reasoning": "because"},
+    ]
+    path = write(tmp_path / "training_data.json", "".join(json.dumps(row) + "\n" for row in rows))
+    first = write(tmp_path / "first.json", json.dumps({"1": {"5": 0.9, "8": 1}}))
+    done = write_import(read("rankvideo", [path, first]), tmp_path / "in")
+    assert (done.videos, done.judgments, done.first_stage) == (4, 2, 2) and done.skipped == {"no_judgment": 1}
+
+
+def test_trec_keeps_negative_grades_and_reports_what_has_no_text(tmp_path: Path) -> None:
+    qrels = write(tmp_path / "a.qrels", "1 0 v1 -2\n1 0 v2 3\n2 0 v1 1\n")
+    queries = write(tmp_path / "q.tsv", "1\ta ball rolls\n")
+    run = write(tmp_path / "a.run", "1 Q0 v2 1 9.5 bm25\n1 Q0 v3 2 -1 bm25\n")
+    done = write_import(read("trec", [qrels, queries, run]), tmp_path / "in")
+    assert done.grades == {-2: 1, 3: 1} and done.skipped == {"no_query": 1} and done.videos == 3
+
+
+BROKEN = [
+    ("multivent", "a_queries.csv", "Query_id,query\n7,flood\n7,fire\n", "line 3: query 7 has another text before"),
+    ("multivent", "a_queries.csv", "Query,query\n7,flood\n", "line 1: no column 'Query_id'"),
+    ("multivent", "a.jsonl", '{"query_id": 1, "doc_id": 2, "relevance": 0.5}\n', "line 1: the judgment 0.5 is not"),
+    ("multivent", "a.jsonl", '{"query_id": 1, "doc_id": 2}\n', "line 1: no field 'relevance'"),
+    ("multivent", "a.jsonl", '{"query_id": 1, "doc_id": true, "relevance": 1}\n', "line 1: the video's id is True"),
+    ("multivent", "a.txt", "", "neither a .csv"),
+    ("msrvtt", "a.json", '{"videos": [],\n "sentences": [}\n', "line 2: not JSON"),
+    ("msrvtt", "a.json", '{"videos": [{"id": 1}], "sentences": []}', r"videos\[0\]: no field 'video_id'"),
+    ("msrvtt", "a.json", '{"videos": 3, "sentences": []}', "'videos' is not a list"),
+    ("msrvtt", "a.csv", "key,vid_key,video_id,sentence\nret0,msr1\n", "line 2: another number of columns"),
+    ("qvhighlights", "a.jsonl", '{"qid": 1, "query": "x"}\n', "line 1: no field 'vid'"),
+    ("qvhighlights", "a.jsonl", '{"qid": 1, "query": "x", "vid": "v", "relevant_windows": [[4, 1]]}\n', "the window"),
+    (
+        "qvhighlights", "a.jsonl",
+        '{"qid": 1, "query": "x", "vid": "v", "relevant_windows": [[0, 2]], "relevant_clip_ids": [0]}\n',
+        "line 1: 1 relevant_clip_ids and 0 saliency_scores",
+    ),
+    ("qvhighlights", "a.jsonl", '\n{"qid": 1,\n', "line 2: not a JSON object"),
+    ("rankvideo", "a.jsonl", '{"query_id": 1, "query": "x"}\n', "line 1: no field 'doc_id'"),
+    ("rankvideo", "a.json", '{"1": {"v": "high"}}', "query 1, video v: the score 'high' is not a number"),
+    ("trec", "a.qrels", "1 0 v1 1\n1 0 v2 yes\n", "line 2: grade 'yes' is not a whole number"),
+    ("trec", "a.run", "1 Q0 v1 1 nan x\n", "line 1: score 'nan' is not finite"),
+    ("trec", "a.tsv", "1 no tab\n", "line 1: no tab between id and text"),
+    ("trec", "a.txt", "1 2 3\n", "line 1: 3 columns"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, file, text, message", BROKEN)
+def test_a_broken_file_is_told_by_line(tmp_path: Path, name: str, file: str, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read(name, [write(tmp_path / file, text)])
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+    for suffix in (".jsonl", ".json", ".csv", ".tsv"):
+        with pytest.raises(UsageError):
+            read(name, [tmp_path / f"gone{suffix}"])
+
+
+def test_nothing_is_overwritten_and_nothing_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "mine").touch()
+    path = write(tmp_path / "q.tsv", "1\ta ball rolls\n")
+    with pytest.raises(UsageError, match="is not empty"):
+        write_import(read("trec", [path]), tmp_path / "in")
+    with pytest.raises(UsageError, match="no video found"):
+        write_import(read("trec", [path]), tmp_path / "other")

@@ -1,0 +1,365 @@
+"""Every check of the gate: a planted fault that it catches, and a clean set that it passes."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hardcut.publish.checks.content import allows_redistribution, luhn, personal
+from hardcut.publish.dataset import Dataset, digests
+from hardcut.publish.export import export, write_marker
+from hardcut.publish.gate import CHECKS, check, gate_settings, stopped
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.settings import ExportSettings, Settings
+
+SETTINGS = Settings(export=ExportSettings(name="clean", licence="cc0-1.0", train=0.6, validation=0.2))
+Row = dict[str, Any]
+Edit = Callable[[str, list[Row]], list[Row]]
+WORDS = [
+    "amber",
+    "bridge",
+    "canal",
+    "dance",
+    "engine",
+    "ferry",
+    "garden",
+    "harbour",
+    "island",
+    "jungle",
+    "kettle",
+    "ladder",
+    "market",
+    "night",
+    "orchard",
+]
+TAILS = [
+    "paper",
+    "quarry",
+    "river",
+    "station",
+    "tower",
+    "umbrella",
+    "valley",
+    "window",
+    "yard",
+    "zebra",
+    "autumn",
+    "bell",
+    "candle",
+    "door",
+    "echo",
+    "forest",
+]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 videos, two queries each, six candidates a query; nothing tells the label but the video itself."""
+    make, folder = _make(), tmp_path_factory.mktemp("gate")
+    rng = random.Random(3)
+    records: list[Any] = []
+    videos = [f"v{i:03}" for i in range(120)]
+    for place, video_id in enumerate(videos):
+        title = " ".join(rng.sample(WORDS, 4))
+        records.append(make.video(video_id, licence="cc0-1.0", title=title, event=f"event {place // 2}"))
+        records.append(make.caption(video_id, f"Caption {' '.join(rng.sample(TAILS, 6))}."))
+        for number in range(2):
+            query = make.query(" ".join(rng.sample(WORDS + TAILS, 9)), video_id, facets=())
+            records.append(query)
+            for step in range(6):
+                pair = make.pair(query, videos[(place + step * (7 + 10 * number)) % 120])
+                margin = round(rng.gauss(-8.0 if step else 6.0, 1.0), 3)
+                given = {"exact": True, "logprob_yes": -1.0, "logprob_no": -1.0}
+                label = make.label(pair, "no" if step else "yes", margin, **given)
+                records += [pair, label, make.judgment(pair, int(not step), label)]
+    from hardcut.schemas.jsonl import write_records
+    from hardcut.schemas.records import RECORDS
+
+    run = folder / "run"
+    run.mkdir()
+    for kind in RECORDS:
+        chosen = sorted((one for one in records if isinstance(one, kind)), key=lambda one: one.id)
+        with (run / kind.FILE).open("w", encoding="utf-8") as file:
+            write_records(file, chosen)
+    return export(run, folder / "dataset", SETTINGS).out
+
+
+def _make() -> Any:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("publish_conftest", Path(__file__).with_name("conftest.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["publish_conftest"] = module
+    spec.loader.exec_module(module)
+    return module.Make()
+
+
+def edited(clean: Path, out: Path, edits: dict[str, Edit], marker: Callable[[Row], None] | None = None) -> Dataset:
+    """A copy with other rows, its digests as if it had been exported so."""
+    shutil.copytree(clean, out)
+    for config, edit in edits.items():
+        for path in sorted((out / "data" / config).glob("*.parquet")):
+            table = pq.read_table(path)
+            rows = edit(path.name.split("-")[0], table.to_pylist())
+            pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    told = json.loads((out / "hardcut.json").read_text())
+    told.pop("files")
+    if marker:
+        marker(told)
+    write_marker(out, told)
+    write_marker(out, told, digests(out))
+    return Dataset(out)
+
+
+def each(change: Callable[[str, Row], Any], only: Callable[[str, Row], bool] = lambda split, row: True) -> Edit:
+    """An edit that changes rows in place."""
+
+    def edit(split: str, rows: list[Row]) -> list[Row]:
+        for row in rows:
+            if only(split, row):
+                change(split, row)
+        return rows
+
+    return edit
+
+
+def first_of(split: str, change: Callable[[Row], Any]) -> Edit:
+    """An edit that changes the first row of a split."""
+
+    def edit(found: str, rows: list[Row]) -> list[Row]:
+        if found == split:
+            change(rows[0])
+        return rows
+
+    return edit
+
+
+def follows_video(split: str, row: Row) -> None:
+    row["label"] = int(int(row["video_id"][1:]) % 3 == 0)
+    row["logit_margin"] = 6.0 if row["label"] else -8.0
+
+
+def follows_query(split: str, row: Row) -> None:
+    row["label"] = int("amber" in row["query"] or "bridge" in row["query"] or "canal" in row["query"])
+    row["logit_margin"] = 6.0 if row["label"] else -8.0
+
+
+def title_in_query(clean: Path) -> Edit:
+    titles = {
+        row["video_id"]: next(entry["value"] for entry in row["metadata"] if entry["key"] == "title")
+        for _, row in Dataset(clean).rows("corpus")
+    }
+
+    def change(split: str, row: Row) -> None:
+        if row["source_video_id"]:
+            row["query"] = titles[row["source_video_id"]]
+
+    return each(change)
+
+
+def path_tells(split: str, row: Row) -> None:
+    if row["label"]:
+        row["query"] = f"{row['query']} {row['video_id']}"
+
+
+def drop_trusted(split: str, row: Row) -> None:
+    for negative in row["negatives"]:
+        negative["negative"] = "hard"
+
+
+def no_positive(row: Row) -> None:
+    row["positive"]["label"] = 0
+
+
+FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
+    "a pair names a query that is not there": (
+        "references",
+        lambda clean: {"pairs": first_of("train", lambda row: row.update(query_id="q_gone"))},
+    ),
+    "qrels differ from the pairs": (
+        "references",
+        lambda clean: {"qrels": first_of("train", lambda row: row.update(grade=row["grade"] + 1))},
+    ),
+    "a twin video in two splits": (
+        "video_leakage",
+        lambda clean: {
+            "corpus": first_of("test", lambda row: row.update(sha256=first(clean, "corpus", "train")["sha256"]))
+        },
+    ),
+    "an event in two splits": (
+        "event_leakage",
+        lambda clean: {
+            "corpus": first_of("test", lambda row: row.update(metadata=first(clean, "corpus", "train")["metadata"]))
+        },
+    ),
+    "a near duplicate in two splits": (
+        "near_duplicate_leakage",
+        lambda clean: {
+            "corpus": first_of("test", lambda row: row.update(group=first(clean, "corpus", "train")["group"]))
+        },
+    ),
+    "a query in two splits, in other letters": (
+        "query_leakage",
+        lambda clean: {
+            "queries": first_of(
+                "test", lambda row: row.update(query=first(clean, "queries", "train")["query"].upper() + "!")
+            )
+        },
+    ),
+    "a held out video in training": (
+        "held_out_use",
+        lambda clean: {
+            "pairs": first_of("train", lambda row: row.update(video_id=first(clean, "corpus", "test")["video_id"]))
+        },
+    ),
+    "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
+    "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
+    "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
+    "a title copied into the query": ("copied_text", lambda clean: {"queries": title_in_query(clean)}),
+    "groups without a trusted negative": ("groups", lambda clean: {"groups": each(drop_trusted)}),
+    "a group without a positive": ("groups", lambda clean: {"groups": first_of("train", no_positive)}),
+    "queries that make no group": ("groups", lambda clean: {"groups": lambda split, rows: rows[:3]}),
+    "one label only in a split": (
+        "degenerate",
+        lambda clean: {"pairs": each(lambda split, row: row.update(label=0), lambda split, row: split == "test")},
+    ),
+    "margins that are all one value": (
+        "degenerate",
+        lambda clean: {"pairs": each(lambda split, row: row.update(logit_margin=0.0))},
+    ),
+    "confidence that is not exact": (
+        "exactness",
+        lambda clean: {"pairs": each(lambda split, row: row.update(exact=False), lambda split, row: row["label"] == 0)},
+    ),
+    "a path that leaves the collection": (
+        "media",
+        lambda clean: {"corpus": first_of("train", lambda row: row.update(video_path="../secret.mp4"))},
+    ),
+    "a mail address in a query": (
+        "personal_data",
+        lambda clean: {"queries": first_of("train", lambda row: row.update(query="write to jo.doe@mail.example.org"))},
+    ),
+    "a telephone number in a caption": (
+        "personal_data",
+        lambda clean: {"captions": first_of("train", lambda row: row.update(caption="A sign: call +44 20 7946 0958"))},
+    ),
+}
+
+
+def first(clean: Path, config: str, split: str) -> Row:
+    return next(row for found, row in Dataset(clean).rows(config) if found == split)
+
+
+def test_a_clean_set_passes_every_check(clean: Path) -> None:
+    results = check(Dataset(clean), SETTINGS)
+    assert [result.name for result in results] == list(CHECKS)
+    assert all(result.state == "passed" for result in results), [r for r in results if r.state != "passed"]
+    assert not any(result.told.startswith("not measured") for result in results)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught(clean: Path, tmp_path: Path, fault: str) -> None:
+    name, edits = FAULTS[fault]
+    dataset = edited(clean, tmp_path / "bad", edits(clean))
+    result = CHECKS[name](dataset, gate_settings(dataset))
+    assert result.state == "failed" and result.stops, result
+    assert result.advice and result.told and (result.examples or result.value is not None)
+
+
+def test_a_missing_licence_and_a_clip_that_may_not_be_passed_on(clean: Path, tmp_path: Path) -> None:
+    def without(told: Row) -> None:
+        told["settings"]["export"]["licence"] = None
+
+    dataset = edited(clean, tmp_path / "bad", {}, without)
+    result = CHECKS["licence"](dataset, SETTINGS)
+    assert result.state == "failed" and "no licence" in result.examples[0]
+
+    closed = edited(clean, tmp_path / "closed", {"corpus": each(lambda split, row: row.update(licence="all rights"))})
+    row = first(clean, "corpus", "train")
+    clip = {name: row[name] for name in ("video_id", "sha256", "duration_s")}
+    media = tmp_path / "closed" / "data" / "media"
+    media.mkdir()
+    pq.write_table(
+        pa.Table.from_pylist([{**clip, "licence": None, "video": {"bytes": b"x", "path": "a.mp4"}}]),
+        media / "train-00000-of-00001.parquet",
+    )
+    assert CHECKS["licence"](closed, SETTINGS).state == "failed"
+    assert "not the file" in CHECKS["media"](closed, SETTINGS).examples[0]
+
+
+def test_a_file_that_was_altered_or_taken_away_is_found(clean: Path, tmp_path: Path) -> None:
+    dataset = edited(clean, tmp_path / "bad", {})
+    (tmp_path / "bad" / "left_out.jsonl").write_text("{}")
+    (tmp_path / "bad" / "plots" / "margins.png").unlink()
+    found = CHECKS["references"](dataset, SETTINGS)
+    assert found.state == "failed" and set(found.examples) == {"left_out.jsonl: altered", "plots/margins.png: missing"}
+
+
+def test_a_check_is_overridden_by_name_and_still_told(clean: Path, tmp_path: Path) -> None:
+    dataset = edited(clean, tmp_path / "bad", FAULTS["a mail address in a query"][1](clean))
+    results = {result.name: result for result in check(dataset, SETTINGS, ["personal_data"])}
+    assert results["personal_data"].state == "allowed" and "jo." in results["personal_data"].examples[0]
+    assert "jo.doe@mail" not in str(results), "a report must not publish what it warns of"
+    assert not stopped(list(results.values()))
+    with pytest.raises(UsageError, match="did you mean 'personal_data'"):
+        check(dataset, SETTINGS, ["personal-data"])
+
+
+def test_without_its_library_a_check_is_not_run_and_stops(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    results = {result.name: result for result in check(Dataset(clean), SETTINGS)}
+    assert results["query_prior"].state == "not_run" and results["query_prior"].stops
+    assert 'pip install "hardcut[publish]"' in results["query_prior"].told
+
+
+def test_a_folder_of_others_and_a_broken_table_are_told(clean: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no hardcut\.json in it"):
+        check(Dataset(tmp_path), SETTINGS)
+    shutil.copytree(clean, tmp_path / "bad")
+    next((tmp_path / "bad" / "data" / "queries").glob("train*")).write_bytes(b"PAR1 no")
+    with pytest.raises(UsageError, match=r"queries/train-.*not readable as Parquet"):
+        CHECKS["query_leakage"](Dataset(tmp_path / "bad"), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "licence, open",
+    [
+        ("CC0-1.0", True), ("cc-by-4.0", True), ("CC BY-SA 4.0", True), ("CC-BY-NC-ND-4.0", True), ("MIT", True),
+        ("https://creativecommons.org/licenses/by/4.0/", True), ("Public Domain", True), ("Creative Commons BY", True),
+        ("all rights reserved", False), ("Standard YouTube License", False), ("", False), (None, False), ("by", False),
+    ],
+)  # fmt: skip
+def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool) -> None:
+    assert allows_redistribution(licence) == open
+
+
+@pytest.mark.parametrize(
+    "text, kinds",
+    [
+        ("call (020) 7946 0958 now", ["telephone number"]),
+        ("tel. 0171-234 5678", ["telephone number"]),
+        ("card 4111 1111 1111 1111", ["payment card"]),
+        ("ann@example.com and bob+x@mail.example.co.uk", ["mail address", "mail address"]),
+        ("on 2016-05-04 at 12:30, 1920x1080, 10 000 people, 2014-2018, v1.2.3", []),
+        ("order 4111 1111 1111 1112", []),
+        ("a score of 3-2 after 90 minutes", []),
+    ],
+)
+def test_what_looks_like_personal_data(text: str, kinds: list[str]) -> None:
+    assert [kind for kind, _ in personal(text)] == kinds
+
+
+def test_luhn() -> None:
+    assert luhn("79927398713") and not luhn("79927398710") and not luhn("0000000000000000")

@@ -1,0 +1,176 @@
+"""Training groups, difficulty, the diagnostic set, agreement, and clips in the dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardcut.publish.agreement import agreement, alpha
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.export import Options, export
+from hardcut.publish.groups import difficulty, training_groups
+from hardcut.schemas.records import Pair
+from hardcut.schemas.settings import ExportSettings, Settings
+
+SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
+SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "videos"
+
+
+def row(place: int, label: int, negative: str = "none", margin: float | None = None, rank: int = 1) -> dict[str, Any]:
+    hit = {"run": "bm25", "rank": rank, "score": 1.0}
+    return {
+        "pair_id": f"p{place:03}",
+        "label": label,
+        "negative": negative,
+        "logit_margin": margin,
+        "first_stage": [hit],
+    }
+
+
+@settings(deadline=None)
+@given(
+    positives=st.integers(0, 3),
+    kinds=st.lists(st.sampled_from(["trusted", "hard"]), max_size=12),
+    negatives=st.integers(1, 4),
+    trusted=st.integers(1, 2),
+    most=st.integers(1, 5),
+)
+def test_every_group_is_whole(positives: int, kinds: list[str], negatives: int, trusted: int, most: int) -> None:
+    options = ExportSettings(
+        negatives_per_group=max(negatives, trusted), trusted_per_group=trusted, groups_per_positive=most
+    )
+    rows = [row(i, 1) for i in range(positives)]
+    rows += [row(100 + i, 0, kind, -10.0 + i) for i, kind in enumerate(kinds)]
+    found = list(training_groups(rows, options))
+    used: dict[str, list[str]] = {}
+    for _, positive, chosen in found:
+        assert positive["label"] == 1 and len(chosen) == options.negatives_per_group
+        assert sum(one["negative"] == "trusted" for one in chosen) >= trusted
+        used.setdefault(positive["pair_id"], []).extend(one["pair_id"] for one in chosen)
+    assert all(len(ids) == len(set(ids)) for ids in used.values()), "groups of a positive share no negative"
+    assert len({group_id for group_id, _, _ in found}) == len(found)
+    possible = positives and kinds.count("trusted") >= trusted and len(kinds) >= options.negatives_per_group
+    assert bool(found) == bool(possible) and len(found) <= positives * most
+
+
+def test_the_hardest_negatives_come_first() -> None:
+    rows = [
+        row(0, 1),
+        row(1, 0, "trusted", -9.0),
+        row(2, 0, "trusted", -6.5),
+        row(3, 0, "hard", -1.0),
+        row(4, 0, "hard"),
+    ]
+    ((_, _, chosen),) = training_groups(rows, ExportSettings(groups_per_positive=1))
+    assert [one["pair_id"] for one in chosen] == ["p002", "p003"], "what is not known comes last"
+
+
+def test_difficulty_is_what_was_measured() -> None:
+    rows = [row(0, 1, margin=4.0, rank=7), row(1, 1, margin=2.5, rank=3), row(2, 0, "hard", -1.0, 1), row(3, 0, "hard")]
+    span = {"start": 0, "end": 1}
+    facets = [
+        {"modality": "ocr", "span": span},
+        {"modality": "ocr", "span": None},
+        {"modality": "speech", "span": span},
+    ]
+    found = difficulty(rows, facets)
+    assert found == {"positive_rank": 3, "margin_gap": 3.5, "modalities": 2, "spans": 2}
+    assert difficulty([], []) == {"positive_rank": None, "margin_gap": None, "modalities": 0, "spans": 0}
+
+
+def test_counterfactual_queries_make_a_diagnostic_suite(
+    tmp_path: Path, make: Any, write_run: Callable[..., Path]
+) -> None:
+    records: list[Any] = []
+    for i in range(6):
+        query = make.query(f"the ball {'abcdef'[i] * 9} rolls to the left {i * 7919}", f"v{i}")
+        pair = make.pair(query, f"v{i}")
+        records += [make.video(f"v{i}"), query, pair, make.judgment(pair, 1)]
+        for text, kind in (("right", "temporal"), ("nowhere", "negation")):
+            twin = make.query(f"the ball {'abcdef'[i] * 9} rolls {text}", kind=kind, parent_query_id=query.query_id)
+            fields = {"query_id": twin.query_id, "video_id": f"v{i}", "origins": ("counterfactual",), "expected": "no"}
+            counter = Pair.create(**fields)
+            records += [twin, counter, make.judgment(counter, int(i == 5 and kind == "negation"))]
+    dataset = Dataset(export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS).out)
+    suites = {row["video_id"]: row for _, row in dataset.rows("diagnostic")}
+    assert set(suites) == {f"v{i}" for i in range(6)}
+    assert {variant["kind"] for variant in suites["v0"]["variants"]} == {"temporal", "negation"}
+    assert [variant["kind"] for variant in suites["v5"]["variants"]] == ["temporal"], (
+        "what a person found relevant is none"
+    )
+    assert "`diagnostic`" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_clips_are_packed_only_where_the_licence_allows_it(tmp_path: Path, make: Any, write_run: Any) -> None:
+    clip = next(path for path in sorted(SAMPLE.rglob("*.mp4")))
+    root = tmp_path / "videos"
+    root.mkdir()
+    records: list[Any] = []
+    for name, licence in (
+        ("open", "CC0-1.0"),
+        ("closed", "all rights reserved"),
+        ("altered", "CC0-1.0"),
+        ("gone", "MIT"),
+    ):
+        body = clip.read_bytes() + (b"x" if name == "altered" else b"")
+        if name != "gone":
+            (root / f"{name}.mp4").write_bytes(body)
+        video = make.video(name, licence=licence).model_copy(
+            update={"sha256": hashlib.sha256(clip.read_bytes()).hexdigest(), "size_bytes": len(body)}
+        )
+        query = make.query(f"a query about {name * 3}", name)
+        pair = make.pair(query, name)
+        records += [video, query, pair, make.judgment(pair, 1)]
+    out = export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS, options=Options(media=root)).out
+    rows = [row for _, row in Dataset(out).rows("media")]
+    assert [row["video_id"] for row in rows] == ["open"] and rows[0]["video"]["bytes"] == clip.read_bytes()
+    card = (out / "README.md").read_text()
+    assert "1 of 4; left out: altered since the run 1, licence 1, missing 1" in card and "dtype: video" in card
+    from datasets import Video, load_dataset
+
+    loaded = load_dataset(str(out), "media", cache_dir=str(tmp_path / "cache"))
+    (split,) = [part for part in loaded.values() if part.num_rows]
+    assert split.features["video"] == Video()
+    assert split.cast_column("video", Video(decode=False))[0]["video"]["bytes"] == clip.read_bytes()
+
+
+def test_agreement_of_blind_answers(make: Any) -> None:
+    query = make.query("a ball rolls left", "v1")
+    pairs = [make.pair(query, f"v{i}") for i in range(12)]
+    reviews = [make.review(pair, query, int(i < 6), name) for i, pair in enumerate(pairs) for name in ("ada", "ben")]
+    found = agreement([*reviews, make.review(pairs[0], query, 0, "eve", blind=False)])
+    assert found is not None and (found.raw, found.alpha, found.pairs, found.reviewers) == (1.0, 1.0, 12, 2)
+    other = [make.review(pair, query, i % 2, "zoe") for i, pair in enumerate(pairs)]
+    mixed = agreement([*reviews, *other])
+    assert mixed is not None and mixed.alpha is not None and mixed.alpha_interval is not None
+    assert mixed.alpha_interval[0] < mixed.alpha < mixed.alpha_interval[1] < 1 and mixed.raw < 1
+    assert agreement(reviews[:1]) is None
+
+
+def test_alpha_of_a_published_example() -> None:
+    """Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section B: binary data, two observers."""
+    first, second = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert alpha([list(unit) for unit in zip(first, second, strict=True)]) == pytest.approx(0.095, abs=5e-4)
+    assert alpha([[1, 1], [1, 1]]) is None
+
+
+def test_the_recipe_is_kept_and_names_no_place(tmp_path: Path, make: Any, write_run: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    splits = tmp_path / "mine.csv"
+    splits.write_text("id,split\nv1,test\n")
+    changed = Settings(export=ExportSettings(splits=str(splits), licence="mit"))
+    out = export(
+        write_run(tmp_path / "run", [make.video("v1"), query, pair, make.judgment(pair, 1)]), tmp_path / "o", changed
+    )
+    told = json.loads((out.out / "hardcut.json").read_text())
+    assert told["settings"]["export"]["splits"] == "mine.csv" and told["gate"]["references"] == "passed"
+    assert str(tmp_path) not in (out.out / "hardcut.json").read_text()
+    assert out.rows["pairs"] == {"test": 1}

@@ -1,0 +1,193 @@
+"""The Hub's own client against a server that speaks its API: uploads that are repeated, updated, killed, altered."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.publish.export import export
+from hardcut.schemas.settings import ExportSettings, Settings
+
+SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))
+Call = Callable[..., subprocess.CompletedProcess[str]]
+_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parents[1] / "hub_server.py")
+assert _spec is not None and _spec.loader is not None
+hub_server = importlib.util.module_from_spec(_spec)
+sys.modules["hub_server"] = hub_server
+_spec.loader.exec_module(hub_server)
+
+PROGRAM = """
+import json, sys
+from dataclasses import asdict
+from pathlib import Path
+from hardcut.publish import hub
+from hardcut.schemas.errors import HardcutError
+kind, *arguments = sys.argv[1:]
+try:
+    if kind == "publish":
+        folder, repo, *tag = arguments
+        print(json.dumps(asdict(hub.publish(Path(folder), repo, tag=tag[0] if tag else None))))
+    else:
+        repo, out, *revision = arguments
+        hub.pull(repo, Path(out), revision[0] if revision else None)
+except HardcutError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.status)
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    with hub_server.HubServer() as running:
+        yield running
+
+
+@pytest.fixture
+def environment(server: Any, tmp_path: Path) -> dict[str, str]:
+    hub = {
+        "HF_ENDPOINT": server.url,
+        "HF_TOKEN": "hf_right",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path / "home"),
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return {**kept, **hub, "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+@pytest.fixture
+def call(environment: dict[str, str]) -> Call:
+    def run(*arguments: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+        return subprocess.run(
+            line, env={**environment, **changed}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, make: Any, write_run: Any) -> Path:
+    records: list[Any] = []
+    for i in range(12):
+        video = make.video(f"v{i}", licence="cc0-1.0")
+        query = make.query(f"something quite particular about the video of number {i * 7919}", f"v{i}")
+        records += [video, query, make.caption(f"v{i}", f"A caption of video {i}.")]
+        for step in range(3):
+            pair = make.pair(query, f"v{(i + step) % 12}")
+            label = make.label(pair, "no" if step else "yes", -8.0 - step if step else 5.0)
+            records += [pair, label, make.judgment(pair, int(not step), label)]
+    return export(write_run(tmp_path / "run", records), tmp_path / "dataset", SETTINGS).out
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def published(server: Any) -> dict[str, bytes]:
+    return {name: body for name, body in server.repos["org/set"].files.items() if name != ".gitattributes"}
+
+
+def test_a_dataset_goes_there_and_comes_back(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
+    done = call("publish", dataset, "org/set")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert published(server) == content(dataset) and server.repos["org/set"].private
+    assert set(told["sent"]) == set(content(dataset)) and told["tag"] == "v1" and server.puts
+    assert len(server.repos["org/set"].commits) == 2, "one commit: readers see the old version or the new one"
+    back = call("pull", "org/set", tmp_path / "back")
+    assert back.returncode == 0, back.stderr
+    assert content(tmp_path / "back") == content(dataset)
+    assert all(b"hf_right" not in body for body in content(tmp_path).values()), "the token is nowhere"
+
+
+def test_an_unchanged_dataset_sends_nothing(server: Any, call: Call, dataset: Path) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    before = (len(server.puts), server.committed_files, len(server.repos["org/set"].commits))
+    again = json.loads(call("publish", dataset, "org/set").stdout)
+    assert again["sent"] == [] and again["deleted"] == [] and again["tag"] is None
+    assert (len(server.puts), server.committed_files, len(server.repos["org/set"].commits)) == before
+
+
+def test_an_update_sends_what_changed_and_removes_what_is_gone(
+    server: Any, call: Call, dataset: Path, tmp_path: Path
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    stale = {"data/pairs/train-00001-of-00002.parquet": b"PAR1 of an older version", "LICENSE.txt": b"by somebody else"}
+    server.repos["org/set"].commits.append({**server.repos["org/set"].files, **stale})
+    before = len(server.puts)
+    changed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
+    export(tmp_path / "run", dataset, changed)
+    told = json.loads(call("publish", dataset, "org/set", "rc1").stdout)
+    assert set(told["sent"]) == {"README.md", "hardcut.json"} and told["tag"] == "rc1"
+    assert told["deleted"] == ["data/pairs/train-00001-of-00002.parquet"]
+    assert len(server.puts) - before <= 2
+    assert {**content(dataset), "LICENSE.txt": b"by somebody else"} == published(server)
+    old = call("pull", "org/set", tmp_path / "old", "v1")
+    assert old.returncode == 0 and b"renamed" not in (tmp_path / "old" / "README.md").read_bytes()
+
+
+def test_an_upload_killed_in_the_middle_goes_on(
+    server: Any, call: Call, environment: dict[str, str], dataset: Path
+) -> None:
+    large = [name for name, body in content(dataset).items() if len(body) > hub_server.LFS_ABOVE]
+    assert len(large) > 4
+    reached = threading.Event()
+
+    def hang(number: int) -> bool:
+        if number == 3:
+            reached.set()
+        return number != 3
+
+    server.on_put = hang
+    line = [sys.executable, "-c", PROGRAM, "publish", str(dataset), "org/set"]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        assert reached.wait(60)
+        process.kill()
+    assert len(server.puts) == 3 and len(server.repos["org/set"].commits) == 1, "nothing half done is to be seen"
+    server.on_put = lambda number: True
+    done = call("publish", dataset, "org/set")
+    assert done.returncode == 0, done.stderr
+    assert published(server) == content(dataset)
+    assert len(server.puts) == len(set(server.puts)), "no file was sent twice"
+
+
+def test_what_was_changed_behind_is_refused(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    server.repos["org/set"].files["README.md"] += b"edited by hand"
+    done = call("pull", "org/set", tmp_path / "back")
+    assert done.returncode == 2 and "README.md: altered" in done.stderr and not (tmp_path / "back").exists()
+    (dataset / "left_out.jsonl").write_text("{}\n")
+    refused = call("publish", dataset, "org/set")
+    assert refused.returncode == 2 and "left_out.jsonl: altered" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "repo, change, status, message",
+    [
+        ("org/set", {"HF_TOKEN": "hf_wrong"}, 4, "HF_TOKEN"),
+        ("a b c", {}, 2, "no name on the Hub"),
+        ("org/set", {"HF_ENDPOINT": "http://127.0.0.1:9"}, 4, "cannot be reached"),
+        ("org/set", {"HF_HUB_OFFLINE": "1"}, 4, "offline"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    call: Call, dataset: Path, repo: str, change: dict[str, str], status: int, message: str
+) -> None:
+    done = call("publish", dataset, repo, **change)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr and "hf_wrong" not in done.stderr
+
+
+def test_a_repository_of_others_is_no_dataset(server: Any, call: Call, tmp_path: Path) -> None:
+    server.repos["org/other"] = hub_server.Repo(private=False)
+    done = call("pull", "org/other", tmp_path / "back")
+    assert done.returncode == 2 and "no hardcut.json" in done.stderr
