@@ -33,6 +33,7 @@ from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
+from hardcut.synth.recognition import open_recogniser
 from hardcut.synth.scores import ScoreStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
@@ -128,7 +129,11 @@ def _stages(
     return [
         *own,
         ProbeStage(frames.pool, frames.root, frames.store, settings.media),
-        EvidenceStage(frames, settings.evidence),
+        EvidenceStage(
+            frames,
+            settings.evidence,
+            open_recogniser(settings.evidence.speech, frames.pool, settings.resources),
+        ),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
         NegativeStage(settings.negatives, first_stage),
