@@ -63,10 +63,10 @@ class Endpoint:
         """To be held during a call; who waits for one has not begun, and its time does not run."""
         return self._slots
 
-    async def post(self, path: str, body: bytes) -> bytes:
+    async def post(self, path: str, body: bytes, *, content_type: str = "application/json") -> bytes:
         """The body of the answer. Raises Failed, Unreachable, Rejected, or UsageError where every call would fail."""
         key = api_key()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
             async with self._open().post(
                 self.url + path, data=body, headers=headers, allow_redirects=False
