@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     Image = NDArray[np.uint8]
     Floats = NDArray[np.float32]
 
+SMALLEST_SIDE = 16
+"""Of smaller pictures no flow can be told; OpenCV refuses them."""
 GRID = 6
 """The camera's movement is fitted to the flow at every sixth pixel across and down."""
 TEXTURE = 6.0
@@ -42,9 +44,12 @@ class CameraStep:
 
 
 def dense_flow(one: Image, other: Image) -> Floats:
-    """Where each pixel of a grey picture goes in the next one: height x width x (across, down) in pixels."""
+    """Where each pixel of a grey picture goes in the next one: height x width x (across, down) in pixels; nowhere in
+    pictures of fewer than 16 rows or columns."""
     import numpy as np
 
+    if min(one.shape) < SMALLEST_SIDE:
+        return np.zeros((*one.shape, 2), dtype=np.float32)
     return np.asarray(_engine().calc(one, other, None), dtype=np.float32)
 
 
@@ -81,6 +86,21 @@ def own_flow(flow: Floats, camera: CameraStep) -> Floats:
     across = camera.across * side + (camera.scale - 1) * (columns - width / 2)
     down = camera.down * side + (camera.scale - 1) * (rows - height / 2)
     return np.asarray(flow - np.stack([across, down], axis=-1), dtype=np.float32)
+
+
+def carried(picture: Image, camera: CameraStep, *, back: bool = False) -> Image:
+    """A picture as it would look after the camera's step (`back`: before it), had nothing else moved."""
+    import cv2
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    side, scale = max(width, height), camera.scale
+    across = camera.across * side + (1 - scale) * width / 2
+    down = camera.down * side + (1 - scale) * height / 2
+    matrix = np.array([[scale, 0, across], [0, scale, down]])
+    flags = cv2.INTER_LINEAR | (cv2.WARP_INVERSE_MAP if back else 0)
+    moved = cv2.warpAffine(picture, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.uint8)
 
 
 @cache

@@ -19,7 +19,7 @@ from hardcut.schemas.records import Box, Evidence, Span, Video
 from hardcut.synth.blobs import background, blobs, changed, in_front, without_holes
 from hardcut.synth.camera import camera_moves
 from hardcut.synth.colours import NAMES, colour_shares
-from hardcut.synth.flow import MOVING_PX, camera_step, dense_flow, own_flow
+from hardcut.synth.flow import MOVING_PX, camera_step, carried, dense_flow, own_flow
 from hardcut.synth.movers import Blob, Leg, legs
 from hardcut.synth.pictures import load_image
 from hardcut.synth.tracks import Rect
@@ -155,6 +155,10 @@ class _Shot:
         across = down = 0.0
         for index, (flow, step) in enumerate(zip(self._flows, self._steps, strict=True)):
             mask = changed(own_flow(flow, step), MOVING_PX)
+            if index:
+                before = carried(self._pictures[index - 1], self._steps[index - 1])
+                after = carried(self._pictures[index + 1], step, back=True)
+                mask |= in_front(self._pictures[index], before) & in_front(self._pictures[index], after)
             yield blobs(index, self._pictures[index], mask, shift=(-across, -down))
             across, down = across + step.across, down + step.down
 
@@ -165,17 +169,19 @@ class _Shot:
         area = float(np.median([blob.area for blob in leg.blobs]))
         size = "small " if area < 0.01 else "large " if area > 0.12 else ""
         colours = " and ".join(_names(shares, 0.25, 2, hues_first=True))
-        thing = f"{size}{colours} thing".strip()
+        thing = f"{'resting ' if leg.stood else ''}{size}{colours} thing"
         article = "an" if thing[0] in "aeiou" else "a"
         does = f"gets {leg.way}" if leg.way in ("larger", "smaller") else f"moves {_phrase(leg.way)}"
-        after = " and stops" if leg.stays else ""
-        before = "stands still, then " if leg.stood else ""
+        after = " and comes to rest" if leg.stays else ""
         start, end = self._span(leg.blobs[0].frame, leg.blobs[-1].frame)
-        text = f"{article} {thing} {before}{does}{after}"
+        text = f"{article} {thing} {does}{after}"
         return Finding("motion", text, start, end, _around([blob.box for blob in leg.blobs]), _strength(leg))
 
     def _stirs(self, told: Sequence[Leg]) -> list[Finding]:
-        """Movement that no leg accounts for, runs of one direction as one."""
+        """Movement that no leg accounts for, runs of one direction as one; not while the camera moves, when what is
+        left of the flow is mostly depth."""
+        if self._behind is None:
+            return []
         runs: list[list[_Stir]] = []
         for at in range(len(self._flows)):
             stir = self._stir(at, told)
@@ -189,7 +195,7 @@ class _Shot:
             speed = sum(stir.shift for stir in run) / max(end - start, 1e-3)
             pace = " quickly" if speed > 0.15 else " slowly" if speed < 0.05 else ""
             text = f"something moves {_phrase(run[0].way)}{pace}"
-            confidence = round(min(stir.coherence for stir in run), 3)
+            confidence = round(0.5 * min(stir.coherence for stir in run), 3)  # nobody knows what it is that moves
             found.append(Finding("motion", text, start, end, _around([stir.box for stir in run]), confidence))
         return found
 

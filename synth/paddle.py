@@ -44,10 +44,13 @@ class PaddleEngine:
         except ImportError as error:
             raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[paddle]"') from None
         common = {"device": "cpu", "cpu_threads": 1}
-        self._det = TextDetection(
-            model_name=_model_name(det), model_dir=str(det), limit_type="max", limit_side_len=4096, **common
-        )
-        self._rec = TextRecognition(model_name=_model_name(rec), model_dir=str(rec), **common)
+        try:
+            self._det = TextDetection(
+                model_name=_model_name(det), model_dir=str(det), limit_type="max", limit_side_len=4096, **common
+            )
+            self._rec = TextRecognition(model_name=_model_name(rec), model_dir=str(rec), **common)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageError(f"PaddleOCR cannot load the models in {det} and {rec}: {error}") from error
 
     def detect(self, picture: Image) -> Quads:
         """Four corners in pixels of every line in a picture (height x width x 3, blue first)."""

@@ -56,7 +56,7 @@ def transcribe(path: str, model: str) -> list[Spoken]:
     from hardcut.media.audio import RATE, audio_blocks
 
     hear = _engine(model)
-    words_known = bool(getattr(hear.generation_config, "alignment_heads", None))
+    words_known = bool(getattr(hear.model.generation_config, "alignment_heads", None))
     found: list[Spoken] = []
     for start, sound in pieces(audio_blocks(path), WINDOW_S, RATE):
         told = hear(
