@@ -274,7 +274,8 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.generation_config = transformers.GenerationConfig(
         eos_token_id=number(end), pad_token_id=number(end), decoder_start_token_id=number("<|startoftranscript|>"),
         no_timestamps_token_id=number("<|notimestamps|>"), is_multilingual=True,
-        lang_to_id={"<|en|>": number("<|en|>")}, task_to_id={"transcribe": number("<|transcribe|>"), "translate": number("<|translate|>")}, max_length=40,
+        lang_to_id={"<|en|>": number("<|en|>")},
+        task_to_id={"transcribe": number("<|transcribe|>"), "translate": number("<|translate|>")}, max_length=40,
         begin_suppress_tokens=[], suppress_tokens=[], max_initial_timestamp_index=50, return_timestamps=False,
         prev_sot_token_id=number("<|startofprev|>"), alignment_heads=[[0, 0]],
     )  # fmt: skip
