@@ -34,6 +34,7 @@ from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
+from hardcut.synth.recognition import open_recogniser
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
@@ -144,7 +145,11 @@ def _stages(
         ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
         SignatureStage(frames, settings.duplicates),
         DuplicateStage(),
-        EvidenceStage(frames, settings.evidence),
+        EvidenceStage(
+            frames,
+            settings.evidence,
+            open_recogniser(settings.evidence.speech, frames.pool, settings.resources),
+        ),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
         NegativeStage(settings.negatives, first_stage),

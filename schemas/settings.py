@@ -33,14 +33,20 @@ class MediaSettings(Frozen):
 class EvidenceSettings(Frozen):
     """What is looked for in a video without any teacher."""
 
-    ocr: Literal["rapidocr", "off"] = "rapidocr"
+    ocr: Literal["rapidocr", "paddle", "off"] = "rapidocr"
+    paddle_det: str | None = Field(default=None, description="paddle: folder of the model that finds lines")
+    paddle_rec: str | None = Field(default=None, description="paddle: folder of the model that reads them")
     ocr_min_confidence: float = Field(default=0.6, ge=0, le=1)
     ocr_fps: float = Field(
         default=2.0, gt=0, description="times a second that text is looked for, of the stored frames"
     )
     ocr_side: int = Field(default=480, ge=64, description="the detector's longer side in pixels")
-    subtitles: bool = True
+    speech: str = Field(
+        default="subtitles",
+        description="off | subtitles | whisper:MODEL | server:MODEL@URL, the last two beside subtitles",
+    )
     shots: bool = True
+    motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
     shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")
     metadata_fields: tuple[str, ...] = Field(
         default=("title", "description", "event", "tags", "date", "location"),

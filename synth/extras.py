@@ -14,3 +14,13 @@ def installed(package: str, extra: str, otherwise: str = "") -> str:
     except PackageNotFoundError:
         hint = f", or set {otherwise}" if otherwise else ""
         raise MissingDependency(f'{package} is not installed: pip install "hardcut[{extra}]"{hint}') from None
+
+
+def opencv(otherwise: str) -> str:
+    """The version of OpenCV, whichever of its packages brings it. Raises MissingDependency."""
+    for package in ("opencv-python", "opencv-python-headless", "opencv-contrib-python"):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    raise MissingDependency(f'OpenCV is not installed: pip install "hardcut[vision]", or set {otherwise}')

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pydantic import JsonValue
 
 from hardcut.schemas.records import Evidence, Span, Video
 
+SUBTITLES = frozenset({"srt", "vtt"})
+"""Extractors of speech that somebody wrote down."""
 SPAN_TOLERANCE_S = 0.5
 """A teacher's span may overhang the video by this much (rounding); it is then cut at the end."""
 
 
 def video_inputs(video: Video, evidence: Iterable[Evidence]) -> dict[str, JsonValue]:
-    """`video` and `evidence` of a request's inputs: evidence without a time first, the rest by start, kind and id."""
-    return {"video": {"duration_s": video.duration_s}, "evidence": [_told(item) for item in by_time(evidence)]}
+    """`video` and `evidence` of a request's inputs: evidence without a time first, the rest by start, kind and id.
+
+    Where subtitles say what is spoken, what a recogniser heard at that time is left out.
+    """
+    evidence = list(evidence)
+    cues = [item.span for item in evidence if item.kind == "speech" and item.extractor in SUBTITLES and item.span]
+    told = [item for item in evidence if not _said_better(item, cues)]
+    return {"video": {"duration_s": video.duration_s}, "evidence": [_told(item) for item in by_time(told)]}
 
 
 def by_time(evidence: Iterable[Evidence]) -> list[Evidence]:
@@ -32,6 +40,15 @@ def span_within(start: float | None, end: float | None, duration_s: float) -> Sp
     if not 0 <= start <= end or start > duration_s or end > duration_s + SPAN_TOLERANCE_S:
         raise ValueError(f"{start:g} to {end:g} s is outside the video (0 to {duration_s:g} s)")
     return Span(start=start, end=min(end, duration_s))
+
+
+def _said_better(item: Evidence, cues: Sequence[Span]) -> bool:
+    """Whether recognised speech lies under subtitles for at least half of its time."""
+    span = item.span
+    if item.kind != "speech" or item.extractor in SUBTITLES or span is None:
+        return False
+    under = sum(max(0.0, min(span.end, cue.end) - max(span.start, cue.start)) for cue in cues)
+    return under > 0 and under >= 0.5 * (span.end - span.start)
 
 
 def _told(item: Evidence) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""Text in the picture with RapidOCR. Only what changed since the last frame is looked at again.
+"""Text in the picture with RapidOCR or PaddleOCR. Only what changed since the last frame is looked at again.
 
 The detector costs ten times what reading a line does and grows with the area it is given, so a frame is compared with
 what was last read, block by block, and detection runs on the changed part alone. Lines none of whose pixels changed are
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Box, Evidence, Span, Video
 from hardcut.schemas.settings import EvidenceSettings
+from hardcut.synth.paddle import paddle_engine
 from hardcut.synth.pictures import load_image
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, script_of
 from hardcut.synth.tracks import Line, Reading, Rect, follow
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ def read_lines(frames: Sequence[Frame], duration_s: float, settings: EvidenceSet
     or are not read with confidence: mostly they are wheels, doors and windows.
     """
     looked_at = _thinned(frames, settings.ocr_fps)
-    reader = _Reader(settings.ocr_side)
+    reader = _Reader(_engine(settings), settings.ocr_side)
     readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
     lines = follow([frame.time_s for frame in looked_at], readings, duration_s)
     return [line for line in lines if line.confidence >= settings.ocr_min_confidence and not _is_shape(line)]
 
 
-def ocr_evidence(video: Video, lines: Sequence[Line]) -> list[Evidence]:
+def ocr_evidence(video: Video, lines: Sequence[Line], extractor: str) -> list[Evidence]:
     """One line of evidence for each line of text."""
     return [
         Evidence.create(
@@ -65,8 +66,9 @@ def ocr_evidence(video: Video, lines: Sequence[Line]) -> list[Evidence]:
             text=line.text,
             span=Span(start=line.start, end=line.end),
             box=Box(left=line.box[0], top=line.box[1], right=line.box[2], bottom=line.box[3]),
+            language=script_of(line.text),
             confidence=line.confidence,
-            extractor="rapidocr",
+            extractor=extractor,
         )
         for line in lines
     ]
@@ -86,31 +88,67 @@ def _is_shape(line: Line) -> bool:
     return alone and (line.confidence < LONE_CONFIDENCE or line.end - line.start < LONE_SECONDS)
 
 
-@cache
-def _engine() -> Any:
-    """RapidOCR with the models of its wheel: one a process, one thread, nothing written or fetched."""
-    from rapidocr import RapidOCR
+class Engine(Protocol):
+    """What finds lines of text in a picture (height x width x 3, blue first) and reads them."""
 
-    return RapidOCR(
-        params={
-            "Global.log_level": "critical",
-            "Global.use_cls": False,
-            "Global.use_preprocess_img": False,
-            "Global.text_score": 0.0,
-            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "Det.limit_type": "max",
-            "Det.limit_side_len": 4096,
-            "Det.use_dilation": False,
-            "Rec.rec_img_shape": [3, 48, 64],
-        }
-    )
+    def detect(self, picture: Image) -> Sequence[Quad]:
+        """Four corners in pixels of every line."""
+        ...
+
+    def recognise(self, line: Image) -> tuple[str, float]:
+        """Text and confidence of the picture of one line; empty where there is nothing to read."""
+        ...
+
+
+class RapidEngine:
+    """RapidOCR with the models of its wheel: one thread, nothing written or fetched."""
+
+    def __init__(self) -> None:
+        from rapidocr import RapidOCR
+
+        self._rapid: Any = RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "Global.use_cls": False,
+                "Global.use_preprocess_img": False,
+                "Global.text_score": 0.0,
+                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                "Det.limit_type": "max",
+                "Det.limit_side_len": 4096,
+                "Det.use_dilation": False,
+                "Rec.rec_img_shape": [3, 48, 64],
+            }
+        )
+
+    def detect(self, picture: Image) -> Sequence[Quad]:
+        import numpy as np
+
+        found = self._rapid(picture, use_det=True, use_cls=False, use_rec=False)
+        return [] if found.boxes is None else [np.asarray(box, dtype=np.float32) for box in found.boxes]
+
+    def recognise(self, line: Image) -> tuple[str, float]:
+        found = self._rapid(line, use_det=False, use_cls=False, use_rec=True)
+        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+
+
+@cache
+def _rapid_engine() -> Engine:
+    """One a process."""
+    return RapidEngine()
+
+
+def _engine(settings: EvidenceSettings) -> Engine:
+    if settings.ocr == "paddle" and settings.paddle_det and settings.paddle_rec:
+        return paddle_engine(settings.paddle_det, settings.paddle_rec)
+    return _rapid_engine()
 
 
 class _Reader:
     """Reads the frames of one video in order and remembers what it has seen."""
 
-    def __init__(self, side: int) -> None:
+    def __init__(self, engine: Engine, side: int) -> None:
+        self._engine = engine
         self._side = side
         self._seen: NDArray[np.uint8] | None = None
         self._lines: list[Reading] = []
@@ -123,10 +161,10 @@ class _Reader:
             return self._lines
         kept = [line for line in self._lines if not changed[_blocks(line.box, changed)].any()]
         parts = _parts(changed, [line.box for line in self._lines])
-        found = [(quad, _rect(quad)) for part in parts for quad in _detect(small, part)]
+        found = [(quad, _rect(quad)) for part in parts for quad in _detect(self._engine, small, part)]
         new = [(quad, box) for quad, box in found if not any(_share(box, line.box) > SAME_PLACE for line in kept)]
         kept = [line for line in kept if not any(_share(line.box, box) > SAME_PLACE for _, box in new)]
-        read = [_recognise(index, image, quad, box) for quad, box in new]
+        read = [_recognise(self._engine, index, image, quad, box) for quad, box in new]
         self._lines = kept + [reading for reading in read if reading is not None]
         return self._lines
 
@@ -205,35 +243,44 @@ def _components(mask: Mask) -> list[tuple[slice, slice]]:
     ]
 
 
-def _detect(small: Image, part: tuple[slice, slice]) -> list[Quad]:
+def _detect(engine: Engine, small: Image, part: tuple[slice, slice]) -> list[Quad]:
     """Four corners, as fractions of the picture, of every line of text in a part of it."""
     import numpy as np
 
-    cut = np.ascontiguousarray(small[part])
-    found = _engine()(cut, use_det=True, use_cls=False, use_rec=False)
-    if found.boxes is None:
-        return []
     height, width = small.shape[:2]
     corner = np.array([part[1].start, part[0].start], dtype=np.float32)
     size = np.array([width, height], dtype=np.float32)
-    return [((np.asarray(box, dtype=np.float32) + corner) / size).clip(0.0, 1.0) for box in found.boxes]
+    return [((box + corner) / size).clip(0.0, 1.0) for box in engine.detect(np.ascontiguousarray(small[part]))]
 
 
-def _recognise(index: int, image: Image, quad: Quad, box: Rect) -> Reading | None:
+def _recognise(engine: Engine, index: int, image: Image, quad: Quad, box: Rect) -> Reading | None:
     """Reads one line at full size; None where there is nothing to read in it."""
     import numpy as np
-    from rapidocr.utils.process_img import get_rotate_crop_image
 
     height, width = image.shape[:2]
     corners = (quad * np.array([width, height], dtype=np.float32)).astype(np.float32)
     if np.ptp(corners[:, 0]) < 2 or np.ptp(corners[:, 1]) < 2:
         return None
-    found = _engine()(get_rotate_crop_image(image, corners), use_det=False, use_cls=False, use_rec=True)
-    if not found.txts:
-        return None
-    text, confidence = clean(found.txts[0]), round(min(1.0, float(found.scores[0])), 4)
+    told, score = engine.recognise(_upright(image, corners))
+    text, confidence = clean(told), round(min(1.0, score), 4)
     is_text = any(character.isalnum() for character in text)  # round things are read as bullets
     return Reading(index, text, confidence, box) if is_text and confidence >= WORTH_FOLLOWING else None
+
+
+def _upright(image: Image, corners: Quad) -> Image:
+    """The part of a picture between four corners, clockwise from the upper left, as a rectangle; text that runs down
+    is laid on its side."""
+    import cv2
+    import numpy as np
+
+    def side(one: int, other: int) -> float:
+        return float(np.linalg.norm(corners[one] - corners[other]))
+
+    width, height = max(1, int(max(side(0, 1), side(2, 3)))), max(1, int(max(side(0, 3), side(1, 2))))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, target)
+    line = cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(np.rot90(line) if height >= 1.5 * width else line, dtype=np.uint8)
 
 
 def _rect(quad: Quad) -> Rect:

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 
 _BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+_SCRIPTS = {
+    "LATIN": "Latn", "CYRILLIC": "Cyrl", "GREEK": "Grek", "CJK": "Hani", "HIRAGANA": "Hira", "KATAKANA": "Kana",
+    "HANGUL": "Hang", "ARABIC": "Arab", "HEBREW": "Hebr", "DEVANAGARI": "Deva", "THAI": "Thai", "BENGALI": "Beng",
+    "TAMIL": "Taml", "ARMENIAN": "Armn", "GEORGIAN": "Geor",
+}  # fmt: skip
+"""First word of a letter's Unicode name and the script's code (ISO 15924)."""
+
+
+def script_of(text: str) -> str | None:
+    """The script of a text as a language tag (BCP 47: `und-Cyrl`), or None where less than 80 % of its letters, or
+    fewer than two, are of one. Which language it is cannot be told from a line; kana make it `ja`, hangul `ko`."""
+    found = Counter(_SCRIPTS.get(unicodedata.name(c, "").split(" ")[0], "") for c in text if c.isalpha())
+    letters = found.total()
+    if found["Hira"] + found["Kana"] and found["Hira"] + found["Kana"] + found["Hani"] >= 0.8 * letters:
+        return "ja"
+    script, count = found.most_common(1)[0] if found else ("", 0)
+    if not script or count < 0.8 * letters or (letters < 2 and script != "Hani"):
+        return None
+    return "ko" if script == "Hang" else f"und-{script}"
 
 
 def clean(text: str, limit: int | None = None) -> str:

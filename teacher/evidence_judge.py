@@ -4,6 +4,7 @@ was found too. A floor for models to beat, not more: it knows no synonyms and se
     coverage = share of the query's words (by weight) found in the evidence
                x WRONG_ORDER or UNKNOWN_ORDER where the query asks for an order that is violated or cannot be checked
                x (1 - share of the excluded words that were found)
+               where colour and direction of something that moves count only for one and the same movement
     margin   = SLOPE (coverage - THRESHOLD)
 
 so that with the shipped thresholds full coverage of a mined video makes a suspected positive and a third of it a
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hardcut.teacher.inputs import EvidenceLine
-from hardcut.teacher.words import STOP_WORDS, WordIndex, weight, words
+from hardcut.teacher.words import COLOURS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
 SLOPE = 24.0
 THRESHOLD = 0.6
@@ -51,15 +52,15 @@ _VERBS = {"ocr": "read", "speech": "said", "metadata": "told"}
 
 @dataclass(slots=True)
 class Parsed:
-    """A query taken apart: clauses of words, how each stands in time to the one after it, and the words that must be
-    absent."""
+    """A query taken apart: clauses of words, how each stands in time to the one after it (None: that is not said), and
+    the words that must be absent."""
 
     clauses: list[list[str]] = field(default_factory=lambda: [[]])
-    relations: list[Relation] = field(default_factory=list)
+    relations: list[Relation | None] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
 
-    def follow(self, relation: Relation) -> None:
-        """Begins the next clause; of several words of order in a row the last one counts."""
+    def follow(self, relation: Relation | None) -> None:
+        """Begins the next clause; of several words of order in a row the last one counts. None: no order is asked."""
         if self.clauses[-1]:
             self.clauses.append([])
             self.relations.append(relation)
@@ -112,6 +113,9 @@ def parse(query: str) -> Parsed:
                 turned = _TURNED[RELATIONS[token]]
             else:
                 parsed.follow(RELATIONS[token])
+        elif token == ":":
+            negated = False
+            parsed.follow(None)
         elif token in NEGATIONS or token.endswith("n't"):
             negated = True
         elif token in _CLAUSE_ENDS:
@@ -149,9 +153,9 @@ class EvidenceJudge:
         found, missing = self._split(wanted)
         present, gone = self._split(parsed.absent)
         order = self._order(parsed)
-        coverage = self._coverage(wanted) if wanted else 1.0
+        coverage = self._coverage(parsed.clauses) if wanted else 1.0
         if parsed.absent:
-            coverage *= 1 - self._coverage(parsed.absent)
+            coverage *= 1 - self._coverage([parsed.absent])
         if order is not None:
             coverage *= {"kept": 1.0, "violated": WRONG_ORDER, "unknown": UNKNOWN_ORDER}[order]
         parts = [f"Found {self._places(found)}" if found else "Found nothing of what is asked for"]
@@ -165,9 +169,20 @@ class EvidenceJudge:
             parts.append(f"absent as asked for: {_quoted(gone)}")
         return _judgment(coverage, "; ".join(parts))
 
-    def _coverage(self, wanted: Sequence[str]) -> float:
-        total = sum(weight(word) for word in wanted)
-        return sum(weight(word) * max(self._index.find(word).values(), default=0.0) for word in wanted) / total
+    def _coverage(self, clauses: Sequence[Sequence[str]]) -> float:
+        found = sum(weight(word) * credit for clause in clauses for word, credit in self._credits(clause))
+        return found / sum(weight(word) for clause in clauses for word in clause)
+
+    def _credits(self, clause: Sequence[str]) -> Iterator[tuple[str, float]]:
+        """How surely each word of a clause was found. What a clause says of a movement must be true of one movement."""
+        moving = [word for word in clause if word in COLOURS or word in MOVEMENT]
+        lines = [number for number, line in enumerate(self._lines) if line and line.kind == "motion"]
+        bound = MOVEMENT.intersection(moving) and lines
+        hits = {word: self._index.find(word) for word in clause}
+        best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
+        for word in clause:
+            together = bound and word in moving
+            yield word, hits[word].get(best, 0.0) if together else max(hits[word].values(), default=0.0)
 
     def _split(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
         """The words that were found, and those that were not."""
@@ -175,15 +190,21 @@ class EvidenceJudge:
         return found, [word for word in wanted if not self._index.find(word)]
 
     def _best(self, clause: Sequence[str]) -> list[int]:
-        """The numbers of the lines with a time that hold most of a clause, if one of them holds at least 40 % of it."""
+        """The numbers of the lines with a time that hold most of a clause, if one of them holds at least 40 % of what
+        such lines hold of it together, and 10 % of the whole."""
         scores: dict[int, float] = {}
+        told = 0.0
         for word in clause:
-            for number, credit in self._index.find(word).items():
-                line = self._lines[number]
-                if line and line.start is not None:
-                    scores[number] = scores.get(number, 0.0) + weight(word) * credit
+            found = {
+                number: credit
+                for number, credit in self._index.find(word).items()
+                if (line := self._lines[number]) and line.start is not None
+            }
+            told += weight(word) if found else 0.0
+            for number, credit in found.items():
+                scores[number] = scores.get(number, 0.0) + weight(word) * credit
         highest = max(scores.values(), default=0.0)
-        if not clause or highest < 0.4 * sum(weight(word) for word in clause):
+        if not scores or highest < max(0.4 * told, 0.1 * sum(weight(word) for word in clause)):
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 
@@ -192,7 +213,7 @@ class EvidenceJudge:
         links = [
             (self._best(parsed.clauses[at]), relation, self._best(parsed.clauses[at + 1]))
             for at, relation in enumerate(parsed.relations)
-            if parsed.clauses[at] and parsed.clauses[at + 1]
+            if relation and parsed.clauses[at] and parsed.clauses[at + 1]
         ]
         answers = [self._holds(*link) for link in links]
         if not answers:
@@ -240,8 +261,8 @@ def _tokens(query: str) -> Iterator[tuple[str, bool]]:
             said = words(quoted)
             yield from ((word, True) for word in [word for word in said if word not in STOP_WORDS] or said)
             continue
-        for piece in re.split(r"([,;.])", plain):
-            if piece in _CLAUSE_ENDS:
+        for piece in re.split(r"([,;.:])", plain):
+            if piece in _CLAUSE_ENDS or piece == ":":
                 yield piece, False
             else:
                 yield from ((word, False) for word in words(piece))

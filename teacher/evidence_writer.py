@@ -30,6 +30,8 @@ _EXPECTED: Mapping[Modality, tuple[str, ...]] = {
     "speech": ("goodbye", "thank you", "hello", "sorry", "congratulations", "good morning"),
 }
 """What one might expect to read or hear; used for a negation where all evidence of the video is without it."""
+_STRIKING = 0.5
+"""Movement that is less sure than this is told in captions and asked for nowhere."""
 _CHOICES = 12
 """Of a video's mentions so many are combined with each other: enough for ten queries, and bounded."""
 
@@ -131,20 +133,37 @@ def _mentions(view: WrittenView, inputs: QueriesInputs) -> list[_Mention]:
     """What a view may ask for, in order of time, each phrase once."""
     if view == "caption":
         kinds = {line.id: line.kind for line in inputs.evidence}
-        found = [mention for claim in inputs.claims for mention in _from_claim(claim, kinds)]
+        too_common = {
+            line.id
+            for line in inputs.evidence
+            if line.kind in ("motion", "colour") and not _can_be_asked(line, inputs.video.duration_s)
+        }
+        asked = [claim for claim in inputs.claims if not claim.evidence or not too_common.issuperset(claim.evidence)]
+        found = [mention for claim in asked for mention in _from_claim(claim, kinds)]
     else:
         found = [
             _from_line(line)
             for line in inputs.evidence
-            if (line.kind == view if view != "all" else line.kind not in ("shot", "metadata"))
+            if (line.kind == view if view != "all" else _can_be_asked(line, inputs.video.duration_s))
         ]
     telling = [m for m in found if sum(weight(word) for word in words(m.phrase) if word not in STOP_WORDS) >= 3]
     unique = {(mention.modality, tuple(words(mention.phrase))): mention for mention in reversed(telling)}
     return list(reversed(unique.values()))
 
 
+def _can_be_asked(line: EvidenceLine, duration_s: float) -> bool:
+    """Whether a query can ask for a line beside metadata: colours and a camera that stands are of too many videos."""
+    if line.kind == "motion":
+        whole = line.start == 0 and line.end is not None and line.end >= duration_s
+        return not whole and (line.confidence or 0.0) >= _STRIKING
+    return line.kind in ("ocr", "speech")
+
+
 def _from_line(line: EvidenceLine) -> _Mention:
-    phrase = _phrase(_field(line.text)[1], 8) if line.kind == "metadata" else _phrase(line.text, 5)
+    if line.kind == "motion":
+        phrase = _phrase(line.text, 14)
+    else:
+        phrase = _phrase(_field(line.text)[1], 8) if line.kind == "metadata" else _phrase(line.text, 5)
     return _Mention(phrase, _MODALITIES[line.kind], line.start, line.end)
 
 

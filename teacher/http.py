@@ -64,19 +64,28 @@ class Endpoint:
         """Gives a turn to each call."""
         return self._pace
 
-    async def post(self, path: str, body: bytes, *, root: bool = False) -> bytes:
+    async def post(
+        self, path: str, body: bytes, *, content_type: str = "application/json", root: bool = False
+    ) -> bytes:
         """The body of the answer; `root` leaves out the `/v1` of the address. Raises Failed, Unreachable, Rejected, or
         UsageError where every call would fail."""
         base = self.url.removesuffix("/v1") if root else self.url
-        return await self._request("POST", base + path, body, self._timeout)
+        return await self._request("POST", base + path, body, self._timeout, content_type)
 
     async def get(self, path: str) -> bytes:
         """As `post`, within 10 seconds."""
         return await self._request("GET", self.url + path, None, aiohttp.ClientTimeout(total=_GET_S))
 
-    async def _request(self, method: str, url: str, body: bytes | None, within: aiohttp.ClientTimeout) -> bytes:
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        within: aiohttp.ClientTimeout,
+        content_type: str = "application/json",
+    ) -> bytes:
         key = api_key()
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
             async with self._open().request(
                 method, url, data=body, headers=headers, timeout=within, allow_redirects=False

@@ -16,6 +16,23 @@ STOP_WORDS = frozenset(
 )
 
 
+_DIRECTIONS = {
+    "left to right": "lefttoright", "right to left": "righttoleft", "upward": "upwards", "downward": "downwards",
+}  # fmt: skip
+"""A direction is one word, so that the other way round is another one."""
+MOVEMENT = frozenset(("moves", "lefttoright", "righttoleft", "upwards", "downwards"))
+COLOURS = frozenset(
+    "black grey white brown red orange yellow green turquoise blue purple pink".split()  # noqa: SIM905 - read as prose
+)
+"""As evidence of motion and colour names them."""
+_DIRECTION = re.compile(r"\b(left to right|right to left|upward|downward)\b")
+_MOVING = frozenset(
+    """cross crosses drive drives fly flies glide glides move moves pass passes roll rolls sail sails slide slides
+    travel travels walk walks""".split()  # noqa: SIM905 - read as prose
+)
+"""Ways of moving that evidence of motion cannot tell apart."""
+
+
 def normalise(text: str) -> str:
     """Case, width, accents and vowel marks removed."""
     if text.isascii():
@@ -25,8 +42,11 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, normalised, a possessive 's removed."""
-    return [word.removesuffix("'s") for word in _WORD.findall(normalise(text))]
+    """The words of a text in order, normalised, a possessive 's removed; a direction and a way of moving as one word
+    each."""
+    plain = _DIRECTION.sub(lambda match: _DIRECTIONS[match[1]], normalise(text))
+    found = (word.removesuffix("'s") for word in _WORD.findall(plain))
+    return ["moves" if word in _MOVING else word for word in found]
 
 
 def weight(word: str) -> float:

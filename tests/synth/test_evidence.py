@@ -21,7 +21,8 @@ async def test_everything_that_is_known_of_a_video(frames: Frames, probed: Video
     output = await stage.run(Unit(probed.video_id, records=(probed,)))
     found = [item for item in output.records if isinstance(item, Evidence)]
     assert sorted((item.kind, item.text) for item in found) == [
-        ("metadata", "title: The market"), ("shot", "shot 1 of 1"), ("speech", "Good morning"),
+        ("colour", "mostly grey"), ("metadata", "title: The market"), ("shot", "shot 1 of 1"),
+        ("speech", "Good morning"),
     ]  # fmt: skip
     assert [item.evidence_id for item in found] == sorted(item.evidence_id for item in found)
     assert {(item.item, item.reason) for item in output.dropped} == {
@@ -32,7 +33,7 @@ async def test_everything_that_is_known_of_a_video(frames: Frames, probed: Video
 
 
 async def test_switched_off_means_no_frames_are_needed(frames: Frames, probed: Video) -> None:
-    options = EvidenceSettings(ocr="off", shots=False, subtitles=False, metadata_fields=())
+    options = EvidenceSettings(ocr="off", shots=False, motion=False, speech="off", metadata_fields=())
     (frames.root / probed.path).unlink()
     for path in frames.store.rglob("*.jpg"):
         path.unlink()
@@ -52,7 +53,7 @@ def test_missing_libraries_say_how_to_get_them(frames: Frames, monkeypatch: pyte
     for package, extra, otherwise in (
         ("rapidocr", "hardcut[ocr]", 'evidence.ocr = "off"'),
         ("onnxruntime", "hardcut[ocr]", 'evidence.ocr = "off"'),
-        ("scenedetect-headless", "hardcut[vision]", "evidence.shots = false"),
+        ("scenedetect-headless", "hardcut[vision]", "evidence.shots = false and evidence.motion = false"),
     ):
         monkeypatch.setattr(extras, "version", without(package))
         with pytest.raises(MissingDependency) as error:
@@ -61,4 +62,4 @@ def test_missing_libraries_say_how_to_get_them(frames: Frames, monkeypatch: pyte
         assert extra in str(error.value)
         assert otherwise in str(error.value)
     monkeypatch.setattr(extras, "version", without("scenedetect-headless"))
-    assert EvidenceStage(frames, EvidenceSettings(ocr="off", shots=False)).settings["versions"] == {}
+    assert EvidenceStage(frames, EvidenceSettings(ocr="off", shots=False, motion=False)).settings["versions"] == {}

@@ -41,7 +41,7 @@ def test_a_line_over_many_frames_is_one_evidence(store_frames, make_video) -> No
         picture(("Harbour market", 60, 50, 28), dot=20 * i) if 4 <= i < 12 else picture(dot=20 * i) for i in range(16)
     ]
     lines = read_lines(store_frames(pictures, 4), 4.0, EvidenceSettings())
-    [item] = ocr_evidence(make_video(duration_s=4), lines)
+    [item] = ocr_evidence(make_video(duration_s=4), lines, "rapidocr")
     assert item.text == "Harbour market"
     assert item.span is not None
     assert item.box is not None
@@ -50,15 +50,16 @@ def test_a_line_over_many_frames_is_one_evidence(store_frames, make_video) -> No
     assert (item.box.left, item.box.top) == pytest.approx((60 / 640, 50 / 360), abs=0.04)
     assert item.confidence is not None
     assert item.confidence > 0.9
+    assert item.language == "und-Latn"
 
 
 def test_a_small_new_word_is_noticed_and_the_rest_not_read_again(store_frames, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     recognise = ocr._recognise
 
-    def counting(index, image, quad, box):
+    def counting(engine, index, *rest):
         read.append(index)
-        return recognise(index, image, quad, box)
+        return recognise(engine, index, *rest)
 
     monkeypatch.setattr(ocr, "_recognise", counting)
     still = ("Platform 7", 60, 50, 30)
@@ -95,7 +96,7 @@ async def test_a_fresh_world_is_read(tmp_path: Path, pool: WorkerPool) -> None:
     async def perceive(file) -> list[Evidence]:
         [video] = (await ProbeStage(pool, collection.root, store, media).run(Unit(file.video_id, payload=file))).records
         assert isinstance(video, Video)
-        stage = EvidenceStage(frames, EvidenceSettings(shots=False))
+        stage = EvidenceStage(frames, EvidenceSettings(shots=False, motion=False))
         output = await stage.run(Unit(video.video_id, records=(video,)))
         return [item for item in output.records if isinstance(item, Evidence) and item.kind == "ocr"]
 
