@@ -35,7 +35,7 @@ def test_flags_lie_over_the_file(tmp_path: Path) -> None:
         ("[teacher.sampling]\ntemprature = 1\n", ["teacher.sampling.temprature", "'temperature'"]),
         ("[export]\ntrain = 0.9\nvalidation = 0.2\n", ["export", "more than 1"]),
         ("[media\n", ["not TOML", "line 1"]),
-        ("[zzzzzz]\n", ["zzzzzz", "there are: media"]),
+        ("[zzzzzz]\n", ["zzzzzz", "there are: inputs, media"]),
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_right_key(tmp_path: Path, text: str, words: list[str]) -> None:
