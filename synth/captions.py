@@ -22,7 +22,7 @@ from hardcut.teacher.replies import CaptionReply, ClaimReply
 
 @dataclass(frozen=True, slots=True)
 class CaptionStage:
-    """Makes the Caption of each video that has evidence behind it."""
+    """Makes the Caption of each video that has evidence behind it. One of over twice the words asked for fails."""
 
     teacher: Teacher
     frames: Frames
@@ -30,7 +30,7 @@ class CaptionStage:
     options: CaptionSettings
 
     name: ClassVar[str] = "captions"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[str] = "evidence"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence)
     makes: ClassVar[tuple[type[Record], ...]] = (Caption,)
@@ -66,6 +66,10 @@ class CaptionStage:
         text = clean(reply.caption)
         if not text:
             raise ItemError("empty", "the caption holds nothing that can be shown", outcome.text)
+        words = len(text.split())
+        if words > 2 * self.options.max_words:  # a little over is style, this is a teacher that rambles
+            detail = f"{words} words, and at most {self.options.max_words} were asked for"
+            raise ItemError("too_long", detail, outcome.text)
         caption = Caption.create(
             video_id=video.video_id,
             text=text,

@@ -98,6 +98,16 @@ async def test_references_that_lead_nowhere_are_dropped_and_recorded(frames: Fra
     assert len(request.frames) == 4
 
 
+async def test_a_caption_without_end_fails_with_its_text(frames: Frames, probed: Video, scripted) -> None:
+    rambling = "and then " * 60
+    stage = CaptionStage(
+        scripted(CaptionReply(caption=rambling, claims=[])), frames, SAMPLING, CaptionSettings(max_words=50)
+    )
+    with pytest.raises(ItemError, match="120 words, and at most 50") as error:
+        await stage.run(Unit("v", (probed, *told(probed))))
+    assert error.value.reason == "too_long"
+
+
 async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: Frames, probed: Video, scripted) -> None:
     for stage, records in (
         (CaptionStage(scripted(Refusal("invalid_reply", "no JSON", "Sure!")), frames, SAMPLING, CaptionSettings()), ()),
