@@ -116,14 +116,18 @@ def test_a_reply_that_cannot_be_read_is_a_failure_and_is_asked_again_on_demand_o
     arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
 ) -> None:
     teacher_server.fail("wrong_json", "wrong_json")
-    done = hardcut(*arguments(teacher_server), "--json")
+    line = arguments(teacher_server, "run", "--until", "captions")
+    config = Path(line[line.index("--config") + 1])
+    one_by_one = config.read_text().replace("[resources]", "[resources]\nconcurrency = 1")
+    config.write_text(one_by_one)  # so that a reply and its repair follow each other
+    done = hardcut(*line, "--json")
     assert done.returncode == 1, done.stderr
     failed = json.loads(done.stdout)["failed"]
     assert len(failed) == 1
     assert failed[0]["stage"] == "captions"
     assert failed[0]["raw"], "the reply is kept word for word"
     asked = teacher_server.total_asked
-    again = hardcut(*arguments(teacher_server))
+    again = hardcut(*line)
     assert again.returncode == 1, "a second run ends with the status of the first"
     assert teacher_server.total_asked == asked
     mended = hardcut(*arguments(teacher_server), "--retry-failed")
