@@ -10,13 +10,13 @@ demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Models on this machine: an environment of its own with torch and vLLM for CPUs. Where those cannot be installed the
 # tests are skipped, and say so.
 test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
-	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher; fi
+	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/test_local.py tests/synth/test_speech.py; fi
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,11 +21,12 @@ KEY = "sk-planted-0123456789"
 
 @pytest.fixture(scope="module")
 def cache(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the frames of four videos, so that the tests below spend their time on the teacher."""
+    """The frames of four videos and a run with their evidence: the tests below spend their time on the teacher."""
     folder = tmp_path_factory.mktemp("frames")
-    done = hardcut("run", world / "videos", "--limit", "4", "--out", folder / "run", "--cache", folder / "cache")
+    folders = ["--out", folder / "run", "--cache", folder]
+    done = hardcut("run", world / "videos", "--limit", "4", "--until", "evidence", *folders)
     assert done.returncode == 0, done.stderr
-    return folder / "cache"
+    return folder
 
 
 @pytest.fixture
@@ -35,6 +37,8 @@ def arguments(world: Path, cache: Path, tmp_path: Path) -> Callable[..., list[st
     (mine / "frames").symlink_to(cache / "frames")
 
     def make(server: Any, name: str = "run", *more: str) -> list[str | Path]:
+        if not (tmp_path / name).exists():
+            shutil.copytree(cache / "run", tmp_path / name)
         config = tmp_path / "fast.toml"
         config.write_text("[resources]\nrequest_timeout_s = 20\n[queries]\nviews = ['caption', 'ocr', 'speech']\n")
         teacher = f"openai:judge@{server.url}"

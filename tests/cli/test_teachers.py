@@ -21,7 +21,7 @@ Process = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def cache(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the frames of three videos."""
+    """A cache with the frames of three videos, and a run that has their evidence: reading it anew takes long."""
     folder = tmp_path_factory.mktemp("frames")
     done = hardcut(
         "run", world / "videos", "--limit", "3", "--until", "evidence", "--out", folder / "run", "--cache", folder
@@ -36,6 +36,7 @@ def setup(world: Path, cache: Path, tmp_path: Path, teacher_server: Any) -> Call
     mine = tmp_path / "cache"
     mine.mkdir()
     (mine / "frames").symlink_to(cache / "frames")
+    shutil.copytree(cache / "run", tmp_path / "run")
 
     def make(toml: str = "", command: str = "run") -> list[str | Path]:
         config = tmp_path / "hardcut.toml"
