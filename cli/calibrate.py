@@ -14,9 +14,8 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Judgment, Query, TeacherLabel
 from hardcut.teacher.cached import book_name
-from hardcut.teacher.calibration import Calibration, Figures, Judged, calibrate, reliability_diagram
+from hardcut.teacher.calibration import CALIBRATION_FILE, Calibration, Figures, Judged, calibrate, reliability_diagram
 
-FILE = "calibration.json"
 _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
 """Judgments that no teacher made."""
 
@@ -28,7 +27,7 @@ def calibrate_run(run: Path, *, as_json: bool) -> int:
     """
     found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run)]
     data = {"teachers": [each.model_dump(mode="json") for each in found]}
-    with atomic_writer(run / FILE) as file:
+    with atomic_writer(run / CALIBRATION_FILE) as file:
         json.dump(data, file, indent=2, ensure_ascii=False, sort_keys=True)
         file.write("\n")
     diagrams = [run / f"calibration{f'-{number}' if number else ''}.svg" for number in range(len(found))]
@@ -36,13 +35,17 @@ def calibrate_run(run: Path, *, as_json: bool) -> int:
         with atomic_writer(path) as file:
             file.write(reliability_diagram(each))
     if as_json:
-        print(json.dumps({**data, "file": str(run / FILE), "diagrams": list(map(str, diagrams))}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {**data, "file": str(run / CALIBRATION_FILE), "diagrams": list(map(str, diagrams))}, ensure_ascii=False
+            )
+        )
         return 0
     console = Console()
     for path, each in zip(diagrams, found, strict=True):
         console.print(_table(each))
         console.print(f"diagram {path}", soft_wrap=True)
-    console.print(f"written {run / FILE}: raw margins stay as they are", soft_wrap=True)
+    console.print(f"written {run / CALIBRATION_FILE}: raw margins stay as they are", soft_wrap=True)
     return 0
 
 

@@ -35,6 +35,7 @@ _COLUMN_TOLD = {
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
+    "p_calibrated": "the probability after isotonic calibration on people's labels; null where the run has none",
     "reasoning": "the teacher's reasons for its verdict, where it gave any",
     "difficulty": "of the query: the first stage's rank of its positive, least margin of a positive minus greatest of a"
     " negative, modalities and moments that must be seen",

@@ -49,6 +49,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "negative": "string",
         "logit_margin": "float64",
         "p_yes": "float64",
+        "p_calibrated": "float64",
         "exact": "bool",
         "teacher": "string",
         "reasoning": "string",
@@ -198,10 +199,12 @@ def pair_row(
     judgment: Judgment,
     negative: Negative,
     label: TeacherLabel | None,
+    calibrated: float | None,
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
-    """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`."""
+    """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `calibrated` the
+    probability of the label's margin under the run's calibration."""
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,
@@ -213,6 +216,7 @@ def pair_row(
         "negative": negative,
         "logit_margin": label.logit_margin if label else None,
         "p_yes": label.p_yes if label else None,
+        "p_calibrated": calibrated,
         "exact": label.exact if label else None,
         "teacher": teacher_name(label.teacher) if label else None,
         "reasoning": label.reasoning or None if label else None,

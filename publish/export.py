@@ -16,6 +16,7 @@ from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.agreement import read_agreement
+from hardcut.publish.calibrated import read_calibrations
 from hardcut.publish.card import Facts, Step, Told, card
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import (
@@ -204,6 +205,7 @@ def _judged(
         labels.fill((label.pair_id, format_record(label)) for label in _read(plan.run, TeacherLabel))
         labels_of = Merge(labels.groups())
         pairs = Merge((pair.pair_id, pair) for pair in _read(plan.run, Pair))
+        calibrated = read_calibrations(plan.run)
         references = {q.query_id: q.reference_video_id for q in _read(plan.run, Query) if q.reference_video_id}
         for judgment in _read(plan.run, Judgment):
             pair = pairs(judgment.pair_id)
@@ -226,7 +228,8 @@ def _judged(
             negative = negative_kind(judgment, told, plan.settings.judgments)
             caption = next(iter(captions.get(pair.video_id)), None)
             facts.pair(judgment, label)
-            yield pair.query_id, json.dumps(pair_row(pair, judgment, negative, label, video, caption))
+            row = pair_row(pair, judgment, negative, label, calibrated(label), video, caption)
+            yield pair.query_id, json.dumps(row)
 
 
 def _read_queries(plan: _Plan, facts: Facts, table: Scratch) -> None:

@@ -21,6 +21,9 @@ from hardcut.teacher.confidence import sigmoid
 
 Method = Literal["raw", "temperature", "isotonic"]
 
+CALIBRATION_FILE = "calibration.json"
+"""Where a run's folder keeps what was fitted."""
+
 _BINS = 10
 _FOLDS = 5
 _COLDEST, _HOTTEST = 1e-3, 1e3

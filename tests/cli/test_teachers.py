@@ -203,7 +203,9 @@ def test_calibrate_fits_what_people_said_and_leaves_margins_alone(
     ]  # fmt: skip
     copy = tmp_path / "judged"
     shutil.copytree(run, copy)
-    (copy / Judgment.FILE).write_text("".join(each.model_dump_json() + "\n" for each in judged))
+    (copy / Judgment.FILE).write_text(
+        "".join(each.model_dump_json() + "\n" for each in sorted(judged, key=lambda each: each.id))
+    )
     done = hardcut("calibrate", copy, "--json")
     assert done.returncode == 0, done.stderr
     written = json.loads((copy / "calibration.json").read_text())
