@@ -21,13 +21,24 @@ from hardcut.schemas.errors import BudgetReached, DropItem, ItemError, MissingDe
 sys.path.insert(0, str(Path(__file__).parent))
 import pool_work as work
 
+_others: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _not_ours() -> None:
+    """What tests before left running in this process, such as a server of theirs, is no worker of a pool here."""
+    _others.clear()
+    _others.update(children())
+
 
 def children() -> set[int]:
     """Living child processes, without the tracker that multiprocessing keeps for the life of the interpreter."""
     return {
         process.pid
         for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(process.cmdline())
+        if process.pid not in _others
+        and process.status() != psutil.STATUS_ZOMBIE
+        and "resource_tracker" not in " ".join(process.cmdline())
     }
 
 
