@@ -22,6 +22,10 @@ QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "m
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
+Variant = Literal["original", "paraphrase", "reversed", "negated", "facet_changed", "rewritten"]
+"""What a query is to its parent. The three of `COUNTERFACTUAL` are written so that the source does not answer them;
+`rewritten` is a reviewer's wording."""
+COUNTERFACTUAL: frozenset[Variant] = frozenset({"reversed", "negated", "facet_changed"})
 
 
 class Span(Frozen):
@@ -158,18 +162,46 @@ class Claim(Frozen):
 
 
 class Caption(Record):
-    """What happens in a video, in sentences, with the claims that they make."""
+    """What happens in a video, in sentences, with the claims that they make; `short` says it in one sentence."""
 
     FILE: ClassVar[str] = "captions.jsonl"
     ID: ClassVar[str] = "caption_id"
     PREFIX: ClassVar[str] = "c"
-    IDENTITY: ClassVar[tuple[str, ...]] = ("video_id", "text", "claims", "teacher")
+    IDENTITY: ClassVar[tuple[str, ...]] = ("video_id", "text", "short", "claims", "teacher")
 
     caption_id: Id
     video_id: Id
     text: Text
+    short: Text | None = None
     claims: tuple[Claim, ...] = ()
     teacher: TeacherRef
+
+
+class Difference(Frozen):
+    """What is told of one video where something else is told of the other; `None` where one has nothing to match."""
+
+    here: Text | None
+    there: Text | None
+
+
+class Twin(Record):
+    """Another video that differs from this one in little, so that only watching in order tells them apart.
+
+    `chiral`: the same things in another order or direction (TARA, chiral actions); `edit`: one thing differs.
+    `caption` is that of the other video. The relation holds both ways, with a record for each.
+    """
+
+    FILE: ClassVar[str] = "twins.jsonl"
+    ID: ClassVar[str] = "twin_id"
+    PREFIX: ClassVar[str] = "w"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("video_id", "other_video_id", "relation")
+
+    twin_id: Id
+    video_id: Id
+    other_video_id: Id
+    relation: Literal["chiral", "edit"]
+    caption: Text
+    differences: tuple[Difference, ...] = Field(min_length=1)
 
 
 class Facet(Frozen):
@@ -184,7 +216,8 @@ class Query(Record):
     """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs.
 
     `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
-    that a composed query starts from, `parent_query_id` the query that it was rewritten from.
+    that a composed query starts from, `parent_query_id` the query that it was rewritten from, and `variant` how. A
+    counterfactual's source is the video that it is written not to be answered by.
     """
 
     FILE: ClassVar[str] = "queries.jsonl"
@@ -195,6 +228,7 @@ class Query(Record):
         "language",
         "view",
         "kind",
+        "variant",
         "source_video_id",
         "reference_video_id",
         "external_id",
@@ -205,6 +239,7 @@ class Query(Record):
     language: str = "und"
     view: View
     kind: QueryKind
+    variant: Variant = "original"
     facets: tuple[Facet, ...] = ()
     source_video_id: Id | None = None
     parent_query_id: Id | None = None
@@ -348,6 +383,7 @@ RECORDS: tuple[type[Record], ...] = (
     Signature,
     Evidence,
     Caption,
+    Twin,
     Query,
     Group,
     Pair,
