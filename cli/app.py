@@ -260,6 +260,22 @@ def import_(
 
 
 @app.command()
+def evaluate(
+    qrels: Annotated[Path, typer.Option("--qrels", help="Judgments, TREC qrels.")],
+    run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],
+    dataset: Annotated[Path | None, typer.Option(help="A dataset's folder: texts, slices, diagnostic set.")] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="nDCG@20, R@50, ...; may be repeated.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with plots to this .html.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
+    from hardcut.cli.evaluate import Asked, evaluate_runs
+
+    asked = Asked(qrels, tuple(run), tuple(measure or ()), dataset, page)
+    raise typer.Exit(evaluate_runs(asked, as_json=json))
+
+
+@app.command()
 def schema(
     record: Annotated[str | None, typer.Argument(help="One record, such as Query; default: all.")] = None,
 ) -> None:
