@@ -86,7 +86,7 @@ def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_agai
     before = teacher_server.total_asked
     (own / caption).write_text((shipped / caption).read_text("utf-8").replace("You describe", "You recount"))
     teacher_server.answer = lambda body: (
-        '{"caption": "Another scene.", "claims": []}' if "You recount" in body["messages"][0]["content"] else None
+        '{"short": "Another scene.", "claims": [{"text": "Another scene.", "start": null, "end": null, "evidence": []}]}' if "You recount" in body["messages"][0]["content"] else None
     )
     assert hardcut(*setup(mine)).returncode == 0
     again = asked_of(teacher_server, before)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from hardcut.engine.budget import current_stage
 from hardcut.engine.replies import ReplyCache
@@ -14,10 +15,29 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
-from hardcut.teacher.protocol import Reply, Request, Teacher
+from hardcut.teacher.protocol import Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher
-from hardcut.teacher.replies import CaptionReply, QueriesReply
+from hardcut.teacher.replies import (
+    CaptionReply,
+    CheckReply,
+    ComposeReply,
+    CounterfactualReply,
+    ParaphraseReply,
+    QueriesReply,
+    RefineReply,
+    SameReply,
+    TranslateReply,
+)
 
+FURTHER: dict[Task, type[BaseModel]] = {
+    "check": CheckReply,
+    "refine": RefineReply,
+    "compose": ComposeReply,
+    "paraphrase": ParaphraseReply,
+    "translate": TranslateReply,
+    "same": SameReply,
+    "counterfactual": CounterfactualReply,
+}
 SPECS = ("evidence", "openai:some/model@{url}")
 
 
@@ -40,6 +60,7 @@ def requests(inputs: dict[str, Any]) -> list[Request]:
         Request("caption", inputs["caption"], Sampling(), reply=CaptionReply),
         *judgments[1:],
         Request("queries", inputs["queries"], Sampling(), reply=QueriesReply),
+        *(Request(task, inputs[task], Sampling(), reply=reply) for task, reply in FURTHER.items()),
     ]
 
 
@@ -50,6 +71,7 @@ async def test_one_outcome_for_each_request_in_order(teacher: Teacher, requests:
     verdicts = [reply.answer.verdict for reply in replies if reply.answer]
     assert verdicts == ["yes", "no", "yes", "no"]
     assert isinstance(replies[1].parsed, CaptionReply) and isinstance(replies[5].parsed, QueriesReply)
+    assert [type(reply.parsed) for reply in replies[6:]] == list(FURTHER.values())
 
 
 async def test_an_empty_batch_is_answered_with_nothing(teacher: Teacher) -> None:
@@ -91,8 +113,8 @@ async def test_the_same_questions_get_the_same_answers(teacher: Teacher, request
 
 
 def test_describing_sends_nothing_and_tells_tasks_apart(teacher: Teacher, teacher_server: Any) -> None:
-    digests = {teacher.describe(task, Sampling()).prompt_digest for task in ("caption", "queries", "judge")}
-    assert len(digests) == 3 and teacher_server.total_asked == 0
+    digests = {teacher.describe(task, Sampling()).prompt_digest for task in get_args(Task)}
+    assert len(digests) == 10 and teacher_server.total_asked == 0
 
 
 async def test_a_ping_says_who_would_answer(teacher: Teacher) -> None:

@@ -86,7 +86,7 @@ async def test_a_request_is_media_first_then_text_with_the_schema(
     assert base64.b64decode(sent) == frames[1].path.read_bytes()
     schema = body["response_format"]["json_schema"]
     assert schema["strict"] and schema["schema"]["additionalProperties"] is False
-    assert sorted(schema["schema"]["required"]) == ["caption", "claims"]
+    assert sorted(schema["schema"]["required"]) == ["claims", "short"]
     assert body["model"] == "some/model" and body["temperature"] == 0 and "logprobs" not in body
 
 
@@ -184,7 +184,7 @@ async def test_a_reply_that_stays_invalid_is_refused_with_its_text(
 
 
 async def test_json_in_a_markdown_fence_is_no_fault(teacher_server: Any, caption: Request) -> None:
-    teacher_server.answer = lambda body: '```json\n{"caption": "A.", "claims": []}\n```'
+    teacher_server.answer = lambda body: '```json\n{"short": "A.", "claims": []}\n```'
     (reply,) = await ask(teacher_server.url, caption)
     assert isinstance(reply, Reply) and teacher_server.total_asked == 1
 
