@@ -5,6 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
+from hardcut.teacher.protocol import Task
+from hardcut.teacher.replies import (
+    CaptionReply,
+    CheckReply,
+    ComposeReply,
+    CounterfactualReply,
+    ParaphraseReply,
+    QueriesReply,
+    RefineReply,
+    SameReply,
+    TranslateReply,
+)
+
+
+@pytest.fixture
+def structured() -> dict[Task, type[BaseModel]]:
+    """The tasks that are answered in JSON, with what the answer must fit."""
+    return {
+        "caption": CaptionReply,
+        "check": CheckReply,
+        "refine": RefineReply,
+        "queries": QueriesReply,
+        "compose": ComposeReply,
+        "paraphrase": ParaphraseReply,
+        "translate": TranslateReply,
+        "same": SameReply,
+        "counterfactual": CounterfactualReply,
+    }
 
 
 @pytest.fixture
@@ -34,7 +64,7 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         {"text": "A person waves at a train", "start": 11.0, "end": 15.0, "evidence": []},
     ]
     numbered = [{**claim, "number": number, "problem": ""} for number, claim in enumerate(claims, 1)]
-    asked = [{"number": 1, "text": "the text \"grand hotel\" appears before a sign reads \"platform 9\"", "language": "en"}]
+    asked = [{"number": 1, "text": 'the text "grand hotel" appears before a sign reads "platform 9"', "language": "en"}]
     return {
         "caption": {**common, "max_words": 120},
         "queries": {

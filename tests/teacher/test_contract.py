@@ -17,27 +17,8 @@ from hardcut.schemas.settings import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
 from hardcut.teacher.protocol import Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher
-from hardcut.teacher.replies import (
-    CaptionReply,
-    CheckReply,
-    ComposeReply,
-    CounterfactualReply,
-    ParaphraseReply,
-    QueriesReply,
-    RefineReply,
-    SameReply,
-    TranslateReply,
-)
+from hardcut.teacher.replies import CaptionReply, QueriesReply
 
-FURTHER: dict[Task, type[BaseModel]] = {
-    "check": CheckReply,
-    "refine": RefineReply,
-    "compose": ComposeReply,
-    "paraphrase": ParaphraseReply,
-    "translate": TranslateReply,
-    "same": SameReply,
-    "counterfactual": CounterfactualReply,
-}
 SPECS = ("evidence", "openai:some/model@{url}")
 
 
@@ -51,7 +32,7 @@ async def teacher(request: pytest.FixtureRequest, tmp_path: Path, teacher_server
 
 
 @pytest.fixture
-def requests(inputs: dict[str, Any]) -> list[Request]:
+def requests(inputs: dict[str, Any], structured: dict[Task, type[BaseModel]]) -> list[Request]:
     """All tasks mixed, the judgments in an order that their answers tell."""
     queries = ['"grand hotel"', "zebra crossing", '"platform 9"', '"platform 9" before "grand hotel"']
     judgments = [Request("judge", {**inputs["judge"], "query": query}, Sampling()) for query in queries]
@@ -60,18 +41,20 @@ def requests(inputs: dict[str, Any]) -> list[Request]:
         Request("caption", inputs["caption"], Sampling(), reply=CaptionReply),
         *judgments[1:],
         Request("queries", inputs["queries"], Sampling(), reply=QueriesReply),
-        *(Request(task, inputs[task], Sampling(), reply=reply) for task, reply in FURTHER.items()),
+        *(Request(task, inputs[task], Sampling(), reply=reply) for task, reply in structured.items()),
     ]
 
 
-async def test_one_outcome_for_each_request_in_order(teacher: Teacher, requests: list[Request]) -> None:
+async def test_one_outcome_for_each_request_in_order(
+    teacher: Teacher, requests: list[Request], structured: dict[Task, type[BaseModel]]
+) -> None:
     outcomes = await teacher.complete(requests)
     replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
     assert len(replies) == len(requests)
     verdicts = [reply.answer.verdict for reply in replies if reply.answer]
     assert verdicts == ["yes", "no", "yes", "no"]
     assert isinstance(replies[1].parsed, CaptionReply) and isinstance(replies[5].parsed, QueriesReply)
-    assert [type(reply.parsed) for reply in replies[6:]] == list(FURTHER.values())
+    assert [type(reply.parsed) for reply in replies[6:]] == list(structured.values())
 
 
 async def test_an_empty_batch_is_answered_with_nothing(teacher: Teacher) -> None:

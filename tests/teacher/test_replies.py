@@ -37,10 +37,20 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from objects(value)
 
 
-@pytest.mark.parametrize(("model", "count"), [
-        (CaptionReply, 2), (CheckReply, 2), (RefineReply, 2), (QueriesReply, 3), (ComposeReply, 2),
-        (ParaphraseReply, 2), (TranslateReply, 2), (SameReply, 2), (CounterfactualReply, 3),
-    ])
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [
+        (CaptionReply, 2),
+        (CheckReply, 2),
+        (RefineReply, 2),
+        (QueriesReply, 3),
+        (ComposeReply, 2),
+        (ParaphraseReply, 2),
+        (TranslateReply, 2),
+        (SameReply, 2),
+        (CounterfactualReply, 3),
+    ],
+)
 def test_schemas_are_strict(model: type[BaseModel], count: int) -> None:
     schema = model.model_json_schema()
     found = list(objects(schema))
