@@ -123,8 +123,9 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
             if said and other:
                 yield f"{opening}{half} but {_denied(other[0])}{end}", facets
     there = [mention_of(line) for line in inputs.evidence if can_be_asked(line, inputs.video.duration_s)]
+    affirmed = text[: len(_masked(text).split(" but ")[0])]  # a denial takes the place of another one
     for mention in shuffled([each for each in there if not _told_in(each, inputs)], digest(inputs.query)):
-        yield f"{opening}{text} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
+        yield f"{opening}{affirmed} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
     for facet in facets:
         yield f"a clip where {_denied(facet)}", (facet,)
 
@@ -198,11 +199,15 @@ def _bare(text: str) -> tuple[str, str, str]:
 
 def _split(text: str, relations: Sequence[str]) -> tuple[str, str, str] | None:
     """First part, relation and second part of a text with just one of the relations, outside quotation marks."""
-    masked = _QUOTED.sub(lambda match: "\0" * len(match[0]), text)
-    found = list(_ORDER.finditer(masked))
+    found = list(_ORDER.finditer(_masked(text)))
     if len(found) != 1 or found[0][1] not in relations:
         return None
     return text[: found[0].start()], found[0][1], text[found[0].end() :]
+
+
+def _masked(text: str) -> str:
+    """The text with quotations blotted out, every place kept."""
+    return _QUOTED.sub(lambda match: "\0" * len(match[0]), text)
 
 
 def _parts(text: str) -> list[str]:
