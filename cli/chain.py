@@ -28,6 +28,7 @@ from hardcut.schemas.records import Query
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
+from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence import EvidenceStage
 from hardcut.synth.frames import Frames
@@ -40,7 +41,18 @@ from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
-STAGES = ("probe", "signatures", "duplicates", "evidence", "captions", "queries", "negatives", "scores", "judgments")
+STAGES = (
+    "probe",
+    "signatures",
+    "duplicates",
+    "evidence",
+    "captions",
+    "queries",
+    "counterfactuals",
+    "negatives",
+    "scores",
+    "judgments",
+)
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
 
 
@@ -152,6 +164,7 @@ def _stages(
         ),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
+        CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
         NegativeStage(settings.negatives, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
         JudgmentStage(settings.judgments, judgments),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -14,12 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hardcut.cli.asked import TASKS, Asked, Records, asked
+from hardcut.cli.asked import ASKING, Asked, Records, asked
 from hardcut.cli.paths import Cache, cache_folder
 from hardcut.engine.replies import ReplyCache
 from hardcut.media.collection import scan
 from hardcut.schemas.config import load_settings
-from hardcut.schemas.records import Caption, Pair
+from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Request
@@ -74,22 +75,36 @@ def plan(
 
 
 def _lines(settings: Settings, run: Path, cache: Cache, videos: int) -> Iterator[Line]:
-    found = asyncio.run(asked(settings, run, cache, list(TASKS), None))
     records = Records(run)
-    new = max(0, videos - len(records.videos))
-    pairs_a_video = len(settings.queries.views) * settings.queries.per_view
-    pairs_a_video *= min(1 + settings.negatives.per_query, videos) * settings.scores.samples
-    more = {
-        "captions": new,
-        "queries": new + len(records.videos.keys() - records.of_kind[Caption]),
-        "scores": (new if records.of_kind[Pair] else videos) * pairs_a_video,
-    }
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(cache.replies)) if cache.replies.exists() else None
-        for stage in TASKS.values():
-            for teacher in settings.judges if stage == "scores" else (settings.teacher,):
-                mine = [each for each in found if each.stage == stage and each.teacher == teacher]
-                yield _line(stage, teacher, mine, more[stage], settings, replies)
+        found = asyncio.run(asked(settings, run, cache, ASKING, None, replies))
+        for (stage, teacher), more in _estimated(settings, records, videos).items():
+            mine = [each for each in found if each.stage == stage and each.teacher == teacher]
+            yield _line(stage, teacher, mine, more, settings, replies)
+
+
+def _estimated(settings: Settings, records: Records, videos: int) -> dict[tuple[str, TeacherSettings], int]:
+    """The calls of each stage to each teacher about videos whose records are not there yet; of those that are asked
+    only where something was found wrong (a correction, a rewriting) none."""
+    new = max(0, videos - len(records.videos))
+    options = settings.queries
+    uncaptioned = new + len(records.videos.keys() - records.of_kind[Caption])
+    unasked = new + len(records.videos.keys() - records.of_kind[Query])
+    queries = len(options.views) * options.per_view
+    rewordings = bool(options.paraphrases) + len(options.languages)
+    rewordings += 2 * bool(rewordings)
+    pairs = queries * min(1 + settings.negatives.per_query, videos) * settings.scores.samples
+    teacher, variants = settings.teacher, len(settings.counterfactuals.variants)
+    calls: Counter[tuple[str, TeacherSettings]] = Counter()
+    calls["captions", teacher] += new * (1 + settings.captions.check)
+    calls["queries", teacher] += uncaptioned * (1 + rewordings)
+    calls["counterfactuals", teacher] += unasked * queries * bool(variants)
+    for judge in settings.judges:
+        calls["counterfactuals", judge] += unasked * queries * variants
+    for judge in settings.judges:
+        calls["scores", judge] += (new if records.of_kind[Pair] else videos) * pairs
+    return calls
 
 
 def _line(
@@ -99,7 +114,7 @@ def _line(
     if not isinstance(opened, CachedTeacher):  # costs nothing
         return Line(stage, teacher.spec, 0, 0, 0, 0, 0, (0, 0), (0.0, 0.0))
     requests = [each.request for each in mine]
-    known = opened.known(requests)
+    known = [reply is not None for reply in opened.stored(requests)]
     missing = [request for request, is_known in zip(requests, known, strict=True) if not is_known]
     prompts = prompts_of(teacher)
 

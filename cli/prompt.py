@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
 from hardcut.cli.asked import TASKS, Asked, asked
 from hardcut.cli.paths import cache_folder
+from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.teacher.generation import prompt_of
@@ -26,11 +28,15 @@ def show(name: str, video: str, run: Path, config: Path | None, cache: Path | No
         raise UsageError(f"no prompt {name!r}; there are: {', '.join(TASKS)}")
     own = run / "run.toml"
     settings = load_settings(config or (own if own.exists() else None))
-    found = asyncio.run(asked(settings, run, cache_folder(cache), [task], video))
+    where = cache_folder(cache)
+    with ExitStack() as stack:
+        replies = stack.enter_context(ReplyCache(where.replies)) if where.replies.exists() else None
+        heard = asyncio.run(asked(settings, run, where, [TASKS[task]], video, replies))
+    found = [each for each in heard if each.request.task == task]
     if not found:
         raise UsageError(
-            f"{run}: nothing is asked about {video!r} at {TASKS[task]} yet: its frames or the records before that "
-            f"stage are missing; `hardcut run` with --until brings them"
+            f"{run}: stage {TASKS[task]} asks no {name} about {video!r} yet: its frames, or the records and replies "
+            f"before that are missing (`hardcut run` with --until brings them), or nothing calls for it"
         )
     requests = [_request(each) for each in found]
     if as_json:

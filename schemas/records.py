@@ -161,8 +161,20 @@ class Claim(Frozen):
     evidence_ids: tuple[Id, ...] = ()
 
 
+class Support(Frozen):
+    """How many of a caption's claims a check found supported: of all that were written, at first (`before`) and after
+    they were corrected (`after`). What never was is not in the caption."""
+
+    claims: int = Field(ge=0)
+    before: int = Field(ge=0)
+    after: int = Field(ge=0)
+
+
 class Caption(Record):
-    """What happens in a video, in sentences, with the claims that they make; `short` says it in one sentence."""
+    """What happens in a video, in sentences, with the claims that they make; `short` says it in one sentence.
+
+    `support` is `None` where nobody checked the claims.
+    """
 
     FILE: ClassVar[str] = "captions.jsonl"
     ID: ClassVar[str] = "caption_id"
@@ -174,6 +186,7 @@ class Caption(Record):
     text: Text
     short: Text | None = None
     claims: tuple[Claim, ...] = ()
+    support: Support | None = None
     teacher: TeacherRef
 
 

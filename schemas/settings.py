@@ -6,12 +6,17 @@ A group's values enter the key of the stages that depend on it, so changing one 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, View
+
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
+"""A language by its tag of BCP 47, such as `en` or `pt-BR`."""
+Length = Literal["short", "medium", "long"]
+Register = Literal["keywords", "plain", "question"]
 
 
 class MediaSettings(Frozen):
@@ -92,6 +97,8 @@ class CaptionSettings(Frozen):
     """How captions are written."""
 
     max_words: int = Field(default=120, ge=10)
+    check: bool = Field(default=True, description="claims that frames and evidence do not support are corrected")
+    rounds: int = Field(default=1, ge=0, le=5, description="corrections of a claim before it is dropped")
 
 
 class QuerySettings(Frozen):
@@ -100,12 +107,31 @@ class QuerySettings(Frozen):
     views: tuple[View, ...] = ("caption", "speech", "ocr", "metadata", "all")
     per_view: int = Field(default=1, ge=1, le=10)
     max_words: int = Field(default=40, ge=5)
+    lengths: tuple[Length, ...] = Field(
+        default=("short", "medium", "long"), min_length=1, description="up to 8, 20, max_words words; asked for in turn"
+    )
+    registers: tuple[Register, ...] = Field(
+        default=("keywords", "plain", "question"), min_length=1, description="ways of searching; asked for in turn"
+    )
+    composed: int = Field(default=2, ge=0, le=20, description="twins of a video that a composed query starts from")
+    paraphrases: int = Field(default=0, ge=0, le=5, description="other wordings of each query")
+    languages: tuple[LanguageTag, ...] = Field(
+        default=(), description='each query is translated into these, such as "de", "zh"; needs hardcut[languages]'
+    )
 
     @model_validator(mode="after")
     def _no_user_view(self) -> QuerySettings:
         if "user" in self.views:
             raise ValueError("the view 'user' is for queries given with --queries and cannot be written")
         return self
+
+
+class CounterfactualSettings(Frozen):
+    """Which queries are written that their video does not answer (TARA; DocReRank), each verified by the judges."""
+
+    variants: tuple[Literal["reversed", "negated", "facet_changed"], ...] = ("reversed", "negated", "facet_changed")
+    rounds: int = Field(default=2, ge=0, le=5, description="rewritings of one that the video still answers")
+    max_words: int = Field(default=50, ge=5)
 
 
 class NegativeSettings(Frozen):
@@ -220,6 +246,7 @@ class Settings(Frozen):
     teacher: TeacherSettings = TeacherSettings()
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()
+    counterfactuals: CounterfactualSettings = CounterfactualSettings()
     negatives: NegativeSettings = NegativeSettings()
     scores: ScoreSettings = ScoreSettings()
     judgments: JudgmentSettings = JudgmentSettings()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import JsonValue
 
-from hardcut.schemas.records import Evidence, Span, Video
+from hardcut.schemas.records import Claim, Evidence, Facet, Span, Video
 
 SUBTITLES = frozenset({"srt", "vtt"})
 """Extractors of speech that somebody wrote down."""
@@ -23,6 +23,16 @@ def video_inputs(video: Video, evidence: Iterable[Evidence]) -> dict[str, JsonVa
     cues = [item.span for item in evidence if item.kind == "speech" and item.extractor in SUBTITLES and item.span]
     told = [item for item in evidence if not _said_better(item, cues)]
     return {"video": {"duration_s": video.duration_s}, "evidence": [_told(item) for item in by_time(told)]}
+
+
+def claim_inputs(claim: Claim) -> dict[str, JsonValue]:
+    """A claim of a caption with its span and what it cites."""
+    return {"text": claim.text, **_times(claim.span), "evidence": list(claim.evidence_ids)}
+
+
+def facet_inputs(facet: Facet) -> dict[str, JsonValue]:
+    """A facet of a query with its span."""
+    return {"text": facet.text, "modality": facet.modality, **_times(facet.span)}
 
 
 def by_time(evidence: Iterable[Evidence]) -> list[Evidence]:
@@ -56,7 +66,10 @@ def _told(item: Evidence) -> dict[str, JsonValue]:
         "id": item.evidence_id,
         "kind": item.kind,
         "text": item.text,
-        "start": item.span.start if item.span else None,
-        "end": item.span.end if item.span else None,
+        **_times(item.span),
         "confidence": item.confidence,
     }
+
+
+def _times(span: Span | None) -> dict[str, JsonValue]:
+    return {"start": span.start if span else None, "end": span.end if span else None}

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Caption, Dropped, Evidence, FirstStage, Group, Pair, Query, Video
+from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, FirstStage, Group, Pair, Query, Video
 from hardcut.schemas.settings import NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.synth.extras import installed
@@ -49,7 +49,7 @@ class NegativeStage:
     and the margins decide later). It is dropped where the source is not within `depth` (`positive_below_depth`) or
     the best other video scores more than `max_ratio` times the source (`negative_outscores_positive`; only where the
     source's score is positive). Copies of the source, exact and near, are no candidates. A user's query: the best
-    max(10, per_query) videos (mined, expected unknown).
+    max(10, per_query) videos (mined, expected unknown). A counterfactual: its source alone, expected no.
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
     the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`).
@@ -59,7 +59,7 @@ class NegativeStage:
     run_file: Path | None = None
 
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
 
@@ -124,6 +124,9 @@ class NegativeStage:
         def drop(reason: str, detail: str) -> Output:
             return Output(dropped=dropped, drop=_dropped(query.query_id, reason, detail))
 
+        if query.variant in COUNTERFACTUAL and source in contents:
+            pair = Pair.create(query_id=query.query_id, video_id=source, origins=("counterfactual",), expected="no")
+            return Output(records=(pair,), dropped=dropped)
         if source not in contents:
             return drop("source_missing", f"its source {source!r} is not among the videos any more")
         positive = next((hit for hit in hits if hit.video_id == source), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,22 +11,30 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import Caption, Dropped, Evidence, Facet, Query, Sampling, TeacherRef, Video, View
-from hardcut.schemas.settings import QuerySettings
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
+from hardcut.schemas.settings import Length, QuerySettings
+from hardcut.synth.asking import Asker, Drops, described, failure_of, read
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import span_within, video_inputs
+from hardcut.synth.inputs import claim_inputs, video_inputs
+from hardcut.synth.rewording import Reworder
 from hardcut.synth.text import clean
-from hardcut.teacher.protocol import Refusal, Request, Teacher
-from hardcut.teacher.replies import FacetReply, QueriesReply, QueryReply
+from hardcut.synth.translation import identifier_version
+from hardcut.teacher.protocol import Refusal, Task, Teacher
+from hardcut.teacher.replies import ComposeReply, QueriesReply, QueryReply
 
 _NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
+_WORDS: dict[Length, int] = {"short": 8, "medium": 20}
+"""The most words of a length; a long query has as many as the settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryStage:
-    """Makes the Queries of each captioned video. Only views that have evidence of their own are asked for."""
+    """Makes the Queries of each captioned video: from every view that has evidence of its own, `per_view` ones, in
+    lengths and registers that take turns over the videos; from every twin, up to `composed`, the edit that turns the
+    twin into this video (TARA, composed retrieval); and of each of these paraphrases and translations that ask for the
+    same. What a teacher does not answer after the first queries fails the video in part."""
 
     teacher: Teacher
     frames: Frames
@@ -34,69 +42,127 @@ class QueryStage:
     options: QuerySettings
 
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[str] = "captions"
-    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption)
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
-        teacher = self.teacher.describe("queries", self.sampling)
+        """Raises MissingDependency where translations are asked for and nothing can tell languages apart."""
+        options = self.options
+        tasks: list[Task] = ["queries"]
+        tasks += ["compose"] if options.composed else []
+        tasks += ["paraphrase"] if options.paraphrases else []
+        tasks += ["translate"] if options.languages else []
+        tasks += ["same"] if options.paraphrases or options.languages else []
         return {
-            **self.options.model_dump(mode="json"),
-            "teacher": teacher.model_dump(mode="json"),
+            **options.model_dump(mode="json"),
+            "teachers": described(self.teacher, tasks, self.sampling),
             "frames": self.frames.sampling,
+            "identifier": identifier_version() if options.languages else None,
         }
 
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
         kinds = {item.kind for item in evidence}
         views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
-        if not views:
-            return Output()
+        drops = Drops(video, self.name)
+        queries: list[Query] = []
         async with self.frames.of(video) as frames:
-            request = Request(
-                task="queries",
-                inputs={
-                    **video_inputs(video, evidence),
-                    "caption": caption.text,
-                    "claims": [
-                        {
-                            "text": claim.text,
-                            "start": claim.span.start if claim.span else None,
-                            "end": claim.span.end if claim.span else None,
-                            "evidence": list(claim.evidence_ids),
-                        }
-                        for claim in caption.claims
-                    ],
-                    "views": list(views),
-                    "per_view": self.options.per_view,
-                    "max_words": self.options.max_words,
-                },
-                sampling=self.sampling,
-                frames=frames.spread(self.sampling.max_frames),
-                reply=QueriesReply,
+            about: dict[str, JsonValue] = {
+                **video_inputs(video, evidence),
+                "caption": caption.text,
+                "claims": [claim_inputs(claim) for claim in caption.claims],
+                "max_words": self.options.max_words,
+            }
+            asker = Asker(self.teacher, self.sampling, about, frames.spread(self.sampling.max_frames))
+            if views:
+                reply = await asker.ask(
+                    "queries",
+                    QueriesReply,
+                    views=list(views),
+                    per_view=self.options.per_view,
+                    forms=_forms(video, views, self.options),
+                )
+                queries += _Sieve(drops, views, self.options, asker.who("queries")).sift(reply)
+            composed, refused = await self._composed(asker, unit.all(Twin), drops)
+        queries += composed
+        reworder = Reworder(Asker(self.teacher, self.sampling), self.options, drops)
+        queries += await reworder.reword(queries)
+        return Output(records=queries, dropped=drops.records, failure=failure_of(refused | reworder.refused))
+
+    async def _composed(
+        self, asker: Asker, twins: Sequence[Twin], drops: Drops
+    ) -> tuple[list[Query], dict[str, Refusal]]:
+        """A query for each of the first twins, chiral ones first, and the twins for which there was no answer."""
+        chosen = sorted(twins, key=lambda twin: (twin.relation != "chiral", twin.other_video_id))
+        chosen = chosen[: self.options.composed]
+        inputs: list[dict[str, JsonValue]] = [
+            {
+                "reference": twin.caption,
+                "relation": twin.relation,
+                "differences": [difference.model_dump(mode="json") for difference in twin.differences],
+            }
+            for twin in chosen
+        ]
+        queries: dict[str, Query] = {}
+        refused: dict[str, Refusal] = {}
+        for twin, outcome in zip(chosen, await asker.outcomes("compose", ComposeReply, inputs), strict=True):
+            what = f"composed from {twin.other_video_id}"
+            if isinstance(outcome, Refusal):
+                refused[what] = outcome
+                continue
+            written = read(outcome, ComposeReply)
+            text = clean(written.text)
+            reason = _unfit(text, self.options)
+            if reason:
+                drops.drop(reason, f"{what}: {clean(text, 200)!r}")
+                continue
+            query = Query.create(
+                text=text,
+                language=written.language,
+                view="caption",
+                kind="composed",
+                facets=drops.facets(what, written.facets),
+                source_video_id=drops.video.video_id,
+                reference_video_id=twin.other_video_id,
+                teacher=asker.who("compose"),
             )
-            [outcome] = await self.teacher.complete([request])
-        if isinstance(outcome, Refusal):
-            raise ItemError(outcome.reason, outcome.detail, outcome.raw)
-        reply = outcome.parsed
-        if not isinstance(reply, QueriesReply):
-            raise TypeError(f"the teacher answered with {type(reply).__name__} instead of QueriesReply")
-        return _Sieve(video, views, self.options, outcome.teacher).sift(reply)
+            queries[query.query_id] = query
+        return list(queries.values()), refused
+
+
+def _forms(video: Video, views: Iterable[View], options: QuerySettings) -> list[JsonValue]:
+    """The form of each query that is asked for. Which comes first falls by a digest of video and view, so that all
+    forms are met in a collection even where a view gets one query."""
+    forms: list[JsonValue] = []
+    for view in views:
+        turn = int(digest(video.video_id, view)[:8], 16)
+        for number in range(turn, turn + options.per_view):
+            length = options.lengths[number % len(options.lengths)]
+            style = options.registers[number // len(options.lengths) % len(options.registers)]
+            words = min(_WORDS.get(length, options.max_words), options.max_words)
+            forms.append({"view": view, "length": length, "words": words, "style": style})
+    return forms
+
+
+def _unfit(text: str, options: QuerySettings) -> str | None:
+    if not text:
+        return "empty"
+    return "too_long" if len(text.split()) > options.max_words else None
 
 
 class _Sieve:
     """What of a teacher's queries for one video is kept, and why the rest is not."""
 
-    def __init__(self, video: Video, views: list[View], options: QuerySettings, teacher: TeacherRef) -> None:
-        self._video = video
+    def __init__(self, drops: Drops, views: list[View], options: QuerySettings, teacher: TeacherRef) -> None:
+        self._drops = drops
         self._views = views
         self._options = options
         self._teacher = teacher
-        self._dropped: list[Dropped] = []
 
-    def sift(self, reply: QueriesReply) -> Output:
+    def sift(self, reply: QueriesReply) -> list[Query]:
         kept: list[Query] = []
         texts: set[str] = set()
         count: Counter[str] = Counter()
@@ -104,7 +170,7 @@ class _Sieve:
             text = clean(written.text)
             reason = self._reason(written, text, texts, count)
             if reason:
-                self._drop(reason, f"query {number}, view {written.view}: {clean(text, 200)!r}")
+                self._drops.drop(reason, f"query {number}, view {written.view}: {clean(text, 200)!r}")
                 continue
             texts.add(text.casefold())
             count[written.view] += 1
@@ -114,39 +180,22 @@ class _Sieve:
                     language=written.language,
                     view=written.view,
                     kind=written.kind,
-                    facets=self._facets(number, written.facets),
-                    source_video_id=self._video.video_id,
+                    facets=self._drops.facets(f"query {number}", written.facets),
+                    source_video_id=self._drops.video.video_id,
                     teacher=self._teacher,
                 )
             )
-        return Output(records=kept, dropped=self._dropped)
+        return kept
 
     def _reason(self, written: QueryReply, text: str, texts: set[str], count: Counter[str]) -> str | None:
-        if not text:
-            return "empty"
         if written.view not in self._options.views:
             return "view_not_asked"
         if written.view not in self._views:
             return "view_without_evidence"
-        if len(text.split()) > self._options.max_words:
-            return "too_long"
+        if written.kind == "composed":
+            return "kind_not_asked"
+        if unfit := _unfit(text, self._options):
+            return unfit
         if text.casefold() in texts:
             return "duplicate"
         return "over_per_view" if count[written.view] >= self._options.per_view else None
-
-    def _facets(self, number: int, written: Iterable[FacetReply]) -> tuple[Facet, ...]:
-        facets = []
-        for facet in written:
-            text, span = clean(facet.text), None
-            try:
-                span = span_within(facet.start, facet.end, self._video.duration_s)
-            except ValueError as error:
-                self._drop("span_outside", f"query {number}, facet {clean(text, 80)!r}: {error}")
-            if text:
-                facets.append(Facet(text=text, modality=facet.modality, span=span))
-            else:
-                self._drop("empty", f"query {number}: a facet says nothing that can be shown")
-        return tuple(facets)
-
-    def _drop(self, reason: str, detail: str) -> None:
-        self._dropped.append(Dropped.create(item=self._video.video_id, stage="queries", reason=reason, detail=detail))

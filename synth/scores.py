@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
-from hardcut.engine.stage import Failure, Output, Unit
+from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
-from hardcut.schemas.ids import canonical_json
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
+from hardcut.synth.asking import failure_of
 from hardcut.synth.frames import Frames
 from hardcut.synth.inputs import video_inputs
 from hardcut.teacher.confidence import confidence
@@ -65,7 +65,7 @@ class ScoreStage:
         labels = await asyncio.gather(*(self._ask(unit, judge) for judge in self.judges))
         records = [label for made, _ in labels for label in made]
         refused = {name: refusal for _, found in labels for name, refusal in found.items()}
-        return Output(records=records, failure=_failure(refused) if refused else None)
+        return Output(records=records, failure=failure_of(refused))
 
     async def _ask(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
         """A judge's labels of all pairs, and what it could not answer, by pair (and judge and sample, where there are
@@ -121,11 +121,3 @@ def _label(pair: Pair, sample: int, outcome: Outcome, teacher: TeacherRef) -> Te
         teacher=outcome.teacher,
         tokens=outcome.tokens,
     )
-
-
-def _failure(refused: Mapping[str, Refusal]) -> Failure:
-    """One failure for all pairs of the video that got no answer; `raw` is a JSON object of pair id and reply."""
-    reasons = sorted({refusal.reason for refusal in refused.values()})
-    detail = "; ".join(f"{name}: {refusal.reason}: {refusal.detail}" for name, refusal in refused.items())
-    raw = {name: refusal.raw for name, refusal in refused.items() if refusal.raw is not None}
-    return Failure(reason="+".join(reasons), detail=detail, raw=canonical_json(raw) if raw else None)

@@ -58,11 +58,11 @@ class CachedTeacher:
             wanted = {key: question for key, question in missing.items() if key not in known}
         return [known[question.key] for question in questions]
 
-    def known(self, requests: Sequence[Request]) -> list[bool]:
-        """For each request whether its reply is in the cache. Asks nothing."""
+    def stored(self, requests: Sequence[Request]) -> list[Reply | None]:
+        """The replies that are in the cache, None for each that is not. Asks nothing."""
         questions = [self._backend.prepare(request) for request in requests]
-        stored = self._stored({question.key: question for question in questions})
-        return [question.key in stored for question in questions]
+        known = self._stored({question.key: question for question in questions})
+        return [known.get(question.key) for question in questions]
 
     async def ping(self) -> str:
         return await self._backend.ping()
@@ -95,7 +95,7 @@ class CachedTeacher:
                 if not future.done():
                     future.set_result(None)
 
-    def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
+    def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Reply]:
         bodies = self._replies.get_many(list(wanted)) if self._replies else {}
         replies = {key: self._read(body, wanted[key].request) for key, body in bodies.items()}
         return {key: reply for key, reply in replies.items() if reply is not None}

@@ -6,21 +6,57 @@ its margins are a made scale, not beliefs of a model; they are exact in that bot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.confidence import log_sigmoid
+from hardcut.teacher.evidence_checker import check_claims, compare_queries, refine_claims
 from hardcut.teacher.evidence_judge import EvidenceJudge
+from hardcut.teacher.evidence_rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.evidence_writer import write_caption, write_queries
-from hardcut.teacher.inputs import CaptionInputs, EvidenceLine, JudgeInputs, QueriesInputs
+from hardcut.teacher.inputs import (
+    CaptionInputs,
+    CheckInputs,
+    ComposeInputs,
+    CounterfactualInputs,
+    EvidenceLine,
+    JudgeInputs,
+    ParaphraseInputs,
+    QueriesInputs,
+    SameInputs,
+    TranslateInputs,
+)
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+from hardcut.teacher.replies import TranslateReply
 
-VERSION = "2"
+VERSION = "3"
 """Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
+
+Inputs = TypeVar("Inputs", bound=BaseModel)
+Skill = Callable[[Mapping[str, JsonValue]], BaseModel]
+"""Answers a task out of its inputs. Raises ValidationError where they are not those of the task."""
+
+
+def _skill(inputs: type[Inputs], answer: Callable[[Inputs], BaseModel]) -> Skill:
+    return lambda given: answer(inputs.model_validate(given))
+
+
+_SKILLS: Mapping[Task, Skill] = {
+    "caption": _skill(CaptionInputs, write_caption),
+    "check": _skill(CheckInputs, check_claims),
+    "refine": _skill(CheckInputs, refine_claims),
+    "queries": _skill(QueriesInputs, write_queries),
+    "compose": _skill(ComposeInputs, compose),
+    "paraphrase": _skill(ParaphraseInputs, paraphrase),
+    "translate": _skill(TranslateInputs, lambda _: TranslateReply(translations=())),  # nobody can without a model
+    "same": _skill(SameInputs, compare_queries),
+    "counterfactual": _skill(CounterfactualInputs, write_counterfactuals),
+}
 
 
 class EvidenceTeacher:
@@ -53,11 +89,8 @@ class EvidenceTeacher:
                 if key not in judges:
                     judges[key] = EvidenceJudge(*key)
                 return _judged(judges[key], asked.query, teacher)
-            if request.task == "caption":
-                parsed = write_caption(CaptionInputs.model_validate(request.inputs))
-                return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
-            queries = write_queries(QueriesInputs.model_validate(request.inputs))
-            return Reply(queries.model_dump_json(), teacher, parsed=queries)
+            parsed = _SKILLS[request.task](request.inputs)
+            return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
         except ValidationError as error:
             raise ItemError("inputs", f"not the inputs of {request.task}: {error}") from error
 

@@ -4,7 +4,8 @@ was found too. A floor for models to beat, not more: it knows no synonyms and se
     coverage = share of the query's words (by weight) found in the evidence
                x WRONG_ORDER or UNKNOWN_ORDER where the query asks for an order that is violated or cannot be checked
                x (1 - share of the excluded words that were found)
-               where colour and direction of something that moves count only for one and the same movement
+               where colour and direction of something that moves count only for one and the same movement, and by
+               WRONG_ORDER where that goes another way
     margin   = SLOPE (coverage - THRESHOLD)
 
 so that with the shipped thresholds full coverage of a mined video makes a suspected positive and a third of it a
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hardcut.teacher.inputs import EvidenceLine
-from hardcut.teacher.words import COLOURS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
+from hardcut.teacher.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
 SLOPE = 24.0
 THRESHOLD = 0.6
@@ -40,8 +41,8 @@ _AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
 _CUES = frozenset(
     """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said saw
-    say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video word
-    words written""".split()  # noqa: SIM905 - read as prose
+    say same saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video
+    word words written""".split()  # noqa: SIM905 - read as prose
 )
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
@@ -180,9 +181,13 @@ class EvidenceJudge:
         bound = MOVEMENT.intersection(moving) and lines
         hits = {word: self._index.find(word) for word in clause}
         best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
+        found = {word for word in moving if best in hits[word]}
+        contrary = bound and not DIRECTIONS.intersection(moving) <= found
         for word in clause:
-            together = bound and word in moving
-            yield word, hits[word].get(best, 0.0) if together else max(hits[word].values(), default=0.0)
+            if bound and word in moving:
+                yield word, hits[word].get(best, 0.0) * (WRONG_ORDER if contrary else 1.0)
+            else:
+                yield word, max(hits[word].values(), default=0.0)
 
     def _split(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
         """The words that were found, and those that were not."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import EvidenceKind
-from hardcut.teacher.replies import WrittenView
+from hardcut.schemas.records import EvidenceKind, Modality, QueryKind
+from hardcut.schemas.settings import Length, Register
+from hardcut.teacher.replies import WrittenVariant, WrittenView
 
 
 class VideoInput(Frozen):
@@ -43,8 +44,32 @@ class CaptionInputs(Frozen):
     max_words: int
 
 
+class NumberedClaim(ClaimLine):
+    """A claim that is judged or corrected by its number; 0 is the short caption. `problem`: what a check said of it."""
+
+    number: int
+    problem: str = ""
+
+
+class CheckInputs(Frozen):
+    """Inputs of `check` and `refine`."""
+
+    video: VideoInput
+    evidence: tuple[EvidenceLine, ...]
+    claims: tuple[NumberedClaim, ...]
+
+
+class FormInput(Frozen):
+    """How one query is to be worded: its view, the most words, and the way of searching."""
+
+    view: WrittenView
+    length: Length
+    words: int
+    style: Register
+
+
 class QueriesInputs(Frozen):
-    """Inputs of `queries`."""
+    """Inputs of `queries`. `forms` has one for each query that is asked for."""
 
     video: VideoInput
     evidence: tuple[EvidenceLine, ...]
@@ -52,6 +77,96 @@ class QueriesInputs(Frozen):
     claims: tuple[ClaimLine, ...]
     views: tuple[WrittenView, ...]
     per_view: int
+    max_words: int
+    forms: tuple[FormInput, ...] = ()
+
+
+class DifferenceLine(Frozen):
+    """What is told of the video, and what of the reference in its place; null where one has nothing to match."""
+
+    here: str | None
+    there: str | None
+
+
+class ComposeInputs(Frozen):
+    """Inputs of `compose`. `reference` is the caption of the video that the query starts from."""
+
+    video: VideoInput
+    evidence: tuple[EvidenceLine, ...]
+    caption: str
+    claims: tuple[ClaimLine, ...]
+    reference: str
+    relation: str
+    differences: tuple[DifferenceLine, ...]
+    max_words: int
+
+
+class FacetLine(Frozen):
+    """A facet of a query."""
+
+    text: str
+    modality: Modality
+    start: float | None = None
+    end: float | None = None
+
+
+class WrittenQuery(Frozen):
+    """A query that was written before."""
+
+    number: int
+    text: str
+    language: str
+
+
+class ParaphraseInputs(Frozen):
+    """Inputs of `paraphrase`."""
+
+    queries: tuple[WrittenQuery, ...]
+    count: int
+    max_words: int
+
+
+class TranslateInputs(Frozen):
+    """Inputs of `translate`."""
+
+    queries: tuple[WrittenQuery, ...]
+    language: str
+
+
+class SamePair(Frozen):
+    """Two queries: does whatever answers the first answer the second?"""
+
+    number: int
+    first: str
+    second: str
+
+
+class SameInputs(Frozen):
+    """Inputs of `same`."""
+
+    pairs: tuple[SamePair, ...]
+
+
+class Rejected(Frozen):
+    """A counterfactual that did not do, and why."""
+
+    variant: WrittenVariant
+    text: str
+    reason: str
+
+
+class CounterfactualInputs(Frozen):
+    """Inputs of `counterfactual`: one query that the video answers, and the variants of it that are asked for."""
+
+    video: VideoInput
+    evidence: tuple[EvidenceLine, ...]
+    caption: str
+    query: str
+    language: str
+    kind: QueryKind
+    facets: tuple[FacetLine, ...]
+    variants: tuple[WrittenVariant, ...]
+    rejected: tuple[Rejected, ...]
     max_words: int
 
 

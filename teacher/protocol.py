@@ -15,7 +15,19 @@ from pydantic import BaseModel, JsonValue
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 
-Task = Literal["caption", "queries", "judge"]
+Task = Literal[
+    "caption",
+    "check",
+    "refine",
+    "queries",
+    "compose",
+    "paraphrase",
+    "translate",
+    "same",
+    "counterfactual",
+    "judge",
+]
+"""What can be asked: `teacher/inputs.py` says what each is given, `teacher/replies.py` what must be answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What a teacher must reply, task by task. Each model is sent along as a JSON Schema, and the reply is read by it.
 
 Every field is required and none has a default, as the strict mode of structured outputs asks; what JSON Schema
-cannot say in that mode (order of times, form of a language tag) is checked here after reading.
+cannot say in that mode (order of times, form of a language tag) is checked here after reading. Where a reply speaks of
+several things that it was shown, it does so by their `number`; one that it leaves out is one that it says nothing of.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from hardcut.schemas.records import Modality, QueryKind
 
 WrittenView = Literal["caption", "speech", "ocr", "metadata", "all"]
 """The views that a query can be written from."""
+WrittenVariant = Literal["reversed", "negated", "facet_changed"]
+"""The ways in which a counterfactual query can be written."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -53,16 +56,42 @@ class _Timed(Frozen):
 
 
 class ClaimReply(_Timed):
-    """One checkable part of the caption and the ids of the evidence that it rests on."""
+    """One sentence of the caption, which can be checked alone, and the ids of the evidence that it rests on."""
 
     evidence: tuple[str, ...]
 
 
 class CaptionReply(Frozen):
-    """The answer to `caption`."""
+    """The answer to `caption`: the caption is its claims, one after another, so that one can be taken out of it."""
 
-    caption: Filled
+    short: Filled
     claims: tuple[ClaimReply, ...]
+
+
+class VerdictReply(Frozen):
+    """Whether a claim is supported; `problem` says what is wrong with it, or is empty."""
+
+    number: int
+    problem: str
+    supported: bool
+
+
+class CheckReply(Frozen):
+    """The answer to `check`."""
+
+    claims: tuple[VerdictReply, ...]
+
+
+class CorrectionReply(ClaimReply):
+    """A claim in the place of the one of that number."""
+
+    number: int
+
+
+class RefineReply(Frozen):
+    """The answer to `refine`."""
+
+    claims: tuple[CorrectionReply, ...]
 
 
 class FacetReply(_Timed):
@@ -85,3 +114,58 @@ class QueriesReply(Frozen):
     """The answer to `queries`; empty where no view has evidence."""
 
     queries: tuple[QueryReply, ...]
+
+
+class ComposeReply(Frozen):
+    """The answer to `compose`: the edit that turns the reference into the video."""
+
+    text: Filled
+    language: LanguageTag
+    facets: tuple[FacetReply, ...]
+
+
+class WordingReply(Frozen):
+    """Another wording of the query of that number."""
+
+    number: int
+    text: Filled
+
+
+class ParaphraseReply(Frozen):
+    """The answer to `paraphrase`."""
+
+    paraphrases: tuple[WordingReply, ...]
+
+
+class TranslateReply(Frozen):
+    """The answer to `translate`."""
+
+    translations: tuple[WordingReply, ...]
+
+
+class FollowsReply(Frozen):
+    """Whether every video that answers the first query of the pair of that number answers the second one too."""
+
+    number: int
+    reason: str
+    follows: bool
+
+
+class SameReply(Frozen):
+    """The answer to `same`."""
+
+    pairs: tuple[FollowsReply, ...]
+
+
+class ChangedReply(Frozen):
+    """A query that the video does not answer."""
+
+    variant: WrittenVariant
+    text: Filled
+    facets: tuple[FacetReply, ...]
+
+
+class CounterfactualReply(Frozen):
+    """The answer to `counterfactual`."""
+
+    queries: tuple[ChangedReply, ...]

@@ -216,20 +216,23 @@ async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
         assert found, f"no {pattern} in the prompt"
         return float(found[1])
 
-    inputs: dict[str, Any] = {
-        "video": {"duration_s": number(r"The video is ([\d.]+) seconds")},
-        "evidence": fenced("evidence"),
-    }
     schema = body.get("response_format", {}).get("json_schema", {}).get("name", "judge")
-    if schema == "caption":
-        inputs["max_words"] = int(number(r"at most (\d+) words"))
-    elif schema == "queries":
+    fences = {name: fenced(name) for name in re.findall(r"^<([a-z]+)>$", user, re.MULTILINE)}
+    inputs: dict[str, Any] = dict(fences)
+    if "evidence" in fences:
+        inputs["video"] = {"duration_s": number(r"The video is ([\d.]+) seconds")}
+    if schema in ("caption", "queries", "compose", "paraphrase", "counterfactual"):
+        inputs["max_words"] = int(number(r"[Aa]t most (\d+) words"))
+    if schema == "queries":
         views = re.search(r"each of these views: ([a-z, ]+)\.", user)
         assert views
-        inputs |= {"caption": fenced("caption"), "claims": fenced("claims"), "views": views[1].split(", ")}
-        inputs |= {"per_view": int(number(r"at most (\d+) quer")), "max_words": int(number(r"At most (\d+) words"))}
-    else:
-        inputs |= {"query": fenced("query"), "caption": fenced("caption")}
+        inputs |= {"views": views[1].split(", "), "per_view": int(number(r"at most (\d+) quer"))}
+    elif schema == "paraphrase":
+        inputs["count"] = int(number(r"Write (\d+)"))
+    elif schema == "counterfactual":
+        inputs.setdefault("rejected", [])
+    elif schema == "judge":
+        inputs.setdefault("caption", None)
     (outcome,) = await EvidenceTeacher().complete([Request(schema, inputs, Sampling())])
     assert isinstance(outcome, Reply)
     answer = outcome.answer

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Judgment, TeacherLabel
+from hardcut.schemas.records import COUNTERFACTUAL, Judgment, Query, TeacherLabel
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,9 +85,9 @@ def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_agai
 
     before = teacher_server.total_asked
     (own / caption).write_text((shipped / caption).read_text("utf-8").replace("You describe", "You recount"))
-    teacher_server.answer = lambda body: (
-        '{"caption": "Another scene.", "claims": []}' if "You recount" in body["messages"][0]["content"] else None
-    )
+    claim = {"text": "Nothing is known.", "start": None, "end": None, "evidence": []}
+    other = json.dumps({"short": "Nothing is known.", "claims": [claim]})
+    teacher_server.answer = lambda body: other if "You recount" in body["messages"][0]["content"] else None
     assert hardcut(*setup(mine)).returncode == 0
     again = asked_of(teacher_server, before)
     assert again["caption"] == 3 and again["queries"] == 3 and again["judge"], "a caption that changed goes further"
@@ -125,7 +125,7 @@ def test_several_judges_and_samples_are_all_recorded_and_disagreement_is_left_to
     assert {row["reason"] for row in summary["dropped"]} >= {"teachers_disagree"}
     spent = {(row["stage"], row["teacher"].partition("@")[0]): row["calls"] for row in summary["spend"]}
     assert spent["scores", "openai:contrary"] == spent["scores", "openai:judge"] == 2 * len(by_pair)
-    assert spent["captions", "openai:judge"] == 3
+    assert spent["captions", "openai:judge"] == 6, "a caption and its check for each video"
 
 
 def test_samples_of_a_cold_teacher_are_refused(setup: Callable[..., list[str | Path]], hardcut: Process) -> None:
@@ -145,12 +145,17 @@ def test_a_plan_is_what_the_run_then_asks(
     assert planned.returncode == 0, planned.stderr
     assert teacher_server.total_asked == before, "a plan sends nothing"
     stages = {line["stage"]: line for line in json.loads(planned.stdout)["stages"]}
-    assert (stages["captions"]["known"], stages["captions"]["cached"]) == (3, 3)
-    assert stages["scores"]["cached"] == 0 and stages["scores"]["known"] > 3
+    assert (stages["captions"]["known"], stages["captions"]["cached"]) == (6, 6), "a caption and its check"
+    assert stages["counterfactuals"]["known"] == stages["counterfactuals"]["cached"] > 3
+    counterfactuals = [
+        query for query in read_records(tmp_path / "run" / Query.FILE, Query) if query.variant in COUNTERFACTUAL
+    ]
+    assert stages["scores"]["cached"] == len(counterfactuals) > 0, "verified before, so they cost nothing now"
+    assert stages["scores"]["known"] > 3 + len(counterfactuals)
     low, high = stages["scores"]["price"]
     assert 0 < low < high
     assert hardcut(*arguments).returncode == 0
-    assert teacher_server.total_asked - before == stages["scores"]["known"]
+    assert teacher_server.total_asked - before == stages["scores"]["known"] - len(counterfactuals)
     again = {line["stage"]: line for line in json.loads(hardcut(*setup(priced, "plan"), "--json").stdout)["stages"]}
     assert again["scores"]["cached"] == again["scores"]["known"] == stages["scores"]["known"]
     assert again["scores"]["estimated"] > 0, "three videos of the folder are not part of the run yet"

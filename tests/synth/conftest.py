@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -15,7 +19,7 @@ from pydantic import BaseModel
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Unit
 from hardcut.media.collection import scan
-from hardcut.media.frames import Frame
+from hardcut.media.frames import Frame, FrameSet
 from hardcut.schemas.records import Sampling, TeacherRef, Video
 from hardcut.schemas.settings import MediaSettings
 from hardcut.synth.frames import Frames
@@ -142,3 +146,30 @@ class ScriptedTeacher:
 @pytest.fixture
 def scripted() -> type[ScriptedTeacher]:
     return ScriptedTeacher
+
+
+class NoFrames:
+    """In the place of stored frames, where teachers that look at none are asked about thousands of clips."""
+
+    sampling = "none"
+
+    @asynccontextmanager
+    async def of(self, video: Video) -> AsyncIterator[FrameSet]:
+        yield FrameSet((), video.duration_s, True)
+
+
+@pytest.fixture(scope="session")
+def no_frames() -> Any:
+    return NoFrames()
+
+
+@pytest.fixture(scope="session")
+def worlds() -> ModuleType:
+    """`world_teacher.py` beside this file; with pytest's importlib mode it can only be loaded by its path."""
+    name = "hardcut_tests_world_teacher"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("world_teacher.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -5,6 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
+from hardcut.teacher.protocol import Task
+from hardcut.teacher.replies import (
+    CaptionReply,
+    CheckReply,
+    ComposeReply,
+    CounterfactualReply,
+    ParaphraseReply,
+    QueriesReply,
+    RefineReply,
+    SameReply,
+    TranslateReply,
+)
+
+
+@pytest.fixture
+def structured() -> dict[Task, type[BaseModel]]:
+    """The tasks that are answered in JSON, with what the answer must fit."""
+    return {
+        "caption": CaptionReply,
+        "check": CheckReply,
+        "refine": RefineReply,
+        "queries": QueriesReply,
+        "compose": ComposeReply,
+        "paraphrase": ParaphraseReply,
+        "translate": TranslateReply,
+        "same": SameReply,
+        "counterfactual": CounterfactualReply,
+    }
 
 
 @pytest.fixture
@@ -33,6 +63,8 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         {"text": 'The text "Grand Hotel" can be read', "start": 1.0, "end": 4.0, "evidence": ["e_ocr1"]},
         {"text": "A person waves at a train", "start": 11.0, "end": 15.0, "evidence": []},
     ]
+    numbered = [{**claim, "number": number, "problem": ""} for number, claim in enumerate(claims, 1)]
+    asked = [{"number": 1, "text": 'the text "grand hotel" appears before a sign reads "platform 9"', "language": "en"}]
     return {
         "caption": {**common, "max_words": 120},
         "queries": {
@@ -41,6 +73,35 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             "claims": claims,
             "views": ["caption", "speech", "ocr", "metadata", "all"],
             "per_view": 1,
+            "max_words": 40,
+            "forms": [],
+        },
+        "check": {**common, "claims": numbered},
+        "refine": {**common, "claims": numbered[1:]},
+        "compose": {
+            **common,
+            "caption": "A trip.",
+            "claims": claims,
+            "reference": "Another trip.",
+            "relation": "edit",
+            "differences": [{"here": claims[0]["text"], "there": 'The text "Small Inn" can be read'}],
+            "max_words": 40,
+        },
+        "paraphrase": {"queries": asked, "count": 1, "max_words": 40},
+        "translate": {"queries": asked, "language": "de"},
+        "same": {"pairs": [{"number": 1, "first": asked[0]["text"], "second": "platform 9 after grand hotel"}]},
+        "counterfactual": {
+            **common,
+            "caption": "A trip.",
+            "query": asked[0]["text"],
+            "language": "en",
+            "kind": "temporal",
+            "facets": [
+                {"text": "grand hotel", "modality": "ocr", "start": 1.0, "end": 4.0},
+                {"text": "platform 9", "modality": "ocr", "start": 10.0, "end": 14.0},
+            ],
+            "variants": ["facet_changed", "negated", "reversed"],
+            "rejected": [{"variant": "reversed", "text": "a garden", "reason": "the video answers it"}],
             "max_words": 40,
         },
         "judge": {**common, "query": "a hotel before a train", "caption": "A trip."},

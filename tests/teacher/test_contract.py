@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from hardcut.engine.budget import current_stage
 from hardcut.engine.replies import ReplyCache
@@ -14,7 +15,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
-from hardcut.teacher.protocol import Reply, Request, Teacher
+from hardcut.teacher.protocol import Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher
 from hardcut.teacher.replies import CaptionReply, QueriesReply
 
@@ -31,7 +32,7 @@ async def teacher(request: pytest.FixtureRequest, tmp_path: Path, teacher_server
 
 
 @pytest.fixture
-def requests(inputs: dict[str, Any]) -> list[Request]:
+def requests(inputs: dict[str, Any], structured: dict[Task, type[BaseModel]]) -> list[Request]:
     """All tasks mixed, the judgments in an order that their answers tell."""
     queries = ['"grand hotel"', "zebra crossing", '"platform 9"', '"platform 9" before "grand hotel"']
     judgments = [Request("judge", {**inputs["judge"], "query": query}, Sampling()) for query in queries]
@@ -40,16 +41,20 @@ def requests(inputs: dict[str, Any]) -> list[Request]:
         Request("caption", inputs["caption"], Sampling(), reply=CaptionReply),
         *judgments[1:],
         Request("queries", inputs["queries"], Sampling(), reply=QueriesReply),
+        *(Request(task, inputs[task], Sampling(), reply=reply) for task, reply in structured.items()),
     ]
 
 
-async def test_one_outcome_for_each_request_in_order(teacher: Teacher, requests: list[Request]) -> None:
+async def test_one_outcome_for_each_request_in_order(
+    teacher: Teacher, requests: list[Request], structured: dict[Task, type[BaseModel]]
+) -> None:
     outcomes = await teacher.complete(requests)
     replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
     assert len(replies) == len(requests)
     verdicts = [reply.answer.verdict for reply in replies if reply.answer]
     assert verdicts == ["yes", "no", "yes", "no"]
     assert isinstance(replies[1].parsed, CaptionReply) and isinstance(replies[5].parsed, QueriesReply)
+    assert [type(reply.parsed) for reply in replies[6:]] == list(structured.values())
 
 
 async def test_an_empty_batch_is_answered_with_nothing(teacher: Teacher) -> None:
@@ -91,8 +96,8 @@ async def test_the_same_questions_get_the_same_answers(teacher: Teacher, request
 
 
 def test_describing_sends_nothing_and_tells_tasks_apart(teacher: Teacher, teacher_server: Any) -> None:
-    digests = {teacher.describe(task, Sampling()).prompt_digest for task in ("caption", "queries", "judge")}
-    assert len(digests) == 3 and teacher_server.total_asked == 0
+    digests = {teacher.describe(task, Sampling()).prompt_digest for task in get_args(Task)}
+    assert len(digests) == 10 and teacher_server.total_asked == 0
 
 
 async def test_a_ping_says_who_would_answer(teacher: Teacher) -> None:

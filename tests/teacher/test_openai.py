@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
@@ -19,7 +20,7 @@ from hardcut.schemas.records import Sampling, Tokens
 from hardcut.teacher.backend import Unmetered
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.openai import OpenAITeacher
-from hardcut.teacher.protocol import Refusal, Reply, Request
+from hardcut.teacher.protocol import Refusal, Reply, Request, Task
 from hardcut.teacher.replies import CaptionReply
 
 Ask = Callable[..., Any]
@@ -75,7 +76,7 @@ async def test_a_request_is_media_first_then_text_with_the_schema(
 ) -> None:
     (reply,) = await ask(teacher_server.url, caption)
     assert isinstance(reply, Reply) and isinstance(reply.parsed, CaptionReply)
-    assert "Grand Hotel" in reply.parsed.caption
+    assert "Grand Hotel" in reply.parsed.short
     assert reply.tokens == Tokens(prompt=100, completion=10)
     body = teacher_server.bodies[0]
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
@@ -86,7 +87,7 @@ async def test_a_request_is_media_first_then_text_with_the_schema(
     assert base64.b64decode(sent) == frames[1].path.read_bytes()
     schema = body["response_format"]["json_schema"]
     assert schema["strict"] and schema["schema"]["additionalProperties"] is False
-    assert sorted(schema["schema"]["required"]) == ["caption", "claims"]
+    assert sorted(schema["schema"]["required"]) == ["claims", "short"]
     assert body["model"] == "some/model" and body["temperature"] == 0 and "logprobs" not in body
 
 
@@ -183,8 +184,23 @@ async def test_a_reply_that_stays_invalid_is_refused_with_its_text(
     assert teacher_server.total_asked == 2
 
 
+async def test_every_task_with_a_schema_is_repaired_once_or_refused_with_its_text(
+    teacher_server: Any, inputs: dict[str, Any], structured: dict[Task, type[BaseModel]]
+) -> None:
+    for task, reply in structured.items():
+        request = Request(task, inputs[task], Sampling(), reply=reply)
+        teacher_server.fail("wrong_schema")
+        (repaired,) = await ask(teacher_server.url, request)
+        assert isinstance(repaired, Reply) and isinstance(repaired.parsed, reply), task
+        asked = teacher_server.total_asked
+        teacher_server.fail("wrong_schema", "wrong_schema")
+        (refusal,) = await ask(teacher_server.url, request)
+        assert isinstance(refusal, Refusal) and refusal.reason == "invalid_reply", task
+        assert refusal.raw == '{"something": "else"}' and teacher_server.total_asked == asked + 2
+
+
 async def test_json_in_a_markdown_fence_is_no_fault(teacher_server: Any, caption: Request) -> None:
-    teacher_server.answer = lambda body: '```json\n{"caption": "A.", "claims": []}\n```'
+    teacher_server.answer = lambda body: '```json\n{"short": "A.", "claims": []}\n```'
     (reply,) = await ask(teacher_server.url, caption)
     assert isinstance(reply, Reply) and teacher_server.total_asked == 1
 

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from hardcut.teacher.replies import CaptionReply, QueriesReply
+from hardcut.teacher.replies import (
+    CaptionReply,
+    CheckReply,
+    ComposeReply,
+    CounterfactualReply,
+    ParaphraseReply,
+    QueriesReply,
+    RefineReply,
+    SameReply,
+    TranslateReply,
+)
 
 CLAIM = {"text": "A door opens.", "start": 1.0, "end": 2.0, "evidence": ["e_1"]}
 QUERY = {"text": "a door opens", "language": "pt-BR", "view": "caption", "kind": "event", "facets": []}
@@ -27,7 +37,20 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from objects(value)
 
 
-@pytest.mark.parametrize(("model", "count"), [(CaptionReply, 2), (QueriesReply, 3)])
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [
+        (CaptionReply, 2),
+        (CheckReply, 2),
+        (RefineReply, 2),
+        (QueriesReply, 3),
+        (ComposeReply, 2),
+        (ParaphraseReply, 2),
+        (TranslateReply, 2),
+        (SameReply, 2),
+        (CounterfactualReply, 3),
+    ],
+)
 def test_schemas_are_strict(model: type[BaseModel], count: int) -> None:
     schema = model.model_json_schema()
     found = list(objects(schema))
@@ -39,7 +62,7 @@ def test_schemas_are_strict(model: type[BaseModel], count: int) -> None:
 
 
 def caption(**changes: Any) -> CaptionReply:
-    return CaptionReply.model_validate({"caption": "A door.", "claims": [{**CLAIM, **changes}]})
+    return CaptionReply.model_validate({"short": "A door.", "claims": [{**CLAIM, **changes}]})
 
 
 def queries(**changes: Any) -> QueriesReply:

@@ -1,0 +1,248 @@
+"""Stage counterfactuals: queries that a video does not answer, written from those that it does.
+
+TARA: reversed in time, negated; DocReRank: one facet changed, rewritten until the item no longer answers it. Each is
+verified by the judges on the same video with the very request that stage scores sends later, so that the reply cache
+makes scoring it free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from hardcut.engine.stage import Output, Unit
+from hardcut.media.frames import FrameSet
+from hardcut.schemas.base import Record
+from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
+from hardcut.schemas.settings import CounterfactualSettings
+from hardcut.synth.asking import Asker, Drops, described, failure_of, read
+from hardcut.synth.frames import Frames
+from hardcut.synth.inputs import facet_inputs, video_inputs
+from hardcut.synth.scores import Judge
+from hardcut.synth.text import clean
+from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
+from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVariant
+from hardcut.teacher.words import words
+
+_KINDS: Mapping[WrittenVariant, QueryKind] = {"reversed": "temporal", "negated": "negation"}
+"""What a counterfactual asks for; one with a facet changed is of its query's kind."""
+_NOT_WRITTEN = "not_written"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterfactualStage:
+    """Makes the counterfactual Queries of each video: for every original query, but composed ones and those of the
+    view metadata, which do not ask to be watched, one of each variant that can be.
+
+    What a judge takes for answered, what only rewords a query of the video, and what cannot be used otherwise is
+    written again, `options.rounds` times, and then dropped under the query's id with the last reason. What a teacher
+    does not answer fails the video in part.
+    """
+
+    teacher: Teacher
+    judges: Sequence[Judge]
+    frames: Frames
+    sampling: Sampling
+    options: CounterfactualSettings
+
+    name: ClassVar[str] = "counterfactuals"
+    version: ClassVar[int] = 1
+    over: ClassVar[str] = "queries"
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
+    makes: ClassVar[tuple[type[Record], ...]] = (Query,)
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        judges = [judge.teacher.describe("judge", judge.sampling).model_dump(mode="json") for judge in self.judges]
+        return {
+            **self.options.model_dump(mode="json"),
+            "teachers": described(self.teacher, ["counterfactual"], self.sampling),
+            "judges": judges,
+            "frames": self.frames.sampling,
+        }
+
+    async def run(self, unit: Unit) -> Output:
+        video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
+        queries = unit.all(Query)
+        works = [work for query in queries if (work := _Work.of(query, self.options)).pending]
+        if not works:
+            return Output()
+        known = {_reading(query.text) for query in queries}
+        drops = Drops(video, self.name)
+        refused: dict[str, Refusal] = {}
+        about = {**video_inputs(video, evidence), "caption": caption.text}
+        async with self.frames.of(video) as stored:
+            asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
+            for _ in range(1 + self.options.rounds):
+                await self._write(asker, [work for work in works if work.pending], known, refused)
+                await self._verify(works, about, stored, refused)
+        kept: list[Query] = []
+        for work in works:
+            kept += work.queries(drops, asker.who("counterfactual"))
+            work.report(drops)
+        return Output(records=kept, dropped=drops.records, failure=failure_of(refused))
+
+    async def _write(
+        self, asker: Asker, works: Sequence[_Work], known: set[tuple[str, ...]], refused: dict[str, Refusal]
+    ) -> None:
+        """One question for each query, all together; what can be used becomes the work's candidates."""
+        inputs = [work.inputs(self.options.max_words) for work in works]
+        for work, outcome in zip(
+            works, await asker.outcomes("counterfactual", CounterfactualReply, inputs), strict=True
+        ):
+            if isinstance(outcome, Refusal):
+                refused[work.query.query_id] = outcome
+                work.unread |= work.pending
+                work.pending.clear()
+            else:
+                work.take(read(outcome, CounterfactualReply).queries, known, self.options.max_words)
+
+    async def _verify(
+        self, works: Sequence[_Work], about: Mapping[str, JsonValue], stored: FrameSet, refused: dict[str, Refusal]
+    ) -> None:
+        """All candidates in one batch for each judge. One that no judge takes for answered is kept."""
+        candidates = [(work, variant) for work in works for variant in work.candidates]
+        if not candidates:
+            return
+        texts = [work.candidates[variant].text for work, variant in candidates]
+        answers = await asyncio.gather(*(_judged(judge, texts, about, stored) for judge in self.judges))
+        for (work, variant), outcomes in zip(candidates, zip(*answers, strict=True), strict=True):
+            unread = next((outcome for outcome in outcomes if isinstance(outcome, Refusal)), None)
+            if unread:
+                refused[f"{work.query.query_id} {variant}"] = unread
+            work.settle(variant, unread, _answered(outcomes))
+
+
+async def _judged(
+    judge: Judge, texts: Sequence[str], about: Mapping[str, JsonValue], stored: FrameSet
+) -> list[Outcome]:
+    frames = stored.spread(judge.sampling.max_frames)
+    requests = [Request("judge", {**about, "query": text}, judge.sampling, frames) for text in texts]
+    return await judge.teacher.complete(requests)
+
+
+def _answered(outcomes: Sequence[Outcome]) -> str | None:
+    """Why a judge takes the query for answered; None where none does."""
+    for outcome in outcomes:
+        if not isinstance(outcome, Refusal) and outcome.answer and outcome.answer.verdict == "yes":
+            return clean(outcome.reasoning, 300) or "the video answers it"
+    return None
+
+
+def _reading(text: str) -> tuple[str, ...]:
+    return tuple(words(text))
+
+
+@dataclass(slots=True)
+class _Work:
+    """One query and what has been written of it: the variants it is to have (`pending` are those still to be written,
+    `unread` those that a judge gave no readable answer on), those that wait for the judges, those that are kept, and
+    what was rejected: variant, text, reason, detail."""
+
+    query: Query
+    wanted: frozenset[WrittenVariant]
+    pending: set[WrittenVariant]
+    unread: set[WrittenVariant] = field(default_factory=set)
+    candidates: dict[WrittenVariant, ChangedReply] = field(default_factory=dict)
+    kept: dict[WrittenVariant, ChangedReply] = field(default_factory=dict)
+    rejected: list[tuple[WrittenVariant, str, str, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, query: Query, options: CounterfactualSettings) -> _Work:
+        """The query with the variants that it can have."""
+        asked = query.variant == "original" and query.kind != "composed" and query.view != "metadata"
+        wanted = {
+            variant for variant in options.variants if asked and (variant != "reversed" or _has_a_direction(query))
+        }
+        return cls(query, frozenset(wanted), wanted)
+
+    def inputs(self, max_words: int) -> dict[str, JsonValue]:
+        """What the writer is asked."""
+        return {
+            "query": self.query.text,
+            "language": self.query.language,
+            "kind": self.query.kind,
+            "facets": [facet_inputs(facet) for facet in self.query.facets],
+            "variants": [*sorted(self.pending)],
+            "rejected": [
+                {"variant": variant, "text": text, "reason": detail}
+                for variant, text, _, detail in self.rejected
+                if text and variant in self.pending
+            ],
+            "max_words": max_words,
+        }
+
+    def take(self, written: Sequence[ChangedReply], known: set[tuple[str, ...]], max_words: int) -> None:
+        """Makes candidates of what is wanted and can be used. `known` are the readings of all of the video's queries,
+        which it answers, and of its other counterfactuals."""
+        for each in written:
+            if each.variant not in self.pending or each.variant in self.candidates:
+                continue
+            text = clean(each.text)
+            reason, detail = _unusable(each, text, known, max_words)
+            if reason:
+                self.rejected.append((each.variant, text, reason, detail))
+            else:
+                known.add(_reading(text))
+                self.candidates[each.variant] = each.model_copy(update={"text": text})
+        self.pending &= {each.variant for each in written}  # what was left out cannot be written for this query
+
+    def settle(self, variant: WrittenVariant, unread: Refusal | None, answered: str | None) -> None:
+        """What the judges said of a candidate: it is kept, rejected, or given up since one of them cannot be read."""
+        candidate = self.candidates.pop(variant)
+        if answered and not unread:
+            self.rejected.append((variant, candidate.text, "still_answered", answered))
+            return
+        self.pending.discard(variant)
+        if unread:
+            self.unread.add(variant)
+        else:
+            self.kept[variant] = candidate
+
+    def queries(self, drops: Drops, teacher: TeacherRef) -> Iterator[Query]:
+        """What is kept, as records."""
+        for variant, written in sorted(self.kept.items()):
+            yield Query.create(
+                text=written.text,
+                language=self.query.language,
+                view=self.query.view,
+                kind=_KINDS.get(variant, self.query.kind),
+                variant=variant,
+                facets=drops.facets(f"{variant} of {self.query.query_id}", written.facets),
+                source_video_id=self.query.source_video_id,
+                parent_query_id=self.query.query_id,
+                teacher=teacher,
+            )
+
+    def report(self, drops: Drops) -> None:
+        """Records the variants that came to nothing, each with its last reason."""
+        for variant in sorted(self.wanted - self.kept.keys() - self.unread):
+            last = next((each for each in reversed(self.rejected) if each[0] == variant), None)
+            _, text, reason, detail = last or (variant, "", _NOT_WRITTEN, "the teacher wrote none")
+            said = f": {clean(text, 200)!r}" if text else ""
+            drops.drop(reason, f"{variant}{said}: {detail}", self.query.query_id)
+
+
+def _unusable(each: ChangedReply, text: str, known: set[tuple[str, ...]], max_words: int) -> tuple[str, str]:
+    """Reason and detail; empty where it can be used."""
+    if not text:
+        return "empty", "says nothing that can be shown"
+    if len(text.split()) > max_words:
+        return "too_long", f"{len(text.split())} words, and at most {max_words} were asked for"
+    if _reading(text) in known:
+        return "unchanged", "says what another query about this video says"
+    if not each.facets:
+        return "no_facets", "does not say what must be seen or heard"
+    return "", ""
+
+
+def _has_a_direction(query: Query) -> bool:
+    """Whether the query can be turned round in time: it has two facets one after the other, or something that is
+    seen to happen. Words that are only there to be read or heard have no reverse."""
+    spans = sorted((facet.span.start, facet.span.end) for facet in query.facets if facet.span)
+    ordered = any(one[1] <= other[0] for one in spans for other in spans)
+    return ordered or any(facet.modality in ("motion", "visual") for facet in query.facets)

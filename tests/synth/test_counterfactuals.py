@@ -1,0 +1,320 @@
+"""Counterfactuals against what is true of the clips they are about: by the world's own truth program, in hundreds."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytest.importorskip("espeakng_loader", reason='worlds are made with pip install "hardcut[render]"')
+
+from hardcut.data.model import Question, Sought, World
+from hardcut.data.truth import answers, truth_record
+from hardcut.data.world import make_world
+from hardcut.engine.stage import Unit, UnitStage
+from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, Query, Sampling, Video
+from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, QuerySettings
+from hardcut.synth.captions import CaptionStage
+from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.queries import QueryStage
+from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.teacher.evidence import EvidenceTeacher
+from hardcut.teacher.protocol import Answer, Refusal
+from hardcut.teacher.replies import ChangedReply, CounterfactualReply, FacetReply
+from hardcut.teacher.words import COLOURS
+
+SAMPLING = Sampling(max_frames=4)
+Units = dict[str, tuple[Video, list[Evidence], Caption, list[Query]]]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(77, clips=200, scripts=("latin",))
+
+
+async def written_for(
+    world: World, worlds: ModuleType, make_video: Callable[..., Video], teacher: Any, no_frames: Any
+) -> Units:
+    """Every clip that has something to ask for, with what `teacher` writes of it."""
+    captions = CaptionStage(teacher, no_frames, SAMPLING, CaptionSettings(check=False))
+    queries = QueryStage(teacher, no_frames, SAMPLING, QuerySettings(per_view=2, views=("caption", "ocr", "all")))
+    units: Units = {}
+    for clip in world.clips:
+        if not worlds.items_of(clip):
+            continue
+        video = make_video(clip.video_id, duration_s=clip.frames / clip.form.rate)
+        evidence = worlds.evidence_of(clip)
+        [caption] = (await captions.run(Unit(clip.video_id, (video, *evidence)))).records
+        output = await queries.run(Unit(clip.video_id, (video, *evidence, caption)))
+        units[clip.video_id] = video, evidence, caption, list(output.records)
+    return units
+
+
+async def changed(stage: UnitStage, units: Units) -> tuple[list[Query], list[Dropped]]:
+    """What the stage makes of all clips, and what it drops."""
+    made: list[Query] = []
+    dropped: list[Dropped] = []
+    for video_id, (video, evidence, caption, queries) in units.items():
+        output = await stage.run(Unit(video_id, (video, *evidence, caption, *queries)))
+        assert output.failure is None and output.drop is None
+        made += output.records
+        dropped += output.dropped
+    return made, dropped
+
+
+def share(parts: Sequence[bool]) -> str:
+    return f"{sum(parts)} of {len(parts)} ({sum(parts) / len(parts):.2%})"
+
+
+async def test_generators_alone_and_verified(
+    world: World, worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
+) -> None:
+    """A writer that slips in 12 % of cases: it repeats or rewords the query, writes something that is there too, or
+    denies what is not there. Generators alone: the stage with a judge that agrees to everything. Verified: with a judge
+    that errs in 5 % of its verdicts, both ways."""
+    writer = worlds.WorldTeacher(world, seed=1, writer=0.12, judge=0.05)
+    units = await written_for(world, worlds, make_video, writer, no_frames)
+    queries = [query for _, _, _, found in units.values() for query in found]
+    assert all(writer.true_of(query.source_video_id, query.text) for query in queries)
+
+    agreeable = worlds.WorldTeacher(world, seed=1, agreeable=True, meaning=writer.meaning)
+    alone = CounterfactualStage(
+        writer, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
+    )
+    generated, _ = await changed(alone, units)
+    raw = [not writer.true_of(video_id, text) for video_id, text in writer.first_tries]
+    before = [not writer.true_of(query.source_video_id, query.text) for query in generated]
+
+    verifying = CounterfactualStage(
+        writer, [Judge(writer, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=2)
+    )
+    verified, dropped = await changed(verifying, units)
+    after = [not writer.true_of(query.source_video_id, query.text) for query in verified]
+
+    print(f"\nnot answered by its video, as written:          {share(raw)}")
+    print(f"not answered by its video, generators alone:    {share(before)}")
+    print(f"not answered by its video, verified:            {share(after)}")
+    for variant in sorted(COUNTERFACTUAL):
+        told = [
+            share(
+                [not writer.true_of(query.source_video_id, query.text) for query in found if query.variant == variant]
+            )
+            for found in (generated, verified)
+        ]
+        print(f"  {variant:<14} alone {told[0]}, verified {told[1]}")
+    print(f"given up: {dict(Counter(item.reason for item in dropped))}")
+    assert len(before) > 1000 and len(after) > 1000
+    assert sum(before) / len(before) >= 0.90
+    assert sum(after) / len(after) >= 0.99
+    assert len(verified) >= 0.9 * len(raw), "rewriting makes up for what is rejected"
+    assert {query.variant for query in verified} == set(COUNTERFACTUAL)
+
+
+def reading_of(text: str) -> Question | None:
+    """What a text of the evidence teacher asks for, read here by rules of our own; None where it cannot be read."""
+    text = text.removesuffix("?")
+    left, _, denied = text.partition(" but ")
+    halves = re.split(r' (before|and then|after|while) (?=(?:[^"]*"[^"]*")*[^"]*$)', left)
+    if len(halves) not in (1, 3):
+        return None
+    denials = [denied] if denied else []
+    if re.match(r"a clip where (the screen never|nobody|never)", halves[0]):
+        denials, halves = [halves[0].removeprefix("a clip where ")], []
+    sought = [sought_in(half) for half in halves[::2]]
+    without = [sought_in(half) for half in denials]
+    if None in (*sought, *without):
+        return None
+    relation = halves[1] if len(halves) == 3 else ""
+    if relation == "after":
+        sought.reverse()
+    return Question(
+        text=text, sought=tuple(sought), ordered=relation in ("before", "and then", "after"), without=tuple(without)
+    )
+
+
+def sought_in(clause: str) -> Sought | None:
+    quoted = re.search(r'"([^"]+)"', clause)
+    if quoted:
+        spoken = re.search(r"\b(says|said)\b", clause[: quoted.start()] + clause[quoted.end() :])
+        return Sought(what="speech" if spoken else "words", text=quoted[1])
+    moving = re.search(r"an? (\w+) thing moves (?:from )?(left to right|right to left|upwards|downwards)", clause)
+    if moving and moving[1] in COLOURS:
+        return Sought(what="thing", colour=moving[1], direction=moving[2])
+    return None
+
+
+async def test_the_evidence_teachers_counterfactuals(
+    world: World, worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
+) -> None:
+    """Without a model: what it writes, verified by nobody, against the truth of its clips."""
+    teacher = EvidenceTeacher()
+    units = await written_for(world, worlds, make_video, teacher, no_frames)
+    agreeable = worlds.WorldTeacher(world, agreeable=True)
+    stage = CounterfactualStage(
+        teacher, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
+    )
+    made, dropped = await changed(stage, units)
+    clips = {clip.video_id: clip for clip in world.clips}
+    read = [(query, reading) for query in made if (reading := reading_of(query.text))]
+    unread = [query.text for query in made if reading_of(query.text) is None]
+    wrong = [query for query, reading in read if answers(clips[query.source_video_id], reading)]
+    print(f"\nevidence teacher alone: {share([query not in wrong for query, _ in read])}, {len(unread)} not readable")
+    print(Counter(query.variant for query, _ in read), Counter(item.reason for item in dropped))
+    assert len(read) > 500 and len(unread) < 0.05 * len(made), unread[:10]
+    assert len(wrong) <= 0.1 * len(read), [query.text for query in wrong][:10]
+    assert {query.variant for query, _ in read} == set(COUNTERFACTUAL)
+    for query in made:
+        record = truth_record(clips[query.source_video_id])
+        spans = [(each["span"]["start"], each["span"]["end"]) for each in (*record["texts"], *record["speech"])]
+        spans += [(each["moving"]["start"], each["moving"]["end"]) for each in record["objects"] if each["moving"]]
+        for facet in query.facets:
+            if facet.span:
+                assert any(facet.span.start < end and start < facet.span.end for start, end in spans), query
+
+
+async def test_what_verification_asks_is_what_scoring_asks(
+    worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
+) -> None:
+    """The very same requests, so that the cache answers them."""
+    from hardcut.schemas.records import Pair
+
+    class Listening(EvidenceTeacher):
+        def __init__(self) -> None:
+            self.judged: list[Any] = []
+
+        async def complete(self, requests: Any) -> Any:
+            self.judged += [request for request in requests if request.task == "judge"]
+            return await super().complete(requests)
+
+    small = make_world(78, clips=4, scripts=("latin",), families=("talk", "order"))
+    teacher = Listening()
+    units = await written_for(small, worlds, make_video, teacher, no_frames)
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings())
+    made, _ = await changed(stage, units)
+    verified, teacher.judged = teacher.judged, []
+    known = {query.query_id: query for query in made}
+    scores = ScoreStage([Judge(teacher, SAMPLING)], no_frames, known.__getitem__)
+    for video_id, (video, evidence, caption, _) in units.items():
+        pairs = [
+            Pair.create(query_id=query.query_id, video_id=video_id, origins=("counterfactual",), expected="no")
+            for query in made
+            if query.source_video_id == video_id
+        ]
+        output = await scores.run(Unit(video_id, (video, *evidence, caption, *pairs)))
+        assert {label.verdict for label in output.records} <= {"no"}
+    assert len(teacher.judged) == len(made) > 10
+    assert all(request in verified for request in teacher.judged)
+
+
+def change(variant: str, text: str) -> ChangedReply:
+    facet = FacetReply(text="a greeting", modality="speech", start=0.5, end=1.5)
+    return ChangedReply(variant=variant, text=text, facets=(facet,))
+
+
+@pytest.fixture
+def source(make_video: Callable[..., Video]) -> tuple[Video, Evidence, Caption, Query]:
+    from hardcut.schemas.records import Facet, Span, TeacherRef
+
+    video = make_video()
+    speech = Evidence.create(
+        video_id=video.video_id, kind="speech", text="Good morning", span=Span(start=0.5, end=1.5), extractor="srt"
+    )
+    caption = Caption.create(video_id=video.video_id, text="A greeting.", teacher=TeacherRef(backend="t", model="t"))
+    facets = (
+        Facet(text="a greeting", modality="speech", span=Span(start=0.5, end=1.5)),
+        Facet(text="a bell", modality="speech", span=Span(start=3, end=4)),
+    )
+    query = Query.create(
+        text="a greeting before a bell", language="en", view="speech", kind="temporal", facets=facets,
+        source_video_id=video.video_id,
+    )  # fmt: skip
+    return video, speech, caption, query
+
+
+YES, NO = Answer("yes", logprob_yes=-0.1, logprob_no=-3.0), Answer("no", logprob_yes=-3.0, logprob_no=-0.1)
+
+
+async def test_one_that_is_answered_is_written_again_with_the_reason(
+    source: Any, scripted: Any, no_frames: Any
+) -> None:
+    teacher = scripted(
+        CounterfactualReply(queries=(change("reversed", "a bell before a greeting"), change("negated", "no greeting"))),
+        NO, YES,
+        CounterfactualReply(queries=(change("negated", "a bell, but no greeting"),)),
+        NO,
+    )  # fmt: skip
+    options = CounterfactualSettings(variants=("reversed", "negated"))
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options)
+    output = await stage.run(Unit(source[0].video_id, source))
+    assert [(query.variant, query.kind, query.text) for query in output.records] == [
+        ("negated", "negation", "a bell, but no greeting"), ("reversed", "temporal", "a bell before a greeting"),
+    ]  # fmt: skip
+    for query in output.records:
+        assert query.parent_query_id == source[3].query_id and query.source_video_id == source[0].video_id
+        assert query.facets[0].span and not output.dropped
+    again = teacher.batches[2][0].inputs
+    assert again["variants"] == ["negated"]
+    assert again["rejected"] == [{"variant": "negated", "text": "no greeting", "reason": "because"}]
+
+
+async def test_what_comes_to_nothing_is_dropped_with_its_last_reason(
+    source: Any, scripted: Any, no_frames: Any
+) -> None:
+    bare = ChangedReply(variant="reversed", text="something", facets=())
+    teacher = scripted(
+        CounterfactualReply(queries=(change("negated", "A greeting before a bell!"), bare)),
+        CounterfactualReply(queries=(change("negated", "no greeting"), change("reversed", "a bell " * 40))),
+        YES,
+    )
+    stage = CounterfactualStage(
+        teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=1)
+    )
+    output = await stage.run(Unit(source[0].video_id, source))
+    assert not output.records and output.failure is None
+    reasons = {item.detail.partition(":")[0]: item.reason for item in output.dropped}
+    assert reasons == {"facet_changed": "not_written", "negated": "still_answered", "reversed": "too_long"}
+    assert {item.item for item in output.dropped} == {source[3].query_id}
+
+
+async def test_a_judge_that_cannot_be_read_settles_nothing(source: Any, scripted: Any, no_frames: Any) -> None:
+    teacher = scripted(
+        CounterfactualReply(queries=(change("negated", "no bell"), change("facet_changed", "a song before a bell"))),
+        Refusal("truncated", "cut off", "The bell"), NO,
+    )  # fmt: skip
+    options = CounterfactualSettings(variants=("negated", "facet_changed"), rounds=0)
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options)
+    output = await stage.run(Unit(source[0].video_id, source))
+    assert [query.variant for query in output.records] == ["facet_changed"] and not output.dropped
+    assert output.failure and output.failure.reason == "truncated" and "The bell" in (output.failure.raw or "")
+
+
+async def test_one_judge_that_says_yes_is_enough(source: Any, scripted: Any, no_frames: Any) -> None:
+    writer = scripted(CounterfactualReply(queries=(change("negated", "no bell"),)))
+    judges = [Judge(scripted(NO), SAMPLING), Judge(scripted(YES), SAMPLING)]
+    options = CounterfactualSettings(variants=("negated",), rounds=0)
+    output = await CounterfactualStage(writer, judges, no_frames, SAMPLING, options).run(Unit("v", source))
+    assert not output.records and [item.reason for item in output.dropped] == ["still_answered"]
+
+
+async def test_only_what_can_be_turned_round_is_asked_for_in_reverse(
+    source: Any, scripted: Any, no_frames: Any
+) -> None:
+    video, speech, caption, query = source
+    single = query.model_copy(update={"facets": query.facets[:1], "text": "a greeting", "query_id": "q_1"})
+    others = [
+        query.model_copy(update={"query_id": f"q_{name}", "text": name, **fields})
+        for name, fields in (
+            ("metadata", {"view": "metadata"}),
+            ("composed", {"kind": "composed"}),
+            ("other", {"variant": "paraphrase"}),
+        )
+    ]  # fmt: skip
+    teacher = scripted(CounterfactualReply(queries=()))
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings())
+    await stage.run(Unit(video.video_id, (video, speech, caption, single, *others)))
+    [[request]] = teacher.batches
+    assert request.inputs["query"] == "a greeting" and request.inputs["variants"] == ["facet_changed", "negated"]
