@@ -36,11 +36,23 @@ from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.recognition import open_recogniser
 from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.twins import TwinStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
-STAGES = ("probe", "signatures", "duplicates", "evidence", "captions", "queries", "negatives", "scores", "judgments")
+STAGES = (
+    "probe",
+    "signatures",
+    "duplicates",
+    "evidence",
+    "captions",
+    "twins",
+    "queries",
+    "negatives",
+    "scores",
+    "judgments",
+)
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
 
 
@@ -151,10 +163,11 @@ def _stages(
             open_recogniser(settings.evidence.speech, frames.pool, settings.resources),
         ),
         CaptionStage(teacher, frames, sampling, settings.captions),
+        TwinStage(),
         QueryStage(teacher, frames, sampling, settings.queries),
-        NegativeStage(settings.negatives, first_stage),
+        NegativeStage(settings.negatives, settings.filters, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, judgments),
+        JudgmentStage(settings.judgments, settings.filters, judgments),
     ]
 
 

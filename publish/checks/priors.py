@@ -14,10 +14,10 @@ from typing import Any
 
 from hardcut.publish.checks.result import Findings, Result, by_limit
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.similar import normalised
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Settings
+from hardcut.teacher.similar import normalised
 
 PAIRS = 10_000
 """Pairs that a model is fitted on at most, whole queries, chosen by hash."""

@@ -30,6 +30,9 @@ class Records:
     def get(self, kind: type[R], id: str) -> R | None:
         return next((record for record in self.all(kind) if record.id == id), None)
 
+    def about(self, kind: type[R], subject: str) -> list[R]:
+        return [record for record in self.all(kind) if record.about == subject]
+
 
 @pytest.fixture
 def query(make: Any) -> Query:
