@@ -134,7 +134,10 @@ class JudgmentSettings(Frozen):
     """When a teacher's verdict becomes a training label; a1 and a2 of RANKVIDEO on the raw margin."""
 
     trusted_below: float = Field(default=-6.0, description="a1: a 'no' with a margin of at most this is trusted")
-    suspected_above: float = Field(default=8.0, description="a2: a mined 'yes' above this is a suspected positive")
+    suspected_above: float = Field(
+        default=8.0, description="a2: a mined pair above this is a suspected positive, for people; may be below 0"
+    )
+    undecided_within: float = Field(default=0.5, ge=0, description="nearer to 0 than this nobody knows: for people")
 
 
 class ExportSettings(Frozen):
