@@ -66,7 +66,7 @@ def judge(
       with `trust_source` the writer is believed.
     * expected no (a mined candidate, a counterfactual): left out as `suspected_positive` with a margin above a2,
       whatever the verdict, since a2 may lie below 0; else no is grade 0 and yes is left out as `uncertain_positive`: a
-      positive that nobody wrote the query for is never a label without a person.
+      positive that the query was not written for is never a label without a person.
     * expected unknown (the user's own query; a twin of what a reversed query was written from): the verdict is the
       grade.
 
@@ -98,15 +98,14 @@ def judge(
     margin = upper_margin(read)
     told = "margin not known" if margin is None else f"margin {margin:.2f}"
     support = sorted(label.label_id for label in read)
+    if pair.expected == "no" and margin is not None and margin > settings.suspected_above:
+        return _left_out(pair, "suspected_positive", told)
     if margin is not None and abs(margin) < settings.undecided_within:
         return _left_out(pair, "uncertain", told)
+    if pair.expected == "no" and yes:
+        return _left_out(pair, "uncertain_positive", told)
     if pair.expected == "yes" and not yes:
         return _judgment(pair, 1, "teacher", support) if trust_source else _left_out(pair, "misjudged_source", told)
-    if pair.expected == "no":
-        if margin is not None and margin > settings.suspected_above:
-            return _left_out(pair, "suspected_positive", told)
-        if yes:
-            return _left_out(pair, "uncertain_positive", told)
     return _judgment(pair, int(yes), "teacher", support)
 
 
