@@ -207,13 +207,16 @@ def export(
     with_media: Annotated[
         Path | None, typer.Option(help="The folder of the videos: pack the clips whose licence allows it.")
     ] = None,
+    min_difficulty: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leave out queries of a lower measured difficulty.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import Choices
     from hardcut.cli.export import export as run_export
 
-    choices = Choices(config, format, tuple(allow or ()), with_media)
+    choices = Choices(config, format, tuple(allow or ()), with_media, min_difficulty)
     raise typer.Exit(run_export(run, out, choices, as_json=json))
 
 
