@@ -166,6 +166,18 @@ def calibrate(
     raise typer.Exit(calibrate_run(run, as_json=json))
 
 
+@app.command()
+def thresholds(
+    run: Annotated[Path, typer.Argument(help="A run's folder with judged pairs.")],
+    target: Annotated[float, typer.Option(min=0.0001, max=0.5, help="Share of false negatives allowed.")] = 0.01,
+    json: Json = False,
+) -> None:
+    """Say where a1 and a2 should lie, out of the run's own margins, and plot them."""
+    from hardcut.cli.thresholds import thresholds as choose_thresholds
+
+    raise typer.Exit(choose_thresholds(run, target, as_json=json))
+
+
 prompt = typer.Typer(help="What teachers are sent.", no_args_is_help=True)
 app.add_typer(prompt, name="prompt")
 
@@ -195,13 +207,16 @@ def export(
     with_media: Annotated[
         Path | None, typer.Option(help="The folder of the videos: pack the clips whose licence allows it.")
     ] = None,
+    min_difficulty: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leave out queries of a lower measured difficulty.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import Choices
     from hardcut.cli.export import export as run_export
 
-    choices = Choices(config, format, tuple(allow or ()), with_media)
+    choices = Choices(config, format, tuple(allow or ()), with_media, min_difficulty)
     raise typer.Exit(run_export(run, out, choices, as_json=json))
 
 

@@ -37,6 +37,7 @@ from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.recognition import open_recogniser
 from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.twins import TwinStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
@@ -47,6 +48,7 @@ STAGES = (
     "duplicates",
     "evidence",
     "captions",
+    "twins",
     "queries",
     "counterfactuals",
     "negatives",
@@ -163,11 +165,12 @@ def _stages(
             open_recogniser(settings.evidence.speech, frames.pool, settings.resources),
         ),
         CaptionStage(teacher, frames, sampling, settings.captions),
+        TwinStage(),
         QueryStage(teacher, frames, sampling, settings.queries),
         CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
-        NegativeStage(settings.negatives, first_stage),
+        NegativeStage(settings.negatives, settings.filters, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, judgments),
+        JudgmentStage(settings.judgments, settings.filters, judgments),
     ]
 
 

@@ -30,6 +30,7 @@ class Choices:
     format: str = "hf"
     allow: tuple[str, ...] = ()
     media: Path | None = None
+    min_difficulty: float | None = None
 
 
 def export(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
@@ -57,7 +58,7 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml")
     failed = {stage.name: stage.failed for stage in status.stages}
-    return write_dataset(run, out, settings, failed, Options(choices.allow, choices.media))
+    return write_dataset(run, out, settings, failed, Options(choices.allow, choices.media, choices.min_difficulty))
 
 
 def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:

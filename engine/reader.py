@@ -33,6 +33,9 @@ class LedgerReader:
         found = self._select(kind, "id = ?", id)
         return kind.model_validate_json(found[0][1]) if found else None
 
+    def about(self, kind: type[R], subject: str) -> list[R]:
+        return [kind.model_validate_json(body) for _, body in self._select(kind, "about = ? ORDER BY id", subject)]
+
     def _select(self, kind: type[Record], condition: str, value: str) -> list[tuple[str, str]]:
         self.check()
         if kind not in self._step.stage.reads:

@@ -110,6 +110,10 @@ class Reader(Protocol):
         """One record by its id."""
         ...
 
+    def about(self, kind: type[R], subject: str) -> list[R]:
+        """The records of one kind about one video, sorted by id."""
+        ...
+
 
 @runtime_checkable
 class CollectionStage(Protocol):

@@ -90,7 +90,7 @@ def candidates(hashes: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, str]]
                 buckets[band, value >> 16 * band & 0xFFFF].add(video_id)
     met = {pair for ids in buckets.values() if 1 < len(ids) <= _CROWD for pair in combinations(sorted(ids), 2)}
     for one, other in sorted(met):
-        if _near(hashes[one], hashes[other]):
+        if look_alike(hashes[one], hashes[other]):
             yield one, other
 
 
@@ -126,7 +126,8 @@ def groups(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {video_id: root(video_id) for video_id in sorted(parent)}
 
 
-def _near(one: Sequence[int], other: Sequence[int]) -> bool:
+def look_alike(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether videos show the same scene by their hashes, in whatever order of time."""
     few, many = sorted((one, other), key=len)
     return _spread(few, many) <= _HASH_BITS or _spread(many, few) <= _HASH_BITS
 

@@ -7,13 +7,14 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hardcut.publish._parquet import SplitSize, info
 from hardcut.publish.agreement import Agreement
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import teacher_name
-from hardcut.schemas.records import Judgment, Query, TeacherLabel, TeacherRef, Video
+from hardcut.publish.diagnostic import RULE
+from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
-    "diagnostic": "a query, and variants that its video does not answer; passed if the query scores above them all",
+    "diagnostic": "a query, and variants that its video does not answer (`change`: reversed, negated, facet_changed)",
     "media": "a video itself, as it was",
     "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
@@ -31,14 +32,17 @@ _CONFIG_TOLD = {
 }
 _COLUMN_TOLD = {
     "query, view, kind, language": "the query, what its writer saw, what it asks for, its language (`und`: unknown)",
+    "variant": "`original`, `paraphrase`, `rewritten`, or how the query was turned against its source",
     "video_id, video_path, sha256": "the candidate",
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
     "p_calibrated": "the probability after isotonic calibration on people's labels; null where the run has none",
     "reasoning": "the teacher's reasons for its verdict, where it gave any",
-    "difficulty": "of the query: the first stage's rank of its positive, least margin of a positive minus greatest of a"
-    " negative, modalities and moments that must be seen",
+    "difficulty": "of the query, as measured: the first stage's rank of its positive, least margin of a positive minus"
+    " greatest of a negative, whether metadata alone solves it, modalities and moments that must be seen; `score`: the"
+    " mean of these as parts from 0 (easy) to 1",
+    "text_only": "what the teacher said of the pair by metadata alone, where it was asked",
     "facets": "what must be seen or heard for the query to be answered, with modality and span in seconds",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
@@ -99,20 +103,18 @@ class Facts:
         self.seconds += video.duration_s
         self.licences[licence or "not given"] += 1
 
-    def query(self, query: Query) -> None:
-        """Counts a query."""
-        self.views[query.view] += 1
-        self.kinds[query.kind] += 1
-        self.languages[query.language] += 1
-        self.teacher(query.teacher, "queries")
+    def query(self, row: Mapping[str, Any]) -> None:
+        """Counts a row of `queries`."""
+        self.views[row["view"]] += 1
+        self.kinds[row["kind"]] += 1
+        self.languages[row["language"]] += 1
 
-    def pair(self, judgment: Judgment, label: TeacherLabel | None) -> None:
-        """Counts a pair that is part of the dataset."""
-        self.sources.setdefault(judgment.source, [0, 0])[int(judgment.grade > 0)] += 1
-        if label is not None:
+    def pair(self, row: Mapping[str, Any]) -> None:
+        """Counts a row of `pairs`."""
+        self.sources.setdefault(row["label_source"], [0, 0])[int(row["label"] > 0)] += 1
+        if row["exact"] is not None:
             self.labelled += 1
-            self.exact += label.exact
-            self.teacher(label.teacher, "labels")
+            self.exact += row["exact"]
 
     def teacher(self, teacher: TeacherRef | None, made: str) -> None:
         """Notes who made something."""
@@ -182,6 +184,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
         allowed=[result for result in told.gate if result.state == "allowed"],
         rows=rows,
         total=total,
+        rule=RULE,
         splits=list(rows["pairs"]),
         configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,

@@ -17,13 +17,20 @@ Row = dict[str, Any]
 CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "media")
 """Every config that a dataset can have, in the order of the card. The last two are there only where they have rows."""
 
-OF_QUERY = ("query", "view", "kind", "language", "facets", "difficulty", "reference_video_id")
+OF_QUERY = ("query", "view", "kind", "variant", "language", "facets", "difficulty", "reference_video_id")
 """The columns that a row of `pairs` has from its query."""
 
 # Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
 _SPAN = {"start": "float64", "end": "float64"}
 _FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
-_DIFFICULTY = {"positive_rank": "int32", "margin_gap": "float64", "modalities": "int32", "spans": "int32"}
+_DIFFICULTY = {
+    "score": "float64",
+    "positive_rank": "int32",
+    "margin_gap": "float64",
+    "unwatched": "bool",
+    "modalities": "int32",
+    "spans": "int32",
+}
 _CANDIDATE = {
     "pair_id": "string",
     "video_id": "string",
@@ -51,10 +58,12 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "p_yes": "float64",
         "p_calibrated": "float64",
         "exact": "bool",
+        "text_only": "string",
         "teacher": "string",
         "reasoning": "string",
         "view": "string",
         "kind": "string",
+        "variant": "string",
         "language": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
@@ -87,6 +96,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "language": "string",
         "view": "string",
         "kind": "string",
+        "variant": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
         "source_video_id": "string",
@@ -118,7 +128,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "sha256": "string",
         "query_id": "string",
         "query": "string",
-        "variants": [{"query_id": "string", "query": "string", "kind": "string"}],
+        "variants": [{"query_id": "string", "query": "string", "kind": "string", "change": "string"}],
+        "rule": "string",
     },
     "media": {
         "video_id": "string",
@@ -159,6 +170,7 @@ def query_row(query: Query) -> Row:
         "language": query.language,
         "view": query.view,
         "kind": query.kind,
+        "variant": query.variant,
         "facets": [_facet(facet) for facet in query.facets],
         "source_video_id": query.source_video_id,
         "reference_video_id": query.reference_video_id,
@@ -199,12 +211,13 @@ def pair_row(
     judgment: Judgment,
     negative: Negative,
     label: TeacherLabel | None,
+    unwatched: TeacherLabel | None,
     calibrated: float | None,
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
-    """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `calibrated` the
-    probability of the label's margin under the run's calibration."""
+    """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
+    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration."""
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,
@@ -218,6 +231,7 @@ def pair_row(
         "p_yes": label.p_yes if label else None,
         "p_calibrated": calibrated,
         "exact": label.exact if label else None,
+        "text_only": unwatched.verdict if unwatched else None,
         "teacher": teacher_name(label.teacher) if label else None,
         "reasoning": label.reasoning or None if label else None,
         "first_stage": [found.model_dump() for found in pair.first_stage],

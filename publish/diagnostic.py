@@ -1,7 +1,8 @@
 """The diagnostic set: one video, the query that it answers, and variants of it that it does not.
 
 A variant is a counterfactual query (negated, reversed, one facet changed) that was judged irrelevant to the video that
-its original is relevant to. A reranker passes a suite if it scores the query above every variant.
+its original is relevant to. A reranker passes a suite by the `RULE`; the share of suites that it passes says whether it
+sees nuance or only matches words.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Scratch
 from hardcut.publish.splits import Split
 from hardcut.schemas.ids import canonical_json, content_id
+from hardcut.schemas.records import COUNTERFACTUAL
 
 Row = dict[str, Any]
+RULE = "score(query, video) > score(variant, video) for every variant"
+
+
+def passes(original: float, variants: Sequence[float]) -> bool:
+    """Whether a reranker that gave these scores passes a suite: a tie is no pass."""
+    return all(original > variant for variant in variants)
 
 
 def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator[tuple[str, str]]:
@@ -23,8 +31,10 @@ def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator
     for row in pairs:
         if row["label"] > 0:
             yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(["original", split])
-        elif "counterfactual" in row["origins"] and query["parent_query_id"]:
-            variant = {name: query[name] for name in ("query_id", "query", "kind")}
+        elif query["variant"] in COUNTERFACTUAL and query["source_video_id"] == row["video_id"]:
+            if query["parent_query_id"] is None:
+                continue
+            variant = {name: query[name] for name in ("query_id", "query", "kind")} | {"change": query["variant"]}
             yield canonical_json([query["parent_query_id"], row["video_id"]]), canonical_json(["variant", variant])
 
 
@@ -50,6 +60,7 @@ def write_diagnostic(
                     **{name: video[name] for name in ("video_id", "video_path", "sha256")},
                     **{name: query[name] for name in ("query_id", "query")},
                     "variants": variants,
+                    "rule": RULE,
                 }
                 config.add(split, row)
             first = next(rows, None)

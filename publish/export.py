@@ -32,8 +32,10 @@ from hardcut.publish.columns import (
 )
 from hardcut.publish.dataset import FILES, Dataset, digests
 from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
+from hardcut.publish.difficulty import Difficulty, difficulty
+from hardcut.publish.filters import text_only
 from hardcut.publish.gate import check
-from hardcut.publish.groups import difficulty, training_groups
+from hardcut.publish.groups import training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
@@ -42,7 +44,18 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Group, Judgment, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import (
+    Caption,
+    Dropped,
+    Evidence,
+    Group,
+    Judgment,
+    Pair,
+    Query,
+    TeacherLabel,
+    Twin,
+    Video,
+)
 from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -53,6 +66,7 @@ STAGES: dict[str, type[Record]] = {
     "probe": Video,
     "evidence": Evidence,
     "captions": Caption,
+    "twins": Twin,
     "queries": Query,
     "negatives": Pair,
     "scores": TeacherLabel,
@@ -73,10 +87,12 @@ class ExportSummary:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips."""
+    """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
+    `min_difficulty`: queries of a lower score are left out, with what was rewritten from them."""
 
     allow: Collection[str] = ()
     media: Path | None = None
+    min_difficulty: float | None = None
 
 
 def export(
@@ -98,7 +114,7 @@ def export(
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced(out) as folder:
         facts = Facts()
-        sizes = _write(_plan(run, folder, settings), facts)
+        sizes = _write(_plan(run, folder, settings), facts, options.min_difficulty)
         if options.media is not None:
             sizes |= write_media(Dataset(folder), options.media, facts)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
@@ -138,7 +154,7 @@ def _plan(run: Path, folder: Path, settings: Settings) -> _Plan:
     return _Plan(run, folder, settings, splits)
 
 
-def _write(plan: _Plan, facts: Facts) -> dict[str, Sizes]:
+def _write(plan: _Plan, facts: Facts, min_difficulty: float | None) -> dict[str, Sizes]:
     """Writes every config; rows that others need lie in tables on disk meanwhile."""
     at = plan.folder
     with (
@@ -153,7 +169,8 @@ def _write(plan: _Plan, facts: Facts) -> dict[str, Sizes]:
         found["captions"] = _write_captions(plan, facts, captions, video_of)
         judged.fill(_judged(plan, facts, video_of, captions))
         _read_queries(plan, facts, queries)
-        found |= _write_by_query(plan, facts, queries, judged, suites)
+        easy = _easy(queries, judged, min_difficulty) if min_difficulty is not None else {}
+        found |= _write_by_query(plan, facts, queries, judged, suites, easy)
         found |= write_diagnostic(plan.writer, suites, _row(queries), video_of)
     return {config: found[config] for config in CONFIGS if config in found}
 
@@ -227,32 +244,62 @@ def _judged(
             label = deciding_label(judgment, told)
             negative = negative_kind(judgment, told, plan.settings.judgments)
             caption = next(iter(captions.get(pair.video_id)), None)
-            facts.pair(judgment, label)
-            row = pair_row(pair, judgment, negative, label, calibrated(label), video, caption)
+            if label is not None:
+                facts.teacher(label.teacher, "labels")
+            row = pair_row(pair, judgment, negative, label, text_only(told), calibrated(label), video, caption)
             yield pair.query_id, json.dumps(row)
 
 
 def _read_queries(plan: _Plan, facts: Facts, table: Scratch) -> None:
     def rows() -> Iterator[tuple[str, str]]:
         for query in _read(plan.run, Query):
-            facts.query(query)
+            facts.teacher(query.teacher, "queries")
             yield query.query_id, canonical_json(query_row(query))
 
     table.fill(rows())
 
 
-def _write_by_query(plan: _Plan, facts: Facts, queries: Scratch, judged: Scratch, suites: Scratch) -> dict[str, Sizes]:
-    """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
+def _measured(queries: Scratch, judged: Scratch) -> Iterator[tuple[Row, list[Row], Difficulty]]:
+    """Every query with its pairs and its difficulty, sorted by id."""
     pairs_of = Merge(judged.groups())
+    for query_id, (body,) in queries.groups():
+        query: Row = json.loads(body)
+        rows: list[Row] = [json.loads(pair) for pair in pairs_of(query_id) or ()]
+        yield query, rows, difficulty(rows, query["facets"])
+
+
+def _easy(queries: Scratch, judged: Scratch, least: float) -> dict[str, str]:
+    """Why queries are left out as too easy: by their own score, or, without a positive, with their parent."""
+    found: dict[str, str] = {}
+    parents: dict[str, str] = {}
+    for query, rows, measured in _measured(queries, judged):
+        if any(row["label"] > 0 for row in rows):
+            if measured.score is None or measured.score < least:
+                score = "not known" if measured.score is None else f"{measured.score:g}"
+                found[query["query_id"]] = f"the query's difficulty is {score}, less than {least:g}"
+        elif query["parent_query_id"] is not None:
+            parents[query["query_id"]] = query["parent_query_id"]
+    return found | {id: found[parent] for id, parent in parents.items() if parent in found}
+
+
+def _write_by_query(
+    plan: _Plan, facts: Facts, queries: Scratch, judged: Scratch, suites: Scratch, easy: Mapping[str, str]
+) -> dict[str, Sizes]:
+    """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
 
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
-        for query_id, (body,) in queries.groups():
-            query: Row = json.loads(body)
-            rows: list[Row] = [json.loads(pair) for pair in pairs_of(query_id) or ()]
+        for query, rows, measured in _measured(queries, judged):
+            query_id = query["query_id"]
+            if query_id in easy:
+                facts.left_out["too_easy"] += len(rows)
+                left_out.writelines(format_record(_too_easy(row, easy[query_id])) + "\n" for row in rows)
+                continue
             split = plan.splits.queries[query_id]
-            query["difficulty"] = difficulty(rows, query["facets"])
+            query["difficulty"] = asdict(measured)
+            facts.query(query)
             writers["queries"].add(split, query)
             for row in rows:
+                facts.pair(row)
                 row.update({name: query[name] for name in OF_QUERY})
                 writers["pairs"].add(split, row)
                 writers["qrels"].add(split, qrels_row(row, query))
@@ -266,6 +313,7 @@ def _write_by_query(plan: _Plan, facts: Facts, queries: Scratch, judged: Scratch
     with ExitStack() as stack:
         names = ("pairs", "groups", "queries", "qrels")
         writers = {name: stack.enter_context(plan.writer(name)) for name in names}
+        left_out = stack.enter_context((plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n"))
         suites.fill(suite_parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
 
@@ -282,6 +330,10 @@ def _left_out(pair: Pair, split: Split, video_id: str, video_split: Split) -> Dr
     """Why a judged pair is in no split."""
     detail = f"the query is in {split}, the video {video_id} is held out for {video_split}"
     return Dropped.create(item=pair.pair_id, stage="export", reason="held_out_video", detail=detail)
+
+
+def _too_easy(row: Row, detail: str) -> Dropped:
+    return Dropped.create(item=row["pair_id"], stage="export", reason="too_easy", detail=detail)
 
 
 def _funnel(run: Path) -> list[Step]:
@@ -305,7 +357,7 @@ def _recipe(
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     told = settings.model_dump(mode="json")
     told["export"]["splits"] = settings.export.splits and Path(settings.export.splits).name
-    kept = ("media", "evidence", "captions", "queries", "negatives", "judgments", "export", "check")
+    kept = ("media", "evidence", "captions", "queries", "negatives", "filters", "judgments", "export", "check")
     return {
         "hardcut": __version__,
         "format": 2,

@@ -39,20 +39,6 @@ def training_groups(pairs: Sequence[Row], settings: ExportSettings) -> Iterator[
             yield content_id("t", ids), positive, found
 
 
-def difficulty(pairs: Sequence[Row], facets: Sequence[Row]) -> dict[str, Any]:
-    """How hard a query is, as measured: the first stage's best place of a positive, the least margin of a positive
-    minus the greatest of a negative, and what must be seen: modalities and moments. `None` where not known."""
-    ranks = [found["rank"] for row in pairs if row["label"] > 0 for found in row["first_stage"]]
-    yes = [row["logit_margin"] for row in pairs if row["label"] > 0 and row["logit_margin"] is not None]
-    no = [row["logit_margin"] for row in pairs if row["label"] == 0 and row["logit_margin"] is not None]
-    return {
-        "positive_rank": min(ranks, default=None),
-        "margin_gap": round(min(yes) - max(no), 6) if yes and no else None,
-        "modalities": len({facet["modality"] for facet in facets}),
-        "spans": sum(facet["span"] is not None for facet in facets),
-    }
-
-
 def _hardness(row: Row) -> tuple[float, float, str]:
     margin = row["logit_margin"]
     rank = min((found["rank"] for found in row["first_stage"]), default=float("inf"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +13,13 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
+from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_objects
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
-from hardcut.schemas.settings import JudgmentSettings
+from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 from hardcut.schemas.trec import read_qrels
 
 STAGE = "judgments"
@@ -50,6 +52,7 @@ def judge(
     reviews: Sequence[Review],
     settings: JudgmentSettings,
     imported: int | None = None,
+    trust_source: bool = False,
 ) -> Judgment | Dropped:
     """The judgment on one pair, or why it has none.
 
@@ -59,12 +62,16 @@ def judge(
     on synthesis), over all
     labels that saw the video and could be read:
 
-    * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out.
-    * expected no (a mined candidate): no is grade 0; yes is left out, as `suspected_positive` with a margin above
-      a2, else as `uncertain_positive`: a mined positive is never a label without a person.
-    * expected unknown (the user's own query): the verdict is the grade.
+    * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out, unless
+      with `trust_source` the writer is believed.
+    * expected no (a mined candidate, a counterfactual): left out as `suspected_positive` with a margin above a2,
+      whatever the verdict, since a2 may lie below 0; else no is grade 0 and yes is left out as `uncertain_positive`: a
+      positive that the query was not written for is never a label without a person.
+    * expected unknown (the user's own query; a twin of what a reversed query was written from): the verdict is the
+      grade.
 
-    Labels that disagree leave the pair out (`teachers_disagree`); with none it is `unlabelled` or `unparsed`.
+    Labels that disagree leave the pair out (`teachers_disagree`), and so does a margin nearer to 0 than
+    `undecided_within` (`uncertain`): that is for people. With no label it is `unlabelled` or `unparsed`.
     """
     people = applicable(query, reviews)
     if people:
@@ -90,12 +97,16 @@ def judge(
     yes = verdicts == {"yes"}
     margin = upper_margin(read)
     told = "margin not known" if margin is None else f"margin {margin:.2f}"
-    if pair.expected == "yes" and not yes:
-        return _left_out(pair, "misjudged_source", told)
+    support = sorted(label.label_id for label in read)
+    if pair.expected == "no" and margin is not None and margin > settings.suspected_above:
+        return _left_out(pair, "suspected_positive", told)
+    if margin is not None and abs(margin) < settings.undecided_within:
+        return _left_out(pair, "uncertain", told)
     if pair.expected == "no" and yes:
-        suspected = margin is not None and margin > settings.suspected_above
-        return _left_out(pair, "suspected_positive" if suspected else "uncertain_positive", told)
-    return _judgment(pair, int(yes), "teacher", sorted(label.label_id for label in read))
+        return _left_out(pair, "uncertain_positive", told)
+    if pair.expected == "yes" and not yes:
+        return _judgment(pair, 1, "teacher", support) if trust_source else _left_out(pair, "misjudged_source", told)
+    return _judgment(pair, int(yes), "teacher", support)
 
 
 def negative_kind(judgment: Judgment, labels: Iterable[TeacherLabel], settings: JudgmentSettings) -> Negative:
@@ -150,47 +161,45 @@ class JudgmentStage:
     """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
 
     name = STAGE
-    version = 1
+    version = 2
     reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel, Review)
     makes: tuple[type[Record], ...] = (Judgment,)
 
-    def __init__(self, settings: JudgmentSettings, own: Path | None = None) -> None:
+    def __init__(
+        self, settings: JudgmentSettings, filters: FilterSettings | None = None, own: Path | None = None
+    ) -> None:
         """`own`: the user's judgments, TREC qrels or the judgments.jsonl of an import, by the user's ids of queries."""
         self._settings = settings
+        self._filters = filters or FilterSettings()
         self._own = own
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         values: dict[str, JsonValue] = self._settings.model_dump(mode="json")
+        used = {"misjudged_source", "unspecific", "max_answers", "without_watching"}
+        values["filters"] = self._filters.model_dump(mode="json", include=used)
         if self._own is not None:
             values["own"] = digest(read_judgments(self._own))
         return values
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        """Every pair, sorted by id. Labels and reviews, sorted by ids of their own, go through a table on disk."""
+        """Every pair, sorted by id. Labels, reviews and verdicts go through tables on disk; memory holds a tally for
+        each query, since the filters look at all pairs of one at once."""
         own = read_judgments(self._own) if self._own is not None else {}
         used: set[tuple[str, str]] = set()
-        with Scratch() as labels, Scratch() as reviews:
+        tallies: dict[str, Tally] = {}
+        with Scratch() as labels, Scratch() as reviews, Scratch() as verdicts:
             labels.fill((label.pair_id, format_record(label)) for label in records.all(TeacherLabel))
             reviews.fill((review.pair_id, format_record(review)) for review in records.all(Review))
-            labels_of, reviews_of = Merge(labels.groups()), Merge(reviews.groups())
+            verdicts.fill(
+                (told.pair_id if isinstance(told, Judgment) else told.item, format_record(told))
+                for told in self._judged(records, own, used, tallies, Merge(labels.groups()), Merge(reviews.groups()))
+            )
+            reasons = {id: reason for id, tally in tallies.items() if (reason := tally.reason(self._filters))}
+            found = Merge(verdicts.groups())
             for pair in records.all(Pair):
-                query = records.get(Query, pair.query_id)
-                if query is None:
-                    dropped = _left_out(pair, "no_query", f"query {pair.query_id} is no longer part of the run")
-                    yield pair.pair_id, Output(drop=dropped)
-                    continue
-                key = next((id for id in (query.external_id, query.query_id) if id is not None and id in own), "")
-                used.add((key, pair.video_id))
-                told = judge(
-                    pair,
-                    query,
-                    [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()],
-                    [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()],
-                    self._settings,
-                    own.get(key, {}).get(pair.video_id),
-                )
-                yield pair.pair_id, Output(drop=told) if isinstance(told, Dropped) else Output(records=(told,))
+                [body] = found(pair.pair_id) or [""]
+                yield pair.pair_id, self._output(pair, body, reasons.get(pair.query_id))
         for query_id in sorted(own):
             for video_id in sorted(set(own[query_id]) - {video for id, video in used if id == query_id}):
                 item = f"judgment {query_id} {video_id}"
@@ -198,6 +207,42 @@ class JudgmentStage:
                     "of your own file: no first stage put the video forward for the query, so there is no such pair"
                 )
                 yield item, Output(drop=Dropped.create(item=item, stage=STAGE, reason="no_pair", detail=detail))
+
+    def _judged(
+        self,
+        records: Reader,
+        own: Mapping[str, Mapping[str, int]],
+        used: set[tuple[str, str]],
+        tallies: dict[str, Tally],
+        labels_of: Merge[list[str]],
+        reviews_of: Merge[list[str]],
+    ) -> Iterator[Judgment | Dropped]:
+        """What each pair by itself comes to; notes in `used` which of the user's judgments have a pair."""
+        for pair in records.all(Pair):
+            query = records.get(Query, pair.query_id)
+            if query is None:
+                yield _left_out(pair, "no_query", f"query {pair.query_id} is no longer part of the run")
+                continue
+            key = next((id for id in (query.external_id, query.query_id) if id is not None and id in own), "")
+            used.add((key, pair.video_id))
+            labels = [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()]
+            reviews = [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()]
+            imported = own.get(key, {}).get(pair.video_id)
+            trusting = not self._filters.misjudged_source
+            told = judge(pair, query, labels, reviews, self._settings, imported, trusting)
+            if is_filtered(query):
+                tally = tallies.setdefault(pair.query_id, Tally(query.view))
+                tally.add(pair, query, labels, told.grade if isinstance(told, Judgment) else None)
+            yield told
+
+    def _output(self, pair: Pair, body: str, reason: tuple[str, str] | None) -> Output:
+        """A pair's judgment, unless a filter left its query out; what people or the user said stays."""
+        if "dropped_id" in json.loads(body):
+            return Output(drop=parse_record(Dropped, body))
+        judgment = parse_record(Judgment, body)
+        if reason is not None and judgment.source == "teacher":
+            return Output(drop=_left_out(pair, reason[0], f"query {pair.query_id}: {reason[1]}"))
+        return Output(records=(judgment,))
 
 
 def _judgment(

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 _SIZE = (960, 320)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 42
 _INK, _GRID, _PAPER = (40, 44, 52), (222, 225, 230), (255, 255, 255)
-_COLOURS = {"relevant": (46, 125, 110), "not relevant": (198, 112, 60), "queries": (74, 104, 168)}
+_COLOURS = {
+    "relevant": (46, 125, 110),
+    "not relevant": (198, 112, 60),
+    "queries": (74, 104, 168),
+    "source": (46, 125, 110),
+    "mined": (74, 104, 168),
+    "counterfactual": (198, 112, 60),
+}
 _MARGIN_LIMIT = 30
 _RANKS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, 10**9))
 
@@ -58,10 +65,33 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
     return written
 
 
+def write_margins(path: Path, margins: Mapping[str, Sequence[float]], marks: Mapping[str, float]) -> None:
+    """A plot of margins by how query and video met, each kind as a share of its own pairs, with thresholds marked."""
+    known = [margin for found in margins.values() for margin in found] + list(marks.values())
+    limit = _MARGIN_LIMIT
+    low, high = (round(max(-limit, min(limit, edge(known)))) for edge in (min, max))
+    shares: dict[str, Counter[int]] = {}
+    for name, found in margins.items():
+        if found:
+            counts = Counter(round(max(low, min(high, margin))) - low for margin in found)
+            shares[name] = Counter({place: round(1000 * n / len(found)) for place, n in counts.items()})
+    labels = [str(place) for place in range(low, high + 1)]
+    title = "Margins, log p(yes) - log p(no), in thousandths of the pairs of each kind"
+    lines = {name: at - low + 0.5 for name, at in marks.items()}
+    _bars(path, title, labels, shares, every=5, first=-low % 5, lines=lines)
+
+
 def _bars(
-    path: Path, title: str, labels: Sequence[str], series: Mapping[str, Counter[int]], every: int = 1, first: int = 0
+    path: Path,
+    title: str,
+    labels: Sequence[str],
+    series: Mapping[str, Counter[int]],
+    every: int = 1,
+    first: int = 0,
+    lines: Mapping[str, float] | None = None,
 ) -> None:
-    """Bars side by side, a colour a series; every so many labels are written."""
+    """Bars side by side, a colour a series; every so many labels are written. `lines` are drawn from top to bottom, at
+    places counted in bars."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", _SIZE, _PAPER)
@@ -82,6 +112,10 @@ def _bars(
             left = _LEFT + place * step + 0.1 * step + number * bar
             top = _TOP + height - height * count / tallest
             draw.rectangle((round(left), round(top), round(left + bar) - 1, _TOP + height), fill=_COLOURS[name])
+    for name, at in (lines or {}).items():
+        line = round(_LEFT + at * step)
+        draw.line((line, _TOP, line, _TOP + height), fill=_INK)
+        draw.text((line + 4, _TOP), name, font=font, fill=_INK)
     for place in range(first, len(labels), every):
         x = _LEFT + (place + 0.5) * step
         draw.text((x, _TOP + height + 6), labels[place], font=font, fill=_INK, anchor="ma")

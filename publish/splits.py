@@ -29,12 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hardcut.publish.similar import Joined, similar_pairs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Query, Video
 from hardcut.schemas.settings import ExportSettings
+from hardcut.teacher.similar import Joined, similar_pairs
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -140,13 +140,30 @@ class NegativeSettings(Frozen):
     per_query: int = Field(default=8, ge=1, description="mined candidates a query beside its source")
     depth: int = Field(default=1000, ge=1, description="a positive ranked below this is dropped")
     max_ratio: float = Field(default=2.0, gt=0, description="dropped where best negative > max_ratio * positive")
+    twins: int = Field(default=2, ge=0, description="twins of its source that a query meets, of each relation")
+
+
+class FilterSettings(Frozen):
+    """Which filters are on; each names itself as the reason in dropped.jsonl. What people judged is never filtered."""
+
+    leak: bool = Field(default=True, description="copies of title, file name or caption")
+    duplicate: bool = Field(default=True, description="queries that say the same as another")
+    ungrounded: bool = Field(default=True, description="facets that nothing in the video bears out")
+    unsafe: tuple[str, ...] = Field(default=(), description="words and phrases that no query may have; empty: off")
+    misjudged_source: bool = Field(default=True, description="off: a query's own video is relevant whatever is said")
+    unspecific: bool = Field(default=True, description="queries that too many videos answer")
+    max_answers: int = Field(default=4, ge=0, description="videos beside its own that may answer a query")
+    without_watching: bool = Field(default=True, description="queries that metadata alone solves, but for that view")
 
 
 class JudgmentSettings(Frozen):
     """When a teacher's verdict becomes a training label; a1 and a2 of RANKVIDEO on the raw margin."""
 
     trusted_below: float = Field(default=-6.0, description="a1: a 'no' with a margin of at most this is trusted")
-    suspected_above: float = Field(default=8.0, description="a2: a mined 'yes' above this is a suspected positive")
+    suspected_above: float = Field(
+        default=8.0, description="a2: a mined pair above this is a suspected positive, for people; may be below 0"
+    )
+    undecided_within: float = Field(default=0.5, ge=0, description="nearer to 0 than this nobody knows: for people")
 
 
 class ExportSettings(Frozen):
@@ -248,6 +265,7 @@ class Settings(Frozen):
     queries: QuerySettings = QuerySettings()
     counterfactuals: CounterfactualSettings = CounterfactualSettings()
     negatives: NegativeSettings = NegativeSettings()
+    filters: FilterSettings = FilterSettings()
     scores: ScoreSettings = ScoreSettings()
     judgments: JudgmentSettings = JudgmentSettings()
     export: ExportSettings = ExportSettings()

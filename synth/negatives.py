@@ -1,66 +1,77 @@
-"""Stage negatives: each query meets its source and what a first stage finds for it (RANKVIDEO, synthesis)."""
+"""Stage negatives: each query meets its source, what a first stage finds for it, and twins (RANKVIDEO, TARA).
+
+What makes a pair a hard negative is said by `origins`: mined (a first stage found the video), counterfactual (the
+query was rewritten so that its source does not answer it, or the video is a twin of the source).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, FirstStage, Group, Pair, Query, Video
-from hardcut.schemas.settings import NegativeSettings
+from hardcut.schemas.records import (
+    COUNTERFACTUAL,
+    Caption,
+    Dropped,
+    Evidence,
+    FirstStage,
+    Group,
+    Origin,
+    Pair,
+    Query,
+    Twin,
+    Video,
+)
+from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
+from hardcut.synth.collected import Collected
 from hardcut.synth.extras import installed
-from hardcut.synth.first_stage import BM25_RUN, Bm25, Hit, ranked, tokens
+from hardcut.synth.filters.duplicates import duplicates
+from hardcut.synth.filters.grounding import ungrounded
+from hardcut.synth.filters.leaks import leak
+from hardcut.synth.filters.unsafe import unsafe
+from hardcut.synth.first_stage import BM25_RUN, Bm25, Hit, ranked
 
 USER_DEPTH = 10
 """A user's query is judged at least this deep, so that nDCG@10 of the first stage can be told."""
-SILENT_KINDS = frozenset({"shot"})
-"""Evidence that says nothing of a video's content and is left out of its document."""
-
-
-class _Content(NamedTuple):
-    """What a video is, apart from its name: the digest of its file, and the group of its near duplicates."""
-
-    sha256: str
-    group_id: str | None
-
-    def copy_of(self, other: _Content) -> str | None:
-        """In words, in which way this is the other's copy; None where it is none."""
-        if self.sha256 == other.sha256:
-            return "the same file content as"
-        if self.group_id is not None and self.group_id == other.group_id:
-            return "the same recording as"
-        return None
 
 
 @dataclass(frozen=True, slots=True)
 class NegativeStage:
     """Makes the Pairs of every query.
 
-    A written query: its source (expected yes) and the best `per_query` other videos (mined, expected no; the teacher
-    and the margins decide later). It is dropped where the source is not within `depth` (`positive_below_depth`) or
-    the best other video scores more than `max_ratio` times the source (`negative_outscores_positive`; only where the
-    source's score is positive). Copies of the source, exact and near, are no candidates. A user's query: the best
-    max(10, per_query) videos (mined, expected unknown). A counterfactual: its source alone, expected no.
+    A written query: its source (expected yes), the best `per_query` other videos (mined, expected no; the teacher and
+    the margins decide later), and up to `twins` twins of the source of each relation (counterfactual, expected no: it
+    is for people to say that a query holds of both). It is dropped where a filter of text says so, where the source is
+    not within `depth` (`positive_below_depth`) or where the best other video scores more than `max_ratio` times the
+    source (`negative_outscores_positive`; only where the source's score is positive). Copies of the source, and the
+    video that a composed query starts from, are no candidates.
+
+    A counterfactual query: the video that it was written not to be answered by (expected no), and, where it is
+    reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show).
+
+    A user's query: the best max(10, per_query) videos (mined, expected unknown).
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
     the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`).
     """
 
     options: NegativeSettings
+    filters: FilterSettings = field(default_factory=FilterSettings)
     run_file: Path | None = None
 
     name: ClassVar[str] = "negatives"
     version: ClassVar[int] = 3
-    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query, Group)
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
 
     @property
@@ -68,110 +79,138 @@ class NegativeStage:
         """Raises MissingDependency without bm25s and UsageError where the run cannot be read."""
         return {
             **self.options.model_dump(mode="json"),
+            "filters": self.filters.model_dump(mode="json", include={"leak", "duplicate", "ungrounded", "unsafe"}),
             "bm25s": installed("bm25s", "eval"),
             "run": _digest(self.run_file) if self.run_file else None,
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        copies = {record.video_id: record.group_id for record in records.all(Group)}
-        contents = {video.video_id: _Content(video.sha256, copies.get(video.video_id)) for video in records.all(Video)}
-        index = Bm25(_documents(records, contents))
+        collected = Collected.of(records)
+        index = Bm25(collected.documents(records))
+        repeats = duplicates(records.all(Query)) if self.filters.duplicate else {}
         given = read_run(self.run_file) if self.run_file else None
         listed: set[str] = set()
         for query in records.all(Query):
             key = _key(query, given)
             listed.add(key or "")
-            yield query.query_id, self._pairs(query, key, given, index, contents)
+            yield query.query_id, self._pairs(query, records, collected, index, given, key, repeats)
         if given is not None:
-            yield from _unknown(given, listed, contents)
+            yield from _unknown(given, listed, collected)
 
     def _pairs(
-        self, query: Query, key: str | None, given: TrecRun | None, index: Bm25, contents: Mapping[str, _Content]
+        self,
+        query: Query,
+        records: Reader,
+        collected: Collected,
+        index: Bm25,
+        given: TrecRun | None,
+        key: str | None,
+        repeats: Mapping[str, str],
     ) -> Output:
-        dropped: list[Dropped] = []
+        source = query.source_video_id
+        if source is not None:
+            refused = self._refused(query, source, records, collected, repeats)
+            if refused is not None:
+                return Output(drop=_dropped(query.query_id, *refused))
+            if query.variant in COUNTERFACTUAL:
+                return Output(records=_counterfactual(query, source, collected, self.options.twins))
+        aside = collected.copies(source) | collected.copies(query.reference_video_id) if source is not None else set()
         if given is not None and key is not None:
-            run, hits = given.tag, ranked(given.scores[key])
-            hits = tuple(hit for hit in hits[: self._depth(query)] if hit.video_id in contents)
+            run, hits = given.tag, ranked(given.scores[key])[: self._depth(query)]
+            hits = tuple(hit for hit in hits if hit.video_id in collected.videos)
         elif given is not None and query.view == "user":
-            return Output(
-                drop=_dropped(query.query_id, "not_in_run", f"{given.tag} has no line for {query.external_id!r}")
-            )
+            detail = f"{given.tag} has no line for {query.external_id!r}"
+            return Output(drop=_dropped(query.query_id, "not_in_run", detail))
         else:
-            run, hits = BM25_RUN, tuple(index.search(query.text, self._depth(query)))
-        if query.source_video_id is None:
-            return self._user_pairs(query, run, hits, dropped)
-        return self._written_pairs(query, query.source_video_id, run, hits, contents, dropped)
+            wanted = self._depth(query) if source is None else self.options.per_query + len(aside)
+            found = index.search(query.text, wanted, aside)
+            run, hits = BM25_RUN, tuple(hit for hit in found if hit.rank <= self._depth(query))
+        if source is None:
+            return _user_pairs(query, run, hits)
+        return self._written_pairs(query, source, run, hits, aside, collected)
 
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
 
-    def _user_pairs(self, query: Query, run: str, hits: Sequence[Hit], dropped: list[Dropped]) -> Output:
-        if not hits:
-            detail = f"{run} finds no video for it"
-            return Output(dropped=dropped, drop=_dropped(query.query_id, "no_candidates", detail))
-        pairs = [_pair(query, hit, run, origins=("mined",), expected="unknown") for hit in hits]
-        return Output(records=pairs, dropped=dropped)
+    def _refused(
+        self, query: Query, source: str, records: Reader, collected: Collected, repeats: Mapping[str, str]
+    ) -> tuple[str, str] | None:
+        """The first filter of text that leaves the query out, and why."""
+        video = records.get(Video, source)
+        if video is None or (query.reference_video_id and query.reference_video_id not in collected.videos):
+            missing = f"source {source!r}" if video is None else f"reference {query.reference_video_id!r}"
+            return "source_missing", f"its {missing} is not among the videos any more"
+        if query.query_id in repeats:
+            return "duplicate", f"says the same as {repeats[query.query_id]}: {query.text!r}"
+        captions = records.about(Caption, source)
+        if self.filters.leak and (found := leak(query, video, captions)):
+            return "leak", f"{query.text!r} {found}"
+        invents = query.variant in COUNTERFACTUAL  # what it asks for is not to be there
+        evidence = records.about(Evidence, source) if self.filters.ungrounded and not invents else []
+        if evidence and (found := ungrounded(query, evidence, captions)):
+            return "ungrounded", f"{query.text!r}: {found}"
+        if self.filters.unsafe and (found := unsafe(query, self.filters.unsafe)):
+            return "unsafe", f"has {found!r}, which is on the list"
+        return None
 
     def _written_pairs(
-        self,
-        query: Query,
-        source: str,
-        run: str,
-        hits: Sequence[Hit],
-        contents: Mapping[str, _Content],
-        dropped: list[Dropped],
+        self, query: Query, source: str, run: str, hits: Sequence[Hit], aside: set[str], collected: Collected
     ) -> Output:
-        def drop(reason: str, detail: str) -> Output:
-            return Output(dropped=dropped, drop=_dropped(query.query_id, reason, detail))
-
-        if query.variant in COUNTERFACTUAL and source in contents:
-            pair = Pair.create(query_id=query.query_id, video_id=source, origins=("counterfactual",), expected="no")
-            return Output(records=(pair,), dropped=dropped)
-        if source not in contents:
-            return drop("source_missing", f"its source {source!r} is not among the videos any more")
+        dropped: list[Dropped] = []
         positive = next((hit for hit in hits if hit.video_id == source), None)
         if positive is None:
-            return drop(
-                "positive_below_depth", f"{run} does not find its source {source!r} within {self.options.depth}"
-            )
-        others: list[Hit] = []
+            detail = f"{run} does not find its source {source!r} within {self.options.depth}"
+            return Output(drop=_dropped(query.query_id, "positive_below_depth", detail))
         for hit in hits:
-            if hit.video_id != source and (copy := contents[hit.video_id].copy_of(contents[source])):
-                twin = Pair.create(
-                    query_id=query.query_id, video_id=hit.video_id, origins=("mined",), expected="unknown"
-                )
-                detail = f"query {query.query_id}, video {hit.video_id}: {copy} its source {source}"
-                dropped.append(_dropped(twin.pair_id, "duplicate_of_source", detail))
-            elif hit.video_id != source and len(others) < self.options.per_query:
-                others.append(hit)
+            if hit.video_id in aside and hit.video_id != source:
+                dropped.append(_set_aside(query, hit.video_id, source, collected))
+        others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
         limit = self.options.max_ratio * positive.score
         if others and positive.score > 0 and others[0].score > limit:
             detail = f"{others[0].video_id} scores {others[0].score:g}, its source {source} {positive.score:g} in {run}"
-            return drop("negative_outscores_positive", detail)
-        pairs = [_pair(query, positive, run, origins=("source",), expected="yes")]
-        pairs += [_pair(query, hit, run, origins=("mined",), expected="no") for hit in others]
+            return Output(dropped=dropped, drop=_dropped(query.query_id, "negative_outscores_positive", detail))
+        pairs = [_found(query, positive, run, ("source",), "yes")]
+        twins = [twin for twin in collected.twins(source, self.options.twins) if twin.video_id not in aside]
+        alike = {twin.video_id for twin in twins}
+        for hit in others:
+            origins: tuple[Origin, ...] = ("mined", "counterfactual") if hit.video_id in alike else ("mined",)
+            pairs.append(_found(query, hit, run, origins, "no"))
+        mined = {hit.video_id for hit in others}
+        pairs += [_counter(query, twin.video_id, "no") for twin in twins if twin.video_id not in mined]
         return Output(records=pairs, dropped=dropped)
 
 
-def _documents(records: Reader, contents: Mapping[str, _Content]) -> Iterator[tuple[str, list[str]]]:
-    """One document a video, sorted by id: the words of its evidence and caption. Words are held once for all videos."""
-    words: dict[str, str] = {}
-    documents: defaultdict[str, list[str]] = defaultdict(list)
-    kinds: tuple[type[Evidence] | type[Caption], ...] = (Evidence, Caption)
-    for kind in kinds:
-        for record in records.all(kind):
-            if not (isinstance(record, Evidence) and record.kind in SILENT_KINDS):
-                documents[record.video_id] += [words.setdefault(word, word) for word in tokens(record.text)]
-    for video_id in sorted(contents):
-        yield video_id, documents.pop(video_id, [])
+def _counterfactual(query: Query, source: str, collected: Collected, most: int) -> list[Pair]:
+    pairs = [_counter(query, source, "no")]
+    if query.variant == "reversed":
+        aside = collected.copies(source) | collected.copies(query.reference_video_id)
+        twins = [twin for twin in collected.twins(source, most) if twin.relation == "chiral"]
+        pairs += [_counter(query, twin.video_id, "unknown") for twin in twins if twin.video_id not in aside]
+    return pairs
 
 
-def _unknown(given: TrecRun, listed: set[str], contents: Mapping[str, _Content]) -> Iterator[tuple[str, Output]]:
+def _user_pairs(query: Query, run: str, hits: Sequence[Hit]) -> Output:
+    if not hits:
+        return Output(drop=_dropped(query.query_id, "no_candidates", f"{run} finds no video for it"))
+    return Output(records=[_found(query, hit, run, ("mined",), "unknown") for hit in hits])
+
+
+def _set_aside(query: Query, video_id: str, source: str, collected: Collected) -> Dropped:
+    """What the first stage found and is no candidate: a copy of the source, or what a composed query starts from."""
+    pair = Pair.create(query_id=query.query_id, video_id=video_id, origins=("mined",), expected="unknown")
+    copy = collected.copy_of(video_id, source)
+    reason = "duplicate_of_source" if copy else "reference_video"
+    told = f"{copy} its source {source}" if copy else f"the query starts from it ({query.reference_video_id})"
+    return _dropped(pair.pair_id, reason, f"query {query.query_id}, video {video_id}: {told}")
+
+
+def _unknown(given: TrecRun, listed: set[str], collected: Collected) -> Iterator[tuple[str, Output]]:
     """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
     for query_id in sorted(set(given.scores) - listed):
         detail = f"the first-stage run {given.tag} lists this query, and there is none of this id"
         yield f"run query {query_id}", Output(drop=_dropped(query_id, "unknown_query", detail))
-    videos = Counter(video_id for scores in given.scores.values() for video_id in scores if video_id not in contents)
+    there = collected.videos
+    videos = Counter(video_id for scores in given.scores.values() for video_id in scores if video_id not in there)
     for video_id, count in sorted(videos.items()):
         detail = f"the first-stage run {given.tag} lists this video for {count} queries, and there is none of this id"
         yield f"run video {video_id}", Output(drop=_dropped(video_id, "unknown_video", detail))
@@ -184,9 +223,15 @@ def _key(query: Query, given: TrecRun | None) -> str | None:
     return next((key for key in (query.external_id, query.query_id) if key is not None and key in given.scores), None)
 
 
-def _pair(query: Query, hit: Hit, run: str, **fields: object) -> Pair:
+def _found(query: Query, hit: Hit, run: str, origins: tuple[Origin, ...], expected: str) -> Pair:
     first_stage = (FirstStage(run=run, rank=hit.rank, score=hit.score),)
-    return Pair.create(query_id=query.query_id, video_id=hit.video_id, first_stage=first_stage, **fields)
+    return Pair.create(
+        query_id=query.query_id, video_id=hit.video_id, origins=origins, expected=expected, first_stage=first_stage
+    )
+
+
+def _counter(query: Query, video_id: str, expected: str) -> Pair:
+    return Pair.create(query_id=query.query_id, video_id=video_id, origins=("counterfactual",), expected=expected)
 
 
 def _dropped(item: str, reason: str, detail: str) -> Dropped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -20,6 +20,9 @@ from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
 _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 """Refusals where the teacher did answer, but not so that it can be read."""
+BLIND_RANK = 5
+"""Mined candidates up to this rank are also judged without the video: four or five a query, so that a judge that
+guesses is right about all of them and the source less than once in thirty times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class ScoreStage:
     """Makes the TeacherLabels of every candidate video: all its pairs in one batch for each judge, so that they share
     the prefix. Each pair gets a label of every judge for every sample; a judge's samples differ by their seed.
 
+    The first judge is also asked without the video, by its metadata alone (`input` text_only), about source pairs and
+    the best mined candidates of the same queries: what it tells by that, nobody has to watch for.
+
     `query` gives the Query of an id. Queries are looked up and not read as inputs because a unit holds only what is
     about its own video; keys are right all the same, since a pair names its query by a digest of the query's content.
     """
@@ -45,7 +51,7 @@ class ScoreStage:
     samples: int = 1
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[type[Record]] = Pair
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Pair)
     makes: ClassVar[tuple[type[Record], ...]] = (TeacherLabel,)
@@ -62,7 +68,9 @@ class ScoreStage:
     async def run(self, unit: Unit) -> Output:
         """A pair without a readable answer fails the unit in part: it gets an `unparsed` label, or none where the
         teacher never answered, and the failure names it and keeps what the teacher said."""
-        labels = await asyncio.gather(*(self._ask(unit, judge) for judge in self.judges))
+        labels = await asyncio.gather(
+            *(self._ask(unit, judge) for judge in self.judges), self._ask_blind(unit, self.judges[0])
+        )
         records = [label for made, _ in labels for label in made]
         refused = {name: refusal for _, found in labels for name, refusal in found.items()}
         return Output(records=records, failure=failure_of(refused))
@@ -97,9 +105,39 @@ class ScoreStage:
                 refused[f"{pair.pair_id}{who}{which}"] = outcome
         return labels, refused
 
+    async def _ask_blind(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
+        """The judge's labels by metadata alone. A video without any gives nothing away and is not asked about."""
+        video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if _tells_blind(pair)]
+        told = [item for item in unit.all(Evidence) if item.kind == "metadata"]
+        if not pairs or not told:
+            return [], {}
+        common = {**video_inputs(video, told), "caption": None}
+        outcomes = await judge.teacher.complete(
+            [Request("judge", {**common, "query": self.query(pair.query_id).text}, judge.sampling) for pair in pairs]
+        )
+        teacher = judge.teacher.describe("judge", judge.sampling)
+        answered = zip(pairs, outcomes, strict=True)
+        found = [(pair, outcome, _label(pair, 0, outcome, teacher, "text_only")) for pair, outcome in answered]
+        labels = [label for _, _, label in found if label is not None]
+        return labels, {f"{pair.pair_id} text_only": out for pair, out, _ in found if isinstance(out, Refusal)}
 
-def _label(pair: Pair, sample: int, outcome: Outcome, teacher: TeacherRef) -> TeacherLabel | None:
-    common = {"pair_id": pair.pair_id, "query_id": pair.query_id, "video_id": pair.video_id, "sample": sample}
+
+def _tells_blind(pair: Pair) -> bool:
+    """Whether a pair shows if a query can be answered without watching: its source, and its best candidates."""
+    near = any(found.rank <= BLIND_RANK for found in pair.first_stage)
+    return "source" in pair.origins or ("mined" in pair.origins and pair.expected == "no" and near)
+
+
+def _label(
+    pair: Pair, sample: int, outcome: Outcome, teacher: TeacherRef, input: Literal["full", "text_only"] = "full"
+) -> TeacherLabel | None:
+    common = {
+        "pair_id": pair.pair_id,
+        "query_id": pair.query_id,
+        "video_id": pair.video_id,
+        "sample": sample,
+        "input": input,
+    }
     if isinstance(outcome, Refusal):
         if outcome.reason not in _UNREADABLE:
             return None

@@ -61,6 +61,11 @@ def contains(text: Sequence[str], phrase: Sequence[str]) -> bool:
     return any(list(text[at : at + size]) == list(phrase) for at in range(len(text) - size + 1)) if size else False
 
 
+def edited(one: str, other: str) -> bool:
+    """Whether two words of five letters or more are one letter apart: wrong, missing, added or swapped."""
+    return not _variants(one).isdisjoint(_variants(other))
+
+
 class WordIndex:
     """Finds a word in numbered texts. A word of five letters or more is also found with one letter wrong, missing,
     added or swapped, for less credit; numbers and short words only as they are."""

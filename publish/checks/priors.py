@@ -13,10 +13,10 @@ from typing import Any
 
 from hardcut.publish.checks.result import Findings, Result, by_limit
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.similar import normalised
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.settings import Settings
 from hardcut.teacher.priors import auc, auc_from, chosen, r2_from, video_word
+from hardcut.teacher.similar import normalised
 
 LEAST = 30
 """Pairs of the rarer label that it takes to say anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from hardcut.publish.agreement import agreement, alpha
 from hardcut.publish.dataset import Dataset
+from hardcut.publish.diagnostic import RULE, passes
+from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.publish.export import Options, export
-from hardcut.publish.groups import difficulty, training_groups
-from hardcut.schemas.records import Pair
+from hardcut.publish.groups import training_groups
+from hardcut.schemas.records import FirstStage, Pair
 from hardcut.schemas.settings import ExportSettings, Settings
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
@@ -31,6 +34,7 @@ def row(place: int, label: int, negative: str = "none", margin: float | None = N
         "negative": negative,
         "logit_margin": margin,
         "first_stage": [hit],
+        "text_only": None,
     }
 
 
@@ -81,8 +85,22 @@ def test_difficulty_is_what_was_measured() -> None:
         {"modality": "speech", "span": span},
     ]
     found = difficulty(rows, facets)
-    assert found == {"positive_rank": 3, "margin_gap": 3.5, "modalities": 2, "spans": 2}
-    assert difficulty([], []) == {"positive_rank": None, "margin_gap": None, "modalities": 0, "spans": 0}
+    parts = (1 - 1 / 3, 2 / (1 + math.exp(3.5)), 1 - 1 / 3)
+    assert found == Difficulty(3, 3.5, None, 2, 2, round(sum(parts) / 3, 6))
+    assert difficulty([], []) == Difficulty(None, None, None, 0, 0, None)
+
+
+def test_a_query_that_metadata_solves_is_easy() -> None:
+    def score(source: str | None, *others: str | None) -> tuple[bool | None, float | None]:
+        rows = [{**row(0, 1), "text_only": source}]
+        rows += [{**row(place, 0, "hard"), "text_only": told} for place, told in enumerate(others, 1)]
+        found = difficulty(rows, [])
+        return found.unwatched, found.score
+
+    assert score("yes", "no", "no", None) == (True, 0.0)
+    assert score("no", "no", "no") == (False, 0.5) == score("yes", "yes", "no")
+    assert score("yes", "no") == (None, 0.0), "one negative may have been luck"
+    assert score(None, "no", "no") == (None, 0.0)
 
 
 def test_counterfactual_queries_make_a_diagnostic_suite(
@@ -93,15 +111,21 @@ def test_counterfactual_queries_make_a_diagnostic_suite(
         query = make.query(f"the ball {'abcdef'[i] * 9} rolls to the left {i * 7919}", f"v{i}")
         pair = make.pair(query, f"v{i}")
         records += [make.video(f"v{i}"), query, pair, make.judgment(pair, 1)]
-        for text, kind in (("right", "temporal"), ("nowhere", "negation")):
-            twin = make.query(f"the ball {'abcdef'[i] * 9} rolls {text}", kind=kind, parent_query_id=query.query_id)
+        for text, kind, change in (("right", "temporal", "reversed"), ("nowhere", "negation", "negated")):
+            fields = {"kind": kind, "variant": change, "parent_query_id": query.query_id}
+            twin = make.query(f"the ball {'abcdef'[i] * 9} rolls {text}", f"v{i}", **fields)
             fields = {"query_id": twin.query_id, "video_id": f"v{i}", "origins": ("counterfactual",), "expected": "no"}
             counter = Pair.create(**fields)
             records += [twin, counter, make.judgment(counter, int(i == 5 and kind == "negation"))]
     dataset = Dataset(export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS).out)
     suites = {row["video_id"]: row for _, row in dataset.rows("diagnostic")}
     assert set(suites) == {f"v{i}" for i in range(6)}
-    assert {variant["kind"] for variant in suites["v0"]["variants"]} == {"temporal", "negation"}
+    assert {(v["kind"], v["change"]) for v in suites["v0"]["variants"]} == {
+        ("temporal", "reversed"),
+        ("negation", "negated"),
+    }
+    assert suites["v0"]["rule"] == RULE and RULE in (tmp_path / "out" / "README.md").read_text()
+    assert passes(2.0, [1.0, 1.9]) and not passes(2.0, [1.0, 2.0])
     assert [variant["kind"] for variant in suites["v5"]["variants"]] == ["temporal"], (
         "what a person found relevant is none"
     )
@@ -174,3 +198,33 @@ def test_the_recipe_is_kept_and_names_no_place(tmp_path: Path, make: Any, write_
     assert told["settings"]["export"]["splits"] == "mine.csv" and told["gate"]["references"] == "passed"
     assert str(tmp_path) not in (out.out / "hardcut.json").read_text()
     assert out.rows["pairs"] == {"test": 1}
+
+
+def test_easy_queries_are_left_out_with_what_was_rewritten_from_them(
+    tmp_path: Path, make: Any, write_run: Callable[..., Path]
+) -> None:
+    """The first stage puts every other query's video first and the rest's tenth, before eight others."""
+    records: list[Any] = [make.video(f"v{i}") for i in range(10)]
+    for i in range(10):
+        query = make.query(f"{'abcdefghij'[i] * 7} rolls over the hill {i * 7919}", f"v{i}", facets=())
+        rank = 1 if i % 2 else 10
+        hit = FirstStage(run="bm25", rank=rank, score=1.0)
+        pair = make.pair(query, f"v{i}").model_copy(update={"first_stage": (hit,)})
+        turned = make.query(
+            f"{'abcdefghij'[i] * 7} rolls back", f"v{i}", variant="reversed", parent_query_id=query.query_id
+        )
+        fields = {"video_id": f"v{i}", "origins": ("counterfactual",), "expected": "no"}
+        counter = Pair.create(query_id=turned.query_id, **fields)
+        records += [query, pair, make.judgment(pair, 1), turned, counter, make.judgment(counter, 0)]
+    run = write_run(tmp_path / "run", records)
+    found = export(run, tmp_path / "out", SETTINGS, options=Options(min_difficulty=0.5))
+    dataset = Dataset(found.out)
+    kept = [row for _, row in dataset.rows("queries")]
+    assert {row["source_video_id"] for row in kept} == {"v0", "v2", "v4", "v6", "v8"} and len(kept) == 10
+    assert {row["difficulty"]["score"] for row in kept if row["variant"] == "original"} == {0.9}
+    assert found.left_out == {"too_easy": 10}
+    told = [json.loads(line) for line in (tmp_path / "out" / "left_out.jsonl").read_text().splitlines()]
+    assert len(told) == 10 and all("less than 0.5" in line["detail"] for line in told)
+    assert {row["video_id"] for _, row in dataset.rows("pairs")} == {row["source_video_id"] for row in kept}
+    assert "too_easy 10" in (found.out / "README.md").read_text().replace("\\", "")
+    assert len({row["video_id"] for _, row in dataset.rows("diagnostic")}) == 5

@@ -12,7 +12,7 @@ from hardcut.engine.stage import CollectionStage
 from hardcut.publish.judgments import JudgmentStage, judge, negative_kind, query_digest
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
-from hardcut.schemas.settings import JudgmentSettings
+from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
 SETTINGS = JudgmentSettings(trusted_below=-6, suspected_above=8)
 R = TypeVar("R", bound=Record)
@@ -29,6 +29,9 @@ class Records:
 
     def get(self, kind: type[R], id: str) -> R | None:
         return next((record for record in self.all(kind) if record.id == id), None)
+
+    def about(self, kind: type[R], subject: str) -> list[R]:
+        return [record for record in self.all(kind) if record.about == subject]
 
 
 @pytest.fixture
@@ -48,6 +51,8 @@ def outcome(told: Judgment | Dropped) -> tuple[int, str] | str:
         ("v1", "yes", 30.0, (1, "teacher")),
         ("v1", "yes", None, (1, "teacher")),
         ("v1", "no", -1.0, "misjudged_source"),
+        ("v1", "yes", 0.49, "uncertain"),
+        ("v2", "no", -0.49, "uncertain"),
         ("v2", "no", -0.5, (0, "teacher")),
         ("v2", "no", -6.0, (0, "teacher")),
         ("v2", "no", None, (0, "teacher")),
@@ -167,4 +172,6 @@ def test_the_stage_accounts_for_every_pair(make: Any, query: Query) -> None:
 
 def test_the_stage_reads_what_it_joins() -> None:
     assert set(JudgmentStage(SETTINGS).reads) == {Query, Pair, TeacherLabel, Review}
-    assert JudgmentStage(SETTINGS).settings == {"trusted_below": -6.0, "suspected_above": 8.0}
+    settings = JudgmentStage(SETTINGS).settings
+    assert {"trusted_below": -6.0, "suspected_above": 8.0}.items() <= settings.items()
+    assert settings != JudgmentStage(SETTINGS, FilterSettings(max_answers=1)).settings

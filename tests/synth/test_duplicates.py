@@ -25,6 +25,9 @@ class Records:
     def get(self, kind, id):
         return next((record for record in self.all(kind) if record.id == id), None)
 
+    def about(self, kind, subject):
+        return [record for record in self.all(kind) if record.about == subject]
+
 
 async def made(frames: Frames) -> list[Video | Signature]:
     probe = ProbeStage(frames.pool, frames.root, frames.store, frames.media)

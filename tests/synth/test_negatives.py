@@ -26,12 +26,19 @@ class Records:
 
     def __init__(self, *records: Record) -> None:
         self.records = sorted(records, key=lambda record: record.id)
+        self._by_id = {(type(record), record.id): record for record in self.records}
+        self._about: dict[tuple[type[Record], str], list[Record]] = {}
+        for record in self.records:
+            self._about.setdefault((type(record), record.about), []).append(record)
 
     def all(self, kind: type[R]) -> Iterator[R]:
         return (record for record in self.records if isinstance(record, kind))
 
     def get(self, kind: type[R], id: str) -> R | None:
-        return next((record for record in self.all(kind) if record.id == id), None)
+        return self._by_id.get((kind, id))  # type: ignore[return-value]
+
+    def about(self, kind: type[R], subject: str) -> list[R]:
+        return self._about.get((kind, subject), [])  # type: ignore[return-value]
 
 
 def said(video_id: str, text: str, kind: str = "speech") -> Evidence:
@@ -177,7 +184,7 @@ def test_the_users_run_takes_the_place_of_bm25(make_video, tmp_path: Path) -> No
     (tmp_path / "run.trec").write_text(RUN)
     query, lacking, own = given("anything", "q1"), given("ball", "q2"), written("ball", "a")
     records = Records(*(make_video(name) for name in "abc"), query, lacking, own, captioned("a", "ball"))
-    outputs = dict(NegativeStage(NegativeSettings(), tmp_path / "run.trec").run(records))
+    outputs = dict(NegativeStage(NegativeSettings(), run_file=tmp_path / "run.trec").run(records))
     assert pairs(outputs[query.query_id]) == [(name, "mined", "unknown") for name in "bca"]
     assert first_stage(outputs[query.query_id]) == [("clip", 1, 3.5), ("clip", 3, 2.5), ("clip", 4, 2.5)]
     assert first_stage(outputs[own.query_id])[0][0] == "bm25"
@@ -193,7 +200,7 @@ def test_a_run_may_list_our_ids(make_video, tmp_path: Path) -> None:
     query = written("anything", "a")
     (tmp_path / "run").write_text(f"{query.query_id} Q0 a 1 -1.5 dense\n{query.query_id} Q0 b 2 -1.0 dense\n")
     records = Records(make_video("a"), make_video("b"), query)
-    [(_, output)] = list(NegativeStage(NegativeSettings(), tmp_path / "run").run(records))
+    [(_, output)] = list(NegativeStage(NegativeSettings(), run_file=tmp_path / "run").run(records))
     assert pairs(output) == [("a", "source", "yes"), ("b", "mined", "no")]
     assert first_stage(output) == [("dense", 2, -1.5), ("dense", 1, -1.0)]
 
@@ -202,10 +209,10 @@ def test_settings_follow_the_runs_content(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(RUN)
     (tmp_path / "b").write_text(RUN)
     (tmp_path / "c").write_text(RUN.replace("2.5", "2.6"))
-    one, same, other = (NegativeStage(NegativeSettings(), tmp_path / name).settings for name in "abc")
+    one, same, other = (NegativeStage(NegativeSettings(), run_file=tmp_path / name).settings for name in "abc")
     assert one == same != other
     with pytest.raises(UsageError, match="cannot be read"):
-        _ = NegativeStage(NegativeSettings(), tmp_path / "none").settings
+        _ = NegativeStage(NegativeSettings(), run_file=tmp_path / "none").settings
 
 
 def test_no_matrix_of_queries_and_videos(make_video) -> None:

@@ -1,0 +1,232 @@
+"""Stage twins: videos that tell the same in another order or direction, or that differ in one thing.
+
+Scalable: only videos that share a key are compared. The keys of a video are digests of all that it tells, without order
+and direction, and of all but one thing of it (so that a slip of an extractor, or the one thing that differs, does not
+part them), and parts of the perceptual hashes of its frames. A key that a crowd shares brings nobody together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from hashlib import blake2b
+from itertools import combinations
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import JsonValue
+
+from hardcut.engine.stage import Output, Reader
+from hardcut.schemas.base import Record
+from hardcut.schemas.records import Caption, Difference, Evidence, Group, Signature, Twin, Video
+from hardcut.synth.content import Item, seen, specific, told
+from hardcut.teacher.words import COLOURS
+
+_CROWD = 64
+"""A key that more videos share tells nothing (one colour that moves, say)."""
+_APART_S = 0.4
+"""Two things follow each other where one begins this much later; frames are read twice a second or oftener."""
+_SIMILAR = 0.85
+"""Texts this alike are one text, read twice (`difflib`, share of letters in common); figures must be the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwinStage:
+    """Makes the Twins of every video, a record for each direction; its units are the videos.
+
+    *Chiral*: everything that one of two videos surely tells the other tells too, and at least one direction is reversed
+    or two things change places. *Edit*: all but one thing of the same kind, in the same order and direction. In both
+    the videos must look alike (perceptual hashes, in whatever order), or what they share must be specific. Copies of
+    each other are no twins. Memory holds what is told of each video in short.
+    """
+
+    name: ClassVar[str] = "twins"
+    version: ClassVar[int] = 1
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature, Group, Evidence, Caption)
+    makes: ClassVar[tuple[type[Record], ...]] = (Twin,)
+    settings: ClassVar[Mapping[str, JsonValue]] = {}
+
+    def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
+        videos = list(_videos(records))
+        hashes = {item.video_id: tuple(int(value, 16) for value in item.hashes) for item in records.all(Signature)}
+        found: defaultdict[str, list[Twin]] = defaultdict(list)
+        for one, other in _meetings(videos, hashes):
+            relation = related(one, other, _looks(one, other, hashes))
+            if relation is None or one.copy_of(other):
+                continue
+            for here, there, differences in (
+                (one, other, relation.differences),
+                (other, one, tuple(Difference(here=d.there, there=d.here) for d in relation.differences)),
+            ):
+                if there.caption is not None:
+                    found[here.video_id].append(
+                        Twin.create(
+                            video_id=here.video_id,
+                            other_video_id=there.video_id,
+                            relation=relation.name,
+                            caption=there.caption,
+                            differences=differences,
+                        )
+                    )
+        for video in videos:
+            yield video.video_id, Output(records=found[video.video_id])
+
+
+class Told(NamedTuple):
+    """What twins are found by: what was seen, read and heard in a video, and what its caption claims."""
+
+    video_id: str
+    sha256: str
+    group_id: str | None
+    caption: str | None
+    seen: tuple[Item, ...]
+    told: tuple[Item, ...]
+
+    def copy_of(self, other: Told) -> bool:
+        return self.sha256 == other.sha256 or (self.group_id is not None and self.group_id == other.group_id)
+
+
+class Related(NamedTuple):
+    """How a video is related to another, and what differs between them."""
+
+    name: Literal["chiral", "edit"]
+    differences: tuple[Difference, ...]
+
+
+def related(one: Told, other: Told, look_alike: bool | None) -> Related | None:
+    """What two videos are to each other, by what was seen in them or else by what their captions claim; None: no twins.
+
+    `look_alike` is None where it is not known; then what they share must be specific.
+    """
+    by_sight = _compared(one.seen, other.seen, look_alike)
+    if by_sight is not None or not one.told or not other.told:
+        return by_sight
+    at_odds = _unmatched(one.seen, other.seen) + _unmatched(other.seen, one.seen)
+    by_word = _compared(one.told, other.told, look_alike)
+    if by_word is not None and by_word.name == "chiral" and any(item.kind != "motion" for item in at_odds):
+        return None  # what was read or said tells them apart as well
+    return by_word
+
+
+def _compared(one: Sequence[Item], other: Sequence[Item], look_alike: bool | None) -> Related | None:
+    here, there = _unmatched(one, other), _unmatched(other, one)
+    pairs = [(item, match) for item in one if (match := _match(item, other)) is not None]
+    if not (look_alike or specific(item for item, _ in pairs)):
+        return None
+    turned = list(_turned(pairs, other)) or list(_swapped(pairs))
+    if not here and not there:
+        return Related("chiral", tuple(turned)) if turned else None
+    if turned or not len(here) == len(there) == 1 or not _replaced(here[0], there[0]):
+        return None
+    return Related("edit", (Difference(here=here[0].text, there=there[0].text),))
+
+
+def _replaced(one: Item, other: Item) -> bool:
+    """Whether one thing stands where the other does: of its kind and going its way; of what moves, another colour."""
+    if one.kind == "motion" and set(one.key.split()) - COLOURS != set(other.key.split()) - COLOURS:
+        return False
+    return one.kind == other.kind and one.ways == other.ways
+
+
+def _turned(pairs: Sequence[tuple[Item, Item]], other: Sequence[Item]) -> Iterator[Difference]:
+    """What surely goes the other way in both. What goes both ways in one of them says nothing."""
+    ways: defaultdict[str, set[tuple[int, ...]]] = defaultdict(set)
+    for item, match in pairs:
+        ways[item.key].add(item.ways)
+        ways[f"other {match.key}"].update(each.ways for each in other if each.key == match.key)
+    if not any(item.sure and match.sure and item.ways != match.ways for item, match in pairs):
+        return
+    told = set()
+    for item, match in pairs:
+        if item.key not in told and ways[item.key].isdisjoint(ways[f"other {match.key}"]):
+            told.add(item.key)
+            yield Difference(here=item.text, there=match.text)
+
+
+def _swapped(pairs: Sequence[tuple[Item, Item]]) -> Iterator[Difference]:
+    """Things that surely change places in time, each told of once."""
+    sure = [(item, match) for item, match in pairs if item.sure and match.sure]
+    once = [pair for pair in sure if sum(pair[0].key == item.key for item, _ in sure) == 1]
+    told: set[str] = set()
+    for (first, first_match), (second, second_match) in combinations(once, 2):
+        if second.start - first.start >= _APART_S and first_match.start - second_match.start >= _APART_S:
+            if not told.isdisjoint((first.key, second.key)):
+                continue
+            told.update((first.key, second.key))
+            yield Difference(here=f"{first.text}, then {second.text}", there=f"{second.text}, then {first.text}")
+
+
+def _unmatched(items: Sequence[Item], others: Sequence[Item]) -> list[Item]:
+    return [item for item in items if item.sure and _match(item, others) is None]
+
+
+def _match(item: Item, others: Sequence[Item]) -> Item | None:
+    """The item of the same thing; of several the one that goes the same way, if any does."""
+    same = [other for other in others if other.kind == item.kind and _same(item.key, other.key)]
+    return next((other for other in same if other.ways == item.ways), same[0] if same else None)
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if min(len(one), len(other)) < 5 or _figures(one) != _figures(other) or "±" in one or "±" in other:
+        return False
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _SIMILAR
+
+
+def _figures(text: str) -> list[str]:
+    return [letter for letter in text if letter.isdigit()]
+
+
+def _looks(one: Told, other: Told, hashes: Mapping[str, Sequence[int]]) -> bool | None:
+    from hardcut.media.duplicates import look_alike
+
+    here, there = hashes.get(one.video_id), hashes.get(other.video_id)
+    return look_alike(here, there) if here and there else None
+
+
+def _meetings(videos: Sequence[Told], hashes: Mapping[str, Sequence[int]]) -> Iterator[tuple[Told, Told]]:
+    """Pairs worth a closer look, each once, in order of ids."""
+    from hardcut.media.duplicates import candidates
+
+    places = {video.video_id: place for place, video in enumerate(videos)}
+    met = {(places[one], places[other]) for one, other in candidates(hashes) if one in places and other in places}
+    buckets: defaultdict[int, list[int]] = defaultdict(list)
+    for place, video in enumerate(videos):
+        for key in _keys(video):
+            buckets[key].append(place)
+    for bucket in buckets.values():
+        if 1 < len(bucket) <= _CROWD:
+            met.update(combinations(bucket, 2))
+    for here, there in sorted(met):
+        yield videos[here], videos[there]
+
+
+def _keys(video: Told) -> set[int]:
+    """Digests of all that is surely told of a video, and of all of it but one thing."""
+    found: set[int] = set()
+    for items in (video.seen, video.told):
+        whole = frozenset((item.kind, item.key) for item in items if item.sure)
+        found.update(_digest(part) for part in (whole, *(whole - {item} for item in whole)) if part)
+    return found
+
+
+def _digest(items: Iterable[tuple[str, str]]) -> int:
+    text = "\n".join(f"{kind} {key}" for kind, key in sorted(items))
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _videos(records: Reader) -> Iterator[Told]:
+    groups = {group.video_id: group.group_id for group in records.all(Group)}
+    for video in records.all(Video):
+        lines = records.about(Evidence, video.video_id)
+        written = next(iter(records.about(Caption, video.video_id)), None)
+        yield Told(
+            video.video_id,
+            video.sha256,
+            groups.get(video.video_id),
+            written.text if written else None,
+            seen(lines),
+            told(written, lines),
+        )
