@@ -261,12 +261,12 @@ def _place(line: EvidenceLine | None) -> str:
 
 def _tokens(query: str) -> Iterator[tuple[str, bool]]:
     """Normalised words and clause marks, each with whether it stood in quotation marks."""
-    for quoted, plain in _PIECES.findall(_AFTER_THAT.sub("afterwards", query)):
+    for quoted, plain in _PIECES.findall(query):
         if quoted:
             said = words(quoted)
             yield from ((word, True) for word in [word for word in said if word not in STOP_WORDS] or said)
             continue
-        for piece in re.split(r"([,;.:])", plain):
+        for piece in re.split(r"([,;.:])", _AFTER_THAT.sub("afterwards", plain)):
             if piece in _CLAUSE_ENDS or piece == ":":
                 yield piece, False
             else:
