@@ -4,12 +4,13 @@ was found too. A floor for models to beat, not more: it knows no synonyms and se
     coverage = share of the query's words (by weight) found in the evidence
                x WRONG_ORDER or UNKNOWN_ORDER where the query asks for an order that is violated or cannot be checked
                x (1 - share of the excluded words that were found)
-               where colour and direction of something that moves count only for one and the same movement, and by
-               WRONG_ORDER where that goes another way
+               where colour and direction of something that moves count only for one and the same movement
     margin   = SLOPE (coverage - THRESHOLD)
 
 so that with the shipped thresholds full coverage of a mined video makes a suspected positive and a third of it a
-trusted negative. Where nothing can be checked, coverage is UNKNOWN: an undecided no.
+trusted negative. What was read or seen unsurely may be there or not, a word that was read badly may be the one asked
+for, and something unnamed that moves may be the thing; an order without times may hold or not. Where it hangs on these
+whether the threshold is reached, and where nothing can be checked, the margin is 0: people must look.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from typing import Literal
 
+from hardcut.teacher.direction import directions
 from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
@@ -26,7 +29,11 @@ SLOPE = 24.0
 THRESHOLD = 0.6
 WRONG_ORDER = 0.4
 UNKNOWN_ORDER = 0.85
-UNKNOWN = 0.5
+UNKNOWN = THRESHOLD
+SURE = {"ocr": 0.8, "motion": 0.5}
+"""Least confidence of a line that can be relied on, by kind; a line without one can."""
+_MAY_BE = 0.5
+"""How alike (difflib) a word must be to one that was read badly to be perhaps the same."""
 
 Relation = Literal["before", "after", "while"]
 
@@ -40,9 +47,9 @@ _OPENINGS = dict.fromkeys(("first", "begins", "starts"), frozenset({"and", ","})
 _AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
 _CUES = frozenset(
-    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said saw
-    say same saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video
-    word words written""".split()  # noqa: SIM905 - read as prose
+    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said
+    same saw say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text
+    video word words written""".split()  # noqa: SIM905 - read as prose
 )
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
@@ -127,6 +134,8 @@ def parse(query: str) -> Parsed:
                 parsed.follow(turned)
                 turned = None
         elif token not in STOP_WORDS and token not in _CUES:
+            if token in DIRECTIONS:
+                awaited = frozenset()  # "from left to right" leads to no second part
             (parsed.absent if negated else clause).append(token)
     return parsed
 
@@ -135,13 +144,19 @@ class EvidenceJudge:
     """Judges queries on one video; the evidence is indexed once."""
 
     def __init__(self, evidence: Sequence[EvidenceLine], caption: str | None) -> None:
-        # A line of kind shot says where the picture cuts, nothing of what is in it.
+        # A line of kind shot says where the picture cuts, nothing of what is in it. The caption repeats the evidence.
         self._lines: list[EvidenceLine | None] = [line for line in evidence if line.kind != "shot"]
         texts = [line.text for line in self._lines if line]
         if caption:
             self._lines.append(None)  # found, but nowhere in time
             texts.append(caption)
         self._index = WordIndex(texts)
+        unsure = [line for line in evidence if (line.confidence or 1.0) < SURE.get(line.kind, 0.0)]
+        self._sure = {n for n, line in enumerate(self._lines) if line not in unsure and (line or not unsure)}
+        self._badly_read = {word for line in unsure if line.kind == "ocr" for word in words(line.text)}
+        self._unnamed = [
+            set(words(line.text)) for line in evidence if line.kind == "motion" and "something" in line.text
+        ]
 
     def judge(self, query: str) -> Judgment:
         """The judgment on one query."""
@@ -153,12 +168,13 @@ class EvidenceJudge:
             return _judgment(UNKNOWN, "The query names nothing that could be checked")
         found, missing = self._split(wanted)
         present, gone = self._split(parsed.absent)
-        order = self._order(parsed)
-        coverage = self._coverage(parsed.clauses) if wanted else 1.0
-        if parsed.absent:
-            coverage *= 1 - self._coverage([parsed.absent])
+        order = "violated" if self._turned(parsed.clauses) else self._order(parsed)
+        least, coverage, most = self._share(parsed.clauses, parsed.absent)
         if order is not None:
             coverage *= {"kept": 1.0, "violated": WRONG_ORDER, "unknown": UNKNOWN_ORDER}[order]
+            least *= 1.0 if order == "kept" else WRONG_ORDER
+            most *= WRONG_ORDER if order == "violated" else 1.0
+        undecided = least <= THRESHOLD < most
         parts = [f"Found {self._places(found)}" if found else "Found nothing of what is asked for"]
         if missing:
             parts.append(f"did not find {_quoted(missing)}")
@@ -168,26 +184,51 @@ class EvidenceJudge:
             parts.append(f"should be absent but is there: {self._places(present)}")
         if gone:
             parts.append(f"absent as asked for: {_quoted(gone)}")
+        if undecided:
+            return _judgment(UNKNOWN, "; ".join([*parts, "what was found is too unsure to tell"]))
         return _judgment(coverage, "; ".join(parts))
 
-    def _coverage(self, clauses: Sequence[Sequence[str]]) -> float:
-        found = sum(weight(word) * credit for clause in clauses for word, credit in self._credits(clause))
+    def _share(self, clauses: Sequence[Sequence[str]], absent: Sequence[str]) -> tuple[float, float, float]:
+        """Coverage by sure lines alone, by all lines, and by all that may be there, before the order is looked at."""
+        everything = set(range(len(self._lines)))
+        least, told, most = (
+            (self._coverage(clauses, lines, guess) if any(clauses) else 1.0)
+            for lines, guess in ((self._sure, False), (everything, False), (everything, True))
+        )
+        if not absent:
+            return least, told, most
+        gone = [
+            1 - self._coverage([absent], lines, guess)
+            for lines, guess in ((everything, True), (everything, False), (self._sure, False))
+        ]
+        return least * gone[0], told * gone[1], most * gone[2]
+
+    def _coverage(self, clauses: Sequence[Sequence[str]], lines: set[int], guess: bool) -> float:
+        found = sum(weight(word) * credit for clause in clauses for word, credit in self._credits(clause, lines, guess))
         return found / sum(weight(word) for clause in clauses for word in clause)
 
-    def _credits(self, clause: Sequence[str]) -> Iterator[tuple[str, float]]:
-        """How surely each word of a clause was found. What a clause says of a movement must be true of one movement."""
+    def _credits(self, clause: Sequence[str], among: set[int], guess: bool) -> Iterator[tuple[str, float]]:
+        """How surely each word of a clause was found. What a clause says of a movement must be true of one movement.
+        With `guess` what may be the word counts too."""
         moving = [word for word in clause if word in COLOURS or word in MOVEMENT]
-        lines = [number for number, line in enumerate(self._lines) if line and line.kind == "motion"]
+        lines = [number for number in sorted(among) if (line := self._lines[number]) and line.kind == "motion"]
         bound = MOVEMENT.intersection(moving) and lines
-        hits = {word: self._index.find(word) for word in clause}
+        hits = {word: {n: hit for n, hit in self._index.find(word).items() if n in among} for word in clause}
         best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
-        found = {word for word in moving if best in hits[word]}
-        contrary = bound and not DIRECTIONS.intersection(moving) <= found
+        directions = DIRECTIONS.intersection(moving)
+        perhaps = guess and directions and any(directions <= unnamed for unnamed in self._unnamed)
         for word in clause:
-            if bound and word in moving:
-                yield word, hits[word].get(best, 0.0) * (WRONG_ORDER if contrary else 1.0)
-            else:
-                yield word, max(hits[word].values(), default=0.0)
+            together = bound and word in moving
+            credit = hits[word].get(best, 0.0) if together else max(hits[word].values(), default=0.0)
+            yield word, WordIndex.FUZZY if not credit and (perhaps or (guess and self._may_be(word))) else credit
+
+    def _may_be(self, word: str) -> bool:
+        """Whether the word may be one that was read badly."""
+        return any(
+            SequenceMatcher(None, word, read, autojunk=False).ratio() >= _MAY_BE
+            for read in self._badly_read
+            if min(len(word), len(read)) >= 4
+        )
 
     def _split(self, wanted: Sequence[str]) -> tuple[list[str], list[str]]:
         """The words that were found, and those that were not."""
@@ -213,6 +254,27 @@ class EvidenceJudge:
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 
+    def _turned(self, clauses: Sequence[Sequence[str]]) -> bool:
+        """Whether what a clause asks for surely goes the other way, and nowhere the way that is asked for."""
+        for clause in clauses:
+            asked = directions(clause)
+            rest = [word for word in clause if not directions([word])]
+            against = False
+            for line in (self._lines[number] for number in sorted(self._sure)) if asked and rest else ():
+                if line is None or line.kind != "motion":
+                    continue
+                found = WordIndex([line.text])
+                if 2 * sum(weight(word) for word in rest if found.find(word)) < sum(map(weight, rest)):
+                    continue
+                way = directions(words(line.text))
+                if all(way.get(axis) == sign for axis, sign in asked.items()):
+                    break
+                against = against or any(way.get(axis) == -sign for axis, sign in asked.items())
+            else:
+                if against:
+                    return True
+        return False
+
     def _order(self, parsed: Parsed) -> Literal["kept", "violated", "unknown"] | None:
         """Whether the clauses were found as they should follow each other; None where no order is asked for."""
         links = [
@@ -221,6 +283,9 @@ class EvidenceJudge:
             if relation and parsed.clauses[at] and parsed.clauses[at + 1]
         ]
         answers = [self._holds(*link) for link in links]
+        for at, (left, _, right) in enumerate(links):
+            if answers[at] is False and not self._sure.issuperset([*left, *right]):
+                answers[at] = None  # what was found badly may be found elsewhere as well
         if not answers:
             return None
         if False in answers:

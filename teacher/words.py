@@ -20,7 +20,7 @@ _DIRECTIONS = {
     "left to right": "lefttoright", "right to left": "righttoleft", "upward": "upwards", "downward": "downwards",
 }  # fmt: skip
 """A direction is one word, so that the other way round is another one."""
-DIRECTIONS = frozenset(_DIRECTIONS.values())
+DIRECTIONS = frozenset(("lefttoright", "righttoleft", "upwards", "downwards"))
 MOVEMENT = DIRECTIONS | {"moves"}
 COLOURS = frozenset(
     "black grey white brown red orange yellow green turquoise blue purple pink".split()  # noqa: SIM905 - read as prose
@@ -59,6 +59,11 @@ def contains(text: Sequence[str], phrase: Sequence[str]) -> bool:
     """Whether the words of `phrase` stand in `text` side by side."""
     size = len(phrase)
     return any(list(text[at : at + size]) == list(phrase) for at in range(len(text) - size + 1)) if size else False
+
+
+def edited(one: str, other: str) -> bool:
+    """Whether two words of five letters or more are one letter apart: wrong, missing, added or swapped."""
+    return not _variants(one).isdisjoint(_variants(other))
 
 
 class WordIndex:

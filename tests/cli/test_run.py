@@ -78,7 +78,7 @@ def test_records_refer_to_records_that_are_there(finished: Path) -> None:
 def test_the_sums_agree_at_every_stage(finished: Path, hardcut: Process) -> None:
     status = _status(hardcut, finished / "run")
     assert [stage["name"] for stage in status["stages"]] == [
-        *("user_queries", "probe", "signatures", "duplicates", "evidence", "captions", "queries"),
+        *("user_queries", "probe", "signatures", "duplicates", "evidence", "captions", "queries", "counterfactuals"),
         *("negatives", "scores", "judgments"),
     ]
     for stage in status["stages"]:

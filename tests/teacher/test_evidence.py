@@ -189,10 +189,41 @@ def test_the_margin_grows_with_what_is_covered(evidence: list[dict[str, Any]]) -
     assert margins[0] <= -6 and margins[-1] > 8  # a trusted negative, a suspected positive
 
 
-def test_what_cannot_be_checked_is_an_undecided_no(evidence: list[dict[str, Any]]) -> None:
+def test_what_cannot_be_checked_is_undecided(evidence: list[dict[str, Any]]) -> None:
     shots = [line for line in evidence if line["kind"] == "shot"]
-    assert -6 < margin(shots, "a red car") < 0
-    assert -6 < margin(evidence, "the video where it is") < 0
+    assert margin(shots, "a red car") == 0
+    assert margin(evidence, "the video where it is") == 0
+
+
+def test_a_direction_is_no_order_of_two_things() -> None:
+    line = {"id": "e_1", "kind": "motion", "text": "a blue thing moves from right to left and comes to rest"}
+    assert margin([{**line, "start": 0.0, "end": 2.0}], "a blue thing moves from right to left and comes to rest") > 8
+
+
+def test_a_movement_the_other_way_is_a_violated_order() -> None:
+    line = {
+        "id": "e_1",
+        "kind": "motion",
+        "text": "a resting blue thing moves from left to right",
+        "start": 0.0,
+        "end": 2.0,
+    }
+    other = {**line, "id": "e_2", "text": "a red thing moves from right to left"}
+    assert margin([line, other], "a resting blue thing moves from left to right") > 8
+    assert margin([line, other], "a resting blue thing moves from right to left") < -3
+    both = {**line, "id": "e_3", "text": "a resting blue thing moves from right to left"}
+    assert margin([line, both], "a resting blue thing moves from right to left") > 8
+    assert margin([{**line, "text": "a red thing gets larger"}], "a red thing gets smaller") < 0
+
+
+def test_what_hangs_on_something_unsure_is_undecided() -> None:
+    badly_read = {"id": "e_1", "kind": "ocr", "text": "MISins", "start": 0.0, "end": 2.0, "confidence": 0.7}
+    moving = {"id": "e_2", "kind": "motion", "text": "something moves upwards", "start": 0.0, "end": 1.0}
+    assert margin([badly_read], 'a sign reads "misins"') == 0 == margin([badly_read], 'a sign reads "misyains"')
+    assert margin([moving], "a grey thing moves upwards") == 0 > margin([moving], "a grey thing moves downwards")
+    assert margin([badly_read], 'a sign reads "harbour"') < -6
+    assert margin([badly_read], 'the screen never shows "misyains"') == 0
+    assert margin([{**badly_read, "confidence": 0.95}], 'a sign reads "misins"') > 8
 
 
 def test_the_reasoning_says_what_was_found_where_and_what_was_not(evidence: list[dict[str, Any]]) -> None:
