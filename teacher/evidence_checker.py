@@ -1,7 +1,8 @@
 """Checks without a model: does the evidence cover what a claim says, does a query ask for more than another.
 
 A claim is supported if COVERED of its words, by weight, are found in the evidence that it cites (where it cites none:
-in all of it) at its time, in the order that it says, and nothing is found that it denies.
+in all of it) at its time, in the order that it says, and nothing is found that it denies. Statements of one sentence
+that semicolons set apart are looked at one by one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hardcut.teacher.evidence_judge import SLOPE, THRESHOLD, EvidenceJudge, parse
+from hardcut.teacher.evidence_mentions import QUOTED
 from hardcut.teacher.evidence_writer import claims_of, write_caption
 from hardcut.teacher.inputs import CaptionInputs, CheckInputs, EvidenceLine, NumberedClaim, SameInputs
 from hardcut.teacher.replies import (
@@ -54,14 +56,26 @@ def compare_queries(inputs: SameInputs) -> SameReply:
 
 
 def _verdict(claim: NumberedClaim, evidence: Sequence[EvidenceLine]) -> VerdictReply:
-    parsed = parse(claim.text)
     lines = [_readable(line) for line in evidence if _at_its_time(claim, line)]
     cited = [line for line in lines if line.id in claim.evidence] if claim.evidence else lines
-    judgment = EvidenceJudge(cited, None).judge(claim.text)
-    supported = judgment.margin / SLOPE + THRESHOLD >= COVERED
-    if not any(parsed.clauses) and not cited:  # it says that nothing is known, and nothing is
-        supported = True
-    return VerdictReply(number=claim.number, problem="" if supported else judgment.reasoning, supported=supported)
+    judge = EvidenceJudge(cited, None)
+    problems = []
+    for part in _parts(claim.text):
+        judgment = judge.judge(part)
+        names_nothing = not any(parse(part).clauses)  # it says that nothing is known
+        if judgment.margin / SLOPE + THRESHOLD < COVERED and (cited or not names_nothing):
+            problems.append(judgment.reasoning)
+    return VerdictReply(number=claim.number, problem=" ".join(problems), supported=not problems)
+
+
+def _parts(text: str) -> list[str]:
+    """The statements of a sentence that semicolons set apart."""
+    parts = [""]
+    for piece in QUOTED.split(text):
+        first, *others = [piece] if piece.startswith('"') else piece.split(";")
+        parts[-1] += first
+        parts += others
+    return [part.strip().removeprefix("then ") for part in parts if part.strip()]
 
 
 def _at_its_time(claim: NumberedClaim, line: EvidenceLine) -> bool:
@@ -71,7 +85,9 @@ def _at_its_time(claim: NumberedClaim, line: EvidenceLine) -> bool:
 
 
 def _readable(line: EvidenceLine) -> EvidenceLine:
-    """A line of kind shot in the words of a claim about it, since judgments are not made by such lines."""
+    """A line as a claim may repeat it, however sure its extractor was; one of kind shot in the words of such a claim,
+    since judgments are not made by lines of that kind."""
+    line = line.model_copy(update={"confidence": None})
     if line.kind != "shot":
         return line
     told = [said.text for _, said in claims_of([line])]

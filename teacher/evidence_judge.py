@@ -4,8 +4,7 @@ was found too. A floor for models to beat, not more: it knows no synonyms and se
     coverage = share of the query's words (by weight) found in the evidence
                x WRONG_ORDER or UNKNOWN_ORDER where the query asks for an order that is violated or cannot be checked
                x (1 - share of the excluded words that were found)
-               where colour and direction of something that moves count only for one and the same movement, and by
-               WRONG_ORDER where that goes another way
+               where colour and direction of something that moves count only for one and the same movement
     margin   = SLOPE (coverage - THRESHOLD)
 
 so that with the shipped thresholds full coverage of a mined video makes a suspected positive and a third of it a
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Literal
 
+from hardcut.teacher.direction import directions
 from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
@@ -47,9 +47,9 @@ _OPENINGS = dict.fromkeys(("first", "begins", "starts"), frozenset({"and", ","})
 _AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
 _CUES = frozenset(
-    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said saw
-    say same saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video
-    word words written""".split()  # noqa: SIM905 - read as prose
+    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said
+    same saw say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text
+    video word words written""".split()  # noqa: SIM905 - read as prose
 )
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
@@ -134,6 +134,8 @@ def parse(query: str) -> Parsed:
                 parsed.follow(turned)
                 turned = None
         elif token not in STOP_WORDS and token not in _CUES:
+            if token in DIRECTIONS:
+                awaited = frozenset()  # "from left to right" leads to no second part
             (parsed.absent if negated else clause).append(token)
     return parsed
 
@@ -166,7 +168,7 @@ class EvidenceJudge:
             return _judgment(UNKNOWN, "The query names nothing that could be checked")
         found, missing = self._split(wanted)
         present, gone = self._split(parsed.absent)
-        order = self._order(parsed)
+        order = "violated" if self._turned(parsed.clauses) else self._order(parsed)
         least, coverage, most = self._share(parsed.clauses, parsed.absent)
         if order is not None:
             coverage *= {"kept": 1.0, "violated": WRONG_ORDER, "unknown": UNKNOWN_ORDER}[order]
@@ -213,15 +215,11 @@ class EvidenceJudge:
         bound = MOVEMENT.intersection(moving) and lines
         hits = {word: {n: hit for n, hit in self._index.find(word).items() if n in among} for word in clause}
         best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
-        found = {word for word in moving if best in hits[word]}
-        directions = MOVEMENT.intersection(moving)
+        directions = DIRECTIONS.intersection(moving)
         perhaps = guess and directions and any(directions <= unnamed for unnamed in self._unnamed)
-        contrary = bound and not perhaps and not DIRECTIONS.intersection(moving) <= found
         for word in clause:
-            if bound and word in moving:
-                credit = hits[word].get(best, 0.0) * (WRONG_ORDER if contrary else 1.0)
-            else:
-                credit = max(hits[word].values(), default=0.0)
+            together = bound and word in moving
+            credit = hits[word].get(best, 0.0) if together else max(hits[word].values(), default=0.0)
             yield word, WordIndex.FUZZY if not credit and (perhaps or (guess and self._may_be(word))) else credit
 
     def _may_be(self, word: str) -> bool:
@@ -256,6 +254,27 @@ class EvidenceJudge:
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 
+    def _turned(self, clauses: Sequence[Sequence[str]]) -> bool:
+        """Whether what a clause asks for surely goes the other way, and nowhere the way that is asked for."""
+        for clause in clauses:
+            asked = directions(clause)
+            rest = [word for word in clause if not directions([word])]
+            against = False
+            for line in (self._lines[number] for number in sorted(self._sure)) if asked and rest else ():
+                if line is None or line.kind != "motion":
+                    continue
+                found = WordIndex([line.text])
+                if 2 * sum(weight(word) for word in rest if found.find(word)) < sum(map(weight, rest)):
+                    continue
+                way = directions(words(line.text))
+                if all(way.get(axis) == sign for axis, sign in asked.items()):
+                    break
+                against = against or any(way.get(axis) == -sign for axis, sign in asked.items())
+            else:
+                if against:
+                    return True
+        return False
+
     def _order(self, parsed: Parsed) -> Literal["kept", "violated", "unknown"] | None:
         """Whether the clauses were found as they should follow each other; None where no order is asked for."""
         links = [
@@ -264,6 +283,9 @@ class EvidenceJudge:
             if relation and parsed.clauses[at] and parsed.clauses[at + 1]
         ]
         answers = [self._holds(*link) for link in links]
+        for at, (left, _, right) in enumerate(links):
+            if answers[at] is False and not self._sure.issuperset([*left, *right]):
+                answers[at] = None  # what was found badly may be found elsewhere as well
         if not answers:
             return None
         if False in answers:
@@ -304,12 +326,12 @@ def _place(line: EvidenceLine | None) -> str:
 
 def _tokens(query: str) -> Iterator[tuple[str, bool]]:
     """Normalised words and clause marks, each with whether it stood in quotation marks."""
-    for quoted, plain in _PIECES.findall(_AFTER_THAT.sub("afterwards", query)):
+    for quoted, plain in _PIECES.findall(query):
         if quoted:
             said = words(quoted)
             yield from ((word, True) for word in [word for word in said if word not in STOP_WORDS] or said)
             continue
-        for piece in re.split(r"([,;.:])", plain):
+        for piece in re.split(r"([,;.:])", _AFTER_THAT.sub("afterwards", plain)):
             if piece in _CLAUSE_ENDS or piece == ":":
                 yield piece, False
             else:

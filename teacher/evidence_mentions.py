@@ -20,6 +20,8 @@ _MODALITIES: Mapping[EvidenceKind, Modality] = {
     "ocr": "ocr", "speech": "speech", "motion": "motion", "colour": "visual", "metadata": "metadata",
 }  # fmt: skip
 _FIELD = re.compile(r"([A-Za-z_ ]{1,30}):\s+(.+)", re.DOTALL)
+_FILLERS = re.compile(r"\b(a|an|the|from|is|on)\b", re.IGNORECASE)
+QUOTED = re.compile(r'("[^"]*")')
 QUOTES = re.compile(r'["“”„«»]')
 EXPECTED: Mapping[Modality, tuple[str, ...]] = {
     "ocr": ("exit", "closed", "welcome", "danger", "menu", "sale", "stop", "breaking news"),
@@ -123,6 +125,13 @@ def phrase_of(text: str, most: int) -> str:
         telling = [place for place in range(at, at + most) if tells[place]] or [at]
         parts = parts[telling[0] : telling[-1] + 1]
     return " ".join(parts)
+
+
+def keywords(text: str) -> str:
+    """The text without articles and the like, quotations as they are: what people type into a search box."""
+    parts = QUOTED.split(text)
+    kept = [part if part.startswith('"') else _FILLERS.sub("", part) for part in parts]
+    return " ".join("".join(kept).split())
 
 
 def field_of(text: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Modality
 from hardcut.teacher.evidence_judge import EvidenceJudge
-from hardcut.teacher.evidence_mentions import EXPECTED, Mention, can_be_asked, mention_of, shuffled
+from hardcut.teacher.evidence_mentions import EXPECTED, QUOTED, Mention, can_be_asked, keywords, mention_of, shuffled
 from hardcut.teacher.evidence_writer import QUESTION
 from hardcut.teacher.inputs import ComposeInputs, CounterfactualInputs, FacetLine, ParaphraseInputs
 from hardcut.teacher.replies import (
@@ -24,7 +24,6 @@ from hardcut.teacher.replies import (
 from hardcut.teacher.words import COLOURS, WordIndex, words
 
 _Changed = tuple[str, tuple[FacetReply, ...]]
-_QUOTED = re.compile(r'("[^"]*")')
 _ORDER = re.compile(r" (before|and then|after|while) ")
 _TURNED = {
     "left to right": "right to left", "right to left": "left to right", "upwards": "downwards",
@@ -58,28 +57,36 @@ def paraphrase(inputs: ParaphraseInputs) -> ParaphraseReply:
 
 def compose(inputs: ComposeInputs) -> ComposeReply:
     """The edit: what is told of this video and not of the reference, one after another where the order differs."""
-    told = [each.here for each in inputs.differences if each.here]
-    claims = {claim.text: claim for claim in inputs.claims}
-    facets = []
-    for text in told:
-        claim = claims.get(text)
-        kinds = [line.kind for line in inputs.evidence if claim and line.id in claim.evidence]
-        modality: Modality = "visual"
-        if kinds and kinds[0] in ("ocr", "speech", "motion", "metadata"):
-            modality = "ocr" if kinds[0] == "ocr" else "speech" if kinds[0] == "speech" else "motion"
-        start, end = (claim.start, claim.end) if claim else (None, None)
-        facets.append(FacetReply(text=text, modality=modality, start=start, end=end))
-    clauses = [f"{text[0].lower()}{text[1:]}".rstrip(".") for text in told]
-    if not clauses:
-        gone = next(each.there for each in inputs.differences if each.there)
-        return ComposeReply(text=f"the same, but never {gone[0].lower()}{gone[1:]}", language="en", facets=())
-    text = f"the same, but {clauses[0]}"
-    for clause in clauses[1:]:
-        longer = f"{text} and then {clause}" if inputs.relation == "chiral" else f"{text}, and {clause}"
-        if len(longer.split()) > inputs.max_words:
+    told = [part for each in inputs.differences if each.here for part in each.here.split(", then ")]
+    found = dict(_mention(part, inputs) for part in told)
+    mentions = [mention for mention, striking in found.items() if striking] or list(found)
+    order = " and then " if inputs.relation == "chiral" else ", and "
+    text = "the same"
+    facets: list[FacetReply] = []
+    for mention in mentions:
+        clause = mention.clause(digest(inputs.reference, mention.phrase))
+        longer = f"{text}, but {clause}" if not facets else f"{text}{order}{clause}"
+        if facets and len(longer.split()) > inputs.max_words:
             break
-        text = longer
+        text, facets = longer, [*facets, mention.facet()]
+    gone = [each.there for each in inputs.differences if each.there and not each.here]
+    if gone and not facets:
+        text = f"{text}, but never {gone[0][0].lower()}{gone[0][1:]}"
     return ComposeReply(text=text, language="en", facets=tuple(facets))
+
+
+def _mention(told: str, inputs: ComposeInputs) -> tuple[Mention, bool]:
+    """What a difference tells of, a line of evidence or a claim with the evidence that it cites, and whether it is
+    striking enough to be asked for."""
+    lines = {line.id: line for line in inputs.evidence}
+    same = [line for line in inputs.evidence if line.text == told]
+    claim = next((claim for claim in inputs.claims if claim.text == told), None)
+    cited = [lines[id] for id in claim.evidence if id in lines] if claim else []
+    line = next((line for line in (*same, *cited) if line.kind != "shot"), None)
+    if line:
+        return mention_of(line), can_be_asked(line, inputs.video.duration_s)
+    start, end = (claim.start, claim.end) if claim else (None, None)
+    return Mention(told, "visual", start, end), claim is not None and not cited
 
 
 def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
@@ -118,7 +125,7 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
     parts = _split(text, ("before", "and then", "after", "while"))
     if parts:
         for half in (parts[0], parts[2]):
-            said = [facet for facet in facets if facet.text in half]
+            said = [facet for facet in facets if _said(facet, half)]
             other = [facet for facet in facets if facet not in said]
             if said and other:
                 yield f"{opening}{half} but {_denied(other[0])}{end}", facets
@@ -135,11 +142,13 @@ def _facet_changed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     facets = tuple(_facet(facet) for facet in inputs.facets)
     for facet in sorted(facets, key=lambda facet: -len(facet.text)):
-        if facet.text not in inputs.query:
+        said = _said(facet, inputs.query)
+        if said is None:
             continue
         for other in _exchanged(facet, index, digest(inputs.query)):
             rest = (each.model_copy(update={"text": other}) if each == facet else each for each in facets)
-            yield inputs.query.replace(facet.text, other), tuple(rest)
+            instead = other if said == facet.text else keywords(other)
+            yield inputs.query.replace(said, instead), tuple(rest)
 
 
 _WAYS: Mapping[WrittenVariant, Callable[[CounterfactualInputs], Iterator[_Changed]]] = {
@@ -158,7 +167,7 @@ def _reworded(text: str) -> Iterator[str]:
             yield f"{opening}{first} before {second}{end}"
     for one, other in _SYNONYMS:
         for said, instead in ((one, other), (other, one)):
-            if text.startswith(f"{said} ") or f" {said} " in _QUOTED.sub(" ", text):
+            if text.startswith(f"{said} ") or f" {said} " in QUOTED.sub(" ", text):
                 yield "".join(part if part.startswith('"') else part.replace(said, instead) for part in _parts(text))
 
 
@@ -186,6 +195,11 @@ def _told_in(mention: Mention, inputs: CounterfactualInputs) -> bool:
     return bool(said.intersection(words(mention.phrase)))
 
 
+def _said(facet: FacetReply, text: str) -> str | None:
+    """How the text says the facet: in its words, or in the keywords of them."""
+    return next((form for form in (facet.text, keywords(facet.text)) if form in text), None)
+
+
 def _facet(facet: FacetLine) -> FacetReply:
     return FacetReply.model_validate(facet.model_dump())
 
@@ -207,12 +221,12 @@ def _split(text: str, relations: Sequence[str]) -> tuple[str, str, str] | None:
 
 def _masked(text: str) -> str:
     """The text with quotations blotted out, every place kept."""
-    return _QUOTED.sub(lambda match: "\0" * len(match[0]), text)
+    return QUOTED.sub(lambda match: "\0" * len(match[0]), text)
 
 
 def _parts(text: str) -> list[str]:
     """The text cut before and after quotations."""
-    return _QUOTED.split(text)
+    return QUOTED.split(text)
 
 
 def _turn(text: str) -> str:

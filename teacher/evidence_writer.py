@@ -9,7 +9,17 @@ from itertools import pairwise
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, QueryKind
 from hardcut.schemas.settings import Register
-from hardcut.teacher.evidence_mentions import QUOTES, Mention, denials, field_of, mentions_of, number_of, pick, shuffled
+from hardcut.teacher.evidence_mentions import (
+    QUOTES,
+    Mention,
+    denials,
+    field_of,
+    keywords,
+    mentions_of,
+    number_of,
+    pick,
+    shuffled,
+)
 from hardcut.teacher.inputs import CaptionInputs, EvidenceLine, QueriesInputs
 from hardcut.teacher.replies import CaptionReply, ClaimReply, QueriesReply, QueryReply, WrittenView
 from hardcut.teacher.words import WordIndex, contains, words
@@ -162,7 +172,7 @@ def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
         if text.startswith(f"{each} "):
             text, opening = text.removeprefix(f"{each} "), each
     if style == "keywords" and opening not in _MOMENT:
-        told = text
+        told = keywords(text)
     elif style == "question":
         asks = "what video is about" if opening in _TOPIC else "when is it that" if opening in _MOMENT else QUESTION
         told = f"{asks} {text}?"

@@ -20,7 +20,7 @@ _DIRECTIONS = {
     "left to right": "lefttoright", "right to left": "righttoleft", "upward": "upwards", "downward": "downwards",
 }  # fmt: skip
 """A direction is one word, so that the other way round is another one."""
-DIRECTIONS = frozenset(_DIRECTIONS.values())
+DIRECTIONS = frozenset(("lefttoright", "righttoleft", "upwards", "downwards"))
 MOVEMENT = DIRECTIONS | {"moves"}
 COLOURS = frozenset(
     "black grey white brown red orange yellow green turquoise blue purple pink".split()  # noqa: SIM905 - read as prose

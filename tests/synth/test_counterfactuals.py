@@ -141,7 +141,9 @@ def sought_in(clause: str) -> Sought | None:
     if quoted:
         spoken = re.search(r"\b(says|said)\b", clause[: quoted.start()] + clause[quoted.end() :])
         return Sought(what="speech" if spoken else "words", text=quoted[1])
-    moving = re.search(r"an? (\w+) thing moves (?:from )?(left to right|right to left|upwards|downwards)", clause)
+    moving = re.search(
+        r"\b(?:an? )?(\w+) thing moves (?:from )?(left to right|right to left|upwards|downwards)", clause
+    )
     if moving and moving[1] in COLOURS:
         return Sought(what="thing", colour=moving[1], direction=moving[2])
     return None
