@@ -22,7 +22,7 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 from hardcut.teacher.inputs import EvidenceLine
-from hardcut.teacher.words import COLOURS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
+from hardcut.teacher.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
 SLOPE = 24.0
 THRESHOLD = 0.6
@@ -133,6 +133,8 @@ def parse(query: str) -> Parsed:
                 parsed.follow(turned)
                 turned = None
         elif token not in STOP_WORDS and token not in _CUES:
+            if token in DIRECTIONS:
+                awaited = frozenset()  # "from left to right" leads to no second part
             (parsed.absent if negated else clause).append(token)
     return parsed
 
@@ -212,7 +214,7 @@ class EvidenceJudge:
         bound = MOVEMENT.intersection(moving) and lines
         hits = {word: {n: hit for n, hit in self._index.find(word).items() if n in among} for word in clause}
         best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
-        directions = MOVEMENT.intersection(moving)
+        directions = DIRECTIONS.intersection(moving)
         perhaps = guess and directions and any(directions <= unnamed for unnamed in self._unnamed)
         for word in clause:
             together = bound and word in moving

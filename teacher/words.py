@@ -20,7 +20,8 @@ _DIRECTIONS = {
     "left to right": "lefttoright", "right to left": "righttoleft", "upward": "upwards", "downward": "downwards",
 }  # fmt: skip
 """A direction is one word, so that the other way round is another one."""
-MOVEMENT = frozenset(("moves", "lefttoright", "righttoleft", "upwards", "downwards"))
+DIRECTIONS = frozenset(("lefttoright", "righttoleft", "upwards", "downwards"))
+MOVEMENT = DIRECTIONS | {"moves"}
 COLOURS = frozenset(
     "black grey white brown red orange yellow green turquoise blue purple pink".split()  # noqa: SIM905 - read as prose
 )

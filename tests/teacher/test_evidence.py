@@ -193,6 +193,11 @@ def test_what_cannot_be_checked_is_undecided(evidence: list[dict[str, Any]]) -> 
     assert margin(evidence, "the video where it is") == 0
 
 
+def test_a_direction_is_no_order_of_two_things() -> None:
+    line = {"id": "e_1", "kind": "motion", "text": "a blue thing moves from right to left and comes to rest"}
+    assert margin([{**line, "start": 0.0, "end": 2.0}], "a blue thing moves from right to left and comes to rest") > 8
+
+
 def test_what_hangs_on_something_unsure_is_undecided() -> None:
     badly_read = {"id": "e_1", "kind": "ocr", "text": "MISins", "start": 0.0, "end": 2.0, "confidence": 0.7}
     moving = {"id": "e_2", "kind": "motion", "text": "something moves upwards", "start": 0.0, "end": 1.0}
