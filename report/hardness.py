@@ -47,12 +47,8 @@ def reasons(example: Example, measured: Measured) -> list[Reason]:
     closest = _closest(example)
     if measured.margin_gap is not None and closest is not None:
         who = f"{closest.pair.video_id} ({' and '.join(closest.pair.origins)})"
-        if measured.margin_gap > 0:
-            told = (
-                f"The closest video that does not answer it, {who}, lies {measured.margin_gap:.1f} below it by margin."
-            )
-        else:
-            told = f"A video that does not answer it, {who}, lies {-measured.margin_gap:.1f} above it by margin."
+        side = "below" if measured.margin_gap > 0 else "above"
+        told = f"The closest video that does not answer it, {who}, lies {abs(measured.margin_gap):.1f} {side} it."
         found.append(Reason(measured.margin_gap < _CLOSE, told))
     if measured.unwatched is not None:
         solves = "solves it: nobody has to watch" if measured.unwatched else "does not solve it: one has to watch"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from hardcut.schemas.records import Box, Caption, Claim, Evidence, EvidenceKind
-from hardcut.synth.direction import directed
+from hardcut.teacher.direction import directed
 from hardcut.teacher.words import COLOURS, MOVEMENT, STOP_WORDS, words
 
 ItemKind = Literal["ocr", "speech", "motion", "claim"]

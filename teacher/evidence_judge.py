@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Literal
 
+from hardcut.teacher.direction import directions
 from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
 
@@ -167,7 +168,7 @@ class EvidenceJudge:
             return _judgment(UNKNOWN, "The query names nothing that could be checked")
         found, missing = self._split(wanted)
         present, gone = self._split(parsed.absent)
-        order = self._order(parsed)
+        order = "violated" if self._turned(parsed.clauses) else self._order(parsed)
         least, coverage, most = self._share(parsed.clauses, parsed.absent)
         if order is not None:
             coverage *= {"kept": 1.0, "violated": WRONG_ORDER, "unknown": UNKNOWN_ORDER}[order]
@@ -253,6 +254,27 @@ class EvidenceJudge:
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 
+    def _turned(self, clauses: Sequence[Sequence[str]]) -> bool:
+        """Whether what a clause asks for surely goes the other way, and nowhere the way that is asked for."""
+        for clause in clauses:
+            asked = directions(clause)
+            rest = [word for word in clause if not directions([word])]
+            against = False
+            for line in (self._lines[number] for number in sorted(self._sure)) if asked and rest else ():
+                if line is None or line.kind != "motion":
+                    continue
+                found = WordIndex([line.text])
+                if 2 * sum(weight(word) for word in rest if found.find(word)) < sum(map(weight, rest)):
+                    continue
+                way = directions(words(line.text))
+                if all(way.get(axis) == sign for axis, sign in asked.items()):
+                    break
+                against = against or any(way.get(axis) == -sign for axis, sign in asked.items())
+            else:
+                if against:
+                    return True
+        return False
+
     def _order(self, parsed: Parsed) -> Literal["kept", "violated", "unknown"] | None:
         """Whether the clauses were found as they should follow each other; None where no order is asked for."""
         links = [
@@ -261,6 +283,9 @@ class EvidenceJudge:
             if relation and parsed.clauses[at] and parsed.clauses[at + 1]
         ]
         answers = [self._holds(*link) for link in links]
+        for at, (left, _, right) in enumerate(links):
+            if answers[at] is False and not self._sure.issuperset([*left, *right]):
+                answers[at] = None  # what was found badly may be found elsewhere as well
         if not answers:
             return None
         if False in answers:

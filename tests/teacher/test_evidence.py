@@ -198,6 +198,22 @@ def test_a_direction_is_no_order_of_two_things() -> None:
     assert margin([{**line, "start": 0.0, "end": 2.0}], "a blue thing moves from right to left and comes to rest") > 8
 
 
+def test_a_movement_the_other_way_is_a_violated_order() -> None:
+    line = {
+        "id": "e_1",
+        "kind": "motion",
+        "text": "a resting blue thing moves from left to right",
+        "start": 0.0,
+        "end": 2.0,
+    }
+    other = {**line, "id": "e_2", "text": "a red thing moves from right to left"}
+    assert margin([line, other], "a resting blue thing moves from left to right") > 8
+    assert margin([line, other], "a resting blue thing moves from right to left") < -3
+    both = {**line, "id": "e_3", "text": "a resting blue thing moves from right to left"}
+    assert margin([line, both], "a resting blue thing moves from right to left") > 8
+    assert margin([{**line, "text": "a red thing gets larger"}], "a red thing gets smaller") < 0
+
+
 def test_what_hangs_on_something_unsure_is_undecided() -> None:
     badly_read = {"id": "e_1", "kind": "ocr", "text": "MISins", "start": 0.0, "end": 2.0, "confidence": 0.7}
     moving = {"id": "e_2", "kind": "motion", "text": "something moves upwards", "start": 0.0, "end": 1.0}

@@ -35,9 +35,21 @@ def directed(words: Iterable[str]) -> Directed:
     plain: list[str] = []
     ways: list[int] = []
     for word in words:
-        found = _AXES.get(word) or (_AXES.get(word[:-1]) if word.endswith("s") else None)
-        found = found or (_AXES.get(word[:-2]) if word.endswith("es") else None)
+        found = _axis(word)
         plain.append(f"±{found[0]}" if found else word)
         if found:
             ways.append(found[1])
     return Directed(tuple(plain), tuple(ways))
+
+
+def directions(words: Iterable[str]) -> dict[str, int]:
+    """Which way each axis goes that the words name; an axis that goes both ways is left out."""
+    found: dict[str, set[int]] = {}
+    for axis, way in filter(None, map(_axis, words)):
+        found.setdefault(axis, set()).add(way)
+    return {axis: ways.pop() for axis, ways in found.items() if len(ways) == 1}
+
+
+def _axis(word: str) -> tuple[str, int] | None:
+    found = _AXES.get(word) or (_AXES.get(word[:-1]) if word.endswith("s") else None)
+    return found or (_AXES.get(word[:-2]) if word.endswith("es") else None)
