@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hardcut.cli.paths import Cache
 from hardcut.engine.status import read_status
 from hardcut.schemas.records import RECORDS, Video
 from hardcut.schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from hardcut.publish.difficulty import Difficulty
+    from hardcut.report.collect import Example
 
 _SHEET_FRAMES = 8
 _SHEET_COLUMNS = 4
@@ -32,5 +37,22 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
             return None
         return contact_sheet(frames.spread(_SHEET_FRAMES), _SHEET_COLUMNS, _SHEET_WIDTH)
 
-    write_report(run, sheet, read_status(run), settings.judgments, report)
+    write_report(run, sheet, read_status(run), settings, _measure, report)
     return report
+
+
+def _measure(example: Example) -> Difficulty:
+    """The difficulty of an example's query, out of its judged pairs."""
+    from hardcut.publish.difficulty import difficulty
+
+    rows = [
+        {
+            "label": candidate.judgment.grade,
+            "first_stage": [found.model_dump() for found in candidate.pair.first_stage],
+            "logit_margin": candidate.label.logit_margin if candidate.label else None,
+            "text_only": candidate.unwatched.verdict if candidate.unwatched else None,
+        }
+        for candidate in example.candidates
+        if candidate.judgment is not None
+    ]
+    return difficulty(rows, [facet.model_dump() for facet in example.query.facets])

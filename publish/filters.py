@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel, Verdict, View
 from hardcut.schemas.settings import FilterSettings
 
-ENOUGH_NEGATIVES = 2
+ENOUGH_NEGATIVES = 3
 """Negatives that a judge without the video must have been asked about, for being right to be no luck."""
 
 

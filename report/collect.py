@@ -6,21 +6,34 @@ Every file of the run is read as a stream; ids are all that is kept of what is n
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import (
+    COUNTERFACTUAL,
+    Caption,
+    Dropped,
+    Evidence,
+    Judgment,
+    Pair,
+    Query,
+    QueryKind,
+    TeacherLabel,
+    Video,
+)
 
 R = TypeVar("R", bound=Record)
-Relation = Literal["source", "mined", "user"]
-RELATIONS: tuple[Relation, ...] = ("source", "mined", "user")
+Relation = Literal["source", "mined", "counterfactual", "user"]
+RELATIONS: tuple[Relation, ...] = ("source", "mined", "counterfactual", "user")
+KINDS: tuple[QueryKind, ...] = get_args(QueryKind)
 
-EXAMPLES = 12
+PER_KIND = 5
+EXAMPLES = PER_KIND * len(KINDS)
 PAIRS_PER_EXAMPLE = 8
 EVIDENCE_PER_EXAMPLE = 12
 LISTED = 50
@@ -59,13 +72,23 @@ class Candidate:
 
     pair: Pair
     label: TeacherLabel | None
+    unwatched: TeacherLabel | None
+    """The label by metadata alone."""
     judgment: Judgment | None
     left_out: str | None
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """A counterfactual of an example's query, with the pair that it makes with the same video."""
+
+    query: Query
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """A query with the video it was written from, what is known of that, and its candidates."""
+    """A query with the video it was written from, what is known of that, its candidates and its counterfactuals."""
 
     query: Query
     video: Video | None
@@ -73,7 +96,7 @@ class Example:
     evidence: tuple[Evidence, ...]
     evidence_total: int
     candidates: tuple[Candidate, ...]
-    candidates_total: int
+    turned: tuple[Turned, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,24 +121,39 @@ def collect(run: Path) -> Collected:
     found = Collected()
     _videos(run, found)
     source_of = _queries(run, found)
-    chosen = {query.query_id: query for query in choose(_read(run, Query))}
+    paired: set[str] = set()
+    counterfactual: set[str] = set()
+    for pair in _read(run, Pair):
+        paired.add(pair.query_id)
+        if pair.origins == ("counterfactual",) and pair.expected == "no":
+            counterfactual.add(pair.pair_id)
+    chosen = {query.query_id: query for query in choose(_read(run, Query), paired)}
+    turned = [
+        query
+        for query in _read(run, Query)
+        if query.parent_query_id in chosen and query.variant in COUNTERFACTUAL and query.query_id in paired
+    ]
+    shown_queries = {*chosen, *(query.query_id for query in turned)}
 
     labels: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+    unwatched: dict[str, TeacherLabel] = {}
     for label in _counted(run, TeacherLabel, found):
         source = source_of.get(label.query_id)
         relation: Relation = "user" if source is None else "source" if source == label.video_id else "mined"
         if label.input == "full":
-            found.margins.add(label, relation)
-            if label.query_id in chosen:
+            found.margins.add(label, "counterfactual" if label.pair_id in counterfactual else relation)
+            if label.query_id in shown_queries:
                 labels[label.pair_id].append(label)
+        elif label.query_id in chosen:
+            unwatched[label.pair_id] = label
     pairs: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in _counted(run, Pair, found):
-        if pair.query_id in chosen:
+        if pair.query_id in shown_queries:
             pairs[pair.query_id].append(pair)
     judgments: dict[str, Judgment] = {}
     for judgment in _counted(run, Judgment, found):
         found.grades[judgment.source, judgment.grade] += 1
-        if judgment.query_id in chosen:
+        if judgment.query_id in shown_queries:
             judgments[judgment.pair_id] = judgment
     shown = {pair.pair_id for group in pairs.values() for pair in group}
     left_out: dict[str, str] = {}
@@ -123,6 +161,16 @@ def collect(run: Path) -> Collected:
         found.dropped[record.stage][record.reason] += 1
         if record.item in shown:
             left_out[record.item] = record.reason
+
+    def candidate(pair: Pair) -> Candidate:
+        told = labels[pair.pair_id], unwatched.get(pair.pair_id)
+        return Candidate(pair, _loudest(told[0]), told[1], judgments.get(pair.pair_id), left_out.get(pair.pair_id))
+
+    variants: defaultdict[str, list[Turned]] = defaultdict(list)
+    for query in turned:
+        of_source = (pair for pair in pairs[query.query_id] if pair.video_id == query.source_video_id)
+        meets = next(of_source, None)
+        variants[query.parent_query_id or ""].append(Turned(query, candidate(meets) if meets else None))
 
     wanted = {query.source_video_id for query in chosen.values()}
     evidence: defaultdict[str, list[Evidence]] = defaultdict(list)
@@ -138,11 +186,7 @@ def collect(run: Path) -> Collected:
 
     for query in chosen.values():
         source = query.source_video_id or ""
-        candidates = [
-            Candidate(pair, _loudest(labels[pair.pair_id]), judgments.get(pair.pair_id), left_out.get(pair.pair_id))
-            for pair in pairs[query.query_id]
-        ]
-        candidates.sort(key=_candidate_order)
+        candidates = sorted(map(candidate, pairs[query.query_id]), key=_candidate_order)
         found.examples.append(
             Example(
                 query=query,
@@ -150,25 +194,42 @@ def collect(run: Path) -> Collected:
                 caption=captions.get(source),
                 evidence=_spread(sorted(evidence[source], key=_time), EVIDENCE_PER_EXAMPLE),
                 evidence_total=len(evidence[source]),
-                candidates=tuple(candidates[:PAIRS_PER_EXAMPLE]),
-                candidates_total=len(candidates),
+                candidates=tuple(candidates),
+                turned=tuple(sorted(variants[query.query_id], key=lambda each: each.query.query_id)),
             )
         )
     return found
 
 
-def choose(queries: Iterable[Query], number: int = EXAMPLES) -> list[Query]:
-    """A few queries of every view and kind in turn, by a hash of their ids, so that their order does not matter."""
-    best: defaultdict[tuple[str, str], list[tuple[str, Query]]] = defaultdict(list)
+def choose(queries: Iterable[Query], paired: Container[str] | None = None, number: int = PER_KIND) -> list[Query]:
+    """So many queries of every kind, of its views in turn: those that made pairs before others (`paired`, all where
+    None), of several videos, by a hash of their ids, so that their order does not matter. Counterfactuals are shown
+    beside what they were made from and not chosen."""
+    best: defaultdict[tuple[QueryKind, str], list[tuple[bool, str, Query]]] = defaultdict(list)
     for query in queries:
-        group = best[query.view, query.kind]
-        group.append((digest(query.query_id), query))
-        if len(group) >= 4 * number:
-            group[:] = sorted(group, key=lambda entry: entry[0])[:number]
-    ranked = {key: sorted(group, key=lambda entry: entry[0])[:number] for key, group in sorted(best.items())}
-    rounds = (group[place] for place in range(number) for group in ranked.values() if place < len(group))
-    chosen = [query for (_, query), _ in zip(rounds, range(number), strict=False)]
-    return sorted(chosen, key=lambda query: (query.view, query.kind, query.query_id))
+        if query.variant in COUNTERFACTUAL:
+            continue
+        group = best[query.kind, query.view]
+        group.append((paired is not None and query.query_id not in paired, digest(query.query_id), query))
+        if len(group) >= 8 * number:
+            group[:] = _first(group, 4 * number)
+    chosen: list[Query] = []
+    for kind in KINDS:
+        groups = [_first(group, 4 * number) for (of, _), group in sorted(best.items()) if of == kind]
+        rounds = [entry for place in range(4 * number) for group in groups for entry in group[place : place + 1]]
+        seen: dict[str, int] = {}
+        turns = []  # how many of its video came before it
+        for entry in rounds:
+            source = entry[2].source_video_id or entry[1]
+            turns.append(seen.get(source, 0))
+            seen[source] = turns[-1] + 1
+        order = sorted(range(len(rounds)), key=lambda at: (rounds[at][0], turns[at], at))
+        chosen += [rounds[at][2] for at in order[:number]]
+    return sorted(chosen, key=lambda query: (KINDS.index(query.kind), query.view, query.query_id))
+
+
+def _first(group: list[tuple[bool, str, Query]], number: int) -> list[tuple[bool, str, Query]]:
+    return sorted(group, key=lambda entry: entry[:2])[:number]
 
 
 def _videos(run: Path, found: Collected) -> None:

@@ -11,15 +11,26 @@ from typing import TYPE_CHECKING
 
 from hardcut import __version__
 from hardcut.media.sheet import clock
-from hardcut.report.collect import LISTED, Collected, collect
+from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Collected, Example, collect
+from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.errors import StorageError
-from hardcut.schemas.records import RECORDS, Video
-from hardcut.schemas.settings import JudgmentSettings
+from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.records import RECORDS, QueryKind, Video
+from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+_KINDS: Mapping[QueryKind, str] = {
+    "event": "Something happens, is shown or is said.",
+    "temporal": "Two things, and the order in which they come or the way in which they go.",
+    "negation": "Something is there, and something else must not be.",
+    "composed": "A reference video, and what is to be different from it.",
+    "multi_hop": "Two modalities have to be put together.",
+    "moment": "One stretch of the video, where it is.",
+}
 
 Sheets = Callable[[Video], bytes | None]
 """The contact sheet of a video as a JPEG, or `None` where none of its frames are stored."""
@@ -36,19 +47,36 @@ class _Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kind:
+    name: QueryKind
+    told: str
+    examples: list[Example]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    name: str
+    told: str
+    on: bool
+    count: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     colour: str
     left: float
     width: float
 
 
-def write_report(run: Path, sheets: Sheets, status: RunStatus, thresholds: JudgmentSettings, out: Path) -> None:
+def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure, out: Path) -> None:
     """Writes the report of a run's folder, finished or not, to the file `out`; a reader never sees half of it.
+    `measure` gives the difficulty of an example's query.
 
     It shows counts of everything and samples of a fixed size, so it stays under a few megabytes however large the run
     is. Raises RecordError for a damaged file of the run, StorageError where `out` cannot be written.
     """
-    text = render(run.absolute().name, collect(run), sheets, status, thresholds)
+    text = render(run.absolute().name, collect(run), sheets, status, settings, measure)
     beside = out.with_name(f".{out.name}.writing")
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -57,8 +85,9 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, thresholds: Judgm
         raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, thresholds: JudgmentSettings) -> str:
+def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
     """The page's text."""
+    thresholds = settings.judgments
     return (
         _environment()
         .get_template("report.html.jinja")
@@ -74,12 +103,38 @@ def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, thres
             slowest=max((item.seconds for item in status.slowest), default=0.0) or 1.0,
             listed=LISTED,
             version=__version__,
+            kinds=_kinds(found),
+            filters=_filters(found, settings),
+            measure=measure,
+            reasons=reasons,
+            shown_pairs=PAIRS_PER_EXAMPLE,
             parts=_parts,
             place=place,
             time_ticks=time_ticks,
             sheet_of=lambda video: _data_url(sheets(video)),
         )
     )
+
+
+def _kinds(found: Collected) -> list[_Kind]:
+    """The examples by kind of query, in the order of the kinds."""
+    return [
+        _Kind(kind, _KINDS[kind], examples)
+        for kind in KINDS
+        if (examples := [example for example in found.examples if example.query.kind == kind])
+    ]
+
+
+def _filters(found: Collected, settings: Settings) -> list[_Filter]:
+    """Every filter with its switch and what it left out: queries before any pair was scored, pairs after."""
+    switches: dict[str, object] = settings.filters.model_dump()
+    rows = []
+    for name, told in FILTERS.items():
+        by_stage = [(stage, counts[name]) for stage, counts in sorted(found.dropped.items()) if counts[name]]
+        count = sum(number for _, number in by_stage)
+        unit = "pairs" if any(stage == "judgments" for stage, _ in by_stage) else "queries"
+        rows.append(_Filter(name, told, bool(switches.get(name, True)), count, unit if count else ""))
+    return rows
 
 
 def _tiles(found: Collected, status: RunStatus) -> list[_Tile]:

@@ -54,10 +54,11 @@ class Collected:
         return cls(videos, several, {video_id: tuple(sorted(found)) for video_id, found in twins.items()})
 
     def copies(self, video_id: str | None) -> set[str]:
-        """A video with its copies, exact and near; nothing for none."""
+        """A video with its copies, exact and near; nothing for none. A twin is no copy, however near."""
         if video_id is None or video_id not in self.videos:
             return set()
-        return {video_id}.union(*(self._alike.get(name, ()) for name in _names(self.videos[video_id])))
+        alike = {video_id}.union(*(self._alike.get(name, ()) for name in _names(self.videos[video_id])))
+        return alike.difference(twin.video_id for twin in self._twins.get(video_id, ()))
 
     def copy_of(self, video_id: str, other_id: str) -> str | None:
         """In words, in which way one is the other's copy; None where it is none."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from hardcut.schemas.records import Box, Caption, Claim, Evidence, EvidenceKind
-from hardcut.synth.direction import directed
+from hardcut.teacher.direction import directed
 from hardcut.teacher.words import COLOURS, MOVEMENT, STOP_WORDS, words
 
 ItemKind = Literal["ocr", "speech", "motion", "claim"]
@@ -19,8 +19,8 @@ MOST = 24
 _SURE: dict[EvidenceKind, float] = {"ocr": 0.8, "speech": 0.0, "motion": 0.5}
 """Evidence at least this confident must be matched in a twin; what is less sure may be a slip of the extractor."""
 _MANNER = frozenset(
-    ("resting", "slowly", "quickly", "small", "large", "tiny", "rest", "comes", "then", "gets", *MOVEMENT)
-) - {"lefttoright", "righttoleft", "upwards", "downwards"}  # fmt: skip
+    ("resting", "slowly", "quickly", "small", "large", "tiny", "rest", "comes", "then", "gets", "moves")
+)
 _UNNAMED = frozenset(("something", "camera"))
 _GENERIC = frozenset(
     ("thing", "things", "mostly", "stands", "still", "picture", "cuts", "text", "read", "says", "someone")

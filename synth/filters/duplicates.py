@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hardcut.schemas.records import Query
-from hardcut.synth.direction import directed
+from hardcut.teacher.direction import directed
 from hardcut.teacher.evidence_judge import parse
 from hardcut.teacher.similar import normalised, similar_pairs
 from hardcut.teacher.words import edited, words

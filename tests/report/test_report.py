@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -16,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.media.sheet import clock
-from hardcut.report.collect import EXAMPLES, LISTED, Margins, choose, collect
+from hardcut.publish.difficulty import Difficulty, difficulty
+from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, Margins, choose, collect
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, StorageError
+from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.records import (
@@ -39,14 +42,29 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.settings import JudgmentSettings
+from hardcut.schemas.settings import Settings
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>{{ 7*7 }}{% raw %}**b** `c`"
     " \u202e\x07&lt;"
 )
 VOID = ("meta", "img", "br")
-THRESHOLDS = JudgmentSettings()
+SETTINGS = Settings()
+
+
+def measure(example: Example) -> Difficulty:
+    """What the command measures by."""
+    rows = [
+        {
+            "label": candidate.judgment.grade,
+            "first_stage": [found.model_dump() for found in candidate.pair.first_stage],
+            "logit_margin": candidate.label.logit_margin if candidate.label else None,
+            "text_only": candidate.unwatched.verdict if candidate.unwatched else None,
+        }
+        for candidate in example.candidates
+        if candidate.judgment is not None
+    ]
+    return difficulty(rows, [facet.model_dump() for facet in example.query.facets])
 
 
 @dataclass(frozen=True)
@@ -196,7 +214,7 @@ def jpeg() -> bytes:
 def test_nothing_in_a_run_gets_out_of_its_text(tmp_path: Path) -> None:
     folder = tmp_path / "<script>alert(1)<"
     run, status = hostile_run(folder)
-    write_report(run, lambda _: jpeg(), status, THRESHOLDS, tmp_path / "report.html")
+    write_report(run, lambda _: jpeg(), status, SETTINGS, measure, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert not page.open
@@ -219,7 +237,7 @@ def test_nothing_in_a_run_gets_out_of_its_text(tmp_path: Path) -> None:
 
 
 def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:
-    write_report(write_run(tmp_path / "run", []), lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    write_report(write_run(tmp_path / "run", []), lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     policy = next(value for tag, name, value in page.attributes if tag == "meta" and value.startswith("default-src"))
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -228,7 +246,7 @@ def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_early_has_a_report(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     for expected in ("No stage has run yet", "The run has no queries yet", "No margins yet", "Nothing failed"):
         assert expected in text
@@ -238,14 +256,14 @@ def test_a_damaged_file_of_the_run_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
     (run / "queries.jsonl").write_text('{"query_id": 3}\n')
     with pytest.raises(RecordError, match=r"queries\.jsonl, line 1"):
-        write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+        write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
     with pytest.raises(StorageError, match=r"report\.html"):
-        write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "none" / "report.html")
+        write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "none" / "report.html")
 
 
 def large_run(folder: Path) -> Path:
@@ -257,7 +275,7 @@ def large_run(folder: Path) -> Path:
     ]
     records: list[Record] = list(videos)
     for i, one in enumerate(videos):
-        kind = ("event", "temporal", "moment")[i % 3]
+        kind = ("event", "temporal", "negation", "composed", "multi_hop", "moment")[i % 6]
         facets = tuple(Facet(text=f"{k} " * 300, modality="visual", span=Span(start=k, end=k + 1)) for k in range(15))
         query = Query.create(text=f"{i} " * 400, view="caption", kind=kind, source_video_id=one.video_id, facets=facets)
         records.append(query)
@@ -289,15 +307,72 @@ def test_a_large_run_makes_a_small_page_and_the_same_one_each_time(tmp_path: Pat
         return sheet if len(asked) % 2 else sheet + bytes(MAX_SHEET_BYTES)
 
     first, second = tmp_path / "a.html", tmp_path / "b.html"
-    write_report(run, sheets, status, THRESHOLDS, first)
-    assert len(asked) == EXAMPLES and first.stat().st_size < 700_000
-    write_report(run, sheets, status, THRESHOLDS, second)
+    write_report(run, sheets, status, SETTINGS, measure, first)
+    assert len(asked) == EXAMPLES and first.stat().st_size < 1_000_000
+    write_report(run, sheets, status, SETTINGS, measure, second)
     assert first.read_bytes() == second.read_bytes()
     text = " ".join(Page(first.read_text(encoding="utf-8")).text.split())
     assert f"and {200 - LISTED} more failed items" in text
     assert f"and {150 - LISTED} more damaged videos" in text
     assert f"and {75 - LISTED} more groups" in text
-    assert "12 of 300 queries" in text and "6,000 teacher labels" in text and "more characters)" in text
+    assert "30 of 300 queries" in text and "6,000 teacher labels" in text and "more characters)" in text
+
+
+def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path) -> None:
+    teacher = TeacherRef(backend="openai", model="m")
+    videos = [video(f"v{i:02}") for i in range(60)]
+    records: list[Record] = [*videos, Dropped.create(item="q_9", stage="negatives", reason="leak", detail="x")]
+    kinds = ("event", "temporal", "negation", "composed", "multi_hop", "moment")
+    for i, one in enumerate(videos):
+        facets = tuple(
+            Facet(text=f"f{k}", modality=m, span=Span(start=k, end=k + 1)) for k, m in ((1, "ocr"), (3, "speech"))
+        )
+        query = Query.create(
+            text=f"query {i}", view="caption", kind=kinds[i % 6], source_video_id=one.video_id, facets=facets
+        )
+        turned = Query.create(
+            text=f"turned {i}", view="caption", kind=kinds[i % 6], source_video_id=one.video_id, variant="reversed",
+            parent_query_id=query.query_id,
+        )  # fmt: skip
+        records += [query, turned]
+        for asked, other, origin, grade, margin in (
+            (query, one, "source", 1, 5.0),
+            (query, videos[(i + 1) % 60], "mined", 0, 3.5),
+            (query, videos[(i + 2) % 60], "mined", 0, -9.0),
+            (turned, one, "counterfactual", 0, -4.0),
+        ):
+            rank = {"source": 7, "mined": 2, "counterfactual": 1}[origin]
+            pair = Pair.create(
+                query_id=asked.query_id, video_id=other.video_id, origins=(origin,), expected="yes" if grade else "no",
+                first_stage=(FirstStage(run="bm25", rank=rank, score=1.0),),
+            )  # fmt: skip
+            fields = {"pair_id": pair.pair_id, "query_id": asked.query_id, "video_id": other.video_id}
+            records += [pair, Judgment(**fields, grade=grade, source="teacher")]
+            verdict = "yes" if margin > 0 else "no"
+            records.append(TeacherLabel.create(**fields, verdict=verdict, logit_margin=margin, teacher=teacher))
+            blind = {**fields, "verdict": "no", "logit_margin": -1.0, "teacher": teacher, "input": "text_only"}
+            records.append(TeacherLabel.create(**blind))
+    run = write_run(tmp_path / "run", records)
+    found = collect(run)
+    assert Counter(example.query.kind for example in found.examples) == dict.fromkeys(kinds, PER_KIND)
+    assert len({example.query.source_video_id for example in found.examples}) == EXAMPLES
+    assert all(example.query.variant == "original" and len(example.turned) == 1 for example in found.examples)
+    assert found.margins.counts["counterfactual", "no"].total() == 60 == found.margins.counts["source", "yes"].total()
+    write_report(run, lambda _: jpeg(), EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    text = " ".join(page.text.split())
+    for sentence, times in (
+        ("The first stage puts its video at place 7: its words alone do not find it.", EXAMPLES),
+        ("(mined), lies 1.5 below it.", EXAMPLES),
+        ("Metadata alone does not solve it: one has to watch.", EXAMPLES),
+        ("It takes 2 modalities and 2 moments to answer it.", EXAMPLES),
+        ("Turned so that this video does not answer it", EXAMPLES),
+    ):
+        assert text.count(sentence) == times, sentence
+    assert page.elements.count("img") == EXAMPLES
+    for name, told in FILTERS.items():
+        assert f"{name}{' off' if name == 'unsafe' else ''}{told}" in text
+    assert f"{FILTERS['leak']}1 queries" in text and f"{FILTERS['duplicate']}0" in text
 
 
 def test_what_is_counted(tmp_path: Path) -> None:
