@@ -128,12 +128,14 @@ def connect(queue: InlineQueue, api: Any) -> None:
     api.router.routes = [route for route in api.router.routes if not route.path.startswith("/webhooks")]
 
 
-def no_record_events() -> None:
-    """Building an event costs six queries a record, and there is nobody to tell. Call before the server's app is
-    imported: its modules take these functions by name."""
-    import argilla_server.webhooks.v1.records as events
+def no_events() -> None:
+    """Building an event costs several queries, and there is nobody to tell. Call before the server's app is imported:
+    its modules take these functions by name."""
+    import argilla_server.webhooks.v1.records as records
+    import argilla_server.webhooks.v1.responses as responses
 
-    events.notify_record_event = _no_events
+    records.notify_record_event = _no_events
+    responses.notify_response_event = _no_events
 
 
 def _module(name: str, **content: Any) -> None:
