@@ -72,4 +72,4 @@ def _password() -> str:
 def _hash(password: str) -> str:
     """As the server keeps it. A hash is made slow against guessing; 96 random bits are not guessed, and a start with
     sixteen reviewers should not take ten seconds longer."""
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6)).decode()
+    return str(bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=6)), "ascii")
