@@ -35,13 +35,15 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
     done = upload(folder, repo_id, public=public, tag=tag)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
-    elif done.sent or done.deleted:
-        print(f"published {done.url} as {done.tag}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
-        print(
-            f"          {done.unchanged} were there already; {'public' if public else 'private unless it was public'}"
-        )
+        return 0
+    tagged = f", tagged {done.tag}" if done.tag else ""
+    if done.sent or done.deleted:
+        print(f"published {done.url}{tagged}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
+        print(f"          {done.unchanged} were there already; it is {'private' if done.private else 'public'}")
     else:
-        print(f"unchanged {done.url}: nothing was sent{f', tagged {done.tag}' if done.tag else ''}")
+        print(f"unchanged {done.url}: nothing was sent{tagged}")
+    if public and done.private:
+        print("          it was private before and stays so: make it public in its settings on the Hub")
     return 0
 
 

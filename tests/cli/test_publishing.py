@@ -104,7 +104,7 @@ def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Pat
     gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
     allow = [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
     done = call("publish", dataset, "org/set", "--tag", "v7", *allow)
-    assert done.returncode == 0 and "as v7" in done.stdout and server.repos["org/set"].private, done.stderr
+    assert done.returncode == 0 and "tagged v7" in done.stdout and server.repos["org/set"].private, done.stderr
     again = call("publish", dataset, "org/set", *allow)
     assert again.returncode == 0 and "nothing was sent" in again.stdout
     back = call("pull", "org/set", "--out", tmp_path / "back", "--revision", "v7")
