@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from hardcut.publish._parquet import SplitSize, info
 from hardcut.publish.agreement import Agreement
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import teacher_name
+from hardcut.publish.licences import front_matter
 from hardcut.schemas.records import Judgment, Query, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
@@ -53,7 +54,7 @@ _CREATORS = {
     "imported": "found",
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -153,9 +154,8 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
     total = {config: sum(rows[config].values()) for config in sizes}
     front = DatasetCardData(
         pretty_name=settings.export.name,
-        license=settings.export.licence,
         annotations_creators=sorted({_CREATORS[source] for source in facts.sources}) or None,
-        language=sorted(code for code in facts.languages if _LANGUAGE.fullmatch(code) and code != "und") or None,
+        language=languages(facts.languages) or None,
         task_categories=["text-ranking", "video-text-to-text"],
         size_categories=[size_category(total["pairs"])],
         tags=["hardcut", "video", "video-retrieval", "reranking", "hard-negatives", "distillation"],
@@ -167,6 +167,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
             }
             for config in sizes
         ],
+        **front_matter(settings.export.licence),
     )
     DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     body = _environment().get_template("card.md.jinja")
@@ -195,6 +196,12 @@ def escape_markdown(value: object) -> str:
     visible = "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
     escaped = _MARKDOWN.sub(r"\\\1", visible)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def languages(codes: Iterable[str]) -> list[str]:
+    """Languages as the Hub takes them: two or three small letters, without script or region. `und` says nothing."""
+    bare = {code.split("-")[0].lower() for code in codes if _LANGUAGE.fullmatch(code)}
+    return sorted(bare - {"und"})
 
 
 def size_category(rows: int) -> str:

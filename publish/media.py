@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish.card import Facts
-from hardcut.publish.checks.content import allows_redistribution
 from hardcut.publish.dataset import Dataset, Row
+from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.errors import UsageError
 
 MAX_BYTES = 250_000_000

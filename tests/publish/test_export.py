@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from hardcut.publish import _parquet
-from hardcut.publish.card import escape_markdown, size_category
+from hardcut.publish.card import escape_markdown, languages, size_category
 from hardcut.publish.export import export
+from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Judgment, Pair, TeacherRef
@@ -260,6 +261,25 @@ def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: 
 )
 def test_escaping(value: str, escaped: str) -> None:
     assert escape_markdown(value) == escaped
+
+
+@pytest.mark.parametrize(
+    "licence, front",
+    [
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("CC BY-SA 4.0", {"license": "cc-by-sa-4.0"}),
+        ("All rights reserved!", {"license": "other", "license_name": "all-rights-reserved"}),
+        ("许可", {"license": "other", "license_name": "unnamed"}),
+        (None, {}),
+    ],
+)
+def test_the_front_matter_names_licences_as_the_hub_takes_them(licence: str | None, front: dict[str, str]) -> None:
+    """Any other name, and the Hub refuses the whole commit."""
+    assert front_matter(licence) == front
+
+
+def test_the_front_matter_names_languages_as_the_hub_takes_them() -> None:
+    assert languages(["en", "zh-Hant", "EN-us", "und", "<b>", "tlh"]) == ["en", "tlh", "zh"]
 
 
 @pytest.mark.parametrize(

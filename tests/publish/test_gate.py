@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hardcut.publish.checks.content import allows_redistribution, luhn, personal
+from hardcut.publish.checks.content import luhn, personal
 from hardcut.publish.dataset import Dataset, digests
 from hardcut.publish.export import export, write_marker
 from hardcut.publish.gate import CHECKS, check, gate_settings, stopped
+from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
 
