@@ -24,7 +24,7 @@ _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
     "diagnostic": "a query, and variants that its video does not answer; passed if the query scores above them all",
-    "media": "a video itself, as it was",
+    "media": 'a video itself, as it was; frames take `torchcodec`, `cast_column("video", Video(decode=False))` gives bytes',
     "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
     "corpus": "a video of the collection; `group` is what its split went by",

@@ -41,7 +41,7 @@ from hardcut.publish.splits import SPLITS, QueryRef, Split, Splits, may_use, nea
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.jsonl import format_record, parse_record, read_records
+from hardcut.schemas.jsonl import format_record, parse_record, read_records, write_records
 from hardcut.schemas.records import Caption, Dropped, Evidence, Group, Judgment, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.settings import Settings
 
@@ -63,11 +63,13 @@ STAGES: dict[str, type[Record]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export wrote: rows by config and split, and the judged pairs that it left out, by reason."""
+    """What an export wrote: rows by config and split. By reason: the judged pairs that it left out and, where
+    clips were asked for, the videos without one."""
 
     out: Path
     rows: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
+    unpacked: Mapping[str, int]
     gate: Sequence[Result]
 
 
@@ -100,16 +102,21 @@ def export(
         facts = Facts()
         sizes = _write(_plan(run, folder, settings), facts)
         if options.media is not None:
-            sizes |= write_media(Dataset(folder), options.media, facts)
+            clips, unpacked = write_media(Dataset(folder), options.media)
+            sizes |= clips
+            facts.unpacked.update(record.detail for record in unpacked)
+            with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
+                write_records(left_out, unpacked)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
-        write_marker(folder, _recipe(rows, facts, settings))
+        write_marker(folder, _recipe(rows, facts, settings), digests(folder))
         results = check(Dataset(folder), settings, options.allow)
         told = Told(_funnel(run), failed, margins, results, read_agreement(run))
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))
-    return ExportSummary(out, rows, dict(sorted(facts.left_out.items())), results)
+    left = dict(sorted(facts.left_out.items()))
+    return ExportSummary(out, rows, left, dict(sorted(facts.unpacked.items())), results)
 
 
 @dataclass(frozen=True, slots=True)

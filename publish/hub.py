@@ -118,7 +118,7 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
 
 def _api() -> HfApi:
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()

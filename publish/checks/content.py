@@ -19,8 +19,7 @@ _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\
 def licence(dataset: Dataset, settings: Settings) -> Result:
     """A dataset without a licence; a packed clip whose licence does not let it be passed on."""
     found = Findings()
-    declared = dataset.marker.get("settings", {}).get("export", {}).get("licence")
-    if not declared:
+    if not dataset.marker.get("settings", {}).get("export", {}).get("licence"):
         found.add("the dataset itself has no licence")
     licences = {row["video_id"]: row["licence"] for _, row in dataset.rows("corpus", ("video_id", "licence"))}
     for _, row in dataset.rows("media", ("video_id",)):

@@ -17,8 +17,7 @@ def references(dataset: Dataset, settings: Settings) -> Result:
     """Rows that name a query, a video or a pair that is not there, ids that are there twice, qrels unlike the pairs,
     and files that are missing or not as `hardcut.json` lists them."""
     found = Findings()
-    if "files" in dataset.marker:
-        found.extend(verify(dataset.folder))
+    found.extend(verify(dataset.folder))  # raises where nothing is listed: what was left in is not known then
     ids: dict[str, set[str]] = {}
     for config, key in (
         ("queries", "query_id"),

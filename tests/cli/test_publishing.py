@@ -85,6 +85,13 @@ def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Pr
     assert hardcut("check", run).returncode == 2
 
 
+def test_a_format_of_others_is_looked_at_by_the_gate_too(run: Path, hardcut: Process, tmp_path: Path) -> None:
+    done = hardcut("export", run, "--out", tmp_path / "trec", "--format", "trec")
+    assert done.returncode == 1 and "failed   licence" in done.stdout and (tmp_path / "trec" / "train.qrels").exists()
+    clips = hardcut("export", run, "--out", tmp_path / "t", "--format", "trec", "--with-media", tmp_path)
+    assert clips.returncode == 2 and "holds no clips" in clips.stderr
+
+
 def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
     server, call = hub
     assert call("export", run, "--out", tmp_path / "data").returncode == 1
@@ -114,6 +121,8 @@ def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Pat
 
 
 def test_out_to_a_format_of_others_and_back_in(dataset: Path, hardcut: Process, tmp_path: Path) -> None:
+    whole = hardcut("export", dataset, "--out", tmp_path / "again")
+    assert whole.returncode == 2 and "is a dataset already" in whole.stderr
     done = hardcut("export", dataset, "--out", tmp_path / "rv", "--format", "rankvideo", "--json")
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)["rows"]

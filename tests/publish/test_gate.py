@@ -306,6 +306,24 @@ def test_a_file_that_was_altered_or_taken_away_is_found(clean: Path, tmp_path: P
     assert found.state == "failed" and set(found.examples) == {"left_out.jsonl: altered", "plots/margins.png: missing"}
 
 
+@pytest.mark.parametrize(
+    "marker, message",
+    [
+        ({"settings": []}, "are no objects"),
+        ({"settings": {"export": None}}, "are no objects"),
+        ({"gate": 3}, "are no objects"),
+        ({"settings": {"check": {"query_auc": 7}}}, "its settings cannot be read"),
+        ({"settings": {}}, "it lists no files"),
+        ({"files": 3}, "it lists no files"),
+    ],
+)
+def test_a_marker_that_was_edited_by_hand_is_told(tmp_path: Path, marker: Row, message: str) -> None:
+    (tmp_path / "hardcut.json").write_text(json.dumps(marker))
+    dataset = Dataset(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        check(dataset, gate_settings(dataset))
+
+
 def test_a_check_is_overridden_by_name_and_still_told(clean: Path, tmp_path: Path) -> None:
     dataset = edited(clean, tmp_path / "bad", FAULTS["a mail address in a query"][1](clean))
     results = {result.name: result for result in check(dataset, SETTINGS, ["personal_data"])}
