@@ -24,7 +24,7 @@ _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
     "diagnostic": "a query, and variants that its video does not answer; passed if the query scores above them all",
-    "media": 'a video itself, as it was; frames take `torchcodec`, `cast_column("video", Video(decode=False))` gives bytes',
+    "media": "a video itself, as it was; frames take `torchcodec`, a column of `Video(decode=False)` is bytes",
     "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
     "corpus": "a video of the collection; `group` is what its split went by",
@@ -91,6 +91,9 @@ class Facts:
     left_out: Counter[str] = field(default_factory=Counter)
     unpacked: Counter[str] = field(default_factory=Counter)
     """Clips that were not packed, by reason."""
+    compared: int = 0
+    """Pairs that somebody else judged and a teacher too; `agreed` are those of which both say the same."""
+    agreed: int = 0
     labelled: int = 0
     exact: int = 0
     seen_teachers: set[TeacherFact] = field(default_factory=set)
@@ -110,6 +113,9 @@ class Facts:
     def pair(self, judgment: Judgment, label: TeacherLabel | None) -> None:
         """Counts a pair that is part of the dataset."""
         self.sources.setdefault(judgment.source, [0, 0])[int(judgment.grade > 0)] += 1
+        if label is not None and judgment.source != "teacher":
+            self.compared += 1
+            self.agreed += (label.verdict == "yes") == (judgment.grade > 0)
         if label is not None:
             self.labelled += 1
             self.exact += label.exact

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -103,6 +104,7 @@ print(json.dumps(told))
     assert "json" not in " ".join(entry["features"].lower() for entry in told.values())
     assert sum(told["corpus"]["rows"].values()) == 30
     metadata = [(entry["key"], entry["value"]) for entry in told["corpus"]["first"]["metadata"]]
+    assert not any(key == "secret" for key, _ in metadata)
     assert metadata in ([("title", "A | day"), ("tags", "x"), ("tags.deep", "1")], [("event", "flood")])
 
 
@@ -233,6 +235,10 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     ):  # fmt: skip
         assert expected in text, expected
     assert "The teacher was `evidence`" not in text
+    assert re.search(
+        r"Queries that make one: \d+ of \d+ in train, \d+ of \d+ in validation, \d+ of \d+ in test\.", text
+    )
+    assert re.search(r"of \d+ pairs that it judged and somebody else too, it says the same of 100 %\.", text)
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
