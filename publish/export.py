@@ -167,7 +167,8 @@ def _write(plan: _Plan, facts: Facts) -> dict[str, Sizes]:
 
 def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
     def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
-        fields = plan.settings.evidence.metadata_fields
+        # What splits went by is published with the rest, so that anybody can look whether it straddles them.
+        fields = tuple(dict.fromkeys([*plan.settings.evidence.metadata_fields, *plan.settings.export.group_by]))
         for video in _read(plan.run, Video):
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)

@@ -114,9 +114,10 @@ def video_groups(
     for video in videos:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
         for field in fields:
-            value = video.metadata.get(field)
-            if isinstance(value, str | int) and str(value).strip():
-                joined.join(content, f"{field}:{str(value).strip()}")
+            given = video.metadata.get(field)
+            for value in given if isinstance(given, list) else (given,):
+                if isinstance(value, str | int) and str(value).strip():
+                    joined.join(content, f"{field}:{str(value).strip()}")
     for first, second in extra_links:
         if first in content_of and second in content_of:
             joined.join(content_of[first], content_of[second])

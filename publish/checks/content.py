@@ -11,7 +11,10 @@ from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.settings import Settings
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_PHONE = re.compile(r"(?<![\w.,:/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5}(?![\w:/])")
+_PHONE = re.compile(
+    r"(?<![\w.,:/-])(?:\+\d{9,15}|0\d{2,5}[ /-]\d{5,8}"  # +442079460958, 030/1234567
+    r"|(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5})(?![\w:/])"
+)
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
 
@@ -80,7 +83,9 @@ def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for where, row in of("captions", "caption_id", "caption", "claims"):
         yield where, row["caption"]
         yield from ((where, claim["text"]) for claim in row["claims"] if claim["text"] not in row["caption"])
-    for where, row in of("corpus", "video_id", "speech", "metadata"):
+    for where, row in of("corpus", "video_id", "video_path", "licence", "speech", "metadata"):
+        yield where, " ".join(_EMAIL.findall(row["video_path"]))  # cameras name files by digits
+        yield where, row["licence"] or ""
         yield where, row["speech"] or ""
         yield from ((where, entry["value"]) for entry in row["metadata"])
     for where, row in of("pairs", "pair_id", "reasoning"):

@@ -223,6 +223,18 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
             "pairs": first_of("train", lambda row: row.update(video_id=first(clean, "corpus", "test")["video_id"]))
         },
     ),
+    "a composed query that starts from a held out video": (
+        "held_out_use",
+        lambda clean: {
+            "pairs": first_of(
+                "train", lambda row: row.update(reference_video_id=first(clean, "corpus", "test")["video_id"])
+            )
+        },
+    ),
+    "a mail address in a licence": (
+        "personal_data",
+        lambda clean: {"corpus": first_of("train", lambda row: row.update(licence="CC0, ask jo@mail.example.org"))},
+    ),
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
@@ -369,6 +381,7 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
     [
         ("call (020) 7946 0958 now", ["telephone number"]),
         ("tel. 0171-234 5678", ["telephone number"]),
+        ("+442079460958 or 0171 2345678 or 030/1234567", ["telephone number"] * 3),
         ("card 4111 1111 1111 1111", ["payment card"]),
         ("ann@example.com and bob+x@mail.example.co.uk", ["mail address", "mail address"]),
         ("on 2016-05-04 at 12:30, 1920x1080, 10 000 people, 2014-2018, v1.2.3", []),
