@@ -98,6 +98,8 @@ def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process],
     done = call("publish", tmp_path / "data", "org/set")
     assert done.returncode == 1 and "not published" in done.stdout and not server.repos
     failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("failed")]
+    told = json.loads(call("publish", tmp_path / "data", "org/set", "--json").stdout)
+    assert told["url"] is None and [one["name"] for one in told["checks"]] == failed
     allow = [word for name in failed for word in ("--allow", name)]
     silent = call("publish", tmp_path / "data", "org/set", *allow)
     assert silent.returncode == 2 and "card does not say" in silent.stderr and not server.repos
@@ -116,6 +118,10 @@ def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Pat
     assert again.returncode == 0 and "nothing was sent" in again.stdout
     back = call("pull", "org/set", "--out", tmp_path / "back", "--revision", "v7")
     assert back.returncode == 0 and "every file as it was published" in back.stdout, back.stderr
+    rows = json.loads(call("pull", "org/set", "--out", tmp_path / "back", "--json").stdout)["rows"]
+    assert rows == {
+        name: sum(of.values()) for name, of in json.loads((dataset / "hardcut.json").read_text())["rows"].items()
+    }
     names = [sorted(path.relative_to(folder) for path in folder.rglob("*")) for folder in (dataset, tmp_path / "back")]
     assert names[0] == names[1]
 
