@@ -49,6 +49,7 @@ R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
 
 LEFT_OUT = "left_out.jsonl"
+METADATA_CHARACTERS = 2_000
 STAGES: dict[str, type[Record]] = {
     "probe": Video,
     "evidence": Evidence,
@@ -172,6 +173,7 @@ def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
         for video in _read(plan.run, Video):
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
+            row["metadata"] = [{**entry, "value": _cut(entry["value"])} for entry in row["metadata"]]
             facts.video(video, row["licence"])
             writer.add(plan.splits.videos[video.video_id], row)
             yield video.video_id, canonical_json(row)
@@ -185,6 +187,11 @@ def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
         heard = Merge(speech.groups())
         table.fill(rows(writer))
     return writer.sizes
+
+
+def _cut(text: str) -> str:
+    """A value of the metadata, as far as teachers read it too: what stands beside a video may be megabytes."""
+    return text if len(text) <= METADATA_CHARACTERS else f"{text[:METADATA_CHARACTERS]} ..."
 
 
 def _write_captions(plan: _Plan, facts: Facts, table: Scratch, video_of: Callable[[str], Row | None]) -> Sizes:

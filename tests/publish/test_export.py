@@ -217,6 +217,16 @@ def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: Write
     assert row["logit_margin"] is None and row["caption"] is None
 
 
+def test_metadata_of_any_size_is_cut_and_the_cut_is_seen(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000)
+    run = write_run(tmp_path / "run", [video, query, pair, make.judgment(pair, 1)])
+    (row,) = read(export(run, tmp_path / "out", Settings()).out, "corpus")
+    values = {entry["key"]: entry["value"] for entry in row["metadata"]}
+    assert len(values["title"]) == 2_004 and values["title"].endswith(" ...") and values["event"] == "e" * 2_000
+
+
 def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     from huggingface_hub import DatasetCard
 
