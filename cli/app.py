@@ -257,11 +257,12 @@ def pull(
     repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to put it in.")],
     revision: Annotated[str | None, typer.Option(help="A tag or commit; default: the newest.")] = None,
+    json: Json = False,
 ) -> None:
     """Fetch a dataset from the Hub and verify every digest."""
     from hardcut.cli.hub import pull as run_pull
 
-    raise typer.Exit(run_pull(repo_id, out, revision))
+    raise typer.Exit(run_pull(repo_id, out, revision, as_json=json))
 
 
 @app.command("import")

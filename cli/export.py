@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hardcut.cli.gate import print_gate
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import read_status
 from hardcut.publish._folder import MARKER
+from hardcut.publish.checks.result import Result
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export import ExportSummary, Options
 from hardcut.publish.export import export as write_dataset
@@ -42,16 +44,20 @@ def export(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
         return _export_as(run, out, choices, as_json=as_json)
     found = export_run(run, out, choices)
     if as_json:
-        gate = [asdict(result) for result in found.gate]
-        told = {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out, "gate": gate}
-        print(json.dumps(told, indent=2))
+        told = {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out, "unpacked": found.unpacked}
+        print(json.dumps({**told, "gate": [asdict(result) for result in found.gate]}, indent=2))
     else:
         print_export(found)
-    return 1 if any(result.state == "failed" for result in found.gate) else 0
+    return _status(found.gate)
 
 
 def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
-    """The dataset of a finished run, under the run's own settings unless others are given."""
+    """The dataset of a finished run, under the run's own settings unless others are given.
+
+    Raises UsageError for a run that is not there or not finished.
+    """
+    if (run / MARKER).is_file():
+        raise UsageError(f"{run} is a dataset already: name its run, or another format for it with --format")
     status = read_status(run)
     if not status.finished:
         waiting = ", ".join(stage.name for stage in status.stages if not stage.finished)
@@ -62,17 +68,29 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
 
 
 def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
-    """A format of others, out of a run or of a dataset that was exported from one."""
+    """A format of others, out of a dataset or of a run, whose dataset the gate looks at on the way."""
+    if choices.media is not None:
+        raise UsageError(f"--with-media: {choices.format} holds no clips; leave it out")
+    gate: Sequence[Result] = ()
     with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
+        dataset = run
         if not (run / MARKER).is_file():
-            export_run(run, Path(folder) / "dataset", choices)
-        counts = convert(Dataset(run if (run / MARKER).is_file() else Path(folder) / "dataset"), choices.format, out)
+            dataset = Path(folder) / "dataset"
+            gate = export_run(run, dataset, choices).gate
+        counts = convert(Dataset(dataset), choices.format, out)
     if as_json:
-        print(json.dumps({"out": str(out), "format": choices.format, "rows": counts}, indent=2))
+        told = {"out": str(out), "format": choices.format, "rows": counts, "gate": [asdict(result) for result in gate]}
+        print(json.dumps(told, indent=2))
     else:
         for name, count in counts.items():
             print(f"{count:>12,}  {out / name}")
-    return 0
+        print_gate(stopped(gate))
+    return _status(gate)
+
+
+def _status(gate: Sequence[Result]) -> int:
+    """1 where a check failed; one that could not be run stands in the way of publishing alone."""
+    return 1 if any(result.state == "failed" for result in gate) else 0
 
 
 def print_export(found: ExportSummary) -> None:
@@ -88,6 +106,8 @@ def print_export(found: ExportSummary) -> None:
     console.print(table)
     for reason, count in found.left_out.items():
         console.print(f"left out  {count:,} pairs: {reason}")
+    for reason, count in found.unpacked.items():
+        console.print(f"no clip   of {count:,} videos: {reason}")
     wrong = stopped(found.gate)
     if wrong:
         print_gate(wrong)

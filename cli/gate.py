@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
+from hardcut.cli.terminal import output, plain
 from hardcut.publish.checks.result import Result
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check as run_checks
@@ -39,12 +37,12 @@ def gate_status(results: Sequence[Result]) -> int:
 
 def print_gate(results: Sequence[Result]) -> None:
     """A line a check; under one that failed a few examples and what to do."""
-    console = Console(highlight=False)
+    console = output()
     for result in results:
         mark = f"[{_COLOURS[result.state]}]{result.state:8}[/]"
-        console.print(f"{mark} {result.name:24} {escape(result.told)}", soft_wrap=True)
+        console.print(f"{mark} {result.name:24} {plain(result.told)}", highlight=False)
         if result.state in ("failed", "allowed"):
             for example in result.examples:
-                console.print(f"           {escape(example)}", soft_wrap=True)
+                console.print(f"           {plain(example)}", highlight=False)
             if result.state == "failed":
-                console.print(f"           [bold]to do:[/] {escape(result.advice)}", soft_wrap=True)
+                console.print(f"           [bold]to do:[/] {plain(result.advice)}", highlight=False)

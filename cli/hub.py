@@ -22,10 +22,14 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
     """
     dataset = Dataset(folder)
     results = check(dataset, gate_settings(dataset), allow)
-    if stopped(results):
-        print_gate(stopped(results))
-        names = " ".join(f"--allow {result.name}" for result in stopped(results))
+    wrong = stopped(results)
+    if wrong and as_json:
+        print(json.dumps({"url": None, "checks": [asdict(result) for result in wrong]}, indent=2))
+    elif wrong:
+        print_gate(wrong)
+        names = " ".join(f"--allow {result.name}" for result in wrong)
         print(f"not published: mend it, or `hardcut export` again with {names}, so that the card says so")
+    if wrong:
         return gate_status(results)
     told = dataset.marker.get("gate", {})
     unsaid = [result.name for result in results if result.state == "allowed" and told.get(result.name) != "allowed"]
@@ -35,19 +39,24 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
     done = upload(folder, repo_id, public=public, tag=tag)
     if as_json:
         print(json.dumps(asdict(done), indent=2))
-    elif done.sent or done.deleted:
-        print(f"published {done.url} as {done.tag}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
-        print(
-            f"          {done.unchanged} were there already; {'public' if public else 'private unless it was public'}"
-        )
+        return 0
+    tagged = f", tagged {done.tag}" if done.tag else ""
+    if done.sent or done.deleted:
+        print(f"published {done.url}{tagged}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
+        print(f"          {done.unchanged} were there already; it is {'private' if done.private else 'public'}")
     else:
-        print(f"unchanged {done.url}: nothing was sent{f', tagged {done.tag}' if done.tag else ''}")
+        print(f"unchanged {done.url}: nothing was sent{tagged}")
+    if public and done.private:
+        print("          it was private before and stays so: make it public in its settings on the Hub")
     return 0
 
 
-def pull(repo_id: str, out: Path, revision: str | None) -> int:
+def pull(repo_id: str, out: Path, revision: str | None, *, as_json: bool) -> int:
     """Fetches a dataset and verifies every digest."""
     dataset = download(repo_id, out, revision)
-    rows = sum(dataset.count(config) for config in dataset.configs)
-    print(f"pulled {repo_id} to {out}: {rows:,} rows, every file as it was published")
+    rows = {config: dataset.count(config) for config in dataset.configs}
+    if as_json:
+        print(json.dumps({"repo_id": repo_id, "dataset": str(out), "rows": rows}, indent=2))
+    else:
+        print(f"pulled {repo_id} to {out}: {sum(rows.values()):,} rows, every file as it was published")
     return 0

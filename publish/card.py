@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from hardcut.publish.agreement import Agreement
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
+from hardcut.publish.licences import front_matter
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
@@ -24,7 +25,7 @@ _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
     "diagnostic": "a query, and variants that its video does not answer (`change`: reversed, negated, facet_changed)",
-    "media": "a video itself, as it was",
+    "media": "a video itself, as it was; frames take `torchcodec`, a column of `Video(decode=False)` is bytes",
     "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
     "corpus": "a video of the collection; `group` is what its split went by",
@@ -57,7 +58,7 @@ _CREATORS = {
     "imported": "found",
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,6 +95,9 @@ class Facts:
     left_out: Counter[str] = field(default_factory=Counter)
     unpacked: Counter[str] = field(default_factory=Counter)
     """Clips that were not packed, by reason."""
+    compared: int = 0
+    """Pairs that somebody else judged and a teacher too; `agreed` are those of which both say the same."""
+    agreed: int = 0
     labelled: int = 0
     exact: int = 0
     seen_teachers: set[TeacherFact] = field(default_factory=set)
@@ -112,6 +116,9 @@ class Facts:
     def pair(self, row: Mapping[str, Any]) -> None:
         """Counts a row of `pairs`."""
         self.sources.setdefault(row["label_source"], [0, 0])[int(row["label"] > 0)] += 1
+        if row["logit_margin"] is not None and row["label_source"] != "teacher":
+            self.compared += 1
+            self.agreed += (row["logit_margin"] > 0) == (row["label"] > 0)
         if row["exact"] is not None:
             self.labelled += 1
             self.exact += row["exact"]
@@ -155,9 +162,8 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
     total = {config: sum(rows[config].values()) for config in sizes}
     front = DatasetCardData(
         pretty_name=settings.export.name,
-        license=settings.export.licence,
         annotations_creators=sorted({_CREATORS[source] for source in facts.sources}) or None,
-        language=sorted(code for code in facts.languages if _LANGUAGE.fullmatch(code) and code != "und") or None,
+        language=languages(facts.languages) or None,
         task_categories=["text-ranking", "video-text-to-text"],
         size_categories=[size_category(total["pairs"])],
         tags=["hardcut", "video", "video-retrieval", "reranking", "hard-negatives", "distillation"],
@@ -169,6 +175,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
             }
             for config in sizes
         ],
+        **front_matter(settings.export.licence),
     )
     DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     body = _environment().get_template("card.md.jinja")
@@ -198,6 +205,12 @@ def escape_markdown(value: object) -> str:
     visible = "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
     escaped = _MARKDOWN.sub(r"\\\1", visible)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def languages(codes: Iterable[str]) -> list[str]:
+    """Languages as the Hub takes them: two or three small letters, without script or region. `und` says nothing."""
+    bare = {code.split("-")[0].lower() for code in codes if _LANGUAGE.fullmatch(code)}
+    return sorted(bare - {"und"})
 
 
 def size_category(rows: int) -> str:

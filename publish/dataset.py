@@ -33,10 +33,14 @@ class Dataset:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise UsageError(f"{self.folder}: no {MARKER} in it: name a folder that `hardcut export` wrote") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{path}: cannot be read ({error})") from error
         if not isinstance(found, dict):
             raise UsageError(f"{path}: not an object")
+        settings = found.get("settings", {})
+        objects = [found.get("gate", {}), settings, *(settings.values() if isinstance(settings, dict) else ())]
+        if not all(isinstance(one, dict) for one in objects):
+            raise UsageError(f"{path}: its settings or gate are no objects: export the run again")
         return found
 
     @cached_property

@@ -43,7 +43,7 @@ from hardcut.publish.splits import SPLITS, QueryRef, Split, Splits, may_use, nea
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.jsonl import format_record, parse_record, read_records
+from hardcut.schemas.jsonl import format_record, parse_record, read_records, write_records
 from hardcut.schemas.records import (
     Caption,
     Dropped,
@@ -62,6 +62,7 @@ R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
 
 LEFT_OUT = "left_out.jsonl"
+METADATA_CHARACTERS = 2_000
 STAGES: dict[str, type[Record]] = {
     "probe": Video,
     "evidence": Evidence,
@@ -77,11 +78,13 @@ STAGES: dict[str, type[Record]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export wrote: rows by config and split, and the judged pairs that it left out, by reason."""
+    """What an export wrote: rows by config and split. By reason: the judged pairs that it left out and, where
+    clips were asked for, the videos without one."""
 
     out: Path
     rows: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
+    unpacked: Mapping[str, int]
     gate: Sequence[Result]
 
 
@@ -116,16 +119,21 @@ def export(
         facts = Facts()
         sizes = _write(_plan(run, folder, settings), facts, options.min_difficulty)
         if options.media is not None:
-            sizes |= write_media(Dataset(folder), options.media, facts)
+            clips, unpacked = write_media(Dataset(folder), options.media)
+            sizes |= clips
+            facts.unpacked.update(record.detail for record in unpacked)
+            with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
+                write_records(left_out, unpacked)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
-        write_marker(folder, _recipe(rows, facts, settings))
+        write_marker(folder, _recipe(rows, facts, settings), digests(folder))
         results = check(Dataset(folder), settings, options.allow)
         told = Told(_funnel(run), failed, margins, results, read_agreement(run))
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))
-    return ExportSummary(out, rows, dict(sorted(facts.left_out.items())), results)
+    left = dict(sorted(facts.left_out.items()))
+    return ExportSummary(out, rows, left, dict(sorted(facts.unpacked.items())), results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +185,12 @@ def _write(plan: _Plan, facts: Facts, min_difficulty: float | None) -> dict[str,
 
 def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
     def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
-        fields = plan.settings.evidence.metadata_fields
+        # What splits went by is published with the rest, so that anybody can look whether it straddles them.
+        fields = tuple(dict.fromkeys([*plan.settings.evidence.metadata_fields, *plan.settings.export.group_by]))
         for video in _read(plan.run, Video):
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
+            row["metadata"] = [{**entry, "value": _cut(entry["value"])} for entry in row["metadata"]]
             facts.video(video, row["licence"])
             writer.add(plan.splits.videos[video.video_id], row)
             yield video.video_id, canonical_json(row)
@@ -194,6 +204,11 @@ def _write_corpus(plan: _Plan, facts: Facts, table: Scratch) -> Sizes:
         heard = Merge(speech.groups())
         table.fill(rows(writer))
     return writer.sizes
+
+
+def _cut(text: str) -> str:
+    """A value of the metadata, as far as teachers read it too: what stands beside a video may be megabytes."""
+    return text if len(text) <= METADATA_CHARACTERS else f"{text[:METADATA_CHARACTERS]} ..."
 
 
 def _write_captions(plan: _Plan, facts: Facts, table: Scratch, video_of: Callable[[str], Row | None]) -> Sizes:

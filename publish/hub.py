@@ -9,7 +9,8 @@ import hashlib
 import importlib
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,11 @@ class HubError(HardcutError):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What an upload did. `sent` and `deleted` are paths; `tag` is `None` where nothing changed and none was asked."""
+    """What an upload did. `sent` and `deleted` are paths; `tag` is `None` where what is there has one already and none
+    was asked; `private` is what the repository is now, which only its creation decides."""
 
     url: str
+    private: bool
     sent: tuple[str, ...]
     deleted: tuple[str, ...]
     unchanged: int
@@ -49,9 +52,11 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
 
     Only what differs from what is there is sent: large files first, each kept by the Hub as soon as it is through, so
     that an upload that was interrupted goes on where it stopped; then one commit, so that readers see the old version
-    or the new one. `tag` is by default `v1`, `v2`, ... for every upload that changes something.
+    or the new one. `tag` is by default `v1`, `v2`, ... for every version that has no tag yet, also one whose upload
+    was interrupted after its commit.
 
-    Raises UsageError where the folder is not as its marker says, HubError where the Hub cannot be reached or refuses.
+    Raises UsageError where the folder is not as its marker says, where `tag` is another version's, or where the Hub
+    finds fault with the card; HubError where the Hub cannot be reached or refuses.
     """
     wrong = verify(folder)
     if wrong:
@@ -64,23 +69,27 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
 
         api = _api()
         url = str(api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True))
-        remote, head = _remote(api, repo_id)
+        info = api.repo_info(repo_id, repo_type="dataset")
+        head, remote, tags = info.sha, _remote(api, repo_id, info.sha), _tags(api, repo_id)
         changed = [name for name in sorted(local) if not _same(folder / name, local[name], remote.get(name))]
         stale = sorted(name for name in remote if _OURS.fullmatch(name) and name not in local)
+        if tag in tags and (changed or stale or tags[tag] != head):
+            raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
         if changed or stale:
             additions = [CommitOperationAdd(name, str(folder / name)) for name in changed]
             for addition in additions:
                 api.preupload_lfs_files(repo_id, [addition], repo_type="dataset", free_memory=False)
             operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
             operations += [CommitOperationDelete(name) for name in stale]
-            api.create_commit(
+            head = api.create_commit(
                 repo_id, operations, repo_type="dataset", parent_commit=head,
                 commit_message=f"Hardcut dataset, {len(changed)} files changed",
-            )  # fmt: skip
-            tag = tag or _next_tag(api, repo_id)
+            ).oid  # fmt: skip
+        if tag is None and head not in tags.values():
+            tag = _next_version(tags)
         if tag is not None:
-            api.create_tag(repo_id, tag=tag, repo_type="dataset", exist_ok=True)
-    return Published(url, tuple(changed), tuple(stale), len(local) - len(changed), tag)
+            api.create_tag(repo_id, tag=tag, revision=head, repo_type="dataset", exist_ok=True)
+    return Published(url, bool(info.private), tuple(changed), tuple(stale), len(local) - len(changed), tag)
 
 
 def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
@@ -91,10 +100,8 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
     """
     with replaced(out) as folder:
         with _told(repo_id):
-            from huggingface_hub import snapshot_download
-
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
-            found = snapshot_download(
+            found = _api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
                 allow_patterns=["data/*", "plots/*", "README.md", MARKER, "left_out.jsonl"],
             )  # fmt: skip
@@ -111,17 +118,24 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
 
 def _api() -> HfApi:
     from huggingface_hub import HfApi
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     return HfApi(library_name="hardcut")
 
 
-def _remote(api: HfApi, repo_id: str) -> tuple[dict[str, Any], str | None]:
-    """The files of the repository by path, and its head; it may be empty."""
+def _remote(api: HfApi, repo_id: str, revision: str | None) -> dict[str, Any]:
+    """The files of the repository by path."""
     from huggingface_hub.hf_api import RepoFile
 
-    head = api.repo_info(repo_id, repo_type="dataset").sha
-    tree = api.list_repo_tree(repo_id, repo_type="dataset", recursive=True)
-    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}, head
+    tree = api.list_repo_tree(repo_id, repo_type="dataset", revision=revision, recursive=True)
+    return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+
+
+def _tags(api: HfApi, repo_id: str) -> dict[str, str]:
+    """The commit of each tag."""
+    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type="dataset").tags}
 
 
 def _same(path: Path, sha256: str, there: Any) -> bool:
@@ -134,10 +148,8 @@ def _same(path: Path, sha256: str, there: Any) -> bool:
     return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
 
 
-def _next_tag(api: HfApi, repo_id: str) -> str:
-    refs = api.list_repo_refs(repo_id, repo_type="dataset")
-    numbers = [int(match[1]) for ref in refs.tags if (match := _VERSION.fullmatch(ref.name))]
-    return f"v{max(numbers, default=0) + 1}"
+def _next_version(tags: Iterable[str]) -> str:
+    return f"v{max((int(match[1]) for tag in tags if (match := _VERSION.fullmatch(tag))), default=0) + 1}"
 
 
 def _sha256(path: Path) -> str:
@@ -169,6 +181,8 @@ def _told(repo_id: str) -> Iterator[None]:
             advice = "set HF_TOKEN to a token that may write there, or `hf auth login`, and look at the name"
             raise HubError(f"{repo_id}: the Hub answers {status}: {advice}") from error
         raise HubError(f"{repo_id}: the Hub answers {status}: start the same command again to go on") from error
+    except ValueError as error:
+        raise UsageError(f"{repo_id}: the card cannot be sent ({' '.join(str(error).split())})") from error
     except _network_errors() as error:
         raise HubError(
             f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on"

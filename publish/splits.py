@@ -40,11 +40,12 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 SPLIT_FIELD = "split"
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
-_NAMES: dict[str, Split] = {
+SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "validate", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval"), "test"),
 }
+"""What others call the splits."""
 _PASSES = 10
 _VIDEOS = ""
 """Stands among the kinds of queries for the videos themselves."""
@@ -113,9 +114,10 @@ def video_groups(
     for video in videos:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
         for field in fields:
-            value = video.metadata.get(field)
-            if isinstance(value, str | int) and str(value).strip():
-                joined.join(content, f"{field}:{str(value).strip()}")
+            given = video.metadata.get(field)
+            for value in given if isinstance(given, list) else (given,):
+                if isinstance(value, str | int) and str(value).strip():
+                    joined.join(content, f"{field}:{str(value).strip()}")
     for first, second in extra_links:
         if first in content_of and second in content_of:
             joined.join(content_of[first], content_of[second])
@@ -247,9 +249,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _split(value: object, where: str) -> Split:
     name = value.strip().casefold() if isinstance(value, str) else ""
-    if name not in _NAMES:
+    if name not in SPLIT_NAMES:
         raise UsageError(f"{where}: {value!r} is no split: train, validation or test")
-    return _NAMES[name]
+    return SPLIT_NAMES[name]
 
 
 def _given(videos: Sequence[Video], queries: Mapping[str, QueryRef], settings: ExportSettings) -> dict[str, Split]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -49,7 +50,8 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`."""
+    """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`; NaN and half a surrogate
+    pair, which no file of ours can hold, are errors too."""
     try:
         file = path.open(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -57,14 +59,41 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                value = jsonlines.Reader([line]).read(type=dict)
-            except jsonlines.InvalidLineError as error:
-                raise RecordError(f"{path}, line {number}: not a JSON object") from error
-            yield number, value
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, _object(line, f"{path}, line {number}")
+        except UnicodeDecodeError as error:
+            raise RecordError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse_json(text: str) -> Any:
+    """A JSON value that others wrote. Raises ValueError for what is none, and for NaN, halves of surrogate pairs and
+    nesting without end."""
+    try:
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        value = parse_json(line)
+    except ValueError as error:
+        raise RecordError(f"{where}: not a JSON object ({error})") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"{where}: not a JSON object")
+    return value
 
 
 def write_records(file: IO[str], records: Iterable[Record]) -> int:

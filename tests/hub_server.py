@@ -13,9 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
 from aiohttp import web
 
 LFS_ABOVE = 2_000
+LICENCES = {"apache-2.0", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "mit", "odc-by", "other"}
+"""A few of the names that the Hub takes in a card's front matter; it refuses all others."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class HubServer:
         self.committed_files = 0
         self.on_put: Callable[[int], bool] = lambda number: True
         """Whether to take the upload of this number, or to leave it hanging."""
+        self.takes_tags = True
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="hub server", daemon=True)
@@ -123,8 +127,13 @@ class HubServer:
         return web.json_response({"url": url})
 
     async def _validate_yaml(self, request: web.Request) -> web.Response:
-        assert (await request.json())["content"].startswith("---")
-        return web.json_response({"errors": [], "warnings": []})
+        front = yaml.safe_load((await request.json())["content"].split("---\n")[1])
+        errors = []
+        if front.get("license", "other") not in LICENCES:
+            errors.append({"message": '"license" must be one of [...]'})
+        if any(code != code.lower() for code in front.get("language", ())):
+            errors.append({"message": '"language[0]" must only contain lowercase characters'})
+        return web.json_response({"errors": errors, "warnings": []}, status=400 if errors else 200)
 
     async def _info(self, request: web.Request) -> web.Response:
         repo, commit = self._at(request)
@@ -151,10 +160,12 @@ class HubServer:
         return web.json_response({"branches": [branch], "tags": tags, "converts": []})
 
     async def _tag(self, request: web.Request) -> web.Response:
-        repo, tag = self._repo(request), (await request.json())["tag"]
+        (repo, commit), tag = self._at(request), (await request.json())["tag"]
+        if not self.takes_tags:
+            return web.json_response({"error": "not now"}, status=400)
         if tag in repo.tags:
             return web.json_response({"error": "exists"}, status=409)
-        repo.tags[tag] = len(repo.commits) - 1
+        repo.tags[tag] = commit
         return web.json_response({})
 
     async def _preupload(self, request: web.Request) -> web.Response:

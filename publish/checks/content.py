@@ -7,34 +7,22 @@ from collections.abc import Iterator
 
 from hardcut.publish.checks.result import Findings, Result, by_count
 from hardcut.publish.dataset import Dataset, Row
+from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.settings import Settings
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_PHONE = re.compile(r"(?<![\w.,:/-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5}(?![\w:/])")
+_PHONE = re.compile(
+    r"(?<![\w.,:/-])(?:\+\d{9,15}|0\d{2,5}[ /-]\d{5,8}"  # +442079460958, 030/1234567
+    r"|(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5})(?![\w:/])"
+)
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
-_OPEN = re.compile(
-    r"cc0|cc-?by(-sa)?(-?\d(\.\d)?)?|cc-?by-nc(-sa)?(-?\d(\.\d)?)?|public-?domain|pd|pddl|odc-by|odbl|cdla-.*|mit|apache-?2(\.0)?"
-    r"|bsd(-.*)?|unlicense|creativecommons.org/(licenses/by(-nc)?(-sa)?/\d\.\d|publicdomain/.*)"
-)
-_NO_DERIVATIVES = re.compile(r"-nd\b")
-
-
-def allows_redistribution(licence: str | None) -> bool:
-    """Whether a licence, by its usual name, SPDX name or Creative Commons address, lets anyone pass the file on."""
-    name = (licence or "").strip().casefold()
-    name = re.sub(r"^https?://(www\.)?", "", name).rstrip("/")
-    name = re.sub(r"[\s_]+", "-", name).replace("creative-commons-", "cc-").replace("attribution", "by")
-    if _NO_DERIVATIVES.search(name):
-        name = _NO_DERIVATIVES.sub("", name)  # no derivatives: the whole file may still be passed on
-    return bool(_OPEN.fullmatch(name) or re.fullmatch(r"cc0(-1\.0)?(-universal)?", name))
 
 
 def licence(dataset: Dataset, settings: Settings) -> Result:
     """A dataset without a licence; a packed clip whose licence does not let it be passed on."""
     found = Findings()
-    declared = dataset.marker.get("settings", {}).get("export", {}).get("licence")
-    if not declared:
+    if not dataset.marker.get("settings", {}).get("export", {}).get("licence"):
         found.add("the dataset itself has no licence")
     licences = {row["video_id"]: row["licence"] for _, row in dataset.rows("corpus", ("video_id", "licence"))}
     for _, row in dataset.rows("media", ("video_id",)):
@@ -95,7 +83,9 @@ def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for where, row in of("captions", "caption_id", "caption", "claims"):
         yield where, row["caption"]
         yield from ((where, claim["text"]) for claim in row["claims"] if claim["text"] not in row["caption"])
-    for where, row in of("corpus", "video_id", "speech", "metadata"):
+    for where, row in of("corpus", "video_id", "video_path", "licence", "speech", "metadata"):
+        yield where, " ".join(_EMAIL.findall(row["video_path"]))  # cameras name files by digits
+        yield where, row["licence"] or ""
         yield where, row["speech"] or ""
         yield from ((where, entry["value"]) for entry in row["metadata"])
     for where, row in of("pairs", "pair_id", "reasoning"):

@@ -27,13 +27,15 @@ def video_leakage(dataset: Dataset, settings: Settings) -> Result:
 def event_leakage(dataset: Dataset, settings: Settings) -> Result:
     """Videos of one event or source in two splits."""
     fields = set(settings.export.group_by)
-    found = _straddling(
-        (split, f"{entry['key']} {entry['value']!r}")
+    named = [
+        (split, f"{entry['key']} {entry['value'].strip()!r}")
         for split, row in dataset.rows("corpus", ("metadata",))
         for entry in row["metadata"]
-        if entry["key"] in fields
-    )
-    told = f"no {' or '.join(sorted(fields)) or 'event'} is in two splits"
+        if entry["key"] in fields and entry["value"].strip()
+    ]
+    found = _straddling(named)
+    kinds = " or ".join(sorted(fields)) or "event"
+    told = f"no {kinds} is in two splits" if named else f"no video names its {kinds}, so nothing could be looked for"
     return by_count("event_leakage", found, told, "{count} events or sources are in two splits", _REGROUP)
 
 
@@ -64,17 +66,21 @@ def query_leakage(dataset: Dataset, settings: Settings) -> Result:
 
 
 def held_out_use(dataset: Dataset, settings: Settings) -> Result:
-    """Pairs, training groups and captions with a video that is held out for a later split."""
+    """Pairs (their composed query's reference too), groups, captions and suites with a video held out for a later
+    split."""
     split_of = {row["video_id"]: split for split, row in dataset.rows("corpus", ("video_id",))}
     found = Findings()
 
-    def look(config: str, split: str, video_id: str, name: str) -> None:
-        video_split = split_of.get(video_id)
+    def look(config: str, split: str, video_id: str | None, name: str) -> None:
+        video_split = split_of.get(video_id or "")
         if video_split is not None and not may_use(split, video_split):  # type: ignore[arg-type]
             found.add(f"{config} {name} of {split}: the video {video_id} is held out for {video_split}")
 
-    for split, row in dataset.rows("pairs", ("pair_id", "video_id")):
+    for split, row in dataset.rows("pairs", ("pair_id", "video_id", "reference_video_id")):
         look("pairs", split, row["video_id"], row["pair_id"])
+        look("pairs", split, row["reference_video_id"], row["pair_id"])
+    for split, row in dataset.rows("diagnostic", ("suite_id", "video_id")):
+        look("diagnostic", split, row["video_id"], row["suite_id"])
     for split, row in dataset.rows("captions", ("caption_id", "video_id")):
         look("captions", split, row["video_id"], row["caption_id"])
     for split, row in dataset.rows("groups", ("group_id", "positive", "negatives")):

@@ -64,9 +64,11 @@ def text_only(dataset: Dataset, settings: Settings) -> Result:
     if _too_few(sample):
         return _unsaid("text_only", sample)
     overlaps = _overlaps(sample.texts, [told.get(video, "") for video in sample.videos])
-    value = auc(sample.labels, overlaps)
-    text = f"AUC {value:.2f} of the label from the words that query and title, name and metadata share"
-    return by_limit("text_only", value, settings.check.text_auc, text, advice, digits=2)
+    value, limit = auc(sample.labels, overlaps), settings.check.text_auc
+    text = (
+        f"from the words that query and title, name and metadata share: AUC {value:.2f} of the label (at most {limit})"
+    )
+    return by_limit("text_only", value, limit, text, advice, digits=2)
 
 
 def copied_text(dataset: Dataset, settings: Settings) -> Result:
@@ -82,9 +84,13 @@ def copied_text(dataset: Dataset, settings: Settings) -> Result:
         if text and text in fields.get(row["source_video_id"], ()):
             found.add(f"{row['query_id']}: {row['query']!r} is in the metadata of {row['source_video_id']}")
     share = found.count / whole if whole else 0.0
-    told = f"{100 * share:.1f} % of the queries repeat a metadata field of their video word for word"
+    limit = settings.check.copied_text
+    told = (
+        f"{100 * share:.1f} % of the queries repeat a metadata field of their video word for word"
+        f" (at most {100 * limit:g} %)"
+    )
     advice = "drop those queries, or have the teacher rewrite them; check what the `metadata` view shows it"
-    return by_limit("copied_text", share, settings.check.copied_text, told, advice, found)
+    return by_limit("copied_text", share, limit, told, advice, found)
 
 
 def _prior(

@@ -17,8 +17,7 @@ def references(dataset: Dataset, settings: Settings) -> Result:
     """Rows that name a query, a video or a pair that is not there, ids that are there twice, qrels unlike the pairs,
     and files that are missing or not as `hardcut.json` lists them."""
     found = Findings()
-    if "files" in dataset.marker:
-        found.extend(verify(dataset.folder))
+    found.extend(verify(dataset.folder))  # raises where nothing is listed: what was left in is not known then
     ids: dict[str, set[str]] = {}
     for config, key in (
         ("queries", "query_id"),
@@ -81,8 +80,9 @@ def groups(dataset: Dataset, settings: Settings) -> Result:
     for query_id in lacking:
         found.add(f"{query_id}: no positive, or not enough trusted and other negatives")
     share = len(lacking) / len(judged) if judged else 0.0
-    told = f"{100 * share:.0f} % of the judged training queries make no group"
-    return by_limit("groups", share, settings.check.without_group, told, advice, found)
+    limit = settings.check.without_group
+    told = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
+    return by_limit("groups", share, limit, told, advice, found)
 
 
 def degenerate(dataset: Dataset, settings: Settings) -> Result:
@@ -128,9 +128,10 @@ def exactness(dataset: Dataset, settings: Settings) -> Result:
         if row["label_source"] == "teacher":
             counts[bool(row["exact"])] += 1
     share = counts[False] / counts.total() if counts else 0.0
-    told = f"{100 * share:.0f} % of the teachers' labels lack exact confidence"
+    limit = settings.check.inexact
+    told = f"{100 * share:.0f} % of the teachers' labels lack exact confidence (at most {100 * limit:g} %)"
     advice = "ask a server that gives the log-probabilities of both yes and no (vLLM with enough logprobs)"
-    return by_limit("exactness", share, settings.check.inexact, told, advice)
+    return by_limit("exactness", share, limit, told, advice)
 
 
 def media(dataset: Dataset, settings: Settings) -> Result:

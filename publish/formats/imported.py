@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hardcut.engine.files import atomic_writer
+from hardcut.publish._folder import folder_for
+from hardcut.publish.splits import SPLIT_FIELD, SPLIT_NAMES, SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Dropped, Id, Span
 from hardcut.schemas.trec import format_run
 
+MAX_GRADE = 2**31 - 1
+"""A grade is a 32-bit number in the dataset that it ends in."""
+_GRADE = re.compile(r"-?[0-9]{1,10}")
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v")
 
 
@@ -47,6 +53,10 @@ class Imported:
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     judgments: dict[tuple[str, str], list[ImportedJudgment]] = field(default_factory=lambda: defaultdict(list))
     first_stage: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    run: str | None = None
+    """What the first stage calls itself, where its files tell."""
+    paths: dict[str, str] = field(default_factory=dict)
+    """Where a video lies in its collection, where its source tells."""
     skipped: list[Dropped] = field(default_factory=list)
 
     def query(self, where: str, id: object, text: object, **more: Any) -> str | None:
@@ -63,19 +73,26 @@ class Imported:
         return query_id
 
     def video(self, where: str, id: object, **metadata: Any) -> str:
-        """Adds a video, or more about one."""
+        """Adds a video, or more about one. One that is given to two splits goes to the more held-out, and is told."""
         video_id = identifier(where, "video", id)
-        self.videos.setdefault(video_id, {}).update(_given(metadata))
+        known, more = self.videos.setdefault(video_id, {}), _given(metadata)
+        splits = [str(about[SPLIT_FIELD]) for about in (known, more) if SPLIT_FIELD in about]
+        if len(set(splits)) == 2:
+            more[SPLIT_FIELD] = max(splits, key=_held_out)
+            self.skip(
+                where, "two_splits", f"video {video_id} is in {' and in '.join(splits)}: {more[SPLIT_FIELD]} it is"
+            )
+        known.update(more)
         return video_id
 
     def judgment(self, where: str, query: object, video: object, grade: object, **more: Any) -> None:
         """Adds a judgment; of the same pair there may be several, by several annotators."""
-        if isinstance(grade, str) and grade.strip().lstrip("-").isdigit():
+        if isinstance(grade, str) and _GRADE.fullmatch(grade.strip()):
             grade = int(grade)
         if isinstance(grade, float) and grade.is_integer():
             grade = int(grade)
-        if isinstance(grade, bool) or not isinstance(grade, int):
-            raise UsageError(f"{where}: the judgment {grade!r} is not a whole number")
+        if isinstance(grade, bool) or not isinstance(grade, int) or abs(grade) > MAX_GRADE:
+            raise UsageError(f"{where}: the judgment {repr(grade)[:40]} is not a whole number of at most {MAX_GRADE:,}")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
         try:
             told = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
@@ -83,12 +100,25 @@ class Imported:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from error
         self.judgments[query_id, video_id].append(told)
 
+    def located(self, video_id: str, paths: object) -> None:
+        """Notes the path of a video inside its collection, given as a list that it heads; any other is no use here."""
+        path = PurePosixPath(paths[0]) if isinstance(paths, list) and paths and isinstance(paths[0], str) else None
+        if path is not None and path.suffix and not path.is_absolute() and ".." not in path.parts:
+            self.paths.setdefault(video_id, path.as_posix())
+
+    def of_run(self, where: str, name: str) -> None:
+        """Says whose hits follow. Raises UsageError where others are here already: their scores do not compare."""
+        if self.run not in (None, name):
+            raise UsageError(f"{where}: the first stage {name!r} beside {self.run!r}: import one first stage at a time")
+        self.run = name
+
     def hit(self, where: str, query: object, video: object, score: object) -> None:
         """Adds a line of a first stage."""
         if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) < float("inf"):
             raise UsageError(f"{where}: the score {score!r} is not a number")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
-        self.first_stage[query_id][video_id] = float(score)
+        if self.first_stage[query_id].setdefault(video_id, float(score)) != score:
+            raise UsageError(f"{where}: has another score before: import one first stage at a time")
 
     def skip(self, item: str, reason: str, detail: str) -> None:
         """Notes what is left out."""
@@ -131,14 +161,13 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
     first_stage.trec where there is one, and skipped.jsonl.
 
     With the folder of the videos each is looked up by its id, and one that is not there is skipped; without it the
-    manifest names `ID.mp4`. Raises UsageError where there is nothing to write or `out` has something in it.
+    manifest names the path that its source gives, else `ID.mp4`. Raises UsageError where there is nothing to write or
+    `out` has something in it.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty: name a new folder for the import")
     files = _files(videos) if videos is not None else None
     paths = {}
     for video_id in sorted(found.videos):
-        path = f"{video_id}.mp4" if files is None else files.get(video_id)
+        path = found.paths.get(video_id, f"{video_id}.mp4") if files is None else files.get(video_id)
         if path is None:
             found.skip(video_id, "no_file", f"no file of this name in {videos.name if videos else ''}")
         else:
@@ -148,23 +177,18 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
         raise UsageError(
             f"{found.source}: no {'query' if not found.queries else 'video'} found, so nothing was written"
         )
-    out.mkdir(parents=True, exist_ok=True)
     manifest = [{"path": path, "video_id": id, **found.videos[id]} for id, path in paths.items()]
     queries = [found.queries[id] for id in sorted(found.queries)]
-    _write(out / "manifest.jsonl", (_json(row) for row in manifest))
-    _write(out / "queries.jsonl", (_json(row) for row in queries))
-    _write(out / "judgments.jsonl", (one.model_dump_json(exclude_none=True) for one in judgments))
-    _write(
-        out / "qrels.txt", (f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one))
-    )
-    run = {
-        query: kept
-        for query, hits in found.first_stage.items()
-        if query in found.queries and (kept := {video: score for video, score in hits.items() if video in paths})
-    }
-    if run:
-        _write(out / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
-    _write(out / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
+    qrels = [f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one)]
+    run = _run(found, paths)
+    with folder_for(out) as folder:
+        _write(folder / "manifest.jsonl", (_json(row) for row in manifest))
+        _write(folder / "queries.jsonl", (_json(row) for row in queries))
+        _write(folder / "judgments.jsonl", (one.model_dump_json(exclude_none=True) for one in judgments))
+        _write(folder / "qrels.txt", qrels)
+        if run:
+            _write(folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
+        _write(folder / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
     return Written(
         out, len(queries), len(paths), len(judgments),
         dict(sorted(Counter(one.grade for one in judgments).items())), sum(map(len, run.values())),
@@ -189,10 +213,31 @@ def _known(found: Imported, one: ImportedJudgment, paths: Mapping[str, str]) -> 
 
 def _fits(found: Imported, one: ImportedJudgment) -> bool:
     """Whether the ids can stand in a TREC file; where not, the judgment is in judgments.jsonl alone."""
-    fits = one.query_id.split() == [one.query_id] and one.video_id.split() == [one.video_id]
+    fits = _one_column(one.query_id) and _one_column(one.video_id)
     if not fits:
         found.skip(f"{one.query_id} {one.video_id}", "not_in_qrels", "an id with white space, which TREC cannot hold")
     return fits
+
+
+def _run(found: Imported, paths: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """The first stage, as far as query and video are there and their ids can stand in a TREC run."""
+    run: dict[str, dict[str, float]] = {}
+    for query, hits in found.first_stage.items():
+        if query not in found.queries:
+            found.skip(query, "no_query", f"{len(hits)} lines of the first stage, and no text of the query is given")
+            continue
+        kept = {video: score for video, score in hits.items() if video in paths}
+        fit = {video: score for video, score in kept.items() if _one_column(query) and _one_column(video)}
+        if fit:
+            run[query] = fit
+        if len(fit) < len(kept):
+            detail = f"{len(kept) - len(fit)} lines with an id with white space, which TREC cannot hold"
+            found.skip(query, "not_in_first_stage", detail)
+    return run
+
+
+def _one_column(id: str) -> bool:
+    return id.split() == [id]
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -205,6 +250,11 @@ def _files(folder: Path) -> dict[str, str]:
             for key in (path.stem, name.rsplit(".", 1)[0]):
                 found.setdefault(key, name)
     return found
+
+
+def _held_out(split: str) -> int:
+    name = SPLIT_NAMES.get(split.casefold())
+    return -1 if name is None else SPLITS.index(name)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

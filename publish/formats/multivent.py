@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardcut.publish.formats.imported import Imported
@@ -11,7 +12,8 @@ from hardcut.publish.formats.reading import member, read_csv
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 
-SPLITS = ("train", "test", "val")
+_SPLIT = re.compile(r"(train|test|val(?:idation)?|dev)(?![a-z]).*", re.IGNORECASE)
+_HEADER = re.compile(r"((video|doc|document)[ _-]?)?ids?")
 
 
 def read(paths: Sequence[Path]) -> Imported:
@@ -19,7 +21,8 @@ def read(paths: Sequence[Path]) -> Imported:
     the videos of its ids and judgments."""
     found = Imported("multivent")
     for path in paths:
-        split = next((name for name in SPLITS if path.name.lower().startswith(name)), None)
+        named = _SPLIT.fullmatch(path.name)
+        split = named[1].lower() if named else None
         if path.suffix == ".jsonl":
             for number, row in read_objects(path):
                 where = f"{path}, line {number}"
@@ -40,13 +43,20 @@ def read(paths: Sequence[Path]) -> Imported:
 def _is_queries(path: Path) -> bool:
     try:
         with path.open(encoding="utf-8-sig") as file:
-            return "query" in file.readline().lower().split(",")[-1]
+            return "query" in [name.strip().strip('"') for name in file.readline(10_000).lower().split(",")]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
 
 
-def _ids(path: Path) -> list[tuple[str, str]]:
-    """The first column; a header is known by having no digit."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [(f"{path}, line {number}", row[0]) for number, row in enumerate(csv.reader(file), 1) if row]
-    return rows[1:] if rows and not any(char.isdigit() for char in rows[0][1]) else rows
+def _ids(path: Path) -> Iterator[tuple[str, str]]:
+    """The first column, with or without a header."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                if row and not (reader.line_num == 1 and _HEADER.fullmatch(row[0].strip().lower())):
+                    yield f"{path}, line {reader.line_num}", row[0]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error

@@ -29,25 +29,37 @@ def read(paths: Sequence[Path]) -> Imported:
             found.video(where, vid, duration_s=row.get("duration"), source=youtube)
             if query_id is None:
                 continue
-            if "relevant_windows" not in row:
+            if row.get("relevant_windows") is None:
                 found.skip(where, "no_judgment", f"query {query_id} has no relevant_windows (the test split)")
                 continue
-            spans = tuple(_span(where, window) for window in row["relevant_windows"])
+            spans = tuple(_span(where, window) for window in _list(where, row, "relevant_windows"))
             found.judgment(where, query_id, vid, int(bool(spans)), spans=spans, ratings=_ratings(where, row))
     return found
 
 
 def _ratings(where: str, row: dict[str, Any]) -> tuple[Rating, ...]:
-    clips, scores = row.get("relevant_clip_ids", []), row.get("saliency_scores", [])
+    clips, scores = _list(where, row, "relevant_clip_ids"), _list(where, row, "saliency_scores")
     if len(clips) != len(scores):
         raise UsageError(f"{where}: {len(clips)} relevant_clip_ids and {len(scores)} saliency_scores")
     found = []
     for clip, grades in zip(clips, scores, strict=True):
-        if not isinstance(clip, int) or not isinstance(grades, list) or not all(isinstance(g, int) for g in grades):
+        if not _whole(clip) or clip < 0 or not isinstance(grades, list) or not all(map(_whole, grades)):
             raise UsageError(f"{where}: saliency_scores are lists of whole numbers, a list for each clip")
         span = Span(start=clip * CLIP_S, end=(clip + 1) * CLIP_S)
         found += [Rating(annotator=str(place), grade=grade, span=span) for place, grade in enumerate(grades, 1)]
     return tuple(found)
+
+
+def _list(where: str, row: dict[str, Any], name: str) -> list[Any]:
+    """A field that is a list, or is not there."""
+    value = row.get(name)
+    if value is not None and not isinstance(value, list):
+        raise UsageError(f"{where}: {name} is {value!r}: a list is expected")
+    return value or []
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _span(where: str, window: Any) -> Span:

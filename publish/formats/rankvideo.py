@@ -1,12 +1,13 @@
 """RANKVIDEO: JSON Lines of judged pairs as its training script reads them, and a first stage as JSON.
 
-Read by its released train_reranker.py: query_id, query, doc_id, videos, true_label (1 and more: relevant; else
-teacher_label), teacher_p_yes. The rest is what its data set carries beside them.
+Read by its released train_reranker.py: query_id, query, doc_id, videos, true_label (1 and more: relevant; where it is
+missing or null, teacher_label), teacher_p_yes. The rest is what its data set carries beside them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +16,21 @@ from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.reading import member, read_json
-from hardcut.publish.formats.writing import public_ids
+from hardcut.publish.formats.writing import public_ids, run_name
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.jsonl import read_objects
+from hardcut.schemas.jsonl import parse_json, read_objects
+
+_OURS = re.compile(r"(?:train|validation|test)\.(.+)\.first_stage\.json")
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
-    """`SPLIT.jsonl` and `SPLIT.first_stage.json` for each split, and `queries.tsv`. `videos` are paths in the original
-    collection: run its scripts from that folder. Rows by file."""
+    """`SPLIT.jsonl` and, of each first stage, `SPLIT.NAME.first_stage.json` for each split, and `queries.tsv`. `videos`
+    are paths in the original collection: run its scripts from that folder. Rows by file."""
     speech = {row["video_id"]: row["speech"] for _, row in dataset.rows("corpus", ("video_id", "speech"))}
     names = public_ids(dataset)
     counts: dict[str, int] = {}
     for wanted in dataset.splits("pairs"):
-        run: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        runs: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         count = 0
         with atomic_writer(out / f"{wanted}.jsonl") as file:
             for split, row in dataset.rows("pairs"):
@@ -46,12 +49,14 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
                     "teacher_reasoning": row["reasoning"] or "",
                 }
                 file.write(json.dumps(told, ensure_ascii=False) + "\n")
-                for found in row["first_stage"][:1]:
-                    run[query_id][row["video_id"]] = found["score"]
+                for found in row["first_stage"]:
+                    runs[run_name(found["run"])][query_id][row["video_id"]] = found["score"]
                 count += 1
-        with atomic_writer(out / f"{wanted}.first_stage.json") as file:
-            json.dump(run, file, ensure_ascii=False, sort_keys=True)
-        counts |= {f"{wanted}.jsonl": count, f"{wanted}.first_stage.json": sum(map(len, run.values()))}
+        counts[f"{wanted}.jsonl"] = count
+        for run, hits in sorted(runs.items()):
+            with atomic_writer(out / f"{wanted}.{run}.first_stage.json") as file:
+                json.dump(hits, file, ensure_ascii=False, sort_keys=True)
+            counts[f"{wanted}.{run}.first_stage.json"] = sum(map(len, hits.values()))
     with atomic_writer(out / "queries.tsv") as file:
         file.write("query_id\tquery_text\n")
         for _, row in dataset.rows("queries", ("query_id", "query")):
@@ -75,10 +80,13 @@ def read(paths: Sequence[Path]) -> Imported:
             where = f"{path}, line {number}"
             query_id = found.query(where, member(where, row, "query_id"), member(where, row, "query"))
             evidence = row.get("evidence") or {}
+            if not isinstance(evidence, dict):
+                raise UsageError(f"{where}: evidence is {evidence!r}: an object with caption and asr is expected")
             video = found.video(
                 where, member(where, row, "doc_id"), caption=evidence.get("caption"), speech=evidence.get("asr")
             )
-            label = row.get("true_label", row.get("teacher_label"))
+            found.located(video, row.get("videos"))
+            label = row["true_label"] if row.get("true_label") is not None else row.get("teacher_label")
             if query_id is None:
                 continue
             if label is None:
@@ -93,6 +101,8 @@ def read(paths: Sequence[Path]) -> Imported:
 
 def _first_stage(found: Imported, path: Path) -> None:
     whole = read_json(path)
+    if named := _OURS.fullmatch(path.name):
+        found.of_run(str(path), named[1])
     if not isinstance(whole, dict):
         raise UsageError(f"{path}: not an object of queries")
     for query, hits in whole.items():
@@ -106,7 +116,7 @@ def _lines(path: Path) -> bool:
     """Whether the first line is an object of its own that is a pair."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            first = json.loads(file.readline())
+            first = parse_json(file.readline())
     except ValueError:
         return False
     except OSError as error:

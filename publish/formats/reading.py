@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import parse_json
 
 
 def read_json(path: Path) -> Any:
     """A whole JSON file. Raises UsageError naming file and line."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}, line {error.lineno}: not JSON ({error.msg}, column {error.colno})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON that can be kept ({error})") from error
 
 
 def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[str, dict[str, str]]]:

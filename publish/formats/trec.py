@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.writing import public_ids
+from hardcut.publish.formats.writing import TEACHER, public_ids, run_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import format_run, read_qrels, read_run
 
@@ -17,9 +18,12 @@ from hardcut.schemas.trec import format_run, read_qrels, read_run
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
     """For each split `SPLIT.qrels`, `SPLIT.queries.tsv`, and `SPLIT.NAME.run` of each first stage and of the teacher.
 
-    Lines by file. Raises UsageError for ids with white space in them.
+    TREC parts its columns by white space: an id that has some is percent-encoded, and `renamed.txt` lists each with the
+    id in the dataset. Lines by file.
     """
-    names = public_ids(dataset)
+    public = public_ids(dataset)
+    columns = _columns([*public.values(), *(row["video_id"] for _, row in dataset.rows("corpus", ("video_id",)))])
+    names = {query_id: columns[name] for query_id, name in public.items()}
     counts: dict[str, int] = {}
     for wanted in dataset.splits("pairs"):
         runs: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
@@ -28,28 +32,42 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
             for split, row in dataset.rows("pairs", ("query_id", "video_id", "label", "first_stage", "logit_margin")):
                 if split != wanted:
                     continue
-                query, video = names[row["query_id"]], row["video_id"]
-                for id in (query, video):
-                    if id.split() != [id]:
-                        raise UsageError(f"{id!r} cannot stand in a TREC file: it has white space in it")
+                query, video = names[row["query_id"]], columns[row["video_id"]]
                 file.write(f"{query} 0 {video} {row['label']}\n")
                 lines += 1
                 for hit in row["first_stage"]:
-                    runs[hit["run"]][query][video] = hit["score"]
+                    runs[run_name(hit["run"])][query][video] = hit["score"]
                 if row["logit_margin"] is not None:
-                    runs["teacher"][query][video] = row["logit_margin"]
+                    runs[TEACHER][query][video] = row["logit_margin"]
         counts[f"{wanted}.qrels"] = lines
         for name, run in sorted(runs.items()):
-            safe = "".join(char if char.isalnum() or char in "-_." else "-" for char in name)
-            with atomic_writer(out / f"{wanted}.{safe}.run") as file:
-                file.writelines(format_run(run, safe))
-            counts[f"{wanted}.{safe}.run"] = sum(map(len, run.values()))
+            with atomic_writer(out / f"{wanted}.{name}.run") as file:
+                file.writelines(format_run(run, name))
+            counts[f"{wanted}.{name}.run"] = sum(map(len, run.values()))
         with atomic_writer(out / f"{wanted}.queries.tsv") as file:
             for split, row in dataset.rows("queries", ("query_id", "query")):
                 if split == wanted:
                     file.write(f"{names[row['query_id']]}\t{' '.join(row['query'].split())}\n")
         counts[f"{wanted}.queries.tsv"] = dataset.count("queries", wanted)
+    renamed = sorted((column, id) for id, column in columns.items() if column != id)
+    if renamed:
+        with atomic_writer(out / "renamed.txt") as file:
+            file.writelines(f"{column}\t{id}\n" for column, id in renamed)
+        counts["renamed.txt"] = len(renamed)
     return counts
+
+
+def _columns(ids: Iterable[str]) -> dict[str, str]:
+    """What stands in a file for each id. Raises UsageError where that is another id already."""
+    found = {id: id if id.split() == [id] else "".join(map(_encoded, id)) for id in ids}
+    for id, column in found.items():
+        if column != id and column in found:
+            raise UsageError(f"{id!r} has white space and would be {column!r} in a TREC file, which is another's id")
+    return found
+
+
+def _encoded(char: str) -> str:
+    return quote(char) if char.isspace() or char == "%" else char
 
 
 def read(paths: Sequence[Path]) -> Imported:
@@ -68,7 +86,9 @@ def read(paths: Sequence[Path]) -> Imported:
                 for video, grade in grades.items():
                     found.judgment(f"{path}, query {query}", query, video, grade)
         elif columns == 6:
-            for query, scores in read_run(path).scores.items():
+            run = read_run(path)
+            found.of_run(str(path), run.tag)
+            for query, scores in run.scores.items():
                 for video, score in scores.items():
                     found.hit(f"{path}, query {query}", query, video, score)
         else:

@@ -85,12 +85,21 @@ def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Pr
     assert hardcut("check", run).returncode == 2
 
 
+def test_a_format_of_others_is_looked_at_by_the_gate_too(run: Path, hardcut: Process, tmp_path: Path) -> None:
+    done = hardcut("export", run, "--out", tmp_path / "trec", "--format", "trec")
+    assert done.returncode == 1 and "failed   licence" in done.stdout and (tmp_path / "trec" / "train.qrels").exists()
+    clips = hardcut("export", run, "--out", tmp_path / "t", "--format", "trec", "--with-media", tmp_path)
+    assert clips.returncode == 2 and "holds no clips" in clips.stderr
+
+
 def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
     server, call = hub
     assert call("export", run, "--out", tmp_path / "data").returncode == 1
     done = call("publish", tmp_path / "data", "org/set")
     assert done.returncode == 1 and "not published" in done.stdout and not server.repos
     failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("failed")]
+    told = json.loads(call("publish", tmp_path / "data", "org/set", "--json").stdout)
+    assert told["url"] is None and [one["name"] for one in told["checks"]] == failed
     allow = [word for name in failed for word in ("--allow", name)]
     silent = call("publish", tmp_path / "data", "org/set", *allow)
     assert silent.returncode == 2 and "card does not say" in silent.stderr and not server.repos
@@ -104,16 +113,22 @@ def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Pat
     gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
     allow = [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
     done = call("publish", dataset, "org/set", "--tag", "v7", *allow)
-    assert done.returncode == 0 and "as v7" in done.stdout and server.repos["org/set"].private, done.stderr
+    assert done.returncode == 0 and "tagged v7" in done.stdout and server.repos["org/set"].private, done.stderr
     again = call("publish", dataset, "org/set", *allow)
     assert again.returncode == 0 and "nothing was sent" in again.stdout
     back = call("pull", "org/set", "--out", tmp_path / "back", "--revision", "v7")
     assert back.returncode == 0 and "every file as it was published" in back.stdout, back.stderr
+    rows = json.loads(call("pull", "org/set", "--out", tmp_path / "back", "--json").stdout)["rows"]
+    assert rows == {
+        name: sum(of.values()) for name, of in json.loads((dataset / "hardcut.json").read_text())["rows"].items()
+    }
     names = [sorted(path.relative_to(folder) for path in folder.rglob("*")) for folder in (dataset, tmp_path / "back")]
     assert names[0] == names[1]
 
 
 def test_out_to_a_format_of_others_and_back_in(dataset: Path, hardcut: Process, tmp_path: Path) -> None:
+    whole = hardcut("export", dataset, "--out", tmp_path / "again")
+    assert whole.returncode == 2 and "is a dataset already" in whole.stderr
     done = hardcut("export", dataset, "--out", tmp_path / "rv", "--format", "rankvideo", "--json")
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)["rows"]

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from hardcut.cli.app import app
 from hardcut.cli.init import template
+from hardcut.publish.columns import features
 from hardcut.schemas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +65,18 @@ def test_the_settings_page_shows_the_settings() -> None:
     block = page.split("```toml\n")[1].split("```")[0]
     assert block.strip() == template().strip(), "render docs/settings.md again: paste what `hardcut init` writes"
     assert Settings.model_validate(tomllib.loads(template())) == Settings()
+
+
+def test_the_example_card_is_of_this_version() -> None:
+    """Its sections and columns; the figures are of one run of `hardcut demo`."""
+    card = (ROOT / "docs" / "example-card.md").read_text(encoding="utf-8")
+    body = (ROOT / "publish" / "card.md.jinja").read_text(encoding="utf-8")
+    for heading in re.findall(r"^##+ .*", body, re.MULTILINE):
+        assert heading in card, f"{heading}: copy README.md and plots/ of a fresh demo's dataset to docs/"
+    _, front, _ = card.split("---\n", 2)
+    for told in yaml.safe_load(front)["dataset_info"]:
+        named = [feature["name"] for feature in told["features"]]
+        assert named == list(features(told["config_name"])), f"{told['config_name']}: copy a fresh demo's README.md"
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 
 from hardcut.publish import _parquet
-from hardcut.publish.card import escape_markdown, size_category
+from hardcut.publish.card import escape_markdown, languages, size_category
 from hardcut.publish.export import export
+from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Judgment, Pair, TeacherRef
@@ -102,6 +104,7 @@ print(json.dumps(told))
     assert "json" not in " ".join(entry["features"].lower() for entry in told.values())
     assert sum(told["corpus"]["rows"].values()) == 30
     metadata = [(entry["key"], entry["value"]) for entry in told["corpus"]["first"]["metadata"]]
+    assert not any(key == "secret" for key, _ in metadata)
     assert metadata in ([("title", "A | day"), ("tags", "x"), ("tags.deep", "1")], [("event", "flood")])
 
 
@@ -214,6 +217,16 @@ def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: Write
     assert row["logit_margin"] is None and row["caption"] is None
 
 
+def test_metadata_of_any_size_is_cut_and_the_cut_is_seen(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000)
+    run = write_run(tmp_path / "run", [video, query, pair, make.judgment(pair, 1)])
+    (row,) = read(export(run, tmp_path / "out", Settings()).out, "corpus")
+    values = {entry["key"]: entry["value"] for entry in row["metadata"]}
+    assert len(values["title"]) == 2_004 and values["title"].endswith(" ...") and values["event"] == "e" * 2_000
+
+
 def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     from huggingface_hub import DatasetCard
 
@@ -232,6 +245,10 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     ):  # fmt: skip
         assert expected in text, expected
     assert "The teacher was `evidence`" not in text
+    assert re.search(
+        r"Queries that make one: \d+ of \d+ in train, \d+ of \d+ in validation, \d+ of \d+ in test\.", text
+    )
+    assert re.search(r"of \d+ pairs that it judged and somebody else too, it says the same of 100 %\.", text)
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
@@ -260,6 +277,25 @@ def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: 
 )
 def test_escaping(value: str, escaped: str) -> None:
     assert escape_markdown(value) == escaped
+
+
+@pytest.mark.parametrize(
+    "licence, front",
+    [
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("CC BY-SA 4.0", {"license": "cc-by-sa-4.0"}),
+        ("All rights reserved!", {"license": "other", "license_name": "all-rights-reserved"}),
+        ("许可", {"license": "other", "license_name": "unnamed"}),
+        (None, {}),
+    ],
+)
+def test_the_front_matter_names_licences_as_the_hub_takes_them(licence: str | None, front: dict[str, str]) -> None:
+    """Any other name, and the Hub refuses the whole commit."""
+    assert front_matter(licence) == front
+
+
+def test_the_front_matter_names_languages_as_the_hub_takes_them() -> None:
+    assert languages(["en", "zh-Hant", "EN-us", "und", "<b>", "tlh"]) == ["en", "tlh", "zh"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_rankvideo_round_trip(dataset: Dataset, tmp_path: Path) -> None:
         assert isinstance(row["videos"], list) and row["videos"] == [f"{row['doc_id']}.mp4"]
         assert row["evidence"]["asr"].startswith("hello world") and row["evidence"]["caption"]
 
+    assert counts["train.bm25.first_stage.json"] == counts["train.jsonl"]
     done = write_import(read("rankvideo", files), tmp_path / "in")
     assert not done.skipped
     names = {row["query_id"]: row["external_id"] or row["query_id"] for _, row in dataset.rows("queries")}
@@ -91,12 +92,71 @@ def test_trec_out_and_in(dataset: Dataset, tmp_path: Path) -> None:
     assert read_qrels(tmp_path / "in" / "qrels.txt") == qrels["train"]
 
 
+def odd_dataset(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> Dataset:
+    """Names that formats cannot hold, and two first stages that put forward one half of the pairs each."""
+    from hardcut.schemas.records import FirstStage, Pair
+
+    records: list[Any] = []
+    for i in range(6):
+        video_id = f"été {i}/b%" if i else "plain"
+        text, external_id = f"a thing that {'abcdef'[i] * 9} does {i * 7919}", f"my query {i}" if i else "q0"
+        query = make.query(text, external_id=external_id)
+        records += [make.video(video_id, licence="CC0-1.0"), query]
+        for name, grade in (("teacher", 1), ("a b", 0)) if i else (("teacher", 1),):
+            ranks = (FirstStage(run=name, rank=1, score=7.5 if grade else 0.5),)
+            given = {"query_id": query.query_id, "video_id": video_id if grade else "plain", "origins": ("imported",)}
+            pair = Pair.create(**given, expected="unknown", first_stage=ranks)
+            label = make.label(pair, "yes" if grade else "no", 5.0 if grade else -8.0)
+            records += [pair, label, make.judgment(pair, grade, label)]
+    settings = Settings(export=ExportSettings(licence="cc0-1.0", train=1, validation=0))
+    return Dataset(export(write_run(tmp_path / "odd run", records), tmp_path / "odd", settings).out)
+
+
+def test_trec_holds_ids_with_white_space_and_runs_of_any_name(
+    tmp_path: Path, make: Any, write_run: Callable[..., Path]
+) -> None:
+    dataset = odd_dataset(tmp_path, make, write_run)
+    counts = convert(dataset, "trec", tmp_path / "out")
+    named = dict(line.split("\t")[::-1] for line in (tmp_path / "out" / "renamed.txt").read_text().splitlines())
+    assert named["été 1/b%"] == "été%201/b%25" and named["my query 1"] == "my%20query%201" and len(named) == 10
+    qrels = read_qrels(tmp_path / "out" / "train.qrels")
+    assert sum(map(len, qrels.values())) == dataset.count("pairs") == 11 and qrels["q0"] == {"plain": 1}
+    runs = {name: read_run(tmp_path / "out" / name).scores for name in counts if name.endswith(".run")}
+    sizes = sorted((name.split(".")[1].split("-")[0], sum(map(len, run.values()))) for name, run in runs.items())
+    assert sizes == [("a", 5), ("teacher", 6), ("teacher", 11)], "a first stage called teacher is not the teacher"
+
+
+def test_first_stages_are_never_mixed(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> None:
+    dataset = odd_dataset(tmp_path, make, write_run)
+    convert(dataset, "rankvideo", tmp_path / "rv")
+    stages = sorted((tmp_path / "rv").glob("*.first_stage.json"))
+    assert [len(lines(path)[0]) for path in stages] == [5, 6], "one of the runs has no line for q0"
+    pairs = tmp_path / "rv" / "train.jsonl"
+    with pytest.raises(UsageError, match="one first stage at a time"):
+        read("rankvideo", [pairs, *stages])
+    done = write_import(read("rankvideo", [pairs, stages[0]]), tmp_path / "in")
+    assert done.judgments == 11 and done.first_stage == 0, "TREC holds none of these ids"
+    assert done.skipped == {"not_in_first_stage": 5, "not_in_qrels": 10}
+    paths = {row["video_id"]: row["path"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert paths["été 1/b%"] == "été 1/b%.mp4"
+
+    runs = [write(tmp_path / name, f"1 Q0 v1 1 {score} {tag}\n") for name, score, tag in (("a", 9, "x"), ("b", 3, "y"))]
+    with pytest.raises(UsageError, match="first stage 'y' beside 'x'"):
+        read("trec", runs)
+    scored = [write(tmp_path / f"{n}.json", json.dumps({"1": {"v": n}})) for n in (1, 2)]
+    with pytest.raises(UsageError, match="another score before"):
+        read("rankvideo", scored)
+
+
 def test_sentence_transformers_columns(dataset: Dataset, tmp_path: Path) -> None:
     counts = convert(dataset, "sentence-transformers", tmp_path / "out")
     group = lines(tmp_path / "out" / "train.groups.jsonl")[0]
     assert list(group) == ["query", "positive", "negative_1", "negative_2"]
     pair = lines(tmp_path / "out" / "train.pairs.jsonl")[0]
-    assert list(pair) == ["query", "video", "label", "score"] and pair["label"] in (0.0, 1.0)
+    assert list(pair) == ["query", "video", "label"] and pair["label"] in (0.0, 1.0)
+    margins = lines(tmp_path / "out" / "train.margins.jsonl")
+    assert list(margins[0]) == ["query", "video", "score"], "a second column of labels would be taken for an input"
+    assert 0 < len(margins) == counts["train.margins.jsonl"] and all(row["score"] is not None for row in margins)
     listed = lines(tmp_path / "out" / "train.lists.jsonl")
     assert sum(len(row["docs"]) for row in listed) == counts["train.pairs.jsonl"] == dataset.count("pairs", "train")
     assert all(len(row["docs"]) == len(row["labels"]) for row in listed)
@@ -155,6 +215,17 @@ def test_multivent_keeps_grades_and_splits_and_takes_numbers(tmp_path: Path) -> 
     assert read_qrels(tmp_path / "in" / "qrels.txt")["7"] == {"1001": 3, "1002": 1, "1003": 2}
 
 
+def test_multivent_tells_queries_from_ids_and_splits_from_names(tmp_path: Path) -> None:
+    queries = write(tmp_path / "valley_queries.csv", 'Query_id,"query",language\n7,flood,en\n')
+    ids = write(tmp_path / "train_ids.csv", "abcdefgHIJK\n1001\n")
+    held_out = write(tmp_path / "test_ids.csv", "doc_id\n1001\n")
+    found = read("multivent", [queries, held_out, ids])
+    assert list(found.queries) == ["7"] and found.queries["7"]["language"] == "en"
+    assert found.videos == {"1001": {"split": "test"}, "abcdefgHIJK": {"split": "train"}}
+    (told,) = found.skipped
+    assert (told.reason, told.detail) == ("two_splits", "video 1001 is in test and in train: test it is")
+
+
 def test_msrvtt_json_and_1ka(tmp_path: Path) -> None:
     whole = {
         "info": {"year": "2016"},
@@ -203,19 +274,22 @@ def test_rankvideo_of_others(tmp_path: Path) -> None:
         {"query_id": 1, "query": "guitar", "doc_id": 5, "videos": ["/x/5.mp4"], "true_label": 1, "teacher_p_yes": 0.85},
         {"query_id": 1, "query": "guitar", "doc_id": 6, "teacher_label": 0, "evidence": {"caption": "c", "asr": ""}},
         {"query_id": 1, "query": "guitar", "doc_id": 7, "evidence": None, "teacher_reasoning": "because"},
+        {"query_id": 1, "query": "guitar", "doc_id": 8, "true_label": None, "teacher_label": 1, "videos": ["a/8.webm"]},
     ]
     path = write(tmp_path / "training_data.json", "".join(json.dumps(row) + "\n" for row in rows))
     first = write(tmp_path / "first.json", json.dumps({"1": {"5": 0.9, "8": 1}}))
     done = write_import(read("rankvideo", [path, first]), tmp_path / "in")
-    assert (done.videos, done.judgments, done.first_stage) == (4, 2, 2) and done.skipped == {"no_judgment": 1}
+    assert (done.videos, done.judgments, done.first_stage) == (4, 3, 2) and done.skipped == {"no_judgment": 1}
+    paths = {row["video_id"]: row["path"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert paths["5"] == "5.mp4" and paths["8"] == "a/8.webm", "a path of another machine is no path in the collection"
 
 
 def test_trec_keeps_negative_grades_and_reports_what_has_no_text(tmp_path: Path) -> None:
     qrels = write(tmp_path / "a.qrels", "1 0 v1 -2\n1 0 v2 3\n2 0 v1 1\n")
     queries = write(tmp_path / "q.tsv", "1\ta ball rolls\n")
-    run = write(tmp_path / "a.run", "1 Q0 v2 1 9.5 bm25\n1 Q0 v3 2 -1 bm25\n")
+    run = write(tmp_path / "a.run", "1 Q0 v2 1 9.5 bm25\n1 Q0 v3 2 -1 bm25\n3 Q0 v3 1 4 bm25\n")
     done = write_import(read("trec", [qrels, queries, run]), tmp_path / "in")
-    assert done.grades == {-2: 1, 3: 1} and done.skipped == {"no_query": 1} and done.videos == 3
+    assert done.grades == {-2: 1, 3: 1} and done.skipped == {"no_query": 2} and done.videos == 3
 
 
 BROKEN = [
@@ -252,6 +326,52 @@ def test_a_broken_file_is_told_by_line(tmp_path: Path, name: str, file: str, tex
         read(name, [write(tmp_path / file, text)])
 
 
+SOUND: dict[str, tuple[str, dict[str, Any]]] = {
+    "multivent": ("a.jsonl", {"query_id": 1, "doc_id": 2, "relevance": 1}),
+    "qvhighlights": (
+        "a.jsonl",
+        {"qid": 1, "query": "x", "duration": 9, "vid": "v", "relevant_windows": [[0, 2]], "relevant_clip_ids": [0],
+         "saliency_scores": [[1, 2, 3]]},
+    ),
+    "rankvideo": (
+        "a.jsonl",
+        {"query_id": 1, "query": "x", "doc_id": 5, "videos": ["x"], "true_label": 1, "teacher_p_yes": 0.5,
+         "evidence": {"caption": "c"}, "teacher_reasoning": "r"},
+    ),
+    "msrvtt": (
+        "a.json",
+        {"videos": [{"video_id": "v", "split": "train"}],
+         "sentences": [{"caption": "a", "video_id": "v", "sen_id": 0}]},
+    ),
+}  # fmt: skip
+ODD = [None, True, -1, 1.5, float("nan"), "", "\ud800", "..", [], [[]], {}, [None], "9" * 5000, 10**30, [[0, 1], 2]]
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_no_value_of_a_field_ends_in_a_traceback(tmp_path: Path, name: str) -> None:
+    file, row = SOUND[name]
+    done = 0
+    for key in row:
+        for odd in ODD:
+            values = [odd] if name != "msrvtt" else [odd, [odd], [{**row[key][0], "video_id": odd}]]
+            for value in values:
+                done += 1
+                path = write(tmp_path / file, json.dumps({**row, key: value}))
+                try:
+                    write_import(read(name, [path]), tmp_path / f"out {done}")
+                except UsageError as error:
+                    assert file in str(error) or name in str(error)
+
+
+@pytest.mark.parametrize("name", IMPORTERS)
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"1" * 6_000, b"a" * 200_000, b'{"a":' * 50_000])
+def test_no_file_ends_in_a_traceback(tmp_path: Path, name: str, content: bytes) -> None:
+    for suffix in (".jsonl", ".json", ".csv", ".tsv", ".txt"):
+        (tmp_path / f"a{suffix}").write_bytes(content)
+        with pytest.raises(UsageError, match=f"a\\{suffix}|no query|no video"):
+            write_import(read(name, [tmp_path / f"a{suffix}"]), tmp_path / f"out{suffix}")
+
+
 @pytest.mark.parametrize("name", IMPORTERS)
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
     for suffix in (".jsonl", ".json", ".csv", ".tsv"):
@@ -263,7 +383,8 @@ def test_nothing_is_overwritten_and_nothing_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "mine").touch()
     path = write(tmp_path / "q.tsv", "1\ta ball rolls\n")
-    with pytest.raises(UsageError, match="is not empty"):
-        write_import(read("trec", [path]), tmp_path / "in")
+    qrels = write(tmp_path / "a.qrels", "1 0 v1 1\n")
+    with pytest.raises(UsageError, match="not an empty folder"):
+        write_import(read("trec", [path, qrels]), tmp_path / "in")
     with pytest.raises(UsageError, match="no video found"):
         write_import(read("trec", [path]), tmp_path / "other")

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hardcut.publish.checks.content import allows_redistribution, luhn, personal
+from hardcut.publish.checks.content import luhn, personal
 from hardcut.publish.dataset import Dataset, digests
 from hardcut.publish.export import export, write_marker
 from hardcut.publish.gate import CHECKS, check, gate_settings, stopped
+from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
 
@@ -222,6 +223,18 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
             "pairs": first_of("train", lambda row: row.update(video_id=first(clean, "corpus", "test")["video_id"]))
         },
     ),
+    "a composed query that starts from a held out video": (
+        "held_out_use",
+        lambda clean: {
+            "pairs": first_of(
+                "train", lambda row: row.update(reference_video_id=first(clean, "corpus", "test")["video_id"])
+            )
+        },
+    ),
+    "a mail address in a licence": (
+        "personal_data",
+        lambda clean: {"corpus": first_of("train", lambda row: row.update(licence="CC0, ask jo@mail.example.org"))},
+    ),
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
@@ -305,6 +318,24 @@ def test_a_file_that_was_altered_or_taken_away_is_found(clean: Path, tmp_path: P
     assert found.state == "failed" and set(found.examples) == {"left_out.jsonl: altered", "plots/margins.png: missing"}
 
 
+@pytest.mark.parametrize(
+    "marker, message",
+    [
+        ({"settings": []}, "are no objects"),
+        ({"settings": {"export": None}}, "are no objects"),
+        ({"gate": 3}, "are no objects"),
+        ({"settings": {"check": {"query_auc": 7}}}, "its settings cannot be read"),
+        ({"settings": {}}, "it lists no files"),
+        ({"files": 3}, "it lists no files"),
+    ],
+)
+def test_a_marker_that_was_edited_by_hand_is_told(tmp_path: Path, marker: Row, message: str) -> None:
+    (tmp_path / "hardcut.json").write_text(json.dumps(marker))
+    dataset = Dataset(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        check(dataset, gate_settings(dataset))
+
+
 def test_a_check_is_overridden_by_name_and_still_told(clean: Path, tmp_path: Path) -> None:
     dataset = edited(clean, tmp_path / "bad", FAULTS["a mail address in a query"][1](clean))
     results = {result.name: result for result in check(dataset, SETTINGS, ["personal_data"])}
@@ -350,6 +381,7 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
     [
         ("call (020) 7946 0958 now", ["telephone number"]),
         ("tel. 0171-234 5678", ["telephone number"]),
+        ("+442079460958 or 0171 2345678 or 030/1234567", ["telephone number"] * 3),
         ("card 4111 1111 1111 1111", ["payment card"]),
         ("ann@example.com and bob+x@mail.example.co.uk", ["mail address", "mail address"]),
         ("on 2016-05-04 at 12:30, 1920x1080, 10 000 people, 2014-2018, v1.2.3", []),

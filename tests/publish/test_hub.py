@@ -160,6 +160,27 @@ def test_an_upload_killed_in_the_middle_goes_on(
     assert len(server.puts) == len(set(server.puts)), "no file was sent twice"
 
 
+def test_a_tag_of_another_version_is_never_claimed(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
+    assert json.loads(call("publish", dataset, "org/set", "final").stdout)["tag"] == "final"
+    export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"})))
+    before = len(server.puts), len(server.repos["org/set"].commits)
+    refused = call("publish", dataset, "org/set", "final")
+    assert refused.returncode == 2 and "the tag final is another version's" in refused.stderr
+    assert (len(server.puts), len(server.repos["org/set"].commits)) == before
+
+
+def test_a_version_that_was_cut_off_before_its_tag_gets_it(server: Any, call: Call, dataset: Path) -> None:
+    server.takes_tags = False
+    server.repos["org/set"] = hub_server.Repo(private=False)
+    cut = call("publish", dataset, "org/set")
+    assert cut.returncode == 4 and len(cut.stderr.splitlines()) == 1, "no progress bar where nobody looks"
+    assert published(server) == content(dataset) and not server.repos["org/set"].tags
+    server.takes_tags = True
+    told = json.loads(call("publish", dataset, "org/set").stdout)
+    assert told["sent"] == [] and told["tag"] == "v1" and server.repos["org/set"].tags == {"v1": 1}
+    assert told["private"] is False, "as it was, whatever was asked"
+
+
 def test_what_was_changed_behind_is_refused(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
     assert call("publish", dataset, "org/set").returncode == 0
     server.repos["org/set"].files["README.md"] += b"edited by hand"

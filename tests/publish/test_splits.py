@@ -84,6 +84,11 @@ def test_near_duplicate_videos_and_videos_of_near_duplicate_queries_are_one_grou
         assert told.queries["a"] == told.queries["b"] == told.queries["c"] == told.videos["v3"]
 
 
+def test_a_video_of_several_events_joins_them() -> None:
+    told = plan([video("v0", event=["fire", "flood"]), video("v1", event="flood"), video("v2", event=" fire ")])
+    assert len(set(told.groups.values())) == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_every_split_gets_its_share_of_videos_and_of_each_kind(seed: int) -> None:
     videos = [video(f"v{i}", event=f"e{i // 3}" if i % 2 else None) for i in range(600)]
