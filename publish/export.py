@@ -372,7 +372,10 @@ def _recipe(
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     told = settings.model_dump(mode="json")
     told["export"]["splits"] = settings.export.splits and Path(settings.export.splits).name
-    kept = ("media", "evidence", "captions", "queries", "negatives", "filters", "judgments", "export", "check")
+    kept = (
+        *("media", "evidence", "captions", "queries", "counterfactuals", "negatives", "filters"),
+        *("judgments", "export", "check"),
+    )
     return {
         "hardcut": __version__,
         "format": 2,

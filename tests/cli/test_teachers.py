@@ -168,7 +168,7 @@ def test_prompt_show_prints_what_is_sent(
     assert hardcut(*arguments).returncode == 0
     run, cache = arguments[arguments.index("--out") + 1], arguments[arguments.index("--cache") + 1]
     video = min(label.video_id for label in read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel))
-    for name in ("caption", "queries", "judge"):
+    for name in ("caption", "check", "queries", "counterfactual", "judge"):
         shown = hardcut("prompt", "show", name, "--video", video, "--run", run, "--cache", cache, "--json")
         assert shown.returncode == 0, shown.stderr
         for request in json.loads(shown.stdout)["requests"]:
