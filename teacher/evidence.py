@@ -19,7 +19,7 @@ from hardcut.teacher.evidence_writer import write_caption, write_queries
 from hardcut.teacher.inputs import CaptionInputs, EvidenceLine, JudgeInputs, QueriesInputs
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
-VERSION = "4"
+VERSION = "5"
 """Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
 
 
