@@ -47,9 +47,9 @@ _OPENINGS = dict.fromkeys(("first", "begins", "starts"), frozenset({"and", ","})
 _AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
 _CUES = frozenset(
-    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said saw
-    say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text video word
-    words written""".split()  # noqa: SIM905 - read as prose
+    """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said
+    same saw say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text
+    video word words written""".split()  # noqa: SIM905 - read as prose
 )
 """What a query says about the searching and not about the thing searched; counted only inside quotation marks."""
 
@@ -327,12 +327,12 @@ def _place(line: EvidenceLine | None) -> str:
 
 def _tokens(query: str) -> Iterator[tuple[str, bool]]:
     """Normalised words and clause marks, each with whether it stood in quotation marks."""
-    for quoted, plain in _PIECES.findall(_AFTER_THAT.sub("afterwards", query)):
+    for quoted, plain in _PIECES.findall(query):
         if quoted:
             said = words(quoted)
             yield from ((word, True) for word in [word for word in said if word not in STOP_WORDS] or said)
             continue
-        for piece in re.split(r"([,;.:])", plain):
+        for piece in re.split(r"([,;.:])", _AFTER_THAT.sub("afterwards", plain)):
             if piece in _CLAUSE_ENDS or piece == ":":
                 yield piece, False
             else:
