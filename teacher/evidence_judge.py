@@ -283,9 +283,10 @@ class EvidenceJudge:
             if relation and parsed.clauses[at] and parsed.clauses[at + 1]
         ]
         answers = [self._holds(*link) for link in links]
-        for at, (left, _, right) in enumerate(links):
-            if answers[at] is False and not self._sure.issuperset([*left, *right]):
-                answers[at] = None  # what was found badly may be found elsewhere as well
+        for at, (left, relation, right) in enumerate(links):
+            surely = self._holds([n for n in left if n in self._sure], relation, [n for n in right if n in self._sure])
+            if surely != answers[at]:
+                answers[at] = None  # it hangs on what was found badly
         if not answers:
             return None
         if False in answers:

@@ -30,6 +30,6 @@ def test_the_demo_measures_first_stage_and_teacher_in_under_two_minutes(hardcut:
     again = hardcut("demo", "--out", tmp_path / "demo", "--cache", tmp_path / "cache")
     assert again.returncode == 0, again.stderr
     assert f"first stage {values['first stage']:.3f}, teacher {values['teacher']:.3f}" in again.stdout
-    for stage in ("probe", "evidence", "captions", "queries", "negatives", "scores", "judgments"):
+    for stage in ("probe", "evidence", "captions", "twins", "queries", "negatives", "scores", "judgments"):
         assert stage in again.stdout
     assert "report.html" in again.stdout and "dataset" in again.stdout

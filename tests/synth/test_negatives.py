@@ -11,8 +11,10 @@ import pytest
 from hardcut.engine.stage import CollectionStage, Output
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Caption, Evidence, Group, Pair, Query, TeacherRef
-from hardcut.schemas.settings import NegativeSettings
+from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
+from hardcut.schemas.settings import FilterSettings, NegativeSettings
+from hardcut.synth.filters.duplicates import duplicates
 from hardcut.synth.first_stage import Bm25, tokens
 from hardcut.synth.negatives import NegativeStage
 
@@ -231,3 +233,149 @@ def test_no_matrix_of_queries_and_videos(make_video) -> None:
     tracemalloc.stop()
     assert count == 800
     assert peak < 16e6
+
+
+def twin(one: str, other: str, relation: str = "chiral") -> list[Twin]:
+    """Both records of a relation."""
+    fields = {"relation": relation, "caption": "told of it"}
+    return [
+        Twin.create(video_id=a, other_video_id=b, differences=({"here": a, "there": b},), **fields)
+        for a, b in ((one, other), (other, one))
+    ]
+
+
+def expected(output: Output) -> dict[str, tuple[tuple[str, ...], str]]:
+    return {pair.video_id: (pair.origins, pair.expected) for pair in output.records if isinstance(pair, Pair)}
+
+
+def test_twins_of_the_source_are_candidates_that_no_first_stage_has_to_find(make_video) -> None:
+    query = written("red ball rolls", "a")
+    videos = [make_video(name) for name in "abcdefg"]
+    told = [captioned("a", "red ball rolls"), captioned("b", "red ball rolls"), captioned("d", "ball")]
+    twins = twin("a", "b") + twin("a", "c") + twin("a", "e") + twin("a", "f", "edit")
+    outputs = dict(NegativeStage(NegativeSettings(twins=2)).run(Records(*videos, *told, *twins, query)))
+    assert expected(outputs[query.query_id]) == {
+        "a": (("source",), "yes"),
+        "b": (("mined", "counterfactual"), "no"),
+        "d": (("mined",), "no"),
+        "c": (("counterfactual",), "no"),
+        "f": (("counterfactual",), "no"),
+    }
+
+
+def turned(parent: Query, text: str, variant: str) -> Query:
+    return Query.create(
+        text=text, view="caption", kind=parent.kind, variant=variant, source_video_id=parent.source_video_id,
+        parent_query_id=parent.query_id,
+    )  # fmt: skip
+
+
+def test_a_counterfactual_query_meets_its_source_and_where_reversed_its_twins(make_video) -> None:
+    parent = written("red ball rolls left", "a")
+    back, denied = turned(parent, "red ball rolls right", "reversed"), turned(parent, "no red ball rolls", "negated")
+    same = make_video("copy", sha256=make_video("b").sha256)
+    videos = [*(make_video(name) for name in "abc"), same]
+    records = Records(
+        *videos, captioned("a", "red ball rolls left"), *twin("a", "b"), *twin("a", "c", "edit"), parent, back, denied
+    )
+    outputs = dict(NegativeStage(NegativeSettings()).run(records))
+    assert expected(outputs[back.query_id]) == {
+        "a": (("counterfactual",), "no"),
+        "b": (("counterfactual",), "unknown"),
+    }
+    assert expected(outputs[denied.query_id]) == {"a": (("counterfactual",), "no")}
+    assert not any(output.drop for output in outputs.values())
+
+
+def test_what_a_composed_query_starts_from_is_no_candidate(make_video) -> None:
+    query = Query.create(
+        text="the same ball but red", view="caption", kind="composed", source_video_id="a", reference_video_id="b"
+    )
+    copy = make_video("b2", sha256=make_video("b").sha256)
+    videos = [*(make_video(name) for name in "abc"), copy]
+    told = [captioned(video.video_id, "the same red ball") for video in videos]
+    [(_, output)] = NegativeStage(NegativeSettings()).run(Records(*videos, *told, *twin("a", "b"), query))
+    assert expected(output) == {"a": (("source",), "yes"), "c": (("mined",), "no")}
+    assert [(drop.reason, "starts from it (b)" in drop.detail) for drop in output.dropped] == [
+        ("reference_video", True)
+    ] * 2
+
+
+def test_candidates_are_those_of_a_full_ranking_at_a_fraction_of_the_hits() -> None:
+    rng = Random(1)
+    words = [f"w{i}" for i in range(60)]
+    index = Bm25((f"v{i:04}", rng.choices(words, k=6)) for i in range(3000))
+    for _ in range(40):
+        text = " ".join(rng.sample(words, 4))
+        whole = index.search(text, 3000)
+        rank = {hit.video_id: hit for hit in whole}
+        asked = [f"v{rng.randrange(3000):04}" for _ in range(5)] + ["unknown"]
+        found = index.search(text, 9, asked)
+        assert found[:9] == whole[:9] or [hit for hit in found if hit.rank <= 9] == whole[:9]
+        assert {hit for hit in found if hit.rank > 9} == {rank[v] for v in asked if v in rank and rank[v].rank > 9}
+        assert [hit.rank for hit in found] == sorted(hit.rank for hit in found)
+
+
+def dropped_by(records: Records, **filters: object) -> dict[str, str]:
+    stage = NegativeStage(NegativeSettings(max_ratio=50), FilterSettings.model_validate(filters))
+    return {unit: output.drop.reason for unit, output in stage.run(records) if output.drop}
+
+
+def test_filters_have_a_name_and_a_switch(make_video) -> None:
+    video = make_video("a", path="clips/harbour-regatta.mp4", metadata={"title": "A day at the sea"})
+    told = captioned("a", "white boats sail past the old pier in the morning wind")
+    read = Evidence.create(video_id="a", kind="ocr", text="REGATTA OFFICE", span=Span(start=1, end=2), extractor="x")
+
+    def asked(text: str, *facets: Facet, view: str = "caption") -> Query:
+        return Query.create(text=text, view=view, kind="event", source_video_id="a", facets=facets)
+
+    fine = asked(
+        "boats sail past a pier", Facet(text='the text "regatta office"', modality="ocr", span=Span(start=1, end=2))
+    )
+    title, name = asked("boats on a day at the sea"), asked("the harbour regatta with boats")
+    copied = asked("boats sail past the old pier")
+    invented = asked("boats sail away", Facet(text="CLOSED", modality="ocr"))
+    misplaced = asked("boats sail by", Facet(text="regatta office", modality="ocr", span=Span(start=7, end=9)))
+    rude = asked("the Damned boats sail")
+    same = asked("Boats sail past the pier!")
+    by_title = asked("white boats and a day at the sea", view="metadata")
+    whole_title = asked("A day at the sea", view="metadata")
+    queries = [fine, title, name, copied, invented, misplaced, rude, same, by_title, whole_title]
+    records = Records(video, make_video("b"), told, read, *queries)
+    twice = max(fine.query_id, same.query_id)
+    wanted = {
+        title.query_id: "leak", name.query_id: "leak", copied.query_id: "leak", whole_title.query_id: "leak",
+        invented.query_id: "ungrounded", misplaced.query_id: "ungrounded", rude.query_id: "unsafe", twice: "duplicate",
+    }  # fmt: skip
+    unknown = {query.query_id for query in queries} - wanted.keys()
+    found = dropped_by(records, unsafe=["damned"])
+    assert found == wanted and unknown == {by_title.query_id, min(fine.query_id, same.query_id)}
+    for switch, reason in (("leak", "leak"), ("ungrounded", "ungrounded"), ("duplicate", "duplicate")):
+        off = dropped_by(records, unsafe=["damned"], **{switch: False})
+        assert reason not in off.values() and {k: v for k, v in wanted.items() if v != reason}.items() <= off.items()
+    assert "unsafe" not in dropped_by(records).values()
+    assert set(wanted.values()) <= FILTERS.keys()
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("a red ball rolls", "A red ball rolls!", True),
+        ("a red ball bounces", "the red ball is bouncing", True),
+        ("a door opens before a bell rings", "a bell rings after a door opens", True),
+        ("a door opens before a bell rings", "a bell rings before a door opens", False),
+        ("a blue thing moves from left to right", "a blue thing moves from right to left", False),
+        ("the sign says floor 5", "the sign says floor 6", False),
+        ("a lighthouse on a rocky shore", "a lighthouse on a rockey shore", True),
+        ("a dog without a leash", "a dog with a leash", False),
+        ("a man bites a dog", "a dog bites a man", False),
+    ],
+)
+def test_what_says_the_same(one: str, other: str, same: bool) -> None:
+    assert bool(duplicates([written(one, "a"), written(other, "b")])) is same
+
+
+def test_a_paraphrase_is_no_duplicate() -> None:
+    parent = written("a red ball rolls", "a")
+    paraphrase = turned(parent, "the red ball is rolling", "paraphrase")
+    assert duplicates([parent, paraphrase, given("a red ball rolls", "q1")]) == {}
