@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -34,6 +35,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LATENCY_S, AT_ONCE, QUERIES = 0.2, 64, 4
+PROMPTS = HERE.parent / "teacher" / "prompts"
+SYSTEM, USER = PROMPTS / "judge.system.txt.jinja", PROMPTS / "judge.user.txt.jinja"
 FRAMES, FRAME_BYTES = 4, 75 * 1024
 ANSWER = {
     "choices": [
@@ -94,25 +97,60 @@ class Stopwatch:
         self.cpu_s = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
 
 
-async def bare(url: str, calls: int, media: bool, watch: Stopwatch) -> None:
-    """64 tasks, ready bodies."""
+def inputs(video: int) -> dict[str, Any]:
+    """What a judge is told of a video."""
+    lines = [
+        {"id": f"e{video}-{n}", "kind": "ocr", "text": f"line {n}", "start": 1.0, "end": 2.0, "confidence": 0.9}
+        for n in range(6)
+    ]
+    return {"video": {"duration_s": 20.0}, "evidence": lines, "caption": f"video {video}"}
+
+
+def pictures(folder: Path, media: bool) -> list[Path]:
+    """The stored frames of a video, JPEGs of noise."""
+    paths = [folder / f"{number}.jpg" for number in range(FRAMES if media else 0)]
+    for path in paths:
+        path.write_bytes(os.urandom(FRAME_BYTES))
+    return paths
+
+
+async def bare(url: str, calls: int, media: bool, folder: Path, watch: Stopwatch) -> None:
+    """What one would write by hand for one evening: 64 tasks, each of which fills in the prompt, encodes the pictures,
+    posts, and takes the verdict and its two log-probabilities out of the reply."""
     import aiohttp
 
-    text = {"type": "text", "text": "Does the video answer the query?" * 40}
-    picture = {"url": "data:image/jpeg;base64," + base64.b64encode(os.urandom(FRAME_BYTES)).decode()}
-    parts = [{"type": "image_url", "image_url": picture}] * (FRAMES if media else 0)
-    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": [*parts, text]}]}).encode()
+    paths = pictures(folder, media)
+    system, template = SYSTEM.read_text("utf-8"), USER.read_text("utf-8")
     numbers = iter(range(calls))
+    verdicts: list[tuple[str, dict[str, float]]] = []
 
     async def work(session: aiohttp.ClientSession) -> None:
-        for _ in numbers:
-            headers = {"Content-Type": "application/json"}
-            async with session.post(url + "/chat/completions", data=body, headers=headers) as response:
-                assert json.loads(await response.read())["choices"]
+        for number in numbers:
+            told = inputs(number // QUERIES)
+            text = template.replace("{{ video.duration_s }}", str(told["video"]["duration_s"]))
+            text = text.replace("{{ evidence | data }}", json.dumps(told["evidence"]))
+            text = text.replace("{{ caption | data }}", json.dumps(told["caption"]))
+            text = text.replace("{{ query | data }}", json.dumps(f"query {number % QUERIES}"))
+            content: list[dict[str, Any]] = []
+            for at, path in enumerate(paths):
+                content.append({"type": "text", "text": f"<{at:.1f} s>"})
+                picture = "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+                content.append({"type": "image_url", "image_url": {"url": picture}})
+            content.append({"type": "text", "text": text})
+            messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
+            body: dict[str, Any] = {"model": "m", "messages": messages, "logprobs": True, "top_logprobs": 20}
+            body |= {"temperature": 0.0, "max_tokens": 1024, "seed": 0}
+            async with session.post(url + "/chat/completions", json=body) as response:
+                choice = (await response.json())["choices"][0]
+            answer = re.search(r"<answer>(yes|no)</answer>", choice["message"]["content"])
+            tokens = [token for token in choice["logprobs"]["content"] if token["token"] in ("yes", "no")]
+            assert answer
+            verdicts.append((answer[1], {top["token"]: top["logprob"] for top in tokens[-1]["top_logprobs"]}))
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         with watch:
             await asyncio.gather(*(work(session) for _ in range(AT_ONCE)))
+    assert len(verdicts) == calls
 
 
 async def through_teacher(url: str, calls: int, media: bool, folder: Path, watch: Stopwatch) -> None:
@@ -127,23 +165,16 @@ async def through_teacher(url: str, calls: int, media: bool, folder: Path, watch
     from hardcut.teacher.registry import open_teacher
 
     current_stage.set("scores")
-    frames = []
-    for number in range(FRAMES if media else 0):
-        data = os.urandom(FRAME_BYTES)
-        path = folder / f"{number}.jpg"
-        path.write_bytes(data)
-        frames.append(Frame(path, float(number), hashlib.sha256(data).hexdigest()))
+    frames = [
+        Frame(path, float(number), hashlib.sha256(path.read_bytes()).hexdigest())
+        for number, path in enumerate(pictures(folder, media))
+    ]
     videos = iter(range(calls // QUERIES))
 
     def requests(video: int) -> list[Request]:
-        lines = [
-            {"id": f"e{video}-{n}", "kind": "ocr", "text": f"line {n}", "start": 1.0, "end": 2.0, "confidence": 0.9}
-            for n in range(6)
-        ]
-        common: dict[str, Any] = {"video": {"duration_s": 20.0}, "evidence": lines, "caption": f"video {video}"}
+        common, sampling = inputs(video), Sampling()
         return [
-            Request("judge", {**common, "query": f"query {query}"}, Sampling(), tuple(frames))
-            for query in range(QUERIES)
+            Request("judge", {**common, "query": f"query {query}"}, sampling, tuple(frames)) for query in range(QUERIES)
         ]
 
     with ReplyCache(folder / "replies.sqlite") as replies, Ledger(folder / "run") as ledger:
@@ -171,7 +202,7 @@ def client(kind: str, url: str, calls: int, media: bool) -> None:
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         if kind == "bare":
-            asyncio.run(bare(url, calls, media, watch))
+            asyncio.run(bare(url, calls, media, Path(folder), watch))
         else:
             asyncio.run(through_teacher(url, calls, media, Path(folder), watch))
     print(json.dumps({"wall_s": watch.wall_s, "cpu_ms": watch.cpu_s / calls * 1000}))
