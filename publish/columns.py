@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from hardcut.publish.judgments import Negative
 from hardcut.schemas.records import Caption, Facet, Judgment, Pair, Query, Span, TeacherLabel, TeacherRef, Video
+from hardcut.teacher.agreement import agreement
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -24,6 +25,14 @@ OF_QUERY = ("query", "view", "kind", "language", "facets", "difficulty", "refere
 _SPAN = {"start": "float64", "end": "float64"}
 _FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
 _DIFFICULTY = {"positive_rank": "int32", "margin_gap": "float64", "modalities": "int32", "spans": "int32"}
+_TEACHER = {
+    "teacher": "string",
+    "sample": "int32",
+    "verdict": "string",
+    "logit_margin": "float64",
+    "p_yes": "float64",
+    "exact": "bool",
+}
 _CANDIDATE = {
     "pair_id": "string",
     "video_id": "string",
@@ -52,6 +61,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "p_calibrated": "float64",
         "exact": "bool",
         "teacher": "string",
+        "teachers": [_TEACHER],
+        "agreement": "float64",
         "reasoning": "string",
         "view": "string",
         "kind": "string",
@@ -200,11 +211,14 @@ def pair_row(
     negative: Negative,
     label: TeacherLabel | None,
     calibrated: float | None,
+    told: Sequence[TeacherLabel],
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `calibrated` the
-    probability of the label's margin under the run's calibration."""
+    probability of the label's margin under the run's calibration, `told` all labels of the pair."""
+    agreed = agreement(told)
+    seen = [(teacher_name(each.teacher) or "", each) for each in told if each.input == "full"]
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,
@@ -219,6 +233,11 @@ def pair_row(
         "p_calibrated": calibrated,
         "exact": label.exact if label else None,
         "teacher": teacher_name(label.teacher) if label else None,
+        "teachers": [
+            {"teacher": name, **{field: getattr(each, field) for field in _TEACHER if field != "teacher"}}
+            for name, each in sorted(seen, key=lambda one: (one[0], one[1].sample, one[1].label_id))
+        ],
+        "agreement": agreed.agreement if agreed else None,
         "reasoning": label.reasoning or None if label else None,
         "first_stage": [found.model_dump() for found in pair.first_stage],
         "caption": caption,

@@ -228,7 +228,7 @@ def _judged(
             negative = negative_kind(judgment, told, plan.settings.judgments)
             caption = next(iter(captions.get(pair.video_id)), None)
             facts.pair(judgment, label)
-            row = pair_row(pair, judgment, negative, label, calibrated(label), video, caption)
+            row = pair_row(pair, judgment, negative, label, calibrated(label), told, video, caption)
             yield pair.query_id, json.dumps(row)
 
 
