@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.schemas.settings import Resources
+
 HERE = Path(__file__).resolve().parent
 QUERIES = 10
 WIDTH, HEIGHT = 640, 360
@@ -106,7 +108,7 @@ class Utilisation:
             self._samples.append(int(told.split()[0]))
 
 
-async def score(spec: str, pairs: int, frames: int, context: int, folder: Path) -> Scored:
+async def score(spec: str, pairs: int, frames: int, resources: Resources, folder: Path) -> Scored:
     """Scores all pairs, after one video to load the model and warm up, which is not measured."""
     import numpy as np
     from PIL import Image
@@ -114,7 +116,7 @@ async def score(spec: str, pairs: int, frames: int, context: int, folder: Path) 
     from hardcut.engine.budget import current_stage
     from hardcut.media.frames import Frame
     from hardcut.schemas.records import Sampling
-    from hardcut.schemas.settings import Resources, TeacherSettings
+    from hardcut.schemas.settings import TeacherSettings
     from hardcut.teacher.protocol import Outcome, Reply, Request
     from hardcut.teacher.registry import open_teacher
 
@@ -140,7 +142,7 @@ async def score(spec: str, pairs: int, frames: int, context: int, folder: Path) 
         return sum(outcome.tokens.prompt for batch in batches for outcome in batch if isinstance(outcome, Reply))
 
     videos = [video(number) for number in range(1 + max(1, pairs // QUERIES))]
-    teacher = open_teacher(TeacherSettings(spec=spec, sampling=sampling), Resources(max_model_len=context))
+    teacher = open_teacher(TeacherSettings(spec=spec, sampling=sampling), resources)
     try:
         tokens([await teacher.complete(videos[0])])
         with Utilisation() as gpu:
@@ -167,7 +169,9 @@ def main() -> int:
     if not (torch.cuda.is_available() or arguments.rehearse):
         print("no GPU is at hand: nothing was measured", file=sys.stderr)
         return 4
-    frames, context = (4, 4096) if arguments.rehearse else (24, 16384)
+    frames, resources = 24, Resources(max_model_len=16384)
+    if arguments.rehearse:
+        frames, resources = 4, Resources(max_model_len=4096, gpu_memory=0.2)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "model").mkdir()
@@ -180,7 +184,9 @@ def main() -> int:
             print("the model could not be made: nothing was measured", file=sys.stderr)
             return 4
         parameters = int((folder / "model" / "parameters").read_text(encoding="ascii"))
-        scored = asyncio.run(score(f"{arguments.backend}:{folder / 'model'}", arguments.pairs, frames, context, folder))
+        scored = asyncio.run(
+            score(f"{arguments.backend}:{folder / 'model'}", arguments.pairs, frames, resources, folder)
+        )
     result = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "backend": arguments.backend,

@@ -14,8 +14,8 @@ if __name__ == "__main__":
     url, calls = sys.argv[1], int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
         llm = curator.LLM(
-            model_name="m",
-            backend="openai",
+            model_name="openai/m",
+            backend="litellm",  # `openai` fetches a tokenizer from the web
             backend_params={
                 "base_url": url,
                 "max_concurrent_requests": 64,
