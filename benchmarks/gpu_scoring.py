@@ -1,11 +1,13 @@
 """How fast pairs are scored in process by a model of Qwen3-VL-8B's size, and how busy the GPU is meanwhile.
 
-    python benchmarks/gpu_scoring.py CONFIG [--pairs 200] [--backend vllm]
+    python benchmarks/gpu_scoring.py [--pairs 200] [--backend vllm]
 
-CONFIG is a folder with the configuration, tokenizer and processor of Qwen3-VL-8B-Instruct and no weights: they are
-drawn at random, so speed is real and answers mean nothing. One forward pass a pair, 24 frames a video, ten queries a
-video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB and the extra `transformers` or `vllm`; without a GPU
-it says so and writes nothing.
+The model has the dimensions of Qwen3-VL-8B-Instruct and random weights, its tokenizer is trained on the spot
+(`tests/tiny_model.py`): speed is real, answers mean nothing, and nothing is downloaded. A small tokenizer makes more
+tokens of a text; the tokens of a pair stand beside its speed. One forward pass a pair, 24 frames of 640 x 360 a video,
+ten queries a video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of disk for a while, and the extra
+`transformers` or `vllm`; without a GPU it says so and measures nothing. `--rehearse` runs it all with a tiny model on
+whatever is there and writes nothing.
 """
 
 from __future__ import annotations
@@ -14,32 +16,70 @@ import argparse
 import asyncio
 import hashlib
 import json
+import multiprocessing
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from hardcut.schemas.settings import Resources
 
 HERE = Path(__file__).resolve().parent
-FRAMES, QUERIES = 24, 10
+QUERIES = 10
+WIDTH, HEIGHT = 640, 360
+ROPE = {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True, "mrope_section": [24, 20, 20]}
+TEXT: dict[str, Any] = {
+    "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 262144,
+    "rope_parameters": ROPE,
+}  # fmt: skip
+VISION: dict[str, Any] = {
+    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "out_hidden_size": 4096,
+    "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24],
+}  # fmt: skip
 
 
-def write_weights(config: Path, folder: Path) -> int:
-    """Saves a model of random weights with the files of `config`; returns its number of parameters."""
+@dataclass(frozen=True)
+class Scored:
+    """What came of one measurement."""
+
+    pairs: int
+    seconds: float
+    prompt_tokens: int
+    busy: float | None
+
+
+def write_model(folder: Path, rehearse: bool) -> None:
+    """Saves a model of random weights. In a process of its own, so that it leaves nothing on the GPU."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    import tiny_model
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+    from transformers import Qwen3VLForConditionalGeneration
 
+    processor = tiny_model.make_processor(WIDTH * HEIGHT if not rehearse else 64 * 32 * 32)
+    tokenizer = processor.tokenizer
+    dimensions = tiny_model.tiny(tokenizer) if rehearse else (TEXT, VISION)
+    config = tiny_model.make_config(tokenizer, *dimensions)
+    config.dtype = torch.bfloat16
     torch.manual_seed(0)
-    with torch.device("cuda"):
-        model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(config), dtype=torch.bfloat16)
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = Qwen3VLForConditionalGeneration(config)
     model.save_pretrained(folder)
-    AutoProcessor.from_pretrained(config).save_pretrained(folder)
-    return sum(parameter.numel() for parameter in model.parameters())
+    processor.save_pretrained(folder)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    (folder / "parameters").write_text(str(parameters), encoding="ascii")
 
 
 class Utilisation:
-    """The share of time that the GPU works, as nvidia-smi samples it."""
+    """The share of time that the first GPU works, as nvidia-smi samples it."""
+
+    _QUERY = ("nvidia-smi", "--id=0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits")
 
     def __init__(self) -> None:
         self._samples: list[int] = []
@@ -55,87 +95,113 @@ class Utilisation:
         self._thread.join()
 
     @property
-    def mean(self) -> float:
-        return sum(self._samples) / max(1, len(self._samples)) / 100
+    def mean(self) -> float | None:
+        return sum(self._samples) / len(self._samples) / 100 if self._samples else None
 
     def _watch(self) -> None:
-        query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
         while not self._stop.wait(0.2):
-            self._samples.append(
-                int(subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0])
-            )
+            try:
+                told = subprocess.run(self._QUERY, capture_output=True, text=True, check=True).stdout
+            except (OSError, subprocess.CalledProcessError) as error:
+                print(f"the GPU's work is not known: {error}", file=sys.stderr)
+                return
+            self._samples.append(int(told.split()[0]))
 
 
-async def score(spec: str, pairs: int, folder: Path) -> float:
-    """Seconds for all pairs, after one video to warm up."""
+async def score(spec: str, pairs: int, frames: int, resources: Resources, folder: Path) -> Scored:
+    """Scores all pairs, after one video to load the model and warm up, which is not measured."""
     import numpy as np
     from PIL import Image
 
     from hardcut.engine.budget import current_stage
     from hardcut.media.frames import Frame
     from hardcut.schemas.records import Sampling
-    from hardcut.schemas.settings import Resources, TeacherSettings
-    from hardcut.teacher.protocol import Reply, Request
+    from hardcut.schemas.settings import TeacherSettings
+    from hardcut.teacher.protocol import Outcome, Reply, Request
     from hardcut.teacher.registry import open_teacher
 
     current_stage.set("scores")
     dice = np.random.default_rng(0)
-    sampling = Sampling(max_frames=FRAMES, reasoning=False)
+    sampling = Sampling(max_frames=frames, reasoning=False)
 
     def video(number: int) -> list[Request]:
-        frames = []
-        for at in range(FRAMES):
+        shown = []
+        for at in range(frames):
             path = folder / f"{number}-{at}.jpg"
-            Image.fromarray(dice.integers(0, 255, (360, 640, 3), dtype=np.uint8)).save(path, quality=90)
-            frames.append(Frame(path, float(at), hashlib.sha256(path.read_bytes()).hexdigest()))
-        common = {"video": {"duration_s": float(FRAMES)}, "evidence": [], "caption": None}
+            Image.fromarray(dice.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)).save(path, quality=90)
+            shown.append(Frame(path, float(at), hashlib.sha256(path.read_bytes()).hexdigest()))
+        common = {"video": {"duration_s": float(frames)}, "evidence": [], "caption": None}
         return [
-            Request("judge", {**common, "query": f"query {query}"}, sampling, tuple(frames)) for query in range(QUERIES)
+            Request("judge", {**common, "query": f"query {query}"}, sampling, tuple(shown)) for query in range(QUERIES)
         ]
 
-    videos = [video(number) for number in range(1 + pairs // QUERIES)]
-    teacher = open_teacher(TeacherSettings(spec=spec, sampling=sampling), Resources(max_model_len=16384))
+    def tokens(batches: Sequence[Sequence[Outcome]]) -> int:
+        refused = [outcome for batch in batches for outcome in batch if not isinstance(outcome, Reply)]
+        if refused:
+            raise SystemExit(f"a pair was not scored: {refused[0]}")
+        return sum(outcome.tokens.prompt for batch in batches for outcome in batch if isinstance(outcome, Reply))
+
+    videos = [video(number) for number in range(1 + max(1, pairs // QUERIES))]
+    teacher = open_teacher(TeacherSettings(spec=spec, sampling=sampling), resources)
     try:
-        await teacher.complete(videos[0])
-        started = time.perf_counter()
-        for outcomes in await asyncio.gather(*map(teacher.complete, videos[1:])):
-            assert all(isinstance(outcome, Reply) for outcome in outcomes)
-        return time.perf_counter() - started
+        tokens([await teacher.complete(videos[0])])
+        with Utilisation() as gpu:
+            started = time.perf_counter()
+            scored = await asyncio.gather(*map(teacher.complete, videos[1:]))
+            seconds = time.perf_counter() - started
     finally:
         await teacher.close()
+    count = QUERIES * len(scored)
+    return Scored(count, seconds, tokens(scored) // count, gpu.mean)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("config", type=Path)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--backend", choices=("vllm", "transformers"), default="vllm")
+    parser.add_argument("--rehearse", action="store_true")
     arguments = parser.parse_args()
     try:
         import torch
     except ImportError:
         print("torch is not installed: nothing was measured", file=sys.stderr)
         return 4
-    if not torch.cuda.is_available():
+    if not (torch.cuda.is_available() or arguments.rehearse):
         print("no GPU is at hand: nothing was measured", file=sys.stderr)
         return 4
+    frames, resources = 24, Resources(max_model_len=16384)
+    if arguments.rehearse:
+        frames, resources = 4, Resources(max_model_len=4096, gpu_memory=0.2)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        parameters = write_weights(arguments.config, folder / "model")
-        torch.cuda.empty_cache()
-        with Utilisation() as gpu:
-            seconds = asyncio.run(score(f"{arguments.backend}:{folder / 'model'}", arguments.pairs, folder))
+        (folder / "model").mkdir()
+        child = multiprocessing.get_context("spawn").Process(
+            target=write_model, args=(folder / "model", arguments.rehearse)
+        )
+        child.start()
+        child.join()
+        if child.exitcode:
+            print("the model could not be made: nothing was measured", file=sys.stderr)
+            return 4
+        parameters = int((folder / "model" / "parameters").read_text(encoding="ascii"))
+        scored = asyncio.run(
+            score(f"{arguments.backend}:{folder / 'model'}", arguments.pairs, frames, resources, folder)
+        )
     result = {
-        "device": torch.cuda.get_device_name(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "backend": arguments.backend,
         "parameters": parameters,
-        "frames_a_video": FRAMES,
+        "frames_a_video": frames,
         "queries_a_video": QUERIES,
-        "pairs_per_s": round(arguments.pairs / seconds, 2),
-        "gpu_busy": round(gpu.mean, 3),
+        "prompt_tokens_a_pair": scored.prompt_tokens,
+        "pairs": scored.pairs,
+        "pairs_per_s": round(scored.pairs / scored.seconds, 2),
+        "gpu_busy": None if scored.busy is None else round(scored.busy, 3),
     }
-    print(json.dumps(result, indent=2))
-    (HERE / "results" / "gpu_scoring.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(result, indent=2) + "\n"
+    print(text, end="")
+    if not arguments.rehearse:
+        (HERE / "results" / "gpu_scoring.json").write_text(text, encoding="utf-8")
     return 0
 
 

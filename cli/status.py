@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
-from hardcut.engine.status import FailedUnit, RunStatus, read_status
+from hardcut.engine.status import FailedUnit, RunStatus, Spend, read_status
+from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Dropped
+from hardcut.schemas.settings import Price
+from hardcut.teacher.registry import booked_as
 
 _SHOWN = 5
 _ALL = 1_000_000
@@ -54,16 +57,23 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
         if total > len(shown):
             console.print(f"  ... {total - len(shown)} more: `hardcut status {plain(str(run))} --failed`")
         console.print("  after mending what can be mended: the same `hardcut run` again with --retry-failed")
+    prices = _prices(run)
     for spend in found.spend:
         tokens = f", {spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens" if spend.prompt_tokens else ""
-        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {plain(spend.teacher)}{tokens}")
+        price = _money(spend, prices)
+        money = "" if price is None else f", {price:,.2f}"
+        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {plain(spend.teacher)}{tokens}{money}")
+    if prices:
+        spent = sum(_money(spend, prices) or 0.0 for spend in found.spend)
+        console.print(f"        {spent:,.2f} in all, at the prices of the run's settings")
     report = run / "report.html"
     if report.exists():
         console.print(f"report  {plain(str(report))}")
 
 
 def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """The summary as plain JSON values."""
+    """The summary as plain JSON values; `money` is null where the settings name no price."""
+    prices = _prices(run)
     return {
         "run": str(run),
         "finished": found.finished,
@@ -73,7 +83,7 @@ def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int])
         ],
         "failed": [asdict(item) for item in found.failed],
         "failed_more": found.failed_more,
-        "spend": [asdict(spend) for spend in found.spend],
+        "spend": [{**asdict(spend), "money": _money(spend, prices)} for spend in found.spend],
         "report": str(run / "report.html"),
     }
 
@@ -100,6 +110,19 @@ def _print_failed(console: Console, item: FailedUnit, *, with_raw: bool) -> None
     if with_raw and item.raw:
         for line in item.raw.splitlines():
             console.print(f"      | {plain(line)}")
+
+
+def _prices(run: Path) -> dict[str, Price]:
+    """What the run's settings say of the price of each teacher in its books, where they name one."""
+    path = run / "run.toml"
+    settings = load_settings(path if path.exists() else None)
+    teachers = (settings.teacher, *settings.judges)
+    return {booked_as(teacher): teacher.price for teacher in teachers if teacher.price != Price()}
+
+
+def _money(spend: Spend, prices: Mapping[str, Price]) -> float | None:
+    price = prices.get(spend.teacher)
+    return round(price.of(spend.prompt_tokens, spend.completion_tokens), 6) if price else None
 
 
 def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:

@@ -19,7 +19,7 @@ current_stage: ContextVar[str] = ContextVar("current_stage")
 
 _AHEAD = 64
 """Calls that are booked at most before anybody wants to send them."""
-_WRITTEN_AFTER_S = 0.05
+_WRITTEN_AFTER_S = 0.2
 _SHARE = 64
 """One part in so many of what is left is booked ahead: the closer to the limit, the less."""
 
@@ -35,7 +35,8 @@ class CallBudget:
     flight and what was booked ahead (at most 64, near the limit none) counts as spent; `close` gives the rest back.
 
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
-    they pass it by what was in flight. They are written every 50 ms, and a kill loses what was not yet written.
+    they pass it by what was in flight. They are written with the next booking or after 0.2 s, and a kill loses what was
+    not yet written.
     """
 
     def __init__(self, ledger: Ledger, limits: Budget | None = None) -> None:
@@ -96,8 +97,11 @@ class CallBudget:
     async def _write_tokens(self) -> None:
         await asyncio.sleep(_WRITTEN_AFTER_S)
         while self._unwritten:
-            taken, self._unwritten = self._unwritten, Counter()
-            await self._ledger.database.write(partial(_book_tokens, taken))
+            await self._ledger.database.write(partial(_book_tokens, self._take_unwritten()))
+
+    def _take_unwritten(self) -> Counter[tuple[str, str, int]]:
+        taken, self._unwritten = self._unwritten, Counter()
+        return taken
 
     async def close(self) -> None:
         """Writes what is not yet written and gives back what was booked ahead. The budget can be used on."""
@@ -147,7 +151,13 @@ class CallBudget:
             calls = self._waiting[account] + self._block()
             calls = max(1, calls if left is None else min(calls, left))
             self._booked += calls  # before it is on the disk, so that a booking that fails can only cost
-            await self._ledger.database.write(partial(_book_calls, account, calls))
+            taken = self._take_unwritten()
+
+            def write(connection: sqlite3.Connection) -> None:
+                _book_calls(account, calls, connection)
+                _book_tokens(taken, connection)
+
+            await self._ledger.database.write(write)
             self._ahead[account] += calls
 
     async def _give_back(self, accounts: Sequence[Account]) -> None:

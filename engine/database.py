@@ -29,7 +29,8 @@ _GROUP = 256
 """Writes in one commit at most."""
 _BUSY_S = 60.0
 """How long to wait for another process that writes to the same file."""
-_WORK, _CLOSE = True, False
+_LARGE_LOG = 4 * 2**20
+"""Bytes of a write-ahead log from which on it is carried over into the file."""
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "no space is left: free some and start again, nothing that was written is lost",
@@ -61,6 +62,7 @@ class Database:
                 self._writer.close()
                 raise
             self.reader = self.connect_reader()
+            self._impatient = None if flushed else _connect_impatient(path)
         self._thread = threading.Thread(target=self._work, name=f"writer of {path.name}", daemon=True)
         self._thread.start()
 
@@ -75,7 +77,24 @@ class Database:
         self._queue.put(None)
         self._thread.join()
         self.reader.close()
+        if self._impatient:
+            self._impatient.close()
         self._writer.close()
+
+    def insert_at_once(self, sql: str, parameters: tuple[Any, ...]) -> bool:
+        """One statement, carried out and committed in the caller's thread; False where another writer is at it, so that
+        it would have to wait: then `write` it. Only without `flushed`, where a commit waits for no disk and costs less
+        than the way to the writer thread and back (measured: 0.03 ms of CPU against 0.25 ms)."""
+        assert self._impatient, f"{self.path.name}: its commits wait for the disk"
+        try:
+            self._impatient.execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise self._translated(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._translated(error) from error
+        return True
 
     def submit(self, work: Write[T]) -> Future[T]:
         """Has `work(connection)` carried out in the next commit; the future is done when it is on the disk.
@@ -93,16 +112,20 @@ class Database:
         return await asyncio.shield(future)
 
     def flush(self) -> None:
-        """Has all that was committed on the disk. Blocks; any thread."""
-        for name in (f"{self.path.name}-wal", self.path.name):
+        """Has all that was committed on the disk. Blocks; any thread, one at a time."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        for path in (log, self.path):
             with contextlib.suppress(FileNotFoundError):  # the log is made by the first write
-                descriptor = os.open(self.path.with_name(name), os.O_RDONLY)
+                descriptor = os.open(path, os.O_RDONLY)
                 try:
                     os.fsync(descriptor)
                 except OSError as error:
                     raise storage_error(self.path, error) from error
                 finally:
                     os.close(descriptor)
+        if self._impatient and log.exists() and log.stat().st_size > _LARGE_LOG:  # see _connect_impatient
+            with self.errors(), contextlib.closing(_connect(self.path)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a query that returns few."""
@@ -175,6 +198,15 @@ class Database:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
     connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _connect_impatient(path: Path) -> sqlite3.Connection:
+    """A connection whose writes wait neither for another writer nor for the disk: `flush` does what does."""
+    connection = _connect(path)
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
 
 

@@ -59,14 +59,6 @@ async def with_retries(
         )
         on_retry(error)
 
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(Transient),
-        stop=stop_after_attempt(attempts),
-        wait=wait,
-        before_sleep=before_sleep,
-        sleep=sleep,
-        reraise=True,
-    )
     try:
         return await fn()  # most calls succeed at once, and tenacity costs as much as a small request
     except Transient as error:
@@ -77,6 +69,14 @@ async def with_retries(
             raise failed.pop()
         return await fn()
 
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Transient),
+        stop=stop_after_attempt(attempts),
+        wait=wait,
+        before_sleep=before_sleep,
+        sleep=sleep,
+        reraise=True,
+    )
     return await retrying(again)
 
 

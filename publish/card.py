@@ -39,6 +39,8 @@ _COLUMN_TOLD = {
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
     "p_calibrated": "the probability after isotonic calibration on people's labels; null where the run has none",
+    "teachers, agreement": "what every teacher said, each time that it was asked; the share of pairs of their labels"
+    " with one verdict",
     "reasoning": "the teacher's reasons for its verdict, where it gave any",
     "difficulty": "of the query, as measured: the first stage's rank of its positive, least margin of a positive minus"
     " greatest of a negative, whether metadata alone solves it, modalities and moments that must be seen; `score`: the"

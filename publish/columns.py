@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from hardcut.publish.judgments import Negative
 from hardcut.schemas.records import Caption, Facet, Judgment, Pair, Query, Span, TeacherLabel, TeacherRef, Video
+from hardcut.teacher.agreement import agreement
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -30,6 +31,14 @@ _DIFFICULTY = {
     "unwatched": "bool",
     "modalities": "int32",
     "spans": "int32",
+}
+_TEACHER = {
+    "teacher": "string",
+    "sample": "int32",
+    "verdict": "string",
+    "logit_margin": "float64",
+    "p_yes": "float64",
+    "exact": "bool",
 }
 _CANDIDATE = {
     "pair_id": "string",
@@ -60,6 +69,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "exact": "bool",
         "text_only": "string",
         "teacher": "string",
+        "teachers": [_TEACHER],
+        "agreement": "float64",
         "reasoning": "string",
         "view": "string",
         "kind": "string",
@@ -213,11 +224,15 @@ def pair_row(
     label: TeacherLabel | None,
     unwatched: TeacherLabel | None,
     calibrated: float | None,
+    told: Sequence[TeacherLabel],
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
-    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration."""
+    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `told` all
+    labels of the pair."""
+    agreed = agreement(told)
+    seen = [(teacher_name(each.teacher) or "", each) for each in told if each.input == "full"]
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,
@@ -233,6 +248,11 @@ def pair_row(
         "exact": label.exact if label else None,
         "text_only": unwatched.verdict if unwatched else None,
         "teacher": teacher_name(label.teacher) if label else None,
+        "teachers": [
+            {"teacher": name, **{field: getattr(each, field) for field in _TEACHER if field != "teacher"}}
+            for name, each in sorted(seen, key=lambda one: (one[0], one[1].sample, one[1].label_id))
+        ],
+        "agreement": agreed.agreement if agreed else None,
         "reasoning": label.reasoning or None if label else None,
         "first_stage": [found.model_dump() for found in pair.first_stage],
         "caption": caption,

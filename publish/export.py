@@ -261,7 +261,7 @@ def _judged(
             caption = next(iter(captions.get(pair.video_id)), None)
             if label is not None:
                 facts.teacher(label.teacher, "labels")
-            row = pair_row(pair, judgment, negative, label, text_only(told), calibrated(label), video, caption)
+            row = pair_row(pair, judgment, negative, label, text_only(told), calibrated(label), told, video, caption)
             yield pair.query_id, json.dumps(row)
 
 

@@ -46,6 +46,7 @@ class Question:
     """A request with its prompt filled in. `key` is a digest of all that could change the reply."""
 
     request: Request
+    teacher: TeacherRef
     prompt: Rendered
     key: str
 

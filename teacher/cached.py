@@ -84,8 +84,6 @@ class CachedTeacher:
             questions = list(wanted.values())
             meter = _Meter(list(wanted), self._replies, self._budget, self._name)
             outcomes = dict(zip(wanted, await self._backend.ask(questions, meter), strict=True))
-            if self._replies:
-                await self._replies.flush()
             for key, outcome in outcomes.items():
                 futures[key].set_result(outcome)
             return outcomes

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from hardcut.teacher.protocol import Answer
@@ -65,10 +66,13 @@ def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
     stands without numbers. Each log-probability sums all shown spellings of its word (`yes`, ` Yes`, `YES`, …).
     Returns None where there is no verdict.
     """
-    verdict = read_verdict(text)
-    if verdict is None:
+    data = text.encode("utf-8", "surrogatepass")
+    found = _find(data)
+    if found is None:
         return None
-    at = _answer_token(tokens, verdict)
+    verdict = found[0]
+    generated = b"".join(token.token for token in tokens)
+    at = _answer_token(tokens, verdict, found if generated == data else _find(generated))
     if at is None:
         return Answer(verdict)
     shown = [(token, logprob) for token, logprob in at.top if _is_value(logprob)]
@@ -136,9 +140,9 @@ def _find(data: bytes) -> tuple[Word, int] | None:
     return ("yes" if word[1].lower() == "yes" else "no"), begins
 
 
-def _answer_token(tokens: Sequence[TokenScore], verdict: Word) -> TokenScore | None:
-    """The token in which the answer's word begins, if it is the whole word (with space or punctuation)."""
-    found = _find(b"".join(token.token for token in tokens))
+def _answer_token(tokens: Sequence[TokenScore], verdict: Word, found: tuple[Word, int] | None) -> TokenScore | None:
+    """The token in which the answer's word, `found` in the tokens' bytes, begins, if it is the whole word (with space
+    or punctuation)."""
     if found is None or found[0] != verdict:
         return None
     end = 0
@@ -149,6 +153,7 @@ def _answer_token(tokens: Sequence[TokenScore], verdict: Word) -> TokenScore | N
     return None
 
 
+@lru_cache(maxsize=4096)
 def _spelled(token: bytes) -> Word | None:
     """The word that a token spells by itself."""
     word = _WORD.fullmatch(token.decode("utf-8", "replace"))

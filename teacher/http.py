@@ -159,6 +159,9 @@ def _checked(url: str) -> str:
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """The whole body of a reply, or the first part of an error's. Raises Failed where a reply is over the limit."""
+    announced = response.content_length  # of what is on the wire: says nothing of how much a compressed reply holds
+    if announced is not None and announced <= limit and "Content-Encoding" not in response.headers:
+        return await response.read()
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_chunked(2**18):

@@ -28,7 +28,7 @@ def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: in
     for part in (request.task, schema, " ".join(frames), prompt.system, prompt.user):
         data = part.encode("utf-8", "surrogatepass")
         total.update(b"%d " % len(data) + data)
-    return Question(request, prompt, total.hexdigest())
+    return Question(request, teacher, prompt, total.hexdigest())
 
 
 @lru_cache(maxsize=64)

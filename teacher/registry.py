@@ -44,6 +44,11 @@ def prompts_of(settings: TeacherSettings) -> Prompts:
     return Prompts(Path(settings.prompts).expanduser() if settings.prompts else None)
 
 
+def booked_as(settings: TeacherSettings) -> str:
+    """The name under which a run's books have the teacher."""
+    return settings.spec.rstrip("/")
+
+
 def open_teacher(
     settings: TeacherSettings,
     resources: Resources | None = None,

@@ -44,8 +44,8 @@ CORPUS = [
 REASONING = " so it is "
 
 
-def build(folder: Path) -> None:
-    """Makes the model, teaches it, saves it."""
+def make_processor(largest_px: int = 64 * 32 * 32) -> Any:
+    """A processor with a tokenizer trained on the spot; pictures are scaled down to `largest_px` pixels."""
     byte_level = Tokenizer(models.BPE())
     byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     byte_level.decoder = decoders.ByteLevel()
@@ -60,10 +60,10 @@ def build(folder: Path) -> None:
         tokenizer_object=byte_level, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left",
         model_max_length=8192,
     )  # fmt: skip
-    processor = Qwen3VLProcessor(
+    return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(
             patch_size=16, temporal_patch_size=2, merge_size=2,
-            size={"shortest_edge": 32 * 32, "longest_edge": 64 * 32 * 32},
+            size={"shortest_edge": 32 * 32, "longest_edge": largest_px},
         ),
         tokenizer=tokenizer,
         video_processor=Qwen3VLVideoProcessor(
@@ -72,24 +72,41 @@ def build(folder: Path) -> None:
         ),
         chat_template=TEMPLATE,
     )  # fmt: skip
+
+
+def make_config(tokenizer: Any, text: dict[str, Any], vision: dict[str, Any]) -> Qwen3VLConfig:
+    """The configuration of a model of these dimensions for this tokenizer."""
     id_of = tokenizer.convert_tokens_to_ids
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_interleaved": True, "mrope_section": [6, 5, 5]}
-    config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": (len(tokenizer) + 63) // 64 * 64, "hidden_size": 64, "intermediate_size": 128,
-            "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
-            "max_position_embeddings": 8192, "rope_parameters": rope, "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None,
-        },
-        vision_config={
-            "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "patch_size": 16,
-            "spatial_merge_size": 2, "temporal_patch_size": 2, "out_hidden_size": 64, "num_position_embeddings": 64,
-            "deepstack_visual_indexes": [0],
-        },
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    patches = {"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2}
+    return Qwen3VLConfig(
+        text_config={**text, **ends}, vision_config={**vision, **patches},
         image_token_id=id_of("<|image_pad|>"), video_token_id=id_of("<|video_pad|>"),
         vision_start_token_id=id_of("<|vision_start|>"), vision_end_token_id=id_of("<|vision_end|>"),
         tie_word_embeddings=False,
     )  # fmt: skip
+
+
+def tiny(tokenizer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The smallest dimensions of text and vision that have all parts."""
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_interleaved": True, "mrope_section": [6, 5, 5]}
+    text = {
+        "vocab_size": (len(tokenizer) + 63) // 64 * 64, "hidden_size": 64, "intermediate_size": 128,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
+        "max_position_embeddings": 8192, "rope_parameters": rope,
+    }  # fmt: skip
+    vision = {
+        "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "out_hidden_size": 64,
+        "num_position_embeddings": 64, "deepstack_visual_indexes": [0],
+    }  # fmt: skip
+    return text, vision
+
+
+def build(folder: Path) -> None:
+    """Makes the model, teaches it, saves it."""
+    processor = make_processor()
+    tokenizer = processor.tokenizer
+    config = make_config(tokenizer, *tiny(tokenizer))
     torch.manual_seed(0)
     model = Qwen3VLForConditionalGeneration(config)
     ids = (tokenizer.eos_token_id, tokenizer.pad_token_id)

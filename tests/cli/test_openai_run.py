@@ -132,6 +132,57 @@ def test_the_budget_is_a_hard_stop_that_can_be_raised(
     assert max(teacher_server.served.values()) == 1
 
 
+def test_the_budget_holds_over_three_starts_and_a_kill(
+    arguments: Callable[..., list[str | Path]],
+    command: list[str],
+    environment: dict[str, str],
+    hardcut: Process,
+    teacher_server: Any,
+    tmp_path: Path,
+) -> None:
+    budget = 9
+    line = [*command, *map(str, arguments(teacher_server, "run", "--budget", str(budget)))]
+    teacher_server.latency_s = 0.3
+    process = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until = time.monotonic() + 60
+    while teacher_server.total_asked < 2 and process.poll() is None:
+        assert time.monotonic() < until, "the teacher is not asked"
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9, "it was killed with calls in flight"
+    killed_after = teacher_server.total_asked
+    assert 2 <= killed_after < budget
+    teacher_server.latency_s = 0.0
+    for _ in range(3):
+        stopped = hardcut(*arguments(teacher_server, "run", "--budget", str(budget)))
+        assert stopped.returncode == 3, stopped.stderr
+        assert teacher_server.total_asked <= budget
+    spent = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
+    assert sum(row["calls"] for row in spent) == budget
+    assert teacher_server.total_asked == budget, "near the limit nothing is booked ahead, so a kill wastes no call"
+
+
+def test_a_server_that_answers_nothing_but_errors_stops_the_run_and_fails_nothing(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    line = arguments(teacher_server)
+    assert hardcut(*line, "--until", "queries").returncode == 0
+    asked = teacher_server.total_asked
+    teacher_server.fail(*[500] * 5000)
+    config = Path(line[line.index("--config") + 1])
+    config.write_text(config.read_text().replace("[resources]", "[resources]\nmax_attempts = 3"))
+    stopped = hardcut(*line)
+    assert stopped.returncode == 4, stopped.stdout + stopped.stderr
+    assert stopped.stderr.count("\n") == 1 and "answered none of the last" in stopped.stderr
+    summary = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)
+    assert summary["failed"] == []
+    teacher_server.faults.clear()
+    assert teacher_server.total_asked - asked < 5000
+    done = hardcut(*line)
+    assert done.returncode == 0, "it goes on where it stopped"
+    assert max(teacher_server.served.values()) == 1
+
+
 def test_a_reply_that_cannot_be_read_is_a_failure_and_is_asked_again_on_demand_only(
     arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
 ) -> None:

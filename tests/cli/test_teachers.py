@@ -158,6 +158,13 @@ def test_a_plan_is_what_the_run_then_asks(
     assert teacher_server.total_asked - before == stages["scores"]["known"] - len(counterfactuals)
     again = {line["stage"]: line for line in json.loads(hardcut(*setup(priced, "plan"), "--json").stdout)["stages"]}
     assert again["scores"]["cached"] == again["scores"]["known"] == stages["scores"]["known"]
+    told = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
+    money = {row["stage"]: row["money"] for row in told}
+    calls = {row["stage"]: row["calls"] for row in told}
+    for stage in ("captions", "queries", "scores"):  # 100 + 10 tokens a call, at 1 and 4 for a million
+        assert money[stage] == pytest.approx(calls[stage] * (100 * 1.0 + 10 * 4.0) / 1e6)
+    shown = hardcut("status", tmp_path / "run").stdout
+    assert "0.00 in all, at the prices of the run's settings" in shown
     assert again["scores"]["estimated"] > 0, "three videos of the folder are not part of the run yet"
 
 

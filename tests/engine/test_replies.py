@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 
 import pytest
 
 from hardcut.engine.replies import ReplyCache
 from hardcut.schemas.errors import StorageError
+
+
+async def until(condition):
+    """Whether it comes true within five seconds."""
+    for _ in range(250):
+        if condition():
+            return True
+        await asyncio.sleep(0.02)
+    return False
 
 
 async def test_puts_and_gets(tmp_path):
@@ -78,16 +88,46 @@ async def test_a_folder_that_cannot_be_written_to(tmp_path):
         ReplyCache(tmp_path / "file" / "replies.sqlite")
 
 
-async def test_a_flush_covers_all_that_was_put_and_is_shared(tmp_path, monkeypatch):
+async def test_what_was_put_is_flushed_soon_and_many_share_a_flush(tmp_path, monkeypatch):
     flushed = []
     with ReplyCache(tmp_path / "replies.sqlite") as cache:
         real = cache._database.flush
-        monkeypatch.setattr(cache._database, "flush", lambda: (flushed.append(1), real()))
-        await asyncio.gather(*(cache.put(f"k{n}", "v") for n in range(20)))
-        await asyncio.gather(*(cache.flush() for _ in range(20)))
-        assert len(flushed) == 1
-        await cache.flush()
+        monkeypatch.setattr(cache._database, "flush", lambda: (real(), flushed.append(1)))
+        for n in range(20):
+            await cache.put(f"k{n}", "v")
+        assert await until(lambda: len(flushed) == 1)
+        await asyncio.sleep(0.3)
         assert len(flushed) == 1, "nothing new to flush"
         await cache.put("more", "v")
-        await cache.flush()
-        assert len(flushed) == 2
+    assert len(flushed) == 2, "closing flushes"
+
+
+async def test_a_flush_that_fails_is_told(tmp_path, monkeypatch):
+    def fail():
+        raise StorageError("the disk is gone")
+
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    monkeypatch.setattr(cache._database, "flush", fail)
+    await cache.put("k", "v")
+    with pytest.raises(StorageError, match="the disk is gone"):
+        cache.close()
+
+
+async def test_a_put_waits_its_turn_where_another_process_is_writing(tmp_path):
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        other = sqlite3.connect(tmp_path / "replies.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        put = asyncio.create_task(cache.put("k", "v"))
+        await asyncio.sleep(0.1)
+        assert not put.done() and cache.get("k") is None
+        other.execute("COMMIT")
+        await asyncio.wait_for(put, 5)
+        assert cache.get("k") == "v"
+        other.close()
+
+
+async def test_the_log_of_a_long_run_is_carried_over_into_the_file(tmp_path):
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        for n in range(64):
+            await cache.put(f"k{n}", "v" * 100_000)
+        assert await until(lambda: (tmp_path / "replies.sqlite").stat().st_size > 4 * 2**20)

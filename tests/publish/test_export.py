@@ -17,6 +17,7 @@ import pytest
 
 from hardcut.publish import _parquet
 from hardcut.publish.card import escape_markdown, languages, size_category
+from hardcut.publish.dataset import Dataset
 from hardcut.publish.export import export
 from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
@@ -142,6 +143,37 @@ def test_rows_say_what_the_records_say(run: Path, records: list[Record], tmp_pat
         (row["query_id"], row["video_id"]): row["label"] for row in rows.values()
     }
     assert {row["external_id"] for row in qrels.values()} == {None, "U1"}
+
+
+def test_a_row_of_pairs_says_what_every_teacher_said(
+    run: Path, records: list[Record], tmp_path: Path, write_run: WriteRun, make: Any
+) -> None:
+    judged = {record.pair_id for record in records if isinstance(record, Judgment) and record.source == "human"}
+    contrary = TeacherRef(backend="vllm", model="contrary")
+    more = [
+        label
+        for pair in records
+        if isinstance(pair, Pair) and pair.pair_id in judged
+        for label in (
+            make.label(pair, "yes", 1.5, teacher=contrary, sample=1),
+            make.label(pair, "unparsed", teacher=contrary),
+            make.label(pair, "yes", 9.0, teacher=contrary, input="text_only"),
+        )
+    ]
+    export(write_run(tmp_path / "more", [*records, *more]), tmp_path / "out", SETTINGS)
+    rows = [row for _, row in Dataset(tmp_path / "out").rows("pairs")]
+    two = [row for row in rows if row["pair_id"] in judged]
+    assert two and len(two) < len(rows)
+    for row in two:
+        told = [(each["teacher"], each["sample"], each["verdict"], each["logit_margin"]) for each in row["teachers"]]
+        assert told == [
+            ("openai:judge-8b", 0, "no", -11.0),
+            ("vllm:contrary", 0, "unparsed", None),
+            ("vllm:contrary", 1, "yes", 1.5),
+        ]
+        assert row["agreement"] == 0.0, "one said no, one yes; who could not be read has no say"
+    others = [row for row in rows if row["pair_id"] not in judged]
+    assert {len(row["teachers"]) for row in others} == {1} and {row["agreement"] for row in others} == {1.0}
 
 
 def test_the_same_bytes_every_time_and_for_every_shard_size(

@@ -277,6 +277,50 @@ async def test_a_server_that_is_not_there_ends_the_run_and_costs_no_call(caption
     assert meter.sent == meter.not_sent == 4
 
 
+async def test_a_server_that_answers_nothing_but_errors_ends_the_run_and_fails_no_request(
+    teacher_server: Any, judge: Request
+) -> None:
+    teacher_server.fail(*[500] * 5000)
+    teacher = OpenAITeacher("m", teacher_server.url, attempts=4, backoff_s=0.01, concurrency=8)
+    requests = iter([Request("judge", {**judge.inputs, "query": f"q{n}"}, Sampling()) for n in range(1000)])
+    refused: list[Refusal] = []
+
+    async def work() -> None:
+        for request in requests:
+            refused.extend(each for each in await teacher.complete([request]) if isinstance(each, Refusal))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(work())
+    await teacher.close()
+    assert {type(error) for error in caught.value.exceptions} == {MissingDependency}
+    assert "answered none of the last 2" in str(caught.value.exceptions[0]) and "500" in str(caught.value.exceptions[0])
+    assert teacher_server.total_asked <= 8 * 4 + 8, "what was under way, and not a thousand times four"
+    assert len(refused) <= 8
+
+
+async def test_one_request_that_always_fails_fails_alone(teacher_server: Any, judge: Request) -> None:
+    """However often it is asked, others are answered in between."""
+    poison = json.dumps("poison")
+
+    def answer(body: dict[str, Any]) -> str | None:
+        if poison in body["messages"][1]["content"][-1]["text"]:
+            raise RuntimeError("the server chokes")  # aiohttp answers 500
+        return None
+
+    teacher_server.answer = answer
+    teacher = OpenAITeacher("m", teacher_server.url, attempts=4, backoff_s=0.001)
+    try:
+        for n in range(8):
+            good = Request("judge", {**judge.inputs, "query": f"q{n}"}, Sampling())
+            bad = Request("judge", {**judge.inputs, "query": "poison"}, Sampling(seed=n))
+            (one,), (other,) = await teacher.complete([good]), await teacher.complete([bad])
+            assert isinstance(one, Reply) and isinstance(other, Refusal) and other.reason == "http_500"
+    finally:
+        await teacher.close()
+
+
 async def test_replies_that_were_paid_for_are_kept_when_another_ends_the_run(
     teacher_server: Any, judge: Request
 ) -> None:
