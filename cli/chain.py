@@ -24,7 +24,7 @@ from hardcut.media.collection import Collection, scan
 from hardcut.publish.judgments import JudgmentStage, read_judgments
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
-from hardcut.schemas.records import Query
+from hardcut.schemas.records import Query, Review
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
@@ -35,13 +35,15 @@ from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.recognition import open_recogniser
+from hardcut.synth.rewrites import RewriteStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
 STAGES = ("probe", "signatures", "duplicates", "evidence", "captions", "queries", "negatives", "scores", "judgments")
-"""The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
+"""The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`, and
+what reviewers rewrote (`rewrites`) behind `queries`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,10 @@ def _stages(
         ),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
+        RewriteStage(ledger.run / Review.FILE),
         NegativeStage(settings.negatives, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, judgments),
+        JudgmentStage(settings.judgments, judgments, ledger.run / Review.FILE),
     ]
 
 

@@ -31,6 +31,12 @@ class MissingDependency(HardcutError):
     status = 4
 
 
+class Unreachable(HardcutError):
+    """A server is needed and does not answer; the message says how to start one."""
+
+    status = 4
+
+
 class StorageError(HardcutError):
     """Writing failed (no space left, read-only, ...). What was written before is whole."""
 

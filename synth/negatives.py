@@ -52,7 +52,8 @@ class NegativeStage:
     max(10, per_query) videos (mined, expected unknown).
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
-    the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`).
+    the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`), but not
+    a reviewer's wording of one, which no run of theirs can know.
     """
 
     options: NegativeSettings
@@ -92,7 +93,7 @@ class NegativeStage:
         if given is not None and key is not None:
             run, hits = given.tag, ranked(given.scores[key])
             hits = tuple(hit for hit in hits[: self._depth(query)] if hit.video_id in contents)
-        elif given is not None and query.view == "user":
+        elif given is not None and query.view == "user" and query.variant != "rewritten":
             return Output(
                 drop=_dropped(query.query_id, "not_in_run", f"{given.tag} has no line for {query.external_id!r}")
             )
