@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hardcut.cli.review import review
 from hardcut.cli.terminal import visible
 from hardcut.schemas.errors import HardcutError
 
@@ -36,6 +37,9 @@ TeacherSpec = Annotated[
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", help="Override a check of the gate by name; may be repeated.")
 ]
+
+
+app.add_typer(review, name="review")
 
 
 @app.callback(invoke_without_command=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The folder of what is kept for later runs: decoded frames and paid replies."""
+    """The folder of what is kept for later runs: decoded frames, paid replies, the reviewers' environment."""
 
     root: Path
 
@@ -19,6 +19,10 @@ class Cache:
     @property
     def replies(self) -> Path:
         return self.root / "replies.sqlite"
+
+    @property
+    def argilla(self) -> Path:
+        return self.root / "argilla"
 
 
 def cache_folder(given: Path | None) -> Cache:

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 HEAVY = {
     "torch", "transformers", "datasets", "ray", "cv2", "av", "numpy", "PIL", "pyarrow", "pandas",
     "rapidocr", "onnxruntime", "scenedetect", "bm25s", "ir_measures", "huggingface_hub", "aiohttp", "jinja2",
+    "argilla", "httpx", "sklearn",
 }  # fmt: skip
 
 

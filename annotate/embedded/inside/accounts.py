@@ -1,0 +1,69 @@
+"""The server's users, and what a killed server may have left undone in its database."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from argilla_server.contexts import accounts
+from argilla_server.database import AsyncSessionLocal
+from argilla_server.models import User, UserRole, Workspace
+from sqlalchemy import select, text
+
+from hardcut.annotate.embedded.inside.keys import OWNER
+
+WORKSPACE = "hardcut"
+DEFAULT_REVIEWER = "reviewer"
+
+# The server commits an answer first and its record's status after that: a kill between the two leaves an old status.
+_MEND_STATUS = """
+UPDATE records SET status = wanted.status FROM (
+    SELECT r.id AS id, CASE
+        WHEN (SELECT count(*) FROM responses a WHERE a.record_id = r.id AND a.status = 'submitted')
+             >= json_extract(d.distribution, '$.min_submitted') THEN 'completed' ELSE 'pending' END AS status
+    FROM records r JOIN datasets d ON d.id = r.dataset_id
+) AS wanted WHERE wanted.id = records.id AND wanted.status <> records.status
+"""
+
+
+class NoSuchUser(Exception):
+    """A password was asked for a user whom the server does not have."""
+
+
+async def prepare(owner_key: str, reviewers: Sequence[str], new_passwords: Sequence[str]) -> dict[str, str]:
+    """Makes the workspace and who is missing; mends what a kill left. Returns the passwords that are new, by user.
+
+    `reviewers` are made beside those that are there; where there are none and none is named, one called `reviewer`.
+    """
+    made: dict[str, str] = {}
+    async with AsyncSessionLocal() as db:
+        await db.execute(text(_MEND_STATUS))
+        await db.commit()
+        workspace = await Workspace.get_by(db, name=WORKSPACE) or await Workspace.create(db, name=WORKSPACE)
+        known = {user.username: user for user in (await db.scalars(select(User))).all()}
+        if not reviewers and not any(user.role == UserRole.annotator for user in known.values()):
+            reviewers = [DEFAULT_REVIEWER]
+        for name in (OWNER, *reviewers):
+            if name not in known:
+                made[name] = _password()
+                await User.create(
+                    db,
+                    first_name=name,
+                    username=name,
+                    role=UserRole.owner if name == OWNER else UserRole.annotator,
+                    password_hash=accounts.hash_password(made[name]),
+                    workspaces=[workspace],
+                    **({"api_key": owner_key} if name == OWNER else {}),
+                )
+        for name in new_passwords:
+            if name in made:
+                continue
+            if name not in known:
+                raise NoSuchUser(name)
+            made[name] = _password()
+            await accounts.update_user(db, known[name], {"password": made[name]})
+    return made
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(12)
