@@ -50,7 +50,7 @@ class RunRecords:
 
     def plan(self, settings: ReviewSettings) -> Plan:
         """What is asked under these settings."""
-        both = ((pair, self.queries[pair.query_id]) for pair in self.pairs.values())
+        both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
         return plan(self.candidates(), in_conflict(both, self.reviews), settings)
 
     def orphans(self) -> list[Review]:

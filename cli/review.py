@@ -70,6 +70,14 @@ def pull(
 
 
 @review.command()
+def report(run: Run, cache: Cache = None, json: Json = False) -> None:
+    """Say how far people agree, how good each and the teachers are, and what is still open."""
+    from hardcut.cli.review_report import report as print_report
+
+    raise typer.Exit(print_report(run, cache, as_json=json))
+
+
+@review.command()
 def serve(
     run: Run,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 6900,

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from hardcut import __version__
 from hardcut.media.sheet import clock
 from hardcut.report.collect import LISTED, Collected, collect
 from hardcut.report.plots import histogram, place, time_ticks
+from hardcut.report.review import read_review
 from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.records import RECORDS, Video
@@ -48,7 +51,7 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, thresholds: Judgm
     It shows counts of everything and samples of a fixed size, so it stays under a few megabytes however large the run
     is. Raises RecordError for a damaged file of the run, StorageError where `out` cannot be written.
     """
-    text = render(run.absolute().name, collect(run), sheets, status, thresholds)
+    text = render(run.absolute().name, collect(run), sheets, status, thresholds, read_review(run))
     beside = out.with_name(f".{out.name}.writing")
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -57,7 +60,14 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, thresholds: Judgm
         raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, thresholds: JudgmentSettings) -> str:
+def render(
+    name: str,
+    found: Collected,
+    sheets: Sheets,
+    status: RunStatus,
+    thresholds: JudgmentSettings,
+    review: Mapping[str, JsonValue] | None = None,
+) -> str:
     """The page's text."""
     return (
         _environment()
@@ -67,6 +77,7 @@ def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, thres
             found=found,
             status=status,
             thresholds=thresholds,
+            review=review,
             tiles=_tiles(found, status),
             plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
             pending=any(stage.pending for stage in status.stages),

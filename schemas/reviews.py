@@ -33,12 +33,13 @@ def counts(review: Review) -> bool:
 def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
     """The reviews that count for a query as it reads now, one a reviewer, sorted by reviewer.
 
-    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count. Of
-    one reviewer's answers that of an adjudication does, else the blind one.
+    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count; of a
+    reviewer's blind and assisted answers the blind one does, and an adjudication only where they had not answered
+    before: a third person decides.
     """
     wanted = query_digest(query)
     chosen: dict[str, Review] = {}
-    for review in sorted(reviews, key=lambda review: (not review.adjudicates, not review.blind, review.review_id)):
+    for review in sorted(reviews, key=lambda review: (review.adjudicates, not review.blind, review.review_id)):
         if counts(review) and review.query_digest == wanted:
             chosen.setdefault(review.reviewer, review)
     return [chosen[reviewer] for reviewer in sorted(chosen)]
