@@ -42,7 +42,8 @@ def _print(found: ReviewReport) -> None:
     decided = ", ".join(f"{count:,} {source}" for source, count in found.decided.items()) or "none"
     console.print(
         f"answers   {found.answers:,} on {found.pairs:,} pairs, {found.discarded:,} discarded, "
-        f"{found.drafts:,} drafts, {found.orphans:,} orphaned; pairs decided: {decided}; in conflict: {len(found.conflicts):,}"
+        f"{found.drafts:,} drafts, {found.orphans:,} orphaned; "
+        f"pairs decided: {decided}; in conflict: {len(found.conflicts):,}"
     )
     if found.flags or found.rewrites:
         flags = ", ".join(f"{count:,} {flag}" for flag, count in found.flags.items()) or "none"
