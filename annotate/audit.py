@@ -51,7 +51,7 @@ def estimate(teacher: str, cells: Sequence[Cell]) -> Estimate:
     ).reshape(len(cells), _DRAWS)
     sizes = np.array([cell.population for cell in cells], dtype=float)
     yes = np.array([cell.yes for cell in cells], dtype=bool)
-    known = all(cell.audited for cell in cells)
+    known = np.array([cell.audited > 0 for cell in cells], dtype=bool)
     told = np.array([[cell.relevant / max(cell.audited, 1)] for cell in cells]).reshape(len(cells), 1)
 
     def precision(of: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,9 +71,9 @@ def estimate(teacher: str, cells: Sequence[Cell]) -> Estimate:
         teacher=teacher,
         pairs=int(sizes.sum()),
         audited=sum(cell.audited for cell in cells),
-        precision=float(precision(told)[0]) if known and yes.any() else None,
+        precision=float(precision(told)[0]) if yes.any() and known[yes].all() else None,
         precision_interval=interval(precision(shares)) if yes.any() else (0.0, 1.0),
-        recall=_number(float(recall(told)[0])) if known and cells else None,
+        recall=_number(float(recall(told)[0])) if cells and known.all() else None,
         recall_interval=interval(recall(shares)) if cells else (0.0, 1.0),
     )
 

@@ -101,10 +101,11 @@ class Engine:
         """Carries out the last stage of a run again whose settings changed, without the others and their sources.
 
         False, and nothing done, where another is the last one or a stage before it is not finished. What it leaves is
-        what `run` would leave: the next start finds the stage current. The run has been started at least once.
+        what `run` would leave: the next start finds the stage current.
         """
-        *before, last = self._ledger.stages()
-        if last.name != stage.name or any(row.phase != "finished" for row in before):
+        rows = self._ledger.stages()
+        before, last = rows[:-1], rows[-1] if rows else None
+        if last is None or last.name != stage.name or any(row.phase != "finished" for row in before):
             return False
         step = step_behind(stage, {row.name: row.files for row in before})
         key = self._key(step, "")
