@@ -165,7 +165,7 @@ class Server:
         sdk = self._sdk
         return sdk.Settings(
             guidelines=of.guidelines,
-            fields=[sdk.CustomField(name=PAGE, title="Query and video", template=of.template, advanced_mode=True)],
+            fields=[sdk.CustomField(name=PAGE, title="Query", template=of.template, advanced_mode=True)],
             questions=[
                 sdk.LabelQuestion(
                     name="relevance",

@@ -64,7 +64,7 @@ def test_three_people_with_known_habits(sample: Any, review: Review_, people: An
     most = {pair_id: Counter(answers.values()).most_common(1)[0] for pair_id, answers in audit.items()}
     settled = {pair_id: grade for pair_id, (grade, count) in most.items() if count >= 2}
     torn = audit.keys() - settled.keys()
-    assert torn, "the habits give some that all three disagree on"
+    assert len(torn) >= 2
     check_teacher(found, settled, sample.run)
     check_judgments(settled, torn, [record["external_id"] for record in assisted], sample.run)
     assert torn == set(found["conflicts"])
@@ -95,11 +95,12 @@ def test_three_people_with_known_habits(sample: Any, review: Review_, people: An
 
 
 def answer_blind(records: list[dict[str, Any]], people: Any) -> dict[str, dict[str, int]]:
-    """All three answer all; what each said of each pair."""
+    """All three answer all, two of them each differently; what each said of each pair."""
     said: dict[str, dict[str, int]] = {}
+    torn = [record["id"] for record in records if record["metadata"]["stratum"] == "audit"][:2]
     for record in records:
-        for name in ("alice", "bob", "carol"):
-            answer = habit(name, record["external_id"])
+        for at, name in enumerate(("alice", "bob", "carol")):
+            answer = at if record["id"] in torn else habit(name, record["external_id"])
             people[name].answer(record, NAMES[answer])
             said.setdefault(record["external_id"], {})[name] = answer
     return said
