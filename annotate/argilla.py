@@ -1,7 +1,7 @@
 """Any Argilla, through its SDK: the one module that knows of it.
 
 Datasets and their settings go through the SDK's objects. Records go through its client by the public REST API, because
-the SDK's own records drop when an answer was given, and cannot read the answers of a user who was deleted.
+the SDK's own records drop the ids and times of answers, and cannot hold one whose user is not known.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.records import Review
 
 STATE = "review/pulled.json"
-"""Who gave which answer, by dataset: Argilla forgets it when it deletes a user, and keeps the answer."""
+"""Who gave which answer, by dataset. An answer that is gone because its user was deleted is told by it from one that
+was taken back."""
 BREAK_S = 600.0
 """Longer than this between two answers of one person is a pause, not work."""
 
@@ -79,11 +80,12 @@ def pull(run: Path, name: str, server: Server) -> Pulled:
         seen.add(made.review_id)
         if problem:
             unread.append(problem)
+    there = set(users.values())  # who was deleted took nothing back
     gone = {
         noted["review_id"]
         for dataset_id in datasets
         for response_id, noted in book.get(dataset_id, {}).items()
-        if response_id not in pages[dataset_id] and noted["review_id"] not in seen
+        if response_id not in pages[dataset_id] and noted["review_id"] not in seen and noted["reviewer"] in there
     }
     withdrawn = [after.pop(review_id) for review_id in sorted(gone) if review_id in after]
     _write_book(run / STATE, {**book, **pages})

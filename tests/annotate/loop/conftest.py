@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,17 @@ def people(served: Path) -> dict[str, Api]:
 
 def api_of(found: Connection) -> Api:
     return Api(found.url, found.api_key)
+
+
+@pytest.fixture
+def make_api() -> Callable[[Connection], Api]:
+    return api_of
+
+
+@pytest.fixture(scope="session")
+def command() -> list[str]:
+    """How to start code of ours in a process of its own; the last element is the code."""
+    return [sys.executable, "-c", "from hardcut.cli.app import main; main()"]
 
 
 @pytest.fixture
