@@ -112,7 +112,7 @@ def test_a_reviewer_at_work(
     page.keyboard.press("2")
     page.screenshot(path=sample.run.parent / "review.png")
     page.keyboard.press("Enter")
-    page.get_by_text("1 of 1", exact=True).wait_for(timeout=15_000)
+    page.get_by_text("2 of 2", exact=True).wait_for(timeout=15_000)
     page.close()
 
     assert aside(hardcut, "review", "pull", sample.run, "--data", data) == 0
