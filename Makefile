@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+VENV_ARGILLA ?= .venv-argilla
 BIN := $(VENV)/bin
 
 .PHONY: demo test test-vllm lint clean
@@ -9,8 +10,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
 
-test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.test $(VENV_ARGILLA)/.made lint
+	VENV_ARGILLA=$(VENV_ARGILLA) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Models on this machine: an environment of its own with torch and vLLM for CPUs. Where those cannot be installed the
 # tests are skipped, and say so.
@@ -20,6 +21,11 @@ test-vllm: $(VENV_VLLM)/.test
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)
+	touch $@
+
+# The environment of the embedded Argilla, made here once; where it cannot be made its tests are skipped and say why.
+$(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/tools/make_argilla.py
+	$(BIN)/python tests/tools/make_argilla.py $(VENV_ARGILLA)
 	touch $@
 
 lint: $(VENV)/.test
@@ -40,4 +46,4 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) build dist runs
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) build dist runs

@@ -53,6 +53,36 @@ def test_imports_run_one_way(package: str) -> None:
         assert not extra, f"{path.relative_to(ROOT)} imports {sorted(extra)}"
 
 
+SERVER = {"argilla_server", "sqlalchemy", "starlette", "uvicorn", "alembic", "rq", "bcrypt", "fastapi"}
+INSIDE = ROOT / "annotate" / "embedded" / "inside"
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+    return found
+
+
+def test_only_what_runs_inside_the_servers_environment_imports_the_server() -> None:
+    for package in MAY_IMPORT:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tops = {name.split(".")[0] for name in _imported(path)}
+            assert INSIDE in path.parents or not tops & SERVER, path
+
+
+def test_what_runs_inside_the_servers_environment_imports_nothing_else_of_ours() -> None:
+    """Nor any of our dependencies: only what `requirements.txt` brings and the standard library."""
+    for path in sorted(INSIDE.glob("*.py")):
+        for name in _imported(path):
+            top = name.split(".")[0]
+            inside = name.startswith("hardcut.annotate.embedded.inside")
+            assert inside or top in SERVER or top in sys.stdlib_module_names, f"{path} imports {name}"
+
+
 def test_the_table_in_the_documentation_is_this_one() -> None:
     rows = {}
     for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").splitlines():

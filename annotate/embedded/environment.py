@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ _PYTHONS = ("3.13", "3.12", "3.11")
 """Those that all pinned packages have wheels for."""
 _DONE = "hardcut-made"
 """A file that stands in an environment that is whole."""
+_DRAFT = ".new"
 
 
 def environment(root: Path, progress: Progress, say: Callable[[str], None]) -> Path:
@@ -93,15 +95,15 @@ def _one_maker(root: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _make(base: Path, folder: Path, progress: Progress) -> None:
-    draft = folder.with_name(f".{folder.name}.new")
+    # another folder each time: the pip of a killed start may still write into its own
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=_DRAFT, dir=folder.parent))
     log = folder.with_name("install.log")
-    for old in (draft, folder):
-        shutil.rmtree(old, ignore_errors=True)
     try:
         with log.open("w", encoding="utf-8") as lines:
             _run([base, "-I", "-m", "venv", draft], lines.write)
             _install(draft / "bin" / "python", lines.write, progress)
         (draft / _DONE).touch()
+        shutil.rmtree(folder, ignore_errors=True)  # one that is no longer whole
         draft.replace(folder)  # nothing in it is started by its scripts, whose first lines name the draft
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -154,9 +156,11 @@ def _reason(line: str) -> str:
 
 
 def _remove_others(folder: Path) -> None:
-    """Environments of other pins, and what interrupted starts left, unless a server of ours runs in them."""
+    """What killed starts left, and environments of other pins, unless a server of ours runs in them."""
+    for draft in folder.parent.glob(f".*{_DRAFT}"):
+        shutil.rmtree(draft, ignore_errors=True)
     for other in folder.parent.iterdir():
-        if other.is_dir() and other != folder and re.fullmatch(r"[0-9a-f]{16}|\.[0-9a-f]{16}\.new", other.name):
+        if other != folder and (other / _DONE).is_file():
             with alone(lease(other / "bin" / "python")) as free:
                 if free:
                     shutil.rmtree(other, ignore_errors=True)

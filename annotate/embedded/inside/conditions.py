@@ -39,11 +39,9 @@ def words(query: TextQuery) -> ColumnElement[bool]:
         wanted = (phrase or word).strip('*"')
         if not wanted:
             continue
-        fields = func.json_each(Record.fields).table_valued("key", "value")
-        hit = fields.c.value.contains(wanted, autoescape=True)
-        if query.field:
-            hit = and_(hit, fields.c.key == query.field)
-        found = exists(select(1).select_from(fields).where(hit))
+        # the leaves, decoded: a field may be an object, and the server stores all but ASCII escaped
+        leaves = func.json_tree(Record.fields, _path(query.field) if query.field else "$").table_valued("atom")
+        found = exists(select(1).select_from(leaves).where(leaves.c.atom.contains(wanted, autoescape=True)))
         parts.append(not_(found) if minus else found)
     return and_(true(), *parts)
 
@@ -84,8 +82,11 @@ def order(given: Order) -> ColumnElement[Any]:
 
 def json_values(column: Any, *keys: str) -> Any:
     """A table of what stands at a path in a JSON column: one row for a scalar, one for each item of a list."""
-    path = "$" + "".join('."{}"'.format(key.replace('"', "")) for key in keys)
-    return func.json_each(column, path).table_valued("value")
+    return func.json_each(column, _path(*keys)).table_valued("value")
+
+
+def _path(*keys: str) -> str:
+    return "$" + "".join('."{}"'.format(key.replace('"', "")) for key in keys)
 
 
 def _of_record(given: TermsFilter | RangeFilter, name: str) -> ColumnElement[bool]:

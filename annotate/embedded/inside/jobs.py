@@ -87,6 +87,17 @@ class _SwitchedOff:
         raise UnprocessableEntityError("the embedded server does not exchange data with the Hugging Face Hub")
 
 
+class _NoEvent:
+    """An event that nobody hears of."""
+
+    async def notify(self, db: Any) -> list[Any]:
+        return []
+
+
+async def _no_event(*_: Any) -> _NoEvent:
+    return _NoEvent()
+
+
 async def _no_events(*_: Any, **__: Any) -> list[Any]:
     return []
 
@@ -115,6 +126,8 @@ def install() -> InlineQueue:
 def connect(queue: InlineQueue, api: Any) -> None:
     """The rest, after the server is imported: its jobs are looked up in our queue, and there are no webhooks."""
     import argilla_server.api.handlers.v1.jobs as handler
+    import argilla_server.webhooks.v1.records as records
+    import argilla_server.webhooks.v1.responses as responses
     from rq.exceptions import NoSuchJobError
 
     class Job:
@@ -125,15 +138,10 @@ def connect(queue: InlineQueue, api: Any) -> None:
             return queue.jobs[job_id]
 
     handler.Job = Job
+    # building an event costs several queries, for each record of a push, and there is nobody to tell
+    records.build_record_event = _no_event
+    responses.build_response_event = _no_event
     api.router.routes = [route for route in api.router.routes if not route.path.startswith("/webhooks")]
-
-
-def no_record_events() -> None:
-    """Building an event costs six queries a record, and there is nobody to tell. Call before the server's app is
-    imported: its modules take these functions by name."""
-    import argilla_server.webhooks.v1.records as events
-
-    events.notify_record_event = _no_events
 
 
 def _module(name: str, **content: Any) -> None:

@@ -93,7 +93,6 @@ def _application(data: Path, key: str) -> Any:
     """The server with its schema up to date, our queues, our search engine, and the clips before it."""
     queue = jobs.install()
     _migrate(data / "argilla.db")
-    jobs.no_record_events()
     from argilla_server._app import app
     from argilla_server.api.routes import api_v1
 

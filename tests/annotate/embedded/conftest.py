@@ -25,7 +25,7 @@ class Api:
         return response.json() if response.content else None
 
     def dataset(self, name: str, *, min_submitted: int = 1) -> str:
-        """A published dataset: fields query and note; questions relevance, stars and flags; metadata of each kind."""
+        """A published dataset: fields of text and of an object, questions of three kinds, metadata of three."""
         workspace = self.call("GET", "me/workspaces")["items"][0]["id"]
         body = {
             "name": name,
@@ -36,6 +36,8 @@ class Api:
         for field in ("query", "note"):
             settings = {"type": "text", "use_markdown": False}
             self.call("POST", f"datasets/{made}/fields", {"name": field, "title": field, "settings": settings})
+        page = {"type": "custom", "template": "<p>{{record.fields.page.text}}</p>", "advanced_mode": False}
+        self.call("POST", f"datasets/{made}/fields", {"name": "page", "title": "page", "settings": page})
         labels = [{"value": value, "text": value} for value in ("yes", "part", "no")]
         questions = {
             "relevance": {"type": "label_selection", "options": labels},

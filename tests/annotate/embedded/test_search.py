@@ -36,7 +36,7 @@ class World:
         for number, text in enumerate(QUERIES):
             record = {
                 "external_id": f"r{number}",
-                "fields": {"query": text, "note": f"number {number}"},
+                "fields": {"query": text, "note": f"number {number}", "page": {"text": f'第{number}页 "a" b'}},
                 "metadata": {"terms": "even" if number % 2 == 0 else "odd", "integer": number * 10},
             }
             if number < 3:
@@ -143,6 +143,8 @@ def test_words(world: World) -> None:
     assert text("100 %_") == ["r4"]  # no wildcards
     assert text("number 3") == ["r3"]
     assert text("number", "query") == []
+    assert text("第2页") == text("第2页", "page") == ["r2"]
+    assert text("第2页", "note") == []
 
 
 def test_pages_are_disjoint_and_complete_and_the_same_again(world: World) -> None:
