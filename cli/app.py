@@ -162,12 +162,13 @@ def plan(
 @app.command()
 def calibrate(
     run: Annotated[Path, typer.Argument(help="A run's folder with judgments by people.")],
+    blind: Annotated[bool, typer.Option("--blind", help="Only what was judged without a teacher's verdict.")] = False,
     json: Json = False,
 ) -> None:
     """Fit margins to what people said: temperature and isotonic, with figures before and after."""
     from hardcut.cli.calibrate import calibrate_run
 
-    raise typer.Exit(calibrate_run(run, as_json=json))
+    raise typer.Exit(calibrate_run(run, blind=blind, as_json=json))
 
 
 @app.command()

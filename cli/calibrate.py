@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hardcut.annotate.records import read_run
+from hardcut.annotate.report import blind_truth
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
@@ -20,13 +22,15 @@ _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
 """Judgments that no teacher made."""
 
 
-def calibrate_run(run: Path, *, as_json: bool) -> int:
+def calibrate_run(run: Path, *, blind: bool, as_json: bool) -> int:
     """Writes `calibration.json` and a diagram for each teacher into the run's folder and prints the figures.
 
+    `blind`: of what people said only what they said without seeing a teacher's verdict, which draws answers towards it.
     Raises UsageError where too little was judged.
     """
-    found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run)]
+    found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run, blind)]
     data = {"teachers": [each.model_dump(mode="json") for each in found]}
+    thresholds = {each.teacher: _thresholds(each) for each in found}
     with atomic_writer(run / CALIBRATION_FILE) as file:
         json.dump(data, file, indent=2, ensure_ascii=False, sort_keys=True)
         file.write("\n")
@@ -37,25 +41,47 @@ def calibrate_run(run: Path, *, as_json: bool) -> int:
     if as_json:
         print(
             json.dumps(
-                {**data, "file": str(run / CALIBRATION_FILE), "diagrams": list(map(str, diagrams))}, ensure_ascii=False
+                {
+                    **data,
+                    "thresholds": thresholds,
+                    "file": str(run / CALIBRATION_FILE),
+                    "diagrams": list(map(str, diagrams)),
+                },
+                ensure_ascii=False,
             )
         )
         return 0
     console = Console()
     for path, each in zip(diagrams, found, strict=True):
         console.print(_table(each))
+        for name, value in _thresholds(each).items():
+            console.print(
+                f"judgments.{name} = {'not known: too few judged' if value is None else format(value, '.2f')}"
+            )
         console.print(f"diagram {path}", soft_wrap=True)
     console.print(f"written {run / CALIBRATION_FILE}: raw margins stay as they are", soft_wrap=True)
     return 0
 
 
-def _judged(run: Path) -> list[tuple[str, list[Judged], int]]:
-    """The pairs of each teacher that people judged, sorted by pair, and how many have no exact margin."""
-    truth = {
+def _thresholds(found: Calibration) -> dict[str, float | None]:
+    """What the settings would be by these judgments; nobody changes them but the user."""
+    return {"trusted_below": found.trusted_below, "suspected_above": found.suspected_above}
+
+
+def _truth(run: Path, blind: bool) -> dict[str, bool]:
+    """Whether each pair that people judged is relevant."""
+    if blind:
+        return blind_truth(read_run(run))
+    return {
         judgment.pair_id: judgment.grade > 0
         for judgment in read_records(run / Judgment.FILE, Judgment)
         if judgment.source in _SOURCES
     }
+
+
+def _judged(run: Path, blind: bool) -> list[tuple[str, list[Judged], int]]:
+    """The pairs of each teacher that people judged, sorted by pair, and how many have no exact margin."""
+    truth = _truth(run, blind)
     if not truth:
         raise UsageError(
             f"{run}: no pair was judged by people: review some (`hardcut review`), or run with judgments of your own"

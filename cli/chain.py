@@ -24,7 +24,7 @@ from hardcut.media.collection import Collection, scan
 from hardcut.publish.judgments import JudgmentStage, read_judgments
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
-from hardcut.schemas.records import Query
+from hardcut.schemas.records import Query, Review
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
@@ -36,6 +36,7 @@ from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.recognition import open_recogniser
+from hardcut.synth.rewrites import RewriteStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.synth.twins import TwinStage
 from hardcut.synth.user_queries import UserQueryStage, read_queries
@@ -55,7 +56,8 @@ STAGES = (
     "scores",
     "judgments",
 )
-"""The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`."""
+"""The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`, and
+what reviewers rewrote (`rewrites`) behind `counterfactuals`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,10 @@ def _stages(
         TwinStage(),
         QueryStage(teacher, frames, sampling, settings.queries),
         CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
+        RewriteStage(ledger.run / Review.FILE),
         NegativeStage(settings.negatives, settings.filters, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, settings.filters, judgments),
+        JudgmentStage(settings.judgments, settings.filters, judgments, ledger.run / Review.FILE),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from hardcut.annotate.agreement import Agreement, agreement, blind_answers
 from hardcut.cli.gate import print_gate
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import read_status
@@ -22,6 +23,8 @@ from hardcut.publish.formats.registry import convert
 from hardcut.publish.gate import stopped
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,14 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml")
     failed = {stage.name: stage.failed for stage in status.stages}
-    return write_dataset(run, out, settings, failed, Options(choices.allow, choices.media, choices.min_difficulty))
+    agreed = _agreement(run)
+    options = Options(choices.allow, choices.media, choices.min_difficulty, agreed)
+    return write_dataset(run, out, settings, failed, options)
+
+
+def _agreement(run: Path) -> Agreement | None:
+    path = run / Review.FILE
+    return agreement(blind_answers(read_records(path, Review))) if path.exists() else None
 
 
 def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hardcut.cli.paths import Cache
 from hardcut.engine.status import read_status
+from hardcut.report.review import REVIEW_FILE
 from hardcut.schemas.records import RECORDS, Video
 from hardcut.schemas.settings import Settings
 
@@ -22,7 +23,8 @@ _SHEET_WIDTH = 960
 def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
     """Writes the report unless it is newer than every file of the run that it shows. Returns its path."""
     report = run / "report.html"
-    files = [path for record in RECORDS if (path := run / record.FILE).exists()]
+    names = (*(record.FILE for record in RECORDS), REVIEW_FILE)
+    files = [path for name in names if (path := run / name).exists()]
     if report.exists() and all(path.stat().st_mtime_ns <= report.stat().st_mtime_ns for path in files):
         return report
     from hardcut.media.sheet import contact_sheet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -66,6 +67,12 @@ def _atomic_writer(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
         if error.errno in _WRITING:
             raise storage_error(path, error) from error
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from hardcut.engine.stage import Stage, UnitStage
+from hardcut.engine.stage import CollectionStage, Stage, UnitStage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -52,11 +52,20 @@ def plan(stages: Sequence[Stage]) -> list[Step]:
             raise ValueError(f"two stages are named {stage.name}")
         if isinstance(units, str) and units and units not in reads_from:
             raise ValueError(f"stage {stage.name} is over {units}, which is no stage before it")
-        over = units.__name__ if isinstance(units, type) else units
-        reads = [kind.__name__ for kind in stage.reads]
-        config = digest(stage.name, stage.version, dict(stage.settings), over, reads)
-        steps.append(Step(stage, position, units, reads_from, config))
+        steps.append(Step(stage, position, units, reads_from, _config(stage, units)))
     return steps
+
+
+def step_behind(stage: CollectionStage, before: Mapping[str, Collection[str]]) -> Step:
+    """The step of a collection stage behind others that are known by their names and the kinds that they make alone:
+    the one that `plan` makes of it."""
+    kinds = {kind.__name__ for kind in stage.reads}
+    return Step(stage, len(before), "", tuple(name for name in before if kinds & set(before[name])), _config(stage, ""))
+
+
+def _config(stage: Stage, units: str | type[Record] | None) -> str:
+    over = units.__name__ if isinstance(units, type) else units
+    return digest(stage.name, stage.version, dict(stage.settings), over, [kind.__name__ for kind in stage.reads])
 
 
 def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:

@@ -22,7 +22,7 @@ from typing import TypeVar
 from hardcut.engine.budget import current_stage
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import PAGE, Ledger, Published
-from hardcut.engine.plan import Step, plan, up_to
+from hardcut.engine.plan import Step, plan, step_behind, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
@@ -96,6 +96,26 @@ class Engine:
                 finally:
                     current_stage.reset(token)
             self._progress.finished(step.name)
+
+    async def run_last(self, stage: CollectionStage) -> bool:
+        """Carries out the last stage of a run again whose settings changed, without the others and their sources.
+
+        False, and nothing done, where another is the last one or a stage before it is not finished. What it leaves is
+        what `run` would leave: the next start finds the stage current.
+        """
+        rows = self._ledger.stages()
+        before, last = rows[:-1], rows[-1] if rows else None
+        if last is None or last.name != stage.name or any(row.phase != "finished" for row in before):
+            return False
+        step = step_behind(stage, {row.name: row.files for row in before})
+        key = self._key(step, "")
+        if last.phase == "finished" and last.key == key:
+            return True
+        await self._ledger.withdraw([step.name])
+        self._write_files(step.files)
+        await self._ledger.withdrawn([step.name])
+        await self._carry_out(step, key, (), retry_failed=False)
+        return True
 
     # What is current, and what the files show
 

@@ -7,10 +7,9 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.publish._parquet import SplitSize, info
-from hardcut.publish.agreement import Agreement
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
@@ -141,6 +140,23 @@ class Facts:
         """Whether no label comes from a model."""
         names = [teacher.name for teacher in self.seen_teachers if teacher.made == "labels"]
         return bool(names) and all(name.split(":")[0] == "evidence" for name in names)
+
+
+class Agreement(Protocol):
+    """How far reviewers agree, blind to the teacher, as whoever knows of reviewing tells it."""
+
+    @property
+    def reviewers(self) -> int: ...
+    @property
+    def pairs(self) -> int: ...
+    @property
+    def raw(self) -> float: ...
+    @property
+    def raw_interval(self) -> tuple[float, float]: ...
+    @property
+    def alpha(self) -> float | None: ...
+    @property
+    def alpha_interval(self) -> tuple[float, float] | None: ...
 
 
 @dataclass(frozen=True, slots=True)

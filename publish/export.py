@@ -15,9 +15,8 @@ from hardcut import __version__
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
-from hardcut.publish.agreement import read_agreement
 from hardcut.publish.calibrated import read_calibrations
-from hardcut.publish.card import Facts, Step, Told, card
+from hardcut.publish.card import Agreement, Facts, Step, Told, card
 from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import (
     CONFIGS,
@@ -91,11 +90,13 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class Options:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
-    `min_difficulty`: queries of a lower score are left out, with what was rewritten from them."""
+    `min_difficulty`: queries of a lower score are left out, with what was rewritten from them. `agreement`: that of the
+    run's reviewers, for the card."""
 
     allow: Collection[str] = ()
     media: Path | None = None
     min_difficulty: float | None = None
+    agreement: Agreement | None = None
 
 
 def export(
@@ -128,7 +129,7 @@ def export(
         rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
         write_marker(folder, _recipe(rows, facts, settings), digests(folder))
         results = check(Dataset(folder), settings, options.allow)
-        told = Told(_funnel(run), failed, margins, results, read_agreement(run))
+        told = Told(_funnel(run), failed, margins, results, options.agreement)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))

@@ -11,38 +11,21 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from hardcut.engine.files import sha256_of
 from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.jsonl import format_record, parse_record, read_objects
+from hardcut.schemas.jsonl import format_record, parse_record, read_objects, read_records
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
+from hardcut.schemas.reviews import applicable, verdict
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 from hardcut.schemas.trec import read_qrels
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
-
-
-def query_digest(query: Query) -> str:
-    """What a review is bound to: the digest of the text that was shown. Another text, another judgment."""
-    return digest(query.text)
-
-
-def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
-    """The reviews that count for a query as it reads now, one a reviewer, sorted by reviewer.
-
-    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count; of a
-    reviewer's blind and assisted answers the blind one does.
-    """
-    wanted = query_digest(query)
-    chosen: dict[str, Review] = {}
-    for review in sorted(reviews, key=lambda review: (not review.blind, review.review_id)):
-        if review.status == "submitted" and review.relevance is not None and review.query_digest == wanted:
-            chosen.setdefault(review.reviewer, review)
-    return [chosen[reviewer] for reviewer in sorted(chosen)]
 
 
 def judge(
@@ -56,11 +39,13 @@ def judge(
 ) -> Judgment | Dropped:
     """The judgment on one pair, or why it has none.
 
-    People outrank teachers: more than half of the reviewers decide, and where no grade has more than half the pair is
-    left out (`reviewers_disagree`), whatever the teachers say. A judgment of the user's own file (`imported`)
-    comes next, with its grade; one below 0, as some qrels have for spam, is not relevant. Teachers (RANKVIDEO, section
-    on synthesis), over all
-    labels that saw the video and could be read:
+    A judgment of the user's own file (`imported`) stands as it is, with its grade: shown to reviewers it is gold that
+    they are measured by, not a question. One below 0, as some qrels have for spam, is not relevant.
+
+    People outrank teachers: who adjudicated decides, else more than half of the reviewers, and where no grade has more
+    than half the pair is left out (`reviewers_disagree`), whatever the teachers say.
+
+    Teachers (RANKVIDEO, section on synthesis), over all labels that saw the video and could be read:
 
     * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out, unless
       with `trust_source` the writer is believed.
@@ -73,17 +58,17 @@ def judge(
     Labels that disagree leave the pair out (`teachers_disagree`), and so does a margin nearer to 0 than
     `undecided_within` (`uncertain`): that is for people. With no label it is `unlabelled` or `unparsed`.
     """
-    people = applicable(query, reviews)
-    if people:
-        votes = Counter(review.relevance for review in people)
-        grade, count = votes.most_common(1)[0]
-        if grade is None or 2 * count <= len(people):
-            told = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))
-            return _left_out(pair, "reviewers_disagree", told)
-        return _judgment(pair, grade, "human", [review.review_id for review in people])
-
     if imported is not None:
         return _judgment(pair, max(imported, 0), "imported", ())
+
+    people = applicable(query, reviews)
+    if people:
+        told = verdict(people)
+        if told is None:
+            votes = Counter(review.relevance for review in people)
+            said = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))
+            return _left_out(pair, "reviewers_disagree", said)
+        return _judgment(pair, told.relevance, told.source, [review.review_id for review in told.reviews])
 
     seen = [label for label in labels if label.input == "full"]
     read = [label for label in seen if label.verdict != "unparsed"]
@@ -96,16 +81,16 @@ def judge(
         return _left_out(pair, "teachers_disagree", f"{len(read)} teacher labels")
     yes = verdicts == {"yes"}
     margin = upper_margin(read)
-    told = "margin not known" if margin is None else f"margin {margin:.2f}"
+    known = "margin not known" if margin is None else f"margin {margin:.2f}"
     support = sorted(label.label_id for label in read)
     if pair.expected == "no" and margin is not None and margin > settings.suspected_above:
-        return _left_out(pair, "suspected_positive", told)
+        return _left_out(pair, "suspected_positive", known)
     if margin is not None and abs(margin) < settings.undecided_within:
-        return _left_out(pair, "uncertain", told)
+        return _left_out(pair, "uncertain", known)
     if pair.expected == "no" and yes:
-        return _left_out(pair, "uncertain_positive", told)
+        return _left_out(pair, "uncertain_positive", known)
     if pair.expected == "yes" and not yes:
-        return _judgment(pair, 1, "teacher", support) if trust_source else _left_out(pair, "misjudged_source", told)
+        return _judgment(pair, 1, "teacher", support) if trust_source else _left_out(pair, "misjudged_source", known)
     return _judgment(pair, int(yes), "teacher", support)
 
 
@@ -161,17 +146,23 @@ class JudgmentStage:
     """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
 
     name = STAGE
-    version = 2
-    reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel, Review)
+    version = 3
+    reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel)
     makes: tuple[type[Record], ...] = (Judgment,)
 
     def __init__(
-        self, settings: JudgmentSettings, filters: FilterSettings | None = None, own: Path | None = None
+        self,
+        settings: JudgmentSettings,
+        filters: FilterSettings | None = None,
+        own: Path | None = None,
+        reviews: Path | None = None,
     ) -> None:
-        """`own`: the user's judgments, TREC qrels or the judgments.jsonl of an import, by the user's ids of queries."""
+        """`own`: the user's judgments, TREC qrels or the judgments.jsonl of an import, by the user's ids of queries.
+        `reviews`: the file of what people answered, which need not be there yet."""
         self._settings = settings
         self._filters = filters or FilterSettings()
         self._own = own
+        self._reviews = reviews
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
@@ -180,6 +171,8 @@ class JudgmentStage:
         values["filters"] = self._filters.model_dump(mode="json", include=used)
         if self._own is not None:
             values["own"] = digest(read_judgments(self._own))
+        if self._reviews is not None and self._reviews.exists():
+            values["reviews"] = sha256_of(self._reviews)
         return values
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
@@ -190,7 +183,7 @@ class JudgmentStage:
         tallies: dict[str, Tally] = {}
         with Scratch() as labels, Scratch() as reviews, Scratch() as verdicts:
             labels.fill((label.pair_id, format_record(label)) for label in records.all(TeacherLabel))
-            reviews.fill((review.pair_id, format_record(review)) for review in records.all(Review))
+            reviews.fill((review.pair_id, format_record(review)) for review in self._answers())
             verdicts.fill(
                 (told.pair_id if isinstance(told, Judgment) else told.item, format_record(told))
                 for told in self._judged(records, own, used, tallies, Merge(labels.groups()), Merge(reviews.groups()))
@@ -244,9 +237,12 @@ class JudgmentStage:
             return Output(drop=_left_out(pair, reason[0], f"query {pair.query_id}: {reason[1]}"))
         return Output(records=(judgment,))
 
+    def _answers(self) -> Iterator[Review]:
+        return read_records(self._reviews, Review) if self._reviews and self._reviews.exists() else iter(())
+
 
 def _judgment(
-    pair: Pair, grade: int, source: Literal["human", "imported", "teacher"], support: Sequence[str]
+    pair: Pair, grade: int, source: Literal["human", "adjudicated", "imported", "teacher"], support: Sequence[str]
 ) -> Judgment:
     return Judgment(
         pair_id=pair.pair_id,

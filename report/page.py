@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
+
 from hardcut import __version__
 from hardcut.media.sheet import clock
 from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Collected, Example, collect
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots import histogram, place, time_ticks
+from hardcut.report.review import read_review
 from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.filters import FILTERS
@@ -76,7 +79,7 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Setting
     It shows counts of everything and samples of a fixed size, so it stays under a few megabytes however large the run
     is. Raises RecordError for a damaged file of the run, StorageError where `out` cannot be written.
     """
-    text = render(run.absolute().name, collect(run), sheets, status, settings, measure)
+    text = render(run.absolute().name, collect(run), sheets, status, settings, measure, read_review(run))
     beside = out.with_name(f".{out.name}.writing")
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -85,7 +88,15 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Setting
         raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
+def render(
+    name: str,
+    found: Collected,
+    sheets: Sheets,
+    status: RunStatus,
+    settings: Settings,
+    measure: Measure,
+    review: Mapping[str, JsonValue] | None = None,
+) -> str:
     """The page's text."""
     thresholds = settings.judgments
     return (
@@ -96,6 +107,7 @@ def render(name: str, found: Collected, sheets: Sheets, status: RunStatus, setti
             found=found,
             status=status,
             thresholds=thresholds,
+            review=review,
             tiles=_tiles(found, status),
             plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
             pending=any(stage.pending for stage in status.stages),

@@ -1,7 +1,8 @@
 """The settings of a run: one TOML file maps one to one onto these records.
 
 A group's values enter the key of the stages that depend on it, so changing one re-runs those stages and nothing else.
-`Resources` and `Budget` change how a run is carried out and never what comes out: they enter no key.
+`Resources` and `Budget` change how a run is carried out and never what comes out: they enter no key. `ReviewSettings`
+enter none either: what people answered does.
 """
 
 from __future__ import annotations
@@ -166,6 +167,26 @@ class JudgmentSettings(Frozen):
     undecided_within: float = Field(default=0.5, ge=0, description="nearer to 0 than this nobody knows: for people")
 
 
+class ReviewSettings(Frozen):
+    """Which pairs are put before people, and what they are shown of a video."""
+
+    budget: int = Field(default=200, ge=1, description="answers that reviewers give in all, adjudication apart")
+    overlap: int = Field(default=2, ge=1, description="answers that a blind record needs, each of another reviewer")
+    audit: float = Field(default=0.4, gt=0, le=1, description="share of the answers for pairs drawn by chance, blind")
+    gold: float = Field(default=0.1, ge=0, le=0.5, description="share for pairs that your own judgments know, blind")
+    near_margin: float = Field(default=2.0, gt=0, description="a margin this close to 0 is near the threshold")
+    context_s: float = Field(default=2.0, ge=0, description="seconds of a preview before and after the moment")
+    preview_s: float = Field(default=60.0, gt=0, description="a longer video is cut to the moment, at most this long")
+    preview_side: int = Field(default=640, ge=64, description="longer side of a preview in pixels")
+    seed: int = Field(default=0, description="what the audit is drawn by")
+
+    @model_validator(mode="after")
+    def _shares(self) -> ReviewSettings:
+        if self.audit + self.gold > 1:
+            raise ValueError("audit and gold together are more than 1")
+        return self
+
+
 class ExportSettings(Frozen):
     """How a dataset is laid out. The shares are of videos; what is left after train and validation is test."""
 
@@ -268,6 +289,7 @@ class Settings(Frozen):
     filters: FilterSettings = FilterSettings()
     scores: ScoreSettings = ScoreSettings()
     judgments: JudgmentSettings = JudgmentSettings()
+    review: ReviewSettings = ReviewSettings()
     export: ExportSettings = ExportSettings()
     check: CheckSettings = CheckSettings()
     budget: Budget = Budget()

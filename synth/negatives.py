@@ -62,7 +62,8 @@ class NegativeStage:
     A user's query: the best max(10, per_query) videos (mined, expected unknown).
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
-    the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`).
+    the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`), but not
+    a reviewer's wording of one, which no run of theirs can know.
     """
 
     options: NegativeSettings
@@ -118,7 +119,7 @@ class NegativeStage:
         if given is not None and key is not None:
             run, hits = given.tag, ranked(given.scores[key])[: self._depth(query)]
             hits = tuple(hit for hit in hits if hit.video_id in collected.videos)
-        elif given is not None and query.view == "user":
+        elif given is not None and query.view == "user" and query.variant != "rewritten":
             detail = f"{given.tag} has no line for {query.external_id!r}"
             return Output(drop=_dropped(query.query_id, "not_in_run", detail))
         else:

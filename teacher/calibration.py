@@ -24,6 +24,9 @@ Method = Literal["raw", "temperature", "isotonic"]
 CALIBRATION_FILE = "calibration.json"
 """Where a run's folder keeps what was fitted."""
 
+SURE = 0.05
+"""Share of pairs on the wrong side of a threshold that is fitted."""
+
 _BINS = 10
 _FOLDS = 5
 _COLDEST, _HOTTEST = 1e-3, 1e3
@@ -84,6 +87,19 @@ class Calibration(Frozen):
     overall: dict[Method, Figures]
     by_kind: dict[str, dict[Method, Figures]]
     left_out: int
+
+    @property
+    def trusted_below(self) -> float | None:
+        """a1 as the judgments have it: the highest judged margin up to which at most `SURE` of the pairs answer their
+        query; None where even the lowest margins do."""
+        below = [m for m, p in zip(self.isotonic.margins, self.isotonic.probabilities, strict=True) if p <= SURE]
+        return max(below, default=None)
+
+    @property
+    def suspected_above(self) -> float | None:
+        """a2 likewise: the lowest judged margin from which on all but `SURE` do."""
+        above = [m for m, p in zip(self.isotonic.margins, self.isotonic.probabilities, strict=True) if p >= 1 - SURE]
+        return min(above, default=None)
 
     def probability(self, margin: float, method: Method = "isotonic") -> float:
         """The calibrated probability of a raw margin."""

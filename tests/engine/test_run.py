@@ -344,3 +344,35 @@ async def test_no_sources(tmp_path, new_chain, files_of):
     await new_chain().run(tmp_path, [])
     assert set(files_of(tmp_path).values()) == {b""}
     assert read_status(tmp_path).finished
+
+
+async def test_the_last_stage_alone_leaves_what_a_whole_run_would(tmp_path, new_chain, given, files_of):
+    """A collection stage behind the chain, run again under other settings without the sources."""
+
+    class Count:
+        name, version, reads, makes = "count", 1, (Pair,), ()
+
+        def __init__(self, limit):
+            self.settings = {"limit": limit}
+            self.ran = 0
+
+        def run(self, records):
+            self.ran += 1
+            for pair in records.all(Pair):
+                drop = Dropped.create(item=pair.pair_id, stage="count", reason=f"limit_{self.settings['limit']}")
+                yield pair.pair_id, Output(drop=drop)
+
+    run, chain = tmp_path / "run", new_chain()
+    with Ledger(run) as ledger:
+        assert not await Engine(ledger).run_last(Count(1)), "nothing is there to stand on"
+        await Engine(ledger).run([*chain.stages, Count(1)], given(60), until="mine")
+        assert not await Engine(ledger).run_last(Count(2)), "a stage before it is not finished"
+        await Engine(ledger).run([*chain.stages, Count(1)], given(60))
+        assert not await Engine(ledger).run_last(new_chain().stages[2]), "it is not the last one"
+        again = Count(2)
+        assert await Engine(ledger).run_last(again) and await Engine(ledger).run_last(again) and again.ran == 1
+        left = files_of(run)
+        assert b"limit_2" in left["dropped.jsonl"] and b"limit_1" not in left["dropped.jsonl"]
+        same = Count(2)
+        await Engine(ledger).run([*chain.stages, same], given(60))
+        assert same.ran == 0 and files_of(run) == left

@@ -83,7 +83,12 @@ class Make:
     def review(self, pair: Pair, query: Query, relevance: int | None, reviewer: str = "ada", **fields: Any) -> Review:
         given = {"query_digest": digest(query.text), "blind": True, "status": "submitted"}
         return Review.create(
-            pair_id=pair.pair_id, video_id=pair.video_id, reviewer=reviewer, relevance=relevance, **{**given, **fields}
+            pair_id=pair.pair_id,
+            query_id=pair.query_id,
+            video_id=pair.video_id,
+            reviewer=reviewer,
+            relevance=relevance,
+            **{**given, **fields},
         )
 
     def judgment(self, pair: Pair, grade: int, label: TeacherLabel | None = None) -> Judgment:

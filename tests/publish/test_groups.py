@@ -1,4 +1,4 @@
-"""Training groups, difficulty, the diagnostic set, agreement, and clips in the dataset."""
+"""Training groups, difficulty, the diagnostic set, and clips in the dataset."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardcut.publish.agreement import agreement, alpha
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diagnostic import RULE, passes
 from hardcut.publish.difficulty import Difficulty, difficulty
@@ -163,26 +161,6 @@ def test_clips_are_packed_only_where_the_licence_allows_it(tmp_path: Path, make:
     (split,) = [part for part in loaded.values() if part.num_rows]
     assert split.features["video"] == Video()
     assert split.cast_column("video", Video(decode=False))[0]["video"]["bytes"] == clip.read_bytes()
-
-
-def test_agreement_of_blind_answers(make: Any) -> None:
-    query = make.query("a ball rolls left", "v1")
-    pairs = [make.pair(query, f"v{i}") for i in range(12)]
-    reviews = [make.review(pair, query, int(i < 6), name) for i, pair in enumerate(pairs) for name in ("ada", "ben")]
-    found = agreement([*reviews, make.review(pairs[0], query, 0, "eve", blind=False)])
-    assert found is not None and (found.raw, found.alpha, found.pairs, found.reviewers) == (1.0, 1.0, 12, 2)
-    other = [make.review(pair, query, i % 2, "zoe") for i, pair in enumerate(pairs)]
-    mixed = agreement([*reviews, *other])
-    assert mixed is not None and mixed.alpha is not None and mixed.alpha_interval is not None
-    assert mixed.alpha_interval[0] < mixed.alpha < mixed.alpha_interval[1] < 1 and mixed.raw < 1
-    assert agreement(reviews[:1]) is None
-
-
-def test_alpha_of_a_published_example() -> None:
-    """Krippendorff (2011), Computing Krippendorff's Alpha-Reliability, section B: binary data, two observers."""
-    first, second = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
-    assert alpha([list(unit) for unit in zip(first, second, strict=True)]) == pytest.approx(0.095, abs=5e-4)
-    assert alpha([[1, 1], [1, 1]]) is None
 
 
 def test_the_recipe_is_kept_and_names_no_place(tmp_path: Path, make: Any, write_run: Any) -> None:

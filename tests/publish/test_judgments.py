@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from hardcut.engine.stage import CollectionStage
-from hardcut.publish.judgments import JudgmentStage, judge, negative_kind, query_digest
+from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
+from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
+from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
 SETTINGS = JudgmentSettings(trusted_below=-6, suspected_above=8)
@@ -145,20 +148,39 @@ def test_a_reviewer_has_one_vote_and_the_blind_answer_is_it(make: Any, query: Qu
     assert isinstance(told, Judgment) and told.grade == 0 and told.support == (blind.review_id,)
 
 
+def test_a_third_persons_adjudication_decides_and_nobody_elses(make: Any, query: Query) -> None:
+    pair = make.pair(query, "v1")
+    two = [make.review(pair, query, 0, "ada"), make.review(pair, query, 2, "ben")]
+    assert outcome(judge(pair, query, [], two, SETTINGS)) == "reviewers_disagree"
+    third = make.review(pair, query, 1, "eve", adjudicates=True, stratum="conflict")
+    told = judge(pair, query, [], [*two, third], SETTINGS)
+    assert outcome(told) == (1, "adjudicated") and isinstance(told, Judgment) and told.support == (third.review_id,)
+    again = make.review(pair, query, 2, "ben", adjudicates=True, stratum="conflict")
+    assert outcome(judge(pair, query, [], [*two, again], SETTINGS)) == "reviewers_disagree"
+
+
+def test_what_the_user_knows_is_gold_and_is_not_outvoted(make: Any, query: Query) -> None:
+    pair = make.pair(query, "v1")
+    reviews = [make.review(pair, query, 0, name) for name in "abc"]
+    assert outcome(judge(pair, query, [make.label(pair, "no", -9)], reviews, SETTINGS, imported=2)) == (2, "imported")
+
+
 def test_a_query_that_changes_orphans_its_reviews(make: Any, query: Query) -> None:
     assert query_digest(query) != query_digest(make.query("a ball rolls right", "v1"))
     assert query_digest(query) == query_digest(make.query("a ball rolls left", "v9"))
 
 
-def test_the_stage_accounts_for_every_pair(make: Any, query: Query) -> None:
+def test_the_stage_accounts_for_every_pair(make: Any, query: Query, tmp_path: Path) -> None:
     pairs = [make.pair(query, f"v{i}") for i in range(1, 8)]
     orphan = Pair.create(query_id="q_gone", video_id="v1", origins=("mined",), expected="no")
     labels = [make.label(pairs[0], "yes", 4), make.label(pairs[1], "no", -8), make.label(pairs[2], "unparsed")]
     labels.append(make.label(pairs[3], "yes", 9))
     reviews: list[Review] = [make.review(pairs[3], query, 2), make.review(pairs[4], query, 0)]
-    stage = JudgmentStage(SETTINGS)
+    with (tmp_path / Review.FILE).open("w") as file:
+        write_records(file, sorted(reviews, key=lambda review: review.review_id))
+    stage = JudgmentStage(SETTINGS, reviews=tmp_path / Review.FILE)
     assert isinstance(stage, CollectionStage)
-    found = dict(stage.run(Records([query, *pairs, orphan, *labels, *reviews])))
+    found = dict(stage.run(Records([query, *pairs, orphan, *labels])))
     assert list(found) == sorted([pair.pair_id for pair in pairs] + [orphan.pair_id])
     told = {
         unit: (output.drop.reason if output.drop else output.records[0].grade)  # type: ignore[attr-defined]
@@ -171,7 +193,17 @@ def test_the_stage_accounts_for_every_pair(make: Any, query: Query) -> None:
 
 
 def test_the_stage_reads_what_it_joins() -> None:
-    assert set(JudgmentStage(SETTINGS).reads) == {Query, Pair, TeacherLabel, Review}
+    assert set(JudgmentStage(SETTINGS).reads) == {Query, Pair, TeacherLabel}
     settings = JudgmentStage(SETTINGS).settings
     assert {"trusted_below": -6.0, "suspected_above": 8.0}.items() <= settings.items()
     assert settings != JudgmentStage(SETTINGS, FilterSettings(max_answers=1)).settings
+
+
+def test_other_answers_are_another_key(make: Any, query: Query, tmp_path: Path) -> None:
+    path = tmp_path / Review.FILE
+    stage = JudgmentStage(SETTINGS, reviews=path)
+    keys = [stage.settings]
+    for relevance in (0, 2):
+        path.write_text(make.review(make.pair(query, "v1"), query, relevance).model_dump_json() + "\n")
+        keys.append(stage.settings)
+    assert len({str(key) for key in keys}) == 3

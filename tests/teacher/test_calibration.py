@@ -125,3 +125,21 @@ def test_the_diagram_is_well_formed_and_shows_every_method() -> None:
     assert all(any(method in text for text in texts) for method in ("raw", "temperature", "isotonic"))
     numbers: list[Any] = [element.get("cx") for element in root.iter() if element.get("cx")]
     assert numbers and all(math.isfinite(float(number)) for number in numbers)
+
+
+def test_thresholds_part_the_sure_from_the_rest() -> None:
+    dice = random.Random(5)
+    pairs = [
+        Judged(f"q{n}", "event", margin := dice.uniform(-10, 10), dice.random() < sigmoid(margin)) for n in range(4000)
+    ]
+    found = calibrate("t", pairs)
+    assert found.trusted_below is not None and -5 < found.trusted_below < -1.5
+    assert found.suspected_above is not None and 1.5 < found.suspected_above < 5
+    below = [pair.relevant for pair in pairs if pair.margin <= found.trusted_below]
+    assert sum(below) <= 0.05 * len(below)
+
+
+def test_thresholds_that_nothing_supports_are_none() -> None:
+    pairs = [Judged(f"q{n}", "event", float(n % 7), n % 2 == 0) for n in range(70)]
+    found = calibrate("t", pairs)
+    assert (found.trusted_below, found.suspected_above) == (None, None)

@@ -1,0 +1,275 @@
+"""Any Argilla, through its SDK: the one module that knows of it.
+
+Datasets and their settings go through the SDK's objects. Records go through its client by the public REST API, because
+the SDK's own records drop the ids and times of answers, and cannot hold one whose user is not known.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from hardcut.annotate.answers import Answer
+from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
+from hardcut.schemas.errors import HardcutError, MissingDependency, Unreachable, UsageError
+from hardcut.schemas.records import Relevance
+
+KEY_VARIABLE = "ARGILLA_API_KEY"
+TIMEOUT_S = 60
+MAX_BATCH = 500
+"""Records in one upsert, and the bytes of their pages: both are limits of Argilla or of the proxies before it."""
+MAX_BATCH_BYTES = 8_000_000
+PAGE_SIZE = 250
+DELETE_BATCH = 100
+_METADATA = ("content", "stratum")
+"""Kept with a record and hidden from reviewers: what was pushed, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A record to push: the pair's id, its page, the digest of both, and the suggestion with its probability."""
+
+    pair_id: str
+    page: str
+    content: str
+    stratum: str
+    suggestion: tuple[Relevance, float | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A record as the server has it; `suggested` is the relevance that it puts forward."""
+
+    record_id: str
+    pair_id: str
+    content: str
+    page: str
+    suggested: Relevance | None
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A dataset on the server: its id and those of its questions."""
+
+    dataset_id: str
+    questions: Mapping[str, str]
+
+
+def key_of_environment() -> str:
+    """The API key for `--url`. Raises UsageError where the environment has none."""
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not key:
+        raise UsageError(f"--url needs an API key in the environment: set {KEY_VARIABLE} (Argilla: My settings)")
+    return key
+
+
+class Server:
+    """A connection to an Argilla as a user who may make datasets (owner, or admin of the workspace).
+
+    All that goes wrong is raised as Unreachable (nobody answers), UsageError (the key or the workspace is refused) or
+    HardcutError with what the server said. `hint` says what to do where nobody answers.
+    """
+
+    def __init__(self, url: str, api_key: str, workspace: str, hint: str) -> None:
+        try:
+            import argilla
+        except ImportError as error:
+            raise MissingDependency("reviewing needs Argilla's client: pip install 'hardcut[annotate]'") from error
+        self._sdk = argilla
+        self._url, self._hint = url, hint
+        local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        with self._translated():
+            # A proxy of the environment is for the network, not for this machine.
+            self._client = argilla.Argilla(api_url=url, api_key=api_key, timeout=TIMEOUT_S, trust_env=not local)
+            self._http = self._client.api.http_client
+            self._workspace = self._client.workspaces(workspace)
+            if self._workspace is None:
+                self._workspace = argilla.Workspace(name=workspace, client=self._client).create()
+
+    def users(self) -> dict[str, str]:
+        """The names of all users by their ids."""
+        with self._translated():
+            return {str(user.id): str(user.username) for user in self._client.users}
+
+    def find(self, name: str) -> Handle | None:
+        """A dataset of the workspace by its name."""
+        with self._translated():
+            dataset = self._client.datasets(name=name, workspace=self._workspace)
+            return self._handle(dataset) if dataset is not None else None
+
+    def ensure(self, of: ReviewSet) -> Handle:
+        """The dataset of a set, made where there is none, and brought up to date where the page, the guidelines or the
+        number of answers have changed."""
+        with self._translated():
+            dataset = self._client.datasets(name=of.name, workspace=self._workspace)
+            if dataset is None:
+                dataset = self._sdk.Dataset(
+                    name=of.name, workspace=self._workspace, settings=self._settings(of), client=self._client
+                ).create()
+                return self._handle(dataset)
+            settings = dataset.settings
+            page = settings.fields[PAGE]
+            told = (settings.guidelines, page.template, settings.distribution.min_submitted)
+            if told != (of.guidelines, of.template, of.min_submitted):
+                settings.guidelines, page.template = of.guidelines, of.template
+                settings.distribution = self._sdk.TaskDistribution(min_submitted=of.min_submitted)
+                dataset.update()
+            return self._handle(dataset)
+
+    def records(self, dataset: Handle) -> Iterator[Remote]:
+        """All records with their answers, a page of the listing at a time."""
+        offset = 0
+        while True:
+            listed = self._request(
+                "GET",
+                f"/api/v1/datasets/{dataset.dataset_id}/records",
+                params={"offset": offset, "limit": PAGE_SIZE, "include": ["responses", "suggestions"]},
+            )["items"]
+            yield from (_remote(item, dataset) for item in listed)
+            offset += len(listed)
+            if len(listed) < PAGE_SIZE:
+                return
+
+    def upsert(self, dataset: Handle, drafts: Iterable[Draft], pushed: Callable[[int], None]) -> None:
+        """Puts records there, or in the place of those of the same pairs, in batches; `pushed` is told the size of each
+        that is stored."""
+        path = f"/api/v1/datasets/{dataset.dataset_id}/records/bulk"
+        for batch in _batches(drafts):
+            self._request("PUT", path, json={"items": [_item(draft, dataset) for draft in batch]})
+            pushed(len(batch))
+
+    def delete(self, dataset: Handle, record_ids: Sequence[str]) -> None:
+        """Takes records away, with their answers."""
+        for start in range(0, len(record_ids), DELETE_BATCH):
+            ids = ",".join(record_ids[start : start + DELETE_BATCH])
+            self._request("DELETE", f"/api/v1/datasets/{dataset.dataset_id}/records", params={"ids": ids})
+
+    def _request(self, method: str, path: str, **options: Any) -> Any:
+        with self._translated():
+            response = self._http.request(method, path, **options)
+            response.raise_for_status()
+            return response.json() if response.content else None
+
+    def _handle(self, dataset: Any) -> Handle:
+        questions = {question.name: str(question._model.id) for question in dataset.settings.questions}
+        return Handle(str(dataset.id), questions)
+
+    def _settings(self, of: ReviewSet) -> Any:
+        sdk = self._sdk
+        return sdk.Settings(
+            guidelines=of.guidelines,
+            fields=[sdk.CustomField(name=PAGE, title="Query", template=of.template, advanced_mode=True)],
+            questions=[
+                sdk.LabelQuestion(
+                    name="relevance",
+                    title="Does the video answer the query?",
+                    labels={name: title for name, (_, title) in RELEVANCE.items()},
+                ),
+                sdk.TextQuestion(name="moment", title="The moment, such as 3-7.5", required=False),
+                sdk.LabelQuestion(
+                    name="well_formed",
+                    title="Is the query well formed?",
+                    labels={name: title for name, (_, title) in WELL_FORMED.items()},
+                    required=False,
+                ),
+                sdk.TextQuestion(name="rewrite", title="How would you put it?", required=False),
+                sdk.MultiLabelQuestion(name="flags", title="Anything else?", labels=dict(FLAGS), required=False),
+            ],
+            metadata=[sdk.TermsMetadataProperty(name=name, visible_for_annotators=False) for name in _METADATA],
+            distribution=sdk.TaskDistribution(min_submitted=of.min_submitted),
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Errors of the client and of the server as ours, in one place."""
+        import httpx
+        from argilla import _exceptions as problems
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except httpx.HTTPStatusError as error:
+            raise self._refused(error.response.status_code, error.response.text) from error
+        except httpx.HTTPError as error:
+            raise Unreachable(f"no Argilla answers at {self._url} ({_said(error)}): {self._hint}") from error
+        except problems.ArgillaCredentialsError as error:
+            raise self._refused(401, "") from error
+        except problems.ArgillaAPIError as error:
+            raise self._refused(error.status_code, str(error)) from error
+
+    def _refused(self, status: int, said: str) -> HardcutError:
+        if status in (401, 403):
+            return UsageError(
+                f"the Argilla at {self._url} refuses the API key: it must be an owner's or a workspace admin's"
+            )
+        return HardcutError(f"the Argilla at {self._url} refuses it (status {status}): {said[:500]}")
+
+
+def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
+    relevance = dataset.questions["relevance"]
+    told = [str(each["value"]) for each in item.get("suggestions") or () if each["question_id"] == relevance]
+    return Remote(
+        record_id=str(item["id"]),
+        pair_id=str(item["external_id"]),
+        content=str((item.get("metadata") or {}).get("content", "")),
+        page=str(item["fields"].get(PAGE, {}).get(PAGE, "")),
+        suggested=RELEVANCE[told[0]][0] if told and told[0] in RELEVANCE else None,
+        answers=tuple(_answer(each) for each in item.get("responses") or ()),
+    )
+
+
+def _answer(response: Mapping[str, Any]) -> Answer:
+    given = datetime.fromisoformat(response["inserted_at"])
+    return Answer(
+        response_id=str(response["id"]),
+        user_id=str(response["user_id"]) if response.get("user_id") else None,
+        status=str(response["status"]),
+        values={name: value.get("value") for name, value in (response.get("values") or {}).items()},
+        given_s=(given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp(),
+    )
+
+
+def _item(draft: Draft, dataset: Handle) -> dict[str, Any]:
+    suggestions: list[dict[str, Any]] = []
+    if draft.suggestion is not None:
+        relevance, probability = draft.suggestion
+        suggestions.append(
+            {
+                "question_id": dataset.questions["relevance"],
+                "value": next(name for name, (value, _) in RELEVANCE.items() if value == relevance),
+                "score": probability,
+                "type": "model",
+                "agent": "teacher",
+            }
+        )
+    return {
+        "external_id": draft.pair_id,
+        "fields": {PAGE: {PAGE: draft.page}},
+        "metadata": {"content": draft.content, "stratum": draft.stratum},
+        "suggestions": suggestions,
+    }
+
+
+def _batches(drafts: Iterable[Draft]) -> Iterator[list[Draft]]:
+    batch: list[Draft] = []
+    size = 0
+    for draft in drafts:
+        if batch and (len(batch) == MAX_BATCH or size + len(draft.page) > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(draft)
+        size += len(draft.page)
+    if batch:
+        yield batch
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

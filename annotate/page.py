@@ -1,0 +1,180 @@
+"""What a reviewer is shown of a pair: the content of the page, and how it travels so that nothing in it can act.
+
+Argilla puts a record as JSON into a script of its page, unescaped, and that page is the reviewer's session: a query
+with `</script>` in it would run there. So all content goes as one text in which no character means anything to HTML,
+to a template or to a replacement pattern; the page parses it and puts every piece in as text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from hardcut.annotate.answers import Shown
+from hardcut.annotate.policy import SetName
+from hardcut.annotate.previews import Window, window
+from hardcut.annotate.sets import RELEVANCE
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Evidence, Pair, Query, Relevance, Review, Span, Stratum, TeacherLabel, Video
+from hardcut.schemas.reviews import query_digest
+from hardcut.schemas.settings import Settings
+
+MAX_LINES = 60
+MAX_TEXT = 600
+MAX_REASONING = 6000
+SILENT = frozenset({"shot"})
+"""Evidence that tells a reviewer nothing that is not seen."""
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ACTIVE = re.compile("[<>&#$`'{}\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""HTML, templates, what `String.replace` takes for a pattern, and what no server stores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A pair with all that is known about it."""
+
+    pair: Pair
+    query: Query
+    video: Video
+    evidence: Sequence[Evidence]
+    labels: Sequence[TeacherLabel]
+    reviews: Sequence[Review] = ()
+    """Those that apply: shown, without names, to whoever adjudicates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where the page finds a pair's preview and contact sheet: URLs, `data:` ones too. `told` says what is missing."""
+
+    clip: str | None = None
+    sheet: str | None = None
+    told: str = ""
+
+
+def content(subject: Subject, of: SetName, stratum: Stratum, media: Media, settings: Settings) -> dict[str, JsonValue]:
+    """The page of a pair. A blind one holds nothing that a teacher said of it, nor how query and video met."""
+    query, video = subject.query, subject.video
+    source = query.source_video_id == video.video_id
+    shown: dict[str, JsonValue] = {
+        "pair": {
+            "pair_id": subject.pair.pair_id,
+            "query_id": query.query_id,
+            "video_id": video.video_id,
+            "query_digest": query_digest(query),
+            "stratum": stratum,
+        },
+        "query": query.text,
+        "language": query.language,
+        "video": {"id": video.video_id, "duration": video.duration_s, "sound": video.has_audio},
+        "metadata": _metadata(video, settings.evidence.metadata_fields),
+        "facets": [
+            {"text": facet.text, "modality": facet.modality, **_times(facet.span)} for facet in query.facets if source
+        ],
+        "evidence": [
+            {"kind": line.kind, "text": line.text[:MAX_TEXT], **_times(line.span)} for line in _lines(subject.evidence)
+        ],
+        "clip": {"url": media.clip, "told": media.told, **_clip(window(query, video, settings.review))},
+        "sheet": media.sheet,
+    }
+    if of == "assisted" and subject.labels:
+        shown["teachers"] = [_teacher(label) for label in subject.labels]
+    if of == "adjudication":
+        shown["votes"] = [_vote(review) for review in subject.reviews]
+    return shown
+
+
+def suggestion(subject: Subject, of: SetName) -> tuple[Relevance, float | None] | None:
+    """The teachers' verdict as an answer, with its probability; for the assisted set only, and where there is one."""
+    if of != "assisted" or not subject.labels:
+        return None
+    yes = sum(label.verdict == "yes" for label in subject.labels)
+    relevance: Relevance = 2 if 2 * yes >= len(subject.labels) else 0
+    known = [label.p_yes for label in subject.labels if label.p_yes is not None]
+    if not known:
+        return relevance, None
+    mean = sum(known) / len(known)
+    return relevance, round(mean if relevance else 1 - mean, 4)
+
+
+def encode(shown: Mapping[str, JsonValue]) -> str:
+    """The content as JSON whose texts hold nothing active: such characters are escapes of four digits."""
+    text = json.dumps(shown, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _STRING.sub(lambda string: _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", string[0]), text)
+
+
+def decode(text: str) -> dict[str, Any]:
+    """What `encode` was given. Raises ValueError for anything else."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("a page is a JSON object")
+    return value
+
+
+def read_shown(text: str, suggested: Relevance | None) -> Shown:
+    """What a page says of its pair. Raises ValueError, KeyError, TypeError for a page that is not ours."""
+    pair = decode(text)["pair"]
+    return Shown(
+        pair_id=str(pair["pair_id"]),
+        query_id=str(pair["query_id"]),
+        video_id=str(pair["video_id"]),
+        query_digest=str(pair["query_digest"]),
+        stratum=pair["stratum"],
+        suggested=suggested,
+    )
+
+
+def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None) -> str:
+    """Changes whenever a record has to be pushed again."""
+    return digest(encoded, list(suggested) if suggested else None)
+
+
+def _metadata(video: Video, fields: Sequence[str]) -> list[JsonValue]:
+    """The fields that teachers may read, as pairs of name and text, in the order of the settings."""
+    told = ((name, video.metadata.get(name)) for name in fields)
+    return [[name, _plain(value)[:MAX_TEXT]] for name, value in told if value not in (None, "", [])]
+
+
+def _plain(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _lines(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """At most `MAX_LINES`, evenly spread over the video; metadata has its own place on the page."""
+    lines = [line for line in evidence if line.kind not in SILENT and line.kind != "metadata"]
+    lines.sort(key=lambda line: (line.span.start if line.span else -1.0, line.kind, line.evidence_id))
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [lines[(2 * place + 1) * len(lines) // (2 * MAX_LINES)] for place in range(MAX_LINES)]
+
+
+def _times(span: Span | None) -> dict[str, JsonValue]:
+    return {"start": span.start, "end": span.end} if span else {"start": None, "end": None}
+
+
+def _clip(shown: Window) -> dict[str, JsonValue]:
+    """Where the preview lies in the video, and what of it is the moment; all in the video's own time."""
+    return {"start": shown.cut.start, "end": shown.cut.end, "moment": _times(shown.moment)}
+
+
+def _teacher(label: TeacherLabel) -> dict[str, JsonValue]:
+    return {
+        "name": f"{label.teacher.backend}: {label.teacher.model}" if label.teacher.model else label.teacher.backend,
+        "verdict": label.verdict,
+        "p_yes": label.p_yes,
+        "reasoning": label.reasoning[:MAX_REASONING],
+    }
+
+
+def _vote(review: Review) -> dict[str, JsonValue]:
+    said = next(title for value, title in RELEVANCE.values() if value == review.relevance)
+    return {"said": said, "flags": list(review.flags), **_times(review.span)}

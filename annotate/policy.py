@@ -1,0 +1,190 @@
+"""What people are asked, within a budget of answers: where a person is worth most, and a part that is left to chance.
+
+Pure functions. The random part (the audit) is what makes figures about the teacher honest: pairs that were chosen
+because something is odd about them say nothing of the rest. It is drawn by verdict, as many yes as no, because most
+pairs are a plain no and a recall cannot be told from those (Cochran, Sampling Techniques, chapter 5).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, Review, Stratum, TeacherLabel
+from hardcut.schemas.reviews import applicable, verdict
+from hardcut.schemas.settings import ReviewSettings
+
+SetName = Literal["blind", "assisted", "adjudication"]
+SETS: tuple[SetName, ...] = ("blind", "assisted", "adjudication")
+
+REASONS: Mapping[str, Stratum] = {
+    "teachers_disagree": "disagreement",
+    "suspected_positive": "suspected",
+    "uncertain_positive": "suspected",
+    "misjudged_source": "suspected",
+}
+"""Why the judgments left a pair out for a person, and the stratum that it is asked in."""
+BLIND: frozenset[Stratum] = frozenset({"gold", "audit"})
+ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counterfactual")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pair with all that decides whether a person is asked about it. `reason` is why the judgments left it out,
+    `known` whether the user's own judgments have it, `asked` the stratum of an earlier answer."""
+
+    pair: Pair
+    query: Query
+    labels: tuple[TeacherLabel, ...]
+    reason: str | None = None
+    known: bool = False
+    asked: Stratum | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """The teachers' mean margin."""
+        margins = [label.logit_margin for label in self.labels if label.logit_margin is not None]
+        return sum(margins) / len(margins) if margins else None
+
+    @property
+    def verdict(self) -> Literal["yes", "no"] | None:
+        """What the teachers say: a yes where at least half do; `None` where none could be read."""
+        yes = sum(label.verdict == "yes" for label in self.labels)
+        return None if not self.labels else "yes" if 2 * yes >= len(self.labels) else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A pair that people are asked about, and why."""
+
+    pair_id: str
+    stratum: Stratum
+
+    @property
+    def set(self) -> SetName:
+        """The set that it is shown in."""
+        if self.stratum == "conflict":
+            return "adjudication"
+        return "blind" if self.stratum in BLIND else "assisted"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What of a stratum the budget buys."""
+
+    stratum: Stratum
+    available: int
+    records: int
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All items, sorted by set, and what each stratum takes."""
+
+    items: tuple[Item, ...]
+    shares: tuple[Share, ...]
+
+
+def readable(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
+    """The labels that saw the video and could be read, sorted by id."""
+    found = (label for label in labels if label.input == "full" and label.verdict != "unparsed")
+    return tuple(sorted(found, key=lambda label: label.label_id))
+
+
+def plan(candidates: Sequence[Candidate], conflicts: Iterable[str], settings: ReviewSettings) -> Plan:
+    """Chooses what is asked. The same candidates and settings give the same plan, and answers do not change it: a pair
+    that was asked keeps its place, so the budget is of all answers ever and not of the next ones.
+
+    Gold and audit come first, with `overlap` answers a record, blind. The rest goes in turns to the other strata, one
+    answer a record, assisted, until the budget or the pairs end. Conflicts, which nobody can plan, come on top.
+    """
+    pools = _pools(candidates, settings)
+    conflicts = sorted(conflicts)
+    taken: set[str] = set()
+    records = settings.budget / settings.overlap
+    chosen: dict[Stratum, list[str]] = {
+        "audit": _first(pools["audit"], max(1, round(records * settings.audit)), taken),  # never left out
+        "gold": _first(pools["gold"], round(records * settings.gold), taken),
+    }
+    left = settings.budget - settings.overlap * sum(map(len, chosen.values()))
+    chosen |= _in_turns({stratum: pools[stratum] for stratum in ASSISTED}, left, taken)
+    chosen["conflict"] = conflicts
+    pools["conflict"] = conflicts
+    items = [Item(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
+    items.sort(key=lambda item: (SETS.index(item.set), digest(settings.seed, item.pair_id)))
+    shares = [
+        Share(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
+        for stratum, ids in chosen.items()
+    ]
+    return Plan(tuple(items), tuple(shares))
+
+
+def in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
+    """The pairs whose reviewers come to no answer, sorted."""
+    return sorted(
+        pair.pair_id
+        for pair, query in pairs
+        if (people := applicable(query, reviews.get(pair.pair_id, ()))) and verdict(people) is None
+    )
+
+
+def _pools(candidates: Sequence[Candidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:
+    """The pairs of each stratum, the most urgent first; one that was asked already comes before all others."""
+    ranked: defaultdict[Stratum, list[tuple[bool, float, str, str]]] = defaultdict(list)
+    drawn: dict[str, list[tuple[bool, str, str]]] = {"yes": [], "no": []}
+    for candidate in candidates:
+        pair_id, new = candidate.pair.pair_id, candidate.asked is None
+        chance = digest(settings.seed, pair_id)
+        for stratum, urgency in _called_for(candidate, settings.near_margin).items():
+            if new or candidate.asked == stratum:
+                ranked[stratum].append((new, urgency, chance, pair_id))
+        if candidate.verdict is not None and not candidate.known and candidate.asked in (None, "audit"):
+            drawn[candidate.verdict].append((new, chance, pair_id))
+    yes, no = ([pair_id for *_, pair_id in sorted(drawn[verdict])] for verdict in ("yes", "no"))
+    both = min(len(yes), len(no))
+    audit = [pair_id for two in zip(yes, no, strict=False) for pair_id in two] + yes[both:] + no[both:]
+    others: tuple[Stratum, ...] = ("gold", *ASSISTED)
+    return {"audit": audit, **{stratum: [pair_id for *_, pair_id in sorted(ranked[stratum])] for stratum in others}}
+
+
+def _called_for(candidate: Candidate, near_margin: float) -> dict[Stratum, float]:
+    """The strata that a pair belongs into, chance apart, and its place in each: the lowest number is asked first."""
+    if candidate.known:
+        return {"gold": 0.0}
+    size = abs(candidate.margin) if candidate.margin is not None else None
+    found: dict[Stratum, float] = {}
+    reason = REASONS.get(candidate.reason or "", candidate.asked)  # what was asked and settled has no reason any more
+    if reason in ASSISTED:
+        found[reason] = -(size or 0.0)
+    if size is not None and size <= near_margin:
+        found["margin"] = size
+    if candidate.query.variant in COUNTERFACTUAL:
+        found["counterfactual"] = 0.0
+    return found
+
+
+def _first(pool: Sequence[str], number: int, taken: set[str]) -> list[str]:
+    """The first ones of a pool that no other stratum has; they are taken then."""
+    found = [pair_id for pair_id in pool if pair_id not in taken][:number]
+    taken.update(found)
+    return found
+
+
+def _in_turns(pools: Mapping[Stratum, Sequence[str]], number: int, taken: set[str]) -> dict[Stratum, list[str]]:
+    """One pair of each pool in turn, up to `number` in all."""
+    chosen: dict[Stratum, list[str]] = {stratum: [] for stratum in pools}
+    waiting = {stratum: iter(pool) for stratum, pool in pools.items()}
+    while waiting and number > 0:
+        for stratum in list(waiting):
+            pair_id = next((id for id in waiting[stratum] if id not in taken), None)
+            if pair_id is None:
+                del waiting[stratum]
+            elif number > 0:
+                taken.add(pair_id)
+                chosen[stratum].append(pair_id)
+                number -= 1
+    return chosen

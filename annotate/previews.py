@@ -1,0 +1,94 @@
+"""The clips and contact sheets that reviewers look at: small files, made once, named by what they show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.engine.files import atomic_writer
+from hardcut.engine.pool import WorkerPool
+from hardcut.media.clip import cut
+from hardcut.media.ingest import ingest
+from hardcut.media.sheet import contact_sheet
+from hardcut.media.store import sampling_digest
+from hardcut.schemas.errors import DropItem, ItemError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Query, Span, Video
+from hardcut.schemas.settings import MediaSettings, ReviewSettings
+
+SHEET_FRAMES = 12
+SHEET_COLUMNS = 6
+SHEET_WIDTH = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What of a video is cut out for a page, and the moment in it, where there is one; both in the video's time."""
+
+    cut: Span
+    moment: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The names of a pair's files in the media folder; None where it could not be made, and then why."""
+
+    clip: str | None
+    sheet: str | None
+    told: str = ""
+
+
+def window(query: Query, video: Video, settings: ReviewSettings) -> Window:
+    """A short video whole; of a longer one the moment with some context, or its beginning where no moment is known.
+
+    The moment is from the first to the last facet's span, which are known for the query's own source alone.
+    """
+    spans = [facet.span for facet in query.facets if facet.span and query.source_video_id == video.video_id]
+    moment = None
+    if spans:
+        end = min(max(span.end for span in spans), video.duration_s)
+        moment = Span(start=min(min(span.start for span in spans), end), end=end)
+    if video.duration_s <= settings.preview_s:
+        return Window(Span(start=0, end=video.duration_s), moment)
+    begins = max(0.0, moment.start - settings.context_s) if moment else 0.0
+    ends = moment.end + settings.context_s if moment else settings.preview_s
+    return Window(Span(start=begins, end=min(ends, begins + settings.preview_s, video.duration_s)), moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Makes previews into the folder `out`, from the videos under `root` and the frames in `store`."""
+
+    root: Path
+    store: Path
+    out: Path
+    media: MediaSettings
+    review: ReviewSettings
+    pool: WorkerPool
+
+    async def of(self, query: Query, video: Video) -> Preview:
+        """The files of a pair, which are made unless they are there. A video that cannot be shown says why."""
+        span = window(query, video, self.review).cut
+        clip = f"{digest(video.sha256, [span.start, span.end], self.review.preview_side)[:32]}.mp4"
+        sheet = f"{digest(video.sha256, sampling_digest(self.media), SHEET_FRAMES)[:32]}.jpg"
+        source = (self.root / video.path).resolve()
+        if not source.is_relative_to(self.root.resolve()):
+            return Preview(None, None, "its path leads out of the folder of the videos")
+        try:
+            if not (out := self.out / sheet).exists():
+                await self.pool.call(make_sheet, str(source), video.sha256, str(self.store), self.media, out)
+            if not (out := self.out / clip).exists():
+                await self.pool.call(cut, str(source), span, str(out), self.review.preview_side)
+        except (ItemError, DropItem) as error:
+            return Preview(None, sheet if (self.out / sheet).exists() else None, error.detail)
+        return Preview(clip, sheet)
+
+
+def make_sheet(path: str, sha256: str, store: str, settings: MediaSettings, out: Path) -> None:
+    """Writes the contact sheet of a video out of its stored frames. Runs in a worker. Raises ItemError as `ingest`, and
+    where the file is another one by now."""
+    found = ingest(path, store, settings)
+    if found.probe.sha256 != sha256:
+        raise ItemError("changed", "the video's file is another one than when the run was made: run it again")
+    with atomic_writer(out, "wb") as file:
+        file.write(contact_sheet(found.frames.spread(SHEET_FRAMES), SHEET_COLUMNS, SHEET_WIDTH))

@@ -1,0 +1,155 @@
+"""Brings answers back into the run's reviews.jsonl: all of them, each once, whatever became of who gave them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from hardcut.annotate.answers import Answer, Shown, review
+from hardcut.annotate.argilla import Server
+from hardcut.annotate.page import read_shown
+from hardcut.annotate.policy import SETS, SetName
+from hardcut.annotate.sets import review_set
+from hardcut.engine.files import atomic_writer
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_records, write_records
+from hardcut.schemas.records import Review
+
+STATE = "review/pulled.json"
+"""Who gave which answer, by dataset. An answer that is gone because its user was deleted is told by it from one that
+was taken back."""
+BREAK_S = 600.0
+"""Longer than this between two answers of one person is a pause, not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull changed in reviews.jsonl. `withdrawn` are answers that were taken back on the server; `unread` says
+    what of an answer could not be read, `strange` which records are not ours."""
+
+    reviews: int
+    new: int
+    changed: int
+    withdrawn: int
+    unread: tuple[str, ...]
+    strange: tuple[str, ...]
+
+
+class _Given(NamedTuple):
+    """An answer with what it answers."""
+
+    of: SetName
+    dataset_id: str
+    shown: Shown
+    answer: Answer
+
+
+Book = dict[str, dict[str, dict[str, str]]]
+"""dataset id -> response id -> `reviewer`, `review_id`."""
+
+
+def pull(run: Path, name: str, server: Server) -> Pulled:
+    """Reads all sets of the run called `name` and writes reviews.jsonl where it changes.
+
+    Answers that are not on the server (any more) stay: the dataset or the server may be another. Only one that this
+    dataset had and has no longer was taken back by its reviewer, and goes. Raises UsageError where nothing was pushed.
+    """
+    path = run / Review.FILE
+    before = {each.review_id: each for each in read_records(path, Review)} if path.exists() else {}
+    book = _read_book(run / STATE)
+    users = server.users()
+    strange: list[str] = []
+    given, datasets = _given(server, name, strange)
+    if not datasets:
+        raise UsageError(f"{run}: nothing was pushed there yet: `hardcut review push {run}` first")
+    after, seen, unread = dict(before), set[str](), list[str]()
+    pages: Book = {dataset_id: {} for dataset_id in datasets}
+    took = _seconds(given)
+    for each in sorted(given, key=lambda each: each.answer.response_id):
+        response_id = each.answer.response_id
+        noted = book.get(each.dataset_id, {}).get(response_id, {})
+        reviewer = users.get(each.answer.user_id or "") or noted.get("reviewer") or f"deleted-{response_id[:8]}"
+        made, problem = review(each.shown, each.answer, reviewer, each.of, took.get(response_id))
+        if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
+            made = made.model_copy(update={"seconds": old.seconds})
+        pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}
+        after[made.review_id] = made
+        seen.add(made.review_id)
+        if problem:
+            unread.append(problem)
+    there = set(users.values())  # who was deleted took nothing back
+    gone = {
+        noted["review_id"]
+        for dataset_id in datasets
+        for response_id, noted in book.get(dataset_id, {}).items()
+        if response_id not in pages[dataset_id] and noted["review_id"] not in seen and noted["reviewer"] in there
+    }
+    withdrawn = [after.pop(review_id) for review_id in sorted(gone) if review_id in after]
+    _write_book(run / STATE, {**book, **pages})
+    if after != before or not path.exists():
+        with atomic_writer(path) as file:
+            write_records(file, (after[review_id] for review_id in sorted(after)))
+    return Pulled(
+        reviews=len(after),
+        new=len(after.keys() - before.keys()),
+        changed=sum(after[review_id] != old for review_id, old in before.items() if review_id in after),
+        withdrawn=len(withdrawn),
+        unread=tuple(unread),
+        strange=tuple(strange),
+    )
+
+
+def _given(server: Server, name: str, strange: list[str]) -> tuple[list[_Given], list[str]]:
+    """All answers of the run's sets, and the ids of the datasets that there are."""
+    given: list[_Given] = []
+    datasets: list[str] = []
+    for of in SETS:
+        dataset = server.find(review_set(name, of, 1).name)
+        if dataset is None:
+            continue
+        datasets.append(dataset.dataset_id)
+        for record in server.records(dataset):
+            if not record.answers:
+                continue
+            try:
+                shown = read_shown(record.page, record.suggested)
+            except (ValueError, KeyError, TypeError):
+                strange.append(f"{of}: record {record.pair_id} is not one that hardcut pushed: its answers are left")
+                continue
+            given += (_Given(of, dataset.dataset_id, shown, answer) for answer in record.answers)
+    return given, datasets
+
+
+def _seconds(given: Iterable[_Given]) -> dict[str, float]:
+    """How long each answer took: the time since the same person's answer before it, where that is no pause. Argilla
+    keeps no better clock."""
+    order = sorted((each.answer for each in given), key=lambda answer: (answer.given_s, answer.response_id))
+    last: dict[str, float] = {}
+    took: dict[str, float] = {}
+    for answer in order:
+        if answer.user_id is None:
+            continue
+        since = answer.given_s - last.get(answer.user_id, float("-inf"))
+        if since <= BREAK_S:
+            took[answer.response_id] = round(since, 3)
+        last[answer.user_id] = answer.given_s
+    return took
+
+
+def _read_book(path: Path) -> Book:
+    if not path.exists():
+        return {}
+    try:
+        book: Book = json.loads(path.read_text(encoding="utf-8"))["datasets"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}): delete it, `review pull` writes it anew") from error
+    return book
+
+
+def _write_book(path: Path, book: Book) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_writer(path) as file:
+        json.dump({"datasets": book}, file, indent=0, sort_keys=True)

@@ -1,0 +1,185 @@
+"""Puts what is planned before reviewers: after it, the sets hold the plan and whatever was answered, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from hardcut.annotate.argilla import Draft, Server
+from hardcut.annotate.page import Media, Subject, content, encode, page_digest, suggestion
+from hardcut.annotate.policy import SETS, Item, SetName
+from hardcut.annotate.previews import Preview, Previews
+from hardcut.annotate.records import RunRecords
+from hardcut.annotate.sets import review_set
+from hardcut.schemas.settings import Settings
+
+_PREVIEWS_AT_ONCE = 8
+
+
+class MediaLink(Protocol):
+    """Turns a preview's file into what a page shows: URLs, and what to tell of a clip that has none."""
+
+    def __call__(self, preview: Preview) -> Media: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did to a set: records that are new or new in part, those that were as they should be, those that
+    were taken away because the plan has no place for them, and those without a preview, with the reason."""
+
+    set: SetName
+    dataset: str
+    records: int
+    pushed: int
+    unchanged: int
+    answered: int
+    removed: int
+    without_preview: Mapping[str, int]
+
+
+class _Known(NamedTuple):
+    """A record on the server: its id, the digest of what was pushed, and whether anybody has answered it."""
+
+    record_id: str
+    content: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedMedia:
+    """Previews in the folder that the embedded server serves. Paths without a host: whatever port it has next time."""
+
+    path_of: Callable[[str], str]
+
+    def __call__(self, preview: Preview) -> Media:
+        clip, sheet = (self.path_of(name) if name else None for name in (preview.clip, preview.sheet))
+        return Media(clip, sheet, preview.told)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMedia:
+    """Previews for a server elsewhere: inside the record up to `limit_bytes`, above that under `base_url`, where the
+    user puts the files of `folder`."""
+
+    folder: Path
+    limit_bytes: int
+    base_url: str | None = None
+
+    def __call__(self, preview: Preview) -> Media:
+        clip = self._link(preview.clip, "video/mp4")
+        told = preview.told
+        if preview.clip and clip is None:
+            told = "the clip is too large to be sent along: only its contact sheet is here"
+        return Media(clip, self._link(preview.sheet, "image/jpeg"), told)
+
+    def too_large(self, preview: Preview) -> bool:
+        """Whether the clip does not go inside the record."""
+        return bool(preview.clip) and (self.folder / str(preview.clip)).stat().st_size > self.limit_bytes
+
+    def _link(self, name: str | None, kind: str) -> str | None:
+        if name is None:
+            return None
+        if (self.folder / name).stat().st_size <= self.limit_bytes:
+            return f"data:{kind};base64,{base64.b64encode((self.folder / name).read_bytes()).decode('ascii')}"
+        return f"{self.base_url.rstrip('/')}/{name}" if self.base_url else None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A run, its settings, the server, and where previews come from and go to."""
+
+    run: RunRecords
+    settings: Settings
+    server: Server
+    previews: Previews
+    link: MediaLink
+    name: str
+
+    def carry_out(self, made: Callable[[], None], stored: Callable[[int], None]) -> list[Pushed]:
+        """Pushes the plan. `made` is told of every preview, `stored` of every batch that is on the server.
+
+        Killed at any moment it can be started again: a record is known by its pair's id, so what is there is found.
+        """
+        items = self.run.plan(self.settings.review).items
+        subjects = self.run.subjects([item.pair_id for item in items])
+        previews = asyncio.run(self._previews(list(subjects.values()), made))
+        return [
+            self._set(
+                name,
+                [item for item in items if item.set == name and item.pair_id in subjects],
+                subjects,
+                previews,
+                stored,
+            )
+            for name in SETS
+        ]
+
+    def _set(
+        self,
+        name: SetName,
+        items: Sequence[Item],
+        subjects: Mapping[str, Subject],
+        previews: Mapping[str, Preview],
+        stored: Callable[[int], None],
+    ) -> Pushed:
+        of = review_set(self.name, name, self.settings.review.overlap)
+        dataset = self.server.find(of.name)
+        if dataset is None and not items:
+            return Pushed(name, of.name, 0, 0, 0, 0, 0, {})
+        dataset = self.server.ensure(of)
+        known = {
+            record.pair_id: _Known(record.record_id, record.content, bool(record.answers))
+            for record in self.server.records(dataset)
+        }
+        count = Counter[str]()
+
+        def drafts() -> Iterator[Draft]:
+            for item in items:
+                before = known.get(item.pair_id)
+                if before is not None and before.answered:  # what was judged stays as it was judged
+                    count["answered"] += 1
+                    continue
+                draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id])
+                if before is not None and before.content == draft.content:
+                    count["unchanged"] += 1
+                    continue
+                count["pushed"] += 1
+                yield draft
+
+        self.server.upsert(dataset, drafts(), stored)
+        wanted = {item.pair_id for item in items}
+        gone = [each.record_id for id, each in known.items() if id not in wanted and not each.answered]
+        self.server.delete(dataset, gone)
+        return Pushed(
+            set=name,
+            dataset=of.name,
+            records=len(wanted) + sum(each.answered for id, each in known.items() if id not in wanted),
+            pushed=count["pushed"],
+            unchanged=count["unchanged"],
+            answered=count["answered"],
+            removed=len(gone),
+            without_preview=Counter(previews[id].told for id in sorted(wanted) if previews[id].clip is None),
+        )
+
+    def _draft(self, item: Item, subject: Subject, preview: Preview) -> Draft:
+        told = suggestion(subject, item.set)
+        page = encode(content(subject, item.set, item.stratum, self.link(preview), self.settings))
+        return Draft(item.pair_id, page, page_digest(page, told), item.stratum, told)
+
+    async def _previews(self, subjects: Sequence[Subject], made: Callable[[], None]) -> dict[str, Preview]:
+        """The preview of every pair. Pairs of one video wait for each other, so that no file is made twice."""
+        gate = asyncio.Semaphore(_PREVIEWS_AT_ONCE)
+        locks = {subject.video.video_id: asyncio.Lock() for subject in subjects}
+
+        async def one(subject: Subject) -> tuple[str, Preview]:
+            async with locks[subject.video.video_id], gate:
+                preview = await self.previews.of(subject.query, subject.video)
+            made()
+            return subject.pair.pair_id, preview
+
+        return dict(await asyncio.gather(*(one(subject) for subject in subjects)))

@@ -1,0 +1,120 @@
+"""What the review loop reads of a run's folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from hardcut.annotate.page import Subject
+from hardcut.annotate.policy import Candidate, Plan, in_conflict, plan, readable
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import Dropped, Evidence, Judgment, Pair, Query, Review, TeacherLabel, Video
+from hardcut.schemas.reviews import applicable, query_digest
+from hardcut.schemas.settings import ReviewSettings
+
+R = TypeVar("R", bound=Record)
+JUDGMENTS = "judgments"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """The records of a run that reviewing is about, without the long texts. `known` are the grades that the user's own
+    judgments give, by pair; `reviews` all that was ever pulled, by pair."""
+
+    folder: Path
+    pairs: Mapping[str, Pair]
+    queries: Mapping[str, Query]
+    labels: Mapping[str, tuple[TeacherLabel, ...]]
+    reasons: Mapping[str, str]
+    known: Mapping[str, int]
+    reviews: Mapping[str, tuple[Review, ...]]
+
+    def candidates(self) -> list[Candidate]:
+        """Every pair with what decides whether a person is asked about it, sorted by id."""
+        return [
+            Candidate(
+                pair=pair,
+                query=self.queries[pair.query_id],
+                labels=self.labels.get(pair_id, ()),
+                reason=self.reasons.get(pair_id),
+                known=pair_id in self.known,
+                asked=next((each.stratum for each in self.reviews.get(pair_id, ()) if not each.adjudicates), None),
+            )
+            for pair_id, pair in self.pairs.items()
+        ]
+
+    def plan(self, settings: ReviewSettings) -> Plan:
+        """What is asked under these settings."""
+        both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
+        return plan(self.candidates(), in_conflict(both, self.reviews), settings)
+
+    def orphans(self) -> list[Review]:
+        """Answers to a wording, or to a pair, that the run no longer has: kept, and applied to nothing."""
+        return [
+            review
+            for pair_id, reviews in self.reviews.items()
+            for review in reviews
+            if pair_id not in self.pairs
+            or review.query_digest != query_digest(self.queries[self.pairs[pair_id].query_id])
+        ]
+
+    def subjects(self, pair_ids: Collection[str]) -> dict[str, Subject]:
+        """All that is known about these pairs, as far as their videos are part of the run."""
+        wanted = {self.pairs[pair_id].video_id for pair_id in pair_ids}
+        videos = {video.video_id: video for video in _read(self.folder, Video) if video.video_id in wanted}
+        evidence = _grouped(_read(self.folder, Evidence), lambda line: line.video_id, wanted)
+        labels = _grouped(_read(self.folder, TeacherLabel), lambda label: label.pair_id, pair_ids)
+        found = {}
+        for pair_id in pair_ids:
+            pair = self.pairs[pair_id]
+            query = self.queries[pair.query_id]
+            if pair.video_id in videos:
+                found[pair_id] = Subject(
+                    pair,
+                    query,
+                    videos[pair.video_id],
+                    evidence[pair.video_id],
+                    readable(labels[pair_id]),
+                    applicable(query, self.reviews.get(pair_id, ())),
+                )
+        return found
+
+
+def read_run(run: Path) -> RunRecords:
+    """Reads the files of a run. Raises UsageError where there are no judgments yet: reviewing comes after them."""
+    if not (run / Judgment.FILE).exists():
+        raise UsageError(f"{run}: there is nothing to review yet: `hardcut run` up to its judgments first")
+    queries = {query.query_id: query for query in _read(run, Query)}
+    pairs = {pair.pair_id: pair for pair in _read(run, Pair) if pair.query_id in queries}
+    labels = _grouped(_read(run, TeacherLabel), lambda label: label.pair_id, pairs)
+    known = {each.pair_id: each.grade for each in _read(run, Judgment) if each.source == "imported"}
+    return RunRecords(
+        folder=run,
+        pairs=dict(sorted(pairs.items())),
+        queries=queries,
+        labels={id: readable(label.model_copy(update={"reasoning": ""}) for label in of) for id, of in labels.items()},
+        reasons={each.item: each.reason for each in _read(run, Dropped) if each.stage == JUDGMENTS},
+        known=known,
+        reviews={id: tuple(of) for id, of in _grouped(_read(run, Review), lambda review: review.pair_id, None).items()},
+    )
+
+
+def _read(run: Path, kind: type[R]) -> Iterator[R]:
+    path = run / kind.FILE
+    return read_records(path, kind) if path.exists() else iter(())
+
+
+def _grouped(
+    records: Iterable[R], key: Callable[[R], str], wanted: Collection[str] | None
+) -> defaultdict[str, list[R]]:
+    """Those whose key is wanted (None: all) by their key."""
+    found: defaultdict[str, list[R]] = defaultdict(list)
+    for record in records:
+        if wanted is None or key(record) in wanted:
+            found[key(record)].append(record)
+    return found

@@ -1,0 +1,238 @@
+"""What reviewing has shown: how far people agree, how good each is, how good the teachers are, what is still open."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+from hardcut.annotate.agreement import (
+    Agreement,
+    Answers,
+    Interval,
+    Kappa,
+    agreement,
+    blind_answers,
+    cohen_kappas,
+    share_interval,
+)
+from hardcut.annotate.audit import Cell, Estimate, estimate
+from hardcut.annotate.policy import readable
+from hardcut.annotate.records import RunRecords
+from hardcut.schemas.base import Frozen
+from hardcut.schemas.records import Flag, Review, TeacherLabel
+from hardcut.schemas.reviews import applicable, counts, verdict
+from hardcut.teacher.cached import book_name
+
+REPORT_FILE = "review.json"
+"""Where a run's folder keeps the report, for its page."""
+TOGETHER = "all together"
+
+
+class Share(Frozen):
+    """So many of so many, with the 95 % interval of the share."""
+
+    count: int
+    of: int
+    interval: Interval
+
+    @property
+    def value(self) -> float | None:
+        return self.count / self.of if self.of else None
+
+
+class Reviewer(Frozen):
+    """One person's work. `gold`: right where the answer is known (relevant or not); `with_others`: of the answers that
+    others gave blind to the same pairs, the same ones; `changed`: of the suggestions shown, those not taken over.
+    Seconds are known only between two answers without a pause."""
+
+    name: str
+    answers: int
+    blind: int
+    discarded: int
+    seconds: float
+    seconds_each: float | None
+    gold: Share
+    with_others: Share
+    changed: Share
+
+
+class GoldDispute(Frozen):
+    """A pair where most reviewers say the opposite of what is known: one of both is wrong, and worth a look."""
+
+    pair_id: str
+    query: str
+    video_id: str
+    known: int
+    said: tuple[int, ...]
+
+
+class ReviewReport(Frozen):
+    """All of it. `by_kind` is agreement by the query's kind; `decided` counts pairs by who settled them; `orphans` are
+    answers to a wording or a pair that the run no longer has."""
+
+    answers: int
+    pairs: int
+    drafts: int
+    discarded: int
+    orphans: int
+    conflicts: tuple[str, ...]
+    decided: dict[str, int]
+    flags: dict[Flag, int]
+    rewrites: int
+    suggestions_changed: Share
+    agreement: Agreement | None
+    by_kind: dict[str, Agreement]
+    kappas: tuple[Kappa, ...]
+    reviewers: tuple[Reviewer, ...]
+    gold_disputes: tuple[GoldDispute, ...]
+    teachers: tuple[Estimate, ...]
+
+
+def report(run: RunRecords) -> ReviewReport:
+    """Over all reviews of a run. The same files give the same report."""
+    reviews = [review for of in run.reviews.values() for review in of]
+    told = [review for review in reviews if counts(review)]
+    answers = blind_answers(reviews)
+    orphans = {review.review_id for review in run.orphans()}
+    live = [review for review in told if review.review_id not in orphans]
+    verdicts = {
+        pair_id: verdict(applicable(run.queries[pair.query_id], run.reviews[pair_id]))
+        for pair_id, pair in run.pairs.items()
+        if pair_id in run.reviews and pair_id not in run.known
+    }
+    judged = {review.pair_id for review in live}
+    return ReviewReport(
+        answers=len(told),
+        pairs=len({review.pair_id for review in told}),
+        drafts=sum(review.status == "draft" for review in reviews),
+        discarded=sum(review.status == "discarded" for review in reviews),
+        orphans=len(orphans),
+        conflicts=tuple(sorted(id for id, found in verdicts.items() if found is None and id in judged)),
+        decided=dict(sorted(Counter(found.source for found in verdicts.values() if found is not None).items())),
+        flags=dict(sorted(Counter(flag for review in told for flag in review.flags).items())),
+        rewrites=len({(review.query_id, review.rewritten_query) for review in told if review.rewritten_query}),
+        suggestions_changed=_share(review.changed for review in told if review.changed is not None),
+        agreement=agreement(answers),
+        by_kind=_by_kind(run, answers),
+        kappas=tuple(cohen_kappas(answers)),
+        reviewers=tuple(_reviewer(name, reviews, answers, run.known) for name in sorted({r.reviewer for r in reviews})),
+        gold_disputes=tuple(_disputes(run)),
+        teachers=tuple(_teachers(run)),
+    )
+
+
+def blind_truth(run: RunRecords) -> dict[str, bool]:
+    """Whether a pair's video answers its query, by people who saw no teacher's verdict, and by the user's own
+    judgments; pairs without a majority are left out."""
+    truth = {pair_id: grade > 0 for pair_id, grade in run.known.items()}
+    for pair_id, reviews in run.reviews.items():
+        if pair_id in run.pairs and pair_id not in truth:
+            query = run.queries[run.pairs[pair_id].query_id]
+            found = verdict(applicable(query, [review for review in reviews if review.blind]))
+            if found is not None:
+                truth[pair_id] = found.relevance > 0
+    return truth
+
+
+def _share(values: Iterable[bool | None]) -> Share:
+    found = list(values)
+    count = sum(bool(value) for value in found)
+    return Share(count=count, of=len(found), interval=share_interval(count, len(found)))
+
+
+def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
+    kinds: defaultdict[str, dict[tuple[str, str], Mapping[str, int]]] = defaultdict(dict)
+    for (pair_id, query_digest), of in answers.items():
+        if pair_id in run.pairs:
+            kinds[run.queries[run.pairs[pair_id].query_id].kind][pair_id, query_digest] = of
+    found = {kind: agreement(of) for kind, of in sorted(kinds.items())}
+    return {kind: each for kind, each in found.items() if each is not None}
+
+
+def _reviewer(name: str, reviews: Sequence[Review], answers: Answers, known: Mapping[str, int]) -> Reviewer:
+    mine = [review for review in reviews if review.reviewer == name]
+    told = [review for review in mine if counts(review)]
+    seconds = [review.seconds for review in told if review.seconds is not None]
+    gold = [
+        (relevance > 0) == (known[pair_id] > 0)
+        for (pair_id, _), of in answers.items()
+        for reviewer, relevance in of.items()
+        if reviewer == name and pair_id in known
+    ]
+    same = [
+        of[name] == other
+        for of in answers.values()
+        if name in of
+        for reviewer, other in sorted(of.items())
+        if reviewer != name
+    ]
+    return Reviewer(
+        name=name,
+        answers=len(told),
+        blind=sum(review.blind and not review.adjudicates for review in told),
+        discarded=sum(review.status == "discarded" for review in mine),
+        seconds=round(sum(seconds), 3),
+        seconds_each=round(median(seconds), 3) if seconds else None,
+        gold=_share(gold),
+        with_others=_share(same),
+        changed=_share(review.changed for review in told if review.changed is not None),
+    )
+
+
+def _disputes(run: RunRecords) -> Iterable[GoldDispute]:
+    for pair_id, grade in sorted(run.known.items()):
+        if pair_id not in run.pairs or pair_id not in run.reviews:
+            continue
+        pair = run.pairs[pair_id]
+        query = run.queries[pair.query_id]
+        people = applicable(query, run.reviews[pair_id])
+        against = [review for review in people if (review.relevance or 0) > 0 and grade <= 0]
+        against += [review for review in people if review.relevance == 0 and grade > 0]
+        if 2 * len(against) > len(people):
+            said = tuple(sorted(review.relevance or 0 for review in people))
+            yield GoldDispute(pair_id=pair_id, query=query.text, video_id=pair.video_id, known=grade, said=said)
+
+
+def _teachers(run: RunRecords) -> list[Estimate]:
+    """Each teacher, and all together where there are several, over the pairs that the audit is drawn from."""
+    audited = {
+        pair_id
+        for pair_id, reviews in run.reviews.items()
+        if any(review.stratum == "audit" and not review.adjudicates for review in reviews)
+    }
+    truth = {pair_id: relevant for pair_id, relevant in blind_truth(run).items() if pair_id in audited}
+    said: defaultdict[str, dict[str, bool]] = defaultdict(dict)
+    for pair_id, labels in run.labels.items():
+        if pair_id in run.known:
+            continue
+        by_teacher: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+        for label in readable(labels):
+            by_teacher[book_name(label.teacher)].append(label)
+            by_teacher[TOGETHER].append(label)
+        for teacher, of in by_teacher.items():
+            said[teacher][pair_id] = 2 * sum(label.verdict == "yes" for label in of) >= len(of)
+    names = [name for name in sorted(said) if name != TOGETHER]
+    if not truth or not names:
+        return []
+    return [_estimate(name, said[name], said[TOGETHER], truth) for name in ([*names, TOGETHER] if names[1:] else names)]
+
+
+def _estimate(
+    teacher: str, said: Mapping[str, bool], together: Mapping[str, bool], truth: Mapping[str, bool]
+) -> Estimate:
+    cells: defaultdict[tuple[bool, bool], list[str]] = defaultdict(list)
+    for pair_id, yes in sorted(said.items()):
+        cells[yes, together[pair_id]].append(pair_id)
+    return estimate(
+        teacher,
+        [
+            Cell(
+                yes=yes,
+                population=len(pairs),
+                audited=sum(pair_id in truth for pair_id in pairs),
+                relevant=sum(truth.get(pair_id, False) for pair_id in pairs),
+            )
+            for (yes, _), pairs in sorted(cells.items())
+        ],
+    )

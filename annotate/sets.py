@@ -1,0 +1,59 @@
+"""The sets of records that reviewers see: what they are asked, and what they are told beforehand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from hardcut.annotate.policy import SetName
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Flag, Relevance
+
+PAGE = "page"
+"""The one field of a record: all that is shown, see page.py."""
+
+RELEVANCE: Mapping[str, tuple[Relevance, str]] = {
+    "answers": (2, "Answers it"),
+    "in_part": (1, "In part"),
+    "does_not": (0, "Does not"),
+}
+"""The answers to the first question by their names in Argilla, in the order of their keys 1, 2, 3."""
+WELL_FORMED: Mapping[str, tuple[bool, str]] = {"yes": (True, "Well formed"), "no": (False, "Needs other words")}
+FLAGS: Mapping[Flag, str] = {
+    "ambiguous": "Ambiguous",
+    "unsafe": "Unsafe or personal",
+    "broken_video": "Broken video",
+    "wrong_language": "Wrong language",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSet:
+    """A set as Argilla knows it: a dataset with its guidelines, and how many answers a record needs."""
+
+    name: str
+    guidelines: str
+    template: str
+    min_submitted: int
+
+
+def review_set(run_name: str, name: SetName, overlap: int) -> ReviewSet:
+    """The set of a run. Only blind records need more than one answer."""
+    return ReviewSet(
+        name=f"{slug(run_name)}-{name}",
+        guidelines=_text(f"guidelines.{name}.md") + "\n\n" + _text("guidelines.md"),
+        template=_text("page.html"),
+        min_submitted=overlap if name == "blind" else 1,
+    )
+
+
+def slug(name: str) -> str:
+    """A run's name in the letters that Argilla takes; where that loses some, with a digest that keeps it apart."""
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")
+    return kept if kept == name else f"{kept or 'run'}-{digest(name)[:6]}"
+
+
+def _text(name: str) -> str:
+    return files("hardcut.annotate").joinpath(name).read_text(encoding="utf-8").strip()

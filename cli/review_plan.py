@@ -1,0 +1,65 @@
+"""`hardcut review plan`: what a budget of answers buys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from hardcut.annotate.policy import BLIND, Plan
+from hardcut.annotate.records import read_run
+from hardcut.cli.review_server import settings_of
+from hardcut.cli.terminal import output
+from hardcut.schemas.records import Stratum
+from hardcut.schemas.settings import ReviewSettings
+
+_WHY: Mapping[Stratum, str] = {
+    "audit": "drawn by chance: says how good the teacher is",
+    "gold": "your own judgments know the answer: says how good reviewers are",
+    "disagreement": "teachers disagree",
+    "suspected": "the teacher contradicts how the pair came about",
+    "margin": "the teacher is nearly undecided",
+    "counterfactual": "the query is written so that its video does not answer it",
+    "conflict": "reviewers disagree: a third person decides, on top of the budget",
+}
+
+
+def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -> int:
+    """Prints what would be asked. Sends nothing."""
+    settings = with_budget(settings_of(run, config).review, budget)
+    found = read_run(run).plan(settings)
+    if as_json:
+        items = [asdict(item) | {"set": item.set} for item in found.items]
+        told = {"budget": settings.budget, "overlap": settings.overlap, "items": items}
+        print(json.dumps(told | {"strata": [asdict(share) for share in found.shares]}, indent=2))
+    else:
+        _print(run, found, settings)
+    return 0
+
+
+def with_budget(settings: ReviewSettings, budget: int | None) -> ReviewSettings:
+    """The settings with the budget of the command line in place of theirs."""
+    return settings if budget is None else settings.model_copy(update={"budget": budget})
+
+
+def _print(run: Path, found: Plan, settings: ReviewSettings) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("stratum")
+    for column in ("pairs", "asked", "answers"):
+        table.add_column(column, justify="right")
+    table.add_column("shown")
+    table.add_column("why")
+    for share in found.shares:
+        shown = "adjudication" if share.stratum == "conflict" else "blind" if share.stratum in BLIND else "assisted"
+        numbers = (f"{number:,}" for number in (share.available, share.records, share.answers))
+        table.add_row(share.stratum, *numbers, shown, _WHY[share.stratum])
+    console = output()
+    console.print(table)
+    answers = sum(share.answers for share in found.shares if share.stratum != "conflict")
+    console.print(
+        f"{answers:,} of {settings.budget:,} answers, blind records answered by {settings.overlap} people each; "
+        f"`hardcut review push {run}` asks them"
+    )

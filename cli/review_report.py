@@ -1,0 +1,129 @@
+"""`hardcut review report`: agreement, reviewers, teachers and what is open, as text, JSON and a part of report.html."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from hardcut.annotate.agreement import Agreement, Interval
+from hardcut.annotate.records import read_run
+from hardcut.annotate.report import REPORT_FILE, ReviewReport, Share
+from hardcut.annotate.report import report as make_report
+from hardcut.cli.paths import cache_folder
+from hardcut.cli.report import refresh_report
+from hardcut.cli.review_server import settings_of
+from hardcut.cli.terminal import output, plain
+from hardcut.engine.files import atomic_writer
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Review
+
+
+def report(run: Path, cache: Path | None, *, as_json: bool) -> int:
+    """Prints the report, keeps it as review.json and brings report.html up to date."""
+    settings = settings_of(run, None)
+    if not (run / Review.FILE).exists():
+        raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")
+    found = make_report(read_run(run))
+    text = found.model_dump_json(indent=2)
+    with atomic_writer(run / REPORT_FILE) as file:
+        file.write(text + "\n")
+    page = refresh_report(run, settings, cache_folder(cache))
+    if as_json:
+        print(text)
+    else:
+        _print(found)
+        output().print(f"page      {plain(str(page))}#review")
+    return 0
+
+
+def _print(found: ReviewReport) -> None:
+    console = output()
+    decided = ", ".join(f"{count:,} {source}" for source, count in found.decided.items()) or "none"
+    console.print(
+        f"answers   {found.answers:,} on {found.pairs:,} pairs, {found.discarded:,} discarded, "
+        f"{found.drafts:,} drafts, {found.orphans:,} orphaned; "
+        f"pairs decided: {decided}; in conflict: {len(found.conflicts):,}"
+    )
+    if found.flags or found.rewrites:
+        flags = ", ".join(f"{count:,} {flag}" for flag, count in found.flags.items()) or "none"
+        console.print(f"flags     {flags}; {found.rewrites:,} queries reworded")
+    if found.suggestions_changed.of:
+        console.print(f"assisted  {_share(found.suggestions_changed)} of the suggestions were changed")
+    console.print()
+    console.print(
+        _agreement(found) if found.agreement else "no pair has two blind answers: nothing is known of agreement"
+    )
+    for kappa in found.kappas:
+        told = f"{_number(kappa.kappa)} {_interval(kappa.interval)}, raw {kappa.raw:.2f}, {kappa.pairs:,} pairs"
+        console.print(f"kappa     {plain(' and '.join(kappa.reviewers))}: {told}")
+    console.print()
+    console.print(_reviewers(found))
+    for dispute in found.gold_disputes:
+        said = ", ".join(map(str, dispute.said))
+        console.print(
+            f"gold?     {plain(dispute.query)} / {plain(dispute.video_id)}: known {dispute.known}, said {said}"
+        )
+    for teacher in found.teachers:
+        console.print(
+            f"teacher   {plain(teacher.teacher)}: precision {_number(teacher.precision)} "
+            f"{_interval(teacher.precision_interval)}, recall {_number(teacher.recall)} "
+            f"{_interval(teacher.recall_interval)}, from {teacher.audited:,} of {teacher.pairs:,} pairs drawn by chance"
+        )
+    if found.teachers:
+        console.print("`hardcut calibrate --blind` fits margins and thresholds to the blind answers")
+
+
+def _agreement(found: ReviewReport) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title="Blind agreement", title_justify="left")
+    table.add_column("kind")
+    for column in ("people", "pairs", "raw", "", "alpha", "", "ordinal", "Fleiss", ""):
+        table.add_column(column, justify="right")
+    rows: list[tuple[str, Agreement]] = [*found.by_kind.items()]
+    for kind, each in [("all", found.agreement), *rows]:
+        if each is not None:
+            table.add_row(
+                kind,
+                f"{each.reviewers}",
+                f"{each.pairs:,}",
+                f"{each.raw:.2f}",
+                _interval(each.raw_interval),
+                _number(each.alpha),
+                _interval(each.alpha_interval),
+                _number(each.alpha_ordinal),
+                _number(each.fleiss),
+                _interval(each.fleiss_interval),
+            )
+    return table
+
+
+def _reviewers(found: ReviewReport) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title="Reviewers", title_justify="left")
+    table.add_column("name")
+    for column in ("answers", "blind", "discarded", "median s", "hours", "right on gold", "as others", "changed"):
+        table.add_column(column, justify="right")
+    for each in found.reviewers:
+        table.add_row(
+            plain(each.name),
+            f"{each.answers:,}",
+            f"{each.blind:,}",
+            f"{each.discarded:,}",
+            "-" if each.seconds_each is None else f"{each.seconds_each:.1f}",
+            f"{each.seconds / 3600:.1f}",
+            _share(each.gold),
+            _share(each.with_others),
+            _share(each.changed),
+        )
+    return table
+
+
+def _share(share: Share) -> str:
+    return "-" if share.value is None else f"{share.value:.2f} ({share.count:,} of {share.of:,})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"

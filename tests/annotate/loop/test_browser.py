@@ -1,0 +1,159 @@
+"""A reviewer at work in a browser: the clip plays at its span, answers by keyboard arrive, hostile text is text."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hardcut.annotate.embedded.server import Order, Server, connection, running
+from hardcut.schemas.config import format_settings, load_settings
+from hardcut.schemas.jsonl import read_records, write_records
+from hardcut.schemas.records import Evidence, Facet, Pair, Query, Review, Span, Video
+
+HOSTILE = (
+    '<script>top.pwned = 1</script></script><img src=x onerror="top.pwned = 2"> {{ 7*7 }} {{#each}} ${top.pwned = 3} '
+    "$' $& #TEMPLATE# **bold** [link](javascript:top.pwned=4) `code` <!-- "
+)
+MOMENT = Span(start=1.0, end=2.5)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """The system's Chromium, sound and all."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on the path: `apt-get install chromium`")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"the system's Chromium does not start: {error.message.splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, Server]]:
+    """A server whose passwords the test knows."""
+    with running(argilla_python, tmp_path / "argilla", Order(port=0, reviewers=("bob",))) as found:
+        yield tmp_path / "argilla", found
+
+
+def make_hostile(run: Path) -> None:
+    """Leaves two pairs of queries with their own source in the run, with hostile text wherever text is shown."""
+    pairs = [pair for pair in read_records(run / Pair.FILE, Pair) if "source" in pair.origins]
+    pairs = sorted(pairs, key=lambda pair: (pair.video_id, pair.pair_id))[:2]
+    ids, videos = {pair.query_id for pair in pairs}, {pair.video_id for pair in pairs}
+    facets = (Facet(text=f"seen {HOSTILE}", modality="visual", span=MOMENT),)
+    queries = [
+        query.model_copy(update={"text": HOSTILE, "facets": facets}) if query.query_id in ids else query
+        for query in read_records(run / Query.FILE, Query)
+    ]
+    told = [
+        video.model_copy(update={"metadata": {"title": HOSTILE}}) if video.video_id in videos else video
+        for video in read_records(run / Video.FILE, Video)
+    ]
+    lines = [
+        Evidence.create(video_id=video_id, kind="ocr", text=HOSTILE, span=Span(start=0.5, end=1), extractor="t")
+        for video_id in videos
+    ]
+    for kind, records in ((Pair, pairs), (Query, queries), (Video, told), (Evidence, lines)):
+        with (run / kind.FILE).open("w") as file:
+            write_records(file, records)
+
+
+def test_a_reviewer_at_work(
+    browser: Any, server: tuple[Path, Server], sample: Any, hardcut: Callable[..., tuple[int, str, str]]
+) -> None:
+    data, started = server
+    make_hostile(sample.run)
+    config = sample.run.parent / "one.toml"
+    asked = {"review.budget": 2, "review.overlap": 1, "review.audit": 1.0, "review.gold": 0.0}
+    config.write_text(format_settings(load_settings(sample.run / "run.toml", asked)))
+    told = ["--data", data, "--videos", sample.videos, "--cache", sample.cache, "--config", config]
+    assert aside(hardcut, "review", "push", sample.run, *told) == 0
+    page = sign_in(browser, started, data, f"{sample.run.name}-blind")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    frame = page.frame_locator("iframe").locator("#hc")
+    frame.locator("video").wait_for()
+
+    # The moment plays, with sound or, where the browser wants a key first, without; it stops at the moment's end.
+    video = Player(page)
+    first = video.until("v.readyState >= 2 && v.currentTime > 1.05")
+    assert MOMENT.start - 0.1 <= first["time"] <= MOMENT.end + 0.1
+    ended = video.until("v.paused && v.currentTime > 2")
+    assert ended["time"] == pytest.approx(MOMENT.end, abs=0.4)
+
+    # Hostile text is text, wherever it stands.
+    assert frame.locator(".query").text_content() == HOSTILE.strip()
+    cells = [text.strip() for text in frame.locator("td.text").all_text_contents() if "script" in text]
+    assert cells == [HOSTILE.strip()] * 2, "evidence and title"
+    assert frame.locator(".facets li").first.text_content() == f"seen {HOSTILE.strip()} · 0:01.0 – 0:02.5"
+    assert frame.locator("script, a, code, strong, em, img:not(.sheet)").count() == 0
+    assert page.evaluate("() => window.pwned") is None and errors == []
+
+    # By keyboard alone: the moment marked, the answer given and sent; the next record comes.
+    page.keyboard.press("m")
+    video.until("v.currentTime > 1.2 && !v.paused")
+    page.keyboard.press("i")
+    video.until("v.currentTime > 1.6")
+    page.keyboard.press("o")
+    field = page.locator("[aria-label='Question: moment'] [contenteditable]")
+    assert re.fullmatch(r"0:01\.\d-0:0[12]\.\d", field.text_content() or "")
+    page.keyboard.press("2")
+    page.screenshot(path=sample.run.parent / "review.png")
+    page.keyboard.press("Enter")
+    page.get_by_text("2 of 2", exact=True).wait_for(timeout=15_000)
+    page.close()
+
+    assert aside(hardcut, "review", "pull", sample.run, "--data", data) == 0
+    (found,) = read_records(sample.run / Review.FILE, Review)
+    assert (found.reviewer, found.relevance, found.status, found.blind) == ("bob", 1, "submitted", True)
+    assert found.span is not None and 1.1 <= found.span.start < found.span.end <= 2.6
+
+
+def aside(hardcut: Callable[..., tuple[int, str, str]], *arguments: str | Path) -> int:
+    """A command's status. In a thread of its own: Playwright's event loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(hardcut, *arguments).result()[0]
+
+
+class Player:
+    """The clip on the page."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+
+    def until(self, condition: str, seconds: float = 20) -> dict[str, Any]:
+        """Waits for a condition on the video `v`; where it is then."""
+        clip = "document.querySelector('iframe')?.contentDocument?.querySelector('video')"
+        self._page.wait_for_function(
+            f"() => {{ const v = {clip}; return v && ({condition}); }}", timeout=1000 * seconds
+        )
+        found: dict[str, Any] = self._page.evaluate(
+            f"() => {{ const v = {clip}; return {{ time: v.currentTime, paused: v.paused, muted: v.muted }}; }}"
+        )
+        return found
+
+
+def sign_in(browser: Any, started: Server, data: Path, dataset: str) -> Any:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{started.url}/sign-in")
+    page.fill("input[name=username], input[type=text]", "bob")
+    page.fill("input[type=password]", started.passwords["bob"])
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{started.url}/")
+    headers = {"X-Argilla-Api-Key": connection(data).api_key}
+    sets = httpx.get(f"{started.url}/api/v1/me/datasets", headers=headers).json()["items"]
+    (dataset_id,) = (each["id"] for each in sets if each["name"] == dataset)
+    page.goto(f"{started.url}/dataset/{dataset_id}/annotation-mode")
+    return page

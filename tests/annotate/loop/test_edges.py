@@ -1,0 +1,190 @@
+"""What happens to answers, records and servers meanwhile: nothing that was answered is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.annotate.embedded.server import Connection, Order, connection, running
+from hardcut.annotate.records import read_run
+from hardcut.schemas.jsonl import read_records, write_records
+from hardcut.schemas.records import Judgment, Pair, Query, Review
+
+Review_ = Callable[..., dict[str, Any]]
+
+
+def reviews_of(run: Path) -> list[Review]:
+    return list(read_records(run / Review.FILE, Review))
+
+
+def test_answers_that_are_edited_withdrawn_drafted_or_unreadable(sample: Any, review: Review_, people: Any) -> None:
+    review("push", "--budget", "12")
+    blind = people["owner"].records(f"{sample.run.name}-blind")
+    kept, gone = people["bob"].answer(blind[0], "answers"), people["bob"].answer(blind[1], "answers")
+    people["bob"].answer(blind[2], None, status="draft", rewrite="half a")
+    people["carol"].answer(blind[2], None, status="discarded")
+    people["carol"].answer(blind[0], "does_not", moment="towards the end")
+    told = review("pull", status=1)
+    assert told["new"] == 5 and [line for line in told["unread"] if "towards the end" in line]
+    assert Counter(each.status for each in reviews_of(sample.run)) == {"submitted": 3, "draft": 1, "discarded": 1}
+
+    people["bob"].edit(kept, "in_part")
+    people["bob"].call("DELETE", f"responses/{gone['id']}")
+    before = {each.review_id: each for each in reviews_of(sample.run)}
+    told = review("pull", status=1)
+    assert (told["new"], told["changed"], told["withdrawn"]) == (0, 1, 1)
+    after = {each.review_id: each for each in reviews_of(sample.run)}
+    (edited,) = [each for id, each in after.items() if before[id] != each]
+    assert (edited.relevance, edited.seconds) == (1, before[edited.review_id].seconds)
+
+
+def test_a_changed_query_orphans_its_answers(sample: Any, review: Review_, people: Any) -> None:
+    """Kept, shown, and applied to nothing; its record goes once nobody has answered it."""
+    review("push", "--budget", "12")
+    records = people["owner"].records(f"{sample.run.name}-assisted")
+    for name in ("alice", "bob"):
+        people[name].answer(records[0], "does_not", rewrite="other words")
+    review("pull")
+    pair_id = records[0]["external_id"]
+    judged = {each.pair_id: each for each in read_records(sample.run / Judgment.FILE, Judgment)}
+    assert judged[pair_id].source == "human"
+
+    queries = list(read_records(sample.run / Query.FILE, Query))
+    answered = next(each for each in read_records(sample.run / Pair.FILE, Pair) if each.pair_id == pair_id).query_id
+    with (sample.run / Query.FILE).open("w") as file:
+        changed = (
+            each.model_copy(update={"text": "changed"}) if each.query_id == answered else each for each in queries
+        )
+        write_records(file, changed)
+    run = read_run(sample.run)
+    assert {each.pair_id for each in run.orphans()} == {pair_id} and len(run.orphans()) == 2
+    found = review("report")
+    assert (found["orphans"], found["decided"]) == (2, {})
+    assert len(reviews_of(sample.run)) == 2, "kept"
+
+
+def test_a_user_who_was_deleted_keeps_the_answers(
+    argilla_python: Path, sample: Any, tmp_path: Path, hardcut: Callable[..., tuple[int, str, str]], make_api: Any
+) -> None:
+    data = tmp_path / "argilla"
+    with running(argilla_python, data, Order(port=0, reviewers=("dora", "emil"))):
+        push = ["--data", data, "--videos", sample.videos, "--cache", sample.cache, "--budget", "6"]
+        assert hardcut("review", "push", sample.run, *push)[0] == 0
+        owner = make_api(connection(data))
+        first, second, *_ = owner.records(f"{sample.run.name}-assisted")
+        make_api(connection(data, user="dora")).answer(first, "answers")
+        make_api(connection(data, user="emil")).answer(second, "does_not")
+        assert hardcut("review", "pull", sample.run, "--data", data)[0] == 0
+        before = (sample.run / Review.FILE).read_bytes()
+        users = {each["username"]: each["id"] for each in owner.call("GET", "users")["items"]}
+        for name in ("dora", "emil"):
+            owner.call("DELETE", f"users/{users[name]}")
+        assert hardcut("review", "pull", sample.run, "--data", data)[0] == 0
+    assert (sample.run / Review.FILE).read_bytes() == before
+    assert {each.reviewer for each in reviews_of(sample.run)} == {"dora", "emil"}
+
+
+def test_a_push_that_is_killed_is_completed_and_doubles_nothing(
+    sample: Any, served: Path, review: Review_, people: Any, command: list[str]
+) -> None:
+    """SIGKILL as soon as the first records are there; batches of 3, so that it is in the middle."""
+    arguments = [sample.run, "--data", served, "--videos", sample.videos, "--cache", sample.cache]
+    code = "import hardcut.annotate.argilla as a; a.MAX_BATCH = 3\nfrom hardcut.cli.app import main; main()"
+    line = [*command[:-1], code, "review", "push", *map(str, arguments)]
+    pushing = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    name = f"{sample.run.name}-blind"
+    try:
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and pushing.poll() is None:
+            known = {each["name"] for each in people["owner"].call("GET", "me/datasets")["items"]}
+            if name in known and people["owner"].records(name):
+                break
+            time.sleep(0.02)
+    finally:
+        os.killpg(pushing.pid, signal.SIGKILL)
+        pushing.wait()
+    there = len(people["owner"].records(name))
+    assert 0 < there < 28, "killed in the middle"
+    review("push")
+    planned = {item["pair_id"]: item["set"] for item in review("plan")["items"]}
+    for of in ("blind", "assisted"):
+        ids = [record["external_id"] for record in people["owner"].records(f"{sample.run.name}-{of}")]
+        assert sorted(ids) == sorted(pair_id for pair_id, set_of in planned.items() if set_of == of)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(argilla_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A stand-in for a team's Argilla: another server on another port with other users, reached by its URL alone."""
+    data = tmp_path_factory.mktemp("elsewhere")
+    with running(argilla_python, data, Order(port=0, reviewers=("zoe",))):
+        yield connection(data)
+
+
+def test_the_same_with_an_argilla_elsewhere(
+    sample: Any, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch, hardcut: Any, make_api: Any
+) -> None:
+    monkeypatch.setenv("ARGILLA_API_KEY", elsewhere.api_key)
+    there: list[str | Path] = ["--url", elsewhere.url, "--workspace", "team", "--name", "my run"]
+    push = [*there, "--videos", sample.videos, "--cache", sample.cache, "--budget", "6"]
+    code, _, said = hardcut("review", "push", sample.run, *push)
+    assert code == 0, said
+    owner = make_api(elsewhere)
+    (name,) = {each["name"] for each in owner.call("GET", "me/datasets")["items"] if each["name"].endswith("-assisted")}
+    assert name.startswith("my-run-")
+    records = owner.records(name)
+    pages = [record["fields"]["page"]["page"] for record in records]
+    assert all('"url":"data:video/mp4;base64,' in page for page in pages), "clips travel inside the records"
+    owner.answer(records[0], "does_not")
+    code, out, said = hardcut("review", "pull", sample.run, *there)
+    assert code == 0 and "1 new" in out, said
+    (found,) = reviews_of(sample.run)
+    assert (found.reviewer, found.relevance) == ("owner", 0)
+
+    # Larger clips by the user's own address; without one only the sheet.
+    code, out, _ = hardcut(
+        "review", "push", sample.run, *push, "--clip-limit", "0.0001", "--media-url", "https://m.test/x"
+    )
+    assert code == 0 and "put the files of" in out
+    urls = [record["fields"]["page"]["page"] for record in owner.records(name) if not record["responses"]]
+    assert urls and all('"url":"https://m.test/x/' in page for page in urls)
+    assert list((sample.run / "review" / "media").glob("*.mp4"))
+    for path in sample.run.rglob("*"):
+        assert not path.is_file() or elsewhere.api_key.encode() not in path.read_bytes(), f"the key is in {path}"
+
+
+def test_without_an_argilla_one_line_says_how_to_start_one(
+    sample: Any, tmp_path: Path, hardcut: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in (["push", sample.run, "--videos", sample.videos], ["pull", sample.run]):
+        code, out, err = hardcut("review", *command, "--data", tmp_path / "none")
+        assert (code, out, err.count("\n")) == (4, "", 1) and "hardcut review serve" in err
+    monkeypatch.delenv("ARGILLA_API_KEY", raising=False)
+    code, _, err = hardcut("review", "pull", sample.run, "--url", "http://127.0.0.1:9")
+    assert code == 2 and "ARGILLA_API_KEY" in err
+    monkeypatch.setenv("ARGILLA_API_KEY", "x")
+    code, _, err = hardcut("review", "pull", sample.run, "--url", "http://127.0.0.1:9")
+    assert code == 4 and err.count("\n") == 1 and "hardcut review serve" in err
+
+
+def test_a_wrong_key_is_told(sample: Any, elsewhere: Connection, hardcut: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARGILLA_API_KEY", "wrong")
+    code, _, err = hardcut("review", "pull", sample.run, "--url", elsewhere.url)
+    assert code == 2 and "refuses the API key" in err
+
+
+def test_nothing_but_the_embedded_part_knows_of_the_server() -> None:
+    root = Path(__file__).resolve().parents[3] / "annotate"
+    for path in root.rglob("*.py"):
+        if "embedded" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            assert "argilla_server" not in text and "annotate.embedded" not in text, path
+    assert sys.modules.get("argilla_server") is None

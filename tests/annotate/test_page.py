@@ -1,0 +1,119 @@
+"""A page holds what a reviewer may see, and nothing of it can act where it is put."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardcut.annotate.page import Media, Subject, content, decode, encode, page_digest, read_shown, suggestion
+from hardcut.annotate.previews import window
+from hardcut.schemas.records import Evidence, Facet, Pair, Query, Review, Span, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.settings import ReviewSettings, Settings
+
+HOSTILE = "</script><script>alert(1)</script> {{ 7*7 }} ${7} $' $& #TEMPLATE# **b** <!-- \u2028 \\ \" ' `x` \ud800"
+SETTINGS = Settings()
+
+
+def subject(text: str = "a door opens", duration: float = 30.0, source: str | None = "v1") -> Subject:
+    facets = (Facet(text="the door", modality="visual", span=Span(start=3, end=5)), Facet(text="x", modality="ocr"))
+    query = Query.create(text=text, view="all", kind="event", facets=facets, source_video_id=source)
+    pair = Pair.create(query_id=query.query_id, video_id="v1", origins=("mined",), expected="no")
+    video = Video(
+        video_id="v1", path="v1.mp4", sha256="0" * 64, size_bytes=1, duration_s=duration, fps=25, width=8, height=8,
+        codec="h264", video_streams=1, has_audio=True, complete=True, metadata={"title": text, "secret": "no"},
+    )  # fmt: skip
+    names = {"pair_id": pair.pair_id, "query_id": query.query_id, "video_id": "v1"}
+    label = TeacherLabel.create(
+        **names, verdict="yes", logit_margin=2.0, p_yes=0.88, reasoning=f"because {text}",
+        teacher=TeacherRef(backend="test", model="m"),
+    )  # fmt: skip
+    line = Evidence.create(
+        video_id="v1", kind="ocr", text=text.replace("\ud800", ""), span=Span(start=1, end=2), extractor="t"
+    )
+    said = Review.create(
+        **names,
+        query_digest="0" * 64,
+        reviewer="zacharias",
+        relevance=0,
+        blind=True,
+        status="submitted",
+        stratum="audit",
+    )
+    return Subject(pair, query, video, (line,), (label,), (said,))
+
+
+def test_encoded_content_comes_back_and_holds_nothing_active() -> None:
+    shown = content(subject(HOSTILE.replace("\ud800", "")), "assisted", "suspected", Media("/m/x.mp4"), SETTINGS)
+    text = encode(shown)
+    assert decode(text) == json.loads(json.dumps(shown))
+    strings = text.replace('{"', "").replace('"}', "")
+    for active in ("<", ">", "$", "#", "`", "'", "{{", "\u2028"):
+        assert active not in strings, active
+    assert "</script" not in json.dumps({"fields": {"page": {"page": text}}}), "as Argilla puts it into its page"
+
+
+@given(
+    st.recursive(
+        st.text() | st.none() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_anything_can_be_encoded(value: object) -> None:
+    text = encode({"x": value})  # type: ignore[dict-item]
+    assert decode(text) == {"x": value}
+    assert not set("<>&#$`'") & set(text)
+    text.encode("utf-8")
+
+
+def test_a_blind_page_says_nothing_of_the_teacher() -> None:
+    blind = encode(content(subject(), "blind", "audit", Media(), SETTINGS))
+    assert "because" not in blind and "teachers" not in blind and "mined" not in blind and "votes" not in blind
+    assert suggestion(subject(), "blind") is None
+    assisted = content(subject(), "assisted", "suspected", Media(), SETTINGS)
+    assert assisted["teachers"] == [
+        {"name": "test: m", "verdict": "yes", "p_yes": 0.88, "reasoning": "because a door opens"}
+    ]
+    assert suggestion(subject(), "assisted") == (2, 0.88)
+
+
+def test_who_adjudicates_sees_what_was_said_and_not_by_whom() -> None:
+    shown = content(subject(), "adjudication", "conflict", Media(), SETTINGS)
+    assert shown["votes"] == [{"said": "Does not", "flags": [], "start": None, "end": None}]
+    assert "zacharias" not in encode(shown) and "teachers" not in shown
+
+
+def test_only_metadata_that_teachers_may_read_is_shown() -> None:
+    assert content(subject(), "blind", "audit", Media(), SETTINGS)["metadata"] == [["title", "a door opens"]]
+
+
+def test_a_page_tells_whose_answer_it_brings_back() -> None:
+    given = subject()
+    page = encode(content(given, "assisted", "suspected", Media(), SETTINGS))
+    shown = read_shown(page, 2)
+    assert (shown.pair_id, shown.query_id, shown.video_id) == (given.pair.pair_id, given.query.query_id, "v1")
+    assert (shown.stratum, shown.suggested) == ("suspected", 2)
+    assert page_digest(page, (2, 0.88)) != page_digest(page, (0, 0.88)) != page_digest(page, None)
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        read_shown("[1]", None)
+
+
+@pytest.mark.parametrize(
+    ("duration", "source", "cut", "moment"),
+    [
+        (30.0, "v1", (0, 30), (3, 5)),
+        (600.0, "v1", (1, 7), (3, 5)),
+        (600.0, None, (0, 60), None),
+        (600.0, "v2", (0, 60), None),
+        (4.0, "v1", (0, 4), (3, 4)),
+    ],
+    ids=["short: whole", "long: the moment", "a user's query", "another video", "a span that overhangs"],
+)
+def test_what_of_a_video_is_cut_out(
+    duration: float, source: str | None, cut: tuple[float, float], moment: tuple[float, float] | None
+) -> None:
+    given = subject(duration=duration, source=source)
+    found = window(given.query, given.video, ReviewSettings())
+    assert (found.cut.start, found.cut.end) == cut
+    assert (found.moment and (found.moment.start, found.moment.end)) == moment

@@ -1,0 +1,107 @@
+"""What a budget buys: the audit is always there, nothing is asked twice, and answers do not change the plan."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from hardcut.annotate.policy import REASONS, Candidate, Item, Plan, plan
+from hardcut.schemas.records import Pair, Query, Stratum, TeacherLabel, TeacherRef
+from hardcut.schemas.settings import ReviewSettings
+
+TEACHER = TeacherRef(backend="test", model="m")
+
+
+def candidate(number: int, margin: float | None = -9.0, reason: str | None = None, **fields: object) -> Candidate:
+    known = bool(fields.pop("known", False))
+    asked: Stratum | None = fields.pop("asked", None)  # type: ignore[assignment]
+    query = Query.create(text=f"query {number}", view="all", kind="event", **fields)
+    pair = Pair.create(query_id=query.query_id, video_id="v", origins=("mined",), expected="unknown")
+    labels = ()
+    if margin is not None:
+        verdict = "yes" if margin > 0 else "no"
+        names = {"pair_id": pair.pair_id, "query_id": query.query_id, "video_id": "v", "teacher": TEACHER}
+        labels = (TeacherLabel.create(**names, verdict=verdict, logit_margin=margin),)
+    return Candidate(pair, query, labels, reason, known, asked)
+
+
+def strata(found: Plan) -> dict[str, Stratum]:
+    return {item.pair_id: item.stratum for item in found.items}
+
+
+def world() -> list[Candidate]:
+    reasons = [None, "suspected_positive", "misjudged_source", "teachers_disagree", None]
+    some = [candidate(n, (-1) ** (n % 3) * (n % 23) / 2, reasons[n % 5]) for n in range(300)]
+    some += [candidate(1000 + n, known=True) for n in range(30)]
+    return some + [candidate(2000 + n, variant="negated") for n in range(60)]
+
+
+def test_a_budget_is_kept_and_shared() -> None:
+    settings = ReviewSettings(budget=200, overlap=2, audit=0.4, gold=0.1)
+    found = plan(world(), [], settings)
+    shares = {share.stratum: share for share in found.shares}
+    assert sum(share.answers for share in found.shares) == 200
+    assert (shares["audit"].records, shares["audit"].answers, shares["gold"].records) == (40, 80, 10)
+    assert [shares[each].records for each in ("disagreement", "suspected", "margin", "counterfactual")] == [25] * 4
+    assert len(strata(found)) == len(found.items), "no pair is asked twice"
+    assert {item.set for item in found.items if item.stratum in ("audit", "gold")} == {"blind"}
+
+
+def test_the_audit_is_drawn_from_yes_and_no_alike_and_is_never_left_out() -> None:
+    some = [candidate(n, 5.0 if n < 30 else -9.0) for n in range(600)]
+    yes = {each.pair.pair_id for each in some if each.verdict == "yes"}
+    found = plan(some, [], ReviewSettings(budget=100, overlap=1, audit=0.4, gold=0))
+    audit = [item.pair_id for item in found.items if item.stratum == "audit"]
+    assert len(audit) == 40 and sum(pair_id in yes for pair_id in audit) == 20
+    least = plan(some, [], ReviewSettings(budget=1, overlap=3, audit=0.01, gold=0.5))
+    assert [item.stratum for item in least.items] == ["audit"]
+
+
+def test_the_most_urgent_come_first() -> None:
+    some = [candidate(n, n / 10 + 0.1, "suspected_positive") for n in range(60)]
+    some += [candidate(100 + n, -n / 10 - 0.1) for n in range(60)]
+    found = plan(some, [], ReviewSettings(budget=20, overlap=1, audit=0.1, gold=0, near_margin=1))
+    margins = {each.pair.pair_id: each.margin or 0 for each in some}
+    audit = {item.pair_id for item in found.items if item.stratum == "audit"}
+    suspected = sorted(margins[item.pair_id] for item in found.items if item.stratum == "suspected")
+    rest = sorted(
+        (each.margin for each in some if each.reason and each.pair.pair_id not in audit), key=lambda m: m or 0
+    )
+    assert suspected == rest[-len(suspected) :], "of the suspected the teacher's surest"
+    near = [abs(margins[item.pair_id]) for item in found.items if item.stratum == "margin"]
+    assert near and max(near) <= 1
+
+
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_every_reason_of_the_table_is_asked(reason: str) -> None:
+    some = [candidate(n, 9.0 if n % 2 else -9.0, reason if n % 2 else None) for n in range(20)]
+    found = plan(some, [], ReviewSettings(budget=8, overlap=1, audit=0.25, gold=0))
+    assert list(strata(found).values()).count(REASONS[reason]) == 6
+
+
+@examples(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 150), st.integers(1, 4))
+def test_answers_change_nothing_in_the_plan(seed: int, budget: int, overlap: int) -> None:
+    """Some are answered and judged: their reason is gone, the plan is the same."""
+    settings = ReviewSettings(budget=budget, overlap=overlap, seed=seed)
+    before = plan(world(), [], settings)
+    told = strata(before)
+    after = [
+        Candidate(each.pair, each.query, each.labels, None, each.known, told[each.pair.pair_id])
+        if told.get(each.pair.pair_id) and hash((seed, each.pair.pair_id)) % 2
+        else each
+        for each in world()
+    ]
+    assert plan(after, [], settings) == Plan(before.items, plan(after, [], settings).shares)
+    assert plan(list(reversed(world())), [], settings).items == before.items
+
+
+def test_conflicts_come_on_top() -> None:
+    settings = ReviewSettings(budget=10, overlap=1)
+    found = plan(world(), ["p_1", "p_2"], settings)
+    assert [item for item in found.items if item.set == "adjudication"] == sorted(
+        (Item("p_1", "conflict"), Item("p_2", "conflict")), key=lambda item: found.items.index(item)
+    )
+    assert sum(share.answers for share in found.shares if share.stratum != "conflict") == 10
