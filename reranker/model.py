@@ -85,7 +85,7 @@ def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
     if settings.method == "full":
         reranker.network.requires_grad_(True)
         return
-    config = _lora(settings.lora)
+    config = lora(settings.lora)
     if settings.method == "qlora" and not reranker.adapters:
         from peft import prepare_model_for_kbit_training
 
@@ -161,7 +161,8 @@ def _renamed(network: Any, name: str) -> Any:
     return network
 
 
-def _lora(settings: LoraSettings) -> LoraConfig:
+def lora(settings: LoraSettings) -> LoraConfig:
+    """The adapter that settings ask for."""
     return LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,

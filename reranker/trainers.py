@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import Captioned, Group
@@ -63,6 +64,15 @@ class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+
+class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """Says how far training is, where somebody watches."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if state.is_world_process_zero and sys.stderr.isatty():
+            told = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, float))
+            print(f"step {state.global_step} of {state.max_steps}: {told}", file=sys.stderr)
 
 
 class PerceptionTrainer(StageTrainer):

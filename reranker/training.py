@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import TrainingArguments
+from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.utils import logging
 
 from hardcut.engine.files import atomic_writer
@@ -36,6 +36,7 @@ from hardcut.reranker.trainers import (
     PerceptionTrainer,
     RankingTrainer,
     StageTrainer,
+    ToTerminal,
 )
 from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
@@ -104,6 +105,7 @@ def train(tables: Tables, job: TrainJob) -> Trained:
     if done is not None:
         return done
     logging.set_verbosity_error()
+    set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = open_reranker(job.model, job.revision, job.settings)
     if job.start is not None:
         start_from(reranker, job.start, job.settings.ranking.start if job.stage == "ranking" else "stacked")
@@ -123,6 +125,8 @@ def train(tables: Tables, job: TrainJob) -> Trained:
         measure=(lambda: measure(reranker, validation, job.clips, frames, trainer.accelerator)) if validation else None,
         **work.options,
     )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(ToTerminal())
     counts = trainable(reranker.network)
     trainer.train(resume_from_checkpoint=_last_checkpoint(job.out / CHECKPOINTS))
     trained = Trained(

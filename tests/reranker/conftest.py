@@ -75,7 +75,11 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
-    clips = Clips(folder / "videos", folder / "frames", MediaSettings())
+    return make_world(Clips(folder / "videos", folder / "frames", MediaSettings()))
+
+
+def make_world(clips: Clips) -> World:
+    """Eight videos a split, each the positive of one query and a negative of two."""
     tables: dict[str, list[tuple[str, dict[str, Any]]]] = {
         name: [] for name in ("queries", "pairs", "groups", "captions")
     }
@@ -116,8 +120,11 @@ def _add(
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small Qwen3-VL from random weights."""
+    import torch
+
     from hardcut.reranker.tiny import build
 
+    torch.set_num_threads(1)  # several on a busy machine wait for each other
     folder = tmp_path_factory.mktemp("tiny") / "model"
     build(folder, CORPUS)
     return str(folder)
