@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
 VENV_ARGILLA ?= .venv-argilla
+VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vllm lint clean
+.PHONY: demo test test-vllm test-train lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -28,6 +29,15 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 	$(BIN)/python tests/tools/make_argilla.py $(VENV_ARGILLA)
 	touch $@
 
+# Training, on the CPU: an environment of its own with torch and what trains. Skipped likewise.
+test-train: $(VENV_TRAIN)/.test
+	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
+	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli; fi
+
+$(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
+	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)
+	touch $@
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,4 +56,4 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) build dist runs
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) build dist runs

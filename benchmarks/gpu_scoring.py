@@ -3,7 +3,7 @@
     python benchmarks/gpu_scoring.py [--pairs 200] [--backend vllm]
 
 The model has the dimensions of Qwen3-VL-8B-Instruct and random weights, its tokenizer is trained on the spot
-(`tests/tiny_model.py`): speed is real, answers mean nothing, and nothing is downloaded. A small tokenizer makes more
+(`reranker/tiny.py`): speed is real, answers mean nothing, and nothing is downloaded. A small tokenizer makes more
 tokens of a text; the tokens of a pair stand beside its speed. One forward pass a pair, 24 frames of 640 x 360 a video,
 ten queries a video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of disk for a while, and the extra
 `transformers` or `vllm`; without a GPU it says so and measures nothing. `--rehearse` runs it all with a tiny model on
@@ -56,15 +56,17 @@ class Scored:
 
 def write_model(folder: Path, rehearse: bool) -> None:
     """Saves a model of random weights. In a process of its own, so that it leaves nothing on the GPU."""
-    sys.path.insert(0, str(HERE.parent / "tests"))
-    import tiny_model
     import torch
     from transformers import Qwen3VLForConditionalGeneration
 
-    processor = tiny_model.make_processor(WIDTH * HEIGHT if not rehearse else 64 * 32 * 32)
-    tokenizer = processor.tokenizer
-    dimensions = tiny_model.tiny(tokenizer) if rehearse else (TEXT, VISION)
-    config = tiny_model.make_config(tokenizer, *dimensions)
+    from hardcut.reranker.tiny import Size, make, make_config, make_processor
+
+    words = ["does the video answer the query? <answer>yes</answer> <answer>no</answer>", "0123456789 evidence caption"]
+    if rehearse:
+        config, processor = (made := make(words, Size()))[0].config, made[1]
+    else:
+        processor = make_processor(words, 700, WIDTH * HEIGHT // 4)
+        config = make_config(processor.tokenizer, TEXT, VISION)
     config.dtype = torch.bfloat16
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, View
+from hardcut.schemas.training import TrainSettings
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 """A language by its tag of BCP 47, such as `en` or `pt-BR`."""
@@ -292,6 +293,7 @@ class Settings(Frozen):
     review: ReviewSettings = ReviewSettings()
     export: ExportSettings = ExportSettings()
     check: CheckSettings = CheckSettings()
+    train: TrainSettings = TrainSettings()
     budget: Budget = Budget()
     resources: Resources = Resources()
 
