@@ -135,7 +135,9 @@ def test_a_changed_setting_does_again_what_depends_on_it(
     after = _status(hardcut, folder / "run")
     same = {"user_queries", "probe", "signatures", "duplicates", "evidence", "captions"}
     for old, new in zip(before["stages"], after["stages"], strict=True):
-        assert (old["seconds"] == new["seconds"]) == (new["name"] in same | {"twins", "negatives", "judgments"}), new["name"]
+        assert (old["seconds"] == new["seconds"]) == (new["name"] in same | {"twins", "negatives", "judgments"}), new[
+            "name"
+        ]
     written = [next(row for row in found["stages"] if row["name"] == "queries") for found in (before, after)]
     assert written[1]["records"]["Query"] > written[0]["records"]["Query"]
 
