@@ -44,6 +44,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, read_records, write_records
 from hardcut.schemas.records import (
+    COUNTERFACTUAL,
     Caption,
     Dropped,
     Evidence,
@@ -323,7 +324,8 @@ def _write_by_query(
             for group_id, positive, negatives in training_groups(rows, plan.settings.export):
                 writers["groups"].add(split, group_row(group_id, positive, negatives))
                 made += 1
-            facts.grouped[split][made > 0] += 1
+            if made or query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+                facts.grouped[split][made > 0] += 1
             yield from diagnostic_parts(query, rows, split)
 
     with ExitStack() as stack:

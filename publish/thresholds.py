@@ -6,8 +6,8 @@ mined pairs with a margin of at most t, which are kept as negatives,
 
     false negatives among the kept = pi M F(t) / K(t).
 
-* pi is bounded from above by the tails: a positive among the mined lies above t as often as a source pair does, so that
-  pi <= P(mined > t) / P(source > t) for every t; the least of these over the quantiles of the source pairs is taken
+* pi is bounded from above by the tails: a positive among the mined reaches t as often as a source pair does, so that
+  pi <= P(mined >= t) / P(source >= t) for every t; the least of these over the quantiles of the source pairs is taken
   (mixture proportions with one known component: Blanchard, Lee and Scott, "Semi-supervised novelty detection", JMLR
   2010; Scott, AISTATS 2015).
 * Every share is bounded by Chernoff's bound for binomial tails, n KL(k/n || p) <= ln(1/delta), which holds for any n
@@ -21,7 +21,7 @@ shown beside and not used: they are negatives of another kind, made to be hard.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -131,7 +131,7 @@ def _positives(source: Sequence[float], mined: Sequence[float]) -> float:
     ratios = [1.0]
     for quantile in _QUANTILES:
         margin = source[int(quantile * len(source))]
-        above, mined_above = (len(each) - bisect_right(each, margin) for each in (source, mined))
+        above, mined_above = (len(each) - bisect_left(each, margin) for each in (source, mined))
         least = lower(above, len(source), delta)
         if least > 0:
             ratios.append(upper(mined_above, len(mined), delta) / least)

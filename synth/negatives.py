@@ -57,7 +57,8 @@ class NegativeStage:
     video that a composed query starts from, are no candidates.
 
     A counterfactual query: the video that it was written not to be answered by (expected no), and, where it is
-    reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show).
+    reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show) with mined
+    candidates beside them, since such a query may have a positive.
 
     A user's query: the best max(10, per_query) videos (mined, expected unknown).
 
@@ -114,7 +115,7 @@ class NegativeStage:
             if refused is not None:
                 return Output(drop=_dropped(query.query_id, *refused))
             if query.variant in COUNTERFACTUAL:
-                return Output(records=_counterfactual(query, source, collected, self.options.twins))
+                return Output(records=self._counterfactual(query, source, collected, index))
         aside = collected.copies(source) | collected.copies(query.reference_video_id) if source is not None else set()
         if given is not None and key is not None:
             run, hits = given.tag, ranked(given.scores[key])[: self._depth(query)]
@@ -129,6 +130,19 @@ class NegativeStage:
         if source is None:
             return _user_pairs(query, run, hits)
         return self._written_pairs(query, source, run, hits, aside, collected)
+
+    def _counterfactual(self, query: Query, source: str, collected: Collected, index: Bm25) -> list[Pair]:
+        pairs = [_counter(query, source, "no")]
+        aside = collected.copies(source) | collected.copies(query.reference_video_id)
+        twins = [twin.video_id for twin in collected.twins(source, self.options.twins) if twin.relation == "chiral"]
+        twins = [twin for twin in twins if twin not in aside]
+        if query.variant != "reversed" or not twins:
+            return pairs
+        pairs += [_counter(query, twin, "unknown") for twin in twins]
+        aside = aside.union(*map(collected.copies, twins))
+        hits = index.search(query.text, self.options.per_query + len(aside))
+        others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
+        return pairs + [_found(query, hit, BM25_RUN, ("mined",), "no") for hit in others]
 
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
@@ -179,15 +193,6 @@ class NegativeStage:
         mined = {hit.video_id for hit in others}
         pairs += [_counter(query, twin.video_id, "no") for twin in twins if twin.video_id not in mined]
         return Output(records=pairs, dropped=dropped)
-
-
-def _counterfactual(query: Query, source: str, collected: Collected, most: int) -> list[Pair]:
-    pairs = [_counter(query, source, "no")]
-    if query.variant == "reversed":
-        aside = collected.copies(source) | collected.copies(query.reference_video_id)
-        twins = [twin for twin in collected.twins(source, most) if twin.relation == "chiral"]
-        pairs += [_counter(query, twin.video_id, "unknown") for twin in twins if twin.video_id not in aside]
-    return pairs
 
 
 def _user_pairs(query: Query, run: str, hits: Sequence[Hit]) -> Output:

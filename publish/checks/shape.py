@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from hardcut.publish.checks.result import Findings, Result, by_count, by_limit
 from hardcut.publish.dataset import Dataset, verify
+from hardcut.schemas.records import COUNTERFACTUAL
 from hardcut.schemas.settings import Settings
 
 _AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
@@ -75,7 +76,11 @@ def groups(dataset: Dataset, settings: Settings) -> Result:
     advice = "judge more negatives, or raise `judgments.trusted_below` where the distribution of margins allows it"
     if found.count:
         return by_count("groups", found, "", "{count} training groups lack a positive or a trusted negative", _AGAIN)
-    judged = {row["query_id"] for split, row in dataset.rows("pairs", ("query_id",)) if split == "train"}
+    judged = {
+        row["query_id"]
+        for split, row in dataset.rows("pairs", ("query_id", "variant"))
+        if split == "train" and row["variant"] not in COUNTERFACTUAL  # most of these are answered by no video
+    }
     lacking = sorted(judged - grouped)
     for query_id in lacking:
         found.add(f"{query_id}: no positive, or not enough trusted and other negatives")

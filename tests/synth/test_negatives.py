@@ -275,14 +275,14 @@ def test_a_counterfactual_query_meets_its_source_and_where_reversed_its_twins(ma
     back, denied = turned(parent, "red ball rolls right", "reversed"), turned(parent, "no red ball rolls", "negated")
     same = make_video("copy", sha256=make_video("b").sha256)
     videos = [*(make_video(name) for name in "abc"), same]
-    records = Records(
-        *videos, captioned("a", "red ball rolls left"), *twin("a", "b"), *twin("a", "c", "edit"), parent, back, denied
-    )
+    told = [captioned("a", "red ball rolls left"), *(captioned(name, "red ball") for name in ("b", "c", "copy"))]
+    records = Records(*videos, *told, *twin("a", "b"), *twin("a", "c", "edit"), parent, back, denied)
     outputs = dict(NegativeStage(NegativeSettings()).run(records))
     assert expected(outputs[back.query_id]) == {
         "a": (("counterfactual",), "no"),
         "b": (("counterfactual",), "unknown"),
-    }
+        "c": (("mined",), "no"),
+    }, "it may have a positive, and then it needs negatives"
     assert expected(outputs[denied.query_id]) == {"a": (("counterfactual",), "no")}
     assert not any(output.drop for output in outputs.values())
 
