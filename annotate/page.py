@@ -46,6 +46,8 @@ class Subject:
     labels: Sequence[TeacherLabel]
     reviews: Sequence[Review] = ()
     """Those that apply: shown, without names, to whoever adjudicates."""
+    reference: Video | None = None
+    """What a composed query starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Media:
     clip: str | None = None
     sheet: str | None = None
     told: str = ""
+    reference: str | None = None
+    """The contact sheet of the video that the query starts from."""
 
 
 def content(subject: Subject, of: SetName, stratum: Stratum, media: Media, settings: Settings) -> dict[str, JsonValue]:
@@ -81,6 +85,7 @@ def content(subject: Subject, of: SetName, stratum: Stratum, media: Media, setti
         ],
         "clip": {"url": media.clip, "told": media.told, **_clip(window(query, video, settings.review))},
         "sheet": media.sheet,
+        "reference": {"id": subject.reference.video_id, "sheet": media.reference} if subject.reference else None,
     }
     if of == "assisted" and subject.labels:
         shown["teachers"] = [_teacher(label) for label in subject.labels]

@@ -36,6 +36,7 @@ class Preview:
     clip: str | None
     sheet: str | None
     told: str = ""
+    reference: str | None = None
 
 
 def window(query: Query, video: Video, settings: ReviewSettings) -> Window:
@@ -66,22 +67,36 @@ class Previews:
     review: ReviewSettings
     pool: WorkerPool
 
-    async def of(self, query: Query, video: Video) -> Preview:
+    async def of(self, query: Query, video: Video, reference: Video | None = None) -> Preview:
         """The files of a pair, which are made unless they are there. A video that cannot be shown says why."""
-        span = window(query, video, self.review).cut
-        clip = f"{digest(video.sha256, [span.start, span.end], self.review.preview_side)[:32]}.mp4"
-        sheet = f"{digest(video.sha256, sampling_digest(self.media), SHEET_FRAMES)[:32]}.jpg"
-        source = (self.root / video.path).resolve()
-        if not source.is_relative_to(self.root.resolve()):
-            return Preview(None, None, "its path leads out of the folder of the videos")
+        clip = sheet = beside = None
         try:
-            if not (out := self.out / sheet).exists():
-                await self.pool.call(make_sheet, str(source), video.sha256, str(self.store), self.media, out)
-            if not (out := self.out / clip).exists():
-                await self.pool.call(cut, str(source), span, str(out), self.review.preview_side)
+            sheet = await self._sheet(video)
+            clip = await self._clip(video, window(query, video, self.review).cut)
+            beside = await self._sheet(reference) if reference else None
         except (ItemError, DropItem) as error:
-            return Preview(None, sheet if (self.out / sheet).exists() else None, error.detail)
-        return Preview(clip, sheet)
+            return Preview(clip, sheet, error.detail)
+        return Preview(clip, sheet, reference=beside)
+
+    async def _sheet(self, video: Video) -> str:
+        name = f"{digest(video.sha256, sampling_digest(self.media), SHEET_FRAMES)[:32]}.jpg"
+        if not (out := self.out / name).exists():
+            path = self._path(video)
+            await self.pool.call(make_sheet, path, video.sha256, str(self.store), self.media, out)
+        return name
+
+    async def _clip(self, video: Video, span: Span) -> str:
+        name = f"{digest(video.sha256, [span.start, span.end], self.review.preview_side)[:32]}.mp4"
+        if not (out := self.out / name).exists():
+            await self.pool.call(cut, self._path(video), span, str(out), self.review.preview_side)
+        return name
+
+    def _path(self, video: Video) -> str:
+        """Where the video is. Raises ItemError where that is outside of the collection's folder."""
+        path = (self.root / video.path).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise ItemError("outside", f"{video.path} leads out of the folder of the videos")
+        return str(path)
 
 
 def make_sheet(path: str, sha256: str, store: str, settings: MediaSettings, out: Path) -> None:

@@ -57,8 +57,9 @@ class EmbeddedMedia:
     path_of: Callable[[str], str]
 
     def __call__(self, preview: Preview) -> Media:
-        clip, sheet = (self.path_of(name) if name else None for name in (preview.clip, preview.sheet))
-        return Media(clip, sheet, preview.told)
+        names = (preview.clip, preview.sheet, preview.reference)
+        clip, sheet, reference = (self.path_of(name) if name else None for name in names)
+        return Media(clip, sheet, preview.told, reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,15 @@ class RemoteMedia:
         told = preview.told
         if preview.clip and clip is None:
             told = "the clip is too large to be sent along: only its contact sheet is here"
-        return Media(clip, self._link(preview.sheet, "image/jpeg"), told)
-
-    def too_large(self, preview: Preview) -> bool:
-        """Whether the clip does not go inside the record."""
-        return bool(preview.clip) and (self.folder / str(preview.clip)).stat().st_size > self.limit_bytes
+        sheet, reference = (self._link(name, "image/jpeg") for name in (preview.sheet, preview.reference))
+        return Media(clip, sheet, told, reference)
 
     def _link(self, name: str | None, kind: str) -> str | None:
         if name is None:
             return None
-        if (self.folder / name).stat().st_size <= self.limit_bytes:
-            return f"data:{kind};base64,{base64.b64encode((self.folder / name).read_bytes()).decode('ascii')}"
+        path = self.folder / name
+        if path.stat().st_size <= self.limit_bytes:
+            return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
         return f"{self.base_url.rstrip('/')}/{name}" if self.base_url else None
 
 
@@ -178,7 +177,7 @@ class Push:
 
         async def one(subject: Subject) -> tuple[str, Preview]:
             async with locks[subject.video.video_id], gate:
-                preview = await self.previews.of(subject.query, subject.video)
+                preview = await self.previews.of(subject.query, subject.video, subject.reference)
             made()
             return subject.pair.pair_id, preview
 

@@ -66,7 +66,8 @@ class RunRecords:
     def subjects(self, pair_ids: Collection[str]) -> dict[str, Subject]:
         """All that is known about these pairs, as far as their videos are part of the run."""
         wanted = {self.pairs[pair_id].video_id for pair_id in pair_ids}
-        videos = {video.video_id: video for video in _read(self.folder, Video) if video.video_id in wanted}
+        starts = {self.queries[self.pairs[pair_id].query_id].reference_video_id for pair_id in pair_ids}
+        videos = {video.video_id: video for video in _read(self.folder, Video) if video.video_id in wanted | starts}
         evidence = _grouped(_read(self.folder, Evidence), lambda line: line.video_id, wanted)
         labels = _grouped(_read(self.folder, TeacherLabel), lambda label: label.pair_id, pair_ids)
         found = {}
@@ -81,6 +82,7 @@ class RunRecords:
                     evidence[pair.video_id],
                     readable(labels[pair_id]),
                     applicable(query, self.reviews.get(pair_id, ())),
+                    videos.get(query.reference_video_id or ""),
                 )
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,14 @@ def test_who_adjudicates_sees_what_was_said_and_not_by_whom() -> None:
     shown = content(subject(), "adjudication", "conflict", Media(), SETTINGS)
     assert shown["votes"] == [{"said": "Does not", "flags": [], "start": None, "end": None}]
     assert "zacharias" not in encode(shown) and "teachers" not in shown
+
+
+def test_a_composed_query_shows_what_it_starts_from() -> None:
+    given = subject()
+    assert content(given, "blind", "audit", Media(), SETTINGS)["reference"] is None
+    composed = replace(given, reference=given.video)
+    shown = content(composed, "blind", "audit", Media(reference="/m/start.jpg"), SETTINGS)
+    assert shown["reference"] == {"id": "v1", "sheet": "/m/start.jpg"}
 
 
 def test_only_metadata_that_teachers_may_read_is_shown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, Margins,
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import RecordError, StorageError
+from hardcut.schemas.errors import RecordError, StorageError, UsageError
 from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
@@ -447,3 +448,47 @@ def test_a_time_line_has_a_few_ticks(duration: float) -> None:
 )
 def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def review_figures(name: str) -> dict[str, Any]:
+    share, interval = {"count": 3, "of": 4, "interval": [0.3, 0.95]}, [0.1, 0.9]
+    of_all = {
+        "reviewers": 2, "pairs": 12, "raw": 0.75, "raw_interval": interval, "alpha": -0.125, "alpha_interval": interval,
+        "alpha_ordinal": None, "fleiss": 0.5, "fleiss_interval": None,
+    }  # fmt: skip
+    person = {
+        "name": name, "answers": 1234, "blind": 12, "discarded": 0, "seconds": 60.0, "seconds_each": 4.5, "gold": share,
+        "with_others": share, "changed": {**share, "of": 0},
+    }  # fmt: skip
+    estimate = {
+        "teacher": name, "pairs": 1000, "audited": 40, "precision": 0.875, "precision_interval": interval,
+        "recall": None, "recall_interval": interval,
+    }  # fmt: skip
+    return {
+        "answers": 1234, "pairs": 900, "orphans": 2, "conflicts": ["p_1"], "suggestions_changed": share,
+        "agreement": of_all, "by_kind": {name: of_all}, "reviewers": [person], "teachers": [estimate],
+        "kappas": [{"reviewers": [name, "b"], "pairs": 12, "raw": 0.7, "kappa": 0.25, "interval": interval}],
+        "gold_disputes": [{"pair_id": "p", "query": name, "video_id": name, "known": 2, "said": [0, 0]}],
+    }  # fmt: skip
+
+
+def test_reviewing_has_its_part_where_there_was_any(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [])
+    (run / "review.json").write_text(json.dumps(review_figures(HOSTILE)))
+    write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(html)
+    assert "script" not in page.elements and "img" not in page.elements and "<script>alert(1)</script>" in page.text
+    told = " ".join(page.text.split())
+    for text in ("1,234 answers of 1 people", "−0.12", "0.88", "3 of 4", "40 of 1,000", "1 pairs are in conflict"):
+        assert text in told, text
+
+
+def test_without_reviewing_there_is_no_such_part_and_a_broken_file_is_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [])
+    write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    assert 'id="review"' not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in ("{", "[]"):
+        (run / "review.json").write_text(text)
+        with pytest.raises(UsageError, match=r"review\.json.*hardcut review report"):
+            write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
