@@ -6,7 +6,7 @@ VENV_ARGILLA ?= .venv-argilla
 VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vllm test-train lint clean
+.PHONY: demo demo-train test test-vllm test-train lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -33,6 +33,11 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
 	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli; fi
+
+# The demo, and a tiny reranker trained on what it made.
+demo-train: $(VENV_TRAIN)/.test
+	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; exit 1; else \
+	  $(VENV_TRAIN)/bin/hardcut demo --out runs/demo-train --train; fi
 
 $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)

@@ -60,13 +60,14 @@ def _root(
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Where the run and the dataset go.")] = Path("runs/demo"),
     teacher: TeacherSpec = None,
+    train: Annotated[bool, typer.Option("--train", help="Train a tiny reranker on it and measure that too.")] = False,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Run the whole chain on the bundled sample and measure it."""
     from hardcut.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo(out, teacher=teacher, cache=cache, as_json=json))
+    raise typer.Exit(run_demo(out, teacher=teacher, cache=cache, train=train, as_json=json))
 
 
 @app.command()

@@ -7,11 +7,13 @@ from collections import defaultdict
 from pathlib import Path
 
 from hardcut.cli.chain import Job
+from hardcut.cli.demo_train import train_on_demo
 from hardcut.cli.export import export_run, print_export
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.run import carry_out
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.cli.terminal import output, plain
+from hardcut.cli.train import need_train
 from hardcut.data.bundled import sample_files
 from hardcut.engine.status import read_status
 from hardcut.reranker.measures import ndcg
@@ -21,8 +23,11 @@ from hardcut.schemas.records import Query, TeacherLabel
 from hardcut.schemas.trec import read_qrels, read_run
 
 
-def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -> int:
-    """Runs the sample into `out`/run, exports it to `out`/dataset and prints what came of it."""
+def demo(out: Path, *, teacher: str | None, cache: Path | None, train: bool, as_json: bool) -> int:
+    """Runs the sample into `out`/run, exports it to `out`/dataset and prints what came of it; with `train` a tiny
+    reranker is trained on it and measured."""
+    if train:
+        need_train()
     run, dataset = out / "run", out / "dataset"
     with sample_files() as sample:
         overrides = {
@@ -36,9 +41,12 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -
         carry_out(Job(sample / "videos", run, settings, cache_folder(cache)))
         qrels = read_qrels(sample / "qrels.txt")
         first_stage = read_run(sample / "first_stage.trec").scores
-    status = read_status(run)
-    exported = export_run(run, dataset)
+        status = read_status(run)
+        exported = export_run(run, dataset)
+        trained = train_on_demo(sample, dataset, out / "model", settings, cache_folder(cache)) if train else None
     values = {"first stage": ndcg(qrels, first_stage), "teacher": ndcg(qrels, teacher_run(run))}
+    if trained is not None:
+        values["tiny reranker"] = trained.runs[1].measures["nDCG@10"].mean or 0.0
     if as_json:
         result = {
             "run": str(run),
@@ -47,6 +55,8 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -
             "ndcg@10": values,
             "queries": len(qrels),
         }
+        if trained is not None:
+            result["evaluation"] = str(out / "model" / "evaluation.html")
         print(json.dumps(result, indent=2))
         return exit_status(status)
     print_summary(run, status, as_json=False)
@@ -56,6 +66,9 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, as_json: bool) -
     console.print(
         f"nDCG@10   {told}, over {len(qrels)} queries of the sample (teacher: {plain(settings.teacher.spec)})"
     )
+    if trained is not None:
+        console.print(f"trained  {plain(str(out / 'model' / 'ranks'))}, for a minute, to show the circle")
+        console.print(f"page     {plain(str(out / 'model' / 'evaluation.html'))}")
     return exit_status(status)
 
 

@@ -42,7 +42,7 @@ def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
     stage = _stage(asked.stage)
     settings = load_settings(asked.config)
     if dry_run:
-        _need_train()
+        need_train()
         from hardcut.reranker.estimate import estimate
 
         negatives = settings.export.negatives_per_group
@@ -57,7 +57,7 @@ def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
         raise UsageError(f"{asked.dataset}: no {'groups' if stage == 'ranking' else 'captions'} in it")
     if not asked.videos.is_dir():
         raise UsageError(f"{asked.videos}: no such folder of videos")
-    _need_train()
+    need_train()
     from hardcut.reranker.clips import Clips
     from hardcut.reranker.training import TrainJob
     from hardcut.reranker.training import train as train_stage
@@ -78,7 +78,8 @@ def _stage(name: str) -> Stage:
     raise UsageError(f"{name!r} is no stage of training: perception, then ranking")
 
 
-def _need_train() -> None:
+def need_train() -> None:
+    """Raises MissingDependency where what trains is not installed."""
     try:
         import accelerate  # noqa: F401
         import peft  # noqa: F401

@@ -1,0 +1,80 @@
+"""`hardcut demo --train`: the rest of the circle, with a tiny model: trained for a minute on the demo's dataset, used
+to rerank the sample's first stage, and measured. It shows that everything fits together, not what a reranker can do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hardcut.cli.paths import Cache
+from hardcut.cli.train import need_train
+from hardcut.media.collection import scan
+from hardcut.publish.dataset import Dataset
+from hardcut.report.page import style_sheet
+from hardcut.reranker.evaluation import evaluate
+from hardcut.reranker.facts import read_facts
+from hardcut.reranker.page import write_page
+from hardcut.reranker.rerank import RerankJob, rerank
+from hardcut.reranker.results import Evaluation
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.training import PerceptionSettings, RankingSettings, TrainSettings
+from hardcut.schemas.trec import read_qrels, read_run
+from hardcut.synth.user_queries import read_queries
+from hardcut.teacher.generation import ModelOptions
+from hardcut.teacher.model_process import ModelProcess
+
+FRAMES = 8
+SETTINGS = TrainSettings(
+    method="full",
+    gradient_checkpointing=False,
+    save_steps=100,
+    perception=PerceptionSettings(frames=FRAMES, epochs=4, batch=4, accumulate=1, learning_rate=1e-3),
+    ranking=RankingSettings(frames=FRAMES, epochs=1, groups=4, accumulate=1, learning_rate=1e-3),
+)
+
+
+def train_on_demo(sample: Path, dataset: Path, out: Path, settings: Settings, cache: Cache) -> Evaluation:
+    """Trains both stages into `out`/seen and `out`/ranks, writes `out`/reranked.trec and `out`/evaluation.html.
+
+    Raises MissingDependency without the extra `train`.
+    """
+    need_train()
+    from hardcut.reranker.clips import Clips
+    from hardcut.reranker.tiny import Size, build
+    from hardcut.reranker.training import TrainJob, train
+
+    tables = Dataset(dataset)
+    base = out / "base"
+    if not (base / "config.json").is_file():
+        texts = [row["caption"] for _, row in tables.rows("captions", ("caption",))]
+        texts += [row["query"] for _, row in tables.rows("queries", ("query",))]
+        build(base, texts, Size(frame_patches=8))
+    clips = Clips(sample / "videos", cache.frames, settings.media)
+    train(tables, TrainJob("perception", str(base), out / "seen", clips, SETTINGS))
+    train(tables, TrainJob("ranking", str(out / "seen"), out / "ranks", clips, SETTINGS))
+    first = read_run(sample / "first_stage.trec").scores
+    job = RerankJob(
+        run=first,
+        queries={query.external_id or query.query_id: query.text for query in read_queries(sample / "queries.tsv")},
+        videos={video.video_id: video.path for video in scan(sample / "videos").files},
+        out=out / "reranked.trec",
+        store=cache.frames,
+        media=settings.media,
+        model=str(out / "ranks"),
+        depth=10,
+        frames=FRAMES,
+    )
+    asyncio.run(_rerank(job))
+    runs = {"first stage": first, "tiny reranker": read_run(job.out).scores}
+    found = evaluate(read_qrels(sample / "qrels.txt"), runs, read_facts(tables))
+    write_page(found, style_sheet(), out / "evaluation.html")
+    return found
+
+
+async def _rerank(job: RerankJob) -> None:
+    options = ModelOptions(job.model, None, 0, None, 0.9, 1, batch=8, videos=1)
+    process = ModelProcess("transformers", options)
+    try:
+        await rerank(job, process)
+    finally:
+        await process.close()
