@@ -475,7 +475,7 @@ def review_figures(name: str) -> dict[str, Any]:
 def test_reviewing_has_its_part_where_there_was_any(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
     (run / "review.json").write_text(json.dumps(review_figures(HOSTILE)))
-    write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert "script" not in page.elements and "img" not in page.elements and "<script>alert(1)</script>" in page.text
@@ -486,9 +486,9 @@ def test_reviewing_has_its_part_where_there_was_any(tmp_path: Path) -> None:
 
 def test_without_reviewing_there_is_no_such_part_and_a_broken_file_is_told(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
-    write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
     assert 'id="review"' not in (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in ("{", "[]"):
         (run / "review.json").write_text(text)
         with pytest.raises(UsageError, match=r"review\.json.*hardcut review report"):
-            write_report(run, lambda _: None, EMPTY, THRESHOLDS, tmp_path / "report.html")
+            write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
