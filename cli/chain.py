@@ -21,9 +21,10 @@ from hardcut.engine.replies import ReplyCache
 from hardcut.engine.run import Engine
 from hardcut.engine.stage import Source, Stage
 from hardcut.media.collection import Collection, scan
-from hardcut.publish.judgments import JudgmentStage, read_judgments
+from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
+from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.records import Query, Review
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
@@ -171,7 +172,7 @@ def _stages(
         QueryStage(teacher, frames, sampling, settings.queries),
         CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
         RewriteStage(ledger.run / Review.FILE),
-        NegativeStage(settings.negatives, settings.filters, first_stage),
+        NegativeStage(settings.negatives, settings.filters, first_stage, judgments),
         ScoreStage(judges, frames, query, settings.scores.samples),
         JudgmentStage(settings.judgments, settings.filters, judgments, ledger.run / Review.FILE),
     ]

@@ -16,13 +16,12 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.jsonl import format_record, parse_record, read_objects, read_records
+from hardcut.schemas.jsonl import format_record, parse_record, read_records
+from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
 from hardcut.schemas.reviews import applicable, verdict
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
-from hardcut.schemas.trec import read_qrels
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
@@ -127,21 +126,6 @@ def upper_margin(labels: Sequence[TeacherLabel]) -> float | None:
     return max(known) if known and len(known) == len(margins) else None
 
 
-def read_judgments(path: Path) -> dict[str, dict[str, int]]:
-    """Grades by video by query: TREC qrels, or an import's judgments.jsonl. Raises UsageError naming file and line."""
-    if path.suffix != ".jsonl":
-        return read_qrels(path)
-    found: dict[str, dict[str, int]] = {}
-    for line, row in read_objects(path):
-        query, video, grade = row.get("query_id"), row.get("video_id"), row.get("grade")
-        if not isinstance(query, str) or not isinstance(video, str) or type(grade) is not int:
-            raise UsageError(f"{path}, line {line}: expected query_id, video_id and a whole number as grade")
-        if video in found.setdefault(query, {}):
-            raise UsageError(f"{path}, line {line}: query {query} judges video {video} a second time")
-        found[query][video] = grade
-    return found
-
-
 class JudgmentStage:
     """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
 
@@ -196,9 +180,7 @@ class JudgmentStage:
         for query_id in sorted(own):
             for video_id in sorted(set(own[query_id]) - {video for id, video in used if id == query_id}):
                 item = f"judgment {query_id} {video_id}"
-                detail = (
-                    "of your own file: no first stage put the video forward for the query, so there is no such pair"
-                )
+                detail = "of your own file: the run has no such query or no such video"
                 yield item, Output(drop=Dropped.create(item=item, stage=STAGE, reason="no_pair", detail=detail))
 
     def _judged(

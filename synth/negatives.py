@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,8 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
     Caption,
@@ -60,19 +62,21 @@ class NegativeStage:
     reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show) with mined
     candidates beside them, since such a query may have a positive.
 
-    A user's query: the best max(10, per_query) videos (mined, expected unknown).
+    A user's query: the best max(10, per_query) videos (mined, expected unknown), and every video of the collection that
+    the user has judged for it (`judgments_file`; imported, expected unknown).
 
     The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
-    the user's id or ours, and for all of the user's queries: one that the run lacks is dropped (`not_in_run`), but not
-    a reviewer's wording of one, which no run of theirs can know.
+    the user's id or ours, and for all of the user's queries: one that the run lacks and that nothing is judged for is
+    dropped (`not_in_run`), but not a reviewer's wording of one, which no run of theirs can know.
     """
 
     options: NegativeSettings
     filters: FilterSettings = field(default_factory=FilterSettings)
     run_file: Path | None = None
+    judgments_file: Path | None = None
 
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
 
@@ -84,6 +88,7 @@ class NegativeStage:
             "filters": self.filters.model_dump(mode="json", include={"leak", "duplicate", "ungrounded", "unsafe"}),
             "bm25s": installed("bm25s", "eval"),
             "run": _digest(self.run_file) if self.run_file else None,
+            "judged": digest(self._judged()) if self.judgments_file else None,
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
@@ -91,11 +96,14 @@ class NegativeStage:
         index = Bm25(collected.documents(records))
         repeats = duplicates(records.all(Query)) if self.filters.duplicate else {}
         given = read_run(self.run_file) if self.run_file else None
+        judged = self._judged()
         listed: set[str] = set()
         for query in records.all(Query):
-            key = _key(query, given)
+            key = _key(query, given.scores if given else {})
             listed.add(key or "")
-            yield query.query_id, self._pairs(query, records, collected, index, given, key, repeats)
+            output = self._pairs(query, records, collected, index, given, key, repeats)
+            own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collected.videos]
+            yield query.query_id, _with_judged(query, output, own) if query.source_video_id is None else output
         if given is not None:
             yield from _unknown(given, listed, collected)
 
@@ -130,6 +138,11 @@ class NegativeStage:
         if source is None:
             return _user_pairs(query, run, hits)
         return self._written_pairs(query, source, run, hits, aside, collected)
+
+    def _judged(self) -> dict[str, list[str]]:
+        """The videos that the user has judged, by query. The grades matter to the judgments alone."""
+        found = read_judgments(self.judgments_file) if self.judgments_file else {}
+        return {query: sorted(grades) for query, grades in sorted(found.items())}
 
     def _counterfactual(self, query: Query, source: str, collected: Collected, index: Bm25) -> list[Pair]:
         pairs = [_counter(query, source, "no")]
@@ -201,6 +214,23 @@ def _user_pairs(query: Query, run: str, hits: Sequence[Hit]) -> Output:
     return Output(records=[_found(query, hit, run, ("mined",), "unknown") for hit in hits])
 
 
+def _with_judged(query: Query, output: Output, judged: Sequence[str]) -> Output:
+    """A user's query with what the user has judged for it, whatever the first stage makes of it."""
+    if not judged:
+        return output
+    mined = {pair.video_id: pair for pair in output.records if isinstance(pair, Pair)}
+    pairs = [
+        pair.model_copy(update={"origins": (*pair.origins, "imported")}) if video in judged else pair
+        for video, pair in mined.items()
+    ]
+    for video in judged:
+        if video not in mined:
+            pairs.append(
+                Pair.create(query_id=query.query_id, video_id=video, origins=("imported",), expected="unknown")
+            )
+    return Output(records=pairs, dropped=output.dropped)
+
+
 def _set_aside(query: Query, video_id: str, source: str, collected: Collected) -> Dropped:
     """What the first stage found and is no candidate: a copy of the source, or what a composed query starts from."""
     pair = Pair.create(query_id=query.query_id, video_id=video_id, origins=("mined",), expected="unknown")
@@ -222,11 +252,9 @@ def _unknown(given: TrecRun, listed: set[str], collected: Collected) -> Iterator
         yield f"run video {video_id}", Output(drop=_dropped(video_id, "unknown_video", detail))
 
 
-def _key(query: Query, given: TrecRun | None) -> str | None:
-    """The id under which the run lists the query, if it does."""
-    if given is None:
-        return None
-    return next((key for key in (query.external_id, query.query_id) if key is not None and key in given.scores), None)
+def _key(query: Query, given: Collection[str]) -> str | None:
+    """The id under which the user's file lists the query, if it does."""
+    return next((key for key in (query.external_id, query.query_id) if key is not None and key in given), None)
 
 
 def _found(query: Query, hit: Hit, run: str, origins: tuple[Origin, ...], expected: str) -> Pair:

@@ -198,6 +198,25 @@ def test_the_users_run_takes_the_place_of_bm25(make_video, tmp_path: Path) -> No
     }
 
 
+def test_what_the_user_judged_is_paired_whatever_the_first_stage_finds(make_video, tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("q1 Q0 b 1 3.5 clip\n")
+    (tmp_path / "qrels").write_text("q1 0 b 0\nq1 0 c 2\nq1 0 gone 1\nq2 0 a 1\n")
+    found, lacking = given("anything", "q1"), given("ball", "q2")
+    records = Records(*(make_video(name) for name in "abc"), found, lacking)
+    stage = NegativeStage(NegativeSettings(), run_file=tmp_path / "run.trec", judgments_file=tmp_path / "qrels")
+    outputs = dict(stage.run(records))
+    origins = {
+        query.query_id: [(pair.video_id, pair.origins, pair.expected) for pair in outputs[query.query_id].records]
+        for query in (found, lacking)
+    }
+    assert origins[found.query_id] == [("b", ("mined", "imported"), "unknown"), ("c", ("imported",), "unknown")]
+    assert origins[lacking.query_id] == [("a", ("imported",), "unknown")], "judged, though no first stage lists it"
+    assert outputs[lacking.query_id].drop is None
+    before = stage.settings
+    (tmp_path / "qrels").write_text("q1 0 b 1\nq1 0 c 1\nq1 0 gone 1\nq2 0 a 0\n")
+    assert stage.settings == before, "a grade changes judgments, and no pair"
+
+
 def test_a_run_may_list_our_ids(make_video, tmp_path: Path) -> None:
     query = written("anything", "a")
     (tmp_path / "run").write_text(f"{query.query_id} Q0 a 1 -1.5 dense\n{query.query_id} Q0 b 2 -1.0 dense\n")

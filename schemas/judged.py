@@ -1,0 +1,24 @@
+"""Judgments of the user's own: TREC qrels, or the judgments.jsonl of an import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_objects
+from hardcut.schemas.trec import read_qrels
+
+
+def read_judgments(path: Path) -> dict[str, dict[str, int]]:
+    """Grades by video by query: TREC qrels, or an import's judgments.jsonl. Raises UsageError naming file and line."""
+    if path.suffix != ".jsonl":
+        return read_qrels(path)
+    found: dict[str, dict[str, int]] = {}
+    for line, row in read_objects(path):
+        query, video, grade = row.get("query_id"), row.get("video_id"), row.get("grade")
+        if not isinstance(query, str) or not isinstance(video, str) or type(grade) is not int:
+            raise UsageError(f"{path}, line {line}: expected query_id, video_id and a whole number as grade")
+        if video in found.setdefault(query, {}):
+            raise UsageError(f"{path}, line {line}: query {query} judges video {video} a second time")
+        found[query][video] = grade
+    return found
