@@ -43,7 +43,7 @@ from hardcut.teacher.registry import open_teacher
 
 STAGES = ("probe", "signatures", "duplicates", "evidence", "captions", "queries", "negatives", "scores", "judgments")
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`, and
-what reviewers rewrote (`rewrites`) behind `queries`."""
+what reviewers reworded, once somebody has reviewed, behind `queries` (`rewrites`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def _stages(
         return found
 
     own: list[Stage] = [UserQueryStage(queries)] if queries else []
+    reviews = ledger.run / Review.FILE
     return [
         *own,
         ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
@@ -154,10 +155,10 @@ def _stages(
         ),
         CaptionStage(teacher, frames, sampling, settings.captions),
         QueryStage(teacher, frames, sampling, settings.queries),
-        RewriteStage(ledger.run / Review.FILE),
+        *([RewriteStage(reviews)] if reviews.exists() else []),
         NegativeStage(settings.negatives, first_stage),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, judgments, ledger.run / Review.FILE),
+        JudgmentStage(settings.judgments, judgments, reviews),
     ]
 
 
