@@ -58,7 +58,7 @@ STAGES = (
     "judgments",
 )
 """The stages that a run can be stopped after. A user's own queries, where there are any, are read before `probe`, and
-what reviewers rewrote (`rewrites`) behind `counterfactuals`."""
+what reviewers reworded, once somebody has reviewed, behind `counterfactuals` (`rewrites`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,7 @@ def _stages(
         return found
 
     own: list[Stage] = [UserQueryStage(queries)] if queries else []
+    reviews = ledger.run / Review.FILE
     return [
         *own,
         ProbeStage(frames.pool, frames.root, frames.store, settings.media, frames.limit_bytes),
@@ -171,10 +172,10 @@ def _stages(
         TwinStage(),
         QueryStage(teacher, frames, sampling, settings.queries),
         CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
-        RewriteStage(ledger.run / Review.FILE),
+        *([RewriteStage(reviews)] if reviews.exists() else []),
         NegativeStage(settings.negatives, settings.filters, first_stage, judgments),
         ScoreStage(judges, frames, query, settings.scores.samples),
-        JudgmentStage(settings.judgments, settings.filters, judgments, ledger.run / Review.FILE),
+        JudgmentStage(settings.judgments, settings.filters, judgments, reviews),
     ]
 
 

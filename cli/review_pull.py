@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hardcut.annotate.pull import Pulled
 from hardcut.annotate.pull import pull as pull_answers
-from hardcut.annotate.records import read_run
+from hardcut.annotate.records import RunRecords, read_run
 from hardcut.cli.review_server import Where, reach, settings_of
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.ledger import Ledger
@@ -26,8 +26,9 @@ def pull(where: Where, *, as_json: bool) -> int:
     settings = settings_of(where.run, None)
     told = pull_answers(where.run, where.set_name, reach(where).server)
     applied = apply_answers(where.run, settings)
-    orphans = len(read_run(where.run).orphans()) if applied else 0
-    rewrites = _rewrites(where.run)
+    records = read_run(where.run) if applied else None
+    orphans = len(records.orphans()) if records else 0
+    rewrites = _rewrites(records) if records else 0
     if as_json:
         print(json.dumps({**asdict(told), "orphans": orphans, "rewrites": rewrites, "applied": applied}, indent=2))
     else:
@@ -43,19 +44,16 @@ def apply_answers(run: Path, settings: Settings) -> bool:
         return asyncio.run(Engine(ledger).run_last(stage))
 
 
-def _rewrites(run: Path) -> int:
-    """How many queries were given another wording that is no query of the run yet."""
-    found = read_run(run) if (run / "judgments.jsonl").exists() else None
-    if found is None:
-        return 0
-    texts = {(query.parent_query_id, query.text) for query in found.queries.values()}
+def _rewrites(found: RunRecords) -> int:
+    """How many wordings of reviewers are no query of the run yet."""
+    made = {(query.parent_query_id, query.text) for query in found.queries.values()}
     said = {
-        (review.query_id, review.rewritten_query)
+        (review.query_id, " ".join(review.rewritten_query.split()))
         for reviews in found.reviews.values()
         for review in reviews
         if review.status == "submitted" and review.rewritten_query and review.query_id in found.queries
     }
-    return len(said - texts)
+    return len(said - made)
 
 
 def _print(run: Path, told: Pulled, applied: bool, orphans: int, rewrites: int) -> None:
