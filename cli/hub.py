@@ -11,6 +11,7 @@ from hardcut.cli.gate import gate_status, print_gate
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check, gate_settings, stopped
 from hardcut.publish.hub import publish as upload
+from hardcut.publish.hub import publish_model as upload_model
 from hardcut.publish.hub import pull as download
 from hardcut.schemas.errors import UsageError
 
@@ -42,6 +43,16 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
         )
     else:
         print(f"unchanged {done.url}: nothing was sent{f', tagged {done.tag}' if done.tag else ''}")
+    return 0
+
+
+def publish_model(folder: Path, repo_id: str, *, public: bool, tag: str | None, as_json: bool) -> int:
+    """Uploads what changed of a trained model and says what that was."""
+    done = upload_model(folder, repo_id, public=public, tag=tag)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        print(f"published {done.url} as {done.tag}: {len(done.sent)} files sent, {len(done.deleted)} removed")
     return 0
 
 

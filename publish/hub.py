@@ -1,4 +1,4 @@
-"""Datasets to the Hugging Face Hub and back, through its own client.
+"""Datasets and models to the Hugging Face Hub, and datasets back, through its own client.
 
 The token is the client's business: it reads `HF_TOKEN` or the login of `hf auth login`; nothing here sees or writes it.
 """
@@ -9,11 +9,11 @@ import hashlib
 import importlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish.dataset import Dataset, digests, verify
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _OURS = re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl")
 """Files of a repository that belong to the dataset; others, such as a licence text, are left alone."""
+_MODEL = frozenset({".json", ".jinja", ".jsonl", ".md", ".model", ".safetensors", ".txt"})
+_OURS_OF_MODEL = re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md")
 _VERSION = re.compile(r"v(\d+)")
 
 
@@ -59,27 +61,58 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: _sha256(folder / MARKER)}
+    return _upload(folder, repo_id, "dataset", local, _OURS, public=public, tag=tag)
+
+
+def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Published:
+    """The same for a model that `hardcut train` wrote: weights, processor, chat template and card, no checkpoints.
+
+    Raises UsageError where the folder holds no finished training, HubError where the Hub cannot be reached or refuses.
+    """
+    if not (folder / "train.json").is_file() or not (folder / "modules.json").is_file():
+        raise UsageError(f"{folder}: no finished training in it: name a folder that `hardcut train` wrote")
+    local = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] != "checkpoints" and not any(part.startswith(".") for part in name.parts):
+            if path.suffix not in _MODEL:
+                raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
+            local[name.as_posix()] = _sha256(path)
+    return _upload(folder, repo_id, "model", local, _OURS_OF_MODEL, public=public, tag=tag)
+
+
+def _upload(
+    folder: Path,
+    repo_id: str,
+    kind: Literal["dataset", "model"],
+    local: Mapping[str, str],
+    ours: re.Pattern[str],
+    *,
+    public: bool,
+    tag: str | None,
+) -> Published:
+    """Makes a repository hold the files of `local`, digests by path; what of it is `ours` and not among them goes."""
     with _told(repo_id):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         api = _api()
-        url = str(api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True))
-        remote, head = _remote(api, repo_id)
+        url = str(api.create_repo(repo_id, repo_type=kind, private=not public, exist_ok=True))
+        remote, head = _remote(api, repo_id, kind)
         changed = [name for name in sorted(local) if not _same(folder / name, local[name], remote.get(name))]
-        stale = sorted(name for name in remote if _OURS.fullmatch(name) and name not in local)
+        stale = sorted(name for name in remote if ours.fullmatch(name) and name not in local)
         if changed or stale:
             additions = [CommitOperationAdd(name, str(folder / name)) for name in changed]
             for addition in additions:
-                api.preupload_lfs_files(repo_id, [addition], repo_type="dataset", free_memory=False)
+                api.preupload_lfs_files(repo_id, [addition], repo_type=kind, free_memory=False)
             operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
             operations += [CommitOperationDelete(name) for name in stale]
             api.create_commit(
-                repo_id, operations, repo_type="dataset", parent_commit=head,
-                commit_message=f"Hardcut dataset, {len(changed)} files changed",
+                repo_id, operations, repo_type=kind, parent_commit=head,
+                commit_message=f"Hardcut {kind}, {len(changed)} files changed",
             )  # fmt: skip
-            tag = tag or _next_tag(api, repo_id)
+            tag = tag or _next_tag(api, repo_id, kind)
         if tag is not None:
-            api.create_tag(repo_id, tag=tag, repo_type="dataset", exist_ok=True)
+            api.create_tag(repo_id, tag=tag, repo_type=kind, exist_ok=True)
     return Published(url, tuple(changed), tuple(stale), len(local) - len(changed), tag)
 
 
@@ -115,12 +148,12 @@ def _api() -> HfApi:
     return HfApi(library_name="hardcut")
 
 
-def _remote(api: HfApi, repo_id: str) -> tuple[dict[str, Any], str | None]:
+def _remote(api: HfApi, repo_id: str, kind: str) -> tuple[dict[str, Any], str | None]:
     """The files of the repository by path, and its head; it may be empty."""
     from huggingface_hub.hf_api import RepoFile
 
-    head = api.repo_info(repo_id, repo_type="dataset").sha
-    tree = api.list_repo_tree(repo_id, repo_type="dataset", recursive=True)
+    head = api.repo_info(repo_id, repo_type=kind).sha
+    tree = api.list_repo_tree(repo_id, repo_type=kind, recursive=True)
     return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}, head
 
 
@@ -134,8 +167,8 @@ def _same(path: Path, sha256: str, there: Any) -> bool:
     return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
 
 
-def _next_tag(api: HfApi, repo_id: str) -> str:
-    refs = api.list_repo_refs(repo_id, repo_type="dataset")
+def _next_tag(api: HfApi, repo_id: str, kind: str) -> str:
+    refs = api.list_repo_refs(repo_id, repo_type=kind)
     numbers = [int(match[1]) for ref in refs.tags if (match := _VERSION.fullmatch(ref.name))]
     return f"v{max(numbers, default=0) + 1}"
 
