@@ -263,7 +263,8 @@ def _digest(tables: Tables, job: TrainJob) -> str:
     told = job.settings.model_dump(mode="json")
     start = None if job.start is None else _digest_of(job.start)
     media = job.clips.media.model_dump(mode="json")
-    return digest(job.stage, _digest_of(Path(job.model)), job.revision, start, told, media, sorted(rows), sorted(captions))
+    model = _digest_of(Path(job.model))
+    return digest(job.stage, model, job.revision, start, told, media, sorted(rows), sorted(captions))
 
 
 def _digest_of(folder: Path) -> str:
