@@ -1,5 +1,5 @@
 """A server for tests that speaks the part of the Hub's API that datasets and models need: create, preupload, LFS,
-commit, tree, refs, tags, resolve. On 127.0.0.1, in a thread of its own, everything in memory; it counts what it was sent.
+commit, tree, refs, tags, resolve. On 127.0.0.1, in a thread of its own, all in memory; it counts what it was sent.
 """
 
 from __future__ import annotations
