@@ -241,17 +241,21 @@ def check(
 
 @app.command()
 def publish(
-    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    folder: Annotated[Path, typer.Argument(help="A dataset's folder, or with --model a trained model's.")],
     repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],
+    model: Annotated[bool, typer.Option("--model", help="The folder is one that `hardcut train` wrote.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Create it public; default: private.")] = False,
     tag: Annotated[str | None, typer.Option(help="The version's tag; default: v1, v2, ...")] = None,
     allow: Allow = None,
     json: Json = False,
 ) -> None:
-    """Upload a dataset to the Hugging Face Hub: what changed, in one commit, tagged."""
+    """Upload a dataset or a model to the Hugging Face Hub: what changed, in one commit, tagged."""
     from hardcut.cli.hub import publish as run_publish
+    from hardcut.cli.hub import publish_model
 
-    raise typer.Exit(run_publish(dataset, repo_id, tuple(allow or ()), public=public, tag=tag, as_json=json))
+    if model:
+        raise typer.Exit(publish_model(folder, repo_id, public=public, tag=tag, as_json=json))
+    raise typer.Exit(run_publish(folder, repo_id, tuple(allow or ()), public=public, tag=tag, as_json=json))
 
 
 @app.command()

@@ -10,7 +10,9 @@ from pathlib import Path
 from hardcut.cli.gate import gate_status, print_gate
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check, gate_settings, stopped
+from hardcut.publish.hub import Published
 from hardcut.publish.hub import publish as upload
+from hardcut.publish.hub import publish_model as upload_model
 from hardcut.publish.hub import pull as download
 from hardcut.schemas.errors import UsageError
 
@@ -37,17 +39,14 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
         again = " ".join(f"--allow {name}" for name in unsaid)
         raise UsageError(f"{folder}: its card does not say that {unsaid[0]} is overridden: export again with {again}")
     done = upload(folder, repo_id, public=public, tag=tag)
-    if as_json:
-        print(json.dumps(asdict(done), indent=2))
-        return 0
-    tagged = f", tagged {done.tag}" if done.tag else ""
-    if done.sent or done.deleted:
-        print(f"published {done.url}{tagged}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
-        print(f"          {done.unchanged} were there already; it is {'private' if done.private else 'public'}")
-    else:
-        print(f"unchanged {done.url}: nothing was sent{tagged}")
-    if public and done.private:
-        print("          it was private before and stays so: make it public in its settings on the Hub")
+    _say(done, public, as_json=as_json)
+    return 0
+
+
+def publish_model(folder: Path, repo_id: str, *, public: bool, tag: str | None, as_json: bool) -> int:
+    """Uploads what changed of a trained model and says what that was."""
+    done = upload_model(folder, repo_id, public=public, tag=tag)
+    _say(done, public, as_json=as_json)
     return 0
 
 
@@ -60,3 +59,17 @@ def pull(repo_id: str, out: Path, revision: str | None, *, as_json: bool) -> int
     else:
         print(f"pulled {repo_id} to {out}: {sum(rows.values()):,} rows, every file as it was published")
     return 0
+
+
+def _say(done: Published, public: bool, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+        return
+    tagged = f", tagged {done.tag}" if done.tag else ""
+    if done.sent or done.deleted:
+        print(f"published {done.url}{tagged}: {len(done.sent)} files sent, {len(done.deleted)} removed,")
+        print(f"          {done.unchanged} were there already; it is {'private' if done.private else 'public'}")
+    else:
+        print(f"unchanged {done.url}: nothing was sent{tagged}")
+    if public and done.private:
+        print("          it was private before and stays so: make it public in its settings on the Hub")

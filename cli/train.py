@@ -41,6 +41,8 @@ def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
     """Trains, or with `dry_run` says what it would take. Raises UsageError, MissingDependency."""
     stage = _stage(asked.stage)
     settings = load_settings(asked.config)
+    if asked.start is not None and stage == "perception":
+        raise UsageError("--start is for ranking: it names what perception wrote")
     if dry_run:
         need_train()
         from hardcut.reranker.estimate import estimate

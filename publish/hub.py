@@ -1,4 +1,4 @@
-"""Datasets to the Hugging Face Hub and back, through its own client.
+"""Datasets and models to the Hugging Face Hub, and datasets back, through its own client.
 
 The token is the client's business: it reads `HF_TOKEN` or the login of `hf auth login`; nothing here sees or writes it.
 """
@@ -10,11 +10,11 @@ import importlib
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish.dataset import Dataset, digests, verify
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _OURS = re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl")
 """Files of a repository that belong to the dataset; others, such as a licence text, are left alone."""
+_MODEL = frozenset({".json", ".jinja", ".jsonl", ".md", ".model", ".safetensors", ".txt"})
+_OURS_OF_MODEL = re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md")
 _VERSION = re.compile(r"v(\d+)")
 
 
@@ -64,31 +66,62 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: _sha256(folder / MARKER)}
+    return _upload(folder, repo_id, "dataset", local, _OURS, public=public, tag=tag)
+
+
+def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Published:
+    """The same for a model that `hardcut train` wrote: weights, processor, chat template and card, no checkpoints.
+
+    Raises UsageError where the folder holds no finished training, HubError where the Hub cannot be reached or refuses.
+    """
+    if not (folder / "train.json").is_file() or not (folder / "modules.json").is_file():
+        raise UsageError(f"{folder}: no finished training in it: name a folder that `hardcut train` wrote")
+    local = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] != "checkpoints" and not any(part.startswith(".") for part in name.parts):
+            if path.suffix not in _MODEL:
+                raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
+            local[name.as_posix()] = _sha256(path)
+    return _upload(folder, repo_id, "model", local, _OURS_OF_MODEL, public=public, tag=tag)
+
+
+def _upload(
+    folder: Path,
+    repo_id: str,
+    kind: Literal["dataset", "model"],
+    local: Mapping[str, str],
+    ours: re.Pattern[str],
+    *,
+    public: bool,
+    tag: str | None,
+) -> Published:
+    """Makes a repository hold the files of `local`, digests by path; what of it is `ours` and not among them goes."""
     with _told(repo_id):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         api = _api()
-        url = str(api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True))
-        info = api.repo_info(repo_id, repo_type="dataset")
-        head, remote, tags = info.sha, _remote(api, repo_id, info.sha), _tags(api, repo_id)
+        url = str(api.create_repo(repo_id, repo_type=kind, private=not public, exist_ok=True))
+        info = api.repo_info(repo_id, repo_type=kind)
+        head, remote, tags = info.sha, _remote(api, repo_id, kind, info.sha), _tags(api, repo_id, kind)
         changed = [name for name in sorted(local) if not _same(folder / name, local[name], remote.get(name))]
-        stale = sorted(name for name in remote if _OURS.fullmatch(name) and name not in local)
+        stale = sorted(name for name in remote if ours.fullmatch(name) and name not in local)
         if tag in tags and (changed or stale or tags[tag] != head):
             raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
         if changed or stale:
             additions = [CommitOperationAdd(name, str(folder / name)) for name in changed]
             for addition in additions:
-                api.preupload_lfs_files(repo_id, [addition], repo_type="dataset", free_memory=False)
+                api.preupload_lfs_files(repo_id, [addition], repo_type=kind, free_memory=False)
             operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
             operations += [CommitOperationDelete(name) for name in stale]
             head = api.create_commit(
-                repo_id, operations, repo_type="dataset", parent_commit=head,
-                commit_message=f"Hardcut dataset, {len(changed)} files changed",
+                repo_id, operations, repo_type=kind, parent_commit=head,
+                commit_message=f"Hardcut {kind}, {len(changed)} files changed",
             ).oid  # fmt: skip
         if tag is None and head not in tags.values():
             tag = _next_version(tags)
         if tag is not None:
-            api.create_tag(repo_id, tag=tag, revision=head, repo_type="dataset", exist_ok=True)
+            api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind, exist_ok=True)
     return Published(url, bool(info.private), tuple(changed), tuple(stale), len(local) - len(changed), tag)
 
 
@@ -125,17 +158,17 @@ def _api() -> HfApi:
     return HfApi(library_name="hardcut")
 
 
-def _remote(api: HfApi, repo_id: str, revision: str | None) -> dict[str, Any]:
+def _remote(api: HfApi, repo_id: str, kind: str, revision: str | None) -> dict[str, Any]:
     """The files of the repository by path."""
     from huggingface_hub.hf_api import RepoFile
 
-    tree = api.list_repo_tree(repo_id, repo_type="dataset", revision=revision, recursive=True)
+    tree = api.list_repo_tree(repo_id, repo_type=kind, revision=revision, recursive=True)
     return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
 
 
-def _tags(api: HfApi, repo_id: str) -> dict[str, str]:
+def _tags(api: HfApi, repo_id: str, kind: str) -> dict[str, str]:
     """The commit of each tag."""
-    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type="dataset").tags}
+    return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=kind).tags}
 
 
 def _same(path: Path, sha256: str, there: Any) -> bool:

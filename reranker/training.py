@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -104,7 +106,7 @@ def train(tables: Tables, job: TrainJob) -> Trained:
     done = _done(job.out, key)
     if done is not None:
         return done
-    logging.set_verbosity_error()
+    _quieten()
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = open_reranker(job.model, job.revision, job.settings)
     if job.start is not None:
@@ -146,6 +148,14 @@ def train(tables: Tables, job: TrainJob) -> Trained:
         _write(reranker, job, trained, work.left_out)
     trainer.accelerator.wait_for_everyone()
     return trained
+
+
+def _quieten() -> None:
+    """What the libraries say of themselves is not for whoever trains."""
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def _write(reranker: Reranker, job: TrainJob, trained: Trained, left_out: Sequence[LeftOut]) -> None:
@@ -251,12 +261,14 @@ def _digest(tables: Tables, job: TrainJob) -> str:
     rows = [row["group_id"] for split, row in tables.rows("groups", ("group_id",)) if split == "train"]
     captions = [row["caption_id"] for split, row in tables.rows("captions", ("caption_id",)) if split == "train"]
     told = job.settings.model_dump(mode="json")
-    start = None if job.start is None else _start_digest(job.start)
+    start = None if job.start is None else _digest_of(job.start)
     media = job.clips.media.model_dump(mode="json")
-    return digest(job.stage, job.model, job.revision, start, told, media, sorted(rows), sorted(captions))
+    model = _digest_of(Path(job.model))
+    return digest(job.stage, model, job.revision, start, told, media, sorted(rows), sorted(captions))
 
 
-def _start_digest(folder: Path) -> str:
+def _digest_of(folder: Path) -> str:
+    """Of a training that is started from, what names it; of another model its name."""
     try:
         return str(json.loads((folder / RESULT).read_text("utf-8"))["digest"])
     except (OSError, ValueError, KeyError):

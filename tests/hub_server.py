@@ -1,5 +1,5 @@
-"""A server for tests that speaks the part of the Hub's API that datasets need: create, preupload, LFS, commit, tree,
-refs, tags, resolve. On 127.0.0.1, in a thread of its own, everything in memory; it counts what it was sent.
+"""A server for tests that speaks the part of the Hub's API that datasets and models need: create, preupload, LFS,
+commit, tree, refs, tags, resolve. On 127.0.0.1, in a thread of its own, all in memory; it counts what it was sent.
 """
 
 from __future__ import annotations
@@ -68,23 +68,23 @@ class HubServer:
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=1 << 30, middlewares=[self._authorised])
-        repo = "/api/datasets/{org}/{name}"
-        app.add_routes(
-            [
-                web.post("/api/repos/create", self._create),
-                web.post("/api/validate-yaml", self._validate_yaml),
-                web.get(repo, self._info),
-                web.get(repo + "/revision/{rev}", self._info),
-                web.get(repo + "/tree/{rev}", self._tree),
-                web.get(repo + "/refs", self._refs),
-                web.post(repo + "/tag/{rev}", self._tag),
-                web.post(repo + "/preupload/{rev}", self._preupload),
-                web.post(repo + "/commit/{rev}", self._commit),
-                web.post("/datasets/{org}/{name}.git/info/lfs/objects/batch", self._batch),
-                web.put("/lfs/{oid}", self._put),
-                web.get("/datasets/{org}/{name}/resolve/{rev}/{path:.+}", self._resolve),
-            ]
-        )
+        app.add_routes([web.post("/api/repos/create", self._create), web.put("/lfs/{oid}", self._put)])
+        app.add_routes([web.post("/api/validate-yaml", self._validate_yaml)])
+        for kind, prefix in (("datasets", "/datasets"), ("models", "")):
+            repo = f"/api/{kind}/{{org}}/{{name}}"
+            app.add_routes(
+                [
+                    web.get(repo, self._info),
+                    web.get(repo + "/revision/{rev}", self._info),
+                    web.get(repo + "/tree/{rev}", self._tree),
+                    web.get(repo + "/refs", self._refs),
+                    web.post(repo + "/tag/{rev}", self._tag),
+                    web.post(repo + "/preupload/{rev}", self._preupload),
+                    web.post(repo + "/commit/{rev}", self._commit),
+                    web.post(prefix + "/{org}/{name}.git/info/lfs/objects/batch", self._batch),
+                    web.get(prefix + "/{org}/{name}/resolve/{rev}/{path:.+}", self._resolve),
+                ]
+            )
         runner = web.AppRunner(app)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -122,7 +122,7 @@ class HubServer:
         url = f"{self.url}/datasets/{name}"
         if name in self.repos:
             return web.json_response({"error": "exists", "url": url}, status=409)
-        assert asked["type"] == "dataset"
+        assert asked.get("type", "model") in ("dataset", "model")
         self.repos[name] = Repo(private=asked.get("private", asked.get("visibility") == "private"))
         return web.json_response({"url": url})
 

@@ -42,6 +42,7 @@ def test_a_real_size_is_planned_from_its_config_alone(hardcut: Process, tmp_path
     [
         (("rank", "data", *LARGE), "'rank' is no stage of training"),
         (("ranking", "nothing", *LARGE), "no groups in it"),
+        (("perception", "nothing", *LARGE, "--start", "."), "--start is for ranking"),
         (("ranking", "nothing", *LARGE, "-c", "nothing.toml"), "no such settings file"),
     ],
 )

@@ -33,7 +33,10 @@ from hardcut.publish import hub
 from hardcut.schemas.errors import HardcutError
 kind, *arguments = sys.argv[1:]
 try:
-    if kind == "publish":
+    if kind == "model":
+        folder, repo = arguments
+        print(json.dumps(asdict(hub.publish_model(Path(folder), repo))))
+    elif kind == "publish":
         folder, repo, *tag = arguments
         print(json.dumps(asdict(hub.publish(Path(folder), repo, tag=tag[0] if tag else None))))
     else:
@@ -212,3 +215,23 @@ def test_a_repository_of_others_is_no_dataset(server: Any, call: Call, tmp_path:
     server.repos["org/other"] = hub_server.Repo(private=False)
     done = call("pull", "org/other", tmp_path / "back")
     assert done.returncode == 2 and "no hardcut.json" in done.stderr
+
+
+def test_a_model_goes_there_without_its_checkpoints(server: Any, call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    (folder / "checkpoints" / "checkpoint-1" / "optimizer.pt").write_bytes(b"x")
+    unfinished = call("model", folder, "org/set")
+    assert unfinished.returncode == 2 and "no finished training" in unfinished.stderr
+    for name in ("modules.json", "train.json", "adapter_config.json"):
+        (folder / name).write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(os.urandom(2000))
+    (folder / "README.md").write_text("---\nlibrary_name: sentence-transformers\n---\n# A model\n")
+    done = call("model", folder, "org/set")
+    assert done.returncode == 0, done.stderr
+    sent = {"modules.json", "train.json", "adapter_config.json", "adapter_model.safetensors", "README.md"}
+    assert set(published(server)) == sent and server.repos["org/set"].private
+    again = json.loads(call("model", folder, "org/set").stdout)
+    assert again["sent"] == [] and again["unchanged"] == 5
+    (folder / "weights.bin").write_bytes(b"pickle")
+    assert "weights.bin: no file of a model" in call("model", folder, "org/set").stderr
