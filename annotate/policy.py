@@ -25,6 +25,7 @@ REASONS: Mapping[str, Stratum] = {
     "suspected_positive": "suspected",
     "uncertain_positive": "suspected",
     "misjudged_source": "suspected",
+    "uncertain": "margin",
 }
 """Why the judgments left a pair out for a person, and the stratum that it is asked in."""
 BLIND: frozenset[Stratum] = frozenset({"gold", "audit"})
