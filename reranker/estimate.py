@@ -54,7 +54,7 @@ class Estimate:
 
 def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettings, negatives: int) -> Estimate:
     """For a folder with a config.json, or a name in `sizes.json`. Raises UsageError where there is neither."""
-    config = _config(model)
+    config = model_config(model)
     with torch.device("meta"):
         network: Any = AutoModelForImageTextToText.from_config(config, dtype=torch.bfloat16)
         if settings.method != "full":
@@ -95,7 +95,8 @@ def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettin
     )  # fmt: skip
 
 
-def _config(model: str) -> Any:
+def model_config(model: str) -> Any:
+    """The configuration of a folder, or of a size that is known. Raises UsageError where it is neither."""
     if (Path(model) / "config.json").is_file():
         try:
             return AutoConfig.from_pretrained(model)

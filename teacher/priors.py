@@ -6,6 +6,7 @@ a label (AUC), ridge regression for a margin or score (R2, as in RANKVIDEO's aud
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -67,7 +68,8 @@ def _predicted(model: Any, texts: Sequence[str], wanted: Any, parts: Sequence[st
     from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
-    vectors = words.fit_transform(texts)  # of all folds at once: it sees no label
+    told = [text if re.search(r"\w", text) else "wordless" for text in texts]
+    vectors = words.fit_transform(told)  # of all folds at once: it sees no label
     whole = len(set(parts)) if parts is not None else len(texts)
     folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from datasets import load_dataset
 
+INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "peft", "accelerate", "sentence_transformers"))
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -33,3 +36,19 @@ def test_the_demo_measures_first_stage_and_teacher_in_under_two_minutes(hardcut:
     for stage in ("probe", "evidence", "captions", "twins", "queries", "negatives", "scores", "judgments"):
         assert stage in again.stdout
     assert "report.html" in again.stdout and "dataset" in again.stdout
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(not INSTALLED, reason="what trains is not installed: `make test-train`")
+@pytest.mark.timeout(900)
+def test_with_train_the_circle_is_closed(hardcut: Process, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    done = hardcut("demo", "--out", out, "--cache", tmp_path / "cache", "--train", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert 0 < result["ndcg@10"]["tiny reranker"] <= 1
+    assert "tiny reranker" in Path(result["evaluation"]).read_text()
+    told = json.loads((out / "model" / "ranks" / "train.json").read_text())
+    assert told["steps"] > 20 and told["validation"] is not None and not told["left_out"]
+    files = {path.name for path in (out / "model" / "ranks").iterdir()}
+    assert {"model.safetensors", "chat_template.jinja", "modules.json", "README.md"} <= files

@@ -95,6 +95,8 @@ def test_the_audit_finds_scores_that_know_only_the_video() -> None:
     assert priors["chance"].video_only is not None and priors["chance"].video_only < 0.1
     assert priors["chance"].query_only is not None and priors["chance"].query_only < 0.1
     assert evaluate(qrels, runs).runs[0].prior.query_only is None
+    silent = Facts({query: QueryFacts("?!", known.facets) for query, known in facts.queries.items()})
+    assert evaluate(qrels, runs, silent).runs[1].prior.query_only == 0.0
     by_query = {query: dict.fromkeys(scores, float(at % 3)) for at, (query, scores) in enumerate(runs["good"].items())}
     told = evaluate(qrels, {"words": by_query}, facts).runs[0].prior
     assert told.query_only is not None and told.query_only > 0.7, "its scores follow the query's words"
