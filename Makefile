@@ -2,9 +2,10 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-vllm lint clean
+.PHONY: demo test test-vllm test-train lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -20,6 +21,15 @@ test-vllm: $(VENV_VLLM)/.test
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)
+	touch $@
+
+# Training, on the CPU: an environment of its own with torch and what trains. Skipped likewise.
+test-train: $(VENV_TRAIN)/.test
+	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
+	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli; fi
+
+$(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
+	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)
 	touch $@
 
 lint: $(VENV)/.test
@@ -40,4 +50,4 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) build dist runs
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_TRAIN) build dist runs

@@ -260,6 +260,45 @@ def import_(
 
 
 @app.command()
+def train(
+    stage: Annotated[str, typer.Argument(help="perception (on captions), then ranking (on groups).")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    videos: Annotated[Path, typer.Option("--videos", help="The folder of its videos.")],
+    model: Annotated[str, typer.Option("--model", help="A Qwen3-VL model: a folder, or a name on the Hub.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The trained model; the same again goes on with it.")],
+    start: Annotated[Path | None, typer.Option(help="ranking: the folder that perception wrote.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    config: Config = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Write whole weights, as vLLM wants, not an adapter.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; load nothing.")] = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Train a reranker in two stages: perception, then ranking."""
+    from hardcut.cli.train import Asked
+    from hardcut.cli.train import train as run_train
+
+    asked = Asked(stage, dataset, videos, model, out, revision, start, config, cache, merge)
+    raise typer.Exit(run_train(asked, dry_run=dry_run, as_json=json))
+
+
+@app.command()
+def evaluate(
+    qrels: Annotated[Path, typer.Option("--qrels", help="Judgments, TREC qrels.")],
+    run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],
+    dataset: Annotated[Path | None, typer.Option(help="A dataset's folder: texts, slices, diagnostic set.")] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="nDCG@20, R@50, ...; may be repeated.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with plots to this .html.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
+    from hardcut.cli.evaluate import Asked, evaluate_runs
+
+    asked = Asked(qrels, tuple(run), tuple(measure or ()), dataset, page)
+    raise typer.Exit(evaluate_runs(asked, as_json=json))
+
+
+@app.command()
 def schema(
     record: Annotated[str | None, typer.Argument(help="One record, such as Query; default: all.")] = None,
 ) -> None:

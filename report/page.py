@@ -116,6 +116,11 @@ def _data_url(sheet: bytes | None) -> str | None:
     return "data:image/jpeg;base64," + base64.b64encode(sheet).decode("ascii")
 
 
+def style_sheet() -> str:
+    """The style of the report, for other pages of Hardcut's."""
+    return _environment().get_template("style.css.jinja").render()
+
+
 def _environment() -> Environment:
     """Jinja that escapes every value for HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -1,16 +1,20 @@
-"""nDCG of a run against qrels. The measure itself is ir_measures' (trec_eval's code).
+"""The measures of a run against qrels. They are ir_measures' own, which are mostly trec_eval's code.
 
-Ties are broken by trec_eval's rule (see `schemas/trec.py`). Every query of the qrels counts: one that the run lacks
-scores 0.
+Ties are broken by trec_eval's rule, whatever computes a measure (see `schemas/trec.py`). Every query of the qrels
+counts: one that the run lacks scores 0, and so does one that has no relevant document.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.trec import Qrels, Run, ranking
+
+MEASURES = ("nDCG@10", "R@10", "R@100", "RR", "AP", "Success@1", "Success@5", "Judged@10")
+"""What `hardcut evaluate` measures unless told: RR is the reciprocal rank whose mean is MRR, AP that of MAP."""
 
 
 def ndcg(qrels: Qrels, run: Run, k: int = 10) -> float:
@@ -22,19 +26,41 @@ def ndcg(qrels: Qrels, run: Run, k: int = 10) -> float:
 
 
 def ndcg_per_query(qrels: Qrels, run: Run, k: int = 10) -> dict[str, float]:
-    """nDCG@k of each query of the qrels, in their order: linear gain, log2 discount (Järvelin and Kekäläinen, 2002).
+    """nDCG@k of each query of the qrels, in their order: linear gain, log2 discount (Järvelin and Kekäläinen, 2002)."""
+    name = f"nDCG@{k}"
+    return per_query(qrels, run, [name])[name]
 
-    Queries of the run that the qrels lack are passed over.
+
+def per_query(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> dict[str, dict[str, float]]:
+    """Each measure (by its name in ir_measures) of each query of the qrels, in their order; a grade of 1 is relevant.
+
+    Queries of the run that the qrels lack are passed over. Raises UsageError for a measure that there is not.
     """
+    judged = {query: dict(grades) for query, grades in qrels.items()}
+    ranked = {query: _strictly_ordered(scores) for query, scores in run.items() if query in judged and scores}
+    found: dict[str, dict[str, float]] = {name: dict.fromkeys(judged, 0.0) for name in measures}
+    parsed = {_parsed(name): name for name in measures}
+    if judged and ranked:
+        import ir_measures
+
+        for metric in ir_measures.iter_calc(list(parsed), judged, ranked):
+            found[parsed[metric.measure]][metric.query_id] = float(metric.value)
+    return found
+
+
+def _parsed(name: str) -> Any:
     try:
         import ir_measures
     except ImportError as error:
         raise MissingDependency('ir_measures is not installed: pip install "hardcut[eval]"') from error
-    judged = {query: dict(grades) for query, grades in qrels.items()}
-    ranked = {query: _strictly_ordered(scores) for query, scores in run.items() if query in judged and scores}
-    measure = ir_measures.nDCG @ k
-    found = {metric.query_id: float(metric.value) for metric in ir_measures.iter_calc([measure], judged, ranked)}
-    return {query: found.get(query, 0.0) for query in judged}
+    try:
+        measure = ir_measures.parse_measure(name)
+        hash(measure)  # fails where a parameter is none of the measure's
+        return measure
+    except (KeyError, NameError, ValueError) as error:
+        raise UsageError(
+            f"{name!r} is no measure of ir_measures: write nDCG@10, R@100, RR, AP, Success@5, ..."
+        ) from error
 
 
 def _strictly_ordered(scores: Mapping[str, float]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, View
+from hardcut.schemas.training import TrainSettings
 
 
 class MediaSettings(Frozen):
@@ -225,6 +226,7 @@ class Settings(Frozen):
     judgments: JudgmentSettings = JudgmentSettings()
     export: ExportSettings = ExportSettings()
     check: CheckSettings = CheckSettings()
+    train: TrainSettings = TrainSettings()
     budget: Budget = Budget()
     resources: Resources = Resources()
 

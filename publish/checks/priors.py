@@ -1,14 +1,13 @@
 """What a label can be told from without looking at the video: the shortcuts that a reranker would learn.
 
-Each model is the simplest that could find the shortcut, judged on folds that it has not seen: logistic regression for
-the label (AUC), ridge regression for the teacher's margin (R2). The query's folds part queries, so that it is words
-that tell and not names; the video's folds part pairs, since it is the name that must not tell.
+The models are those of `teacher/priors.py`: AUC of the label, R2 of the teacher's margin. The query's folds part
+queries, so that it is words that tell and not names; the video's folds part pairs, since it is the name that must not
+tell.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +15,11 @@ from hardcut.publish.checks.result import Findings, Result, by_limit
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.similar import normalised
 from hardcut.schemas.errors import MissingDependency
-from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Settings
+from hardcut.teacher.priors import auc, auc_from, chosen, r2_from, video_word
 
-PAIRS = 10_000
-"""Pairs that a model is fitted on at most, whole queries, chosen by hash."""
 LEAST = 30
 """Pairs of the rarer label that it takes to say anything."""
-FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ def video_prior(dataset: Dataset, settings: Settings) -> Result:
     sample = _sample(dataset)
     advice = "use every video as a positive and as a negative: mine more candidates, or cap those of popular videos"
     limits = settings.check.video_auc, settings.check.video_r2
-    names = [f"v{digest(video)[:16]}" for video in sample.videos]
+    names = [video_word(video) for video in sample.videos]
     return _prior("video_prior", "which video it is", sample, names, None, limits, advice)
 
 
@@ -68,9 +64,9 @@ def text_only(dataset: Dataset, settings: Settings) -> Result:
     if _too_few(sample):
         return _unsaid("text_only", sample)
     overlaps = _overlaps(sample.texts, [told.get(video, "") for video in sample.videos])
-    auc = _auc(sample.labels, overlaps)
-    text = f"AUC {auc:.2f} of the label from the words that query and title, name and metadata share"
-    return by_limit("text_only", auc, settings.check.text_auc, text, advice, digits=2)
+    value = auc(sample.labels, overlaps)
+    text = f"AUC {value:.2f} of the label from the words that query and title, name and metadata share"
+    return by_limit("text_only", value, settings.check.text_auc, text, advice, digits=2)
 
 
 def copied_text(dataset: Dataset, settings: Settings) -> Result:
@@ -112,38 +108,10 @@ def _prior(
 
 
 def _score(texts: Sequence[str], sample: _Sample, parts: Sequence[str] | None) -> _Score:
-    """Out-of-fold AUC and R2 of bag-of-words models."""
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression, Ridge
-        from sklearn.metrics import r2_score
-        from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
-    except ImportError as error:
-        raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
-
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
-    vectors = words.fit_transform(texts)  # of all folds at once: it sees no label
-
-    def predicted(model: Any, wanted: Sequence[float], method: str) -> Any:
-        whole = len(set(parts)) if parts is not None else len(texts)
-        folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of folds with one label only: the AUC tells
-            return cross_val_predict(model, vectors, wanted, groups=parts, cv=folds, method=method)
-
-    auc = _auc(sample.labels, predicted(LogisticRegression(max_iter=300), sample.labels, "predict_proba")[:, 1])
+    """Out-of-fold AUC and R2 of bag-of-words models; no R2 where a margin is not known."""
+    found = auc_from(texts, sample.labels, parts)
     known = [margin for margin in sample.margins if margin is not None]
-    if len(known) < len(sample.margins):
-        return _Score(auc, None)
-    return _Score(auc, max(0.0, float(r2_score(known, predicted(Ridge(alpha=1.0), known, "predict")))))
-
-
-def _auc(labels: Sequence[int], scores: Iterable[float]) -> float:
-    """The share of (relevant, not relevant) that are in the right order, or in the wrong one if that is more."""
-    from sklearn.metrics import roc_auc_score
-
-    found = float(roc_auc_score(labels, list(scores)))
-    return max(found, 1 - found)
+    return _Score(found, r2_from(texts, known, parts) if len(known) == len(sample.margins) else None)
 
 
 def _overlaps(queries: Sequence[str], documents: Sequence[str]) -> list[float]:
@@ -160,7 +128,6 @@ def _sample(dataset: Dataset) -> _Sample:
     """Whole queries of the train split, else of all, by hash until there are enough pairs."""
     splits = ("train",) if dataset.splits("pairs")[:1] == ("train",) else dataset.splits("pairs")
     whole = sum(dataset.count("pairs", split) for split in splits)
-    share = 1.0 if whole <= PAIRS else PAIRS / whole
     sample = _Sample([], [], [], [], [])
     kept: dict[str, bool] = {}
     for split, row in dataset.rows("pairs", ("query_id", "query", "video_id", "label", "logit_margin")):
@@ -168,7 +135,7 @@ def _sample(dataset: Dataset) -> _Sample:
             continue
         query_id = row["query_id"]
         if query_id not in kept:
-            kept = {query_id: int(digest(query_id)[:8], 16) < share * 16**8}  # a query's pairs lie together
+            kept = {query_id: chosen(query_id, whole)}  # a query's pairs lie together
         if kept[query_id]:
             sample.queries.append(query_id)
             sample.texts.append(row["query"])

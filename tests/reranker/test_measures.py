@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardcut.reranker.measures import ndcg, ndcg_per_query
+from hardcut.reranker.measures import MEASURES, ndcg, ndcg_per_query, per_query
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.trec import ranking
 
@@ -33,6 +33,40 @@ def test_equals_pytrec_eval_with_ties_and_missing_queries(
         expected = reference[query][f"ndcg_cut_{k}"] if run.get(query) else 0.0
         assert values[query] == pytest.approx(expected, abs=1e-9)
     assert ndcg(qrels, run, k) == pytest.approx(sum(values.values()) / len(qrels), abs=1e-12)
+
+
+@given(qrels=QRELS, run=RUNS)
+def test_every_measure_equals_pytrec_eval_with_ties_missing_queries_and_grades(
+    qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]
+) -> None:
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    theirs = {
+        "nDCG@10": "ndcg_cut_10", "R@10": "recall_10", "R@100": "recall_100", "RR": "recip_rank", "AP": "map",
+        "Success@1": "success_1", "Success@5": "success_5",
+    }  # fmt: skip
+    asked = {"ndcg_cut.10", "recall.10,100", "recip_rank", "map", "success.1,5"}
+    reference = pytrec_eval.RelevanceEvaluator(qrels, asked).evaluate(run)
+    values = per_query(qrels, run)
+    assert set(values) == set(MEASURES) == {*theirs, "Judged@10"}
+    for query in qrels:
+        for ours, name in theirs.items():
+            expected = reference[query][name] if run.get(query) else 0.0
+            assert values[ours][query] == pytest.approx(expected, abs=1e-9), ours
+        best = ranking(run.get(query, {}))[:10]
+        judged = sum(document in qrels[query] for document in best) / len(best) if best else 0.0
+        assert values["Judged@10"][query] == pytest.approx(judged, abs=1e-9)
+
+
+def test_a_query_that_the_run_lacks_counts_as_zero() -> None:
+    qrels = {"q1": {"a": 1}, "q2": {"a": 1}}
+    assert ndcg(qrels, {"q1": {"a": 1.0}}) == 0.5
+    assert per_query(qrels, {"q1": {"a": 1.0}}, ["AP", "R@5"]) == {"AP": {"q1": 1, "q2": 0}, "R@5": {"q1": 1, "q2": 0}}
+
+
+@pytest.mark.parametrize("name", ["nDGC@10", "nDCG@x", "", "nDCG(base=3)"])
+def test_a_measure_that_there_is_not_is_told(name: str) -> None:
+    with pytest.raises(UsageError, match="no measure of ir_measures"):
+        per_query({"q": {"a": 1}}, {"q": {"a": 1.0}}, [name])
 
 
 @given(qrels=QRELS, run=RUNS)

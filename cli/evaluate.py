@@ -1,0 +1,147 @@
+"""`hardcut evaluate`: runs against qrels, as text, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hardcut.cli.terminal import output, plain
+from hardcut.publish.dataset import Dataset
+from hardcut.report.page import style_sheet
+from hardcut.reranker.evaluation import evaluate, named
+from hardcut.reranker.facts import UNKNOWN, read_facts
+from hardcut.reranker.measures import MEASURES
+from hardcut.reranker.page import Change, versus, write_page
+from hardcut.reranker.results import Evaluation
+from hardcut.reranker.statistics import Mean
+from hardcut.schemas.trec import read_qrels, read_run
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is compared. `dataset` is the folder of a dataset that knows the queries; `page` a file to write."""
+
+    qrels: Path
+    runs: tuple[Path, ...]
+    measures: tuple[str, ...]
+    dataset: Path | None = None
+    page: Path | None = None
+
+
+def evaluate_runs(asked: Asked, *, as_json: bool) -> int:
+    """Measures the runs and prints what was found. Raises UsageError for a file that is not what it should be."""
+    qrels = read_qrels(asked.qrels)
+    runs = named((path.stem, read_run(path).scores) for path in asked.runs)
+    facts = UNKNOWN
+    if asked.dataset is not None:
+        dataset = Dataset(asked.dataset)
+        dataset.marker  # noqa: B018 - refuses a folder that is no dataset
+        facts = read_facts(dataset)
+    found = evaluate(qrels, runs, facts, asked.measures or MEASURES)
+    if asked.page is not None:
+        write_page(found, style_sheet(), asked.page)
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        print_evaluation(found)
+        if asked.page is not None:
+            output().print(f"page      {plain(str(asked.page))}")
+    return 0
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Tables of what was measured."""
+    console = output()
+    console.print(_measures(found))
+    console.print(f"queries   {found.queries:,}, of which {found.without_relevant:,} have no relevant video")
+    for run in found.runs:
+        if run.lacking:
+            told = ", ".join(run.lacking[:5]) + (", ..." if len(run.lacking) > 5 else "")
+            console.print(f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {plain(told)}")
+        if run.unjudged:
+            console.print(f"unjudged  {plain(run.name)}: {run.unjudged:,} queries are not in the qrels, passed over")
+    for comparison in found.comparisons:
+        console.print(_comparison(found, comparison.run))
+        each = versus(found, comparison)
+        _changes(console, "won", each.won)
+        _changes(console, "lost", each.lost)
+    if found.runs[0].slices:
+        console.print(_slices(found))
+    for run in found.runs:
+        _calibration(console, found, run.name)
+    console.print(f"rules     {found.rules}", soft_wrap=True)
+
+
+def _measures(found: Evaluation) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("measure")
+    for run in found.runs:
+        table.add_column(plain(run.name), justify="right")
+    for measure in found.measures:
+        table.add_row(measure, *(_told(run.measures[measure]) for run in found.runs))
+    return table
+
+
+def _comparison(found: Evaluation, name: str) -> Table:
+    comparison = next(each for each in found.comparisons if each.run == name)
+    gain = "" if comparison.relative is None else f" ({100 * comparison.relative:+.1f} % {found.measures[0]})"
+    table = Table(
+        title=f"\n{plain(name)} against {plain(comparison.against)}{gain}", title_justify="left", title_style="bold",
+        box=None, pad_edge=False,
+    )  # fmt: skip
+    for column in ("measure", "difference", "p", "won", "lost", "equal"):
+        table.add_column(column, justify="left" if column == "measure" else "right")
+    for of in comparison.measures:
+        numbers = (f"{of.won:,}", f"{of.lost:,}", f"{of.equal:,}")
+        table.add_row(of.measure, _told(of.difference, "+.3f"), f"{of.p_value:.4f}", *numbers)
+    return table
+
+
+def _changes(console: Console, name: str, changes: Sequence[Change]) -> None:
+    for change in changes[:5]:
+        query = change.query.text or change.query.query_id
+        console.print(f"{name:9} {change.before:.3f} -> {change.after:.3f}  {plain(query)}", soft_wrap=True)
+
+
+def _slices(found: Evaluation) -> Table:
+    table = Table(title=f"\n{found.measures[0]} by slice", title_justify="left", title_style="bold", box=None)
+    table.add_column("queries")
+    table.add_column("count", justify="right")
+    for run in found.runs:
+        table.add_column(plain(run.name), justify="right")
+    for facet, parts in found.runs[0].slices.items():
+        for part in parts:
+            means = [run.slices[facet][part] for run in found.runs]
+            table.add_row(plain(f"{facet}: {part}"), f"{means[0].queries:,}", *map(_told, means))
+    return table
+
+
+def _calibration(console: Console, found: Evaluation, name: str) -> None:
+    run = next(each for each in found.runs if each.name == name)
+    console.print(f"\n[bold]{plain(name)}[/]")
+    if run.calibration is None:
+        console.print(f"calibration  {run.calibration_note}")
+    else:
+        told = ", ".join(f"{method} {of.ece:.3f}" for method, of in run.calibration.overall.items())
+        console.print(f"calibration  ECE {told}; temperature {run.calibration.temperature:.3g}")
+    parts = (("the video alone", run.prior.video_only), ("the query alone", run.prior.query_only))
+    told = ", ".join(f"{value:.3f} from {what}" for what, value in parts if value is not None)
+    console.print(
+        f"prior        R2 of the scores: {told or 'not measured'}{f' ({run.prior.note})' * bool(run.prior.note)}"
+    )
+    if run.diagnostic is not None:
+        for kind, of in run.diagnostic.kinds.items():
+            console.print(
+                f"diagnostic   {kind}: {of.passed} of {of.variants} variants below their original ({of.rate:.3f}), "
+                f"{of.scored} scored"
+            )
+
+
+def _told(mean: Mean, form: str = ".3f") -> str:
+    if mean.mean is None or mean.low is None or mean.high is None:
+        return "-"
+    return f"{mean.mean:{form}} [dim]({mean.low:{form}} to {mean.high:{form}})[/]"

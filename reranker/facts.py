@@ -1,0 +1,101 @@
+"""What an exported dataset knows of its queries, for slices and audits, and its diagnostic set.
+
+`Tables` is what is needed of a dataset: `publish.dataset.Dataset` is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hardcut.schemas.trec import Run
+
+Row = dict[str, Any]
+
+
+class Tables(Protocol):
+    """The configs of a dataset."""
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Those that have rows."""
+        ...
+
+    def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
+        """(split, row) of a config; `columns` are all that is read of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFacts:
+    """A query's text, and the value that it has in each facet."""
+
+    text: str
+    facets: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A query that a video answers, and variants of it, (query id, kind), that it does not answer."""
+
+    query_id: str
+    video_id: str
+    variants: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Queries by every id that they go by, their ids in the dataset by the users' own, and the suites."""
+
+    queries: Mapping[str, QueryFacts] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suites: Sequence[Suite] = ()
+
+    def score(self, run: Run, query_id: str, video_id: str) -> float | None:
+        """What a run gave a pair, under whichever of the query's ids it knows it by."""
+        for name in (query_id, *self.names.get(query_id, ())):
+            found = run.get(name, {}).get(video_id)
+            if found is not None:
+                return found
+        return None
+
+
+UNKNOWN = Facts()
+"""Where there is no dataset."""
+
+
+def read_facts(tables: Tables) -> Facts:
+    """The facts of a dataset. Raises UsageError where a table cannot be read."""
+    queries: dict[str, QueryFacts] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    columns = ("query_id", "external_id", "query", "language", "view", "kind", "difficulty")
+    for _, row in tables.rows("queries", columns):
+        found = QueryFacts(row["query"], _facets(row))
+        queries[row["query_id"]] = found
+        if row["external_id"] is not None:
+            queries.setdefault(row["external_id"], found)
+            names[row["query_id"]] = (row["external_id"],)
+    suites = []
+    if "diagnostic" in tables.configs:
+        for _, row in tables.rows("diagnostic", ("query_id", "video_id", "variants")):
+            variants = tuple((variant["query_id"], variant["kind"]) for variant in row["variants"])
+            suites.append(Suite(row["query_id"], row["video_id"], variants))
+    return Facts(queries, names, suites)
+
+
+def _facets(row: Row) -> dict[str, str]:
+    hard = row["difficulty"]
+    rank, modalities = hard["positive_rank"], hard["modalities"]
+    return {
+        "kind": row["kind"],
+        "language": row["language"],
+        "view": row["view"],
+        "first stage's rank of the positive": "not known" if rank is None else _rank(rank),
+        "modalities to look at": "3 or more" if modalities > 2 else str(modalities),
+    }
+
+
+def _rank(rank: int) -> str:
+    steps = ((1, "1"), (3, "2-3"), (10, "4-10"), (100, "11-100"))
+    return next((name for last, name in steps if rank <= last), "above 100")

@@ -1,0 +1,191 @@
+"""The model: a CrossEncoder of sentence-transformers over a video-language model, and its adapters.
+
+`encoder[0]` holds the network and its processor, `encoder[1]` is LogitScore: s = logit(yes) - logit(no), RANKVIDEO's
+score. The processor's chat template is taught pairs before anything else happens, so training, saving and scoring share
+one prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from sentence_transformers import CrossEncoder
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.cross_encoder.modules import LogitScore
+from torch import Tensor
+
+from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.training import LoraSettings, TrainSettings
+from hardcut.teacher.pairs import teach_pairs
+
+FIRST, SECOND, BOTH = "perception", "ranking", "both"
+_LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+_VISION = r".*visual\.(blocks|merger|deepstack_merger_list).*\.(qkv|proj|linear_fc1|linear_fc2)"
+
+
+@dataclass(slots=True)
+class Reranker:
+    """A reranker in the making. `network` is what is trained: the model of `encoder`, wrapped where it has adapters;
+    `adapters` are their names, the last one trainable."""
+
+    encoder: CrossEncoder
+    network: Any
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def processor(self) -> Any:
+        return self.encoder[0].processor
+
+    @property
+    def answers(self) -> tuple[int, int]:
+        """The ids of the tokens yes and no."""
+        return self.encoder[1].true_token_id, self.encoder[1].false_token_id
+
+    def scores(self, network: Any, inputs: Any) -> Tensor:
+        """The scores of pairs, [pairs]; `network` is `self.network` or what a trainer wrapped it in."""
+        logits = network(**inputs, logits_to_keep=1).logits
+        scores: Tensor = self.encoder[1]({"causal_logits": logits})["scores"]
+        return scores[:, 0]
+
+
+def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> Reranker:
+    """A video-language model as a reranker without adapters. Only safetensors are read, and none of its code is run.
+
+    Raises UsageError where the model cannot be loaded or has no single tokens for yes and no.
+    """
+    options: dict[str, Any] = {"dtype": _dtype(settings), "use_safetensors": True, "revision": revision}
+    if settings.method == "qlora":
+        options["quantization_config"] = _four_bits()
+    try:
+        transformer = Transformer(
+            model,
+            transformer_task="any-to-any",
+            model_kwargs=options,
+            processor_kwargs={"revision": revision},
+            config_kwargs={"revision": revision},
+            processing_kwargs={"video": {"do_sample_frames": False}},  # type: ignore[typeddict-item,unused-ignore]
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{model} cannot be loaded: {error}") from error
+    teach_pairs(transformer.processor)
+    answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
+    if any(len(ids) != 1 for ids in answers):
+        raise UsageError(f"{model}: its tokenizer has no single tokens for yes and no, which a reranker needs")
+    score = LogitScore(answers[0][0], answers[1][0])
+    encoder = CrossEncoder(modules=[transformer, score], activation_fn=torch.nn.Identity())
+    return Reranker(encoder, transformer.model)
+
+
+def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
+    """Makes it trainable: all weights, or a new adapter on top of those that it has, which stay as they are."""
+    if settings.method == "full":
+        reranker.network.requires_grad_(True)
+        return
+    config = lora(settings.lora)
+    if settings.method == "qlora" and not reranker.adapters:
+        from peft import prepare_model_for_kbit_training
+
+        reranker.network = prepare_model_for_kbit_training(reranker.network, use_gradient_checkpointing=False)
+    if reranker.adapters:
+        reranker.network.add_adapter(name, config)
+    else:
+        reranker.network = get_peft_model(reranker.network, config, adapter_name=name)
+    reranker.adapters = (*reranker.adapters, name)
+    reranker.network.base_model.set_adapter(list(reranker.adapters))
+    for parameter_name, parameter in reranker.network.named_parameters():
+        parameter.requires_grad = f".{name}." in parameter_name
+
+
+def start_from(reranker: Reranker, folder: Path, how: str) -> None:
+    """Takes the adapter that stage 1 left in `folder`: merged into the weights, or frozen beneath what comes.
+
+    Raises UsageError where there is none.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        raise UsageError(f"{folder}: no adapter of a first stage in it; a whole model is named with --model")
+    try:
+        network = PeftModel.from_pretrained(reranker.network, str(folder), adapter_name=FIRST)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UsageError(f"{folder}: its adapter does not fit the model: {error}") from error
+    if how == "merged":
+        reranker.network = network.merge_and_unload()
+    else:
+        reranker.network, reranker.adapters = network, (FIRST,)
+
+
+def save(reranker: Reranker, out: Path, *, whole: bool) -> None:
+    """Writes a folder that `CrossEncoder(path)` loads: an adapter that names its base model, or with `whole` all
+    weights, which is also what vLLM takes. Stacked adapters are written as one, exactly (ranks add up)."""
+    network = reranker.network
+    if isinstance(network, PeftModel):
+        names = list(reranker.adapters)
+        if whole:
+            network = network.merge_and_unload(adapter_names=names)
+        elif len(names) > 1:
+            network.add_weighted_adapter(names, [1.0] * len(names), BOTH, combination_type="cat")
+            network.base_model.set_adapter([BOTH])
+            for name in names:
+                network.delete_adapter(name)
+            network = _renamed(network, BOTH)
+        elif names != ["default"]:
+            network = _renamed(network, names[0])
+    module = reranker.encoder[0]
+    before, module.model = module.model, network
+    try:
+        reranker.encoder.save_pretrained(str(out), create_model_card=False, safe_serialization=True)
+    finally:
+        module.model = before
+
+
+def trainable(network: Any) -> tuple[int, int]:
+    """How many parameters are trained, and how many there are."""
+    every = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
+    return sum(count for count, trained in every if trained), sum(count for count, _ in every)
+
+
+def _renamed(network: Any, name: str) -> Any:
+    """The adapter as `default`, whose files peft puts into the folder itself and not below it."""
+    network.add_adapter("default", network.peft_config[name])
+    state = {
+        key.replace(f".{name}.", ".default."): value
+        for key, value in network.state_dict().items()
+        if f".{name}." in key
+    }
+    network.load_state_dict(state, strict=False)
+    network.base_model.set_adapter(["default"])
+    network.delete_adapter(name)
+    return network
+
+
+def lora(settings: LoraSettings) -> LoraConfig:
+    """The adapter that settings ask for."""
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=f"{_LANGUAGE}|{_VISION}" if settings.vision else _LANGUAGE,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _dtype(settings: TrainSettings) -> Any:
+    return "auto" if settings.dtype == "auto" else getattr(torch, settings.dtype)
+
+
+def _four_bits() -> Any:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("train.method qlora needs bitsandbytes: pip install bitsandbytes") from error
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

@@ -1,0 +1,92 @@
+"""What an evaluation says, as `hardcut evaluate --json` prints it."""
+
+from __future__ import annotations
+
+from hardcut.reranker.statistics import Mean
+from hardcut.schemas.base import Frozen
+from hardcut.teacher.calibration import Calibration
+
+
+class Prior(Frozen):
+    """R2 of the scores from what is no reason for a score, out of fold; null where that cannot be told, with why."""
+
+    pairs: int
+    video_only: float | None
+    query_only: float | None
+    note: str = ""
+
+
+class Passed(Frozen):
+    """Variants of the diagnostic set that score below their original. One that the run did not score has not passed."""
+
+    variants: int
+    scored: int
+    passed: int
+
+    @property
+    def rate(self) -> float:
+        return self.passed / self.variants
+
+
+class Diagnostic(Frozen):
+    """The diagnostic set: suites passed whole (the original above every variant), and variants by kind."""
+
+    suites: int
+    suites_passed: int
+    kinds: dict[str, Passed]
+
+
+class RunResult(Frozen):
+    """One run. `slices`: the first measure by facet (kind, language, ...) and its value. `lacking`: queries of the
+    qrels that the run lacks, counted as 0; `unjudged`: queries of the run that the qrels lack, passed over."""
+
+    name: str
+    measures: dict[str, Mean]
+    slices: dict[str, dict[str, Mean]]
+    lacking: tuple[str, ...]
+    unjudged: int
+    calibration: Calibration | None
+    calibration_note: str
+    prior: Prior
+    diagnostic: Diagnostic | None
+
+
+class Difference(Frozen):
+    """A run minus the first run, over the same queries: mean with interval, p-value, queries won, lost and equal."""
+
+    measure: str
+    difference: Mean
+    p_value: float
+    won: int
+    lost: int
+    equal: int
+
+
+class Comparison(Frozen):
+    """A run against the first. `relative`: the gain of the first measure as a share of the first run's."""
+
+    run: str
+    against: str
+    relative: float | None
+    measures: tuple[Difference, ...]
+
+
+class QueryRow(Frozen):
+    """One query: its text where it is known, and the first measure of each run."""
+
+    query_id: str
+    text: str | None
+    relevant: int
+    values: dict[str, float]
+
+
+class Evaluation(Frozen):
+    """Everything that was measured. `measures[0]` is the one that slices, comparisons and the query table are about."""
+
+    rules: str
+    measures: tuple[str, ...]
+    queries: int
+    without_relevant: int
+    runs: tuple[RunResult, ...]
+    comparisons: tuple[Comparison, ...]
+    per_query: tuple[QueryRow, ...]

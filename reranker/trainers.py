@@ -1,0 +1,160 @@
+"""transformers' Trainer with what it lacks here: losses over groups, checkpoints of what is trained, nDCG to choose."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import Trainer, TrainerCallback
+
+from hardcut.reranker.clips import Clips
+from hardcut.reranker.examples import Captioned, Group
+from hardcut.reranker.losses import Batch, ranking_loss
+from hardcut.reranker.model import Reranker
+from hardcut.schemas.training import LossSettings, TrainSettings
+from hardcut.teacher.pairs import Clip, pair_inputs, read_clip, video_inputs
+
+METRIC = "ndcg@10"
+WEIGHTS = "trained.safetensors"
+"""What a checkpoint keeps of the model: the parameters that are trained."""
+DESCRIBE = "Describe the video."
+
+
+class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
+    """Checkpoints hold what is trained, whatever adapters there are; `measure` gives the validation's nDCG@10, which
+    decides which checkpoint is best."""
+
+    def __init__(self, *given: Any, measure: Callable[[], float] | None, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._measure = measure
+        self.loss_is_scaled_for_ga = False
+        self.model_accepts_loss_kwargs = False  # ours are means of a batch
+
+    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
+        """Ranks the validation split in place of a loss over it."""
+        assert self._measure
+        self.model.eval()
+        metrics = {f"{metric_key_prefix}_{METRIC}": self._measure()}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            model = self.accelerator.unwrap_model(self.model)
+            trained = {
+                name: value.detach().contiguous() for name, value in model.named_parameters() if value.requires_grad
+            }
+            save_file(trained, str(folder / WEIGHTS))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        weights = load_file(str(Path(resume_from_checkpoint) / WEIGHTS))
+        target = self.accelerator.unwrap_model(model or self.model)
+        surplus = target.load_state_dict(weights, strict=False).unexpected_keys
+        if surplus:
+            raise ValueError(f"{resume_from_checkpoint}: {surplus[0]} is no parameter of the model")
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+
+class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """Says how far training is, where somebody watches."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if state.is_world_process_zero and sys.stderr.isatty():
+            told = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, float))
+            print(f"step {state.global_step} of {state.max_steps}: {told}", file=sys.stderr)
+
+
+class PerceptionTrainer(StageTrainer):
+    """Stage 1: next-token loss on captions."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        outputs = model(**inputs)
+        return (outputs.loss, outputs) if return_outputs else outputs.loss
+
+
+class RankingTrainer(StageTrainer):
+    """Stage 2: the loss of RANKVIDEO over groups; the log shows each term."""
+
+    def __init__(self, *given: Any, reranker: Reranker, loss: LossSettings, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._reranker = reranker
+        self._settings = loss
+        self._terms: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        present: Tensor = inputs["present"]
+        scores = torch.zeros(present.shape, dtype=torch.float32, device=present.device)
+        scores = scores.masked_scatter(present, self._reranker.scores(model, inputs["pairs"]).float())
+        total, terms = ranking_loss(scores, Batch(present, inputs["soft"]), self._settings)
+        for name, term in terms.items():
+            self._terms[name].append(term.detach())
+        return (total, {"scores": scores}) if return_outputs else total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            logs |= {f"loss_{name}": float(torch.stack(terms).mean()) for name, terms in self._terms.items()}
+            self._terms.clear()
+        super().log(logs, start_time)
+
+
+class GroupCollator:
+    """Groups as the tensors of one forward pass: all pairs in one padded batch, and where each belongs."""
+
+    def __init__(self, processor: Any, clips: Clips, frames: int) -> None:
+        self._processor, self._clips, self._frames = processor, clips, frames
+
+    def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
+        widest = max(len(group.candidates) for group in groups)
+        present = torch.zeros((len(groups), widest), dtype=torch.bool)
+        soft = torch.full((len(groups), widest), torch.nan)
+        pairs: list[tuple[str, Clip]] = []
+        for row, group in enumerate(groups):
+            for column, candidate in enumerate(group.candidates):
+                present[row, column] = True
+                soft[row, column] = torch.nan if candidate.soft is None else candidate.soft
+                pairs.append((group.query, read_clip(self._clips.frames(candidate.video, self._frames))))
+        return {"pairs": dict(pair_inputs(self._processor, pairs)), "present": present, "soft": soft}
+
+
+class CaptionCollator:
+    """Videos with captions as one padded batch; only the caption's tokens have labels. `cut` counts captions that are
+    longer than the limit."""
+
+    def __init__(self, processor: Any, clips: Clips, settings: TrainSettings) -> None:
+        self._processor, self._clips = processor, clips
+        self._frames = settings.perception.frames
+        self._most = settings.perception.max_caption_tokens
+
+    def __call__(self, examples: Sequence[Captioned]) -> Mapping[str, Any]:
+        tokenizer = self._processor.tokenizer
+        ask = [
+            {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": DESCRIBE}]},
+        ]
+        prompt = self._processor.apply_chat_template(ask, tokenize=False, add_generation_prompt=True)
+        captions = [self.tokens(example)[: self._most] for example in examples]
+        texts = [prompt + tokenizer.decode(tokens) + tokenizer.eos_token for tokens in captions]
+        clips = [read_clip(self._clips.frames(example.video, self._frames)) for example in examples]
+        inputs = video_inputs(self._processor, texts, clips, padding_side="right")
+        labels = inputs["input_ids"].clone()
+        labels[inputs["attention_mask"] == 0] = -100
+        after = len(tokenizer.encode(prompt.rpartition(self._processor.vision_end_token)[2], add_special_tokens=False))
+        end = inputs["input_ids"] == self._processor.vision_end_token_id
+        for row in range(len(texts)):
+            labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = -100
+        return {**inputs, "labels": labels}
+
+    def tokens(self, example: Captioned) -> list[int]:
+        """The caption's tokens, none of them a control token whatever it says."""
+        text = example.caption.replace("<|", "< |")
+        return list(self._processor.tokenizer.encode(text, add_special_tokens=False))

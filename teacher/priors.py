@@ -1,0 +1,75 @@
+"""What a label or a score can be told from without looking at the video: the shortcuts that a reranker would learn.
+
+Each model is the simplest that could find the shortcut, judged on folds that it has not seen: logistic regression for
+a label (AUC), ridge regression for a margin or score (R2, as in RANKVIDEO's audit of rerankers). Pure functions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hardcut.schemas.errors import MissingDependency
+from hardcut.schemas.ids import digest
+
+PAIRS = 10_000
+"""Pairs that a model is fitted on at most, whole queries, chosen by hash."""
+FOLDS = 5
+
+
+def auc_from(texts: Sequence[str], labels: Sequence[int], parts: Sequence[str] | None = None) -> float:
+    """Out-of-fold AUC of the labels (0 or 1, both present) from bags of words. Folds part `parts` where given (so that
+    it is words that tell and not names), else single pairs."""
+    _need_sklearn()
+    from sklearn.linear_model import LogisticRegression
+
+    return auc(labels, _predicted(LogisticRegression(max_iter=300), texts, labels, parts, "predict_proba")[:, 1])
+
+
+def r2_from(texts: Sequence[str], values: Sequence[float], parts: Sequence[str] | None = None) -> float:
+    """Out-of-fold R2 of the values from bags of words, 0 where they tell nothing; folds as in `auc_from`."""
+    _need_sklearn()
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import r2_score
+
+    return max(0.0, float(r2_score(values, _predicted(Ridge(alpha=1.0), texts, values, parts, "predict"))))
+
+
+def auc(labels: Sequence[int], scores: Iterable[float]) -> float:
+    """The share of (relevant, not relevant) that are in the right order, or in the wrong one if that is more."""
+    _need_sklearn()
+    from sklearn.metrics import roc_auc_score
+
+    found = float(roc_auc_score(labels, list(scores)))
+    return max(found, 1 - found)
+
+
+def video_word(video_id: str) -> str:
+    """A video as one word that says nothing but which video it is."""
+    return f"v{digest(video_id)[:16]}"
+
+
+def chosen(query_id: str, pairs: int) -> bool:
+    """Whether a query is among those that a model is fitted on, of so many pairs in all."""
+    return int(digest(query_id)[:8], 16) < min(1.0, PAIRS / max(1, pairs)) * 16**8
+
+
+def _need_sklearn() -> None:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
+
+
+def _predicted(model: Any, texts: Sequence[str], wanted: Any, parts: Sequence[str] | None, method: str) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
+    vectors = words.fit_transform(texts)  # of all folds at once: it sees no label
+    whole = len(set(parts)) if parts is not None else len(texts)
+    folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of folds with one label only: the AUC tells
+        return cross_val_predict(model, vectors, wanted, groups=parts, cv=folds, method=method)

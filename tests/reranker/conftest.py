@@ -1,0 +1,130 @@
+"""A small world for training: coloured squares that move, their frames in a store, rows as an export writes them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hardcut.media.sampler import Sample
+from hardcut.media.store import FrameStore
+from hardcut.reranker.clips import Clips
+from hardcut.schemas.ids import digest
+from hardcut.schemas.settings import MediaSettings
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (40, 40, 230), "white": (240, 240, 240)}
+WAYS = ("left", "right")
+SPLITS = ("train", "validation")
+CORPUS = [
+    f"a {colour} square moves {way}. yes no yes no Does the video answer the query? Query: Describe the video."
+    for colour in COLOURS
+    for way in WAYS
+] * 20
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `torch` are skipped, and say so, where what trains is not installed."""
+    wanted = ("torch", "transformers", "peft", "accelerate", "sentence_transformers")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    for item in items:
+        if missing and item.get_closest_marker("torch") and Path(item.fspath).parent.name == "reranker":
+            item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} not installed: `make test-train`"))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the frame store is filled from."""
+
+    colour: str
+    way: str
+    count: int
+
+    duration_s = 2.0
+    missing: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number in range(self.count):
+            picture = np.full((64, 96, 3), 40, dtype=np.uint8)
+            at = 4 + 60 * number // self.count
+            at = at if self.way == "right" else 72 - at
+            picture[20:44, at : at + 20] = COLOURS[self.colour]
+            yield Sample(number * self.duration_s / self.count, picture)
+
+
+@dataclass(frozen=True)
+class World:
+    """Rows by config and split, and the frames of the videos. It reads like `publish.dataset.Dataset`."""
+
+    clips: Clips
+    tables: dict[str, list[tuple[str, dict[str, Any]]]]
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return tuple(self.tables)
+
+    def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        for split, row in self.tables.get(config, ()):
+            yield split, row if columns is None else {name: row[name] for name in columns}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("world")
+    return make_world(Clips(folder / "videos", folder / "frames", MediaSettings()))
+
+
+def make_world(clips: Clips) -> World:
+    """Eight videos a split, each the positive of one query and a negative of two."""
+    tables: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        name: [] for name in ("queries", "pairs", "groups", "captions")
+    }
+    kinds = [(colour, way) for colour in COLOURS for way in WAYS]
+    for split in SPLITS:
+        for number, (colour, way) in enumerate(kinds):
+            video = f"{split}-{colour}-{way}"
+            FrameStore(clips.store).fill(digest(video), clips.media, Pictures(colour, way, 6))
+            others = [kinds[(number + step) % len(kinds)] for step in (1, 3)]
+            _add(tables, split, video, (colour, way), [f"{split}-{c}-{w}" for c, w in others])
+    return World(clips, tables)
+
+
+def _add(
+    tables: dict[str, list[tuple[str, dict[str, Any]]]], split: str, video: str, what: tuple[str, str], no: list[str]
+) -> None:
+    text = f"a {what[0]} square moves {what[1]}"
+    query = f"q-{video}"
+    hard = {"positive_rank": 1, "margin_gap": None, "modalities": 1, "spans": 0}
+    about = {"external_id": None, "language": "en", "view": "caption", "kind": "event", "difficulty": hard}
+    tables["queries"].append((split, {"query_id": query, "query": text, **about}))
+    rows = []
+    for other in (video, *no):
+        margin = 4.0 if other == video else -5.0
+        row = {
+            "pair_id": f"{query}:{other}", "query_id": query, "query": text, "video_id": other,
+            "video_path": f"{other}.mp4", "sha256": digest(other), "label": int(other == video),
+            "logit_margin": margin, "p_yes": 1 / (1 + np.exp(-margin)), "p_calibrated": None, "exact": True,
+        }  # fmt: skip
+        rows.append(row)
+        tables["pairs"].append((split, row))
+    group = {"group_id": f"t-{query}", "query_id": query, "query": text, "kind": "event"}
+    tables["groups"].append((split, {**group, "positive": rows[0], "negatives": rows[1:]}))
+    where = {name: rows[0][name] for name in ("video_id", "video_path", "sha256")}
+    tables["captions"].append((split, {"caption_id": f"c-{video}", **where, "caption": f"{text}.", "claims": []}))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small Qwen3-VL from random weights."""
+    import torch
+
+    from hardcut.reranker.tiny import build
+
+    torch.set_num_threads(1)  # several on a busy machine wait for each other
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    build(folder, CORPUS)
+    return str(folder)

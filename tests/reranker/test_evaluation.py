@@ -1,0 +1,187 @@
+"""What an evaluation says: intervals, comparisons, slices, calibration, audits and the diagnostic set."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from hardcut.reranker.evaluation import evaluate, named
+from hardcut.reranker.facts import Facts, QueryFacts, Suite, read_facts
+from hardcut.reranker.page import render, versus
+from hardcut.reranker.statistics import mean, randomisation_test
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.trec import Qrels, Run
+
+
+def _world(
+    queries: int = 60, videos: int = 20, seed: int = 0
+) -> tuple[dict[str, dict[str, int]], dict[str, Run], Facts]:
+    """Qrels of one relevant video a query, a run by chance, a good one, and one that knows only the video."""
+    draw = random.Random(seed)
+    qrels, chance, good, shortcut = {}, {}, {}, {}
+    popular = {f"v{n}": draw.gauss(0, 3) for n in range(videos)}
+    for number in range(queries):
+        query = f"q{number:03}"
+        shown = draw.sample(sorted(popular), 10)
+        qrels[query] = {video: int(at == 0) for at, video in enumerate(shown)}
+        chance[query] = {video: draw.gauss(0, 2) for video in shown}
+        good[query] = {video: draw.gauss(3 if at == 0 else -3, 2) for at, video in enumerate(shown)}
+        shortcut[query] = {video: popular[video] for video in shown}
+    words = ("red ball", "blue box", "green bird")
+    facts = {
+        query: QueryFacts(f"the {words[at % 3]} of {query}", {"kind": ("event", "temporal")[at % 2], "language": "en"})
+        for at, query in enumerate(qrels)
+    }
+    return qrels, {"chance": chance, "good": good, "shortcut": shortcut}, Facts(facts)
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(1)
+    covered = 0
+    for _ in range(60):
+        found = mean(list(draw.beta(2, 3, size=40)))
+        assert found.mean is not None and found.low is not None and found.high is not None
+        assert found.low < found.mean < found.high
+        covered += found.low <= 0.4 <= found.high
+    assert 50 <= covered <= 60
+    assert mean([]).mean is None and mean([0.5, 0.5]).low == 0.5
+
+
+def test_the_randomisation_test_knows_chance_from_a_difference() -> None:
+    draw = np.random.default_rng(2)
+    assert randomisation_test(list(draw.normal(0.3, 0.3, size=50))) < 0.001
+    by_chance = [randomisation_test(list(draw.normal(0, 1, size=30))) for _ in range(40)]
+    assert sum(p < 0.05 for p in by_chance) <= 6 and 0.3 < float(np.mean(by_chance)) < 0.7
+    assert randomisation_test([0.0, 0.0]) == 1.0
+    exact = randomisation_test([1.0, 1.0, 1.0, 1.0, 1.0])  # 2 of 32 sign patterns are as large
+    assert exact == pytest.approx(2 / 32, abs=0.01)
+
+
+def test_runs_are_measured_over_the_same_queries_and_compared_with_the_first() -> None:
+    qrels, runs, facts = _world()
+    lacking = {query: scores for query, scores in runs["good"].items() if query != "q000"} | {"extra": {"v1": 1.0}}
+    found = evaluate(qrels, {"chance": runs["chance"], "good": lacking}, facts, ["nDCG@10", "RR"])
+    assert found.queries == 60 and found.runs[1].lacking == ("q000",) and found.runs[1].unjudged == 1
+    assert all(run.measures["nDCG@10"].queries == 60 for run in found.runs)
+    assert found.per_query[0].values["good"] == 0.0
+    (comparison,) = found.comparisons
+    assert (comparison.run, comparison.against) == ("good", "chance")
+    first = comparison.measures[0]
+    assert first.measure == "nDCG@10" and first.p_value < 0.01 and first.won + first.lost + first.equal == 60
+    assert first.difference.low is not None and first.difference.low > 0
+    means = [run.measures["nDCG@10"].mean for run in found.runs]
+    assert means[0] and means[1] and comparison.relative == pytest.approx(means[1] / means[0] - 1)
+    assert evaluate(qrels, {"chance": runs["chance"], "good": lacking}, facts, ["nDCG@10", "RR"]) == found
+
+
+def test_slices_split_the_queries_and_keep_the_unknown_ones() -> None:
+    qrels, runs, facts = _world()
+    fewer = Facts({query: known for query, known in facts.queries.items() if query != "q001"})
+    kinds = evaluate(qrels, runs, fewer).runs[1].slices["kind"]
+    assert {name: of.queries for name, of in kinds.items()} == {"event": 30, "temporal": 29, "not in the dataset": 1}
+    whole = evaluate(qrels, runs, fewer).runs[1].measures["nDCG@10"].mean
+    assert whole == pytest.approx(sum((of.mean or 0) * of.queries for of in kinds.values()) / 60)
+    assert evaluate(qrels, runs).runs[0].slices == {}
+
+
+def test_the_audit_finds_scores_that_know_only_the_video() -> None:
+    qrels, runs, facts = _world(queries=120)
+    priors = {run.name: run.prior for run in evaluate(qrels, runs, facts).runs}
+    assert priors["shortcut"].video_only is not None and priors["shortcut"].video_only > 0.7
+    assert priors["chance"].video_only is not None and priors["chance"].video_only < 0.1
+    assert priors["chance"].query_only is not None and priors["chance"].query_only < 0.1
+    assert evaluate(qrels, runs).runs[0].prior.query_only is None
+    by_query = {query: dict.fromkeys(scores, float(at % 3)) for at, (query, scores) in enumerate(runs["good"].items())}
+    told = evaluate(qrels, {"words": by_query}, facts).runs[0].prior
+    assert told.query_only is not None and told.query_only > 0.7, "its scores follow the query's words"
+
+
+def test_calibration_is_of_the_judged_pairs_that_have_a_score() -> None:
+    qrels, runs, facts = _world(queries=200)
+    found = evaluate(qrels, runs, facts).runs[1]
+    assert found.calibration is not None and set(found.calibration.by_kind) == {"event", "temporal"}
+    assert found.calibration.overall["isotonic"].ece < found.calibration.overall["raw"].ece + 0.05
+    assert found.calibration.overall["raw"].pairs == 2000 and found.calibration.left_out == 0
+    nothing = evaluate({"q": {"a": 1}}, {"run": {"q": {"a": 1.0}}}).runs[0]
+    assert nothing.calibration is None and "both kinds" in nothing.calibration_note
+
+
+def test_a_variant_that_was_not_scored_has_not_passed() -> None:
+    suites = [
+        Suite("q1", "v", (("n1", "negation"), ("t1", "temporal"))),
+        Suite("q2", "v", (("n2", "negation"),)),
+        Suite("q3", "v", (("n3", "negation"),)),
+        Suite("q4", "v", (("n4", "negation"),)),
+    ]
+    run = {
+        "q1": {"v": 2.0}, "n1": {"v": 1.0}, "t1": {"v": 2.0}, "mine": {"v": 5.0}, "n2": {"v": -1.0}, "q3": {"v": 1.0},
+        "n4": {"v": 1.0},
+    }  # fmt: skip
+    facts = Facts({}, {"q2": ("mine",)}, suites)
+    found = evaluate({"q1": {"v": 1}}, {"run": run}, facts).runs[0].diagnostic
+    assert found is not None and (found.suites, found.suites_passed) == (4, 1)
+    negation, temporal = found.kinds["negation"], found.kinds["temporal"]
+    assert (negation.variants, negation.scored, negation.passed, negation.rate) == (4, 2, 2, 0.5)
+    assert (temporal.variants, temporal.scored, temporal.passed) == (1, 1, 0), "a tie is no pass"
+
+
+def test_what_cannot_be_evaluated_is_told() -> None:
+    with pytest.raises(UsageError, match="no query"):
+        evaluate({}, {"run": {"q": {"a": 1.0}}})
+    with pytest.raises(UsageError, match="no measure"):
+        evaluate({"q": {"a": 1}}, {"run": {}}, measures=[])
+    assert list(named([("run", {}), ("run", {"q": {}}), ("run", {})])) == ["run", "run (2)", "run (3)"]
+
+
+def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:
+    qrels, runs, facts = _world()
+    bad = QueryFacts("<script>alert(1)</script>", {"kind": "<b>", "language": "en"})
+    facts = Facts({**facts.queries, "q000": bad}, suites=[Suite("q000", "v1", (("q001", "negation"),))])
+    found = evaluate(qrels, {"<i>": runs["chance"], "good": runs["good"]}, facts)
+    text = render(found, "")
+    assert "<script>" not in text and "<i>" not in text and "<b>&lt;" not in text
+    for part in ("measures", "comparison", "slices", "calibration", "audits"):
+        assert f'id="{part}"' in text
+    each = versus(found, found.comparisons[0])
+    assert len(each.steps) == 60 and each.won[0].difference >= each.won[-1].difference > 0 > each.lost[0].difference
+    assert json.loads(found.model_dump_json())["queries"] == 60
+
+
+def test_wins_and_losses_are_sorted_and_the_plot_is_bounded() -> None:
+    qrels: Qrels = {f"q{n}": {"a": 1, "b": 0} for n in range(1000)}
+    flat = {query: {"a": 1.0, "b": 0.0} for query in qrels}
+    found = evaluate(qrels, {"a": flat, "b": flat}, measures=["RR"])
+    each = versus(found, found.comparisons[0])
+    assert not each.won and not each.lost and len(each.steps) == 400
+
+
+def test_the_dataset_names_slices_and_suites() -> None:
+    """`read_facts` on rows as an export writes them."""
+
+    class Rows:
+        configs = ("queries", "diagnostic")
+
+        def rows(self, config: str, columns: object = None) -> Iterable[tuple[str, dict[str, object]]]:
+            hard = {"positive_rank": 2, "margin_gap": None, "modalities": 3, "spans": 1}
+            if config == "queries":
+                yield (
+                    "test",
+                    {
+                        "query_id": "q_1", "external_id": "mine", "query": "a ball", "language": "en", "view": "user",
+                        "kind": "temporal", "difficulty": hard,
+                    },
+                )  # fmt: skip
+            else:
+                variant = {"query_id": "q_2", "query": "no ball", "kind": "negation"}
+                yield "test", {"query_id": "q_1", "video_id": "v", "variants": [variant]}
+
+    facts = read_facts(Rows())  # type: ignore[arg-type]
+    assert facts.queries["mine"] is facts.queries["q_1"]
+    assert facts.queries["q_1"].facets["first stage's rank of the positive"] == "2-3"
+    assert facts.queries["q_1"].facets["modalities to look at"] == "3 or more"
+    assert facts.suites == [Suite("q_1", "v", (("q_2", "negation"),))]
+    assert facts.score({"mine": {"v": 0.5}}, "q_1", "v") == 0.5

@@ -1,0 +1,109 @@
+"""Each term equals plain NumPy, its gradient reaches the adapter, and 0 turns it off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hardcut.schemas.training import LoraSettings, LossSettings, TrainSettings
+
+pytestmark = pytest.mark.torch
+torch: Any = pytest.importorskip("torch")
+Array = NDArray[np.float64]
+
+DRAW = np.random.default_rng(3)
+SCORES = DRAW.normal(0, 4, (5, 4))
+SOFT = DRAW.uniform(0.01, 0.99, (5, 4))
+SOFT[1, 2] = SOFT[3, 0] = np.nan
+PRESENT = np.ones((5, 4), dtype=bool)
+PRESENT[2, 3] = PRESENT[4, 2] = PRESENT[4, 3] = False
+
+
+def _bce(scores: Array, targets: Array) -> Array:
+    p = 1 / (1 + np.exp(-scores))
+    return np.asarray(-(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
+
+
+def _expected(settings: LossSettings) -> dict[str, float]:
+    rows = []
+    for scores, present in zip(SCORES, PRESENT, strict=True):
+        powers = np.exp(scores[present] / settings.pairwise_temperature)
+        rows.append(-np.log(powers[0] / powers.sum()))
+    known = PRESENT & ~np.isnan(SOFT)
+    targets = np.where(np.arange(4) == 0, 1.0, settings.negative_target) * np.ones((5, 1))
+    weights = np.where(np.arange(4) == 0, 1.0, settings.negative_weight) * np.ones((5, 1))
+    points = weights * _bce(SCORES / settings.pointwise_temperature, targets)
+    return {
+        "pairwise": float(np.mean(rows)),
+        "teacher": float(_bce(SCORES[known] / settings.teacher_temperature, SOFT[known]).mean()),
+        "pointwise": float(points[PRESENT].mean()),
+    }
+
+
+def _loss(settings: LossSettings) -> tuple[Any, dict[str, Any]]:
+    from hardcut.reranker.losses import Batch, ranking_loss
+
+    batch = Batch(torch.tensor(PRESENT), torch.tensor(SOFT, dtype=torch.float32))
+    return ranking_loss(torch.tensor(SCORES, dtype=torch.float32, requires_grad=True), batch, settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        LossSettings(),
+        LossSettings(pairwise_temperature=1.5, teacher_temperature=2, pointwise_temperature=3, negative_target=0.0),
+        LossSettings(pairwise=0.3, teacher=1, pointwise=2, negative_weight=1.0),
+    ],
+)
+def test_terms_and_sum_equal_plain_numpy(settings: LossSettings) -> None:
+    total, terms = _loss(settings)
+    expected = _expected(settings)
+    for name, value in expected.items():
+        assert float(terms[name]) == pytest.approx(value, rel=1e-5), name
+    whole = sum(getattr(settings, name) * value for name, value in expected.items())
+    assert float(total) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pairwise", "teacher", "pointwise"])
+@pytest.mark.parametrize("by", ["", "_temperature"])
+def test_a_weight_or_temperature_of_zero_turns_a_term_off(name: str, by: str) -> None:
+    settings = LossSettings(**{name + by: 0.0})
+    total, terms = _loss(settings)
+    assert set(terms) == {"pairwise", "teacher", "pointwise"} - {name}
+    expected = _expected(LossSettings())
+    rest = sum(getattr(settings, other) * value for other, value in expected.items() if other != name)
+    assert float(total) == pytest.approx(rest, rel=1e-5)
+
+
+def test_without_any_soft_label_the_teacher_is_silent() -> None:
+    from hardcut.reranker.losses import Batch, teacher
+
+    scores = torch.zeros((2, 3), requires_grad=True)
+    found = teacher(scores, Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan)), 5.0)
+    found.backward()
+    assert float(found) == 0.0 and float(scores.grad.abs().sum()) == 0.0
+
+
+@pytest.mark.parametrize("name", ["pairwise", "teacher", "pointwise"])
+def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, world: Any) -> None:
+    from hardcut.reranker.examples import read_groups
+    from hardcut.reranker.losses import Batch, ranking_loss
+    from hardcut.reranker.model import open_reranker, prepare
+    from hardcut.reranker.trainers import GroupCollator
+
+    off = {other: 0.0 for other in ("pairwise", "teacher", "pointwise") if other != name}
+    settings = TrainSettings(lora=LoraSettings(rank=2, dropout=0.0))
+    reranker = open_reranker(tiny, None, settings)
+    prepare(reranker, settings, "ranking")
+    batch = GroupCollator(reranker.processor, world.clips, 4)(read_groups(world, "raw")[0][:2])
+    scores = reranker.scores(reranker.network, batch["pairs"]).reshape(batch["present"].shape)
+    total, terms = ranking_loss(scores, Batch(batch["present"], batch["soft"]), LossSettings(**off))
+    assert set(terms) == {name}
+    total.backward()
+    gradients = {key: value.grad for key, value in reranker.network.named_parameters() if value.requires_grad}
+    assert gradients and all("lora_" in key for key in gradients)
+    assert all(value is not None for value in gradients.values())
+    assert any(float(value.abs().max()) > 0 for key, value in gradients.items() if "lora_B" in key)

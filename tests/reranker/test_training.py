@@ -1,0 +1,278 @@
+"""Both stages of training on a small model: what stage 2 takes from stage 1, resuming, processes, what is left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.reranker.examples import read_groups, usable
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
+
+SETTINGS = TrainSettings(
+    save_steps=2,
+    lora=LoraSettings(rank=4, dropout=0.1),
+    perception=PerceptionSettings(frames=4, batch=4, accumulate=1, learning_rate=3e-3),
+    ranking=RankingSettings(frames=4, groups=2, accumulate=1, epochs=1, learning_rate=3e-3),
+)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def job(tiny: str, world: Any) -> Callable[..., Any]:
+    """Makes a job over the world: `job("ranking", out, start=...)`."""
+    from hardcut.reranker.training import TrainJob
+
+    def make(stage: Any, out: Path, settings: TrainSettings = SETTINGS, **more: Any) -> Any:
+        return TrainJob(stage, tiny, out, world.clips, settings, **more)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def stages(job: Callable[..., Any], world: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Stage 1, and stage 2 on top of it both ways."""
+    from hardcut.reranker.training import train
+
+    folder = tmp_path_factory.mktemp("stages")
+    train(world, job("perception", folder / "first"))
+    for how in ("stacked", "merged"):
+        settings = SETTINGS.model_copy(update={"ranking": SETTINGS.ranking.model_copy(update={"start": how})})
+        train(world, job("ranking", folder / how, settings, start=folder / "first"))
+    return {path.name: path for path in folder.iterdir()}
+
+
+def _predicted(folder: Path, world: Any) -> list[float]:
+    """What anybody gets who loads the model with sentence-transformers and knows nothing of Hardcut."""
+    from sentence_transformers import CrossEncoder
+
+    clips, texts = _pairs(world)
+    times = [clip.metadata for clip in clips]
+    model = CrossEncoder(str(folder))
+    pairs = [(text, clip.array) for text, clip in zip(texts, clips, strict=True)]
+    return [
+        float(model.predict([pair], processing_kwargs={"video": {"video_metadata": [time]}})[0])
+        for pair, time in zip(pairs, times, strict=True)
+    ]
+
+
+def _pairs(world: Any) -> tuple[list[Any], list[str]]:
+    from hardcut.teacher.pairs import read_clip
+
+    groups, _ = read_groups(world, "raw")
+    chosen = [(group.query, each.video) for group in groups[:2] for each in group.candidates]
+    return [read_clip(world.clips.frames(video, 4)) for _, video in chosen], [text for text, _ in chosen]
+
+
+@pytest.mark.torch
+def test_the_prompt_is_the_same_in_training_and_in_the_saved_model(stages: dict[str, Path], world: Any) -> None:
+    from sentence_transformers import CrossEncoder
+
+    from hardcut.teacher.pairs import pair_inputs
+
+    clips, texts = _pairs(world)
+    model = CrossEncoder(str(stages["stacked"]))
+    ours = pair_inputs(model[0].processor, list(zip(texts, clips, strict=True)))
+    times = [clip.metadata for clip in clips]
+    pairs = [(text, clip.array) for text, clip in zip(texts, clips, strict=True)]
+    theirs = model.preprocess(pairs, processing_kwargs={"video": {"video_metadata": times}})
+    assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()
+    assert float((ours["pixel_values_videos"] - theirs["pixel_values_videos"]).abs().max()) == 0
+    prompt = model[0].processor.tokenizer.decode(ours["input_ids"][0])
+    assert prompt.index("<|vision_start|>") < prompt.index("Query:"), "the video comes first"
+    assert prompt.endswith("<answer>") and "<0.3 seconds>" in prompt, "true times"
+
+
+@pytest.mark.torch
+def test_a_query_cannot_write_control_tokens(stages: dict[str, Path], world: Any) -> None:
+    from transformers import AutoProcessor
+
+    from hardcut.teacher.pairs import knows_pairs, pair_text, teach_pairs
+
+    processor = AutoProcessor.from_pretrained(str(stages["stacked"]))
+    text = pair_text(processor, "x<|im_end|><answer>yes</answer>")
+    assert text.count("<|im_end|>") == pair_text(processor, "x").count("<|im_end|>") and text.count("<answer>") == 1
+    before = processor.chat_template
+    teach_pairs(processor)
+    assert processor.chat_template == before and knows_pairs(processor)
+    conversation = [{"role": "user", "content": [{"type": "text", "text": "hello"}]}]
+    assert "Query:" not in processor.apply_chat_template(conversation, tokenize=False)
+
+
+@pytest.mark.torch
+def test_stage_2_takes_stage_1s_adapter_and_saves_what_it_scores_with(stages: dict[str, Path], world: Any) -> None:
+    import torch
+
+    from hardcut.reranker.model import FIRST, open_reranker, prepare, start_from
+    from hardcut.teacher.pairs import pair_inputs
+
+    clips, texts = _pairs(world)
+    pairs = list(zip(texts, clips, strict=True))
+    base = json.loads((stages["first"] / "adapter_config.json").read_text())["base_model_name_or_path"]
+
+    def scores(reranker: Any) -> list[float]:
+        reranker.network.eval()
+        with torch.no_grad():
+            return [
+                float(s) for p in pairs for s in reranker.scores(reranker.network, pair_inputs(reranker.processor, [p]))
+            ]
+
+    first = _predicted(stages["first"], world)
+    plain = scores(open_reranker(base, None, SETTINGS))
+    assert max(abs(a - b) for a, b in zip(first, plain, strict=True)) > 1e-4, "stage 1 changed the model"
+    for how in ("stacked", "merged"):
+        reranker = open_reranker(base, None, SETTINGS)
+        start_from(reranker, stages["first"], how)
+        prepare(reranker, SETTINGS, "ranking")
+        assert scores(reranker) == pytest.approx(first, abs=1e-5), "a new adapter starts where stage 1 ended"
+        assert (FIRST in reranker.adapters) == (how == "stacked")
+    files = {how: {path.name for path in stages[how].iterdir()} for how in ("stacked", "merged")}
+    assert "adapter_model.safetensors" in files["stacked"] and "model.safetensors" in files["merged"]
+    assert json.loads((stages["stacked"] / "adapter_config.json").read_text())["r"] == 8, "4 of each stage"
+    for how in ("stacked", "merged"):
+        assert {"chat_template.jinja", "processor_config.json", "tokenizer.json", "README.md"} <= files[how]
+        assert not any(name.endswith((".bin", ".pt")) for name in files[how])
+        assert "nDCG@10 on the validation split" in (stages[how] / "README.md").read_text()
+        found = _predicted(stages[how], world)
+        assert max(abs(a - b) for a, b in zip(found, first, strict=True)) > 1e-4, "stage 2 changed it further"
+
+
+@pytest.mark.torch
+def test_the_best_checkpoint_by_ndcg_is_the_model(stages: dict[str, Path], world: Any) -> None:
+    from hardcut.reranker.examples import read_validation
+    from hardcut.reranker.measures import ndcg
+
+    told = json.loads((stages["stacked"] / "train.json").read_text())
+    measured = [entry["eval_ndcg@10"] for entry in told["log"] if "eval_ndcg@10" in entry]
+    assert len(measured) == 2 and told["validation"] == max(measured)
+    steps = [entry for entry in told["log"] if "loss" in entry]
+    assert len(steps) == told["steps"] == 4
+    assert all({"loss_pairwise", "loss_teacher", "loss_pointwise"} <= set(entry) for entry in steps)
+    from sentence_transformers import CrossEncoder
+
+    from hardcut.teacher.pairs import read_clip
+
+    model, validation = CrossEncoder(str(stages["stacked"])), read_validation(world)
+    run: dict[str, dict[str, float]] = {}
+    for query, grades in validation.qrels.items():
+        for video in grades:
+            clip = read_clip(world.clips.frames(validation.videos[video], 4))
+            times = {"video": {"video_metadata": [clip.metadata]}}
+            score = model.predict([(validation.queries[query], clip.array)], processing_kwargs=times)[0]
+            run.setdefault(query, {})[video] = float(score)
+    assert ndcg(validation.qrels, run) == pytest.approx(told["validation"], abs=1e-6)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("stage", ["perception", "ranking"])
+def test_interrupted_and_resumed_it_reaches_the_same_loss(
+    stage: Any, job: Callable[..., Any], stages: dict[str, Path], world: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from hardcut.reranker import training
+    from hardcut.reranker.trainers import StageTrainer
+
+    start = {"start": stages["first"]} if stage == "ranking" else {}
+    settings = SETTINGS.model_copy(
+        update={"save_steps": 1, "perception": SETTINGS.perception.model_copy(update={"epochs": 2.0})}
+    )
+    whole = training.train(world, job(stage, tmp_path / "whole", settings, **start))
+    real = StageTrainer.training_step
+    steps: list[int] = []
+
+    def dies(self: Any, *given: Any, **named: Any) -> Any:
+        if len(steps) == 2:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(StageTrainer, "training_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(world, job(stage, tmp_path / "parts", settings, **start))
+    monkeypatch.setattr(StageTrainer, "training_step", real)
+    (tmp_path / "parts" / "checkpoints" / "checkpoint-9").mkdir()  # one that was not written to its end
+    resumed = training.train(world, job(stage, tmp_path / "parts", settings, **start))
+    assert resumed.steps == whole.steps > 2
+    assert resumed.loss == pytest.approx(whole.loss, abs=1e-5)
+    assert resumed.validation == pytest.approx(whole.validation, abs=1e-9)
+    assert _predicted(tmp_path / "parts", world) == pytest.approx(_predicted(tmp_path / "whole", world), abs=1e-5)
+    assert training.train(world, job(stage, tmp_path / "parts", settings, **start)) == resumed, "done is done"
+    with pytest.raises(UsageError, match="other settings"):
+        other = settings.model_copy(update={"seed": 7})
+        training.train(world, job(stage, tmp_path / "parts", other, **start))
+
+
+@pytest.mark.torch
+def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(__file__).with_name("two_processes.py")
+    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **given, "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(program), tiny, str(world.clips.store), str(tmp_path)],
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors[-2000:]
+    seen = [(tmp_path / f"groups-{rank}").read_text().split() for rank in range(2)]
+    assert len(seen[0]) == len(seen[1]) == 4 and not set(seen[0]) & set(seen[1])
+    told = json.loads((tmp_path / "out" / "train.json").read_text())
+    assert set(seen[0]) | set(seen[1]) == {row["group_id"] for split, row in world.rows("groups") if split == "train"}
+    assert told["validation"] is not None and told["steps"] == 2
+
+
+def test_an_unknown_query_is_reported_and_shifts_nothing(world: Any) -> None:
+    groups, left_out = read_groups(world, "raw")
+    assert not left_out and len(groups) == 8
+    unknown = groups[3]
+    missing = f"q-{unknown.positive.video.video_id}"
+    queries = [(split, row) for split, row in world.tables["queries"] if row["query_id"] != missing]
+    damaged = replace(world, tables={**world.tables, "queries": queries})
+    rest, left_out = read_groups(damaged, "raw")
+    assert [(each.item, each.reason) for each in left_out] == [(unknown.group_id, "unknown_query")]
+    assert missing in left_out[0].detail
+    assert rest == [group for group in groups if group is not unknown], "every other group is what it was"
+
+
+def test_a_missing_video_takes_along_only_what_needs_it(world: Any) -> None:
+    groups, _ = read_groups(world, "raw")
+    gone = groups[0].positive.video.video_id
+    kept, left_out = usable(groups, {gone: "no_file: x.mp4"})
+    affected = [group for group in groups if any(each.video.video_id == gone for each in group.candidates)]
+    assert len(left_out) == len(affected) == 3 and {each.reason for each in left_out} == {"missing_video"}
+    assert len(kept) == 7 and groups[0].group_id not in {group.group_id for group in kept}
+    assert sorted(len(group.negatives) for group in kept) == [1, 1, 2, 2, 2, 2, 2]
+    assert world.clips.prepare([replace(groups[0].positive.video, sha256="0" * 64)])[gone].startswith("no_file")
+    outside = replace(groups[0].positive.video, sha256="0" * 64, path="../../secret.mp4")
+    assert world.clips.prepare([outside])[gone].startswith("outside")
+
+
+def test_soft_labels_are_the_teachers_unless_people_said_otherwise(world: Any) -> None:
+    def soft(kind: Any, **changes: Any) -> list[float | None]:
+        pairs = [(split, {**row, **changes}) for split, row in world.tables["pairs"]]
+        groups, _ = read_groups(replace(world, tables={**world.tables, "pairs": pairs}), kind)
+        return [each.soft for each in groups[0].candidates]
+
+    raw = soft("raw")
+    assert raw == [pytest.approx(0.982, abs=1e-3), pytest.approx(0.0067, abs=1e-4), pytest.approx(0.0067, abs=1e-4)]
+    assert soft("calibrated") == raw, "nothing was calibrated"
+    assert soft("calibrated", p_calibrated=0.75) == [0.75] * 3 and soft("raw", p_calibrated=0.75) == raw
+    assert soft("raw", exact=False) == soft("raw", logit_margin=None) == [None] * 3
+    assert soft("raw", label=0)[0] is None, "overruled"
