@@ -1,0 +1,189 @@
+"""The world as a dataset: clips on disk, captions, queries, first stage, groups, in the rows that an export writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.curriculum.footage import clip, write_clip
+from benchmarks.curriculum.stories import Asked, Story, families, questions
+from hardcut.data.fonts import installed_fonts
+from hardcut.reranker.examples import Clipped
+from hardcut.schemas.trec import Qrels, Run, ranking
+from hardcut.teacher.confidence import sigmoid
+
+SPLITS = ("train", "validation", "test")
+DEPTH = 20
+"""How many of the first stage's candidates are reranked."""
+MARGIN, NOISE = 3.5, 1.5
+"""The teacher's log-odds: the truth's sign times MARGIN and normal noise, so that it errs on 1 % of the pairs."""
+NEGATIVES = 2
+HARD = 6
+"""One negative of a group is among the first so many of the first stage's, the other among all candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Families of eight clips in each split, and queries of each kind that are drawn for a family; what comes twice
+    counts once."""
+
+    families: tuple[int, int, int]
+    queries: tuple[int, int, int]
+    groups: int
+    """Groups of a training query."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split: stories and files by video id, queries by id, what answers them, and the first stage's candidates."""
+
+    stories: Mapping[str, Story]
+    files: Mapping[str, Clipped]
+    queries: Mapping[str, Asked]
+    qrels: Qrels
+    first: Run
+
+    @property
+    def candidates(self) -> Qrels:
+        """The first stage's candidates with their grades."""
+        return {
+            query: {video: self.qrels[query].get(video, 0) for video in ranked} for query, ranked in self.first.items()
+        }
+
+
+@dataclass(frozen=True)
+class World:
+    """All splits under `root`; read by training like `publish.dataset.Dataset`."""
+
+    root: Path
+    parts: Mapping[str, Part]
+    groups: int
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        return ("captions", "groups", "pairs", "queries")
+
+    @property
+    def words(self) -> set[str]:
+        """All words of captions and queries."""
+        texts = [story.caption for part in self.parts.values() for story in part.stories.values()]
+        texts += [asked.text for part in self.parts.values() for asked in part.queries.values()]
+        return {word for text in texts for word in text.split()}
+
+    def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(split, row) of a config. The test split is in none: no training can look at it."""
+        for split in ("train", "validation"):
+            for row in getattr(self, f"_{config}")(split):
+                yield split, row if columns is None else {name: row[name] for name in columns}
+
+    def shuffled(self, seed: int = 0) -> World:
+        """The same, each video's pictures exchanged for those of some other video of the split."""
+        rng = Random(seed)
+        parts = {}
+        for split, part in self.parts.items():
+            ids = sorted(part.files)
+            rng.shuffle(ids)
+            turned = zip(ids, ids[1:] + ids[:1], strict=True)
+            files = {one: replace(part.files[other], video_id=one) for one, other in turned}
+            parts[split] = replace(part, files=files)
+        return World(self.root, parts, self.groups)
+
+    def _captions(self, split: str) -> Iterator[dict[str, Any]]:
+        for video, story in self.parts[split].stories.items():
+            yield {"caption_id": video, "caption": story.caption, **self._file(split, video)}
+
+    def _queries(self, split: str) -> Iterator[dict[str, Any]]:
+        yield from ({"query_id": query, "query": asked.text} for query, asked in self.parts[split].queries.items())
+
+    def _pairs(self, split: str) -> Iterator[dict[str, Any]]:
+        part = self.parts[split]
+        for query, grades in part.candidates.items():
+            for video, grade in grades.items():
+                pair = f"{query}:{video}"
+                margin = (MARGIN if grade else -MARGIN) + Random(pair).gauss(0, NOISE)
+                yield {
+                    "pair_id": pair,
+                    "query_id": query,
+                    "query": part.queries[query].text,
+                    "label": grade,
+                    "logit_margin": margin,
+                    "p_calibrated": sigmoid(margin),
+                    "exact": True,
+                    **self._file(split, video),
+                }
+
+    def _groups(self, split: str) -> Iterator[dict[str, Any]]:
+        part = self.parts[split]
+        for query, grades in part.candidates.items():
+            order = ranking(part.first[query])
+            positives = [video for video in order if grades[video]]
+            negatives = [video for video in order if not grades[video]]
+            if not positives or len(negatives) < NEGATIVES:
+                continue
+            rng = Random(query)
+            for number in range(self.groups):
+                hard = rng.choice(negatives[:HARD])
+                other = rng.choice([video for video in negatives if video != hard])
+                members = [self._member(split, query, each) for each in (rng.choice(positives), hard, other)]
+                yield {
+                    "group_id": f"{query}/{number:02}",
+                    "query_id": query,
+                    "query": part.queries[query].text,
+                    "positive": members[0],
+                    "negatives": members[1:],
+                }
+
+    def _member(self, split: str, query: str, video: str) -> dict[str, Any]:
+        return {"pair_id": f"{query}:{video}", **self._file(split, video)}
+
+    def _file(self, split: str, video: str) -> dict[str, Any]:
+        file = self.parts[split].files[video]
+        return {"video_id": video, "video_path": file.path, "sha256": file.sha256}
+
+
+def make_world(root: Path, scale: Scale, seed: int) -> World:
+    """Draws and encodes what is not there yet. No story is in two splits, nor is a backdrop."""
+    known: frozenset[Story] = frozenset()
+    parts = {}
+    for number, split in enumerate(SPLITS):
+        of = seed * len(SPLITS) + number
+        found = list(families(of, scale.families[number], known))
+        known |= {story for family in found for story in family}
+        parts[split] = _part(root, split, of, found, scale.queries[number])
+    return World(root, parts, scale.groups)
+
+
+def _part(root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]], each: int) -> Part:
+    rng = Random(seed)
+    told = [story for family in found for story in family]
+    rng.shuffle(told)  # ids say nothing of families: ties are broken by them
+    stories = {f"{split}-{number:05}": story for number, story in enumerate(told)}
+    fonts, files = installed_fonts(), {}
+    for video, story in stories.items():
+        path = write_clip(root, clip(video, story, seed), fonts)
+        files[video] = Clipped(video, path.name, sha256(path.read_bytes()).hexdigest())
+    drawn = {asked.text: asked for family in found for asked in questions(family, rng, each)}
+    queries = {f"{split}-q{number:05}": asked for number, asked in enumerate(drawn.values())}
+    qrels = {
+        query: {video: 1 for video, story in stories.items() if asked.answered_by(story)}
+        for query, asked in queries.items()
+    }
+    return Part(stories, files, queries, qrels, first_stage(stories, queries))
+
+
+def first_stage(stories: Mapping[str, Story], queries: Mapping[str, Asked]) -> Run:
+    """BM25 over what a perfect caption says: all words, and neither their order nor what goes with what."""
+    import bm25s
+
+    ids = list(stories)
+    index = bm25s.BM25()
+    index.index([story.caption.lower().split() for story in stories.values()], show_progress=False)
+    run = {}
+    for query, asked in queries.items():
+        scores = dict(zip(ids, map(float, index.get_scores(asked.text.lower().split())), strict=True))
+        run[query] = {video: scores[video] for video in ranking(scores)[:DEPTH]}
+    return run
