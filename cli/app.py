@@ -283,6 +283,28 @@ def train(
 
 
 @app.command()
+def rerank(
+    model: Annotated[str, typer.Option("--model", help="A folder or name; vllm:MODEL runs it in vLLM.")],
+    run: Annotated[Path, typer.Option("--run", help="The first stage, a TREC run.")],
+    queries: Annotated[Path, typer.Option("--queries", help="The queries' texts: .tsv, .csv or .jsonl.")],
+    videos: Annotated[Path, typer.Option("--videos", help="The folder of the videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The reranked run; the same again goes on with it.")],
+    depth: Annotated[int, typer.Option(min=1, help="How many of each query are reranked.")] = 100,
+    manifest: Annotated[Path | None, typer.Option(help="A .csv or .jsonl with path and video_id.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    config: Config = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Rerank a first stage's run: every video decoded once and encoded once for all of its queries."""
+    from hardcut.cli.rerank import Asked
+    from hardcut.cli.rerank import rerank as run_rerank
+
+    asked = Asked(model, run, queries, videos, out, depth, manifest, revision, config, cache)
+    raise typer.Exit(run_rerank(asked, as_json=json))
+
+
+@app.command()
 def evaluate(
     qrels: Annotated[Path, typer.Option("--qrels", help="Judgments, TREC qrels.")],
     run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],

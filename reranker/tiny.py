@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,7 @@ class Size:
 
 
 def build(folder: Path, corpus: Iterable[str], size: Size = Size(), seed: int = 0) -> None:
-    """Writes model, processor and tokenizer to a folder; `corpus` is what the tokenizer is trained on. It should hold
-    the words yes and no often enough to be tokens."""
+    """Writes model, processor and tokenizer to a folder; `corpus` is what the tokenizer is trained on."""
     model, processor = make(corpus, size, seed)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
@@ -112,7 +112,7 @@ def _tokenizer(corpus: Iterable[str], vocabulary: int) -> Any:
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    byte_level.train_from_iterator(corpus, trainer)
+    byte_level.train_from_iterator(chain(["yes", "no"] * 1000, corpus), trainer)  # answers are tokens by themselves
     byte_level.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
     # The answer's tags are tokens, so that what follows them is soon learned and holds after a long prompt too.
     byte_level.add_tokens([AddedToken(text, special=False, normalized=False) for text in ("<answer>", "</answer>")])

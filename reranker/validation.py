@@ -33,7 +33,7 @@ def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, 
     for video in mine:
         clip = read_clip(clips.frames(validation.videos[video], frames))
         texts = [validation.queries[query] for query in asked[video]]
-        values, *_ = scorer.logits(clip, texts, reranker.answers)
+        values, *_ = scorer.logprobs(clip, texts, reranker.answers)
         found += [(query, video, yes - no) for query, (yes, no) in zip(asked[video], values, strict=True)]
     if accelerator is not None and accelerator.num_processes > 1:
         found = gather_object(found)

@@ -20,7 +20,9 @@ from hardcut.teacher.render import Rendered
 class Prompt:
     """One generation. `frames` are stored JPEGs with their times. With `judge` yes and no are scored at every token;
     with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is what the
-    reply must fit. `further` are messages after the first, (role, text)."""
+    reply must fit. `further` are messages after the first, (role, text).
+    A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` the video as a video, and the
+    prompt is the model's own (`teacher/pairs.py`); prompts of one video share its encoding."""
 
     system: str
     user: str
@@ -29,6 +31,7 @@ class Prompt:
     judge: bool
     schema: dict[str, JsonValue] | None = None
     further: tuple[tuple[str, str], ...] = ()
+    pair: bool = False
 
     @property
     def prefilled(self) -> bool:
@@ -48,6 +51,11 @@ class Prompt:
         further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
         messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
         return messages
+
+
+def pair_prompt(query: str, frames: tuple[tuple[Path, float], ...]) -> Prompt:
+    """A query and a video for a reranker to score."""
+    return Prompt("", query, frames, Sampling(reasoning=False), judge=True, pair=True)
 
 
 def prompt_of(request: Request, text: Rendered) -> Prompt:
@@ -91,6 +99,7 @@ class ModelOptions:
     gpu_memory: float
     gpus: int
     batch: int
+    videos: int = 0
 
 
 class Generator(Protocol):

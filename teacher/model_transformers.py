@@ -12,6 +12,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProce
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.pair_scoring import PairScorer
+from hardcut.teacher.pairs import read_clip, teach_pairs
 from hardcut.teacher.spellings import Spellings, spellings_of
 
 
@@ -37,7 +39,7 @@ class TransformersGenerator:
         for positions in self._batches(prompts):
             batch = [prompts[at] for at in positions]
             try:
-                made: Sequence[Generated | Failed] = self._generate(batch)
+                made: Sequence[Generated | Failed] = self._pairs(batch) if batch[0].pair else self._generate(batch)
             except (OSError, ValueError) as error:
                 made = [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
             results.update(zip(positions, made, strict=True))
@@ -45,9 +47,14 @@ class TransformersGenerator:
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         alike: dict[object, list[int]] = {}
+        videos: dict[object, list[int]] = {}
         for at, prompt in enumerate(prompts):
+            if prompt.pair:
+                videos.setdefault(prompt.frames, []).append(at)
+                continue
             alone = at if prompt.sampling.temperature > 0 else -1
             alike.setdefault((prompt.judge, prompt.sampling, alone), []).append(at)
+        yield from videos.values()  # whole: `PairScorer` parts them
         for positions in alike.values():
             for start in range(0, len(positions), self._batch):
                 yield positions[start : start + self._batch]
@@ -81,6 +88,22 @@ class TransformersGenerator:
         return [
             Generated("", "stop", Tokens(prompt=length, completion=1), (self._score_of(row),))
             for row, length in zip(logprobs, mask, strict=True)
+        ]
+
+    def _pairs(self, batch: Sequence[Prompt]) -> list[Generated]:
+        """The queries of one video: all but the first find its encoding there."""
+        teach_pairs(self._processor)
+        scorer = PairScorer(self._model, self._processor, self._batch)
+        clip = read_clip(batch[0].frames)
+        logprobs, prefix, lengths = scorer.logprobs(clip, [prompt.user for prompt in batch], self._spellings.ids)
+        return [
+            Generated(
+                "",
+                "stop",
+                Tokens(prompt=prefix + length, completion=1, cached=prefix if number else 0),
+                (self._score_of(row),),
+            )
+            for number, (row, length) in enumerate(zip(logprobs, lengths, strict=True))
         ]
 
     def _score_of(self, logprobs: Sequence[float]) -> TokenScore:

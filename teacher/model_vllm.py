@@ -11,6 +11,7 @@ from PIL import Image
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.pairs import pair_text, read_clip, teach_pairs
 from hardcut.teacher.spellings import spellings_of
 
 
@@ -32,25 +33,27 @@ class VllmGenerator:
             max_model_len=options.max_model_len,
             gpu_memory_utilization=options.gpu_memory,
             tensor_parallel_size=options.gpus,
-            limit_mm_per_prompt={"image": options.max_images},
+            limit_mm_per_prompt={"image": options.max_images, "video": options.videos},
             enable_prefix_caching=True,
             load_format="safetensors",
             trust_remote_code=False,
             seed=0,
         )
         self._spellings = spellings_of(self._llm.get_tokenizer())
+        self._options = options
+        self._processor: Any = None
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
         results: dict[int, Generated | Failed] = {}
-        for prefilled in (False, True):
-            group = [at for at, prompt in enumerate(prompts) if prompt.prefilled == prefilled]
+        for prefilled, pair in ((False, False), (True, False), (True, True)):
+            group = [at for at, each in enumerate(prompts) if (each.prefilled, each.pair) == (prefilled, pair)]
             if group:
                 results.update(zip(group, self._group([prompts[at] for at in group], prefilled), strict=True))
         return [results[at] for at in range(len(prompts))]
 
     def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
         try:
-            return self._chat(prompts, prefilled)
+            return self._pairs(prompts) if prompts[0].pair else self._chat(prompts, prefilled)
         except self._refusals as error:
             if len(prompts) == 1:
                 return [Failed("refused", f"{type(error).__name__}: {error}")]
@@ -64,6 +67,32 @@ class VllmGenerator:
             chat_template_content_format="openai",
             add_generation_prompt=not prefilled,
             continue_final_message=prefilled,
+        )
+        return [self._read(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
+
+    def _pairs(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+        """A reranker's pairs: the video first, so that its prefix is found in the cache by all queries but one."""
+        if self._processor is None:
+            from transformers import AutoProcessor
+
+            self._processor = AutoProcessor.from_pretrained(self._options.model, revision=self._options.revision)
+            teach_pairs(self._processor)
+        clips = {prompt.frames: read_clip(prompt.frames) for prompt in prompts}
+        outputs = self._llm.generate(
+            [
+                {
+                    "prompt": pair_text(self._processor, prompt.user),
+                    "multi_modal_data": {
+                        "video": [
+                            (clips[prompt.frames].array, {**clips[prompt.frames].metadata, "do_sample_frames": False})
+                        ]
+                    },
+                    "mm_processor_kwargs": {"do_sample_frames": False},
+                }
+                for prompt in prompts
+            ],
+            [self._parameters(prompt) for prompt in prompts],
+            use_tqdm=False,
         )
         return [self._read(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
 

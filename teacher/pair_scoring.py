@@ -28,9 +28,11 @@ class PairScorer:
             raise UsageError(f"{type(processor).__name__} is no processor of a Qwen-VL model, which a reranker needs")
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
-    def logits(self, clip: Clip, queries: Sequence[str], tokens: Sequence[int]) -> tuple[list[list[float]], int, int]:
-        """For each query the log-probabilities of `tokens` as the next one; and how many tokens the shared prefix and
-        the longest query have."""
+    def logprobs(
+        self, clip: Clip, queries: Sequence[str], tokens: Sequence[int]
+    ) -> tuple[list[list[float]], int, list[int]]:
+        """For each query the log-probabilities of `tokens` as the next one; and how many tokens the shared prefix has
+        and what follows it, query by query."""
         texts = [pair_text(self._processor, query).rpartition(self._end) for query in queries]
         before, end, _ = texts[0]
         device = self._model.device
@@ -47,7 +49,7 @@ class PairScorer:
         for at in range(0, len(suffixes), self._batch):
             part = suffixes[at : at + self._batch]
             found += self._continue(known.past_key_values, length, start, part, tokens)
-        return found, length, max(map(len, suffixes))
+        return found, length, [len(suffix) for suffix in suffixes]
 
     def _continue(
         self, cache: Any, length: int, start: int, suffixes: Sequence[Sequence[int]], tokens: Sequence[int]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,3 +131,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     build(folder, CORPUS)
     return str(folder)
+
+
+@pytest.fixture
+def hardcut_command() -> Any:
+    """Runs the command to its end."""
+
+    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "hardcut.cli.app", *map(str, arguments)]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+
+    return call

@@ -1,0 +1,209 @@
+"""A first stage's run in, the reranker's out: by video, so that each is decoded once and encoded once for all queries.
+
+What is scored is written down as it comes (`OUT.partial.jsonl`), so that an interrupted call goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hardcut.engine.files import atomic_writer, storage_error
+from hardcut.media.ingest import ingest
+from hardcut.schemas.errors import DropItem, HardcutError, ItemError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.settings import MediaSettings
+from hardcut.schemas.trec import Run, format_run, ranking
+from hardcut.teacher.confidence import first_token_answer
+from hardcut.teacher.generation import Failed, Generated, Prompt, pair_prompt
+
+TAG = "hardcut"
+_AHEAD = 3
+"""Videos in work at a time: while one is scored, frames of the next are read."""
+
+
+class Scorer(Protocol):
+    """A model in a process of its own: `teacher.model_process.ModelProcess`."""
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+        """One result for each prompt, or one failure for all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RerankJob:
+    """What is reranked: the best `depth` of each query of a run, by the texts of the queries, with the videos' files by
+    id. `model` names the scorer, for going on after an interruption."""
+
+    run: Run
+    queries: Mapping[str, str]
+    videos: Mapping[str, Path]
+    out: Path
+    store: Path
+    media: MediaSettings
+    model: str
+    depth: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """What was done: pairs scored, queries without a text, videos without a file or frames (why, by id), and pairs
+    that the model could not score (why, by `query video`)."""
+
+    pairs: int
+    unknown_queries: tuple[str, ...]
+    missing_videos: Mapping[str, str]
+    failed: Mapping[str, str]
+    cached_tokens: int
+    prompt_tokens: int
+
+
+async def rerank(job: RerankJob, scorer: Scorer) -> Reranked:
+    """Scores and writes the run. A pair that could not be scored stands below those that were, as do all below
+    `depth`, in the first stage's order; a query without a text keeps the first stage's order.
+
+    Raises StorageError; MissingDependency or UsageError where the model cannot be loaded.
+    """
+    unknown = tuple(sorted(query for query in job.run if query not in job.queries))
+    asked: defaultdict[str, list[str]] = defaultdict(list)
+    for query in sorted(set(job.run) & set(job.queries)):
+        for video in ranking(job.run[query])[: job.depth]:
+            asked[video].append(query)
+    missing = {video: "no such video in the folder" for video in sorted(asked) if video not in job.videos}
+    partial = job.out.with_name(f"{job.out.name}.partial.jsonl")
+    book = _Book(partial, digest(job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _told(job)))
+    work = _Work(job, scorer, book, missing)
+    waiting = asyncio.Semaphore(_AHEAD)
+
+    async def one(video: str) -> None:
+        async with waiting:
+            await work.score(video, asked[video])
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for video in sorted(set(asked) - set(missing)):
+                tasks.create_task(one(video))
+    except* HardcutError as group:  # the first says what is wrong
+        raise group.exceptions[0] from None
+    finally:
+        book.close()
+    with atomic_writer(job.out) as file:
+        file.writelines(format_run(dict(_ordered(job, book.scores)), TAG))
+    partial.unlink(missing_ok=True)
+    pairs = sum(len(scores) for scores in book.scores.values())
+    return Reranked(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
+
+
+class _Work:
+    """Scores videos, and counts what went wrong."""
+
+    def __init__(self, job: RerankJob, scorer: Scorer, book: _Book, missing: Mapping[str, str]) -> None:
+        self._job, self._scorer, self._book = job, scorer, book
+        self.missing = dict(missing)
+        self.failed: dict[str, str] = {}
+        self.cached = self.prompted = 0
+
+    async def score(self, video: str, queries: Sequence[str]) -> None:
+        known = self._book.scores[video]
+        queries = [query for query in queries if query not in known]
+        if not queries:
+            return
+        try:
+            frames = await asyncio.to_thread(self._frames, video)
+        except (ItemError, DropItem) as error:
+            self.missing[video] = str(error)
+            return
+        prompts = [pair_prompt(self._job.queries[query], frames) for query in queries]
+        results = await self._scorer.generate(prompts)
+        if len(results) != len(prompts):  # one failure for all: the process died
+            results = results * len(prompts)
+        scores = {}
+        for query, result in zip(queries, results, strict=True):
+            if isinstance(result, Failed):
+                self.failed[f"{query} {video}"] = f"{result.reason}: {result.detail}"
+                continue
+            self.cached += result.tokens.cached
+            self.prompted += result.tokens.prompt
+            answer = first_token_answer(result.scores)
+            if answer is None or answer.token_yes is None or answer.token_no is None:
+                self.failed[f"{query} {video}"] = "the model gave yes or no no score"
+                continue
+            scores[query] = answer.token_yes - answer.token_no
+        self._book.add(video, scores)
+
+    def _frames(self, video: str) -> tuple[tuple[Path, float], ...]:
+        """Probes the file; decodes it only where its frames are not stored."""
+        found = ingest(str(self._job.videos[video]), str(self._job.store), self._job.media).frames
+        return tuple((frame.path, frame.time_s) for frame in found.spread(self._job.frames))
+
+
+class _Book:
+    """Scores by video by query, a line for each video as it is done; those of the same job are read back."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.scores: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        lines = _whole_lines(path)
+        same = next(lines, None) == {"key": key}
+        try:
+            if same:
+                for line in lines:
+                    self.scores[line["video"]].update(line["scores"])
+            self._file = path.open("a" if same else "w", encoding="utf-8")
+            if not same:
+                self._write({"key": key})
+            elif not path.read_bytes().endswith(b"\n"):
+                self._file.write("\n")  # a line that was cut off: it is passed over
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def add(self, video: str, scores: Mapping[str, float]) -> None:
+        self.scores[video].update(scores)
+        if scores:
+            self._write({"video": video, "scores": dict(scores)})
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue  # cut off when the call was interrupted
+            if isinstance(found, dict):
+                yield found
+
+
+def _ordered(job: RerankJob, scores: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each query's scores, with what has none below the least of them, a step of 1 apart."""
+    for query, first in job.run.items():
+        if query not in job.queries:
+            yield query, dict(first)
+            continue
+        found = {video: scores[video][query] for video in first if query in scores.get(video, {})}
+        rest = [video for video in ranking(first) if video not in found]
+        least = min(found.values(), default=0.0)
+        yield query, found | {video: least - place for place, video in enumerate(rest, 1)}
+
+
+def _told(job: RerankJob) -> list[object]:
+    """What of the job decides its scores: texts, files by size and time of change."""
+    files = []
+    for video in sorted(job.videos):
+        status = job.videos[video].stat()
+        files.append([video, status.st_size, status.st_mtime_ns])
+    return [{query: job.queries[query] for query in sorted(job.run) if query in job.queries}, files]

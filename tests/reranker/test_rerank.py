@@ -1,0 +1,183 @@
+"""Reranking: one decode and one vision encoding a video, the same scores as one by one, nothing lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hardcut.media.frames import FrameSet
+from hardcut.reranker import rerank as module
+from hardcut.reranker.rerank import Reranked, RerankJob, rerank
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Tokens
+from hardcut.schemas.settings import MediaSettings
+from hardcut.schemas.trec import ranking, read_run
+from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt, pair_prompt
+
+RUN = {
+    "q1": {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0},
+    "q2": {"a": 1.0, "gone": 3.0, "c": 2.0},
+    "q3": {"b": 2.0, "a": 1.0},
+}
+WANTED = {("q1", "a"): -1.0, ("q1", "b"): 2.0, ("q1", "c"): 0.5, ("q2", "a"): 4.0, ("q2", "c"): -4.0}
+
+
+class Model:
+    """Answers by a table, and counts."""
+
+    def __init__(self, fail: str = "", stop_after: int = 10**9) -> None:
+        self.calls: list[list[str]] = []
+        self._fail, self._stop_after = fail, stop_after
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+        if len(self.calls) >= self._stop_after:
+            raise KeyboardInterrupt
+        video = prompts[0].frames[0][0].name
+        assert all(prompt.pair and prompt.frames == prompts[0].frames for prompt in prompts)
+        self.calls.append([f"{prompt.user} {video}" for prompt in prompts])
+        found: list[Generated | Failed] = []
+        for prompt in prompts:
+            if prompt.user == self._fail:
+                found.append(Failed("refused", "too long"))
+                continue
+            margin = WANTED[prompt.user, video]
+            top = ((b"yes", -9.0), (b"no", -9.0 - margin), (b" Yes", -0.5))
+            found.append(Generated("", "stop", Tokens(prompt=100, cached=90), (TokenScore(b"yes", -1.0, top),)))
+        return found
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RerankJob]:
+    """Videos whose one frame is named like them; `broken` files cannot be read."""
+
+    def fake(path: str, *_: Any) -> Any:
+        if Path(path).read_text() == "broken":
+            raise ItemError("unreadable", "no video in it")
+        frame = type("Frame", (), {"path": Path(Path(path).stem), "time_s": 0.0})
+        return type("Ingested", (), {"frames": FrameSet((frame,), 1.0, True)})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "ingest", fake)
+    for name in "abcd":
+        (tmp_path / f"{name}.mp4").write_text(name)
+    videos = {name: tmp_path / f"{name}.mp4" for name in "abcd"}
+    queries = {"q1": "q1", "q2": "q2"}
+    yield RerankJob(RUN, queries, videos, tmp_path / "out.trec", tmp_path, MediaSettings(), "m", depth=3, frames=4)
+
+
+def _do(job: RerankJob, model: Model) -> Reranked:
+    return asyncio.run(rerank(job, model))
+
+
+def test_the_best_are_reordered_and_the_rest_follow(job: RerankJob) -> None:
+    model = Model()
+    done = _do(job, model)
+    scores = read_run(job.out).scores
+    assert ranking(scores["q1"]) == ["b", "c", "a", "d"], "d is below the depth"
+    assert scores["q1"]["b"] == pytest.approx(2.0) and scores["q1"]["a"] == pytest.approx(-1.0)
+    assert ranking(scores["q2"]) == ["a", "c", "gone"]
+    assert scores["q3"] == RUN["q3"], "a query without a text keeps its order"
+    assert done.unknown_queries == ("q3",) and set(done.missing_videos) == {"gone"} and not done.failed
+    assert done.pairs == 5 and (done.cached_tokens, done.prompt_tokens) == (450, 500)
+    assert sorted(model.calls) == [["q1 a", "q2 a"], ["q1 b"], ["q1 c", "q2 c"]], "one call a video"
+    assert not list(job.out.parent.glob("*.partial*"))
+
+
+def test_what_cannot_be_scored_is_named_and_stays_in_order(job: RerankJob) -> None:
+    job.videos["b"].write_text("broken")
+    done = _do(job, Model(fail="q2"))
+    assert done.missing_videos["b"].startswith("unreadable") and set(done.failed) == {"q2 a", "q2 c"}
+    scores = read_run(job.out).scores
+    assert ranking(scores["q1"]) == ["c", "a", "b", "d"] and ranking(scores["q2"]) == ranking(RUN["q2"])
+
+
+def test_an_interrupted_call_goes_on_and_pays_for_nothing_twice(job: RerankJob, tmp_path: Path) -> None:
+    whole = _do(replace(job, out=tmp_path / "whole.trec"), Model())
+    with pytest.raises(KeyboardInterrupt):
+        _do(job, Model(stop_after=1))
+    partial = job.out.with_name("out.trec.partial.jsonl")
+    assert not job.out.exists() and len(partial.read_text().splitlines()) == 2
+    with partial.open("a") as file:
+        file.write('{"video": "b", "sco')  # torn
+    rest = Model()
+    again = _do(job, rest)
+    assert len(rest.calls) == 2 and again.pairs == whole.pairs
+    assert job.out.read_bytes() == (tmp_path / "whole.trec").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        _do(job, Model(stop_after=1))
+    other = Model()
+    _do(replace(job, model="another"), other)
+    assert len(other.calls) == 3, "another model's scores are no scores of this one"
+
+
+@pytest.mark.torch
+def test_twenty_queries_cost_one_decode_one_encoding_and_a_fifth_of_the_time(tmp_path: Path, tiny: str) -> None:
+    """The ratio within one run: the same model in the same process, 24 frames as by default."""
+    import torch
+    from PIL import Image
+
+    from hardcut.teacher.model_transformers import TransformersGenerator
+
+    torch.set_num_threads(1)
+    draw = np.random.default_rng(0)
+    frames = []
+    for number in range(24):
+        picture = Image.fromarray(draw.integers(0, 255, (128, 192, 3), dtype=np.uint8))
+        picture.save(tmp_path / f"{number:05}.jpg")
+        frames.append((tmp_path / f"{number:05}.jpg", number / 2))
+    generator = TransformersGenerator(ModelOptions(tiny, None, 0, None, 0.9, 1, batch=20, videos=1))
+    seen = {"encoded": 0, "read": 0}
+    visual = generator._model.model.visual
+    visual.register_forward_hook(lambda *_: seen.update(encoded=seen["encoded"] + 1))
+    prompts = [pair_prompt(f"a red square moves left {'and right ' * (n % 4)}{n}", tuple(frames)) for n in range(20)]
+
+    def margins(found: Sequence[Any]) -> list[float]:
+        return [dict(each.scores[0].top)[b"yes"] - dict(each.scores[0].top)[b"no"] for each in found]
+
+    generator.generate(prompts[:1])
+    seen["encoded"] = 0
+    started = time.process_time()
+    together = generator.generate(prompts)
+    shared = time.process_time() - started
+    assert seen["encoded"] == 1
+    started = time.process_time()
+    apart = [generator.generate([prompt])[0] for prompt in prompts]
+    separate = time.process_time() - started
+    assert seen["encoded"] == 21
+    assert margins(together) == pytest.approx(margins(apart), abs=1e-4)
+    assert [each.tokens.cached > 0 for each in together] == [False] + [True] * 19  # type: ignore[union-attr]
+    assert separate > 5 * shared, f"{separate:.2f} s one by one, {shared:.2f} s together"
+    print(f"\nratio {separate / shared:.1f}")
+
+
+@pytest.mark.torch
+def test_from_the_command_a_video_is_decoded_once(tiny: str, hardcut_command: Any, tmp_path: Path) -> None:
+    from hardcut.data.bundled import sample_files
+    from hardcut.media.probe import probe
+    from hardcut.media.store import FrameStore
+
+    with sample_files() as sample:
+        first = read_run(sample / "first_stage.trec").scores
+        chosen = [query for query in sorted(first) if "signs/order-01-a" in first[query]][:6]
+        lines = [f"{query} Q0 {video} 1 {first[query][video]} f\n" for query in chosen for video in
+                 ("signs/order-01-a", "motion/ball-01-a") if video in first[query]]  # fmt: skip
+        (tmp_path / "first.trec").write_text("".join(lines) + "nobody Q0 signs/order-01-a 1 1.0 f\n")
+        config = tmp_path / "s.toml"
+        config.write_text("[train.ranking]\nframes = 6\n")
+        given = ("--run", tmp_path / "first.trec", "--queries", sample / "queries.tsv", "--videos", sample / "videos")
+        out = ("--out", tmp_path / "out.trec", "--cache", tmp_path / "cache", "--config", config, "--json")
+        done = hardcut_command("rerank", "--model", tiny, *given, *out)
+        assert done.returncode == 1, done.stderr
+        told = json.loads(done.stdout)
+        assert told["unknown_queries"] == ["nobody"] and not told["missing_videos"] and not told["failed"]
+        assert told["pairs"] == len(lines) and told["cached_tokens"] > 0
+        sha = probe(str(sample / "videos" / "signs" / "order-01-a.mp4")).sha256
+    assert FrameStore(tmp_path / "cache" / "frames").decodes(sha, MediaSettings()) == 1
