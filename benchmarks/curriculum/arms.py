@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.network import Network, build
-from benchmarks.curriculum.world import Part, Scale, World
+from benchmarks.curriculum.world import DEPTH, Part, Scale, World
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Validation
-from hardcut.reranker.model import open_reranker
+from hardcut.reranker.rerank import Reranked, RerankJob, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
-from hardcut.reranker.validation import rank
+from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
-from hardcut.schemas.trec import Run
+from hardcut.schemas.trec import Run, read_run
+from hardcut.teacher.generation import ModelOptions
+from hardcut.teacher.model_process import ModelProcess
 
 WHOLE = 1_000_000
 """More steps than any training has: one checkpoint, at the end."""
@@ -115,9 +117,22 @@ class Bench:
         return train(world, TrainJob(stage, str(model), out, self.clips, settings, whole=True))
 
     def _rank(self, model: Path, part: Part) -> Run:
-        texts = {query: asked.text for query, asked in part.queries.items()}
-        reranker = open_reranker(str(model), None, TrainSettings(method="full", dtype="float32"))
-        return rank(reranker, Validation(texts, part.files, part.candidates), self.clips, MEDIA.max_frames)
+        """What `hardcut rerank` does: a TREC run in and out, through the video files and the store of their frames."""
+        job = RerankJob(
+            run=part.first,
+            queries={query: asked.text for query, asked in part.queries.items()},
+            videos={video: self.world.root / file.path for video, file in part.files.items()},
+            out=self.work / f"{model.name}.trec",
+            store=self.clips.store,
+            media=MEDIA,
+            model=model.name,
+            depth=DEPTH,
+            frames=MEDIA.max_frames,
+        )
+        done = asyncio.run(_carried_out(job, model))
+        if done.missing_videos or done.failed:
+            raise ItemError("not_scored", f"{done.missing_videos} {done.failed}")
+        return read_run(job.out).scores
 
     def _perception(self) -> TrainSettings:
         stage = PerceptionSettings(
@@ -140,6 +155,17 @@ class Bench:
             loss=loss,
         )
         return _settings(self.seed, 150).model_copy(update={"ranking": stage})
+
+
+async def _carried_out(job: RerankJob, model: Path) -> Reranked:
+    process = ModelProcess(
+        "transformers",
+        ModelOptions(str(model), None, max_images=0, max_model_len=None, gpu_memory=0.9, gpus=1, batch=16, videos=1),
+    )
+    try:
+        return await rerank(job, process)
+    finally:
+        await process.close()
 
 
 def chance(first: Run, seed: int = 0) -> Run:

@@ -9,7 +9,7 @@ from benchmarks.curriculum.stories import Half, Story
 from hardcut.data.draw import draw_frames
 from hardcut.data.encode import SUFFIX, write_video
 from hardcut.data.fonts import Fonts
-from hardcut.data.model import BackdropKind, Clip, Form, Frames, Meta, Point, Scene, Thing, Words
+from hardcut.data.model import BackdropKind, Clip, Form, Frames, Meta, Point, Scene, Thing, Words, mirrored
 from hardcut.schemas.settings import MediaSettings
 
 SIDE_PX = 64
@@ -29,9 +29,14 @@ _PATHS: dict[str, tuple[Point, Point]] = {
 }
 
 
-def clip(video_id: str, story: Story, seed: int) -> Clip:
-    """A story as the sample's script draws it, before a backdrop that follows from id and seed."""
-    rng = Random(f"{seed}/{video_id}")
+def clip(video_id: str, story: Story, seed: int, family: int, *, backwards: bool = False) -> Clip:
+    """A story as the sample's script draws it, before the backdrop that its family has in the split of `seed`.
+
+    `backwards`: exactly the pictures of the reverse story, last to first.
+    """
+    if backwards:
+        return mirrored(clip(video_id, story.reverse, seed, family))
+    rng = Random(f"{seed}/{family}")
     scene = Scene(
         backdrop=rng.choice(_BACKDROPS),
         seed=seed * _SCENERIES + rng.randrange(_SCENERIES),

@@ -17,6 +17,8 @@ SHAPES: tuple[Shape, ...] = ("ball", "triangle", "star", "car")
 OPPOSITE = {"right": "left", "left": "right", "up": "down", "down": "up"}
 SIGNS = ("ZOO", "GYM", "TEA", "FIX")
 KINDS = ("event", "temporal", "negation", "composed", "moment")
+REVERSES = (1, 3)
+"""Which stories of a family show the pictures of the one before it in reverse."""
 HALVES = ("at the start", "at the end")
 
 
@@ -55,6 +57,12 @@ class Story:
         first, second = self.halves
         return f"{first} , then {second}"
 
+    @property
+    def reverse(self) -> Story:
+        """What the same pictures tell when they are played in reverse."""
+        second, first = (replace(half, direction=OPPOSITE[half.direction]) for half in self.halves)
+        return Story((first, second))
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -91,17 +99,18 @@ def families(seed: int, count: int, without: frozenset[Story] = frozenset()) -> 
 
 
 def _family(rng: Random) -> tuple[Story, ...]:
-    """A base, and what differs from it in one respect. The second is the base played in reverse, the same pictures."""
+    """A base, and what differs from it in one respect. The second is the first in reverse, and so is the fourth the
+    third."""
     (c1, c2), (s1, s2) = rng.sample(COLOURS, 2), rng.sample(SHAPES, 2)
     d1, d2 = rng.choice(tuple(OPPOSITE)), rng.choice(tuple(OPPOSITE))
     sign, signed = rng.choice(SIGNS), rng.randrange(2)
     one, two = Half(c1, s1, d1, sign * (signed == 0)), Half(c2, s2, d2, sign * (signed == 1))
-    back_one, back_two = (replace(half, direction=OPPOSITE[half.direction]) for half in (one, two))
+    base, exchanged = Story((one, two)), Story((two, one))
     return (
-        Story((one, two)),
-        Story((back_two, back_one)),
-        Story((two, one)),
-        Story((back_one, back_two)),
+        base,
+        base.reverse,
+        exchanged,
+        exchanged.reverse,
         Story((replace(one, colour=c2), replace(two, colour=c1))),
         Story((replace(one, shape=s2), replace(two, shape=s1))),
         Story((replace(one, sign=two.sign), replace(two, sign=one.sign))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmarks.curriculum.stories import OPPOSITE, Asked, Story
+from benchmarks.curriculum.stories import Asked, Story
 from benchmarks.curriculum.world import Part
 from hardcut.reranker.statistics import Mean, mean
 from hardcut.schemas.trec import Run
@@ -19,18 +19,13 @@ Twins = Callable[[Asked, Story, Story], bool]
 
 def chiral(part: Part, run: Run) -> Mean:
     """Over queries of the kind temporal: how often an answer is scored above the same pictures in reverse."""
-    return _above(part, run, "temporal", lambda _, story, other: other == _reversed(story))
+    return _above(part, run, "temporal", lambda _, story, other: other == story.reverse)
 
 
 def negated(part: Part, run: Run) -> Mean:
     """Over queries of the kind negation: how often an answer is scored above a clip that has all that is wanted, and
     with it what must not be there."""
     return _above(part, run, "negation", lambda asked, _, other: replace(asked, without=None).answered_by(other))
-
-
-def _reversed(story: Story) -> Story:
-    second, first = (replace(half, direction=OPPOSITE[half.direction]) for half in story.halves)
-    return Story((first, second))
 
 
 def _above(part: Part, run: Run, kind: str, twins: Twins) -> Mean:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.curriculum.footage import clip, write_clip
-from benchmarks.curriculum.stories import Asked, Story, families, questions
+from benchmarks.curriculum.stories import REVERSES, Asked, Story, families, questions
 from hardcut.data.fonts import installed_fonts
 from hardcut.reranker.examples import Clipped
 from hardcut.schemas.trec import Qrels, Run, ranking
@@ -159,13 +159,16 @@ def make_world(root: Path, scale: Scale, seed: int) -> World:
 
 def _part(root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]], each: int) -> Part:
     rng = Random(seed)
-    told = [story for family in found for story in family]
-    rng.shuffle(told)  # ids say nothing of families: ties are broken by them
-    stories = {f"{split}-{number:05}": story for number, story in enumerate(told)}
-    fonts, files = installed_fonts(), {}
-    for video, story in stories.items():
-        path = write_clip(root, clip(video, story, seed), fonts)
-        files[video] = Clipped(video, path.name, sha256(path.read_bytes()).hexdigest())
+    names = [f"{split}-{number:05}" for number in range(sum(map(len, found)))]
+    rng.shuffle(names)  # ids say nothing of families: ties are broken by them
+    fonts, stories, files = installed_fonts(), {}, {}
+    for number, family in enumerate(found):
+        for place, story in enumerate(family):
+            video = names.pop()
+            path = write_clip(root, clip(video, story, seed, number, backwards=place in REVERSES), fonts)
+            stories[video] = story
+            files[video] = Clipped(video, path.name, sha256(path.read_bytes()).hexdigest())
+    stories = dict(sorted(stories.items()))
     drawn = {asked.text: asked for family in found for asked in questions(family, rng, each)}
     queries = {f"{split}-q{number:05}": asked for number, asked in enumerate(drawn.values())}
     qrels = {
