@@ -38,11 +38,11 @@ class Size:
 
 
 SIZES = {
-    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=1),
+    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=2),
     "large": Size(
         Scale((2500, 16, 32), (2, 1, 3), 4),
         Network(hidden=256, layers=6, heads=8, vision_hidden=192, vision_layers=4),
-        perception_epochs=5,
+        perception_epochs=4,
         ranking_epochs=2,
         batch=64,
         groups=32,

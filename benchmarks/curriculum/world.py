@@ -21,9 +21,9 @@ DEPTH = 20
 """How many of the first stage's candidates are reranked."""
 MARGIN, NOISE = 3.5, 1.5
 """The teacher's log-odds: the truth's sign times MARGIN and normal noise, so that it errs on 1 % of the pairs."""
-NEGATIVES = 2
 HARD = 6
-"""One negative of a group is among the first so many of the first stage's, the other among all candidates."""
+"""One negative of a group is among the first so many of the first stage's, the other any clip that does not answer: a
+trusted negative, of which RANKVIDEO has at least one a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +101,50 @@ class World:
 
     def _pairs(self, split: str) -> Iterator[dict[str, Any]]:
         part = self.parts[split]
-        for query, grades in part.candidates.items():
-            for video, grade in grades.items():
-                pair = f"{query}:{video}"
-                margin = (MARGIN if grade else -MARGIN) + Random(pair).gauss(0, NOISE)
-                yield {
-                    "pair_id": pair,
-                    "query_id": query,
-                    "query": part.queries[query].text,
-                    "label": grade,
-                    "logit_margin": margin,
-                    "p_calibrated": sigmoid(margin),
-                    "exact": True,
-                    **self._file(split, video),
-                }
+        named = {(query, video): None for query, videos in part.first.items() for video in videos}
+        named |= {(query, video): None for query, videos in self._chosen(split) for video in videos}
+        for query, video in named:
+            pair, grade = f"{query}:{video}", part.qrels[query].get(video, 0)
+            margin = (MARGIN if grade else -MARGIN) + Random(pair).gauss(0, NOISE)
+            yield {
+                "pair_id": pair,
+                "query_id": query,
+                "query": part.queries[query].text,
+                "label": grade,
+                "logit_margin": margin,
+                "p_calibrated": sigmoid(margin),
+                "exact": True,
+                **self._file(split, video),
+            }
 
     def _groups(self, split: str) -> Iterator[dict[str, Any]]:
-        part = self.parts[split]
-        for query, grades in part.candidates.items():
-            order = ranking(part.first[query])
-            positives = [video for video in order if grades[video]]
-            negatives = [video for video in order if not grades[video]]
-            if not positives or len(negatives) < NEGATIVES:
-                continue
-            rng = Random(query)
-            for number in range(self.groups):
-                hard = rng.choice(negatives[:HARD])
-                other = rng.choice([video for video in negatives if video != hard])
-                members = [self._member(split, query, each) for each in (rng.choice(positives), hard, other)]
-                yield {
-                    "group_id": f"{query}/{number:02}",
-                    "query_id": query,
-                    "query": part.queries[query].text,
-                    "positive": members[0],
-                    "negatives": members[1:],
-                }
+        for number, (query, videos) in enumerate(self._chosen(split)):
+            members = [{"pair_id": f"{query}:{video}", **self._file(split, video)} for video in videos]
+            yield {
+                "group_id": f"{number:06}",
+                "query_id": query,
+                "query": self.parts[split].queries[query].text,
+                "positive": members[0],
+                "negatives": members[1:],
+            }
 
-    def _member(self, split: str, query: str, video: str) -> dict[str, Any]:
-        return {"pair_id": f"{query}:{video}", **self._file(split, video)}
+    def _chosen(self, split: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Queries with the videos of a group, the positive first."""
+        if split != "train":  # the others are ranked, not trained on
+            return
+        part = self.parts[split]
+        every = list(part.stories)
+        for query, ranked in part.first.items():
+            order, rng = ranking(ranked), Random(query)
+            positives = [video for video in order if video in part.qrels[query]]
+            hard = [video for video in order if video not in part.qrels[query]][:HARD]
+            if positives and hard:
+                for _ in range(self.groups):
+                    chosen = rng.choice(positives), rng.choice(hard)
+                    other = rng.choice(every)
+                    while other in part.qrels[query] or other in chosen:
+                        other = rng.choice(every)
+                    yield query, (*chosen, other)
 
     def _file(self, split: str, video: str) -> dict[str, Any]:
         file = self.parts[split].files[video]
