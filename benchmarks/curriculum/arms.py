@@ -38,7 +38,7 @@ class Size:
 
 
 SIZES = {
-    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=2),
+    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=5),
     "large": Size(
         Scale((2500, 16, 32), (2, 1, 3), 4),
         Network(hidden=256, layers=6, heads=8, vision_hidden=192, vision_layers=4),
@@ -154,7 +154,7 @@ class Bench:
             accumulate=1,
             loss=loss,
         )
-        return _settings(self.seed, 150).model_copy(update={"ranking": stage})
+        return _settings(self.seed, 300).model_copy(update={"ranking": stage})
 
 
 async def _carried_out(job: RerankJob, model: Path) -> Reranked:
