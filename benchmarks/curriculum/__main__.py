@@ -1,0 +1,94 @@
+"""Does the published recipe teach a reranker? One arm after another, each recorded as it ends; the same again goes on.
+
+python -m benchmarks.curriculum --work DIR [--size small|large] [--arms NAME ...] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
+from benchmarks.curriculum.report import CHANCE, FIRST, figures, table
+from benchmarks.curriculum.world import DEPTH, World, make_world
+from hardcut.engine.files import atomic_writer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.curriculum", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="videos, frames, models: kept, so that it can go on")
+    parser.add_argument("--size", choices=sorted(SIZES), default="small", help="large: for a machine with a GPU")
+    parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=list(ARMS), metavar="ARM")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results" / "curriculum.json")
+    asked = parser.parse_args()
+    size = SIZES[asked.size]
+    work = asked.work / f"{asked.size}-{asked.seed}"
+    world = make_world(work / "videos", size.scale, asked.seed)
+    results = _results(asked.out, asked.size, {"seed": asked.seed, **asdict(size)}, world)
+    for name in asked.arms:
+        if name in results["arms"]:
+            continue
+        started, cpu = time.perf_counter(), time.process_time()
+        run, trained = Bench(work, size, world, asked.seed).run_arm(ARMS[name])
+        results["arms"][name] = {
+            "what": ARMS[name].says,
+            **figures(world.parts["test"], run),
+            "stages": {stage: {"steps": each.steps, "loss": each.loss, "validation": each.validation}
+                       for stage, each in trained.items()},
+            "wall_s": round(time.perf_counter() - started, 1),
+            "cpu_s": round(time.process_time() - cpu, 1),
+            "load": round(os.getloadavg()[0], 1),
+        }  # fmt: skip
+        _write(asked.out, asked.size, results)
+        print(table({name: results["arms"][name]}), flush=True)
+    print(table({**results["baselines"], **results["arms"]}))
+
+
+def _results(out: Path, size: str, settings: dict[str, Any], world: World) -> dict[str, Any]:
+    """What is there already of this size under the same settings, else what is known before any training."""
+    there = json.loads(out.read_text("utf-8")).get(size) if out.exists() else None
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    if there is not None and there["settings"] == plain:
+        return dict(there)
+    test = world.parts["test"]
+    facts = {
+        split: {"clips": len(part.stories), "queries": len(part.queries)} for split, part in world.parts.items()
+    }  # fmt: skip
+    libraries = ("torch", "transformers", "sentence-transformers", "bm25s")
+    found = {
+        "settings": plain,
+        "depth": DEPTH,
+        "world": facts,
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in libraries},
+        },
+        "baselines": {
+            FIRST: figures(test, test.first),
+            CHANCE: figures(test, chance(test.first)),
+        },
+        "arms": {},
+    }
+    _write(out, size, found)
+    return found
+
+
+def _write(out: Path, size: str, results: dict[str, Any]) -> None:
+    """Beside what is there of other sizes."""
+    whole = json.loads(out.read_text("utf-8")) if out.exists() else {}
+    with atomic_writer(out) as file:
+        json.dump(whole | {size: results}, file, indent=1)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

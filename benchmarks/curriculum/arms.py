@@ -1,0 +1,181 @@
+"""The arms: what each trains, through the product's own trainer, and how the result ranks the test split."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from benchmarks.curriculum.footage import MEDIA
+from benchmarks.curriculum.network import Network, build
+from benchmarks.curriculum.world import DEPTH, Part, Scale, World
+from hardcut.reranker.clips import Clips
+from hardcut.reranker.rerank import Reranked, RerankJob, rerank
+from hardcut.reranker.training import Stage, Trained, TrainJob, train
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
+from hardcut.schemas.trec import Run, read_run
+from hardcut.teacher.generation import ModelOptions
+from hardcut.teacher.model_process import ModelProcess
+
+WHOLE = 1_000_000
+"""More steps than any training has: one checkpoint, at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A world, a network, and how long each stage is trained. A step is `batch` videos, or `groups` groups."""
+
+    scale: Scale
+    network: Network
+    perception_epochs: float
+    ranking_epochs: float
+    batch: int = 16
+    groups: int = 8
+    rates: tuple[float, float] = (2e-3, 1e-3)
+    """Of both stages. The published 1e-5 is for weights that are pre-trained; these are random."""
+
+
+SIZES = {
+    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=5),
+    "large": Size(
+        Scale((2500, 16, 32), (2, 1, 3), 4),
+        Network(hidden=256, layers=6, heads=8, vision_hidden=192, vision_layers=4),
+        perception_epochs=4,
+        ranking_epochs=2,
+        batch=64,
+        groups=32,
+        rates=(1e-3, 5e-4),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Which stages are trained, with which loss; `ranking_passes` multiplies the epochs of stage 2."""
+
+    says: str
+    perception: bool = True
+    ranking: bool = True
+    without: str = ""
+    shuffled: bool = False
+    ranking_passes: float = 1.0
+
+
+ARMS = {
+    "both": Arm("stage 1, then stage 2"),
+    "perception": Arm("stage 1 alone", ranking=False),
+    "ranking": Arm("stage 2 alone", perception=False),
+    "shuffled": Arm("both stages, every video another one's", shuffled=True),
+    "no pairwise": Arm("both stages without the pairwise term", without="pairwise"),
+    "no teacher": Arm("both stages without the teacher's term", without="teacher"),
+    "no pointwise": Arm("both stages without the pointwise term", without="pointwise"),
+    "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where things lie, and how large they are."""
+
+    work: Path
+    size: Size
+    world: World
+    seed: int
+
+    def run_arm(self, arm: Arm) -> tuple[Run, dict[str, Trained]]:
+        """The arm's run over the test split, and what its stages did. What was trained before is not trained again."""
+        world = self.world.shuffled() if arm.shuffled else self.world
+        model, done = self.random_weights(), {}
+        name = "shuffled" if arm.shuffled else "true"
+        if arm.perception:
+            out = self.work / f"{name}-perception"
+            done["perception"] = self._train("perception", model, world, out, self._perception())
+            model = out
+        if arm.ranking:
+            parts = [name, "ranking", "after perception" * arm.perception, f"without {arm.without}" * bool(arm.without)]
+            parts.append(f"times {arm.ranking_passes:g}" * (arm.ranking_passes != 1))
+            out = self.work / "-".join(filter(None, parts)).replace(" ", "-")
+            done["ranking"] = self._train("ranking", model, world, out, self._ranking(arm))
+            model = out
+        return self._rank(model, world.parts["test"]), done
+
+    def random_weights(self) -> Path:
+        """The network that every arm starts from."""
+        folder = self.work / "random"
+        if not (folder / "processor_config.json").exists():
+            build(folder, self.world.words, self.size.network, self.seed)
+        return folder
+
+    @property
+    def clips(self) -> Clips:
+        """The videos, and the store of their frames."""
+        return Clips(self.world.root, self.work / "frames", MEDIA)
+
+    def _train(self, stage: Stage, model: Path, world: World, out: Path, settings: TrainSettings) -> Trained:
+        return train(world, TrainJob(stage, str(model), out, self.clips, settings, whole=True))
+
+    def _rank(self, model: Path, part: Part) -> Run:
+        """What `hardcut rerank` does: a TREC run in and out, through the video files and the store of their frames."""
+        job = RerankJob(
+            run=part.first,
+            queries={query: asked.text for query, asked in part.queries.items()},
+            videos={video: self.world.root / file.path for video, file in part.files.items()},
+            out=self.work / f"{model.name}.trec",
+            store=self.clips.store,
+            media=MEDIA,
+            model=model.name,
+            depth=DEPTH,
+            frames=MEDIA.max_frames,
+        )
+        done = asyncio.run(_carried_out(job, model))
+        if done.missing_videos or done.failed:
+            raise ItemError("not_scored", f"{done.missing_videos} {done.failed}")
+        return read_run(job.out).scores
+
+    def _perception(self) -> TrainSettings:
+        stage = PerceptionSettings(
+            frames=MEDIA.max_frames,
+            epochs=self.size.perception_epochs,
+            learning_rate=self.size.rates[0],
+            batch=self.size.batch,
+            accumulate=1,
+        )
+        return _settings(self.seed, WHOLE).model_copy(update={"perception": stage})
+
+    def _ranking(self, arm: Arm) -> TrainSettings:
+        loss = LossSettings(**({arm.without: 0.0} if arm.without else {}))
+        stage = RankingSettings(
+            frames=MEDIA.max_frames,
+            epochs=self.size.ranking_epochs * arm.ranking_passes,
+            learning_rate=self.size.rates[1],
+            groups=self.size.groups,
+            accumulate=1,
+            loss=loss,
+        )
+        return _settings(self.seed, 300).model_copy(update={"ranking": stage})
+
+
+async def _carried_out(job: RerankJob, model: Path) -> Reranked:
+    process = ModelProcess(
+        "transformers",
+        ModelOptions(str(model), None, max_images=0, max_model_len=None, gpu_memory=0.9, gpus=1, batch=16, videos=1),
+    )
+    try:
+        return await rerank(job, process)
+    finally:
+        await process.close()
+
+
+def chance(first: Run, seed: int = 0) -> Run:
+    """The first stage's candidates in random order."""
+    rng = Random(seed)
+    return {query: {video: rng.random() for video in sorted(ranked)} for query, ranked in sorted(first.items())}
+
+
+def _settings(seed: int, save_steps: int) -> TrainSettings:
+    # Weights that are random have nothing that an adapter could adapt: all of them are trained.
+    return TrainSettings(
+        method="full", dtype="float32", gradient_checkpointing=False, warmup=0.05, seed=seed, save_steps=save_steps
+    )

@@ -1,0 +1,52 @@
+"""What the arms gave, as figures and as the table of the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.curriculum.stories import KINDS
+from benchmarks.curriculum.twins import chiral, negated
+from benchmarks.curriculum.world import Part
+from hardcut.reranker.measures import ndcg_per_query
+from hardcut.reranker.statistics import Mean, mean, randomisation_test
+from hardcut.schemas.trec import Run
+
+FIRST, CHANCE = "first stage", "its candidates, in random order"
+
+
+def figures(part: Part, run: Run) -> dict[str, Any]:
+    """nDCG@10 of a run over the test split, whole and by kind, its gain over the first stage, and the twins."""
+    ours, first = ndcg_per_query(part.qrels, run), ndcg_per_query(part.qrels, part.first)
+    gains = [ours[query] - first[query] for query in ours]
+    kinds = {kind: [ours[query] for query, asked in part.queries.items() if asked.kind == kind] for kind in KINDS}
+    return {
+        "ndcg": _told(mean(list(ours.values()))),
+        "kinds": {kind: _told(mean(values)) for kind, values in kinds.items()},
+        "relative_gain": round(sum(ours.values()) / sum(first.values()) - 1, 4),
+        "gain": _told(mean(gains)),
+        "p_value": round(randomisation_test(gains), 4),
+        "chiral": _told(chiral(part, run)),
+        "negated": _told(negated(part, run)),
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """The table in Markdown: nDCG@10 with its interval by kind; the last two columns have chance at one half."""
+    head = ["", "nDCG@10", "gain", *KINDS, "answer above its reverse", "answer above what is negated"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name, row in rows.items():
+        cells = [name, _cell(row["ndcg"]), f"{row['relative_gain']:+.0%}"]
+        cells += [_cell(row["kinds"].get(kind)) for kind in KINDS] + [_cell(row["chiral"]), _cell(row["negated"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _told(value: Mean) -> dict[str, Any]:
+    return {name: each if each is None or name == "queries" else round(each, 4) for name, each in value}
+
+
+def _cell(value: Mapping[str, Any] | None) -> str:
+    if value is None or value["mean"] is None:
+        return "-"
+    return f"{value['mean']:.3f} ({value['low']:.3f}-{value['high']:.3f})"

@@ -1,0 +1,63 @@
+"""The world of the curriculum is what its page says: twins that are twins, questions that part them, no leakage."""
+
+from __future__ import annotations
+
+from itertools import islice
+from random import Random
+
+import numpy as np
+import pytest
+
+from benchmarks.curriculum.footage import FRAMES, clip
+from benchmarks.curriculum.stories import KINDS, REVERSES, Half, Story, families, questions
+from hardcut.data.draw import draw_frames
+from hardcut.data.fonts import installed_fonts
+
+ONE = Half("red", "ball", "right", "ZOO")
+TWO = Half("blue", "star", "up")
+STORY = Story((ONE, TWO))
+
+
+def test_a_reverse_reverses_order_and_direction_and_is_its_own_inverse() -> None:
+    assert STORY.reverse == Story((Half("blue", "star", "down"), Half("red", "ball", "left", "ZOO")))
+    assert STORY.reverse.reverse == STORY
+
+
+def test_a_twin_shows_the_same_pictures_in_reverse() -> None:
+    fonts, (family,) = installed_fonts(), families(5, 1)
+    for place in REVERSES:
+        assert family[place] == family[place - 1].reverse
+        shown = [
+            np.stack(list(draw_frames(clip("x", family[at], 5, 0, backwards=at in REVERSES), fonts)))
+            for at in (place - 1, place)
+        ]
+        assert shown[0].shape == (FRAMES, 64, 64, 3)
+        assert np.array_equal(shown[0], shown[1][::-1])
+        assert not np.array_equal(shown[0], shown[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_question_is_answered_by_some_of_its_family_and_not_by_all(kind: str) -> None:
+    rng = Random(1)
+    for family in families(2, 40):
+        for asked in questions(family, rng, 3):
+            if asked.kind == kind:
+                answers = [asked.answered_by(story) for story in family]
+                assert any(answers), asked
+                assert not all(answers), asked
+
+
+def test_a_temporal_question_parts_a_clip_from_its_reverse() -> None:
+    rng = Random(1)
+    for family in families(3, 40):
+        for asked in questions(family, rng, 2):
+            if asked.kind == "temporal":
+                assert not any(asked.answered_by(story) and asked.answered_by(story.reverse) for story in family)
+
+
+def test_no_story_comes_twice_nor_in_two_splits() -> None:
+    train = [story for family in families(0, 50) for story in family]
+    test = [story for family in families(1, 20, frozenset(train)) for story in family]
+    assert len(set(train)) == len(train) == 400
+    assert not set(train) & set(test)
+    assert next(iter(families(0, 1))) == tuple(islice(train, 8))
