@@ -54,6 +54,11 @@ def asked_of(server: Any, since: int = 0) -> Counter[str]:
     )
 
 
+def _shows(body: Any) -> bool:
+    """Whether a request has pictures: a judge is also asked what metadata alone can tell."""
+    return any(part["type"] == "image_url" for part in body["messages"][1]["content"])
+
+
 OPENAI = '[teacher]\nspec = "openai:judge@URL"\n'
 
 
@@ -99,7 +104,7 @@ def test_questions_on_one_video_share_its_prefix(
 ) -> None:
     """(Q - 1) of Q, by the server's own cache of prefixes."""
     assert hardcut(*setup(OPENAI)).returncode == 0
-    judged = [body for body in teacher_server.bodies if "response_format" not in body]
+    judged = [body for body in teacher_server.bodies if "response_format" not in body and _shows(body)]
     videos = {label.video_id for label in read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel)}
     prefixes = {json.dumps([body["messages"][0], body["messages"][1]["content"][:-1]]) for body in judged}
     assert len(prefixes) == len(videos)
@@ -115,6 +120,8 @@ def test_several_judges_and_samples_are_all_recorded_and_disagreement_is_left_to
     done = hardcut(*setup(OPENAI + "[scores]\nsamples = 2\n" + contrary + steady))
     assert done.returncode == 0, done.stdout + done.stderr
     labels = list(read_records(tmp_path / "run" / TeacherLabel.FILE, TeacherLabel))
+    unwatched = sum(label.input == "text_only" for label in labels)
+    labels = [label for label in labels if label.input == "full"]
     by_pair = Counter(label.pair_id for label in labels)
     assert set(by_pair.values()) == {4}, "two judges, two samples"
     assert {(label.teacher.model, label.sample) for label in labels} == {
@@ -124,7 +131,7 @@ def test_several_judges_and_samples_are_all_recorded_and_disagreement_is_left_to
     summary = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)
     assert {row["reason"] for row in summary["dropped"]} >= {"teachers_disagree"}
     spent = {(row["stage"], row["teacher"].partition("@")[0]): row["calls"] for row in summary["spend"]}
-    assert spent["scores", "openai:contrary"] == spent["scores", "openai:judge"] == 2 * len(by_pair)
+    assert spent["scores", "openai:contrary"] - unwatched == spent["scores", "openai:judge"] == 2 * len(by_pair)
     assert spent["captions", "openai:judge"] == 6, "a caption and its check for each video"
 
 
@@ -164,7 +171,7 @@ def test_a_plan_is_what_the_run_then_asks(
     for stage in ("captions", "queries", "scores"):  # 100 + 10 tokens a call, at 1 and 4 for a million
         assert money[stage] == pytest.approx(calls[stage] * (100 * 1.0 + 10 * 4.0) / 1e6)
     shown = hardcut("status", tmp_path / "run").stdout
-    assert "0.00 in all, at the prices of the run's settings" in shown
+    assert f"{sum(money.values()):.2f} in all, at the prices of the run's settings" in shown
     assert again["scores"]["estimated"] > 0, "three videos of the folder are not part of the run yet"
 
 
@@ -204,7 +211,7 @@ def test_calibrate_fits_what_people_said_and_leaves_margins_alone(
     run = tmp_path / "run"
     nobody = hardcut("calibrate", run)
     assert nobody.returncode == 2 and "judged by people" in nobody.stderr
-    labels = list(read_records(run / TeacherLabel.FILE, TeacherLabel))
+    labels = [label for label in read_records(run / TeacherLabel.FILE, TeacherLabel) if label.input == "full"]
     before = (run / TeacherLabel.FILE).read_bytes()
     judged = [
         Judgment(

@@ -251,9 +251,12 @@ def test_a_large_collection_is_not_compared_pair_by_pair(make_video: Any) -> Non
             records += told(f"v{number:05}", *texts) + told(f"v{number + 1:05}", *reversed(texts))
         # what thousands share brings nobody together
         records += [line for n in range(count) for line in told(f"v{n:05}", "SUBSCRIBE")[:1]]
-        started = time.process_time()
-        found = relations(*records)
-        taken.append(time.process_time() - started)
+        tries = []
+        for _ in range(3):
+            started = time.process_time()
+            found = relations(*records)
+            tries.append(time.process_time() - started)
+        taken.append(min(tries))
         assert len(found) >= count // 2 and set(found.values()) <= {"chiral", "edit"}
         assert all((f"v{n:05}", f"v{n + 1:05}") in found for n in range(0, count, 2))
     assert taken[1] < 3.2 * taken[0]

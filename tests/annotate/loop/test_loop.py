@@ -154,7 +154,8 @@ def check_reviewers(found: dict[str, Any], said: dict[str, dict[str, int]], run:
 def check_teacher(found: dict[str, Any], settled: dict[str, int], run: Path) -> None:
     """Precision and recall from the audit, by hand."""
     known = {id for id, judgment in judgments_of(run).items() if judgment.source == "imported"}
-    labels = {each.pair_id: each.verdict for each in read_records(run / TeacherLabel.FILE, TeacherLabel)}
+    found_labels = read_records(run / TeacherLabel.FILE, TeacherLabel)
+    labels = {each.pair_id: each.verdict for each in found_labels if each.input == "full"}
     size = Counter(verdict for pair_id, verdict in labels.items() if pair_id not in known)
     right = {
         verdict: [grade > 0 for pair_id, grade in settled.items() if labels[pair_id] == verdict]
