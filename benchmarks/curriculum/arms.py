@@ -15,7 +15,7 @@ from hardcut.reranker.rerank import Reranked, RerankJob, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
-from hardcut.schemas.trec import Run, read_run
+from hardcut.schemas.trec import Run, ranking, read_run
 from hardcut.teacher.generation import ModelOptions
 from hardcut.teacher.model_process import ModelProcess
 
@@ -25,25 +25,24 @@ WHOLE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A world, a network, and how long each stage is trained. A step is `batch` videos, or `groups` groups."""
+    """A world, a network, and how each stage is trained: as many epochs as published. A step is `batch` captions, or
+    `groups` groups."""
 
     scale: Scale
     network: Network
-    perception_epochs: float
-    ranking_epochs: float
+    perception_epochs: float = 1
+    ranking_epochs: float = 2
     batch: int = 16
     groups: int = 8
-    rates: tuple[float, float] = (2e-3, 1e-3)
+    rates: tuple[float, float] = (2e-3, 5e-4)
     """Of both stages. The published 1e-5 is for weights that are pre-trained; these are random."""
 
 
 SIZES = {
-    "small": Size(Scale((250, 8, 32), (2, 1, 3), 4), Network(), perception_epochs=4, ranking_epochs=5),
+    "small": Size(Scale((250, 8, 32), (2, 1, 3), 5), Network()),
     "large": Size(
-        Scale((2500, 16, 32), (2, 1, 3), 4),
+        Scale((2500, 16, 32), (2, 1, 3), 5),
         Network(hidden=256, layers=6, heads=8, vision_hidden=192, vision_layers=4),
-        perception_epochs=4,
-        ranking_epochs=2,
         batch=64,
         groups=32,
         rates=(1e-3, 5e-4),
@@ -169,9 +168,14 @@ async def _carried_out(job: RerankJob, model: Path) -> Reranked:
 
 
 def chance(first: Run, seed: int = 0) -> Run:
-    """The first stage's candidates in random order."""
+    """What is reranked in random order, above the rest."""
     rng = Random(seed)
-    return {query: {video: rng.random() for video in sorted(ranked)} for query, ranked in sorted(first.items())}
+    run = {}
+    for query, scores in sorted(first.items()):
+        order = ranking(scores)
+        above = {video: rng.random() for video in order[:DEPTH]}
+        run[query] = above | {video: -float(place) for place, video in enumerate(order[DEPTH:], 1)}
+    return run
 
 
 def _settings(seed: int, save_steps: int) -> TrainSettings:

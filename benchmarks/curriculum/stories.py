@@ -58,6 +58,15 @@ class Story:
         return f"{first} , then {second}"
 
     @property
+    def captions(self) -> tuple[str, ...]:
+        """Ways to tell it: all of it, the things alone, and either half by itself."""
+        first, second = self.halves
+        one, two = (Half(half.colour, half.shape) for half in self.halves)
+        things = f"{one} , then {two}", f"{one} and {two}", f"{two} and {one}"
+        halves = str(first), str(second), f"{HALVES[0]} {first}", f"{HALVES[1]} {second}"
+        return self.caption, *things, *halves
+
+    @property
     def reverse(self) -> Story:
         """What the same pictures tell when they are played in reverse."""
         second, first = (replace(half, direction=OPPOSITE[half.direction]) for half in self.halves)

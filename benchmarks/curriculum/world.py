@@ -17,8 +17,11 @@ from hardcut.schemas.trec import Qrels, Run, ranking
 from hardcut.teacher.confidence import sigmoid
 
 SPLITS = ("train", "validation", "test")
-DEPTH = 20
-"""How many of the first stage's candidates are reranked."""
+CANDIDATES, DEPTH = 20, 10
+"""How many the first stage puts forward, and how many of them are reranked: those that nDCG@10 looks at. The order of
+the best 10 is hardly better than chance, so that a reranker that learns nothing stays at the first stage's level."""
+CAPTIONS = 4
+"""Of the ways to tell a clip, so many are learned."""
 MARGIN, NOISE = 3.5, 1.5
 """The teacher's log-odds: the truth's sign times MARGIN and normal noise, so that it errs on 1 % of the pairs."""
 HARD = 6
@@ -70,7 +73,7 @@ class World:
     @property
     def words(self) -> set[str]:
         """All words of captions and queries."""
-        texts = [story.caption for part in self.parts.values() for story in part.stories.values()]
+        texts = [text for part in self.parts.values() for story in part.stories.values() for text in story.captions]
         texts += [asked.text for part in self.parts.values() for asked in part.queries.values()]
         return {word for text in texts for word in text.split()}
 
@@ -94,7 +97,8 @@ class World:
 
     def _captions(self, split: str) -> Iterator[dict[str, Any]]:
         for video, story in self.parts[split].stories.items():
-            yield {"caption_id": video, "caption": story.caption, **self._file(split, video)}
+            for number, caption in enumerate(Random(video).sample(story.captions, CAPTIONS)):
+                yield {"caption_id": f"{video}/{number}", "caption": caption, **self._file(split, video)}
 
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
         yield from ({"query_id": query, "query": asked.text} for query, asked in self.parts[split].queries.items())
@@ -194,5 +198,5 @@ def first_stage(stories: Mapping[str, Story], queries: Mapping[str, Asked]) -> R
     run = {}
     for query, asked in queries.items():
         scores = dict(zip(ids, map(float, index.get_scores(asked.text.lower().split())), strict=True))
-        run[query] = {video: scores[video] for video in ranking(scores)[:DEPTH]}
+        run[query] = {video: scores[video] for video in ranking(scores)[:CANDIDATES]}
     return run
