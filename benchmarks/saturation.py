@@ -3,7 +3,8 @@
     python benchmarks/saturation.py [--calls 2000] [--rounds 3] [--peers .venv-peers]
 
 A fake server in a process of its own answers 64 calls at once, 0.2 s each. It is asked in three ways, in turns, each in
-a process of its own, small and with 300 KiB of pictures a request; ratios are of medians:
+a process of its own: small requests, 300 KiB of pictures a request, and replies of 300 tokens with their alternatives
+(400 KB; a tenth of the calls); ratios are of medians:
 
 * `bare`, the yardstick: what one would write by hand. 64 tasks that fill in the prompt with the video's evidence and
   the query, read and encode the pictures from their files, post with aiohttp's `json=`, and take the verdict and its
@@ -41,37 +42,31 @@ LATENCY_S, AT_ONCE, QUERIES = 0.2, 64, 4
 PROMPTS = HERE.parent / "teacher" / "prompts"
 SYSTEM, USER = PROMPTS / "judge.system.txt.jinja", PROMPTS / "judge.user.txt.jinja"
 FRAMES, FRAME_BYTES = 4, 75 * 1024
-ANSWER = {
-    "id": "x",
-    "object": "chat.completion",
-    "created": 0,
-    "model": "m",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "<answer>yes</answer>"},
-            "finish_reason": "stop",
-            "logprobs": {
-                "content": [
-                    {"token": token, "logprob": -0.1, "top_logprobs": top}
-                    for token, top in (
-                        ("<answer>", []),
-                        ("yes", [{"token": "yes", "logprob": -0.1}, {"token": "no", "logprob": -2.4}]),
-                        ("</answer>", []),
-                    )
-                ]
-            },
-        }
-    ],
-    "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
-}
+SIZES = {"small": "small", "pictures": "300 KiB of pictures", "reasoning": "replies of 300 tokens"}
+ANSWER_TOKENS = ("<answer>", "yes", "</answer>")
 
 
-def serve() -> None:
+def reply(words: int) -> bytes:
+    """A judge's reply after so many tokens of reasoning, each with its 20 likeliest alternatives."""
+
+    def token(text: str, top: dict[str, float]) -> dict[str, Any]:
+        listed = [{"token": each, "logprob": value, "bytes": list(each.encode())} for each, value in top.items()]
+        return {"token": text, "logprob": -0.1, "bytes": list(text.encode()), "top_logprobs": listed}
+
+    content = [token(f" w{n}", {f" t{other}": -0.1 - other for other in range(20)}) for n in range(words)]
+    content += [token(text, {"yes": -0.1, "no": -2.4} if text == "yes" else {}) for text in ANSWER_TOKENS]
+    message = {"role": "assistant", "content": "".join(each["token"] for each in content)}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": content}}
+    usage = {"prompt_tokens": 100, "completion_tokens": len(content), "total_tokens": 100 + len(content)}
+    answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
+    return json.dumps(answer).encode()
+
+
+def serve(size: str) -> None:
     """The fake server; prints its port. Takes no time of its own beyond reading the request."""
     from aiohttp import web
 
-    room, body = asyncio.Semaphore(AT_ONCE), json.dumps(ANSWER).encode()
+    room, body = asyncio.Semaphore(AT_ONCE), reply(300 if size == "reasoning" else 0)
 
     async def answer(request: web.Request) -> web.Response:
         await request.read()
@@ -232,19 +227,20 @@ async def through_teacher(url: str, calls: int, media: bool, folder: Path, watch
         assert kept == calls, f"{kept} of {calls} replies are durable"
 
 
-def client(kind: str, url: str, calls: int, media: bool) -> None:
+def client(kind: str, url: str, calls: int, size: str) -> None:
     """One measurement in this process, from the first call to the last durable reply; prints it. Imports, opening
     and closing are not measured."""
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
         drive = {"bare": bare, "ready": ready, "hardcut": through_teacher}[kind]
-        asyncio.run(drive(url, calls, media, Path(folder), watch))
+        asyncio.run(drive(url, calls, size == "pictures", Path(folder), watch))
     print(json.dumps({"wall_s": watch.wall_s, "cpu_ms": watch.cpu_s / calls * 1000}))
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
+def server(size: str = "small") -> Iterator[str]:
+    command = [sys.executable, __file__, "--serve", "--size", size]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
@@ -258,26 +254,27 @@ KINDS = ("bare", "ready", "hardcut")
 
 def measure(calls: int, rounds: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    with server() as url:
-        for media in (False, True):
-            took: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    for size, told in SIZES.items():
+        sent = calls // 10 if size == "reasoning" else calls
+        took: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+        with server(size) as url:
             for _ in range(rounds):
                 for kind in KINDS:
-                    command = [sys.executable, __file__, "--client", kind, "--url", url, "--calls", str(calls)]
-                    done = subprocess.run([*command, *["--media"] * media], capture_output=True, text=True, check=True)
+                    command = [sys.executable, __file__, "--client", kind, "--size", size, "--url", url]
+                    done = subprocess.run([*command, "--calls", str(sent)], capture_output=True, text=True, check=True)
                     took[kind].append(json.loads(done.stdout))
-                    print("media" if media else "small", kind, took[kind][-1], file=sys.stderr)
-            wall = {kind: median(each["wall_s"] for each in all_) for kind, all_ in took.items()}
-            cpu = {kind: median(each["cpu_ms"] for each in all_) for kind, all_ in took.items()}
-            results["300 KiB of pictures" if media else "small"] = {
-                "calls_per_s": {kind: round(calls / seconds, 1) for kind, seconds in wall.items()},
-                "of_bare": round(wall["bare"] / wall["hardcut"], 3),
-                "of_ready": round(wall["ready"] / wall["hardcut"], 3),
-                "of_ideal": round(calls / AT_ONCE * LATENCY_S / wall["hardcut"], 3),
-                "cpu_ms_a_call": {kind: round(value, 3) for kind, value in cpu.items()},
-                "cpu_of_bare": round(cpu["hardcut"] / cpu["bare"], 2),
-                "cpu_of_ready": round(cpu["hardcut"] / cpu["ready"], 2),
-            }
+                    print(size, kind, took[kind][-1], file=sys.stderr)
+        wall = {kind: median(each["wall_s"] for each in all_) for kind, all_ in took.items()}
+        cpu = {kind: median(each["cpu_ms"] for each in all_) for kind, all_ in took.items()}
+        results[told] = {
+            "calls_per_s": {kind: round(sent / seconds, 1) for kind, seconds in wall.items()},
+            "of_bare": round(wall["bare"] / wall["hardcut"], 3),
+            "of_ready": round(wall["ready"] / wall["hardcut"], 3),
+            "of_ideal": round(sent / AT_ONCE * LATENCY_S / wall["hardcut"], 3),
+            "cpu_ms_a_call": {kind: round(value, 3) for kind, value in cpu.items()},
+            "cpu_of_bare": round(cpu["hardcut"] / cpu["bare"], 2),
+            "cpu_of_ready": round(cpu["hardcut"] / cpu["ready"], 2),
+        }
     return results
 
 
@@ -321,12 +318,12 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--client", choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--media", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--size", choices=SIZES, default="small", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        return serve()
+        return serve(arguments.size)
     if arguments.client:
-        return client(arguments.client, arguments.url, arguments.calls, arguments.media)
+        return client(arguments.client, arguments.url, arguments.calls, arguments.size)
     results = {
         "machine": {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()},
         "load_average_before": round(os.getloadavg()[0], 1),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 
@@ -17,7 +18,7 @@ current_stage: ContextVar[str] = ContextVar("current_stage")
 """The name of the stage that is running, set by the engine: whoever spends books it there. Threads started with
 `asyncio.to_thread` see it, worker processes do not."""
 
-_AHEAD = 64
+_AHEAD = 128
 """Calls that are booked at most before anybody wants to send them."""
 _WRITTEN_AFTER_S = 0.2
 _SHARE = 64
@@ -32,7 +33,7 @@ class CallBudget:
 
     *Calls* are booked in the run's ledger before they are sent, so no sequence of kills and starts gets past the
     limit. They are booked a few ahead, so that no call waits for the disk: of a process that is killed, what was in
-    flight and what was booked ahead (at most 64, near the limit none) counts as spent; `close` gives the rest back.
+    flight and what was booked ahead (at most 128, near the limit none) counts as spent; `close` gives the rest back.
 
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
     they pass it by what was in flight. They are written with the next booking or after 0.2 s, and a kill loses what was
@@ -54,7 +55,8 @@ class CallBudget:
         self._waiting: Counter[Account] = Counter()
         self._booking = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
-        self._unwritten: Counter[tuple[str, str, int]] = Counter()
+        self._unwritten: defaultdict[Account, list[int]] = defaultdict(lambda: [0, 0])
+        self._oldest_unwritten = 0.0
         self._writing: asyncio.Task[None] | None = None
 
     def charge(self, teacher: str, price: Price) -> None:
@@ -79,15 +81,18 @@ class CallBudget:
                 lambda done: done.cancelled() or done.exception()
             )  # the next caller meets it
 
-    async def release(self, stage: str, teacher: str) -> None:
+    def release(self, stage: str, teacher: str) -> None:
         """Takes a call back that was certainly never sent."""
         self._ahead[stage, teacher] += 1
 
-    async def spent(self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int) -> None:
-        """Adds the tokens that a call took. Raises what went wrong when earlier ones were written."""
-        for kind, tokens in enumerate((prompt_tokens, completion_tokens)):
-            self._taken[teacher][kind] += tokens
-            self._unwritten[stage, teacher, kind] += tokens
+    def spent(self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Adds the tokens that a call took. Raises what went wrong when earlier ones were written. Needs a running
+        event loop."""
+        if not self._unwritten:
+            self._oldest_unwritten = time.monotonic()
+        for sums in (self._taken[teacher], self._unwritten[stage, teacher]):
+            sums[0] += prompt_tokens
+            sums[1] += completion_tokens
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None
@@ -95,12 +100,17 @@ class CallBudget:
             self._writing = asyncio.create_task(self._write_tokens())
 
     async def _write_tokens(self) -> None:
-        await asyncio.sleep(_WRITTEN_AFTER_S)
+        """Those that no booking takes along in time."""
         while self._unwritten:
-            await self._ledger.database.write(partial(_book_tokens, self._take_unwritten()))
+            early = self._oldest_unwritten + _WRITTEN_AFTER_S - time.monotonic()
+            if early > 0:
+                await asyncio.sleep(early)
+            else:
+                await self._ledger.database.write(partial(_book_tokens, self._take_unwritten()))
 
-    def _take_unwritten(self) -> Counter[tuple[str, str, int]]:
-        taken, self._unwritten = self._unwritten, Counter()
+    def _take_unwritten(self) -> dict[Account, list[int]]:
+        taken = dict(self._unwritten)
+        self._unwritten.clear()
         return taken
 
     async def close(self) -> None:
@@ -148,7 +158,7 @@ class CallBudget:
                         f"{self._booked} of {self._limits.calls} teacher calls are spent: raise budget.calls and start "
                         "again to go on"
                     )
-            calls = self._waiting[account] + self._block()
+            calls = self._waiting[account] + self._block() - self._ahead[account]
             calls = max(1, calls if left is None else min(calls, left))
             self._booked += calls  # before it is on the disk, so that a booking that fails can only cost
             taken = self._take_unwritten()
@@ -172,9 +182,9 @@ def _book_calls(account: Account, calls: int, connection: sqlite3.Connection) ->
     _book(connection, *account, calls, 0, 0)
 
 
-def _book_tokens(taken: Counter[tuple[str, str, int]], connection: sqlite3.Connection) -> None:
-    for stage, teacher in sorted({(stage, teacher) for stage, teacher, _ in taken}):
-        _book(connection, stage, teacher, 0, taken[stage, teacher, 0], taken[stage, teacher, 1])
+def _book_tokens(taken: Mapping[Account, Sequence[int]], connection: sqlite3.Connection) -> None:
+    for account, (prompt, completion) in taken.items():
+        _book(connection, *account, 0, prompt, completion)
 
 
 def _book(connection: sqlite3.Connection, stage: str, teacher: str, calls: int, prompt: int, completion: int) -> None:

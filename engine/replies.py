@@ -74,7 +74,8 @@ class ReplyCache:
         self._raise()
         if not self._database.insert_at_once(_PUT, (key, body)):
             await self._database.write(lambda connection: connection.execute(_PUT, (key, body)))
-        self._unflushed.set()
+        if not self._unflushed.is_set():
+            self._unflushed.set()
 
     def _raise(self) -> None:
         if self._failed:

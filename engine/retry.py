@@ -46,6 +46,11 @@ async def with_retries(
     `on_retry` is called before every wait, for counting. Raises the last Transient, or any other error of `fn` at once.
     """
 
+    try:
+        return await fn()  # most calls succeed at once, and tenacity costs as much as a small request
+    except Transient as error:
+        failed = [error]
+
     def wait(state: RetryCallState) -> float:
         error = _error(state)
         if error.retry_after_s is not None:
@@ -58,11 +63,6 @@ async def with_retries(
             "attempt %d of %d failed, again in %.2f s: %s", state.attempt_number, attempts, state.upcoming_sleep, error
         )
         on_retry(error)
-
-    try:
-        return await fn()  # most calls succeed at once, and tenacity costs as much as a small request
-    except Transient as error:
-        failed = [error]
 
     async def again() -> T:
         if failed:

@@ -43,7 +43,7 @@ class CachedTeacher:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, from the cache or from the backend."""
-        questions = [self._backend.prepare(request) for request in requests]
+        questions = self._backend.prepare(requests)
         wanted = {question.key: question for question in questions}
         known: dict[str, Outcome] = {}
         while wanted:
@@ -60,7 +60,7 @@ class CachedTeacher:
 
     def stored(self, requests: Sequence[Request]) -> list[Reply | None]:
         """The replies that are in the cache, None for each that is not. Asks nothing."""
-        questions = [self._backend.prepare(request) for request in requests]
+        questions = self._backend.prepare(requests)
         known = self._stored({question.key: question for question in questions})
         return [known.get(question.key) for question in questions]
 
@@ -82,7 +82,8 @@ class CachedTeacher:
         self._asked |= futures
         try:
             questions = list(wanted.values())
-            meter = _Meter(list(wanted), self._replies, self._budget, self._name)
+            stage = current_stage.get() if self._budget else ""
+            meter = _Meter(list(wanted), self._replies, self._budget, stage, self._name)
             outcomes = dict(zip(wanted, await self._backend.ask(questions, meter), strict=True))
             for key, outcome in outcomes.items():
                 futures[key].set_result(outcome)
@@ -132,24 +133,26 @@ class _Kept(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class _Meter:
-    """Books calls and tokens under the running stage, and keeps replies under their keys."""
+    """Books calls and tokens under the stage that was running when they were asked for, and keeps replies under their
+    keys."""
 
     keys: Sequence[str]
     replies: ReplyCache | None
     budget: CallBudget | None
+    stage: str
     label: str
 
     async def sending(self) -> None:
         if self.budget:
-            await self.budget.reserve(current_stage.get(), self.label)
+            await self.budget.reserve(self.stage, self.label)
 
-    async def unsent(self) -> None:
+    def unsent(self) -> None:
         if self.budget:
-            await self.budget.release(current_stage.get(), self.label)
+            self.budget.release(self.stage, self.label)
 
-    async def received(self, tokens: Tokens) -> None:
+    def received(self, tokens: Tokens) -> None:
         if self.budget:
-            await self.budget.spent(current_stage.get(), self.label, tokens.prompt, tokens.completion)
+            self.budget.spent(self.stage, self.label, tokens.prompt, tokens.completion)
 
     async def keep(self, position: int, reply: Reply) -> None:
         if self.replies is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hardcut.teacher.protocol import Answer
 
@@ -58,23 +58,31 @@ def reasoning_of(text: str) -> str:
     return data[: opened[-1].start() if opened else len(data)].decode("utf-8", "surrogatepass").strip()
 
 
-def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
-    """The verdict with both log-probabilities, as far as the server showed them.
+class Place(NamedTuple):
+    """What a reply answers, and which of its tokens carries the answer; None where it is not one whole token."""
+
+    verdict: Word
+    token: int | None
+
+
+def find_answer(text: str, tokens: Sequence[bytes]) -> Place | None:
+    """Where the answer stands; None where there is no verdict.
 
     `tokens` are those that were generated, in order. They need not begin where `text` does (a server may cut off the
-    thoughts), but they must end in the same answer; otherwise, and where the answer is not one whole token, the verdict
-    stands without numbers. Each log-probability sums all shown spellings of its word (`yes`, ` Yes`, `YES`, …).
-    Returns None where there is no verdict.
+    thoughts), but they must end in the same answer; otherwise no token carries it.
     """
     data = text.encode("utf-8", "surrogatepass")
     found = _find(data)
     if found is None:
         return None
-    verdict = found[0]
-    generated = b"".join(token.token for token in tokens)
-    at = _answer_token(tokens, verdict, found if generated == data else _find(generated))
-    if at is None:
-        return Answer(verdict)
+    generated = b"".join(tokens)
+    again = found if generated == data else _find(generated)
+    return Place(found[0], _token_at(tokens, *again) if again and again[0] == found[0] else None)
+
+
+def scored_answer(verdict: Word, at: TokenScore) -> Answer:
+    """The verdict with both log-probabilities at its token, as far as the server showed them: each is summed over all
+    shown spellings of its word (`yes`, ` Yes`, `YES`, …)."""
     shown = [(token, logprob) for token, logprob in at.top if _is_value(logprob)]
     lowest = min((logprob for _, logprob in shown), default=None)
     if all(token != at.token for token, _ in shown) and _is_value(at.logprob):
@@ -82,18 +90,27 @@ def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
     return _answer(verdict, shown, lowest)
 
 
+def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
+    """The answer of a reply and its tokens, as `find_answer` and `scored_answer` have it; a verdict without numbers
+    where no token carries it."""
+    place = find_answer(text, [token.token for token in tokens])
+    if place is None or place.token is None:
+        return Answer(place.verdict) if place else None
+    return scored_answer(place.verdict, tokens[place.token])
+
+
 def first_token_answer(tokens: Sequence[TokenScore]) -> Answer | None:
     """The answer where the prompt ended in `<answer>`: the likelier word at the first token, whichever token was drawn.
     None where not both words are shown."""
     shown = [(token, logprob) for token, logprob in tokens[0].top if _is_value(logprob)] if tokens else []
-    yes, no = _mass(shown, "yes"), _mass(shown, "no")
+    yes, no = _masses(shown)
     if yes is None or no is None:
         return None
     return _answer("yes" if yes > no else "no", shown, None)
 
 
 def _answer(verdict: Word, shown: Sequence[tuple[bytes, float]], lowest: float | None) -> Answer:
-    yes, no = _mass(shown, "yes"), _mass(shown, "no")
+    yes, no = _masses(shown)
     bound = lowest if yes is None or no is None else None
     exactly = dict(reversed(shown))
     return Answer(verdict, yes, no, bound, token_yes=exactly.get(b"yes"), token_no=exactly.get(b"no"))
@@ -140,16 +157,13 @@ def _find(data: bytes) -> tuple[Word, int] | None:
     return ("yes" if word[1].lower() == "yes" else "no"), begins
 
 
-def _answer_token(tokens: Sequence[TokenScore], verdict: Word, found: tuple[Word, int] | None) -> TokenScore | None:
-    """The token in which the answer's word, `found` in the tokens' bytes, begins, if it is the whole word (with space
-    or punctuation)."""
-    if found is None or found[0] != verdict:
-        return None
+def _token_at(tokens: Sequence[bytes], verdict: Word, begins: int) -> int | None:
+    """The token in which the word at this byte begins, if it is the whole word (with space or punctuation)."""
     end = 0
-    for token in tokens:
-        end += len(token.token)
-        if end > found[1]:
-            return token if _spelled(token.token) == verdict else None
+    for at, token in enumerate(tokens):
+        end += len(token)
+        if end > begins:
+            return at if _spelled(token) == verdict else None
     return None
 
 
@@ -167,9 +181,16 @@ def _is_value(logprob: float) -> bool:
     return _FLOOR < logprob <= _ROUNDING
 
 
-def _mass(shown: Sequence[tuple[bytes, float]], word: Word) -> float | None:
-    """log of the summed probability of a word's spellings; None where none is shown."""
-    values = [logprob for token, logprob in shown if _spelled(token) == word]
+def _masses(shown: Iterable[tuple[bytes, float]]) -> tuple[float | None, float | None]:
+    """log of the summed probability of the spellings of yes, and of no; None where none is shown."""
+    found: dict[Word, list[float]] = {"yes": [], "no": []}
+    for token, logprob in shown:
+        if word := _spelled(token):
+            found[word].append(logprob)
+    return _log_sum(found["yes"]), _log_sum(found["no"])
+
+
+def _log_sum(values: Sequence[float]) -> float | None:
     if not values:
         return None
     highest = max(values)

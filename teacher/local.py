@@ -43,12 +43,12 @@ class LocalTeacher:
             sampling=sampling,
         )
 
-    def prepare(self, request: Request) -> Question:
-        return prepare(request, self.describe(request.task, request.sampling), self._prompts, VERSION)
+    def prepare(self, requests: Sequence[Request]) -> list[Question]:
+        return prepare(requests, self.describe, self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
-        return await self.ask([self.prepare(request) for request in requests], Unmetered())
+        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """All questions of a video in one batch; replies that do not fit their schema once more."""
@@ -90,14 +90,13 @@ class LocalTeacher:
         if len(results) != len(prompts):  # one failure for all: the process died
             results = results * len(prompts)
         for result in results:
-            await meter.received(result.tokens if isinstance(result, Generated) else Tokens())
+            meter.received(result.tokens if isinstance(result, Generated) else Tokens())
         return results
 
     def _read(self, question: Question, result: Generated | Failed) -> Outcome | Invalid:
-        request = question.request
+        request, teacher = question.request, question.teacher
         if isinstance(result, Failed):
             return Refusal(result.reason, result.detail)
-        teacher = self.describe(request.task, request.sampling)
         if request.reply is None and not request.sampling.reasoning:
             answer = first_token_answer(result.scores)
             if answer is None:

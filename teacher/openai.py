@@ -10,7 +10,8 @@ asked for (vLLM: `logprob_token_ids`), else with the 20 most likely tokens at it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from pydantic import ValidationError
@@ -20,12 +21,13 @@ from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
-from hardcut.teacher.confidence import first_token_answer, read_answer
+from hardcut.teacher.confidence import find_answer, first_token_answer, scored_answer
 from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
-from hardcut.teacher.openai_reply import Completion, Models, Tokenized
+from hardcut.teacher.openai_reply import Completion, Models, Tokenized, Unreadable
 from hardcut.teacher.openai_request import Asked, chat, media_parts, to_json
-from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
-from hardcut.teacher.question import Invalid, closed, parse, prepare, told
+from hardcut.teacher.pace import Turn
+from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.question import Invalid, closed, parse, prepare
 from hardcut.teacher.render import Prompts
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
@@ -82,28 +84,23 @@ class OpenAITeacher:
             )
         return self._described[task, sampling]
 
-    def prepare(self, request: Request) -> Question:
+    def prepare(self, requests: Sequence[Request]) -> list[Question]:
         """The key covers model, server, rendered prompt, frames and their times, sampling and schema."""
-        return prepare(request, self.describe(request.task, request.sampling), self._prompts, VERSION)
+        return prepare(requests, self.describe, self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
-        return await self.ask([self.prepare(request) for request in requests], Unmetered())
+        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
+        frames = {id(each.request.frames): each.request.frames for each in questions}
         try:
-            media = {frames: await _encoded(frames) for frames in {question.request.frames for question in questions}}
+            media = {known: await _encoded(each) for known, each in frames.items()}
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
-        outcomes = await asyncio.gather(
-            *(self._one(at, each, media[each.request.frames], meter) for at, each in enumerate(questions)),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        calls = [_Call(at, each, media[id(each.request.frames)], meter) for at, each in enumerate(questions)]
+        return await self._endpoint.pace.run([partial(self._one, call) for call in calls])
 
     async def ping(self) -> str:
         """Asks the server for its models, without trying again."""
@@ -123,33 +120,19 @@ class OpenAITeacher:
         """Closes all connections."""
         await self._endpoint.close()
 
-    async def _one(self, position: int, question: Question, media: bytes, meter: Meter) -> Outcome:
-        request = question.request
-        exact: Spellings | None = None
-        taken = Tokens()
-
-        async def take(completion: Completion) -> Outcome | Invalid:
-            """Reads an answer and keeps it, before the next call is sent in its place: so no more than what may be in
-            flight is lost with the process."""
-            nonlocal taken
-            taken = _sum(taken, completion.tokens) if taken.prompt else completion.tokens
-            outcome = self._read(question, completion, taken, exact)
-            if isinstance(outcome, Reply):
-                await meter.keep(position, outcome)
-            return outcome
-
+    async def _one(self, call: _Call, turn: Turn) -> Outcome:
         try:
-            exact = await self._spellings() if request.reply is None else None
-            asked = Asked(self._model, request.task, request.sampling, request.reply, exact)
-            body = partial(chat, asked, question.prompt, media)
-            outcome = await self._call(request.task, body, take, meter)
+            if call.question.request.reply is None:
+                call.exact = await self._spellings()
+            outcome = await self._send(call, turn)
             if isinstance(outcome, Invalid):
-                outcome = await self._call(request.task, partial(body, outcome.repair()), take, meter)
+                call.further = outcome.repair()
+                outcome = await self._send(call, turn)
         except Rejected as error:
-            if exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
+            if call.exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
                 self._exact = _UNKNOWN
-                return await self._one(position, question, media, meter)
-            if request.reply is None and "logprob" in error.raw:
+                return await self._one(call, turn)
+            if call.question.request.reply is None and "logprob" in error.raw:
                 detail = "the server gives no log-probabilities for this model, which a judge needs (vLLM does)"
                 return Refusal("no_logprobs", detail, error.raw)
             return Refusal(f"http_{error.status}", f"the server refuses the request ({error.status})", error.raw)
@@ -164,69 +147,31 @@ class OpenAITeacher:
             return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
         return outcome.refusal() if isinstance(outcome, Invalid) else outcome
 
-    def _read(
-        self, question: Question, completion: Completion, tokens: Tokens, exact: Spellings | None
-    ) -> Outcome | Invalid:
-        request, teacher, text = question.request, question.teacher, completion.text
-        if request.reply is None and exact and not request.sampling.reasoning:
-            answer = first_token_answer(completion.scores(exact))
-            if answer is None:
-                return Refusal("invalid_reply", "the server shows neither yes nor no", text)
-            return Reply(closed(answer), teacher, answer=answer, tokens=tokens)
-        if refusal := completion.refusal():
-            return refusal
-        if request.reply is None:
-            answer = read_answer(text, completion.scores(exact))
-            if answer is None:
-                return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
-            return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
-        parsed, problem = parse(request.reply, text)
-        if parsed is None:
-            return Invalid(text, problem)
-        return Reply(text, teacher, parsed=parsed, tokens=tokens)
+    async def _send(self, call: _Call, turn: Turn) -> Outcome | Invalid:
+        """One question, tried again as long as its failures may pass."""
+        return await with_retries(partial(self._attempt, call, turn), attempts=self._attempts, base_s=self._backoff_s)
 
-    async def _call(
-        self,
-        kind: str,
-        body: Callable[[], bytes],
-        take: Callable[[Completion], Awaitable[Outcome | Invalid]],
-        meter: Meter,
-    ) -> Outcome | Invalid:
-        """One question, tried again as long as its failures may pass. Its bytes are made when its turn comes: those of
-        all that wait would fill the memory."""
-
-        async def attempt() -> Outcome | Invalid:
-            try:
-                outcome = await answered()
-            except Failed:
-                self._failures += 1
-                raise
-            self._failures = 0
-            return outcome
-
-        async def answered() -> Outcome | Invalid:
-            async with self._endpoint.pace.slot() as slot:
-                await meter.sending()
-                try:
-                    data = await self._endpoint.post("/chat/completions", body())
-                except Unreachable:
-                    await meter.unsent()
-                    raise
-                except Failed as error:
-                    if error.reason in _BUSY:
-                        slot.busy(error.retry_after_s)
-                    raise
-                slot.answered(kind)
-                try:
-                    completion = Completion.model_validate_json(data)
-                except ValidationError as error:
-                    raw = data.decode("utf-8", "replace")
-                    raise Failed("bad_response", f"not a chat completion: {told(error)}", raw=raw) from error
-                outcome = await take(completion)
-            await meter.received(completion.tokens)
-            return outcome
-
-        return await with_retries(attempt, attempts=self._attempts, base_s=self._backoff_s)
+    async def _attempt(self, call: _Call, turn: Turn) -> Outcome | Invalid:
+        """Its bytes are made when its turn comes: those of all that wait would fill the memory. A reply is kept before
+        the next call is sent in its place: so no more than what may be in flight is lost with the process."""
+        await turn.take()
+        try:
+            await call.meter.sending()
+            data = await self._endpoint.post("/chat/completions", call.body(self._model))
+            turn.answered(call.question.request.task)
+            outcome = call.take(data)
+            if isinstance(outcome, Reply):
+                await call.meter.keep(call.position, outcome)
+        except Failed as error:
+            self._failures += 1
+            if isinstance(error, Unreachable):
+                call.meter.unsent()
+            elif error.reason in _BUSY:
+                turn.busy(error.retry_after_s)
+            turn.give_back()
+            raise
+        self._failures = 0
+        return outcome
 
     async def _spellings(self) -> Spellings | None:
         """The tokens that a judge is asked for, where the server tells them; asked for once."""
@@ -250,6 +195,59 @@ class OpenAITeacher:
             if len(tokens) == 1:
                 found[tokens[0]] = spelling.encode()
         return Spellings.of(found)
+
+
+@dataclass(slots=True)
+class _Call:
+    """A question on its way: what goes out for it, and what came back so far."""
+
+    position: int
+    question: Question
+    media: bytes
+    meter: Meter
+    exact: Spellings | None = None
+    further: tuple[tuple[str, str], ...] = ()
+    tokens: Tokens | None = None
+
+    def body(self, model: str) -> bytes:
+        request = self.question.request
+        asked = Asked(model, request.task, request.sampling, request.reply, self.exact)
+        return chat(asked, self.question.prompt, self.media, self.further)
+
+    def take(self, data: bytes) -> Outcome | Invalid:
+        """Reads an answer. Raises Failed where it is none."""
+        try:
+            completion = Completion.read(data)
+            tokens = completion.tokens()
+            self.tokens = tokens if self.tokens is None else _sum(self.tokens, tokens)
+            outcome = self._read(completion, self.tokens)
+        except Unreadable as error:
+            raw = data.decode("utf-8", "replace")
+            raise Failed("bad_response", f"not a chat completion: {error}", raw=raw) from error
+        self.meter.received(tokens)
+        return outcome
+
+    def _read(self, completion: Completion, tokens: Tokens) -> Outcome | Invalid:
+        request, teacher, text = self.question.request, self.question.teacher, completion.text
+        if request.reply is None and self.exact and not request.sampling.reasoning:
+            answer = first_token_answer([completion.score(0, self.exact)] if completion.content else [])
+            if answer is None:
+                return Refusal("invalid_reply", "the server shows neither yes nor no", text)
+            return Reply(closed(answer), teacher, answer=answer, tokens=tokens)
+        if refusal := completion.refusal():
+            return refusal
+        if request.reply is None:
+            place = find_answer(text, [token.data for token in completion.content])
+            if place is None:
+                return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
+            answer = Answer(place.verdict)
+            if place.token is not None:
+                answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
+            return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
+        parsed, problem = parse(request.reply, text)
+        if parsed is None:
+            return Invalid(text, problem)
+        return Reply(text, teacher, parsed=parsed, tokens=tokens)
 
 
 async def _encoded(frames: Sequence[Frame]) -> bytes:

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from hardcut.schemas.ids import canonical_json, digest
-from hardcut.schemas.records import TeacherRef
+from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Question
-from hardcut.teacher.protocol import Answer, Refusal, Request
+from hardcut.teacher.protocol import Answer, Refusal, Request, Task
 from hardcut.teacher.render import Prompts
 
 PREFILL = "<answer>"
 """What the reply begins with where a judge is not to reason: yes or no comes next."""
 
 
-def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: int) -> Question:
-    """The question with its prompt filled in. Its key covers teacher, `version` (of the backend), rendered prompt,
-    frames and their times, sampling and schema."""
-    prompt = prompts.fill(request)
-    total = hashlib.sha256(_teacher_digest(teacher, version).encode())
+def prepare(
+    requests: Sequence[Request], describe: Callable[[Task, Sampling], TeacherRef], prompts: Prompts, version: int
+) -> list[Question]:
+    """The questions with their prompts filled in. A key covers teacher, `version` (of the backend), rendered prompt,
+    frames and their times, sampling and schema. The requests of a video have one sampling and one tuple of frames,
+    which are told apart by identity and digested once."""
+    common: dict[tuple[object, ...], tuple[TeacherRef, hashlib._Hash]] = {}
+    questions = []
+    for request in requests:
+        alike = request.task, request.reply, id(request.sampling), id(request.frames)
+        if alike not in common:
+            teacher = describe(request.task, request.sampling)
+            common[alike] = teacher, _digest_without_prompt(request, _teacher_digest(teacher, version))
+        teacher, begun = common[alike]
+        prompt, total = prompts.fill(request), begun.copy()
+        _add(total, prompt.system, prompt.user)
+        questions.append(Question(request, teacher, prompt, total.hexdigest()))
+    return questions
+
+
+def _digest_without_prompt(request: Request, teacher: str) -> hashlib._Hash:
+    total = hashlib.sha256(teacher.encode())
     frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
-    schema = _schema_text(request.reply) if request.reply else ""
-    for part in (request.task, schema, " ".join(frames), prompt.system, prompt.user):
+    _add(total, request.task, _schema_text(request.reply) if request.reply else "", " ".join(frames))
+    return total
+
+
+def _add(total: hashlib._Hash, *parts: str) -> None:
+    for part in parts:
         data = part.encode("utf-8", "surrogatepass")
         total.update(b"%d " % len(data) + data)
-    return Question(request, teacher, prompt, total.hexdigest())
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import get_args
 
-from jinja2 import StrictUndefined, Template, TemplateError
+from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import JsonValue
@@ -57,10 +57,7 @@ class Prompts:
             texts = {role: sources[f"{task}.{role}.txt.jinja"] for role in _ROLES}
             self._digests[task] = digest(texts)
             try:
-                self._templates[task] = (
-                    environment.from_string(texts["system"]),
-                    environment.from_string(texts["user"]),
-                )
+                self._templates[task] = _template(environment, texts["system"]), _template(environment, texts["user"])
                 self._asked[task] = sorted(find_undeclared_variables(environment.parse(texts["system"])))
             except TemplateError as error:
                 raise UsageError(f"prompt {task}: not a valid template: {error}") from error
@@ -90,6 +87,14 @@ class Prompts:
         if key not in self._systems:
             self._systems[key] = template.render(inputs).strip()
         return self._systems[key]
+
+
+def _template(environment: Environment, source: str) -> Template:
+    """With its globals in one dictionary: looked up in the chain that Jinja makes of them, they take a quarter of the
+    time of filling in a short prompt."""
+    template = environment.from_string(source)
+    template.globals = dict(template.globals)
+    return template
 
 
 class _Data:

@@ -144,7 +144,7 @@ async def test_a_reply_that_no_longer_fits_is_asked_for_again(
 ) -> None:
     with opened(tmp_path, teacher_server.url) as (teacher, _):
         await teacher.complete(judgments[:1])
-        key = OpenAITeacher("m", teacher_server.url).prepare(judgments[0]).key
+        key = OpenAITeacher("m", teacher_server.url).prepare(judgments[:1])[0].key
         with ReplyCache(tmp_path / "replies.sqlite") as replies:
             await replies.put(key, '{"text": "of another layout"}')
         (outcome,) = await teacher.complete(judgments[:1])

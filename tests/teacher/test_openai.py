@@ -34,10 +34,10 @@ class Counting(Unmetered):
     async def sending(self) -> None:
         self.sent += 1
 
-    async def unsent(self) -> None:
+    def unsent(self) -> None:
         self.not_sent += 1
 
-    async def received(self, tokens: Tokens) -> None:
+    def received(self, tokens: Tokens) -> None:
         self.tokens = Tokens(prompt=self.tokens.prompt + tokens.prompt, completion=self.tokens.completion)
 
 
@@ -66,7 +66,7 @@ async def ask(url: str, *requests: Request, meter: Any = None, **options: Any) -
     try:
         if meter is None:
             return list(await teacher.complete(requests))
-        return list(await teacher.ask([teacher.prepare(request) for request in requests], meter))
+        return list(await teacher.ask(teacher.prepare(requests), meter))
     finally:
         await teacher.close()
 
@@ -385,7 +385,8 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
     caption: Request, judge: Request, frames: tuple[Frame, ...], tmp_path: Path
 ) -> None:
     def key(request: Request, model: str = "m", url: str = "http://h/v1", **options: Any) -> str:
-        return OpenAITeacher(model, url, **options).prepare(request).key
+        [question] = OpenAITeacher(model, url, **options).prepare([request])
+        return question.key
 
     from dataclasses import replace
 

@@ -5,66 +5,121 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from hardcut.schemas.records import Sampling
 from hardcut.teacher.openai import OpenAITeacher
-from hardcut.teacher.pace import Pace
+from hardcut.teacher.pace import Pace, Turn
 from hardcut.teacher.protocol import Reply, Request
 
 
 async def drive(pace: Pace, calls: int, serve: Callable[[], Awaitable[None]]) -> None:
-    async def one() -> None:
-        async with pace.slot() as slot:
-            await serve()
-            slot.answered("judge")
+    async def one(turn: Turn) -> None:
+        await serve()
+        turn.answered("judge")
 
-    await asyncio.gather(*(one() for _ in range(calls)))
+    await pace.run([one] * calls)
 
 
 async def test_turns_come_in_order_and_never_more_than_allowed() -> None:
     pace, order, under_way, most = Pace(3, 60.0), [], 0, 0
 
-    async def one(number: int) -> None:
+    async def one(number: int, turn: Turn) -> int:
         nonlocal under_way, most
-        async with pace.slot():
-            order.append(number)
-            under_way += 1
-            most = max(most, under_way)
-            await asyncio.sleep(0.002)
-            under_way -= 1
+        order.append(number)
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.002)
+        under_way -= 1
+        return number
 
-    await asyncio.gather(*(one(number) for number in range(20)))
+    batches = [[partial(one, number) for number in numbers] for numbers in (range(8), range(8, 8), range(8, 20))]
+    results = await asyncio.gather(*map(pace.run, batches))
     assert order == list(range(20)) and most == 3
+    assert results == [list(range(8)), [], list(range(8, 20))]
 
 
-async def test_who_gives_up_waiting_takes_no_turn_with_him() -> None:
-    pace = Pace(1, 60.0)
-    async with pace.slot():
-        waiting = [asyncio.create_task(drive(pace, 1, lambda: asyncio.sleep(0))) for _ in range(3)]
+async def test_an_error_is_raised_once_all_have_ended() -> None:
+    pace, ended = Pace(2, 60.0), []
+
+    async def one(number: int, turn: Turn) -> None:
+        await asyncio.sleep(0.001)
+        if number == 1:
+            raise KeyError(number)
+        ended.append(number)
+
+    with pytest.raises(KeyError):
+        await pace.run([partial(one, number) for number in range(6)])
+    assert ended == [0, 2, 3, 4, 5]
+    await asyncio.wait_for(drive(pace, 4, lambda: asyncio.sleep(0)), 5)
+
+
+async def test_who_is_tried_again_waits_without_a_turn_and_goes_first() -> None:
+    pace, order = Pace(1, 60.0), []
+
+    async def one(name: str, turn: Turn) -> None:
+        order.append(name)
+        if name == "a":
+            turn.give_back()
+            await asyncio.sleep(0)
+            assert not turn.held
+            await turn.take()
+            order.append("a again")
+        await asyncio.sleep(0.001)
+
+    await pace.run([partial(one, name) for name in "abc"])
+    assert order == ["a", "b", "a again", "c"]
+
+
+async def test_who_gives_up_takes_no_turn_with_him() -> None:
+    pace, begun = Pace(1, 60.0), []
+
+    async def one(name: str, turn: Turn) -> None:
+        begun.append(name)
+        if name == "again":
+            turn.give_back()
+            await turn.take()
+        await asyncio.sleep(60 if name in ("long", "again") else 0)
+
+    async def given_up(*names: str) -> None:
+        waiting = asyncio.create_task(pace.run([partial(one, name) for name in names]))
         await asyncio.sleep(0.01)
-        waiting[0].cancel()
-        await asyncio.sleep(0)
-    waiting[1].cancel()  # its turn has come, and it does not know yet
-    await asyncio.wait_for(waiting[2], 1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    for names in (["long", "never"], ["again", "long"]):
+        begun.clear()
+        await given_up(*names)
+        assert begun == names[: 1 if "never" in names else 2]
+        await asyncio.wait_for(drive(pace, 3, lambda: asyncio.sleep(0)), 5)
+    late = asyncio.create_task(drive(pace, 1, lambda: asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    late.cancel()  # its turn has come, and it has not begun
+    await asyncio.wait_for(drive(pace, 3, lambda: asyncio.sleep(0)), 5)
 
 
 async def test_one_burst_of_refusals_is_one_cut() -> None:
     pace = Pace(64, 60.0, uniform=lambda low, high: 0.0)
-    slots = [pace.slot() for _ in range(64)]
-    for slot in slots:
-        await slot.__aenter__()
-    for slot in slots:
-        slot.busy()
+
+    async def one(turn: Turn) -> None:
+        await asyncio.sleep(0.01)
+        turn.busy()
+
+    await pace.run([one] * 64)
     assert pace.limit == 32, "64 calls sent together and refused together say one thing, once"
 
 
 async def test_nobody_sends_while_the_server_asks_for_rest() -> None:
     pace = Pace(4, 60.0)
-    async with pace.slot() as slot:
-        slot.busy(0.2)
+
+    async def refused(turn: Turn) -> None:
+        turn.busy(0.2)
+
+    await pace.run([refused])
     started = time.perf_counter()
     await drive(pace, 1, lambda: asyncio.sleep(0))
     assert time.perf_counter() - started >= 0.19
