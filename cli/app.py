@@ -151,13 +151,15 @@ def plan(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run that it is for; what is there is counted.")],
     config: Config = None,
     teacher: TeacherSpec = None,
+    queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Say what a run would ask its teachers, what the cache has, and what the rest costs. Sends nothing."""
     from hardcut.cli.plan import plan as print_plan
 
-    raise typer.Exit(print_plan(videos, out, config, {"teacher.spec": teacher}, cache, as_json=json))
+    overrides = {"teacher.spec": teacher, "inputs.queries": str(queries) if queries else None}
+    raise typer.Exit(print_plan(videos, out, config, overrides, cache, as_json=json))
 
 
 @app.command()

@@ -6,11 +6,11 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from hardcut.annotate.records import read_run
 from hardcut.annotate.report import blind_truth
+from hardcut.cli.terminal import output
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
@@ -51,7 +51,7 @@ def calibrate_run(run: Path, *, blind: bool, as_json: bool) -> int:
             )
         )
         return 0
-    console = Console()
+    console = output()
     for path, each in zip(diagrams, found, strict=True):
         console.print(_table(each))
         for name, value in _thresholds(each).items():

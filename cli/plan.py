@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from hardcut.cli.asked import ASKING, Asked, Records, asked
 from hardcut.cli.paths import Cache, cache_folder
+from hardcut.cli.terminal import output, plain
 from hardcut.engine.replies import ReplyCache
-from hardcut.media.collection import scan
+from hardcut.media.collection import VideoFile, scan
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.synth.negatives import USER_DEPTH
+from hardcut.synth.scores import BLIND_RANK
+from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import open_teacher, prompts_of
@@ -32,6 +34,16 @@ _PIXELS_A_TOKEN = 32 * 32
 _USUAL_TEXT = 1500
 """Tokens of text in a prompt, where no prompt is known yet."""
 _SHORTEST_REPLY = 40
+_WIDTH = 160
+"""Columns of the table at least: a narrow window breaks its lines and cuts no number."""
+
+
+@dataclass(slots=True)
+class _Estimate:
+    """Calls that follow from the settings, with frames and without."""
+
+    shown: int = 0
+    text_only: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +69,17 @@ def plan(
     """Prints a line for each stage that asks a teacher, and the sums. Raises UsageError as `hardcut run` does."""
     settings = load_settings(config, overrides)
     manifest = Path(settings.inputs.manifest) if settings.inputs.manifest else None
-    count = len(scan(videos, manifest).files)
-    lines = list(_lines(settings, run, cache_folder(cache), count))
+    files = scan(videos, manifest).files
+    count = len(files)
+    lines = list(_lines(settings, run, cache_folder(cache), files))
     calls = sum(line.known - line.cached + line.estimated for line in lines)
     low, high = (sum(line.price[end] for line in lines) for end in (0, 1))
     if as_json:
         total = {"videos": count, "calls": calls, "price": [low, high], "budget": settings.budget.model_dump()}
         print(json.dumps({"stages": [asdict(line) for line in lines], **total}, indent=2, ensure_ascii=False))
         return 0
-    console = Console()
+    console = output()
+    console.width = max(console.width, _WIDTH)
     console.print(_table(lines))
     priced = f", {low:,.2f} to {high:,.2f} at the settings' prices" if high else "; no price is set (teacher.price)"
     console.print(f"{count:,} videos, {calls:,} calls to be paid{priced}")
@@ -74,41 +88,55 @@ def plan(
     return 0
 
 
-def _lines(settings: Settings, run: Path, cache: Cache, videos: int) -> Iterator[Line]:
+def _lines(settings: Settings, run: Path, cache: Cache, files: Sequence[VideoFile]) -> Iterator[Line]:
     records = Records(run)
     with ExitStack() as stack:
         replies = stack.enter_context(ReplyCache(cache.replies)) if cache.replies.exists() else None
         found = asyncio.run(asked(settings, run, cache, ASKING, None, replies))
-        for (stage, teacher), more in _estimated(settings, records, videos).items():
+        for (stage, teacher), more in _estimated(settings, records, files).items():
             mine = [each for each in found if each.stage == stage and each.teacher == teacher]
             yield _line(stage, teacher, mine, more, settings, replies)
 
 
-def _estimated(settings: Settings, records: Records, videos: int) -> dict[tuple[str, TeacherSettings], int]:
+def _estimated(
+    settings: Settings, records: Records, files: Sequence[VideoFile]
+) -> dict[tuple[str, TeacherSettings], _Estimate]:
     """The calls of each stage to each teacher about videos whose records are not there yet; of those that are asked
-    only where something was found wrong (a correction, a rewriting) none."""
-    new = max(0, videos - len(records.videos))
-    options = settings.queries
-    uncaptioned = new + len(records.videos.keys() - records.of_kind[Caption])
-    unasked = new + len(records.videos.keys() - records.of_kind[Query])
+    only where something was found wrong (a correction, a rewriting) or alike (a composed query) none."""
+    unseen = [file for file in files if file.video_id not in records.videos]
+    options, teacher = settings.queries, settings.teacher
+    uncaptioned = len(unseen) + len(records.videos.keys() - records.of_kind[Caption])
+    unasked = len(unseen) + len(records.videos.keys() - records.of_kind[Query])
+    unpaired = unseen if records.of_kind[Pair] else files
     queries = len(options.views) * options.per_view
     rewordings = bool(options.paraphrases) + len(options.languages)
     rewordings += 2 * bool(rewordings)
-    pairs = queries * min(1 + settings.negatives.per_query, videos) * settings.scores.samples
-    teacher, variants = settings.teacher, len(settings.counterfactuals.variants)
-    calls: Counter[tuple[str, TeacherSettings]] = Counter()
-    calls["captions", teacher] += new * (1 + settings.captions.check)
-    calls["queries", teacher] += uncaptioned * (1 + rewordings)
-    calls["counterfactuals", teacher] += unasked * queries * bool(variants)
+    variants = len(settings.counterfactuals.variants)
+    pairs = len(unpaired) * queries * min(1 + settings.negatives.per_query, len(files))
+    if settings.inputs.queries and not records.of_kind[Pair]:
+        depth = max(USER_DEPTH, settings.negatives.per_query)
+        pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))
+    calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
+    calls["captions", teacher].shown += len(unseen) * (1 + settings.captions.check)
+    calls["queries", teacher].shown += uncaptioned
+    calls["queries", teacher].text_only += uncaptioned * rewordings
+    calls["counterfactuals", teacher].shown += unasked * queries * bool(variants)
     for judge in settings.judges:
-        calls["counterfactuals", judge] += unasked * queries * variants
+        calls["counterfactuals", judge].shown += unasked * queries * variants
     for judge in settings.judges:
-        calls["scores", judge] += (new if records.of_kind[Pair] else videos) * pairs
+        calls["scores", judge].shown += pairs * settings.scores.samples
+    told = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
+    calls["scores", settings.judges[0]].text_only += told * queries * min(BLIND_RANK, len(files))
     return calls
 
 
 def _line(
-    stage: str, teacher: TeacherSettings, mine: list[Asked], more: int, settings: Settings, replies: ReplyCache | None
+    stage: str,
+    teacher: TeacherSettings,
+    mine: list[Asked],
+    more: _Estimate,
+    settings: Settings,
+    replies: ReplyCache | None,
 ) -> Line:
     opened = open_teacher(teacher, settings.resources, replies=replies)
     if not isinstance(opened, CachedTeacher):  # costs nothing
@@ -118,17 +146,16 @@ def _line(
     missing = [request for request, is_known in zip(requests, known, strict=True) if not is_known]
     prompts = prompts_of(teacher)
 
-    def tokens(request: Request) -> int:
-        text = prompts.fill(request)
-        return round((len(text.system) + len(text.user)) / _CHARACTERS_A_TOKEN) + len(request.frames) * picture
+    def text(request: Request) -> int:
+        filled = prompts.fill(request)
+        return round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
 
-    picture = settings.media.max_pixels // _PIXELS_A_TOKEN
-    counted = [tokens(request) for request in missing]
-    usual = _USUAL_TEXT + teacher.sampling.max_frames * picture
-    if counted:
-        usual = sum(counted) // len(counted)
-    prompt = sum(counted) + more * usual
-    calls = len(missing) + more
+    texts = [text(request) for request in missing]
+    usual = sum(texts) // len(texts) if texts else _USUAL_TEXT
+    frames = sum(len(request.frames) for request in missing) + more.shown * teacher.sampling.max_frames
+    estimated = more.shown + more.text_only
+    prompt = sum(texts) + estimated * usual + frames * (settings.media.max_pixels // _PIXELS_A_TOKEN)
+    calls = len(missing) + estimated
     longest = teacher.sampling.max_tokens
     one_token = stage == "scores" and not teacher.sampling.reasoning
     shortest = 1 if one_token else min(_SHORTEST_REPLY, longest)
@@ -138,8 +165,8 @@ def _line(
         teacher.spec,
         len(requests),
         sum(known),
-        more,
-        sum(len(request.frames) for request in missing) + more * teacher.sampling.max_frames,
+        estimated,
+        frames,
         prompt,
         completion,
         (teacher.price.of(prompt, completion[0]), teacher.price.of(prompt, completion[1])),
@@ -148,13 +175,13 @@ def _line(
 
 def _table(lines: list[Line]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("stage")
+    table.add_column("stage", no_wrap=True)
     for column in ("calls", "in cache", "estimated", "frames", "prompt tokens", "reply tokens", "price"):
-        table.add_column(column, justify="right")
-    table.add_column("teacher", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("teacher", overflow="fold")
     for line in lines:
         replies = f"{line.completion_tokens[0]:,} - {line.completion_tokens[1]:,}"
         price = f"{line.price[0]:,.2f} - {line.price[1]:,.2f}" if line.price[1] else "-"
         numbers = (line.known, line.cached, line.estimated, line.frames, line.prompt_tokens)
-        table.add_row(line.stage, *(f"{number:,}" for number in numbers), replies, price, escape(line.teacher))
+        table.add_row(line.stage, *(f"{number:,}" for number in numbers), replies, price, plain(line.teacher))
     return table

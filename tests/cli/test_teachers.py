@@ -175,6 +175,28 @@ def test_a_plan_is_what_the_run_then_asks(
     assert again["scores"]["estimated"] > 0, "three videos of the folder are not part of the run yet"
 
 
+def test_a_plan_counts_what_judges_are_asked_without_pictures_and_a_users_own_queries(
+    setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path, world: Path
+) -> None:
+    def planned(toml: str) -> dict[str, Any]:
+        arguments = setup(OPENAI + toml, "plan")
+        arguments[arguments.index("--out") + 1] = tmp_path / "none"
+        done = hardcut(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return {line["stage"]: line for line in json.loads(done.stdout)["stages"]}["scores"]
+
+    videos, queries = len(list((world / "videos").rglob("*.mp4"))), 2
+    told = len(list((world / "videos").rglob("*.json")))
+    blind, all_ = planned("[evidence]\nmetadata_fields = []\n"), planned("")
+    assert told and all_["estimated"] - blind["estimated"] == told * queries * min(5, videos)
+    assert all_["frames"] == blind["frames"] > 0, "what is asked without watching has none"
+    assert all_["prompt_tokens"] > blind["prompt_tokens"]
+    own = tmp_path / "own.tsv"
+    own.write_text("q1\ta train at noon\nq2\ta grand hotel\n")
+    with_own = planned(f"[inputs]\nqueries = '{own}'\n")
+    assert with_own["estimated"] - all_["estimated"] == 2 * min(10, videos)
+
+
 def test_prompt_show_prints_what_is_sent(
     setup: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
 ) -> None:
