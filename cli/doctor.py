@@ -15,16 +15,24 @@ from typing import Literal
 
 from rich.table import Table
 
-from hardcut.cli.paths import cache_folder
+from hardcut.annotate.embedded.environment import made
+from hardcut.cli.paths import Cache, cache_folder
 from hardcut.cli.terminal import output, plain
 from hardcut.schemas.config import load_settings
-from hardcut.schemas.errors import HardcutError
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.errors import HardcutError, MissingDependency
+from hardcut.schemas.settings import Resources, Settings, TeacherSettings
 
 _EXTRAS = {
     "ocr": ("rapidocr", "onnxruntime"),
-    "vision": ("scenedetect-headless", "opencv-python-headless"),
+    "vision": ("scenedetect-headless", "opencv-python-headless", "imagehash"),
     "eval": ("ir_measures", "bm25s"),
+    "publish": ("scikit-learn",),
+    "annotate": ("argilla", "krippendorff"),
+    "train": ("torch", "torchvision", "transformers", "accelerate", "peft", "sentence-transformers"),
+    "asr": ("torch", "transformers"),
+    "languages": ("py3langid",),
+    "paddle": ("paddleocr", "paddlepaddle"),
+    "decord": ("decord2",),
 }
 _GB = 1024**3
 
@@ -42,7 +50,7 @@ class Check:
 def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_json: bool) -> int:
     """Prints every check; 0 where a run with these settings can start, 4 where something that it needs is missing."""
     settings = load_settings(config, {"teacher.spec": teacher})
-    checks = list(_checks(settings, cache_folder(cache).root))
+    checks = list(_checks(settings, cache_folder(cache)))
     if as_json:
         print(json.dumps({"checks": [asdict(check) for check in checks]}, indent=2, ensure_ascii=False))
     else:
@@ -56,16 +64,31 @@ def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_j
     return 4 if any(check.state == "missing" for check in checks) else 0
 
 
-def _checks(settings: Settings, cache: Path) -> Iterator[Check]:
+def _checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     yield Check("python", "ok", sys.version.split()[0])
     yield _decoder()
-    needed = {"eval"}  # also with a first stage of the user's own: it need not list the queries that are written
-    needed |= {"ocr"} if settings.evidence.ocr == "rapidocr" else set()
-    needed |= {"vision"} if settings.evidence.shots else set()
+    needed = _needed(settings)
     for extra, packages in _EXTRAS.items():
         yield _extra(extra, packages, needed=extra in needed)
-    yield _writable(cache)
-    yield _teacher(settings)
+    yield _writable(cache.root)
+    yield _reviewers(cache.argilla)
+    for teacher in dict.fromkeys((settings.teacher, *settings.judges)):
+        yield _teacher(teacher, settings.resources)
+
+
+def _needed(settings: Settings) -> set[str]:
+    """The extras without which a run with these settings stops."""
+    evidence = settings.evidence
+    wanted = {
+        "eval": True,  # also with a first stage of the user's own: it need not list the queries that are written
+        "ocr": evidence.ocr == "rapidocr",
+        "paddle": evidence.ocr == "paddle",
+        "vision": evidence.shots or evidence.motion or settings.duplicates.near,
+        "asr": evidence.speech.startswith("whisper:"),
+        "languages": bool(settings.queries.languages),
+        "decord": settings.media.reader == "decord",
+    }
+    return {extra for extra, is_wanted in wanted.items() if is_wanted}
 
 
 def _decoder() -> Check:
@@ -103,13 +126,24 @@ def _writable(cache: Path) -> Check:
     return Check("cache", state, f"{cache}, {free / _GB:.0f} GB free", advice)
 
 
-def _teacher(settings: Settings) -> Check:
+def _reviewers(root: Path) -> Check:
+    name = "reviewers' server"
+    try:
+        python = made(root)
+    except MissingDependency as error:
+        return Check(name, "warning", "cannot be made here", str(error))
+    if python is None:
+        return Check(name, "warning", "not made yet", "`hardcut review serve` makes it, once")
+    return Check(name, "ok", str(python.parent.parent))
+
+
+def _teacher(teacher: TeacherSettings, resources: Resources) -> Check:
     import asyncio
 
     from hardcut.teacher.registry import open_teacher
 
     async def reach() -> str:
-        backend = open_teacher(settings.teacher, settings.resources)
+        backend = open_teacher(teacher, resources)
         try:
             return await backend.ping()
         finally:
@@ -119,4 +153,4 @@ def _teacher(settings: Settings) -> Check:
         return Check("teacher", "ok", asyncio.run(reach()))
     except HardcutError as error:
         key = "set" if os.environ.get("HARDCUT_API_KEY") or os.environ.get("OPENAI_API_KEY") else "not set"
-        return Check("teacher", "missing", settings.teacher.spec, f"{error} (an API key is {key})")
+        return Check("teacher", "missing", teacher.spec, f"{error} (an API key is {key})")

@@ -56,6 +56,12 @@ def environment(root: Path, progress: Progress, say: Callable[[str], None]) -> P
     return python
 
 
+def made(root: Path) -> Path | None:
+    """The Python of that environment where it is there and whole. Raises MissingDependency where none fits."""
+    folder = root / _key(_base_python()[1])
+    return folder / "bin" / "python" if _is_whole(folder) else None
+
+
 def lease(python: Path) -> Path:
     """The file that a server holds (media.lease.shared) while it runs in this environment: it is not removed then."""
     folder = python.parent.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -94,6 +95,25 @@ def test_doctor_names_the_extra_that_is_missing(
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     assert doctor.doctor(None, None, tmp_path / "a [b] cache", as_json=False) == 4
     told = capsys.readouterr().out
-    for extra in ("ocr", "vision", "eval"):
+    for extra in ("ocr", "vision", "eval", "publish", "annotate", "train"):
         assert f'pip install "hardcut[{extra}]"' in told
     assert "a [b] cache" in told
+    assert "`hardcut review serve` makes it" in told
+
+
+def test_doctor_asks_for_what_the_settings_need_and_for_every_judge(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = {name: "1.0" for extra in ("eval", "train") for name in doctor._EXTRAS[extra]}
+    monkeypatch.setattr(doctor, "_version", found.get)
+    config = tmp_path / "hardcut.toml"
+    config.write_text(
+        "[evidence]\nocr = 'off'\nshots = false\nmotion = false\nspeech = 'whisper:tiny'\n[duplicates]\nnear = false\n"
+        "[queries]\nlanguages = ['de']\n[[scores.teachers]]\nspec = 'openai:m@http://127.0.0.1:9/v1'\n"
+    )
+    assert doctor.doctor(config, None, tmp_path, as_json=True) == 4
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    states = {check["name"]: check["state"] for check in checks}
+    assert {name for name, state in states.items() if state == "missing"} == {"extra languages", "teacher"}
+    assert states["extra train"] == states["extra asr"] == "ok" and states["extra vision"] == "warning"
+    assert [check["state"] for check in checks if check["name"] == "teacher"] == ["ok", "missing"]
