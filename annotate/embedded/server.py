@@ -26,7 +26,7 @@ from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 LOOPBACK = "127.0.0.1"
 PORT = 6900
 _INSIDE = Path(__file__).with_name("inside")
-_START_LIMIT_S = 120.0
+_START_LIMIT_S = 300.0
 _STOP_LIMIT_S = 60.0
 
 

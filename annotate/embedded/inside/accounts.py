@@ -83,8 +83,8 @@ def keep_answers() -> None:
 
 
 async def _retire(db: AsyncSession, user: User) -> User:
-    """Deletes a user who has answered nothing. One who has stays as the name of the answers, with no way in: neither
-    the password nor the key is known to anybody, and no workspace is open."""
+    """Deletes a user who has answered nothing. One who has stays as the name of the answers, with another password and
+    key that nobody is told, and in no workspace: a session that is still open shows no record."""
     if user.username == OWNER:
         raise UnprocessableEntityError("the owner pushes and pulls, and is not deleted")
     if await db.scalar(select(Response.id).filter_by(user_id=user.id).limit(1)) is None:
