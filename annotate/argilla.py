@@ -26,6 +26,8 @@ MAX_BATCH = 500
 """Records in one upsert, and the bytes of their pages: both are limits of Argilla or of the proxies before it."""
 MAX_BATCH_BYTES = 8_000_000
 PAGE_SIZE = 250
+FIRST_PAGE = 10
+"""Records in one listing, and in the first, before it is known how large they are."""
 DELETE_BATCH = 100
 _METADATA = ("content", "stratum")
 """Kept with a record and hidden from reviewers: what was pushed, and why."""
@@ -94,9 +96,15 @@ class Server:
                 self._workspace = argilla.Workspace(name=workspace, client=self._client).create()
 
     def users(self) -> dict[str, str]:
-        """The names of all users by their ids."""
+        """The names of users by their ids: an owner is told all, an admin the workspace's."""
+        from argilla._exceptions import ForbiddenError
+
         with self._translated():
-            return {str(user.id): str(user.username) for user in self._client.users}
+            try:
+                users = list(self._client.users)
+            except ForbiddenError:
+                users = list(self._workspace.users)
+            return {str(user.id): str(user.username) for user in users}
 
     def find(self, name: str) -> Handle | None:
         """A dataset of the workspace by its name."""
@@ -124,18 +132,22 @@ class Server:
             return self._handle(dataset)
 
     def records(self, dataset: Handle) -> Iterator[Remote]:
-        """All records with their answers, a page of the listing at a time."""
-        offset = 0
+        """All records with their answers, a page of the listing at a time: as many records as keep within the bytes of
+        a batch, since clips may travel inside them."""
+        offset, limit = 0, FIRST_PAGE
         while True:
             listed = self._request(
                 "GET",
                 f"/api/v1/datasets/{dataset.dataset_id}/records",
-                params={"offset": offset, "limit": PAGE_SIZE, "include": ["responses", "suggestions"]},
+                params={"offset": offset, "limit": limit, "include": ["responses", "suggestions"]},
             )["items"]
-            yield from (_remote(item, dataset) for item in listed)
-            offset += len(listed)
-            if len(listed) < PAGE_SIZE:
+            found = [_remote(item, dataset) for item in listed]
+            yield from found
+            if len(found) < limit:
                 return
+            offset += len(found)
+            size = sum(len(record.page) for record in found)
+            limit = max(1, min(PAGE_SIZE, len(found) * MAX_BATCH_BYTES // max(size, 1)))
 
     def upsert(self, dataset: Handle, drafts: Iterable[Draft], pushed: Callable[[int], None]) -> None:
         """Puts records there, or in the place of those of the same pairs, in batches; `pushed` is told the size of each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -39,11 +39,11 @@ class Pulled:
 
 
 class _Given(NamedTuple):
-    """An answer with what it answers."""
+    """An answer with what it answers; None where the record is not one that we pushed."""
 
     of: SetName
     dataset_id: str
-    shown: Shown
+    shown: Shown | None
     answer: Answer
 
 
@@ -54,8 +54,9 @@ Book = dict[str, dict[str, dict[str, str]]]
 def pull(run: Path, name: str, server: Server) -> Pulled:
     """Reads all sets of the run called `name` and writes reviews.jsonl where it changes.
 
-    Answers that are not on the server (any more) stay: the dataset or the server may be another. Only one that this
-    dataset had and has no longer was taken back by its reviewer, and goes. Raises UsageError where nothing was pushed.
+    Answers that are not on the server (any more) stay: the dataset, the server or the record may be another. Only one
+    whose record is there, and that it had and has no longer, was taken back by its reviewer, and goes. Raises
+    UsageError where nothing was pushed.
     """
     path = run / Review.FILE
     before = {each.review_id: each for each in read_records(path, Review)} if path.exists() else {}
@@ -65,33 +66,31 @@ def pull(run: Path, name: str, server: Server) -> Pulled:
     given, datasets = _given(server, name, strange)
     if not datasets:
         raise UsageError(f"{run}: nothing was pushed there yet: `hardcut review push {run}` first")
-    after, seen, unread = dict(before), set[str](), list[str]()
+    after, unread = dict(before), list[str]()
     pages: Book = {dataset_id: {} for dataset_id in datasets}
     took = _seconds(given)
     for each in sorted(given, key=lambda each: each.answer.response_id):
-        response_id = each.answer.response_id
+        response_id, user_id = each.answer.response_id, each.answer.user_id
         noted = book.get(each.dataset_id, {}).get(response_id, {})
-        reviewer = users.get(each.answer.user_id or "") or noted.get("reviewer") or f"deleted-{response_id[:8]}"
+        if each.shown is None:
+            if noted:
+                pages[each.dataset_id][response_id] = noted
+            continue
+        reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
         made, problem = review(each.shown, each.answer, reviewer, each.of, took.get(response_id))
         if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
             made = made.model_copy(update={"seconds": old.seconds})
         pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}
         after[made.review_id] = made
-        seen.add(made.review_id)
         if problem:
             unread.append(problem)
-    there = set(users.values())  # who was deleted took nothing back
-    gone = {
-        noted["review_id"]
-        for dataset_id in datasets
-        for response_id, noted in book.get(dataset_id, {}).items()
-        if response_id not in pages[dataset_id] and noted["review_id"] not in seen and noted["reviewer"] in there
-    }
-    withdrawn = [after.pop(review_id) for review_id in sorted(gone) if review_id in after]
-    _write_book(run / STATE, {**book, **pages})
+    renamed, withdrawn = _gone(after, book, pages, datasets, set(users.values()))
+    for review_id in renamed | withdrawn:
+        del after[review_id]
     if after != before or not path.exists():
         with atomic_writer(path) as file:
             write_records(file, (after[review_id] for review_id in sorted(after)))
+    _write_book(run / STATE, {**book, **pages})
     return Pulled(
         reviews=len(after),
         new=len(after.keys() - before.keys()),
@@ -102,25 +101,45 @@ def pull(run: Path, name: str, server: Server) -> Pulled:
     )
 
 
-def _given(server: Server, name: str, strange: list[str]) -> tuple[list[_Given], list[str]]:
-    """All answers of the run's sets, and the ids of the datasets that there are."""
+def _given(server: Server, name: str, strange: list[str]) -> tuple[list[_Given], dict[str, set[str]]]:
+    """All answers of the run's sets, and the pairs that each dataset has by its id."""
     given: list[_Given] = []
-    datasets: list[str] = []
+    datasets: dict[str, set[str]] = {}
     for of in SETS:
         dataset = server.find(review_set(name, of, 1).name)
         if dataset is None:
             continue
-        datasets.append(dataset.dataset_id)
+        pair_ids = datasets[dataset.dataset_id] = set()
         for record in server.records(dataset):
+            pair_ids.add(record.pair_id)
             if not record.answers:
                 continue
+            shown = None
             try:
                 shown = read_shown(record.page, record.suggested)
             except (ValueError, KeyError, TypeError):
                 strange.append(f"{of}: record {record.pair_id} is not one that hardcut pushed: its answers are left")
-                continue
             given += (_Given(of, dataset.dataset_id, shown, answer) for answer in record.answers)
     return given, datasets
+
+
+def _gone(
+    reviews: Mapping[str, Review], before: Book, now: Book, datasets: Mapping[str, set[str]], users: Collection[str]
+) -> tuple[set[str], set[str]]:
+    """Of what was pulled before, by review id: what is there under its reviewer's new name, and what its reviewer took
+    back. Who was deleted, and whose record was, took nothing back."""
+    kept = {noted["review_id"] for page in now.values() for noted in page.values()}
+    renamed, withdrawn = set[str](), set[str]()
+    for dataset_id, pair_ids in datasets.items():
+        for response_id, noted in before.get(dataset_id, {}).items():
+            old = reviews.get(noted["review_id"])
+            if old is None or old.review_id in kept:
+                continue
+            if response_id in now[dataset_id]:
+                renamed.add(old.review_id)
+            elif old.reviewer in users and old.pair_id in pair_ids:
+                withdrawn.add(old.review_id)
+    return renamed, withdrawn
 
 
 def _seconds(given: Iterable[_Given]) -> dict[str, float]:

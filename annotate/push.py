@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardcut.annotate.argilla import Draft, Server
+from hardcut.annotate.argilla import Draft, Handle, Server
 from hardcut.annotate.page import Media, Subject, content, encode, page_digest, suggestion
 from hardcut.annotate.policy import SETS, Item, SetName
 from hardcut.annotate.previews import Preview, Previews
 from hardcut.annotate.records import RunRecords
 from hardcut.annotate.sets import review_set
+from hardcut.engine.files import atomic_writer
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
+STATE = "review/pushed.json"
+"""The ids of the datasets that this run has pushed to: one of the same name may be another run's."""
 _PREVIEWS_AT_ONCE = 8
 
 
@@ -127,14 +132,17 @@ class Push:
         stored: Callable[[int], None],
     ) -> Pushed:
         of = review_set(self.name, name, self.settings.review.overlap)
-        dataset = self.server.find(of.name)
-        if dataset is None and not items:
+        there = self.server.find(of.name)
+        if there is None and not items:
             return Pushed(name, of.name, 0, 0, 0, 0, 0, {})
-        dataset = self.server.ensure(of)
         known = {
             record.pair_id: _Known(record.record_id, record.content, bool(record.answers))
-            for record in self.server.records(dataset)
+            for record in (self.server.records(there) if there else ())
         }
+        if there is not None and known:
+            self._check_ours(there, known, of.name)
+        dataset = self.server.ensure(of)
+        self._note(dataset)
         count = Counter[str]()
 
         def drafts() -> Iterator[Draft]:
@@ -164,6 +172,27 @@ class Push:
             removed=len(gone),
             without_preview=Counter(previews[id].told for id in sorted(wanted) if previews[id].clip is None),
         )
+
+    def _check_ours(self, dataset: Handle, known: Collection[str], name: str) -> None:
+        """Raises UsageError for records of another run, which this one would take away as not planned."""
+        if dataset.dataset_id not in self._noted() and self.run.pairs.keys().isdisjoint(known):
+            raise UsageError(f"{name} holds the records of another run: `--name` gives this run sets of its own")
+
+    def _note(self, dataset: Handle) -> None:
+        noted = self._noted()
+        if dataset.dataset_id not in noted:
+            path = self.run.folder / STATE
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_writer(path) as file:
+                json.dump({"datasets": [*noted, dataset.dataset_id]}, file)
+
+    def _noted(self) -> list[str]:
+        path = self.run.folder / STATE
+        try:
+            found: list[str] = json.loads(path.read_text(encoding="utf-8"))["datasets"] if path.exists() else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path}: cannot be read ({error}): delete it, `review push` writes it anew") from error
+        return found
 
     def _draft(self, item: Item, subject: Subject, preview: Preview) -> Draft:
         told = suggestion(subject, item.set)

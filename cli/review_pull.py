@@ -67,7 +67,7 @@ def _print(run: Path, told: Pulled, applied: bool, orphans: int, rewrites: int) 
     for line in (*told.unread[:_LISTED], *told.strange[:_LISTED]):
         console.print(plain(line))
     if rewrites:
-        console.print(f"{rewrites:,} queries were reworded: the next `hardcut run` scores them")
+        console.print(f"queries reworded: {rewrites:,}; the next `hardcut run` makes queries of the wordings")
     if applied:
         console.print(f"the judgments follow the answers; `hardcut review report {run}` says how well people agree")
     else:

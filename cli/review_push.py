@@ -56,7 +56,7 @@ def push(
     if as_json:
         print(json.dumps({"sets": [asdict(each) for each in told]}, indent=2))
     else:
-        _print(where, told, folder if media.url and where.url else None)
+        _print(reached.url, where.run, told, folder if media.url and where.url else None)
     return 1 if any(each.without_preview for each in told) else 0
 
 
@@ -68,7 +68,7 @@ def _link(reached: Reached, run: Path, media: Media) -> tuple[Path, MediaLink]:
     return folder, RemoteMedia(folder, int(media.limit_mb * 1e6), media.url)
 
 
-def _print(where: Where, told: list[Pushed], to_upload: Path | None) -> None:
+def _print(url: str, run: Path, told: list[Pushed], to_upload: Path | None) -> None:
     console = output()
     for each in told:
         if not each.records and not each.removed:
@@ -81,4 +81,4 @@ def _print(where: Where, told: list[Pushed], to_upload: Path | None) -> None:
             console.print(f"              {count:>7,} without a clip: {plain(reason)}")
     if to_upload is not None:
         console.print(f"previews      put the files of {plain(str(to_upload))} under the --media-url")
-    console.print(f"`hardcut review pull {where.run}` brings the answers back")
+    console.print(f"reviewers answer at {plain(url)}; `hardcut review pull {plain(str(run))}` brings the answers back")

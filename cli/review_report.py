@@ -47,7 +47,9 @@ def _print(found: ReviewReport) -> None:
     )
     if found.flags or found.rewrites:
         flags = ", ".join(f"{count:,} {flag}" for flag, count in found.flags.items()) or "none"
-        console.print(f"flags     {flags}; {found.rewrites:,} queries reworded")
+        console.print(f"flags     {flags}; queries reworded: {found.rewrites:,}")
+    if found.conflicts:
+        console.print("conflicts `hardcut review push` puts them before a third person")
     if found.suggestions_changed.of:
         console.print(f"assisted  {_share(found.suggestions_changed)} of the suggestions were changed")
     console.print()

@@ -34,9 +34,11 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A server that answered. `media`, for an embedded one alone, is the folder of its clips and their paths there."""
+    """A server that answered, at `url`. `media`, for an embedded one alone, is the folder of its clips and their paths
+    there."""
 
     server: Server
+    url: str
     media: tuple[Path, Callable[[str], str]] | None
 
 
@@ -46,12 +48,13 @@ def reach(where: Where) -> Reached:
         if not where.url.startswith(("http://", "https://")):
             raise UsageError(f"--url {where.url!r}: expected http:// or https:// and an address")
         hint = f"start it, or `hardcut review serve {where.run}` and leave --url out"
-        return Reached(Server(where.url, key_of_environment(), where.workspace or WORKSPACE, hint), None)
+        server = Server(where.url, key_of_environment(), where.workspace or WORKSPACE, hint)
+        return Reached(server, where.url, None)
     data = data_folder(where.run, where.data)
     found = connection(data)
     hint = f"start one with `hardcut review serve {where.run}`"
     server = Server(found.url, found.api_key, where.workspace or WORKSPACE, hint)
-    return Reached(server, (found.media_root, found.media_url))
+    return Reached(server, found.url, (found.media_root, found.media_url))
 
 
 def settings_of(run: Path, config: Path | None) -> Settings:

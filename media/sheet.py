@@ -10,28 +10,34 @@ from PIL import Image, ImageDraw, ImageFont
 from hardcut.media.frames import Frame
 
 _GAP = 6
+_LABEL_GAP = 4
 _BACKGROUND = (24, 26, 30)
-_LABEL = (12, 13, 15, 190)
-_INK = (240, 242, 245, 255)
+_INK = (208, 212, 219)
 
 
 def contact_sheet(frames: Sequence[Frame], columns: int = 6, width: int = 960) -> bytes:
-    """A JPEG of that width: the frames in rows, in their order, each with its time. Raises ValueError for no frames."""
+    """A JPEG of that width: the frames in rows, in their order, each with its time below it, where it hides nothing.
+
+    Raises ValueError for no frames."""
     if not frames:
         raise ValueError("a contact sheet needs at least one frame")
     columns = max(1, min(columns, len(frames)))
     cell = max(1, (width - _GAP * (columns + 1)) // columns)
     pictures = [_thumbnail(frame, cell) for frame in frames]
-    height = max(picture.height for picture in pictures)
+    font = ImageFont.load_default(max(9, min(18, cell // 10)))
+    _, top, _, bottom = font.getbbox("0123456789:.")
+    picture_height = max(picture.height for picture in pictures)
+    height = picture_height + int(bottom - top) + 2 * _LABEL_GAP
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (width, rows * (height + _GAP) + _GAP), _BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
     left = (width - columns * cell - (columns - 1) * _GAP) // 2
     for number, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
         row, column = divmod(number, columns)
         x = left + column * (cell + _GAP)
         y = _GAP + row * (height + _GAP)
-        sheet.paste(picture, (x + (cell - picture.width) // 2, y + (height - picture.height) // 2))
-        _label(sheet, clock(frame.time_s), x, y + height, max(9, min(13, cell // 11)))
+        sheet.paste(picture, (x + (cell - picture.width) // 2, y + (picture_height - picture.height) // 2))
+        draw.text((x + 2, y + picture_height + _LABEL_GAP - top), clock(frame.time_s), font=font, fill=_INK)
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=82, optimize=True)
     return buffer.getvalue()
@@ -54,15 +60,3 @@ def _thumbnail(frame: Frame, width: int) -> Image.Image:
     scale = min(width / picture.width, width / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _label(sheet: Image.Image, text: str, left: int, bottom: int, size: int) -> None:
-    """The time on a dark, rounded ground in the lower left corner of a cell."""
-    font = ImageFont.load_default(size)
-    _, top, right, low = font.getbbox(text)
-    box = (0, 0, int(right) + 9, int(low - top) + 7)
-    plate = Image.new("RGBA", (box[2] + 1, box[3] + 1), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(plate)
-    draw.rounded_rectangle(box, radius=4, fill=_LABEL)
-    draw.text((5, 4 - top), text, font=font, fill=_INK)
-    sheet.paste(plate, (left + 5, bottom - plate.height - 5), plate)

@@ -26,8 +26,8 @@ from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 LOOPBACK = "127.0.0.1"
 PORT = 6900
 _INSIDE = Path(__file__).with_name("inside")
-_START_LIMIT_S = 120.0
-_STOP_LIMIT_S = 15.0
+_START_LIMIT_S = 300.0
+_STOP_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +193,18 @@ def _ask(process: subprocess.Popen[str], data: Path, order: Order, log: Path) ->
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Ends the server by closing its input, which it obeys by finishing what it answers; by force where it hangs."""
+    """Ends the server by closing its input, which it obeys by finishing what it answers; by force where it hangs, or
+    where a second Ctrl-C says so: nothing that was acknowledged is lost by it."""
     assert process.stdin and process.stdout
     with suppress(BrokenPipeError):
         process.stdin.close()
     try:
         process.wait(_STOP_LIMIT_S)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    except subprocess.TimeoutExpired:
+        pass
     finally:
+        process.kill()  # does nothing to one that has ended
+        process.wait()
         process.stdout.close()
 
 

@@ -30,24 +30,27 @@ def test_size_and_place(frames):
     assert (sheet.format, sheet.width) == ("JPEG", 480)
     pixels = np.asarray(sheet).astype(int)
     cell = (480 - 4 * 6) // 3
-    row = round(cell * 90 / 160) + 6
+    picture = round(cell * 90 / 160)
+    row, rest = divmod(pixels.shape[0] - 6, 3)
+    assert rest == 0 and picture + 12 < row < picture + 36, "a line for the time below each"
     for number in range(7):
         y, x = number // 3 * row + 16, number % 3 * (cell + 6) + cell // 2
         assert np.abs(pixels[y, x] - (200, 20 * number, 60)).max() < 12
     assert pixels[2 * row + 16, cell + 40].max() < 60  # the last row's empty places are ground
-    assert pixels.shape[0] == 3 * row + 6
 
 
 def test_times_are_written(frames):
     sheet = np.asarray(Image.open(io.BytesIO(contact_sheet(frames(1), columns=1, width=320))))
-    corner = sheet[-40:, :90].astype(int)
-    assert (corner.min(axis=2) > 200).any()  # light ink on the frame's lower left
+    picture = 6 + round(308 * 90 / 160)
+    below = sheet[picture + 2 :, :90].astype(int)
+    assert (below.min(axis=2) > 180).any()  # light ink on the ground below the frame
+    assert np.abs(sheet[8 : picture - 2, 8:312].astype(int) - (200, 0, 60)).max() < 30  # and none on the frame
 
 
 def test_any_shapes_together(frames):
     mixed = [*frames(2, (90, 160)), *frames(2, (1, 1)), *frames(2, (600, 20))]
     sheet = Image.open(io.BytesIO(contact_sheet(mixed, columns=4, width=400)))
-    assert sheet.width == 400 and sheet.height <= 2 * 100 + 18
+    assert sheet.width == 400 and sheet.height <= 2 * (100 + 20) + 18
 
 
 def test_deterministic_and_never_empty(frames):

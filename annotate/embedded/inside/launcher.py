@@ -96,11 +96,13 @@ def _application(data: Path, key: str) -> Any:
     from argilla_server._app import app
     from argilla_server.api.routes import api_v1
 
+    from hardcut.annotate.embedded.inside.accounts import keep_answers
     from hardcut.annotate.embedded.inside.clips import Clips
     from hardcut.annotate.embedded.inside.search import register
 
     jobs.connect(queue, api_v1)
     register()
+    keep_answers()
     media = data / "media"
     media.mkdir(exist_ok=True)
     return Clips(app, media, key, _is_logged_in)

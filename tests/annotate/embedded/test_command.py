@@ -66,7 +66,7 @@ def test_it_says_where_it_is_and_stops_when_told(run: Path, cache: Path, number:
         assert httpx.post(f"{connection(data).url}/api/v1/token", data=form).status_code == 201
         assert httpx.get(connection(data).url).status_code == 200, "the page itself"
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors
     assert errors == "hardcut: stopped\n"
     assert not (data / "tmp").exists()
@@ -78,7 +78,7 @@ def test_a_killed_server_is_told(run: Path, cache: Path) -> None:
     with _started(run, "--port", "0", "--cache", cache) as (process, _):
         (server,) = psutil.Process(process.pid).children()
         server.kill()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=150)
     assert process.returncode == 1
     assert errors.startswith("hardcut: the server ended by itself") and errors.count("\n") == 1
 

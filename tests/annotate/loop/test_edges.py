@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from hardcut.annotate.embedded.server import Connection, Order, connection, running
+from hardcut.annotate import argilla
+from hardcut.annotate.embedded.server import Connection, Order, Server, connection, running
 from hardcut.annotate.records import read_run
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.records import Judgment, Pair, Query, Review
@@ -72,25 +78,66 @@ def test_a_changed_query_orphans_its_answers(sample: Any, review: Review_, peopl
     assert len(reviews_of(sample.run)) == 2, "kept"
 
 
-def test_a_user_who_was_deleted_keeps_the_answers(
+def test_users_who_are_deleted_or_renamed_keep_their_answers(
     argilla_python: Path, sample: Any, tmp_path: Path, hardcut: Callable[..., tuple[int, str, str]], make_api: Any
 ) -> None:
+    """The embedded server keeps the answers of who was deleted, pulled or not; a plain Argilla deletes them, and what
+    was pulled stays."""
     data = tmp_path / "argilla"
-    with running(argilla_python, data, Order(port=0, reviewers=("dora", "emil"))):
+    with running(argilla_python, data, Order(port=0, reviewers=("dora", "emil", "fred"))) as server:
         push = ["--data", data, "--videos", sample.videos, "--cache", sample.cache, "--budget", "6"]
         assert hardcut("review", "push", sample.run, *push)[0] == 0
         owner = make_api(connection(data))
         first, second, *_ = owner.records(f"{sample.run.name}-assisted")
-        make_api(connection(data, user="dora")).answer(first, "answers")
-        make_api(connection(data, user="emil")).answer(second, "does_not")
-        assert hardcut("review", "pull", sample.run, "--data", data)[0] == 0
-        before = (sample.run / Review.FILE).read_bytes()
         users = {each["username"]: each["id"] for each in owner.call("GET", "users")["items"]}
-        for name in ("dora", "emil"):
+        dora = make_api(connection(data, user="dora"))
+        dora.answer(first, "answers")
+        for name in ("dora", "fred"):
             owner.call("DELETE", f"users/{users[name]}")
-        assert hardcut("review", "pull", sample.run, "--data", data)[0] == 0
+        assert "fred" not in {each["username"] for each in owner.call("GET", "users")["items"]}, "he said nothing"
+        with pytest.raises(httpx.HTTPStatusError, match="401"):
+            dora.call("GET", "me")
+        assert log_in(server, "dora") == 401
+        with pytest.raises(httpx.HTTPStatusError, match="422"):
+            owner.call("DELETE", f"users/{users['owner']}")
+        assert pull(hardcut, sample.run, data)["new"] == 1
+
+        make_api(connection(data, user="emil")).answer(second, "does_not")
+        assert pull(hardcut, sample.run, data)["new"] == 1
+        before = (sample.run / Review.FILE).read_bytes()
+        assert {each.reviewer for each in reviews_of(sample.run)} == {"dora", "emil"}
+        owner.call("PATCH", f"users/{users['emil']}", json={"username": "emilia"})
+        assert pull(hardcut, sample.run, data)["reviews"] == 2
+        assert {each.reviewer for each in reviews_of(sample.run)} == {"dora", "emilia"}, "not doubled"
+        owner.call("PATCH", f"users/{users['emil']}", json={"username": "emil"})
+        pull(hardcut, sample.run, data)
+        assert (sample.run / Review.FILE).read_bytes() == before
+
+    with closing(sqlite3.connect(data / "argilla.db")) as database, database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("DELETE FROM users WHERE username = 'emil'")
+    with running(argilla_python, data, Order(port=0, reviewers=("dora",))) as server:
+        assert log_in(server, "dora") == 201, "who is named again comes back"
+        owner = make_api(connection(data))
+        assert [len(each["responses"]) for each in owner.records(f"{sample.run.name}-assisted")[:2]] == [1, 0]
+        assert pull(hardcut, sample.run, data)["withdrawn"] == 0
+        set_id = owner.call("GET", "me/datasets")["items"][0]["id"]
+        owner.call("DELETE", f"datasets/{set_id}/records", params={"ids": first["id"]})
+        assert pull(hardcut, sample.run, data)["withdrawn"] == 0, "nor did she take back what went with its record"
     assert (sample.run / Review.FILE).read_bytes() == before
-    assert {each.reviewer for each in reviews_of(sample.run)} == {"dora", "emil"}
+
+
+def log_in(server: Server, name: str) -> int:
+    """The status that a user gets with the password of this start, or one that is none."""
+    form = {"username": name, "password": server.passwords.get(name, "")}
+    return httpx.post(f"{server.url}/api/v1/token", data=form).status_code
+
+
+def pull(hardcut: Callable[..., tuple[int, str, str]], run: Path, data: Path) -> dict[str, Any]:
+    code, out, said = hardcut("review", "pull", run, "--data", data, "--json")
+    assert code == 0, said
+    told: dict[str, Any] = json.loads(out)
+    return told
 
 
 def test_a_push_that_is_killed_is_completed_and_doubles_nothing(
@@ -129,6 +176,65 @@ def elsewhere(argilla_python: Path, tmp_path_factory: pytest.TempPathFactory) ->
         yield connection(data)
 
 
+def test_an_admin_of_the_workspace_pushes_and_pulls_page_by_page(
+    sample: Any, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch, hardcut: Any, make_api: Any
+) -> None:
+    """No owner's key is needed; and records that carry clips come as few at a time as a request can hold."""
+    owner = make_api(elsewhere)
+    workspace = owner.call("POST", "workspaces", json={"name": "admins"})["id"]
+    told = {"first_name": "Ann", "username": "ann", "password": "of this test alone", "role": "admin"}
+    user = owner.call("POST", "users", json=told)["id"]
+    owner.call("POST", f"workspaces/{workspace}/users", json={"user_id": user})
+    monkeypatch.setenv("ARGILLA_API_KEY", owner.call("GET", f"users/{user}")["api_key"])
+    there: list[str | Path] = ["--url", elsewhere.url, "--workspace", "admins", "--name", "small"]
+    push = [*there, "--videos", sample.videos, "--cache", sample.cache, "--budget", "24"]
+    assert hardcut("review", "push", sample.run, *push)[0] == 0
+    owner.answer(owner.records("small-assisted")[0], "does_not")
+
+    asked = Counter[int]()
+    request = argilla.Server._request
+
+    def counted(self: argilla.Server, method: str, path: str, **options: Any) -> Any:
+        found = request(self, method, path, **options)
+        if method == "GET" and path.endswith("/records"):
+            asked[len(found["items"])] += 1
+        return found
+
+    monkeypatch.setattr(argilla.Server, "_request", counted)
+    monkeypatch.setattr(argilla, "FIRST_PAGE", 2)
+    monkeypatch.setattr(argilla, "MAX_BATCH_BYTES", 1)
+    code, out, said = hardcut("review", "pull", sample.run, *there)
+    assert code == 0 and "1 new" in out, said
+    (found,) = reviews_of(sample.run)
+    assert found.reviewer.startswith("user-"), "the owner is not of the workspace: an admin is told no name"
+    blind, assisted = (len(owner.records(f"small-{name}")) for name in ("blind", "assisted"))
+    assert asked == {2: 2, 1: blind + assisted - 4, 0: 2}
+
+    monkeypatch.setenv("ARGILLA_API_KEY", elsewhere.api_key)
+    assert hardcut("review", "pull", sample.run, *there)[0] == 0
+    assert [each.reviewer for each in reviews_of(sample.run)] == ["owner"], "the same answer, not a second one"
+
+
+def test_two_runs_of_one_name_do_not_take_away_each_others_records(
+    sample: Any, served: Path, review: Review_, people: Any, hardcut: Any, tmp_path: Path
+) -> None:
+    review("push", "--budget", "12")
+    other = tmp_path / "elsewhere" / sample.run.name
+    shutil.copytree(sample.run, other, ignore=shutil.ignore_patterns("review"))
+    for kind in (Query, Pair):  # as of another collection
+        records = [
+            each.model_copy(update={"pair_id": f"p_other{n}"}) if kind is Pair else each
+            for n, each in enumerate(read_records(other / kind.FILE, kind))
+        ]
+        with (other / kind.FILE).open("w") as file:
+            write_records(file, records)
+    before = people["owner"].records(f"{sample.run.name}-blind")
+    where = ["--data", served, "--videos", sample.videos, "--cache", sample.cache, "--budget", "12"]
+    code, _, said = hardcut("review", "push", other, *where)
+    assert code == 2 and "another run" in said and "--name" in said and said.count("\n") == 1
+    assert people["owner"].records(f"{sample.run.name}-blind") == before
+
+
 def test_the_same_with_an_argilla_elsewhere(
     sample: Any, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch, hardcut: Any, make_api: Any
 ) -> None:
@@ -138,8 +244,8 @@ def test_the_same_with_an_argilla_elsewhere(
     code, _, said = hardcut("review", "push", sample.run, *push)
     assert code == 0, said
     owner = make_api(elsewhere)
-    (name,) = {each["name"] for each in owner.call("GET", "me/datasets")["items"] if each["name"].endswith("-assisted")}
-    assert name.startswith("my-run-")
+    names = {each["name"] for each in owner.call("GET", "me/datasets")["items"]}
+    (name,) = {each for each in names if each.startswith("my-run-") and each.endswith("-assisted")}
     records = owner.records(name)
     pages = [record["fields"]["page"]["page"] for record in records]
     assert all('"url":"data:video/mp4;base64,' in page for page in pages), "clips travel inside the records"
