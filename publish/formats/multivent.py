@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.reading import member, read_csv
+from hardcut.publish.splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 
@@ -18,11 +19,11 @@ _HEADER = re.compile(r"((video|doc|document)[ _-]?)?ids?")
 
 def read(paths: Sequence[Path]) -> Imported:
     """Graded judgments are kept as they are. A file whose name begins with a split's (train, test) gives that split to
-    the videos of its ids and judgments."""
+    its queries, and to the videos of its ids and judgments."""
     found = Imported("multivent")
     for path in paths:
         named = _SPLIT.fullmatch(path.name)
-        split = named[1].lower() if named else None
+        split = SPLIT_NAMES[named[1].lower()] if named else None
         if path.suffix == ".jsonl":
             for number, row in read_objects(path):
                 where = f"{path}, line {number}"
@@ -31,7 +32,7 @@ def read(paths: Sequence[Path]) -> Imported:
                 found.video(where, video, split=split)
         elif path.suffix == ".csv" and _is_queries(path):
             for where, cells in read_csv(path, ("Query_id", "query")):
-                found.query(where, cells["Query_id"], cells["query"], language=cells.get("language"))
+                found.query(where, cells["Query_id"], cells["query"], split=split, language=cells.get("language"))
         elif path.suffix == ".csv":
             for where, id in _ids(path):
                 found.video(where, id, split=split)

@@ -195,7 +195,8 @@ def test_easy_queries_are_left_out_with_what_was_rewritten_from_them(
         counter = Pair.create(query_id=turned.query_id, **fields)
         records += [query, pair, make.judgment(pair, 1), turned, counter, make.judgment(counter, 0)]
     run = write_run(tmp_path / "run", records)
-    found = export(run, tmp_path / "out", SETTINGS, options=Options(min_difficulty=0.5))
+    asked = Settings(export=SETTINGS.export.model_copy(update={"min_difficulty": 0.5}))
+    found = export(run, tmp_path / "out", asked)
     dataset = Dataset(found.out)
     kept = [row for _, row in dataset.rows("queries")]
     assert {row["source_video_id"] for row in kept} == {"v0", "v2", "v4", "v6", "v8"} and len(kept) == 10
