@@ -30,6 +30,7 @@ from hardcut.publish.columns import (
     qrels_row,
     query_row,
 )
+from hardcut.publish.dataset import LEFT_OUT
 from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only
@@ -59,8 +60,6 @@ from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
-
-LEFT_OUT = "left_out.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

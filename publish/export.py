@@ -13,8 +13,8 @@ from hardcut import __version__
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish.card import Agreement, Facts, Step, Told, card
 from hardcut.publish.checks.result import Result
-from hardcut.publish.compile import LEFT_OUT, read, write_configs
-from hardcut.publish.dataset import FILES, Dataset, digests
+from hardcut.publish.compile import read, write_configs
+from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
