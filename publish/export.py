@@ -18,6 +18,7 @@ from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
+from hardcut.publish.recipe import published
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
@@ -116,16 +117,10 @@ def _recipe(
     rows: Mapping[str, Mapping[str, int]], facts: Facts, settings: Settings, results: Sequence[Result] = ()
 ) -> dict[str, Any]:
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
-    told = settings.model_dump(mode="json")
-    told["export"]["splits"] = settings.export.splits and Path(settings.export.splits).name
-    kept = (
-        *("media", "evidence", "captions", "queries", "counterfactuals", "negatives", "filters"),
-        *("judgments", "export", "check"),
-    )
     return {
         "hardcut": __version__,
         "format": 2,
-        "settings": {name: told[name] for name in kept},
+        "settings": published(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": rows,
         "gate": {result.name: result.state for result in results},

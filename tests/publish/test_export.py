@@ -252,10 +252,13 @@ def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: Write
 def test_metadata_of_any_size_is_cut_and_the_cut_is_seen(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
     query = make.query("alone", "v1")
     pair = make.pair(query, "v1")
-    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000)
+    tags = [f"tag {i}" for i in range(5_000)]
+    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000, tags=tags)
     run = write_run(tmp_path / "run", [video, query, pair, make.judgment(pair, 1)])
     (row,) = read(export(run, tmp_path / "out", Settings()).out, "corpus")
     values = {entry["key"]: entry["value"] for entry in row["metadata"]}
+    told = [entry["value"] for entry in row["metadata"] if entry["key"] == "tags"]
+    assert told == [*tags[:100], "... and 4,900 more"]
     assert len(values["title"]) == 2_004 and values["title"].endswith(" ...") and values["event"] == "e" * 2_000
 
 

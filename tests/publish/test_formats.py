@@ -16,6 +16,7 @@ from hardcut.publish.formats.registry import IMPORTERS, convert, read
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
 from hardcut.schemas.trec import read_qrels, read_run
+from hardcut.synth.user_queries import read_queries
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
 
@@ -220,7 +221,11 @@ def test_multivent_tells_queries_from_ids_and_splits_from_names(tmp_path: Path) 
     ids = write(tmp_path / "train_ids.csv", "abcdefgHIJK\n1001\n")
     held_out = write(tmp_path / "test_ids.csv", "doc_id\n1001\n")
     found = read("multivent", [queries, held_out, ids])
-    assert list(found.queries) == ["7"] and found.queries["7"]["language"] == "en"
+    assert found.queries == {"7": {"query_id": "7", "query": "flood", "language": "en"}}
+    tested = write(tmp_path / "test_queries.csv", "Query_id,query\n8,fire\n")
+    write_import(read("multivent", [tested, held_out]), tmp_path / "in")
+    (query,) = read_queries(tmp_path / "in" / "queries.jsonl")
+    assert (query.external_id, query.split) == ("8", "test"), "as a run reads it"
     assert found.videos == {"1001": {"split": "test"}, "abcdefgHIJK": {"split": "train"}}
     (told,) = found.skipped
     assert (told.reason, told.detail) == ("two_splits", "video 1001 is in test and in train: test it is")
