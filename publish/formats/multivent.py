@@ -8,22 +8,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_csv
-from hardcut.publish.splits import SPLIT_NAMES
+from hardcut.publish.formats.reading import member, read_csv, split_of_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 
-_SPLIT = re.compile(r"(train|test|val(?:idation)?|dev)(?![a-z]).*", re.IGNORECASE)
 _HEADER = re.compile(r"((video|doc|document)[ _-]?)?ids?")
 
 
 def read(paths: Sequence[Path]) -> Imported:
-    """Graded judgments are kept as they are. A file whose name begins with a split's (train, test) gives that split to
+    """Graded judgments are kept as they are. A file whose name has a split's in it (train, test) gives that split to
     its queries, and to the videos of its ids and judgments."""
     found = Imported("multivent")
     for path in paths:
-        named = _SPLIT.fullmatch(path.name)
-        split = SPLIT_NAMES[named[1].lower()] if named else None
+        split = split_of_name(path)
         if path.suffix == ".jsonl":
             for number, row in read_objects(path):
                 where = f"{path}, line {number}"
