@@ -82,6 +82,7 @@ def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
     """A format of others, out of a dataset or of a run; the gate looks at either."""
     if choices.media is not None:
         raise UsageError(f"--with-media: {choices.format} holds no clips; leave it out")
+    gate: Sequence[Result]
     with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
         if (run / MARKER).is_file():
             if choices.min_difficulty is not None:

@@ -240,8 +240,8 @@ def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions:
         split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(Pair, pairs_of(query.query_id))}
         told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
-        for label in _parsed(TeacherLabel, labels_of(query.query_id)):
-            told[label.pair_id].append(label)
+        for one_label in _parsed(TeacherLabel, labels_of(query.query_id)):
+            told[one_label.pair_id].append(one_label)
         one = _Compiled(query_row(query), [], [], [])
         for judgment in _parsed(Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)

@@ -14,6 +14,8 @@ _GROUPS = (
 )
 """What decides on the content of a dataset."""
 _PATHS = (("evidence", "paddle_det"), ("evidence", "paddle_rec"), ("export", "splits"))
+_OF_CARD = frozenset({"export.name", "export.description", "export.authors", "export.licence"})
+"""What a card says elsewhere."""
 
 
 def published(settings: Settings) -> dict[str, Any]:
@@ -26,9 +28,10 @@ def published(settings: Settings) -> dict[str, Any]:
 
 
 def changed(settings: Settings) -> dict[str, Any]:
-    """Those that are not the defaults, by dotted name."""
+    """Those that are not the defaults and that a card does not say elsewhere, by dotted name."""
     default = dict(_flat("", published(Settings())))
-    return {name: value for name, value in _flat("", published(settings)) if value != default[name]}
+    found = _flat("", published(settings))
+    return {name: value for name, value in found if value != default[name] and name not in _OF_CARD}
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -225,6 +225,10 @@ class ExportSettings(Frozen):
     trusted_per_group: int = Field(default=1, ge=1, description="how many of them must be trusted")
     groups_per_positive: int = Field(default=4, ge=1, description="groups a positive is in at most")
     name: str = "hardcut-dataset"
+    description: str | None = Field(
+        default=None, description="what the videos are and where they come from; on the card"
+    )
+    authors: tuple[str, ...] = Field(default=(), description="who made the dataset and answers for it; on the card")
     licence: str | None = None
     mix: MixSettings = MixSettings()
 

@@ -27,8 +27,11 @@ from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(
-    export=ExportSettings(name="clips | [of] <b>us</b>", licence="cc-by-4.0", train=0.5, validation=0.2)
-)
+    export=ExportSettings(
+        name="clips | [of] <b>us</b>", description="Clips of <i>a</i> fair.", authors=("A & B", "C"),
+        licence="cc-by-4.0", train=0.5, validation=0.2,
+    )
+)  # fmt: skip
 CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels")
 
 
@@ -273,6 +276,7 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     assert [config["config_name"] for config in front["configs"]] == list(CONFIGS)
     assert {entry["config_name"] for entry in front["dataset_info"]} == set(CONFIGS)
     text = card.text
+    assert "Clips of &lt;i&gt;a&lt;/i&gt; fair." in text and "Made by A &amp; B, C.\n" in text
     assert "<b>" not in text and r"# clips \| \[of\] &lt;b&gt;us&lt;/b&gt;" in text
     for expected in (
         "suspected\\_positive 1", "no\\_video\\_stream 1", "openai\\:judge-8b", "abababababab", "arXiv:2602.02444",

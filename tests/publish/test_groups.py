@@ -179,7 +179,7 @@ def test_the_recipe_is_kept_and_names_no_place(tmp_path: Path, make: Any, write_
     assert told["settings"]["export"]["splits"] == "mine.csv" and told["gate"]["references"] == "passed"
     assert told["settings"]["evidence"]["speech"] == "server:whisper"
     card = (out.out / "README.md").read_text()
-    assert "export.licence = mit" in card and "evidence.paddle\\_det = det" in card and "media." not in card
+    assert "evidence.paddle\\_det = det" in card and "media." not in card
     for text in (card, (out.out / "hardcut.json").read_text()):
         assert str(tmp_path) not in text and "10.0.0.7" not in text and "secret" not in text
     assert out.rows["pairs"] == {"test": 1}
