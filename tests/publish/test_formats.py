@@ -171,6 +171,9 @@ def test_tevatron_files(dataset: Dataset, tmp_path: Path) -> None:
     assert rows and all(row["positive_document_ids"] and row["negative_document_ids"] for row in rows)
     named = {id for row in rows for key in ("positive_document_ids", "negative_document_ids") for id in row[key]}
     assert named <= set(corpus) and set(rows[0]) >= {"query_id", "query_text"}
+    asked = {row["query_id"]: row["query_text"] for row in lines(tmp_path / "out" / "train.queries.jsonl")}
+    assert len(asked) == dataset.count("queries", "train")
+    assert all(asked[row["query_id"]] == row["query_text"] for row in rows)
 
 
 def test_a_format_goes_to_a_new_folder_and_unknown_ones_are_told(dataset: Dataset, tmp_path: Path) -> None:
