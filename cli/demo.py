@@ -35,6 +35,9 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, train: bool, as_
             "inputs.queries": str(sample / "queries.tsv"),
             "inputs.first_stage": str(sample / "first_stage.trec"),
             "export.name": "hardcut-sample",
+            "export.description": "25 rendered clips of 4 to 10 seconds: a small made-up world with everything that a"
+            " video search stumbles over. No person and no real event is in them.",
+            "export.authors": ["the Hardcut project"],
             "export.licence": "cc0-1.0",
         }
         settings = load_settings(None, overrides)

@@ -20,7 +20,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export import ExportSummary, Options
 from hardcut.publish.export import export as write_dataset
 from hardcut.publish.formats.registry import convert
-from hardcut.publish.gate import stopped
+from hardcut.publish.gate import check, gate_settings, stopped
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
@@ -65,10 +65,11 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
     if not status.finished:
         waiting = ", ".join(stage.name for stage in status.stages if not stage.finished)
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
-    settings = load_settings(choices.config or run / "run.toml")
+    overrides = {"export.min_difficulty": choices.min_difficulty}
+    settings = load_settings(choices.config or run / "run.toml", overrides)
     failed = {stage.name: stage.failed for stage in status.stages}
     agreed = _agreement(run)
-    options = Options(choices.allow, choices.media, choices.min_difficulty, agreed)
+    options = Options(choices.allow, choices.media, agreed)
     return write_dataset(run, out, settings, failed, options)
 
 
@@ -78,16 +79,22 @@ def _agreement(run: Path) -> Agreement | None:
 
 
 def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
-    """A format of others, out of a dataset or of a run, whose dataset the gate looks at on the way."""
+    """A format of others, out of a dataset or of a run; the gate looks at either."""
     if choices.media is not None:
         raise UsageError(f"--with-media: {choices.format} holds no clips; leave it out")
-    gate: Sequence[Result] = ()
+    gate: Sequence[Result]
     with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
-        dataset = run
-        if not (run / MARKER).is_file():
-            dataset = Path(folder) / "dataset"
-            gate = export_run(run, dataset, choices).gate
-        counts = convert(Dataset(dataset), choices.format, out)
+        if (run / MARKER).is_file():
+            if choices.min_difficulty is not None:
+                raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
+            dataset = Dataset(run)
+            gate = check(
+                dataset, load_settings(choices.config) if choices.config else gate_settings(dataset), choices.allow
+            )
+        else:
+            dataset = Dataset(Path(folder) / "dataset")
+            gate = export_run(run, dataset.folder, choices).gate
+        counts = convert(dataset, choices.format, out)
     if as_json:
         told = {"out": str(out), "format": choices.format, "rows": counts, "gate": [asdict(result) for result in gate]}
         print(json.dumps(told, indent=2))

@@ -14,6 +14,7 @@ from hardcut.publish.checks.result import Result
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
+from hardcut.publish.recipe import changed
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
@@ -58,6 +59,7 @@ _CREATORS = {
     "gold": "expert-generated",
     "imported": "found",
 }
+_COUNTED = 12
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -198,6 +200,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, se
     DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     body = _environment().get_template("card.md.jinja")
     text = body.render(
+        changed=changed(settings),
         name=settings.export.name,
         licence=settings.export.licence,
         export=settings.export,
@@ -276,7 +279,10 @@ def _duration(seconds: float) -> str:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
+    """All by name, or where there are many the most frequent."""
+    kept = sorted(Counter(counts).most_common(_COUNTED))
+    more = [f"{len(counts) - _COUNTED:,} others"] if len(counts) > _COUNTED else []
+    return ", ".join([*(f"{name} {count:,}" for name, count in kept), *more]) or "none"
 
 
 def _share(part: int, whole: int) -> str:

@@ -18,6 +18,11 @@ Row = dict[str, Any]
 CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "media")
 """Every config that a dataset can have, in the order of the card. The last two are there only where they have rows."""
 
+METADATA_CHARACTERS = 2_000
+"""Of a value of the metadata, as far as teachers read it too."""
+METADATA_ENTRIES = 100
+"""Of a field of the metadata that holds many."""
+
 OF_QUERY = ("query", "view", "kind", "variant", "language", "facets", "difficulty", "reference_video_id")
 """The columns that a row of `pairs` has from its query."""
 
@@ -191,8 +196,8 @@ def query_row(query: Query) -> Row:
 
 
 def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech: str | None) -> Row:
-    """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text."""
-    chosen = {field: video.metadata[field] for field in metadata_fields if field in video.metadata}
+    """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text and, since
+    what stands beside a video may be megabytes, cut where a reader sees it."""
     return {
         "video_id": video.video_id,
         "video_path": video.path,
@@ -207,14 +212,14 @@ def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech:
         "group": group,
         "licence": licence_of(video),
         "speech": speech,
-        "metadata": [{"key": key, "value": value} for name in chosen for key, value in _flat(name, chosen[name])],
+        "metadata": [entry for name in metadata_fields for entry in _entries(name, video.metadata.get(name))],
     }
 
 
 def licence_of(video: Video) -> str | None:
     """What a video's metadata says of its licence (field `licence` or `license`)."""
     values = (video.metadata.get(field) for field in ("licence", "license"))
-    return next((value.strip() for value in values if isinstance(value, str) and value.strip()), None)
+    return next((_cut(value.strip()) for value in values if isinstance(value, str) and value.strip()), None)
 
 
 def pair_row(
@@ -305,6 +310,16 @@ def _span(span: Span | None) -> Row | None:
 
 def _facet(facet: Facet) -> Row:
     return {"text": facet.text, "modality": facet.modality, "span": _span(facet.span)}
+
+
+def _entries(field: str, value: JsonValue) -> list[Row]:
+    found = [{"key": _cut(key), "value": _cut(text)} for key, text in _flat(field, value)]
+    more = len(found) - METADATA_ENTRIES
+    return found if more <= 0 else [*found[:METADATA_ENTRIES], {"key": field, "value": f"... and {more:,} more"}]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= METADATA_CHARACTERS else f"{text[:METADATA_CHARACTERS]} ..."
 
 
 def _flat(key: str, value: JsonValue) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,8 @@ from hardcut.schemas.errors import UsageError
 
 FILES = "files"
 """The key of the marker under which the digests of all other files stand."""
+LEFT_OUT = "left_out.jsonl"
+"""What was judged and is in no split, and videos without a clip, each with its reason."""
 Row = dict[str, Any]
 
 

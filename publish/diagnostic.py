@@ -8,14 +8,14 @@ sees nuance or only matches words.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Scratch
-from hardcut.publish.splits import Split
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.records import COUNTERFACTUAL
+from hardcut.schemas.records import COUNTERFACTUAL, Split
 
 Row = dict[str, Any]
 RULE = "score(query, video) > score(variant, video) for every variant"
@@ -30,7 +30,8 @@ def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator
     """(key of a suite, what the query adds to it), for the suites that the pairs of one query may belong to."""
     for row in pairs:
         if row["label"] > 0:
-            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(["original", split])
+            told = ["original", [split, query["query"]]]
+            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(told)
         elif query["variant"] in COUNTERFACTUAL and query["source_video_id"] == row["video_id"]:
             if query["parent_query_id"] is None:
                 continue
@@ -39,37 +40,36 @@ def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator
 
 
 def write_diagnostic(
-    writer: Callable[[str], ConfigWriter],
-    suites: Scratch,
-    query_of: Callable[[str], Row | None],
-    video_of: Callable[[str], Row | None],
+    writer: Callable[[str], ConfigWriter], suites: Scratch, videos: Mapping[str, Row]
 ) -> dict[str, dict[str, SplitSize]]:
-    """Writes the config, if there is a suite: an original and at least one variant."""
-
-    rows = _suites((json.loads(key), [json.loads(part) for part in parts]) for key, parts in suites.groups())
+    """Writes the config, if there is a suite: an original and at least one variant. `videos`: path and sha256 by id."""
+    rows = _suites(suites, videos)
     first = next(rows, None)
     if first is None:
         return {}
     with writer("diagnostic") as config:
-        while first is not None:
-            query_id, video_id, split, variants = first
-            query, video = query_of(query_id), video_of(video_id)
-            if query is not None and video is not None:
-                row = {
-                    "suite_id": content_id("s", query_id, video_id),
-                    **{name: video[name] for name in ("video_id", "video_path", "sha256")},
-                    **{name: query[name] for name in ("query_id", "query")},
-                    "variants": variants,
-                    "rule": RULE,
-                }
-                config.add(split, row)
-            first = next(rows, None)
+        for split, row in chain([first], rows):
+            config.add(split, row)
     return {"diagnostic": config.sizes}
 
 
-def _suites(groups: Iterator[tuple[list[str], list[Any]]]) -> Iterator[tuple[str, str, Split, list[Row]]]:
-    for (query_id, video_id), parts in groups:
-        split = next((value for kind, value in parts if kind == "original"), None)
+def _suites(suites: Scratch, videos: Mapping[str, Row]) -> Iterator[tuple[Split, Row]]:
+    for key, bodies in suites.groups():
+        query_id, video_id = json.loads(key)
+        parts = [json.loads(body) for body in bodies]
+        original = next((value for kind, value in parts if kind == "original"), None)
         variants = sorted((value for kind, value in parts if kind == "variant"), key=lambda row: row["query_id"])
-        if split is not None and variants:
-            yield query_id, video_id, split, variants
+        if original is not None and variants:
+            split, text = original
+            yield (
+                split,
+                {
+                    "suite_id": content_id("s", query_id, video_id),
+                    "video_id": video_id,
+                    **videos[video_id],
+                    "query_id": query_id,
+                    "query": text,
+                    "variants": variants,
+                    "rule": RULE,
+                },
+            )

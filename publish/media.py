@@ -18,6 +18,9 @@ from hardcut.schemas.records import Dropped
 
 MAX_BYTES = 250_000_000
 _PLAYED = {"mp4": {"h264", "vp9", "av1", "libdav1d"}, "webm": {"vp8", "vp9", "av1", "libdav1d"}}
+GONE = "missing_file"
+"""The reason of a clip whose file is not there, or is another; the others without a clip are `no_clip`."""
+_MISSING, _CHANGED = "its file is missing", "its file has changed since the run"
 _PIXELS = {"yuv420p", "yuvj420p", "yuva420p"}
 
 
@@ -34,7 +37,8 @@ def write_media(dataset: Dataset, root: Path) -> tuple[dict[str, dict[str, Split
     for split, row in dataset.rows("corpus", ("video_id", "video_path", "sha256", "licence", "duration_s")):
         content = _clip(root, row)
         if isinstance(content, str):
-            left_out.append(Dropped.create(item=row["video_id"], stage="export", reason="no_clip", detail=content))
+            reason = GONE if content in (_MISSING, _CHANGED) else "no_clip"
+            left_out.append(Dropped.create(item=row["video_id"], stage="export", reason=reason, detail=content))
             continue
         if writer is None:
             writer = ConfigWriter(dataset.folder / "data", "media", dataset.splits("corpus"), rows_per_group=1)
@@ -53,12 +57,12 @@ def _clip(root: Path, row: Row) -> bytes | str:
         return "its licence does not let it be passed on, or is not given"
     path = (root / row["video_path"]).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
-        return "its file is missing"
+        return _MISSING
     if path.stat().st_size > MAX_BYTES:
         return f"larger than {MAX_BYTES // 10**6} MB"
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != row["sha256"]:
-        return "its file has changed since the run"
+        return _CHANGED
     return content if _plays(path) else "browsers do not play its container or codec"
 
 

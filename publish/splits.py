@@ -9,8 +9,9 @@ The rule, in full:
   iterative stratification of Sechidis, Tsoumakas and Vlahavas, 2011): the largest first, a query of a
   rare kind weighing more, else in an order that hangs on a hash and the seed, each to the split that lacks most of
   what it brings.
-* **A given split is kept**: of the field `split` in a video's metadata, or of a file with ids of videos or queries. The
-  rest of a group follows the most held-out of its members, and what leaks all the same is the gate's to tell.
+* **A given split is kept**: of the field `split` in a video's metadata (`split_field`) or of a user's query, or of a
+  file with ids of videos or queries. The rest of a group, and of a family of queries, follows the most held-out of its
+  members, and what leaks all the same is the gate's to tell.
 * **Queries** follow the video they were written from. A user's query goes where most of its relevant videos are (in a
   tie to the most held-out of these splits); one without any, where its own hash falls. Rewrites and near duplicates
   stay together.
@@ -27,18 +28,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_objects
-from hardcut.schemas.records import Query, Video
+from hardcut.schemas.records import Query, Split, Video
 from hardcut.schemas.settings import ExportSettings
 from hardcut.teacher.similar import Joined, similar_pairs
 
-Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-SPLIT_FIELD = "split"
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
 SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -60,10 +59,11 @@ class QueryRef:
     kind: str = "event"
     text: str = ""
     external_id: str | None = None
+    split: Split | None = None
 
     @classmethod
     def of(cls, query: Query) -> QueryRef:
-        return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id)
+        return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id, query.split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,7 @@ def plan_splits(
     groups = video_groups(kept, settings.group_by, [*extra_links, *_same_sources(families, queries)])
     given = _given(kept, queries, settings)
     video_splits = split_videos(groups, queries, given, settings)
-    query_splits = _split_queries(families, queries, relevant, video_splits, settings)
-    query_splits.update({id: split for id, split in given.items() if id in queries})
-    return Splits(groups, video_splits, query_splits)
+    return Splits(groups, video_splits, _split_queries(families, queries, relevant, video_splits, given, settings))
 
 
 def video_groups(
@@ -164,18 +162,18 @@ def split_groups(
     wanted = {split: {kind: share * totals[kind] for kind in totals} for split, share in shares.items()}
     split_of = {group: split for group, split in fixed.items() if group in weights}
 
-    def place(group: str, split: Split) -> None:
+    def settle(group: str, split: Split) -> None:
         split_of[group] = split
         for kind, count in weights[group].items():
             if split in wanted:
                 wanted[split][kind] -= count
 
     for group, split in sorted(split_of.items()):
-        place(group, split)
-    order = sorted(weights, key=lambda group: _place(group, settings.seed))
+        settle(group, split)
+    order = sorted(weights, key=lambda group: hashed_place(group, settings.seed))
     waiting = [group for group in order if group not in split_of]
     for group in sorted(waiting, key=lambda group: -sum(n / totals[kind] for kind, n in weights[group].items())):
-        place(group, max(shares, key=lambda split: _need(wanted[split], weights[group], totals)))
+        settle(group, max(shares, key=lambda split: _need(wanted[split], weights[group], totals)))
     _even_out(split_of, weights, wanted, totals, [group for group in order if group not in fixed])
     for split in shares:
         sizes = Counter(split_of.values())
@@ -255,12 +253,14 @@ def _split(value: object, where: str) -> Split:
 
 
 def _given(videos: Sequence[Video], queries: Mapping[str, QueryRef], settings: ExportSettings) -> dict[str, Split]:
-    """The splits that the user gave, by our ids; a file outranks the videos' metadata."""
+    """The splits that the user gave, by our ids; a file outranks what videos and queries say."""
+    field = settings.split_field
     found = {
-        video.video_id: _split(video.metadata[SPLIT_FIELD], f"video {video.video_id}, metadata field {SPLIT_FIELD!r}")
+        video.video_id: _of_field(video.metadata[field], video.video_id, field)
         for video in videos
-        if video.metadata.get(SPLIT_FIELD) not in (None, "")
+        if video.metadata.get(field) not in (None, "")
     }
+    found |= {id: ref.split for id, ref in queries.items() if ref.split is not None}
     if settings.splits is None:
         return found
     known = {ref.external_id: query_id for query_id, ref in queries.items() if ref.external_id is not None}
@@ -270,6 +270,13 @@ def _given(videos: Sequence[Video], queries: Mapping[str, QueryRef], settings: E
     if len(unknown) == len(listed):
         raise UsageError(f"{settings.splits}: none of its ids is a video or a query of the run, such as {unknown[:3]}")
     return {**found, **{known[id]: split for id, split in listed.items() if id in known}}
+
+
+def _of_field(value: object, video_id: str, field: str) -> Split:
+    try:
+        return _split(value, f"video {video_id}, metadata field {field!r}")
+    except UsageError as error:
+        raise UsageError(f"{error}; where the field says something else, name another in export.split_field") from error
 
 
 def _families(queries: Mapping[str, QueryRef], threshold: float) -> dict[str, list[str]]:
@@ -297,23 +304,27 @@ def _split_queries(
     queries: Mapping[str, QueryRef],
     relevant: Mapping[str, Iterable[str]],
     video_splits: Mapping[str, Split],
+    given: Mapping[str, Split],
     settings: ExportSettings,
 ) -> dict[str, Split]:
     found: dict[str, Split] = {}
     for family, members in families.items():
         sources = {id: queries[id].source_video_id or "" for id in members}
         own = {id: video_splits[source] for id, source in sources.items() if source in video_splits}
+        kept = {id: given[id] for id in members if id in given}
         votes = Counter(own.values())
         if not votes:
             videos = sorted({video for id in members for video in relevant.get(id, ())})
             votes = Counter(video_splits[video] for video in videos if video in video_splits)
-        split = max(votes, key=lambda split: (votes[split], _HELD_OUT[split]), default=None)
-        found.update(dict.fromkeys(members, split or _at(_place(f"query:{family}", settings.seed), _shares(settings))))
-        found.update(own)  # where given splits tear a family apart, each query stays with its own video
+        held_out = max(kept.values(), key=lambda split: _HELD_OUT[split], default=None)
+        voted = max(votes, key=lambda split: (votes[split], _HELD_OUT[split]), default=None)
+        split = held_out or voted or _at(hashed_place(f"query:{family}", settings.seed), _shares(settings))
+        # Where given splits tear a family apart, each query stays with its own video.
+        found.update({**dict.fromkeys(members, split), **own, **kept})
     return found
 
 
-def _place(name: str, seed: int) -> float:
+def hashed_place(name: str, seed: int) -> float:
     """A place in [0, 1), even over names and the same on every machine."""
     return int(digest(seed, name)[:13], 16) / 16**13
 

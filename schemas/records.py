@@ -19,6 +19,7 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
 QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "moment"]
+Split = Literal["train", "validation", "test"]
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
@@ -233,7 +234,8 @@ class Facet(Frozen):
 
 
 class Query(Record):
-    """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs.
+    """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs, and `split` the
+    split of a dataset that the user gave it.
 
     `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
     that a composed query starts from, `parent_query_id` the query that it was rewritten from, and `variant` how. A
@@ -265,6 +267,7 @@ class Query(Record):
     parent_query_id: Id | None = None
     reference_video_id: Id | None = None
     external_id: Id | None = None
+    split: Split | None = None
     teacher: TeacherRef | None = None
 
     @property

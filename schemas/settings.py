@@ -188,6 +188,17 @@ class ReviewSettings(Frozen):
         return self
 
 
+class MixSettings(Frozen):
+    """Of the queries of each kind the share that a dataset keeps, chosen by hash."""
+
+    event: float = Field(default=1.0, ge=0, le=1)
+    temporal: float = Field(default=1.0, ge=0, le=1)
+    negation: float = Field(default=1.0, ge=0, le=1)
+    composed: float = Field(default=1.0, ge=0, le=1)
+    multi_hop: float = Field(default=1.0, ge=0, le=1)
+    moment: float = Field(default=1.0, ge=0, le=1)
+
+
 class ExportSettings(Frozen):
     """How a dataset is laid out. The shares are of videos; what is left after train and validation is test."""
 
@@ -206,11 +217,20 @@ class ExportSettings(Frozen):
     splits: str | None = Field(
         default=None, description="splits of your own, which are kept: a .csv, .tsv or .jsonl with `id` and `split`"
     )
+    split_field: str = Field(default="split", description="metadata field with a video's given split")
+    min_difficulty: float | None = Field(
+        default=None, ge=0, le=1, description="queries of a lower measured difficulty are left out"
+    )
     negatives_per_group: int = Field(default=2, ge=1, description="K of a training group: 1 positive, K negatives")
     trusted_per_group: int = Field(default=1, ge=1, description="how many of them must be trusted")
     groups_per_positive: int = Field(default=4, ge=1, description="groups a positive is in at most")
     name: str = "hardcut-dataset"
+    description: str | None = Field(
+        default=None, description="what the videos are and where they come from; on the card"
+    )
+    authors: tuple[str, ...] = Field(default=(), description="who made the dataset and answers for it; on the card")
     licence: str | None = None
+    mix: MixSettings = MixSettings()
 
     @model_validator(mode="after")
     def _shares(self) -> ExportSettings:

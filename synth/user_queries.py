@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, get_args
 
 from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Query
+from hardcut.schemas.records import Query, Split
 from hardcut.synth.text import clean
 
 _ID_COLUMNS = ("query_id", "qid", "id")
@@ -28,7 +28,8 @@ class _Row(NamedTuple):
     line: int
     query_id: str
     text: str
-    language: str
+    language: str = "und"
+    split: Split | None = None
 
 
 def read_queries(path: Path) -> list[Query]:
@@ -53,7 +54,7 @@ def read_queries(path: Path) -> list[Query]:
             raise UsageError(f"{path}, line {row.line}: the id {row.query_id!r} is that of line {first} already")
         lines[row.query_id] = row.line
         queries[row.query_id] = Query.create(
-            text=text, language=row.language, view="user", kind="event", external_id=row.query_id
+            text=text, language=row.language, view="user", kind="event", external_id=row.query_id, split=row.split
         )
     if not queries:
         raise UsageError(f"{path}: no query in it")
@@ -67,7 +68,7 @@ class UserQueryStage:
     path: Path
 
     name: ClassVar[str] = "user_queries"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
@@ -89,7 +90,7 @@ def _tsv(path: Path, text: str) -> Iterator[_Row]:
             raise UsageError(f"{path}, line {number}: expected id, tab, text; found {len(cells)} columns")
         if number == 1 and cells[0].strip().lower() in _ID_COLUMNS:
             continue
-        yield _Row(number, cells[0].strip(), cells[1], "und")
+        yield _Row(number, cells[0].strip(), cells[1])
 
 
 def _csv(path: Path, text: str) -> Iterator[_Row]:
@@ -107,7 +108,7 @@ def _csv(path: Path, text: str) -> Iterator[_Row]:
                 raise UsageError(
                     f"{path}, line {reader.line_num}: {len(cells)} columns where line 1 names {len(header)}"
                 )
-            yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text], "und")
+            yield _Row(reader.line_num, cells[at_id].strip(), cells[at_text])
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from error
 
@@ -124,12 +125,14 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
             raise UsageError(f"{path}, line {number}: expected an object with query_id and text")
         query_id = next((value[name] for name in _ID_COLUMNS if name in value), None)
         query = next((value[name] for name in _TEXT_COLUMNS if name in value), None)
-        language = value.get("language", "und")
+        language, split = value.get("language", "und"), value.get("split")
         if isinstance(query_id, int) and not isinstance(query_id, bool):
             query_id = str(query_id)
         if not isinstance(query_id, str) or not isinstance(query, str) or not isinstance(language, str):
             raise UsageError(f"{path}, line {number}: query_id, text (or query) and language must be texts")
-        yield _Row(number, query_id.strip(), query, language)
+        if split not in (None, *get_args(Split)):
+            raise UsageError(f"{path}, line {number}: the split is {split!r}: {', '.join(get_args(Split))} or none")
+        yield _Row(number, query_id.strip(), query, language, split)
 
 
 def _text_of(path: Path) -> str:

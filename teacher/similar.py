@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 _NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
 _GRAM = 4
@@ -76,21 +76,35 @@ def _buckets(texts: Sequence[str]) -> Iterator[list[int]]:
     random = np.random.default_rng(0)
     factors = random.integers(1, 1 << 32, size=_BANDS * _ROWS, dtype=np.uint32) | np.uint32(1)
     offsets = random.integers(0, 1 << 32, size=_BANDS * _ROWS, dtype=np.uint32)
-    hashes: dict[str, int] = {}
+    weights = random.integers(1, 1 << 64, size=_ROWS, dtype=np.uint64) | np.uint64(1)
     signatures = np.empty((len(texts), _BANDS * _ROWS), dtype=np.uint32)
     for start in range(0, len(texts), _CHUNK):
-        grams = [
-            [hashes.setdefault(gram, zlib.crc32(gram.encode())) for gram in _grams(text)]
-            for text in texts[start : start + _CHUNK]
-        ]
-        starts = np.cumsum([0, *(len(found) for found in grams[:-1])])
-        mixed = np.array([value for found in grams for value in found], dtype=np.uint32)[:, None] * factors + offsets
+        hashes, starts = _hashed(texts[start : start + _CHUNK])
+        mixed = hashes[:, None] * factors + offsets
         signatures[start : start + _CHUNK] = np.minimum.reduceat(mixed, starts, axis=0)
     for band in range(_BANDS):
-        found: defaultdict[bytes, list[int]] = defaultdict(list)
-        for place, row in enumerate(signatures[:, band * _ROWS : (band + 1) * _ROWS]):
-            found[row.tobytes()].append(place)
-        yield from (places for places in found.values() if len(places) > 1)
+        keys = signatures[:, band * _ROWS : (band + 1) * _ROWS].astype(np.uint64) @ weights
+        order = np.argsort(keys, kind="stable")
+        bounds = np.flatnonzero(np.diff(keys[order], prepend=keys[order[0]] ^ np.uint64(1), append=~keys[order[-1]]))
+        crowded = np.flatnonzero(np.diff(bounds) > 1)
+        yield from (order[bounds[place] : bounds[place + 1]].tolist() for place in crowded)
+
+
+def _hashed(texts: Sequence[str]) -> tuple[Any, Any]:
+    """A 32-bit hash of every piece of every text, in one array, and where each text's begin; both of numpy."""
+    import numpy as np
+
+    padded = [f" {text} ".ljust(_GRAM, "\0") for text in texts]
+    lengths = np.array([len(text) for text in padded])
+    letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    hashes = np.zeros(len(letters) - _GRAM + 1, dtype=np.uint32)
+    for place in range(_GRAM):
+        hashes = (hashes ^ letters[place : len(hashes) + place]) * np.uint32(0x9E3779B1)
+        hashes ^= hashes >> np.uint32(15)
+    whole = np.ones(len(hashes), dtype=bool)
+    for place in range(1, _GRAM):
+        whole[np.cumsum(lengths)[:-1] - place] = False  # a piece of two texts is none
+    return hashes[whole], np.cumsum([0, *(lengths[:-1] - _GRAM + 1)])
 
 
 def _jaccard(first: str, second: str) -> float:

@@ -10,6 +10,9 @@ from hardcut.publish.dataset import Dataset, Row
 from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.settings import Settings
 
+LEAST_DIGITS = 9
+"""Of a telephone number; a card has more."""
+_DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
 _PHONE = re.compile(
     r"(?<![\w.,:/-])(?:\+\d{9,15}|0\d{2,5}[ /-]\d{5,8}"  # +442079460958, 030/1234567
@@ -48,14 +51,17 @@ def personal_data(dataset: Dataset, settings: Settings) -> Result:
 
 def personal(text: str) -> Iterator[tuple[str, str]]:
     """(kind, value) of what looks like personal data in a text."""
-    for match in _EMAIL.finditer(text):
-        yield "mail address", match.group()
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            yield "mail address", match.group()
+    if len(_DIGIT.findall(text)) < LEAST_DIGITS:
+        return
     cards = [match.group() for match in _CARD.finditer(text) if luhn(match.group())]
     yield from (("payment card", card) for card in cards)
     for match in _PHONE.finditer(text):
         value = match.group()
         digits = sum(char.isdigit() for char in value)
-        if 9 <= digits <= 15 and not _DATE.fullmatch(value) and not any(value in card for card in cards):
+        if LEAST_DIGITS <= digits <= 15 and not _DATE.fullmatch(value) and not any(value in card for card in cards):
             yield "telephone number", value
 
 

@@ -7,8 +7,10 @@ from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
 from hardcut.publish.checks.result import Findings, Result, by_count, by_limit
-from hardcut.publish.dataset import Dataset, verify
-from hardcut.schemas.records import COUNTERFACTUAL
+from hardcut.publish.dataset import LEFT_OUT, Dataset, verify
+from hardcut.publish.media import GONE
+from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.records import COUNTERFACTUAL, Dropped
 from hardcut.schemas.settings import Settings
 
 _AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
@@ -140,7 +142,8 @@ def exactness(dataset: Dataset, settings: Settings) -> Result:
 
 
 def media(dataset: Dataset, settings: Settings) -> Result:
-    """Videos that cannot be found again: no digest, an unsafe path; a packed clip that is not the file it should be."""
+    """Videos that cannot be found again: no digest, an unsafe path; a file that was not there, or was another, when its
+    clip was to be packed; a packed clip that is not the file it should be."""
     found, digests = Findings(), {}
     for _, row in dataset.rows("corpus", ("video_id", "video_path", "sha256", "size_bytes")):
         path = PurePosixPath(row["video_path"] or "")
@@ -149,11 +152,15 @@ def media(dataset: Dataset, settings: Settings) -> Result:
             found.add(f"{row['video_id']}: {row['video_path']!r} is no path inside the collection")
         elif len(row["sha256"] or "") != 64 or not row["size_bytes"]:
             found.add(f"{row['video_id']}: no digest or no bytes")
+    left_out = dataset.folder / LEFT_OUT
+    for record in read_records(left_out, Dropped) if left_out.exists() else ():
+        if record.reason == GONE:
+            found.add(f"{record.item}: {record.detail}")
     for _, row in dataset.rows("media", ("video_id", "video", "sha256")):
         content = (row["video"] or {}).get("bytes") or b""
         if hashlib.sha256(content).hexdigest() != digests.get(row["video_id"]):
             found.add(f"{row['video_id']}: the packed clip is not the file that the corpus names")
     return by_count(
         "media", found, "every video has a path and a digest", "{count} videos cannot be found again",
-        "run `hardcut run` on the whole collection again, then export",
+        "run `hardcut run` on the whole collection again, then export it with the folder that it is in",
     )  # fmt: skip

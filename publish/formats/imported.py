@@ -12,7 +12,7 @@ from typing import Any
 
 from hardcut.engine.files import atomic_writer
 from hardcut.publish._folder import folder_for
-from hardcut.publish.splits import SPLIT_FIELD, SPLIT_NAMES, SPLITS
+from hardcut.publish.splits import SPLIT_NAMES, SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Dropped, Id, Span
@@ -20,6 +20,8 @@ from hardcut.schemas.trec import format_run
 
 MAX_GRADE = 2**31 - 1
 """A grade is a 32-bit number in the dataset that it ends in."""
+SPLIT_FIELD = "split"
+"""Where a run looks for the split of a query, and of a video unless `export.split_field` says otherwise."""
 _GRADE = re.compile(r"-?[0-9]{1,10}")
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v")
 
@@ -66,24 +68,26 @@ class Imported:
         if not words:
             self.skip(where, "no_text", f"query {query_id} has no text")
             return None
-        known = self.queries.get(query_id)
-        if known is not None and known["query"] != words:
+        known = self.queries.setdefault(query_id, {"query_id": query_id, "query": words})
+        if known["query"] != words:
             raise UsageError(f"{where}: query {query_id} has another text before: {known['query']!r}")
-        self.queries[query_id] = {"query_id": query_id, "query": words, **_given(more)}
+        self._add(where, f"query {query_id}", known, more)
         return query_id
 
     def video(self, where: str, id: object, **metadata: Any) -> str:
-        """Adds a video, or more about one. One that is given to two splits goes to the more held-out, and is told."""
+        """Adds a video, or more about one."""
         video_id = identifier(where, "video", id)
-        known, more = self.videos.setdefault(video_id, {}), _given(metadata)
-        splits = [str(about[SPLIT_FIELD]) for about in (known, more) if SPLIT_FIELD in about]
-        if len(set(splits)) == 2:
-            more[SPLIT_FIELD] = max(splits, key=_held_out)
-            self.skip(
-                where, "two_splits", f"video {video_id} is in {' and in '.join(splits)}: {more[SPLIT_FIELD]} it is"
-            )
-        known.update(more)
+        self._add(where, f"video {video_id}", self.videos.setdefault(video_id, {}), metadata)
         return video_id
+
+    def _add(self, where: str, named: str, known: dict[str, Any], more: Mapping[str, Any]) -> None:
+        """Adds to what is known of a query or a video. One of two splits goes to the more held-out, and is told."""
+        given = {name: value for name, value in more.items() if value not in (None, "", [], {})}
+        splits = [str(about[SPLIT_FIELD]) for about in (known, given) if SPLIT_FIELD in about]
+        if len(set(splits)) == 2:
+            given[SPLIT_FIELD] = max(splits, key=_held_out)
+            self.skip(where, "two_splits", f"{named} is in {' and in '.join(splits)}: {given[SPLIT_FIELD]} it is")
+        known.update(given)
 
     def judgment(self, where: str, query: object, video: object, grade: object, **more: Any) -> None:
         """Adds a judgment; of the same pair there may be several, by several annotators."""
@@ -165,11 +169,13 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
     `out` has something in it.
     """
     files = _files(videos) if videos is not None else None
+    packed = videos is not None and any(videos.rglob("*.tar"))
+    where = f"{videos.name if videos else ''}{': unpack its .tar files first' if packed else ''}"
     paths = {}
     for video_id in sorted(found.videos):
         path = found.paths.get(video_id, f"{video_id}.mp4") if files is None else files.get(video_id)
         if path is None:
-            found.skip(video_id, "no_file", f"no file of this name in {videos.name if videos else ''}")
+            found.skip(video_id, "no_file", f"no file of this name in {where}")
         else:
             paths[video_id] = path
     judgments = [one for one in found.settled() if _known(found, one, paths)]
@@ -255,10 +261,6 @@ def _files(folder: Path) -> dict[str, str]:
 def _held_out(split: str) -> int:
     name = SPLIT_NAMES.get(split.casefold())
     return -1 if name is None else SPLITS.index(name)
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in (None, "", [], {})}
 
 
 def _json(value: Any) -> str:

@@ -18,6 +18,7 @@ def read(paths: Sequence[Path]) -> Imported:
     for path in paths:
         if path.suffix == ".csv":
             for where, row in read_csv(path, ("key", "video_id", "sentence")):
+                found.video(where, row["video_id"], split="test")
                 _sentence(found, where, row["key"], row["video_id"], row["sentence"])
         elif path.suffix == ".json":
             _json(found, path)

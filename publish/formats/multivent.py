@@ -8,21 +8,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_csv
+from hardcut.publish.formats.reading import member, read_csv, split_of_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 
-_SPLIT = re.compile(r"(train|test|val(?:idation)?|dev)(?![a-z]).*", re.IGNORECASE)
 _HEADER = re.compile(r"((video|doc|document)[ _-]?)?ids?")
 
 
 def read(paths: Sequence[Path]) -> Imported:
-    """Graded judgments are kept as they are. A file whose name begins with a split's (train, test) gives that split to
-    the videos of its ids and judgments."""
+    """Graded judgments are kept as they are. A file whose name has a split's in it (train, test) gives that split to
+    its queries, and to the videos of its ids and judgments."""
     found = Imported("multivent")
     for path in paths:
-        named = _SPLIT.fullmatch(path.name)
-        split = named[1].lower() if named else None
+        split = split_of_name(path)
         if path.suffix == ".jsonl":
             for number, row in read_objects(path):
                 where = f"{path}, line {number}"
@@ -31,7 +29,7 @@ def read(paths: Sequence[Path]) -> Imported:
                 found.video(where, video, split=split)
         elif path.suffix == ".csv" and _is_queries(path):
             for where, cells in read_csv(path, ("Query_id", "query")):
-                found.query(where, cells["Query_id"], cells["query"], language=cells.get("language"))
+                found.query(where, cells["Query_id"], cells["query"], split=split, language=cells.get("language"))
         elif path.suffix == ".csv":
             for where, id in _ids(path):
                 found.video(where, id, split=split)

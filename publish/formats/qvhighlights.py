@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.publish.formats.imported import Imported, Rating
-from hardcut.publish.formats.reading import member
+from hardcut.publish.formats.reading import member, split_of_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Span
@@ -18,15 +18,17 @@ CLIP_S = 2.0
 
 def read(paths: Sequence[Path]) -> Imported:
     """A query is relevant to its video in its windows; the three annotators' grades (0 to 4) of each clip are kept as
-    ratings. Lines of the test split have no windows: their queries are kept, and the judgment is skipped."""
+    ratings. Lines of the test split have no windows: their queries are kept, and the judgment is skipped. A file whose
+    name has a split's in it (highlight_val_release.jsonl) gives that split to its queries and videos."""
     found = Imported("qvhighlights")
     for path in paths:
+        split = split_of_name(path)
         for number, row in read_objects(path):
             where = f"{path}, line {number}"
             qid, vid = member(where, row, "qid"), str(member(where, row, "vid"))
-            query_id = found.query(where, qid, member(where, row, "query"))
+            query_id = found.query(where, qid, member(where, row, "query"), split=split)
             youtube = vid.rsplit("_", 2)[0] if vid.count("_") >= 2 else None
-            found.video(where, vid, duration_s=row.get("duration"), source=youtube)
+            found.video(where, vid, split=split, duration_s=row.get("duration"), source=youtube)
             if query_id is None:
                 continue
             if row.get("relevant_windows") is None:

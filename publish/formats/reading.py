@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hardcut.publish.splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
+from hardcut.schemas.records import Split
 
 
 def read_json(path: Path) -> Any:
@@ -41,6 +44,13 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
         raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def split_of_name(path: Path) -> Split | None:
+    """The split that a part of a file's name gives, such as `train_ids.csv` or `highlight_val_release.jsonl`."""
+    parts = re.split(r"[^a-z]+", path.stem.lower())
+    found = {SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else None
 
 
 def member(where: str, row: Any, name: str) -> Any:

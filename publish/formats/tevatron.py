@@ -1,5 +1,5 @@
 """Tevatron: its training file (query_id, query_text, positive_document_ids, negative_document_ids) and corpus (docid,
-text, video), as its TrainDataset reads them; the videos are found under `--assets_path`."""
+text, video), as its TrainDataset reads them, and the queries to encode; videos are found under `--assets_path`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hardcut.publish.formats.writing import public_ids
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
-    """`corpus.jsonl`, and for each split `SPLIT.jsonl` with the queries that have a positive and a negative. Rows by
-    file."""
+    """`corpus.jsonl`, and for each split `SPLIT.queries.jsonl`, all queries, and `SPLIT.jsonl`, those that have a
+    positive and a negative. Rows by file."""
     names = public_ids(dataset)
     captions = {row["video_id"]: row["caption"] for _, row in dataset.rows("captions", ("video_id", "caption"))}
     with atomic_writer(out / "corpus.jsonl") as file:
@@ -41,4 +41,10 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
                 }
                 file.write(json.dumps(told_query, ensure_ascii=False) + "\n")
         counts[f"{wanted}.jsonl"] = len(usable)
+        with atomic_writer(out / f"{wanted}.queries.jsonl") as file:
+            for split, row in dataset.rows("queries", ("query_id", "query")):
+                if split == wanted:
+                    told = {"query_id": names[row["query_id"]], "query_text": row["query"]}
+                    file.write(json.dumps(told, ensure_ascii=False) + "\n")
+        counts[f"{wanted}.queries.jsonl"] = dataset.count("queries", wanted)
     return counts

@@ -77,6 +77,10 @@ def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Pr
     assert "licence" in failed
     allow = [word for name in failed for word in ("--allow", name)]
     assert hardcut("check", tmp_path / "data", *allow).returncode == 0
+    other = hardcut("export", tmp_path / "data", "--out", tmp_path / "trec", "--format", "trec")
+    assert other.returncode == 1 and "failed   licence" in other.stdout and (tmp_path / "trec" / "train.qrels").exists()
+    allowed = hardcut("export", tmp_path / "data", "--out", tmp_path / "tevatron", "--format", "tevatron", *allow)
+    assert allowed.returncode == 0, allowed.stdout
     assert hardcut("check", tmp_path / "data", "--allow", "license").returncode == 2
     assert hardcut("check", run).returncode == 2
 

@@ -27,8 +27,11 @@ from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(
-    export=ExportSettings(name="clips | [of] <b>us</b>", licence="cc-by-4.0", train=0.5, validation=0.2)
-)
+    export=ExportSettings(
+        name="clips | [of] <b>us</b>", description="Clips of <i>a</i> fair.", authors=("A & B", "C"),
+        licence="cc-by-4.0", train=0.5, validation=0.2,
+    )
+)  # fmt: skip
 CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels")
 
 
@@ -252,10 +255,13 @@ def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: Write
 def test_metadata_of_any_size_is_cut_and_the_cut_is_seen(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
     query = make.query("alone", "v1")
     pair = make.pair(query, "v1")
-    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000)
+    tags = [f"tag {i}" for i in range(5_000)]
+    video = make.video("v1", title="ab " * 1_000_000, event="e" * 2_000, tags=tags)
     run = write_run(tmp_path / "run", [video, query, pair, make.judgment(pair, 1)])
     (row,) = read(export(run, tmp_path / "out", Settings()).out, "corpus")
     values = {entry["key"]: entry["value"] for entry in row["metadata"]}
+    told = [entry["value"] for entry in row["metadata"] if entry["key"] == "tags"]
+    assert told == [*tags[:100], "... and 4,900 more"]
     assert len(values["title"]) == 2_004 and values["title"].endswith(" ...") and values["event"] == "e" * 2_000
 
 
@@ -270,6 +276,7 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     assert [config["config_name"] for config in front["configs"]] == list(CONFIGS)
     assert {entry["config_name"] for entry in front["dataset_info"]} == set(CONFIGS)
     text = card.text
+    assert "Clips of &lt;i&gt;a&lt;/i&gt; fair." in text and "Made by A &amp; B, C.\n" in text
     assert "<b>" not in text and r"# clips \| \[of\] &lt;b&gt;us&lt;/b&gt;" in text
     for expected in (
         "suspected\\_positive 1", "no\\_video\\_stream 1", "openai\\:judge-8b", "abababababab", "arXiv:2602.02444",

@@ -16,6 +16,7 @@ from hardcut.publish.formats.registry import IMPORTERS, convert, read
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
 from hardcut.schemas.trec import read_qrels, read_run
+from hardcut.synth.user_queries import read_queries
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
 
@@ -170,6 +171,9 @@ def test_tevatron_files(dataset: Dataset, tmp_path: Path) -> None:
     assert rows and all(row["positive_document_ids"] and row["negative_document_ids"] for row in rows)
     named = {id for row in rows for key in ("positive_document_ids", "negative_document_ids") for id in row[key]}
     assert named <= set(corpus) and set(rows[0]) >= {"query_id", "query_text"}
+    asked = {row["query_id"]: row["query_text"] for row in lines(tmp_path / "out" / "train.queries.jsonl")}
+    assert len(asked) == dataset.count("queries", "train")
+    assert all(asked[row["query_id"]] == row["query_text"] for row in rows)
 
 
 def test_a_format_goes_to_a_new_folder_and_unknown_ones_are_told(dataset: Dataset, tmp_path: Path) -> None:
@@ -216,11 +220,21 @@ def test_multivent_keeps_grades_and_splits_and_takes_numbers(tmp_path: Path) -> 
 
 
 def test_multivent_tells_queries_from_ids_and_splits_from_names(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "000.tar").touch()
     queries = write(tmp_path / "valley_queries.csv", 'Query_id,"query",language\n7,flood,en\n')
     ids = write(tmp_path / "train_ids.csv", "abcdefgHIJK\n1001\n")
     held_out = write(tmp_path / "test_ids.csv", "doc_id\n1001\n")
     found = read("multivent", [queries, held_out, ids])
-    assert list(found.queries) == ["7"] and found.queries["7"]["language"] == "en"
+    assert found.queries == {"7": {"query_id": "7", "query": "flood", "language": "en"}}
+    tested = write(tmp_path / "test_queries.csv", "Query_id,query\n8,fire\n")
+    write_import(read("multivent", [tested, held_out]), tmp_path / "in")
+    packed = read("multivent", [tested, held_out])
+    with pytest.raises(UsageError, match="no video found"):
+        write_import(packed, tmp_path / "tars", tmp_path / "videos")
+    assert packed.skipped[-1].detail == "no file of this name in videos: unpack its .tar files first"
+    (query,) = read_queries(tmp_path / "in" / "queries.jsonl")
+    assert (query.external_id, query.split) == ("8", "test"), "as a run reads it"
     assert found.videos == {"1001": {"split": "test"}, "abcdefgHIJK": {"split": "train"}}
     (told,) = found.skipped
     assert (told.reason, told.detail) == ("two_splits", "video 1001 is in test and in train: test it is")
@@ -250,6 +264,7 @@ def test_msrvtt_json_and_1ka(tmp_path: Path) -> None:
 
     csv = write(tmp_path / "1ka.csv", 'key,vid_key,video_id,sentence\nret0,msr9770,video9770,"a person, connecting"\n')
     assert write_import(read("msrvtt", [csv]), tmp_path / "in2").judgments == 1
+    assert [row["split"] for row in lines(tmp_path / "in2" / "manifest.jsonl")] == ["test"]
 
 
 def test_qvhighlights_keeps_moments_and_every_annotator(tmp_path: Path) -> None:
@@ -258,7 +273,7 @@ def test_qvhighlights_keeps_moments_and_every_annotator(tmp_path: Path) -> None:
          "relevant_windows": [[0, 4]], "relevant_clip_ids": [0, 1], "saliency_scores": [[4, 1, 1], [4, 2, 1]]},
         {"qid": 2, "query": "Someone waves.", "duration": 150, "vid": "bP5Kf_JzC4_60.0_210.0"},
     ]  # fmt: skip
-    path = write(tmp_path / "val.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    path = write(tmp_path / "highlight_val_release.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     done = write_import(read("qvhighlights", [path]), tmp_path / "in")
     assert (done.queries, done.videos, done.judgments, done.skipped) == (2, 2, 1, {"no_judgment": 1})
     (judged,) = lines(tmp_path / "in" / "judgments.jsonl")
@@ -266,6 +281,8 @@ def test_qvhighlights_keeps_moments_and_every_annotator(tmp_path: Path) -> None:
     grades = [(rating["annotator"], rating["grade"], rating["span"]["start"]) for rating in judged["ratings"]]
     assert grades == [("1", 4, 0.0), ("2", 1, 0.0), ("3", 1, 0.0), ("1", 4, 2.0), ("2", 2, 2.0), ("3", 1, 2.0)]
     sources = {row["source"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    for file in ("manifest.jsonl", "queries.jsonl"):
+        assert {row["split"] for row in lines(tmp_path / "in" / file)} == {"validation"}
     assert sources == {"bP5Kf_JzC4"}, "both clips are of one video, so that no split parts them"
 
 

@@ -105,8 +105,8 @@ def _make() -> Any:
     return module.Make()
 
 
-def edited(clean: Path, out: Path, edits: dict[str, Edit], marker: Callable[[Row], None] | None = None) -> Dataset:
-    """A copy with other rows, its digests as if it had been exported so."""
+def edited(clean: Path, out: Path, edits: dict[str, Edit]) -> Dataset:
+    """A copy with other rows and another marker (`hardcut.json`), its digests as if it had been exported so."""
     shutil.copytree(clean, out)
     for config, edit in edits.items():
         for path in sorted((out / "data" / config).glob("*.parquet")):
@@ -115,8 +115,8 @@ def edited(clean: Path, out: Path, edits: dict[str, Edit], marker: Callable[[Row
             pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
     told = json.loads((out / "hardcut.json").read_text())
     told.pop("files")
-    if marker:
-        marker(told)
+    if "hardcut.json" in edits:
+        edits["hardcut.json"]("", [told])
     write_marker(out, told)
     write_marker(out, told, digests(out))
     return Dataset(out)
@@ -176,6 +176,16 @@ def path_tells(split: str, row: Row) -> None:
 def drop_trusted(split: str, row: Row) -> None:
     for negative in row["negatives"]:
         negative["negative"] = "hard"
+
+
+def judge_knows_better(split: str, row: Row) -> None:
+    """A teacher that sees metadata alone is right about every pair."""
+    row["text_only"] = "yes" if row["label"] else "no"
+
+
+def no_licence(split: str, rows: list[Row]) -> list[Row]:
+    rows[0]["settings"]["export"]["licence"] = None
+    return rows
 
 
 def no_positive(row: Row) -> None:
@@ -238,6 +248,8 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
+    "a teacher that is right without the video": ("text_only", lambda clean: {"pairs": each(judge_knows_better)}),
+    "no licence": ("licence", lambda clean: {"hardcut.json": no_licence}),
     "a title copied into the query": ("copied_text", lambda clean: {"queries": title_in_query(clean)}),
     "groups without a trusted negative": ("groups", lambda clean: {"groups": each(drop_trusted)}),
     "a group without a positive": ("groups", lambda clean: {"groups": first_of("train", no_positive)}),
@@ -289,14 +301,11 @@ def test_a_planted_fault_is_caught(clean: Path, tmp_path: Path, fault: str) -> N
     assert result.advice and result.told and (result.examples or result.value is not None)
 
 
-def test_a_missing_licence_and_a_clip_that_may_not_be_passed_on(clean: Path, tmp_path: Path) -> None:
-    def without(told: Row) -> None:
-        told["settings"]["export"]["licence"] = None
+def test_every_check_has_a_planted_fault() -> None:
+    assert {name for name, _ in FAULTS.values()} == set(CHECKS)
 
-    dataset = edited(clean, tmp_path / "bad", {}, without)
-    result = CHECKS["licence"](dataset, SETTINGS)
-    assert result.state == "failed" and "no licence" in result.examples[0]
 
+def test_a_clip_that_may_not_be_passed_on(clean: Path, tmp_path: Path) -> None:
     closed = edited(clean, tmp_path / "closed", {"corpus": each(lambda split, row: row.update(licence="all rights"))})
     row = first(clean, "corpus", "train")
     clip = {name: row[name] for name in ("video_id", "sha256", "duration_s")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hardcut.publish.diagnostic import RULE, passes
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.publish.export import Options, export
 from hardcut.publish.groups import training_groups
+from hardcut.schemas.ids import digest
 from hardcut.schemas.records import FirstStage, Pair
 from hardcut.schemas.settings import ExportSettings, Settings
 
@@ -168,13 +170,18 @@ def test_the_recipe_is_kept_and_names_no_place(tmp_path: Path, make: Any, write_
     pair = make.pair(query, "v1")
     splits = tmp_path / "mine.csv"
     splits.write_text("id,split\nv1,test\n")
-    changed = Settings(export=ExportSettings(splits=str(splits), licence="mit"))
+    evidence = {"paddle_det": str(tmp_path / "det"), "speech": "server:whisper@http://me:secret@10.0.0.7/v1"}
+    changed = Settings.model_validate({"export": {"splits": str(splits), "licence": "mit"}, "evidence": evidence})
     out = export(
         write_run(tmp_path / "run", [make.video("v1"), query, pair, make.judgment(pair, 1)]), tmp_path / "o", changed
     )
     told = json.loads((out.out / "hardcut.json").read_text())
     assert told["settings"]["export"]["splits"] == "mine.csv" and told["gate"]["references"] == "passed"
-    assert str(tmp_path) not in (out.out / "hardcut.json").read_text()
+    assert told["settings"]["evidence"]["speech"] == "server:whisper"
+    card = (out.out / "README.md").read_text()
+    assert "evidence.paddle\\_det = det" in card and "media." not in card
+    for text in (card, (out.out / "hardcut.json").read_text()):
+        assert str(tmp_path) not in text and "10.0.0.7" not in text and "secret" not in text
     assert out.rows["pairs"] == {"test": 1}
 
 
@@ -195,7 +202,8 @@ def test_easy_queries_are_left_out_with_what_was_rewritten_from_them(
         counter = Pair.create(query_id=turned.query_id, **fields)
         records += [query, pair, make.judgment(pair, 1), turned, counter, make.judgment(counter, 0)]
     run = write_run(tmp_path / "run", records)
-    found = export(run, tmp_path / "out", SETTINGS, options=Options(min_difficulty=0.5))
+    asked = Settings(export=SETTINGS.export.model_copy(update={"min_difficulty": 0.5}))
+    found = export(run, tmp_path / "out", asked)
     dataset = Dataset(found.out)
     kept = [row for _, row in dataset.rows("queries")]
     assert {row["source_video_id"] for row in kept} == {"v0", "v2", "v4", "v6", "v8"} and len(kept) == 10
@@ -206,3 +214,29 @@ def test_easy_queries_are_left_out_with_what_was_rewritten_from_them(
     assert {row["video_id"] for _, row in dataset.rows("pairs")} == {row["source_video_id"] for row in kept}
     assert "too_easy 10" in (found.out / "README.md").read_text().replace("\\", "")
     assert len({row["video_id"] for _, row in dataset.rows("diagnostic")}) == 5
+
+
+def test_of_a_kind_a_share_is_kept_and_children_go_with_their_parent(
+    tmp_path: Path, make: Any, write_run: Callable[..., Path]
+) -> None:
+    records: list[Any] = [make.video(f"v{i}") for i in range(60)]
+    for i in range(60):
+        kind = "event" if i % 2 else "moment"
+        query = make.query(f"{digest(i)} rolls over the hill", f"v{i}", facets=(), kind=kind)
+        turned = make.query(
+            f"{digest(i)} rolls back", f"v{i}", variant="reversed", parent_query_id=query.query_id, kind="temporal"
+        )
+        for one, grade in ((query, 1), (turned, 0)):
+            pair = make.pair(one, f"v{i}")
+            records += [one, pair, make.judgment(pair, grade)]
+    run = write_run(tmp_path / "run", records)
+    mix = Settings.model_validate({"export": {"mix": {"moment": 0.5}, "licence": "mit"}})
+    found = export(run, tmp_path / "out", mix)
+    kept = [row for _, row in Dataset(found.out).rows("queries")]
+    kinds = Counter(row["kind"] for row in kept)
+    assert kinds["event"] == 30 and 8 <= kinds["moment"] <= 22 and kinds["temporal"] == 30 + kinds["moment"]
+    assert {row["parent_query_id"] for row in kept} - {None} <= {row["query_id"] for row in kept}
+    told = [json.loads(line) for line in (found.out / "left_out.jsonl").read_text().splitlines()]
+    assert found.left_out == {"mix": len(told)} and len(told) == 2 * (30 - kinds["moment"])
+    assert json.loads((found.out / "hardcut.json").read_text())["settings"]["export"]["mix"]["moment"] == 0.5
+    assert "export.mix.moment = 0.5" in (found.out / "README.md").read_text()

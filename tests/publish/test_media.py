@@ -78,7 +78,9 @@ def test_clips_are_packed_or_told(collection: tuple[Path, Path], tmp_path: Path)
     card = (found.out / "README.md").read_text()
     assert "2 of 9" in card and f"{LICENCE} 2" in card
     assert CHECKS["licence"](Dataset(found.out), SETTINGS).state == "passed"
-    assert CHECKS["media"](Dataset(found.out), SETTINGS).state == "passed"
+    gone = CHECKS["media"](Dataset(found.out), SETTINGS)
+    assert gone.state == "failed"
+    assert set(gone.examples) == {"gone: its file is missing", "cut: its file has changed since the run"}
 
     streamed = load_dataset(str(found.out), "media", split="train", streaming=True)
     assert isinstance(streamed.features["video"], Video), "what the Hub's viewer plays"

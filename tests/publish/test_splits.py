@@ -161,8 +161,10 @@ def test_a_split_file_of_another_collection_and_a_bad_field_are_refused(tmp_path
     path.write_text("id,split\nx,train\n", encoding="utf-8")
     with pytest.raises(UsageError, match="none of its ids"):
         plan([video("v1")], splits=str(path))
-    with pytest.raises(UsageError, match="video v1, metadata field 'split': 'maybe' is no split"):
-        plan([video("v1", split="maybe")])
+    odd = [video("v1", split="left half", fold="test")]
+    with pytest.raises(UsageError, match=r"video v1, metadata field 'split': 'left half' is no split.*split_field"):
+        plan(odd)
+    assert plan(odd, split_field="fold").videos == {"v1": "test"}
 
 
 def test_queries_follow_their_source_and_rewrites_their_original() -> None:
@@ -220,3 +222,14 @@ def test_which_texts_are_near_duplicates(other: str, near: bool) -> None:
 def test_a_thousand_texts_of_one_template_are_one_cluster() -> None:
     texts = {f"q{i}": f"a rather long query of one and the same template number {i}" for i in range(1000)}
     assert len(list(similar_pairs(texts, 0.75))) > 900
+
+
+def test_a_query_keeps_its_split_and_its_family_follows() -> None:
+    """A test query that nobody judged must not train; nor must what was rewritten from it."""
+    videos = [video(f"v{i}") for i in range(30)]
+    queries = {f"q{i}": QueryRef(None, None, text=digest(i), split="test") for i in range(20)}
+    queries |= {f"q{i}r": QueryRef(None, f"q{i}", text=f"{digest(i)[:40]} {digest(i, 1)[:30]}") for i in range(20)}
+    queries["judged"] = QueryRef(None, None, text="one that is relevant elsewhere", split="validation")
+    told = plan(videos, queries, relevant={"judged": ["v1", "v2", "v3"]}, train=0.9, validation=0.1)
+    assert {told.queries[f"q{i}{end}"] for i in range(20) for end in ("", "r")} == {"test"}
+    assert told.queries["judged"] == "validation"

@@ -56,6 +56,7 @@ def test_only_a_line_break_ends_a_line(tmp_path: Path, name: str, text: str) -> 
         ("q.csv", "Query_id,query\n1,one,two\n", "q.csv, line 2: 3 columns where line 1 names 2"),
         ("q.csv", 'Query_id,query\n1,"one\n', "q.csv, line 2: "),
         ("q.jsonl", '{"query_id": "1", "query": "one"}\n{"query_id"\n', "q.jsonl, line 2: not JSON"),
+        ("q.jsonl", '{"query_id": "1", "query": "one", "split": "left"}\n', "q.jsonl, line 1: the split is 'left'"),
         ("q.jsonl", "[1]\n", "q.jsonl, line 1: expected an object"),
         ("q.jsonl", '{"query_id": "1"}\n', "q.jsonl, line 1: query_id, text"),
         ("q.txt", "1\tone\n", "queries come as"),

@@ -1,0 +1,291 @@
+"""A run's records joined into the rows of a dataset, and written config by config.
+
+What is known of a query's pairs is brought together in tables on disk, by query, and made into rows as it passes by,
+so that memory holds ids and the queries' texts alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from hardcut.publish._parquet import ConfigWriter, SplitSize
+from hardcut.publish._scratch import Merge, Scratch
+from hardcut.publish.calibrated import read_calibrations
+from hardcut.publish.card import Facts
+from hardcut.publish.columns import (
+    CONFIGS,
+    OF_QUERY,
+    Row,
+    caption_row,
+    corpus_row,
+    group_row,
+    pair_row,
+    qrels_row,
+    query_row,
+)
+from hardcut.publish.dataset import LEFT_OUT
+from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
+from hardcut.publish.difficulty import difficulty
+from hardcut.publish.filters import text_only
+from hardcut.publish.groups import training_groups
+from hardcut.publish.judgments import deciding_label, negative_kind
+from hardcut.publish.mix import selects, unwanted
+from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_duplicates, plan_splits
+from hardcut.schemas.base import Record
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import canonical_json, content_id
+from hardcut.schemas.jsonl import format_record, parse_record, read_records, write_records
+from hardcut.schemas.records import (
+    COUNTERFACTUAL,
+    Caption,
+    Dropped,
+    Evidence,
+    Group,
+    Judgment,
+    Pair,
+    Query,
+    Split,
+    TeacherLabel,
+    TeacherRef,
+    Video,
+)
+from hardcut.schemas.settings import Settings
+
+R = TypeVar("R", bound=Record)
+Sizes = dict[str, SplitSize]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What belongs to a query, each kind in a table by the query's id."""
+
+    pairs: Scratch
+    labels: Scratch
+    judgments: Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where everything goes, known before the first row is written."""
+
+    run: Path
+    folder: Path
+    settings: Settings
+    splits: Splits
+
+    def writer(self, config: str) -> ConfigWriter:
+        used = {*self.splits.videos.values(), *self.splits.queries.values()}
+        return ConfigWriter(self.folder / "data", config, [split for split in SPLITS if split in used])
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A query with its rows of `pairs`, what of them its split may not use, and who gave the labels."""
+
+    query: Row
+    rows: list[Row]
+    held_out: list[Dropped]
+    teachers: list[TeacherRef]
+
+
+def write_configs(run: Path, folder: Path, settings: Settings, facts: Facts) -> dict[str, Sizes]:
+    """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split.
+    `facts` counts what passes by.
+
+    Raises UsageError where the run's files do not belong together, StorageError where the disk fails.
+    """
+    with (
+        Scratch(folder) as pairs,
+        Scratch(folder) as labels,
+        Scratch(folder) as judgments,
+        Scratch(folder) as captions,
+        Scratch(folder) as suites,
+    ):
+        tables = _Tables(pairs, labels, judgments)
+        plan = _plan(run, folder, settings, facts, tables)
+        videos: dict[str, Row] = {}
+        found = {"corpus": _write_corpus(plan, facts, videos)}
+        found["captions"] = _write_captions(plan, facts, videos, captions)
+        found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), suites)
+        found |= write_diagnostic(plan.writer, suites, videos)
+    return {config: found[config] for config in CONFIGS if config in found}
+
+
+def read(run: Path, kind: type[R]) -> Iterator[R]:
+    """The records of one of the run's files; a file that no stage has written yet holds none."""
+    path = run / kind.FILE
+    if path.exists():
+        yield from read_records(path, kind)
+
+
+def _plan(run: Path, folder: Path, settings: Settings, facts: Facts, tables: _Tables) -> _Plan:
+    """Reads what belongs to queries into the tables, and plans the splits."""
+    queries: dict[str, QueryRef] = {}
+    for query in read(run, Query):
+        facts.teacher(query.teacher, "queries")
+        queries[query.query_id] = QueryRef.of(query)
+    relevant: defaultdict[str, list[str]] = defaultdict(list)
+
+    def known(kind: type[Pair] | type[TeacherLabel] | type[Judgment]) -> Iterator[tuple[str, str]]:
+        for record in read(run, kind):
+            ref = queries.get(record.query_id)
+            if ref is None:
+                raise _torn(run, kind, record.id, Query, record.query_id)
+            if isinstance(record, Judgment) and record.grade > 0 and ref.source_video_id is None:
+                relevant[record.query_id].append(record.video_id)
+            yield record.query_id, format_record(record)
+
+    tables.pairs.fill(known(Pair))
+    tables.labels.fill(known(TeacherLabel))
+    tables.judgments.fill(known(Judgment))
+    copies = near_duplicates((record.group_id, record.video_id) for record in read(run, Group))
+    splits = plan_splits(read(run, Video), queries, relevant, settings.export, copies)
+    return _Plan(run, folder, settings, splits)
+
+
+def _write_corpus(plan: _Plan, facts: Facts, videos: dict[str, Row]) -> Sizes:
+    """Notes in `videos` what rows of other configs say of each video."""
+    # What splits went by is published with the rest, so that anybody can look whether it straddles them.
+    fields = tuple(dict.fromkeys([*plan.settings.evidence.metadata_fields, *plan.settings.export.group_by]))
+    with Scratch(plan.folder) as speech, plan.writer("corpus") as writer:
+        speech.fill(
+            (evidence.video_id, canonical_json([evidence.span.start if evidence.span else 0.0, evidence.text]))
+            for evidence in read(plan.run, Evidence)
+            if evidence.kind == "speech"
+        )
+        heard = Merge(speech.groups())
+        for video in read(plan.run, Video):
+            said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
+            row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
+            facts.video(video, row["licence"])
+            writer.add(plan.splits.videos[video.video_id], row)
+            videos[video.video_id] = {name: row[name] for name in ("video_path", "sha256")}
+    return writer.sizes
+
+
+def _write_captions(plan: _Plan, facts: Facts, videos: Mapping[str, Row], table: Scratch) -> Sizes:
+    def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
+        for caption in read(plan.run, Caption):
+            video = videos.get(caption.video_id)
+            if video is None:
+                raise _torn(plan.run, Caption, caption.id, Video, caption.video_id)
+            facts.teacher(caption.teacher, "captions")
+            writer.add(plan.splits.videos[caption.video_id], caption_row(caption, video))
+            yield caption.video_id, caption.text
+
+    with plan.writer("captions") as writer:
+        table.fill(rows(writer))
+    return writer.sizes
+
+
+def _write_by_query(
+    plan: _Plan, facts: Facts, compiled: Callable[[], Iterator[_Compiled]], suites: Scratch
+) -> dict[str, Sizes]:
+    """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
+    settings = plan.settings.export
+    out = unwanted(((one.query, one.rows) for one in compiled()), settings) if selects(settings) else {}
+
+    def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
+        for one in compiled():
+            query, rows, dropped = one.query, one.rows, one.held_out
+            if query["query_id"] in out:
+                reason, detail = out[query["query_id"]]
+                dropped = [*dropped, *(_left_out(row["pair_id"], reason, detail) for row in rows)]
+            facts.left_out.update(record.reason for record in dropped)
+            write_records(left_out, dropped)
+            if query["query_id"] in out:
+                continue
+            split = plan.splits.queries[query["query_id"]]
+            facts.query(query)
+            writers["queries"].add(split, query)
+            for row in rows:
+                facts.pair(row)
+                row.update({name: query[name] for name in OF_QUERY})
+                writers["pairs"].add(split, row)
+                writers["qrels"].add(split, qrels_row(row, query))
+            for teacher in one.teachers:
+                facts.teacher(teacher, "labels")
+            made = 0
+            for group_id, positive, negatives in training_groups(rows, settings):
+                writers["groups"].add(split, group_row(group_id, positive, negatives))
+                made += 1
+            if made or query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+                facts.grouped[split][made > 0] += 1
+            yield from diagnostic_parts(query, rows, split)
+
+    with ExitStack() as stack:
+        names = ("pairs", "groups", "queries", "qrels")
+        writers = {name: stack.enter_context(plan.writer(name)) for name in names}
+        left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
+        suites.fill(suite_parts(writers))
+    return {name: writer.sizes for name, writer in writers.items()}
+
+
+def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions: Scratch) -> Iterator[_Compiled]:
+    """Every query, sorted by id, with all of its judged pairs: as rows, or held out.
+
+    A pair without a judgment is in the run's `dropped.jsonl` already.
+    """
+    pairs_of, labels_of = Merge(tables.pairs.groups()), Merge(tables.labels.groups())
+    judgments_of = Merge(tables.judgments.groups())
+    calibrated = read_calibrations(plan.run)
+    for query in read(plan.run, Query):
+        split = plan.splits.queries[query.query_id]
+        pairs = {pair.pair_id: pair for pair in _parsed(Pair, pairs_of(query.query_id))}
+        told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+        for one_label in _parsed(TeacherLabel, labels_of(query.query_id)):
+            told[one_label.pair_id].append(one_label)
+        one = _Compiled(query_row(query), [], [], [])
+        for judgment in _parsed(Judgment, judgments_of(query.query_id)):
+            pair = pairs.get(judgment.pair_id)
+            if pair is None:
+                raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
+            video = videos.get(pair.video_id)
+            if video is None:
+                raise _torn(plan.run, Pair, pair.id, Video, pair.video_id)
+            kept_for = _held_out(plan.splits, split, pair.video_id, query.reference_video_id)
+            if kept_for is not None:
+                detail = f"the query is in {split}, the video {kept_for} is held out for {plan.splits.videos[kept_for]}"
+                one.held_out.append(_left_out(pair.pair_id, "held_out_video", detail))
+                continue
+            labels = told[pair.pair_id]
+            label = deciding_label(judgment, labels)
+            negative = negative_kind(judgment, labels, plan.settings.judgments)
+            caption = next(iter(captions.get(pair.video_id)), None)
+            one.rows.append(
+                pair_row(pair, judgment, negative, label, text_only(labels), calibrated(label), labels, video, caption)
+            )
+            if label is not None:
+                one.teachers.append(label.teacher)
+        one.query["difficulty"] = asdict(difficulty(one.rows, one.query["facets"]))
+        yield one
+
+
+def _parsed(kind: type[R], bodies: list[str] | None) -> Iterator[R]:
+    return (parse_record(kind, body) for body in bodies or ())
+
+
+def _held_out(splits: Splits, split: Split, *videos: str | None) -> str | None:
+    """The first of the videos that the split may not use."""
+    for video_id in videos:
+        if video_id is not None and not may_use(split, splits.videos.get(video_id, split)):
+            return video_id
+    return None
+
+
+def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:
+    """Why a judged pair is in no split."""
+    return Dropped.create(item=pair_id, stage="export", reason=reason, detail=detail)
+
+
+def _torn(run: Path, kind: type[Record], id: str, wanted: type[Record], wanted_id: str) -> UsageError:
+    return UsageError(
+        f"{run / kind.FILE}: {id} belongs to {wanted_id}, which {wanted.FILE} lacks: run `hardcut run` to its end first"
+    )

@@ -1,0 +1,42 @@
+"""The settings that made a dataset, as they are published: without folders and addresses of servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from hardcut.schemas.settings import Settings
+
+_GROUPS = (
+    *("media", "evidence", "captions", "queries", "counterfactuals", "negatives", "filters"),
+    *("judgments", "export", "check"),
+)
+"""What decides on the content of a dataset."""
+_PATHS = (("evidence", "paddle_det"), ("evidence", "paddle_rec"), ("export", "splits"))
+_OF_CARD = frozenset({"export.name", "export.description", "export.authors", "export.licence"})
+"""What a card says elsewhere."""
+
+
+def published(settings: Settings) -> dict[str, Any]:
+    """The settings by group and name, as JSON."""
+    told = settings.model_dump(mode="json", include=set(_GROUPS))
+    for group, name in _PATHS:
+        told[group][name] = told[group][name] and PurePath(told[group][name]).name
+    told["evidence"]["speech"] = told["evidence"]["speech"].split("@")[0]  # server:MODEL@URL
+    return {group: told[group] for group in _GROUPS}
+
+
+def changed(settings: Settings) -> dict[str, Any]:
+    """Those that are not the defaults and that a card does not say elsewhere, by dotted name."""
+    default = dict(_flat("", published(Settings())))
+    found = _flat("", published(settings))
+    return {name: value for name, value in found if value != default[name] and name not in _OF_CARD}
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", value
