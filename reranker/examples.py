@@ -152,15 +152,12 @@ Given = Perception | Ranking
 
 
 def read_perception(tables: Tables) -> Perception:
-    """The captions of the splits `train` and `validation`; of a video's the first by id."""
-    rows = sorted(
-        ((split, row) for split, row in tables.rows("captions") if split in ("train", "validation")),
-        key=lambda each: str(each[1]["caption_id"]),
-    )
-    found: dict[str, dict[str, Captioned]] = {"train": {}, "validation": {}}
-    for split, row in rows:
-        found[split].setdefault(row["video_id"], Captioned(_clipped(row), row["caption"]))
-    train, validation = (tuple(of[video] for video in sorted(of)) for of in found.values())
+    """The captions of the splits `train` and `validation`, each of them an example, however many a video has."""
+    found: dict[str, list[tuple[str, str, Captioned]]] = {"train": [], "validation": []}
+    for split, row in tables.rows("captions"):
+        if split in found:
+            found[split].append((row["video_id"], row["caption_id"], Captioned(_clipped(row), row["caption"])))
+    train, validation = (tuple(each for *_, each in sorted(of, key=lambda row: row[:2])) for of in found.values())
     return Perception(train, validation)
 
 

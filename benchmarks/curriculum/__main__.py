@@ -32,23 +32,27 @@ def main() -> None:
     size = SIZES[asked.size]
     work = asked.work / f"{asked.size}-{asked.seed}"
     world = make_world(work / "videos", size.scale, asked.seed)
-    results = _results(asked.out, asked.size, {"seed": asked.seed, **asdict(size)}, world)
+    settings = {"seed": asked.seed, **asdict(size)}
     for name in asked.arms:
-        if name in results["arms"]:
+        if name in _results(asked.out, asked.size, settings, world)["arms"]:
             continue
         started, cpu = time.perf_counter(), time.process_time()
         run, trained = Bench(work, size, world, asked.seed).run_arm(ARMS[name])
-        results["arms"][name] = {
+        arm = {
             "what": ARMS[name].says,
             **figures(world.parts["test"], run),
-            "stages": {stage: {"steps": each.steps, "loss": each.loss, "validation": each.validation}
+            "stages": {stage: {"steps": each.steps, "loss": each.loss, each.metric: each.validation}
                        for stage, each in trained.items()},
             "wall_s": round(time.perf_counter() - started, 1),
             "cpu_s": round(time.process_time() - cpu, 1),
             "load": round(os.getloadavg()[0], 1),
         }  # fmt: skip
+        # Read again: other arms may have been run beside this one.
+        results = _results(asked.out, asked.size, settings, world)
+        results["arms"][name] = arm
         _write(asked.out, asked.size, results)
-        print(table({name: results["arms"][name]}), flush=True)
+        print(table({name: arm}), flush=True)
+    results = _results(asked.out, asked.size, settings, world)
     print(table({**results["baselines"], **results["arms"]}))
 
 
