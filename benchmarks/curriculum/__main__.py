@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
-from benchmarks.curriculum.report import CHANCE, FIRST, figures, table
+from benchmarks.curriculum.report import CHANCE, FIRST, PERFECT, best, figures, table
 from benchmarks.curriculum.world import DEPTH, World, make_world
 from hardcut.engine.files import atomic_writer
 
@@ -79,6 +79,7 @@ def _results(out: Path, name: str, settings: dict[str, Any], world: World) -> di
         "baselines": {
             FIRST: figures(test, test.first),
             CHANCE: figures(test, chance(test.first)),
+            PERFECT: figures(test, best(test)),
         },
         "arms": {},
     }

@@ -17,9 +17,8 @@ from hardcut.schemas.trec import Qrels, Run, ranking
 from hardcut.teacher.confidence import sigmoid
 
 SPLITS = ("train", "validation", "test")
-CANDIDATES, DEPTH = 20, 10
-"""How many the first stage puts forward, and how many of them are reranked: those that nDCG@10 looks at. The order of
-the best 10 is hardly better than chance, so that a reranker that learns nothing stays at the first stage's level."""
+DEPTH = 20
+"""How many of the first stage's candidates are reranked."""
 MARGIN, NOISE = 3.5, 1.5
 """The teacher's log-odds: the truth's sign times MARGIN and normal noise, so that it errs on 1 % of the pairs."""
 HARD = 6
@@ -197,5 +196,5 @@ def first_stage(stories: Mapping[str, Story], queries: Mapping[str, Asked]) -> R
     run = {}
     for query, asked in queries.items():
         scores = dict(zip(ids, map(float, index.get_scores(asked.text.lower().split())), strict=True))
-        run[query] = {video: scores[video] for video in ranking(scores)[:CANDIDATES]}
+        run[query] = {video: scores[video] for video in ranking(scores)[:DEPTH]}
     return run
