@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
-from benchmarks.curriculum.report import CHANCE, FIRST, figures, table
+from benchmarks.curriculum.report import CHANCE, FIRST, PERFECT, best, figures, table
 from benchmarks.curriculum.world import DEPTH, World, make_world
 from hardcut.engine.files import atomic_writer
 
@@ -32,29 +32,33 @@ def main() -> None:
     size = SIZES[asked.size]
     work = asked.work / f"{asked.size}-{asked.seed}"
     world = make_world(work / "videos", size.scale, asked.seed)
-    results = _results(asked.out, asked.size, {"seed": asked.seed, **asdict(size)}, world)
+    settings = {"seed": asked.seed, **asdict(size)}
     for name in asked.arms:
-        if name in results["arms"]:
+        if name in _results(asked.out, work.name, settings, world)["arms"]:
             continue
         started, cpu = time.perf_counter(), time.process_time()
         run, trained = Bench(work, size, world, asked.seed).run_arm(ARMS[name])
-        results["arms"][name] = {
+        arm = {
             "what": ARMS[name].says,
             **figures(world.parts["test"], run),
-            "stages": {stage: {"steps": each.steps, "loss": each.loss, "validation": each.validation}
+            "stages": {stage: {"steps": each.steps, "loss": each.loss, each.metric: each.validation}
                        for stage, each in trained.items()},
             "wall_s": round(time.perf_counter() - started, 1),
             "cpu_s": round(time.process_time() - cpu, 1),
             "load": round(os.getloadavg()[0], 1),
         }  # fmt: skip
-        _write(asked.out, asked.size, results)
-        print(table({name: results["arms"][name]}), flush=True)
+        # Read again: other arms may have been run beside this one.
+        results = _results(asked.out, work.name, settings, world)
+        results["arms"][name] = arm
+        _write(asked.out, work.name, results)
+        print(table({name: arm}), flush=True)
+    results = _results(asked.out, work.name, settings, world)
     print(table({**results["baselines"], **results["arms"]}))
 
 
-def _results(out: Path, size: str, settings: dict[str, Any], world: World) -> dict[str, Any]:
-    """What is there already of this size under the same settings, else what is known before any training."""
-    there = json.loads(out.read_text("utf-8")).get(size) if out.exists() else None
+def _results(out: Path, name: str, settings: dict[str, Any], world: World) -> dict[str, Any]:
+    """What is there already of this size and seed under the same settings, else what is known before any training."""
+    there = json.loads(out.read_text("utf-8")).get(name) if out.exists() else None
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     if there is not None and there["settings"] == plain:
         return dict(there)
@@ -70,23 +74,24 @@ def _results(out: Path, size: str, settings: dict[str, Any], world: World) -> di
         "machine": {
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            "versions": {name: version(name) for name in libraries},
+            "versions": {library: version(library) for library in libraries},
         },
         "baselines": {
             FIRST: figures(test, test.first),
             CHANCE: figures(test, chance(test.first)),
+            PERFECT: figures(test, best(test)),
         },
         "arms": {},
     }
-    _write(out, size, found)
+    _write(out, name, found)
     return found
 
 
-def _write(out: Path, size: str, results: dict[str, Any]) -> None:
-    """Beside what is there of other sizes."""
+def _write(out: Path, name: str, results: dict[str, Any]) -> None:
+    """Beside what is there of other sizes and seeds."""
     whole = json.loads(out.read_text("utf-8")) if out.exists() else {}
     with atomic_writer(out) as file:
-        json.dump(whole | {size: results}, file, indent=1)
+        json.dump(whole | {name: results}, file, indent=1)
         file.write("\n")
 
 

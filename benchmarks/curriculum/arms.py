@@ -15,7 +15,7 @@ from hardcut.reranker.rerank import Reranked, RerankJob, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
-from hardcut.schemas.trec import Run, ranking, read_run
+from hardcut.schemas.trec import Run, read_run
 from hardcut.teacher.generation import ModelOptions
 from hardcut.teacher.model_process import ModelProcess
 
@@ -168,14 +168,9 @@ async def _carried_out(job: RerankJob, model: Path) -> Reranked:
 
 
 def chance(first: Run, seed: int = 0) -> Run:
-    """What is reranked in random order, above the rest."""
+    """The first stage's candidates in random order."""
     rng = Random(seed)
-    run = {}
-    for query, scores in sorted(first.items()):
-        order = ranking(scores)
-        above = {video: rng.random() for video in order[:DEPTH]}
-        run[query] = above | {video: -float(place) for place, video in enumerate(order[DEPTH:], 1)}
-    return run
+    return {query: {video: rng.random() for video in sorted(ranked)} for query, ranked in sorted(first.items())}
 
 
 def _settings(seed: int, save_steps: int) -> TrainSettings:

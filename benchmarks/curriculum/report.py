@@ -10,13 +10,35 @@ from benchmarks.curriculum.twins import chiral, negated
 from benchmarks.curriculum.world import Part
 from hardcut.reranker.measures import ndcg_per_query
 from hardcut.reranker.statistics import Mean, mean, randomisation_test
-from hardcut.schemas.trec import Run
+from hardcut.schemas.trec import Run, ranking
 
-FIRST, CHANCE = "first stage", "its candidates, in random order"
+FIRST, CHANCE, PERFECT = "first stage", "its candidates, in random order", "its candidates, in the best order"
+SHALLOW = 10
 
 
 def figures(part: Part, run: Run) -> dict[str, Any]:
-    """nDCG@10 of a run over the test split, whole and by kind, its gain over the first stage, and the twins."""
+    """nDCG@10 of a run over the test split, whole and by kind, its gain over the first stage, and the twins; the same
+    with the best `SHALLOW` candidates reranked, and the others below them as the first stage has them."""
+    shallow = {query: cut(part.first[query], scores, SHALLOW) for query, scores in run.items()}
+    return {**_figures(part, run), "shallow": _figures(part, shallow)}
+
+
+def cut(first: Mapping[str, float], reranked: Mapping[str, float], depth: int) -> dict[str, float]:
+    """A query's run whose first `depth` candidates are reranked."""
+    order = ranking(first)
+    least = min(reranked.values())
+    below = {video: least - place for place, video in enumerate(order[depth:], 1)}
+    return {video: reranked[video] for video in order[:depth]} | below
+
+
+def best(part: Part) -> Run:
+    """The first stage's candidates as their grades would have them."""
+    return {
+        query: {video: float(grade) for video, grade in grades.items()} for query, grades in part.candidates.items()
+    }
+
+
+def _figures(part: Part, run: Run) -> dict[str, Any]:
     ours, first = ndcg_per_query(part.qrels, run), ndcg_per_query(part.qrels, part.first)
     gains = [ours[query] - first[query] for query in ours]
     kinds = {kind: [ours[query] for query, asked in part.queries.items() if asked.kind == kind] for kind in KINDS}
@@ -34,10 +56,12 @@ def figures(part: Part, run: Run) -> dict[str, Any]:
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """The table in Markdown: nDCG@10 with its interval by kind; the last two columns have chance at one half."""
     head = ["", "nDCG@10", "gain", *KINDS, "answer above its reverse", "answer above what is negated"]
+    head += [f"nDCG@10, {SHALLOW} reranked", "gain"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for name, row in rows.items():
         cells = [name, _cell(row["ndcg"]), f"{row['relative_gain']:+.0%}"]
         cells += [_cell(row["kinds"].get(kind)) for kind in KINDS] + [_cell(row["chiral"]), _cell(row["negated"])]
+        cells += [_cell(row["shallow"]["ndcg"]), f"{row['shallow']['relative_gain']:+.0%}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.curriculum.stories import Asked, Story
-from benchmarks.curriculum.world import DEPTH, Part
+from benchmarks.curriculum.world import Part
 from hardcut.reranker.statistics import Mean, mean
-from hardcut.schemas.trec import Run, ranking
+from hardcut.schemas.trec import Run
 
 Twins = Callable[[Asked, Story, Story], bool]
 """Whether the second story, which does not answer the query, is a twin of the first, which does."""
@@ -31,7 +31,7 @@ def negated(part: Part, run: Run) -> Mean:
 def _above(part: Part, run: Run, kind: str, twins: Twins) -> Mean:
     shares = []
     for query, asked in part.queries.items():
-        scores = {video: run[query][video] for video in ranking(part.first[query])[:DEPTH]}
+        scores = run[query]
         answers = [video for video in scores if video in part.qrels[query]]
         others = [video for video in scores if video not in part.qrels[query]]
         won = [

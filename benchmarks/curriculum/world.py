@@ -17,11 +17,8 @@ from hardcut.schemas.trec import Qrels, Run, ranking
 from hardcut.teacher.confidence import sigmoid
 
 SPLITS = ("train", "validation", "test")
-CANDIDATES, DEPTH = 20, 10
-"""How many the first stage puts forward, and how many of them are reranked: those that nDCG@10 looks at. The order of
-the best 10 is hardly better than chance, so that a reranker that learns nothing stays at the first stage's level."""
-CAPTIONS = 4
-"""Of the ways to tell a clip, so many are learned."""
+DEPTH = 20
+"""How many of the first stage's candidates are reranked."""
 MARGIN, NOISE = 3.5, 1.5
 """The teacher's log-odds: the truth's sign times MARGIN and normal noise, so that it errs on 1 % of the pairs."""
 HARD = 6
@@ -97,11 +94,12 @@ class World:
 
     def _captions(self, split: str) -> Iterator[dict[str, Any]]:
         for video, story in self.parts[split].stories.items():
-            for number, caption in enumerate(Random(video).sample(story.captions, CAPTIONS)):
+            for number, caption in enumerate(story.captions):
                 yield {"caption_id": f"{video}/{number}", "caption": caption, **self._file(split, video)}
 
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
-        yield from ({"query_id": query, "query": asked.text} for query, asked in self.parts[split].queries.items())
+        for query, asked in self.parts[split].queries.items():
+            yield {"query_id": query, "query": asked.text, "reference_video_id": None}
 
     def _pairs(self, split: str) -> Iterator[dict[str, Any]]:
         part = self.parts[split]
@@ -198,5 +196,5 @@ def first_stage(stories: Mapping[str, Story], queries: Mapping[str, Asked]) -> R
     run = {}
     for query, asked in queries.items():
         scores = dict(zip(ids, map(float, index.get_scores(asked.text.lower().split())), strict=True))
-        run[query] = {video: scores[video] for video in ranking(scores)[:CANDIDATES]}
+        run[query] = {video: scores[video] for video in ranking(scores)[:DEPTH]}
     return run
