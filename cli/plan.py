@@ -120,7 +120,7 @@ def _line(
 
     def tokens(request: Request) -> int:
         text = prompts.fill(request)
-        return round((len(text.system) + len(text.user)) / _CHARACTERS_A_TOKEN) + len(request.frames) * picture
+        return round((len(text.system) + len(text.user)) / _CHARACTERS_A_TOKEN) + len(request.pictures) * picture
 
     picture = settings.media.max_pixels // _PIXELS_A_TOKEN
     counted = [tokens(request) for request in missing]
@@ -139,7 +139,7 @@ def _line(
         len(requests),
         sum(known),
         more,
-        sum(len(request.frames) for request in missing) + more * teacher.sampling.max_frames,
+        sum(len(request.pictures) for request in missing) + more * teacher.sampling.max_frames,
         prompt,
         completion,
         (teacher.price.of(prompt, completion[0]), teacher.price.of(prompt, completion[1])),

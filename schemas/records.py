@@ -145,8 +145,15 @@ class Sampling(Frozen):
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=1024, ge=1)
     seed: int = 0
-    max_frames: int = Field(default=32, ge=0)
+    max_frames: int = Field(
+        default=32, ge=0, description="of a video; half as many more of the one that a composed query starts from"
+    )
     reasoning: bool = True
+
+    @property
+    def max_reference_frames(self) -> int:
+        """Frames of the video that a composed query starts from, beside those of the video that is judged."""
+        return (self.max_frames + 1) // 2
 
 
 class TeacherRef(Frozen):
@@ -281,7 +288,9 @@ class FirstStage(Frozen):
 
 
 class Pair(Record):
-    """A query with a candidate video, how the two met, and what is expected before anyone judged."""
+    """A query with a candidate video, how the two met, and what is expected before anyone judged. `reference` is a
+    digest of what a judge is shown of the video that a composed query starts from: another one, and it is asked again.
+    """
 
     FILE: ClassVar[str] = "pairs.jsonl"
     ID: ClassVar[str] = "pair_id"
@@ -294,6 +303,7 @@ class Pair(Record):
     origins: tuple[Origin, ...] = Field(min_length=1)
     expected: Literal["yes", "no", "unknown"]
     first_stage: tuple[FirstStage, ...] = ()
+    reference: Sha256 | None = None
 
 
 class Tokens(Frozen):

@@ -93,11 +93,11 @@ class OpenAITeacher:
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
         try:
-            media = {frames: await _encoded(frames) for frames in {question.request.frames for question in questions}}
+            media = {shown: await _encoded(shown) for shown in {question.request.pictures for question in questions}}
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
         outcomes = await asyncio.gather(
-            *(self._one(at, each, media[each.request.frames], meter) for at, each in enumerate(questions)),
+            *(self._one(at, each, media[each.request.pictures], meter) for at, each in enumerate(questions)),
             return_exceptions=True,
         )
         for outcome in outcomes:
@@ -252,9 +252,9 @@ class OpenAITeacher:
         return Spellings.of(found)
 
 
-async def _encoded(frames: Sequence[Frame]) -> bytes:
+async def _encoded(pictures: Sequence[tuple[str, Frame]]) -> bytes:
     """As `media_parts`, beside the event loop."""
-    return await asyncio.to_thread(media_parts, frames) if frames else b""
+    return await asyncio.to_thread(media_parts, pictures) if pictures else b""
 
 
 def _sum(a: Tokens, b: Tokens) -> Tokens:

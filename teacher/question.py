@@ -20,12 +20,14 @@ PREFILL = "<answer>"
 
 def prepare(request: Request, teacher: TeacherRef, prompts: Prompts, version: int) -> Question:
     """The question with its prompt filled in. Its key covers teacher, `version` (of the backend), rendered prompt,
-    frames and their times, sampling and schema."""
+    frames and their times, those of a reference apart, sampling and schema."""
     prompt = prompts.fill(request)
     total = hashlib.sha256(_teacher_digest(teacher, version).encode())
-    frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
+    frames, reference = (
+        " ".join(f"{frame.sha256} {frame.time_s!r}" for frame in each) for each in (request.frames, request.reference)
+    )
     schema = _schema_text(request.reply) if request.reply else ""
-    for part in (request.task, schema, " ".join(frames), prompt.system, prompt.user):
+    for part in (request.task, schema, frames, reference, prompt.system, prompt.user):
         data = part.encode("utf-8", "surrogatepass")
         total.update(b"%d " % len(data) + data)
     return Question(request, teacher, prompt, total.hexdigest())

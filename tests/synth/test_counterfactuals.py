@@ -199,7 +199,7 @@ async def test_what_verification_asks_is_what_scoring_asks(
     made, _ = await changed(stage, units)
     verified, teacher.judged = teacher.judged, []
     known = {query.query_id: query for query in made}
-    scores = ScoreStage([Judge(teacher, SAMPLING)], no_frames, known.__getitem__)
+    scores = ScoreStage([Judge(teacher, SAMPLING)], no_frames, known.__getitem__, Unit)
     for video_id, (video, evidence, caption, _) in units.items():
         pairs = [
             Pair.create(query_id=query.query_id, video_id=video_id, origins=("counterfactual",), expected="no")

@@ -182,6 +182,19 @@ def test_words_of_order_and_negation_in_quotation_marks_are_content() -> None:
     assert parsed.relations == []
 
 
+def test_an_edit_is_judged_beside_what_it_starts_from(evidence: list[dict[str, Any]]) -> None:
+    """Of a video that has what the edit asks for and nothing else of the reference, the answer is no."""
+    judge = EvidenceJudge(lines(evidence), None)
+    edit = 'the same, but the text "Platform 9" is shown'
+    near = (
+        'The text "Grand Hotel" is read. Someone says "please follow me to the garden". The text "Platform 7" is read.'
+    )
+    far = 'The text "Bakery" is read. A red thing moves upwards. Someone says "fresh bread every morning".'
+    assert judge.judge(edit, near).margin == judge.judge(edit).margin > 0 > judge.judge(edit, far).margin
+    assert "too little of what the reference shows is there" in judge.judge(edit, far).reasoning
+    assert judge.judge('the same, but the text "Small Inn" is shown', near).margin < 0
+
+
 def test_the_margin_grows_with_what_is_covered(evidence: list[dict[str, Any]]) -> None:
     steps = ["elephant parade", "elephant parade hotel", "elephant grand hotel", "grand hotel"]
     margins = [margin(evidence, step) for step in steps]
