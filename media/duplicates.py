@@ -99,16 +99,15 @@ def candidates(hashes: Mapping[str, Hashes]) -> Iterator[tuple[str, str]]:
     ids = sorted(hashes)
     found = [np.unique(np.asarray(hashes[video_id], dtype=np.uint64)) for video_id in ids]
     values = np.concatenate(found) if found else np.empty(0, np.uint64)
-    owners = np.repeat(np.arange(len(ids)), [len(each) for each in found])
-    starts = np.cumsum((0, *_BANDS[:-1])).tolist()
-    parts = [
-        values >> np.uint64(start) & np.uint64((1 << bits) - 1) for start, bits in zip(starts, _BANDS, strict=True)
-    ]
+    owners = np.repeat(np.arange(len(ids), dtype=np.uint32), [len(each) for each in found])
+    del found
+    parts = list(zip(np.cumsum((0, *_BANDS[:-1])).tolist(), _BANDS, strict=True))
     met = []
-    for chosen in combinations(range(len(_BANDS)), _TOGETHER):
+    for chosen in combinations(parts, _TOGETHER):
         keys = np.zeros_like(values)
-        for part in chosen:
-            keys = keys << np.uint64(_BANDS[part]) | parts[part]
+        for start, bits in chosen:
+            keys <<= np.uint64(bits)
+            keys |= values >> np.uint64(start) & np.uint64((1 << bits) - 1)
         met.append(_codes(keys, owners))
     for here, there in _pairs(np.unique(np.concatenate(met))):
         one, other = ids[here], ids[there]

@@ -37,7 +37,7 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
     first: dict[object, str] = {}
     found: dict[str, str] = {}
     for said in written:
-        kept = first.setdefault((said.kind, said.reference, _meaning(said.text)), said.query_id)
+        kept = first.setdefault((said.kind, said.reference, meaning(said.text)), said.query_id)
         if kept != said.query_id:
             found[said.query_id] = kept
     left = {said.query_id: said for said in written if said.query_id not in found}
@@ -50,8 +50,9 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
     return found
 
 
-def _meaning(text: str) -> object:
-    """What is asked for, clause by clause in order of time, and what must be absent; endings do not count."""
+def meaning(text: str) -> object:
+    """What is asked for, clause by clause in order of time, and what must be absent, as something to compare: filling
+    words and endings do not count."""
     parsed = parse(text)
     clauses = [tuple(map(_stem, clause)) for clause in parsed.clauses]
     relations = list(parsed.relations)

@@ -44,6 +44,15 @@ OPPOSITE = {
 }  # fmt: skip
 
 
+SLIPS = (
+    "the query again", "reworded", "another that holds", "denies what is not there", "exchanged for what is there too",
+    "asks for less",
+)  # fmt: skip
+"""What language models write where they are asked for a query that a video does not answer: no change or none in
+meaning (DocReRank rewrites for that), something that holds of the video too (TARA's verification is for that), the
+denial of what nobody would expect there (as NegBench has), and a condition left out."""
+
+
 class Item(NamedTuple):
     """Something that is true of a clip, with where."""
 
@@ -123,7 +132,7 @@ class WorldTeacher:
     agreeable: bool = False
     meaning: dict[str, Question] = field(default_factory=dict)
     lies: dict[str, str] = field(default_factory=dict)
-    first_tries: list[tuple[str, str]] = field(default_factory=list)
+    first_tries: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._clips = {clip.video_id: clip for clip in self.world.clips}
@@ -318,25 +327,35 @@ class WorldTeacher:
             made = self._change(clip, self.meaning[inputs["query"]], variant, rng)
             if made is None:
                 continue
-            text, facets = self._slip(clip, inputs["query"], rng) if rng.random() < self.writer else made
+            slip, (text, facets) = "", made
+            if rng.random() < self.writer:
+                slip, text, facets = self._slip(clip, inputs["query"], made, rng)
             if not tries:
-                self.first_tries.append((clip.video_id, text))
+                self.first_tries.append((clip.video_id, text, slip))
             written.append(ChangedReply(variant=variant, text=text, facets=facets))
         return CounterfactualReply(queries=tuple(written))
 
-    def _slip(self, clip: Clip, query: str, rng: Random) -> tuple[str, tuple[FacetReply, ...]]:
-        """What a model writes in place of a counterfactual: the query as it was, the query in other words, something
-        that is in the video too, or a denial of something that is not there."""
+    def _slip(
+        self, clip: Clip, query: str, made: tuple[str, tuple[FacetReply, ...]], rng: Random
+    ) -> tuple[str, str, tuple[FacetReply, ...]]:
+        """What a model writes in place of a counterfactual, each kind as often: which (`SLIPS`), text, facets."""
         meant, item = self.meaning[query], rng.choice(items_of(clip))
-        way = rng.randrange(4)
-        if way == 0:
-            return query, (item.facet,)
-        if way == 1:
-            texts = [self._say(n, meant.sought, ordered=meant.ordered, without=meant.without) for n in range(3)]
-            return next((text for text in texts if text != query), query), (item.facet,)
-        if way == 2:
-            return self._say(rng.randrange(3), [item.sought]), (item.facet,)
-        return self._say(rng.randrange(3), [item.sought], without=[self._absent(clip, rng)]), (item.facet,)
+        sought, without, ordered = meant.sought, meant.without, meant.ordered
+        slip, wording = rng.choice(SLIPS), rng.randrange(3)
+        text = query
+        if slip == "reworded":
+            texts = [self._say(n, sought, ordered=ordered, without=without) for n in range(3)]
+            text = next((text for text in texts if text != query), query)
+        elif slip == "another that holds":
+            text = self._say(wording, [item.sought])
+        elif slip == "denies what is not there":
+            text = self._say(wording, [item.sought], without=[self._absent(clip, rng)])
+        elif slip == "exchanged for what is there too":
+            kept = [each for each in sought[:-1] if each != item.sought]
+            text = self._say(wording, [*kept, item.sought], ordered=ordered and bool(kept))
+        elif slip == "asks for less" and sought:
+            text = self._say(wording, [rng.choice(sought)])
+        return slip, text, (item.facet,) if text != query else made[1]
 
     def _change(
         self, clip: Clip, meant: Question, variant: str, rng: Random
