@@ -18,7 +18,18 @@ Row = dict[str, Any]
 CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "media")
 """Every config that a dataset can have, in the order of the card. The last two are there only where they have rows."""
 
-OF_QUERY = ("query", "view", "kind", "variant", "language", "facets", "difficulty", "reference_video_id")
+OF_QUERY = (
+    "query",
+    "view",
+    "kind",
+    "variant",
+    "length",
+    "style",
+    "language",
+    "facets",
+    "difficulty",
+    "reference_video_id",
+)
 """The columns that a row of `pairs` has from its query."""
 
 # Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
@@ -75,6 +86,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "view": "string",
         "kind": "string",
         "variant": "string",
+        "length": "string",
+        "style": "string",
         "language": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
@@ -108,6 +121,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "view": "string",
         "kind": "string",
         "variant": "string",
+        "length": "string",
+        "style": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
         "source_video_id": "string",
@@ -182,6 +197,8 @@ def query_row(query: Query) -> Row:
         "view": query.view,
         "kind": query.kind,
         "variant": query.variant,
+        "length": query.length,
+        "style": query.style,
         "facets": [_facet(facet) for facet in query.facets],
         "source_video_id": query.source_video_id,
         "reference_video_id": query.reference_video_id,

@@ -19,6 +19,9 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
 QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "moment"]
+Length = Literal["short", "medium", "long"]
+Register = Literal["keywords", "plain", "question"]
+"""Ways of searching: what people type into a search box, a phrase or sentence, a question."""
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
@@ -244,7 +247,8 @@ class Query(Record):
 
     `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
     that a composed query starts from, `parent_query_id` the query that it was rewritten from, and `variant` how. A
-    counterfactual's source is the video that it is written not to be answered by.
+    counterfactual's source is the video that it is written not to be answered by. `length` is measured (up to 8 words,
+    up to 20, more), `style` what its writer says it is; None where nobody said.
     """
 
     FILE: ClassVar[str] = "queries.jsonl"
@@ -267,6 +271,8 @@ class Query(Record):
     view: View
     kind: QueryKind
     variant: Variant = "original"
+    length: Length | None = None
+    style: Register | None = None
     facets: tuple[Facet, ...] = ()
     source_video_id: Id | None = None
     parent_query_id: Id | None = None

@@ -24,7 +24,7 @@ from hardcut.synth.filters.changed import Known
 from hardcut.synth.frames import Frames
 from hardcut.synth.inputs import facet_inputs, video_inputs
 from hardcut.synth.scores import Judge
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, length_of
 from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVariant
@@ -207,6 +207,8 @@ class _Work:
                 view=self.query.view,
                 kind=_KINDS.get(variant, self.query.kind),
                 variant=variant,
+                length=length_of(written.text),
+                style=self.query.style,
                 facets=drops.facets(f"{variant} of {self.query.query_id}", written.facets),
                 source_video_id=self.query.source_video_id,
                 parent_query_id=self.query.query_id,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import EvidenceKind, Modality, QueryKind
-from hardcut.schemas.settings import Length, Register
+from hardcut.schemas.records import EvidenceKind, Length, Modality, QueryKind, Register
 from hardcut.teacher.replies import WrittenVariant, WrittenView
 
 

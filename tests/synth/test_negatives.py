@@ -15,8 +15,9 @@ from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.synth.filters.duplicates import duplicates
-from hardcut.synth.first_stage import Bm25, tokens
+from hardcut.synth.first_stage import Bm25
 from hardcut.synth.negatives import NegativeStage
+from hardcut.synth.text import tokens
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
 

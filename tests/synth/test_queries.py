@@ -239,7 +239,8 @@ async def test_the_scripted_teacher_of_a_world(
 def written(*texts: str, language: str = "en") -> QueriesReply:
     return QueriesReply(
         queries=tuple(
-            QueryReply(text=text, language=language, view="speech", kind="event", facets=()) for text in texts
+            QueryReply(text=text, language=language, view="speech", kind="event", style="plain", facets=())
+            for text in texts
         )
     )
 

@@ -126,7 +126,7 @@ async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: Frames, prob
 
 def query(text: str, view: str = "speech", start: float | None = None, end: float | None = None) -> QueryReply:
     facet = FacetReply(text="a greeting", modality="speech", start=start, end=end)
-    return QueryReply(text=text, language="en", view=view, kind="event", facets=(facet,))
+    return QueryReply(text=text, language="en", view=view, kind="event", style="plain", facets=(facet,))
 
 
 async def test_filters_of_queries(frames: Frames, probed: Video, scripted) -> None:

@@ -257,7 +257,9 @@ class WorldTeacher:
             ways = [each for each in self._ways(mine, clip, view) if each[1] not in written]
             if ways:
                 kind, text, facets = self._rng("query", clip.video_id, view, len(written)).choice(ways)
-                written[text] = QueryReply(text=text, language="en", view=view, kind=kind, facets=facets)
+                written[text] = QueryReply(
+                    text=text, language="en", view=view, kind=kind, style=form["style"], facets=facets
+                )
         return QueriesReply(queries=tuple(written.values()))
 
     def _ways(self, items: list[Item], clip: Clip, view: str) -> list[Any]:
