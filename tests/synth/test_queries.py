@@ -24,13 +24,16 @@ from hardcut.schemas.records import (
     Difference,
     Evidence,
     Facet,
+    Length,
     Query,
     QueryKind,
+    Register,
     Sampling,
     Span,
     TeacherRef,
     Twin,
     Video,
+    View,
 )
 from hardcut.schemas.settings import (
     CaptionSettings,
@@ -46,6 +49,7 @@ from hardcut.synth.frames import Frames
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge
+from hardcut.synth.text import length_of
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.evidence_judge import EvidenceJudge
 from hardcut.teacher.inputs import EvidenceLine
@@ -163,18 +167,26 @@ def test_every_kind_is_written_and_every_facet_is_where_the_truth_is(rendered: t
     print(f"\nkinds {dict(kinds)}, variants {dict(variants)}")
     assert set(kinds) == set(get_args(QueryKind))
     assert {"original", "paraphrase", "reversed", "negated", "facet_changed"} <= set(variants)
+    assert_all_forms(queries)
     checked = 0
     for query in queries:
         assert query.facets, query.text
         for facet in query.facets:
-            if (
-                facet.span
-                and facet.modality in ("ocr", "speech", "motion")
-                and query.variant in ("original", "paraphrase")
-            ):
+            if facet.modality in ("ocr", "speech", "motion") and query.variant in ("original", "paraphrase"):
                 checked += 1
+                assert facet.span, (query.text, facet)
                 assert overlapping(facet, clips[query.source_video_id or ""]), (query.text, facet)
     assert checked > 50
+
+
+def assert_all_forms(queries: list[Query]) -> None:
+    """Every view, length and style is met, and a query is as long as it says; only an edit has no style."""
+    written = [query for query in queries if query.variant == "original"]
+    assert {query.view for query in written} == set(get_args(View)) - {"user"}
+    assert {query.length for query in queries} == set(get_args(Length))
+    assert {query.style for query in written if query.kind != "composed"} == set(get_args(Register))
+    for query in queries:
+        assert query.length == length_of(query.text)
 
 
 def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: tuple[World, list[Query]]) -> None:
@@ -226,9 +238,14 @@ async def test_the_scripted_teacher_of_a_world(
     paraphrases = [query for query in queries if query.variant == "paraphrase"]
     print(f"\nkinds {dict(kinds)}; {len(paraphrases)} paraphrases; dropped {dict(reasons)}")
     assert set(kinds) == set(get_args(QueryKind))
+    assert_all_forms(queries)
     for query in queries:
         assert teacher.true_of(query.source_video_id, query.text), query.text
-        assert all(facet.span and overlapping(facet, clips[query.source_video_id]) for facet in query.facets)
+        for facet in query.facets:
+            if facet.modality == "metadata":
+                assert facet.text == clips[query.source_video_id].meta.title and query.view == "metadata"
+            else:
+                assert facet.span and overlapping(facet, clips[query.source_video_id])
     assert reasons["meaning_changed"] > 10 and len(paraphrases) > 50
     texts = {query.query_id: query.text for query in queries}
     for query in paraphrases:
@@ -324,6 +341,15 @@ def test_forms_take_turns(no_frames: Any, make_video: Callable[..., Video]) -> N
     assert {form["words"] for form in forms} == {8, 15}
     styles = {_forms(make_video(f"v{n}"), ["ocr"], QuerySettings())[0]["style"] for n in range(40)}
     assert styles == {"keywords", "plain", "question"}
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("a b c d e f g h", "short"), ("a b c d e f g h i", "medium"), ("a, " * 20, "medium"), ("a " * 21, "long"),
+     ("红球从左向右滚动", "short"), ("红球从左向右滚动之后门打开", "medium")],
+)  # fmt: skip
+def test_how_long_a_query_is(text: str, length: Length) -> None:
+    assert length_of(text) == length
 
 
 def test_the_evidence_teachers_forms_are_answered_by_their_video(

@@ -10,12 +10,23 @@ import pytest
 
 from hardcut.engine.stage import Unit, UnitStage
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, Span, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.records import (
+    Caption,
+    Evidence,
+    FirstStage,
+    Pair,
+    Query,
+    Sampling,
+    Span,
+    TeacherLabel,
+    TeacherRef,
+    Video,
+)
 from hardcut.schemas.settings import CaptionSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.scores import BLIND_RANK, Judge, ScoreStage
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.protocol import Answer, Refusal
 from hardcut.teacher.question import prepare
@@ -233,6 +244,41 @@ async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(frames: Fram
         prepare(each, teacher_ref, prompts, 1).key for each in (shown, replace(shown, reference=shown.reference[:1]))
     }
     assert len(keys) == 2, "other frames of the reference make another question"
+
+
+async def test_what_metadata_alone_tells_is_asked_of_sources_and_of_the_best_candidates(
+    frames: Frames, probed: Video, scripted
+) -> None:
+    """Without frames, caption and evidence of any other kind; and not at all of a video without metadata."""
+
+    def pair(number: int, origin: str, expected: str, rank: int | None) -> tuple[Query, Pair]:
+        query = Query.create(text=f"query {number}", view="caption", kind="event", source_video_id="any")
+        found = [FirstStage(run="bm25", rank=rank, score=1.0)] if rank else []
+        fields = {"query_id": query.query_id, "video_id": probed.video_id, "first_stage": found}
+        return query, Pair.create(origins=(origin,), expected=expected, **fields)
+
+    asked = [
+        pair(0, "source", "yes", 40),
+        pair(1, "mined", "no", BLIND_RANK),
+        pair(2, "mined", "no", BLIND_RANK + 1),
+        pair(3, "mined", "unknown", 1),
+        pair(4, "counterfactual", "no", None),
+    ]
+    queries = {query.query_id: query for query, _ in asked}
+    records = (probed, *told(probed), caption_of(probed), *(pair for _, pair in asked))
+    teacher = scripted(*[Answer("no", logprob_yes=-2.5, logprob_no=-0.1)] * 7)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, queries.__getitem__, Unit)
+    output = await stage.run(Unit(probed.video_id, records))
+    _, blind = teacher.batches
+    assert sorted(request.inputs["query"] for request in blind) == ["query 0", "query 1"]
+    for request in blind:
+        assert not request.frames and request.inputs["caption"] is None
+        assert [line["kind"] for line in request.inputs["evidence"]] == ["metadata"]
+    assert sorted(label.input for label in output.records) == ["full"] * 5 + ["text_only"] * 2
+    silent = scripted(*[Answer("no", logprob_yes=-2.5, logprob_no=-0.1)] * 5)
+    stage = ScoreStage([Judge(silent, SAMPLING)], frames, queries.__getitem__, Unit)
+    await stage.run(Unit(probed.video_id, tuple(each for each in records if each != told(probed)[1])))
+    assert len(silent.batches) == 1
 
 
 async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: Frames, probed: Video, scripted) -> None:

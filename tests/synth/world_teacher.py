@@ -253,6 +253,13 @@ class WorldTeacher:
         written: dict[str, QueryReply] = {}
         for form in inputs["forms"]:
             view = form["view"]
+            if view == "metadata":
+                text = f"the one that is called {clip.meta.title}"
+                self.meaning[text] = Question(text=text, sought=())
+                facet = FacetReply(text=clip.meta.title, modality="metadata", start=None, end=None)
+                fields = {"text": text, "language": "en", "view": view, "kind": "event", "style": form["style"]}
+                written[text] = QueryReply(**fields, facets=(facet,))
+                continue
             mine = [item for item in items if view in ("caption", "all") or item.modality == view]
             ways = [each for each in self._ways(mine, clip, view) if each[1] not in written]
             if ways:
