@@ -34,7 +34,7 @@ from hardcut.teacher.inputs import (
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 from hardcut.teacher.replies import TranslateReply
 
-VERSION = "7"
+VERSION = "8"
 """Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
 
 Inputs = TypeVar("Inputs", bound=BaseModel)

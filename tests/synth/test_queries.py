@@ -199,6 +199,8 @@ def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: tu
         print(f"{query.reference_video_id} -> {query.source_video_id}: {query.text}")
         [back] = [each for each in composed if each.source_video_id == query.reference_video_id]
         assert back.reference_video_id == query.source_video_id and back.text != query.text
+        starts = [facet.span.start for facet in query.facets if facet.span]
+        assert starts == sorted(starts), "what is said to follow does"
 
 
 async def test_the_scripted_teacher_of_a_world(
