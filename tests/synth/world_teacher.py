@@ -6,7 +6,7 @@ truth program (`hardcut.data.truth.answers`), which alone decides what is true.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
@@ -145,6 +145,10 @@ class WorldTeacher:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         return [self._reply(request) for request in requests]
+
+    def knows(self, video_id: str, evidence: Iterable[Evidence]) -> None:
+        """Other evidence of a clip than perfect extractors give."""
+        self._clip_of |= {item.evidence_id: self._clips[video_id] for item in evidence}
 
     async def close(self) -> None:
         pass
@@ -302,6 +306,8 @@ class WorldTeacher:
         written = []
         for query in inputs["queries"]:
             meant = self.meaning[query["text"]]
+            if not meant.sought and not meant.without:
+                continue  # a title
             rng = self._rng("paraphrase", query["text"])
             sought, without = list(meant.sought), list(meant.without)
             if rng.random() < self.paraphraser:
