@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import FrameSet
@@ -32,6 +32,7 @@ from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVa
 _KINDS: Mapping[WrittenVariant, QueryKind] = {"reversed": "temporal", "negated": "negation"}
 """What a counterfactual asks for; one with a facet changed is of its query's kind."""
 _NOT_WRITTEN = "not_written"
+_LINES = TypeAdapter(tuple[EvidenceLine, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class CounterfactualStage:
         refused: dict[str, Refusal] = {}
         inputs = video_inputs(video, evidence)
         about = {**inputs, "caption": caption.text}
-        known = Known([EvidenceLine.model_validate(line) for line in inputs["evidence"]], caption, queries)
+        known = Known(_LINES.validate_python(inputs["evidence"]), caption, queries)
         async with self.frames.of(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
             for _ in range(1 + self.options.rounds):
