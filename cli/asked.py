@@ -148,7 +148,7 @@ def _stage(
         return QueryStage(teacher, frames, sampling, settings.queries)
     if name == "counterfactuals":
         return CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals)
-    return ScoreStage(judges, frames, records.queries.__getitem__, settings.scores.samples)
+    return ScoreStage(judges, frames, records.queries.__getitem__, records.unit, settings.scores.samples)
 
 
 def _read(run: Path, kind: type[R]) -> Iterator[R]:

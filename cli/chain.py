@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
 from hardcut.engine.replies import ReplyCache
 from hardcut.engine.run import Engine
-from hardcut.engine.stage import Source, Stage
+from hardcut.engine.stage import Source, Stage, Unit
 from hardcut.media.collection import Collection, scan
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.judged import read_judgments
-from hardcut.schemas.records import Query, Review
+from hardcut.schemas.records import Caption, Query, Review, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
@@ -156,6 +157,12 @@ def _stages(
             raise ItemError("input", f"a pair names the query {query_id}, which is in no stage's output")
         return found
 
+    def reference(video_id: str) -> Unit:
+        video = ledger.find(Video, video_id)
+        captions = ledger.bodies(Caption.__name__, video_id, before=sys.maxsize)
+        told = [Caption.model_validate_json(body) for body in captions]
+        return Unit(video_id, (*([video] if video else ()), *told))
+
     own: list[Stage] = [UserQueryStage(queries)] if queries else []
     reviews = ledger.run / Review.FILE
     return [
@@ -174,7 +181,7 @@ def _stages(
         CounterfactualStage(teacher, judges, frames, sampling, settings.counterfactuals),
         *([RewriteStage(reviews)] if reviews.exists() else []),
         NegativeStage(settings.negatives, settings.filters, first_stage, judgments),
-        ScoreStage(judges, frames, query, settings.scores.samples),
+        ScoreStage(judges, frames, query, reference, settings.scores.samples),
         JudgmentStage(settings.judgments, settings.filters, judgments, reviews),
     ]
 

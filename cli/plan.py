@@ -152,7 +152,7 @@ def _line(
 
     texts = [text(request) for request in missing]
     usual = sum(texts) // len(texts) if texts else _USUAL_TEXT
-    frames = sum(len(request.frames) for request in missing) + more.shown * teacher.sampling.max_frames
+    frames = sum(len(request.pictures) for request in missing) + more.shown * teacher.sampling.max_frames
     estimated = more.shown + more.text_only
     prompt = sum(texts) + estimated * usual + frames * (settings.media.max_pixels // _PIXELS_A_TOKEN)
     calls = len(missing) + estimated

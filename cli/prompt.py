@@ -57,7 +57,7 @@ def _request(each: Asked) -> dict[str, Any]:
     text = prompts_of(each.teacher).fill(request)
     prompt = prompt_of(request, text)
     images: list[dict[str, object]] = [
-        {"type": "image", "path": str(frame.path), "sha256": frame.sha256} for frame in request.frames
+        {"type": "image", "path": str(frame.path), "sha256": frame.sha256} for _, frame in request.pictures
     ]
     options: dict[str, Any] = request.sampling.model_dump(mode="json")
     if prompt.schema is not None:

@@ -1,6 +1,6 @@
 """Near duplicates: re-encoded, scaled and trimmed copies of one recording, found by what their stored frames show.
 
-Videos that share parts of a perceptual hash (pHash, by imagehash) meet; those that meet are laid over one another in
+Videos that share half of a perceptual hash (pHash, by imagehash) meet; those that meet are laid over one another in
 time. They are copies where the shorter lies in the longer as a whole and, at every moment, shows the same picture: as
 a whole and in colour (averaged over seconds, so that fast motion between two frames evens out), and in every detail
 (a lasting difference somewhere in the picture counts, a passing one does not). A clip and its reverse, or two clips of
@@ -10,7 +10,6 @@ one template, differ in one or the other. A crop of more than a few pixels is no
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -23,15 +22,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hardcut.media.frames import Frame
+from hardcut.schemas.records import Signature
 
+Hashes = Sequence[int] | NDArray[np.uint64]
+"""pHashes of 64 bits."""
 FRAMES = 32
 """Frames of a video that are compared, spread over its length."""
 _SIDE, _COLUMNS = 48, 8
 """Pixels of a thumbnail's side, and thumbnails in a row of the sheet."""
-_BANDS = 4
-"""Parts of a hash, 16 bits each; videos meet where a part of a frame's hash is the same."""
-_CROWD = 64
-"""A part that more videos share says nothing (a black picture, say) and brings nobody together."""
+_BANDS = (11, 11, 11, 11, 10, 10)
+_TOGETHER = 3
+"""Bits of the parts of a hash. Videos meet where three of the six parts are the same in a frame of either: so of two
+hashes that differ in 4 bits seven in ten meet, and of a million others hardly any."""
+_KEY_BITS = 33
+CROWD = 64
+"""What more videos share says nothing (a black picture, say) and brings nobody together."""
 _HASH_BITS = 14
 """Bits of 64 that the hashes of half the frames may be apart."""
 _SLACK_S = 0.3
@@ -81,17 +86,60 @@ def fingerprint(frames: Sequence[Frame]) -> Fingerprint:
     return Fingerprint(tuple(frame.time_s for frame in frames), tuple(hashes), buffer.getvalue())
 
 
-def candidates(hashes: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, str]]:
-    """The pairs of videos (ids in order, sorted, each once) that are worth a closer look. The others never meet."""
-    buckets: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
-    for video_id, values in hashes.items():
-        for value in values:
-            for band in range(_BANDS):
-                buckets[band, value >> 16 * band & 0xFFFF].add(video_id)
-    met = {pair for ids in buckets.values() if 1 < len(ids) <= _CROWD for pair in combinations(sorted(ids), 2)}
-    for one, other in sorted(met):
+def hashes_of(signatures: Iterable[Signature]) -> dict[str, NDArray[np.uint64]]:
+    """The hashes of each video."""
+    return {each.video_id: np.array([int(value, 16) for value in each.hashes], dtype=np.uint64) for each in signatures}
+
+
+def candidates(hashes: Mapping[str, Hashes]) -> Iterator[tuple[str, str]]:
+    """The pairs of videos (ids in order, sorted, each once) that are worth a closer look. The others never meet.
+
+    Time and memory grow with the videos and not with their pairs: what is compared is sorted, one part after another.
+    """
+    ids = sorted(hashes)
+    found = [np.unique(np.asarray(hashes[video_id], dtype=np.uint64)) for video_id in ids]
+    values = np.concatenate(found) if found else np.empty(0, np.uint64)
+    owners = np.repeat(np.arange(len(ids), dtype=np.uint32), [len(each) for each in found])
+    del found
+    parts = list(zip(np.cumsum((0, *_BANDS[:-1])).tolist(), _BANDS, strict=True))
+    met = []
+    for chosen in combinations(parts, _TOGETHER):
+        keys = np.zeros_like(values)
+        for start, bits in chosen:
+            keys <<= np.uint64(bits)
+            keys |= values >> np.uint64(start) & np.uint64((1 << bits) - 1)
+        met.append(_codes(keys, owners))
+    for here, there in _pairs(np.unique(np.concatenate(met))):
+        one, other = ids[here], ids[there]
         if look_alike(hashes[one], hashes[other]):
             yield one, other
+
+
+def meetings(keys: Sequence[int], owners: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The pairs of owners (numbers from 0) that share a key, smaller first, sorted, each once. A key that more than
+    `CROWD` share brings nobody together. Of the keys, digests, the last 33 bits count."""
+    return _pairs(_codes(np.asarray(keys, np.uint64) & np.uint64((1 << _KEY_BITS) - 1), np.asarray(owners)))
+
+
+def _codes(keys: NDArray[np.uint64], owners: NDArray[Any]) -> NDArray[np.uint64]:
+    """As `meetings`, each pair as one number."""
+    low = np.uint64(64 - _KEY_BITS)
+    told = np.unique(keys << low | owners.astype(np.uint64))
+    keys, owners = told >> low, told & np.uint64((1 << int(low)) - 1)
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.intp)
+    sizes = np.diff(np.concatenate([starts, [len(keys)]]))
+    codes = [np.empty(0, np.uint64)]
+    for size in range(2, CROWD + 1):
+        members = owners[starts[sizes == size][:, None] + np.arange(size)]
+        first, second = np.triu_indices(size, 1)
+        codes.append((members[:, first] << np.uint64(32) | members[:, second]).ravel())
+    return np.unique(np.concatenate(codes))
+
+
+def _pairs(codes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+    for start in range(0, len(codes), 4096):
+        for code in codes[start : start + 4096].tolist():
+            yield code >> 32, code & 0xFFFFFFFF
 
 
 def same_recording(one: Fingerprint, other: Fingerprint) -> bool:
@@ -126,13 +174,13 @@ def groups(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {video_id: root(video_id) for video_id in sorted(parent)}
 
 
-def look_alike(one: Sequence[int], other: Sequence[int]) -> bool:
+def look_alike(one: Hashes, other: Hashes) -> bool:
     """Whether videos show the same scene by their hashes, in whatever order of time."""
     few, many = sorted((one, other), key=len)
     return _spread(few, many) <= _HASH_BITS or _spread(many, few) <= _HASH_BITS
 
 
-def _spread(some: Sequence[int], others: Sequence[int]) -> float:
+def _spread(some: Hashes, others: Hashes) -> float:
     """The median over `some` of the bits to the nearest of `others`."""
     differing = np.array(some, dtype=np.uint64)[:, None] ^ np.array(others, dtype=np.uint64)
     apart = np.unpackbits(differing[..., None].view(np.uint8), axis=2).sum(axis=2)

@@ -34,6 +34,8 @@ _CONFIG_TOLD = {
 _COLUMN_TOLD = {
     "query, view, kind, language": "the query, what its writer saw, what it asks for, its language (`und`: unknown)",
     "variant": "`original`, `paraphrase`, `rewritten`, or how the query was turned against its source",
+    "length, style": "`short` (up to 8 words), `medium` (up to 20) or `long`; `keywords`, `plain` or `question`, as its"
+    " writer says",
     "video_id, video_path, sha256": "the candidate",
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",

@@ -23,7 +23,18 @@ METADATA_CHARACTERS = 2_000
 METADATA_ENTRIES = 100
 """Of a field of the metadata that holds many."""
 
-OF_QUERY = ("query", "view", "kind", "variant", "language", "facets", "difficulty", "reference_video_id")
+OF_QUERY = (
+    "query",
+    "view",
+    "kind",
+    "variant",
+    "length",
+    "style",
+    "language",
+    "facets",
+    "difficulty",
+    "reference_video_id",
+)
 """The columns that a row of `pairs` has from its query."""
 
 # Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
@@ -80,6 +91,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "view": "string",
         "kind": "string",
         "variant": "string",
+        "length": "string",
+        "style": "string",
         "language": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
@@ -113,6 +126,8 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "view": "string",
         "kind": "string",
         "variant": "string",
+        "length": "string",
+        "style": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
         "source_video_id": "string",
@@ -187,6 +202,8 @@ def query_row(query: Query) -> Row:
         "view": query.view,
         "kind": query.kind,
         "variant": query.variant,
+        "length": query.length,
+        "style": query.style,
         "facets": [_facet(facet) for facet in query.facets],
         "source_video_id": query.source_video_id,
         "reference_video_id": query.reference_video_id,

@@ -88,10 +88,12 @@ class Turned:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query with the video it was written from, what is known of that, its candidates and its counterfactuals."""
+    """A query with the video it was written from, what is known of that, the video that a composed query starts from,
+    its candidates and its counterfactuals."""
 
     query: Query
     video: Video | None
+    reference: Video | None
     caption: Caption | None
     evidence: tuple[Evidence, ...]
     evidence_total: int
@@ -182,7 +184,8 @@ def collect(run: Path) -> Collected:
     for caption in _counted(run, Caption, found):
         if caption.video_id in wanted:
             captions.setdefault(caption.video_id, caption)
-    videos = {video.video_id: video for video in _read(run, Video) if video.video_id in wanted}
+    shown_videos = wanted.union(query.reference_video_id for query in chosen.values())
+    videos = {video.video_id: video for video in _read(run, Video) if video.video_id in shown_videos}
 
     for query in chosen.values():
         source = query.source_video_id or ""
@@ -191,6 +194,7 @@ def collect(run: Path) -> Collected:
             Example(
                 query=query,
                 video=videos.get(source),
+                reference=videos.get(query.reference_video_id or ""),
                 caption=captions.get(source),
                 evidence=_spread(sorted(evidence[source], key=_time), EVIDENCE_PER_EXAMPLE),
                 evidence_total=len(evidence[source]),

@@ -20,6 +20,9 @@ EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
 QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "moment"]
 Split = Literal["train", "validation", "test"]
+Length = Literal["short", "medium", "long"]
+Register = Literal["keywords", "plain", "question"]
+"""Ways of searching: what people type into a search box, a phrase or sentence, a question."""
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
@@ -146,8 +149,15 @@ class Sampling(Frozen):
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=1024, ge=1)
     seed: int = 0
-    max_frames: int = Field(default=32, ge=0)
+    max_frames: int = Field(
+        default=32, ge=0, description="of a video; half as many more of the one that a composed query starts from"
+    )
     reasoning: bool = True
+
+    @property
+    def max_reference_frames(self) -> int:
+        """Frames of the video that a composed query starts from, beside those of the video that is judged."""
+        return (self.max_frames + 1) // 2
 
 
 class TeacherRef(Frozen):
@@ -239,7 +249,8 @@ class Query(Record):
 
     `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
     that a composed query starts from, `parent_query_id` the query that it was rewritten from, and `variant` how. A
-    counterfactual's source is the video that it is written not to be answered by.
+    counterfactual's source is the video that it is written not to be answered by. `length` is measured (up to 8 words,
+    up to 20, more), `style` what its writer says it is; None where nobody said.
     """
 
     FILE: ClassVar[str] = "queries.jsonl"
@@ -262,6 +273,8 @@ class Query(Record):
     view: View
     kind: QueryKind
     variant: Variant = "original"
+    length: Length | None = None
+    style: Register | None = None
     facets: tuple[Facet, ...] = ()
     source_video_id: Id | None = None
     parent_query_id: Id | None = None
@@ -284,7 +297,9 @@ class FirstStage(Frozen):
 
 
 class Pair(Record):
-    """A query with a candidate video, how the two met, and what is expected before anyone judged."""
+    """A query with a candidate video, how the two met, and what is expected before anyone judged. `reference` is a
+    digest of what a judge is shown of the video that a composed query starts from: another one, and it is asked again.
+    """
 
     FILE: ClassVar[str] = "pairs.jsonl"
     ID: ClassVar[str] = "pair_id"
@@ -297,6 +312,7 @@ class Pair(Record):
     origins: tuple[Origin, ...] = Field(min_length=1)
     expected: Literal["yes", "no", "unknown"]
     first_stage: tuple[FirstStage, ...] = ()
+    reference: Sha256 | None = None
 
 
 class Tokens(Frozen):

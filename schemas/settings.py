@@ -12,13 +12,11 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import Sampling, View
+from hardcut.schemas.records import Length, Register, Sampling, View
 from hardcut.schemas.training import TrainSettings
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 """A language by its tag of BCP 47, such as `en` or `pt-BR`."""
-Length = Literal["short", "medium", "long"]
-Register = Literal["keywords", "plain", "question"]
 
 
 class MediaSettings(Frozen):

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from hardcut.engine.stage import Reader
 from hardcut.schemas.records import Caption, Evidence, Group, Twin, Video
-from hardcut.synth.first_stage import tokens
+from hardcut.synth.text import tokens
 
 SILENT_KINDS = frozenset({"shot"})
 """Evidence that says nothing of a video's content and is left out of its document."""

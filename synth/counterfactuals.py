@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import FrameSet
@@ -20,17 +20,19 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.synth.asking import Asker, Drops, described, failure_of, read
+from hardcut.synth.filters.changed import Known
 from hardcut.synth.frames import Frames
 from hardcut.synth.inputs import facet_inputs, video_inputs
 from hardcut.synth.scores import Judge
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, length_of
+from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVariant
-from hardcut.teacher.words import words
 
 _KINDS: Mapping[WrittenVariant, QueryKind] = {"reversed": "temporal", "negated": "negation"}
 """What a counterfactual asks for; one with a facet changed is of its query's kind."""
 _NOT_WRITTEN = "not_written"
+_LINES = TypeAdapter(tuple[EvidenceLine, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class CounterfactualStage:
     """Makes the counterfactual Queries of each video: for every original query, but composed ones and those of the
     view metadata, which do not ask to be watched, one of each variant that can be.
 
-    What a judge takes for answered, what only rewords a query of the video, and what cannot be used otherwise is
-    written again, `options.rounds` times, and then dropped under the query's id with the last reason. What a teacher
-    does not answer fails the video in part.
+    What can be seen to be none without a judge (`filters/changed.py`), what a judge takes for answered, and what cannot
+    be used otherwise is written again, `options.rounds` times, and then dropped under the query's id with the last
+    reason. What a teacher does not answer fails the video in part.
     """
 
     teacher: Teacher
@@ -50,7 +52,7 @@ class CounterfactualStage:
     options: CounterfactualSettings
 
     name: ClassVar[str] = "counterfactuals"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[str] = "queries"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -71,10 +73,11 @@ class CounterfactualStage:
         works = [work for query in queries if (work := _Work.of(query, self.options)).pending]
         if not works:
             return Output()
-        known = {_reading(query.text) for query in queries}
         drops = Drops(video, self.name)
         refused: dict[str, Refusal] = {}
-        about = {**video_inputs(video, evidence), "caption": caption.text}
+        inputs = video_inputs(video, evidence)
+        about = {**inputs, "caption": caption.text}
+        known = Known(_LINES.validate_python(inputs["evidence"]), caption, queries)
         async with self.frames.of(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
             for _ in range(1 + self.options.rounds):
@@ -86,9 +89,7 @@ class CounterfactualStage:
             work.report(drops)
         return Output(records=kept, dropped=drops.records, failure=failure_of(refused))
 
-    async def _write(
-        self, asker: Asker, works: Sequence[_Work], known: set[tuple[str, ...]], refused: dict[str, Refusal]
-    ) -> None:
+    async def _write(self, asker: Asker, works: Sequence[_Work], known: Known, refused: dict[str, Refusal]) -> None:
         """One question for each query, all together; what can be used becomes the work's candidates."""
         inputs = [work.inputs(self.options.max_words) for work in works]
         for work, outcome in zip(
@@ -133,10 +134,6 @@ def _answered(outcomes: Sequence[Outcome]) -> str | None:
     return None
 
 
-def _reading(text: str) -> tuple[str, ...]:
-    return tuple(words(text))
-
-
 @dataclass(slots=True)
 class _Work:
     """One query and what has been written of it: the variants it is to have (`pending` are those still to be written,
@@ -176,18 +173,17 @@ class _Work:
             "max_words": max_words,
         }
 
-    def take(self, written: Sequence[ChangedReply], known: set[tuple[str, ...]], max_words: int) -> None:
-        """Makes candidates of what is wanted and can be used. `known` are the readings of all of the video's queries,
-        which it answers, and of its other counterfactuals."""
+    def take(self, written: Sequence[ChangedReply], known: Known, max_words: int) -> None:
+        """Makes candidates of what is wanted and can be used."""
         for each in written:
             if each.variant not in self.pending or each.variant in self.candidates:
                 continue
             text = clean(each.text)
-            reason, detail = _unusable(each, text, known, max_words)
-            if reason:
-                self.rejected.append((each.variant, text, reason, detail))
+            fault = _unusable(each, text, max_words) or known.fault(each.variant, text, self.query.language)
+            if fault:
+                self.rejected.append((each.variant, text, *fault))
             else:
-                known.add(_reading(text))
+                known.add(text)
                 self.candidates[each.variant] = each.model_copy(update={"text": text})
         self.pending &= {each.variant for each in written}  # what was left out cannot be written for this query
 
@@ -212,6 +208,8 @@ class _Work:
                 view=self.query.view,
                 kind=_KINDS.get(variant, self.query.kind),
                 variant=variant,
+                length=length_of(written.text),
+                style=self.query.style,
                 facets=drops.facets(f"{variant} of {self.query.query_id}", written.facets),
                 source_video_id=self.query.source_video_id,
                 parent_query_id=self.query.query_id,
@@ -227,17 +225,15 @@ class _Work:
             drops.drop(reason, f"{variant}{said}: {detail}", self.query.query_id)
 
 
-def _unusable(each: ChangedReply, text: str, known: set[tuple[str, ...]], max_words: int) -> tuple[str, str]:
-    """Reason and detail; empty where it can be used."""
+def _unusable(each: ChangedReply, text: str, max_words: int) -> tuple[str, str] | None:
+    """Reason and detail of what keeps a reply from being a query."""
     if not text:
         return "empty", "says nothing that can be shown"
     if len(text.split()) > max_words:
         return "too_long", f"{len(text.split())} words, and at most {max_words} were asked for"
-    if _reading(text) in known:
-        return "unchanged", "says what another query about this video says"
     if not each.facets:
         return "no_facets", "does not say what must be seen or heard"
-    return "", ""
+    return None
 
 
 def _has_a_direction(query: Query) -> bool:

@@ -66,13 +66,13 @@ class DuplicateStage:
     """
 
     name: ClassVar[str] = "duplicates"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature)
     makes: ClassVar[tuple[type[Record], ...]] = (Group,)
     settings: ClassVar[Mapping[str, JsonValue]] = {}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        from hardcut.media.duplicates import Fingerprint, candidates, groups, same_recording
+        from hardcut.media.duplicates import Fingerprint, candidates, groups, hashes_of, same_recording
 
         @lru_cache(maxsize=256)
         def of(video_id: str) -> Fingerprint:
@@ -82,8 +82,8 @@ class DuplicateStage:
             hashes = tuple(int(value, 16) for value in found.hashes)
             return Fingerprint(found.times, hashes, base64.b64decode(found.sheet))
 
-        hashes = {record.video_id: tuple(int(h, 16) for h in record.hashes) for record in records.all(Signature)}
-        group_of = groups((a, b) for a, b in candidates(hashes) if same_recording(of(a), of(b)))
+        near = candidates(hashes_of(records.all(Signature)))
+        group_of = groups((a, b) for a, b in near if same_recording(of(a), of(b)))
         sizes = Counter(group_of.values())
         for video in records.all(Video):
             group = group_of.get(video.video_id)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from hardcut.schemas.trec import ranking
+from hardcut.synth.text import tokens
 
 BM25_RUN = "bm25"
-
-_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
-"""A word, or one character of the scripts that put no spaces between words."""
 
 
 class Hit(NamedTuple):
@@ -21,11 +18,6 @@ class Hit(NamedTuple):
     video_id: str
     rank: int
     score: float
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text, without regard to case."""
-    return _TOKEN.findall(text.casefold())
 
 
 class Bm25:

@@ -76,7 +76,7 @@ class NegativeStage:
     judgments_file: Path | None = None
 
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
 
@@ -103,7 +103,8 @@ class NegativeStage:
             listed.add(key or "")
             output = self._pairs(query, records, collected, index, given, key, repeats)
             own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collected.videos]
-            yield query.query_id, _with_judged(query, output, own) if query.source_video_id is None else output
+            output = _with_judged(query, output, own) if query.source_video_id is None else output
+            yield query.query_id, _with_reference(query, output, records)
         if given is not None:
             yield from _unknown(given, listed, collected)
 
@@ -228,6 +229,17 @@ def _with_judged(query: Query, output: Output, judged: Sequence[str]) -> Output:
             pairs.append(
                 Pair.create(query_id=query.query_id, video_id=video, origins=("imported",), expected="unknown")
             )
+    return Output(records=pairs, dropped=output.dropped)
+
+
+def _with_reference(query: Query, output: Output, records: Reader) -> Output:
+    """The pairs of a composed query with a digest of its reference: file and caption, which judges are shown."""
+    if query.reference_video_id is None or not output.records:
+        return output
+    video = records.get(Video, query.reference_video_id)
+    captions = [caption.text for caption in records.about(Caption, query.reference_video_id)]
+    shown = digest(video.sha256 if video else None, captions)
+    pairs = [record.model_copy(update={"reference": shown}) for record in output.records]
     return Output(records=pairs, dropped=output.dropped)
 
 

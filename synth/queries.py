@@ -13,20 +13,18 @@ from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
-from hardcut.schemas.settings import Length, QuerySettings
+from hardcut.schemas.settings import QuerySettings
 from hardcut.synth.asking import Asker, Drops, described, failure_of, read
 from hardcut.synth.frames import Frames
 from hardcut.synth.inputs import claim_inputs, video_inputs
 from hardcut.synth.rewording import Reworder
-from hardcut.synth.text import clean
+from hardcut.synth.text import WORDS, clean, length_of
 from hardcut.synth.translation import identifier_version
 from hardcut.teacher.protocol import Refusal, Task, Teacher
 from hardcut.teacher.replies import ComposeReply, QueriesReply, QueryReply
 
 _NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
-_WORDS: dict[Length, int] = {"short": 8, "medium": 20}
-"""The most words of a length; a long query has as many as the settings allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class QueryStage:
     options: QuerySettings
 
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[str] = "captions"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -124,6 +122,7 @@ class QueryStage:
                 language=written.language,
                 view="caption",
                 kind="composed",
+                length=length_of(text),
                 facets=drops.facets(what, written.facets),
                 source_video_id=drops.video.video_id,
                 reference_video_id=twin.other_video_id,
@@ -142,7 +141,7 @@ def _forms(video: Video, views: Iterable[View], options: QuerySettings) -> list[
         for number in range(turn, turn + options.per_view):
             length = options.lengths[number % len(options.lengths)]
             style = options.registers[number // len(options.lengths) % len(options.registers)]
-            words = min(_WORDS.get(length, options.max_words), options.max_words)
+            words = min(WORDS.get(length, options.max_words), options.max_words)
             forms.append({"view": view, "length": length, "words": words, "style": style})
     return forms
 
@@ -180,6 +179,8 @@ class _Sieve:
                     language=written.language,
                     view=written.view,
                     kind=written.kind,
+                    length=length_of(text),
+                    style=written.style,
                     facets=self._drops.facets(f"query {number}", written.facets),
                     source_video_id=self._drops.video.video_id,
                     teacher=self._teacher,

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from hardcut.schemas.records import Query
 from hardcut.schemas.settings import QuerySettings
 from hardcut.synth.asking import Asker, Drops, read
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, length_of
 from hardcut.synth.translation import primary, signs_of_error
 from hardcut.teacher.protocol import Refusal, Task
 from hardcut.teacher.replies import ParaphraseReply, SameReply, TranslateReply, WordingReply
@@ -38,6 +38,8 @@ class _Wording:
             view=parent.view,
             kind=parent.kind,
             variant="paraphrase",
+            length=length_of(self.text),
+            style=parent.style if self.task == "translate" else None,
             facets=parent.facets,
             source_video_id=parent.source_video_id,
             parent_query_id=parent.query_id,

@@ -16,7 +16,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Query, Review
 from hardcut.schemas.reviews import query_digest
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, length_of
 
 MAX_CHARACTERS = 500
 """A longer wording is no query: it is left out, not cut."""
@@ -36,7 +36,7 @@ class RewriteStage:
     reviews: Path
 
     name: ClassVar[str] = "rewrites"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Query,)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
@@ -81,6 +81,7 @@ def _rewrite(parent: Query, text: str) -> Query:
         view=parent.view,
         kind=parent.kind,
         variant="rewritten",
+        length=length_of(text),
         facets=parent.facets,
         source_video_id=None if parent.variant in COUNTERFACTUAL else parent.source_video_id,
         parent_query_id=parent.query_id,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Unit
+from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
 from hardcut.synth.asking import failure_of
@@ -41,17 +43,22 @@ class ScoreStage:
     The first judge is also asked without the video, by its metadata alone (`input` text_only), about source pairs and
     the best mined candidates of the same queries: what it tells by that, nobody has to watch for.
 
-    `query` gives the Query of an id. Queries are looked up and not read as inputs because a unit holds only what is
-    about its own video; keys are right all the same, since a pair names its query by a digest of the query's content.
+    For a composed query a judge is shown the reference too: its caption, and, where the video is shown, some of its
+    frames after those of the video.
+
+    `query` gives the Query of an id, `reference` Video and Caption of a video's id. They are looked up and not read as
+    inputs because a unit holds only what is about its own video; keys are right all the same, since a pair names its
+    query by a digest of the query's content and bears a digest of its reference.
     """
 
     judges: Sequence[Judge]
     frames: Frames
     query: Callable[[str], Query]
+    reference: Callable[[str], Unit]
     samples: int = 1
 
     name: ClassVar[str] = "scores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[type[Record]] = Pair
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Pair)
     makes: ClassVar[tuple[type[Record], ...]] = (TeacherLabel,)
@@ -79,16 +86,23 @@ class ScoreStage:
         """A judge's labels of all pairs, and what it could not answer, by pair (and judge and sample, where there are
         several)."""
         video, pairs = unit.one(Video), unit.all(Pair)
-        captions = unit.all(Caption)
-        common = {**video_inputs(video, unit.all(Evidence)), "caption": captions[0].text if captions else None}
+        common = {**video_inputs(video, unit.all(Evidence)), "caption": _caption(unit)}
+        queries = {pair.pair_id: self.query(pair.query_id) for pair in pairs}
         asked = [(pair, sample) for pair in pairs for sample in range(self.samples)]
         samplings = [
             judge.sampling.model_copy(update={"seed": judge.sampling.seed + sample}) for sample in range(self.samples)
         ]
-        async with self.frames.of(video) as stored:
-            frames = stored.spread(judge.sampling.max_frames)
+        async with AsyncExitStack() as stack:
+            frames = (await stack.enter_async_context(self.frames.of(video))).spread(judge.sampling.max_frames)
+            shown = await self._references(queries.values(), judge.sampling.max_reference_frames, stack)
             requests = [
-                Request("judge", {**common, "query": self.query(pair.query_id).text}, samplings[sample], frames)
+                Request(
+                    "judge",
+                    {**common, **self._told(queries[pair.pair_id])},
+                    samplings[sample],
+                    frames,
+                    reference=shown.get(queries[pair.pair_id].reference_video_id, ()),
+                )
                 for pair, sample in asked
             ]
             outcomes = await judge.teacher.complete(requests)
@@ -113,13 +127,35 @@ class ScoreStage:
             return [], {}
         common = {**video_inputs(video, told), "caption": None}
         outcomes = await judge.teacher.complete(
-            [Request("judge", {**common, "query": self.query(pair.query_id).text}, judge.sampling) for pair in pairs]
+            [Request("judge", {**common, **self._told(self.query(pair.query_id))}, judge.sampling) for pair in pairs]
         )
         teacher = judge.teacher.describe("judge", judge.sampling)
         answered = zip(pairs, outcomes, strict=True)
         found = [(pair, outcome, _label(pair, 0, outcome, teacher, "text_only")) for pair, outcome in answered]
         labels = [label for _, _, label in found if label is not None]
         return labels, {f"{pair.pair_id} text_only": out for pair, out, _ in found if isinstance(out, Refusal)}
+
+    def _told(self, query: Query) -> dict[str, JsonValue]:
+        """A query in the inputs of a judge."""
+        if query.reference_video_id is None:
+            return {"query": query.text}
+        return {"query": query.text, "reference": {"caption": _caption(self.reference(query.reference_video_id))}}
+
+    async def _references(
+        self, queries: Iterable[Query], most: int, stack: AsyncExitStack
+    ) -> dict[str | None, tuple[Frame, ...]]:
+        """Frames of the videos that queries start from, by the video's id, for as long as `stack` lasts."""
+        found: dict[str | None, tuple[Frame, ...]] = {}
+        for video_id in sorted(
+            {query.reference_video_id for query in queries if query.reference_video_id} if most else ()
+        ):
+            stored = await stack.enter_async_context(self.frames.of(self.reference(video_id).one(Video)))
+            found[video_id] = stored.spread(most)
+        return found
+
+
+def _caption(unit: Unit) -> str | None:
+    return next((caption.text for caption in unit.all(Caption)), None)
 
 
 def _tells_blind(pair: Pair) -> bool:

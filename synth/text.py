@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
+
+from hardcut.schemas.records import Length
 
 _BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -14,6 +18,23 @@ _SCRIPTS = {
     "TAMIL": "Taml", "ARMENIAN": "Armn", "GEORGIAN": "Geor",
 }  # fmt: skip
 """First word of a letter's Unicode name and the script's code (ISO 15924)."""
+
+
+_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+"""A word, or one character of the scripts that put no spaces between words."""
+WORDS: Mapping[Length, int] = {"short": 8, "medium": 20}
+"""The most words of a length; a long text has more."""
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text, without regard to case."""
+    return _TOKEN.findall(text.casefold())
+
+
+def length_of(text: str) -> Length:
+    """How long a query is, by its words."""
+    count = len(tokens(text))
+    return next((length for length, most in WORDS.items() if count <= most), "long")
 
 
 def script_of(text: str) -> str | None:

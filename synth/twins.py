@@ -7,14 +7,16 @@ part them), and parts of the perceptual hashes of its frames. A key that a crowd
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import combinations
-from typing import ClassVar, Literal, NamedTuple
+from heapq import merge
+from itertools import combinations, groupby, repeat
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -24,8 +26,10 @@ from hardcut.schemas.records import Caption, Difference, Evidence, Group, Signat
 from hardcut.synth.content import Item, seen, specific, told
 from hardcut.teacher.words import COLOURS
 
-_CROWD = 64
-"""A key that more videos share tells nothing (one colour that moves, say)."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _APART_S = 0.4
 """Two things follow each other where one begins this much later; frames are read twice a second or oftener."""
 _SIMILAR = 0.85
@@ -40,39 +44,46 @@ class TwinStage:
     or two things change places. *Edit*: all but one thing of the same kind, in the same order and direction. In both
     the videos must look alike (perceptual hashes, in whatever order), or what they share must be specific. Copies of
     each other are no twins; near duplicates are not copies where texts change places between them.
-    Memory holds what is told of each video in short.
+    Memory holds the keys of the videos, their hashes and what twins were found.
     """
 
     name: ClassVar[str] = "twins"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature, Group, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Twin,)
     settings: ClassVar[Mapping[str, JsonValue]] = {}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        videos = list(_videos(records))
-        hashes = {item.video_id: tuple(int(value, 16) for value in item.hashes) for item in records.all(Signature)}
-        found: defaultdict[str, list[Twin]] = defaultdict(list)
-        for one, other in _meetings(videos, hashes):
-            relation = None if one.sha256 == other.sha256 else related(one, other, _looks(one, other, hashes))
-            if relation is None:
-                continue
-            for here, there, differences in (
-                (one, other, relation.differences),
-                (other, one, tuple(Difference(here=d.there, there=d.here) for d in relation.differences)),
-            ):
-                if there.caption is not None:
-                    found[here.video_id].append(
-                        Twin.create(
-                            video_id=here.video_id,
-                            other_video_id=there.video_id,
-                            relation=relation.name,
-                            caption=there.caption,
-                            differences=differences,
-                        )
-                    )
-        for video in videos:
-            yield video.video_id, Output(records=found[video.video_id])
+        from hardcut.media.duplicates import hashes_of, look_alike
+
+        groups = {group.video_id: group.group_id for group in records.all(Group)}
+        hashes = hashes_of(records.all(Signature))
+
+        @lru_cache(maxsize=1024)
+        def told_of(video_id: str) -> Told:
+            return _told(records, video_id, groups.get(video_id))
+
+        found: defaultdict[str, list[tuple[str, Related]]] = defaultdict(list)
+        for here, there in _meetings(records, told_of, hashes):
+            one, other = told_of(here), told_of(there)
+            alike = look_alike(hashes[here], hashes[there]) if here in hashes and there in hashes else None
+            relation = None if one.sha256 == other.sha256 else related(one, other, alike)
+            if relation is not None:
+                found[here].append((there, relation))
+                found[there].append((here, relation.back()))
+        for video in records.all(Video):
+            twins = [
+                Twin.create(
+                    video_id=video.video_id,
+                    other_video_id=other,
+                    relation=relation.name,
+                    caption=caption.text,
+                    differences=relation.differences,
+                )
+                for other, relation in found[video.video_id]
+                for caption in records.about(Caption, other)[:1]
+            ]
+            yield video.video_id, Output(records=twins)
 
 
 class Told(NamedTuple):
@@ -81,7 +92,6 @@ class Told(NamedTuple):
     video_id: str
     sha256: str
     group_id: str | None
-    caption: str | None
     seen: tuple[Item, ...]
     told: tuple[Item, ...]
 
@@ -96,6 +106,10 @@ class Related(NamedTuple):
 
     name: Literal["chiral", "edit"]
     differences: tuple[Difference, ...]
+
+    def back(self) -> Related:
+        """As the other video sees it."""
+        return Related(self.name, tuple(Difference(here=each.there, there=each.here) for each in self.differences))
 
 
 def related(one: Told, other: Told, look_alike: bool | None) -> Related | None:
@@ -189,28 +203,22 @@ def _figures(text: str) -> list[str]:
     return [letter for letter in text if letter.isdigit()]
 
 
-def _looks(one: Told, other: Told, hashes: Mapping[str, Sequence[int]]) -> bool | None:
-    from hardcut.media.duplicates import look_alike
+def _meetings(
+    records: Reader, told_of: Callable[[str], Told], hashes: Mapping[str, NDArray[np.uint64]]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of videos worth a closer look, each once, in order of ids."""
+    from hardcut.media.duplicates import candidates, meetings
 
-    here, there = hashes.get(one.video_id), hashes.get(other.video_id)
-    return look_alike(here, there) if here and there else None
-
-
-def _meetings(videos: Sequence[Told], hashes: Mapping[str, Sequence[int]]) -> Iterator[tuple[Told, Told]]:
-    """Pairs worth a closer look, each once, in order of ids."""
-    from hardcut.media.duplicates import candidates
-
-    places = {video.video_id: place for place, video in enumerate(videos)}
-    met = {(places[one], places[other]) for one, other in candidates(hashes) if one in places and other in places}
-    buckets: defaultdict[int, list[int]] = defaultdict(list)
-    for place, video in enumerate(videos):
-        for key in _keys(video):
-            buckets[key].append(place)
-    for bucket in buckets.values():
-        if 1 < len(bucket) <= _CROWD:
-            met.update(combinations(bucket, 2))
-    for here, there in sorted(met):
-        yield videos[here], videos[there]
+    ids: list[str] = []
+    keys, owners = array("Q"), array("L")
+    for place, video in enumerate(records.all(Video)):
+        ids.append(video.video_id)
+        found = _keys(told_of(video.video_id))
+        keys.extend(found)
+        owners.extend(repeat(place, len(found)))
+    by_word = ((ids[here], ids[there]) for here, there in meetings(keys, owners))
+    for pair, _ in groupby(merge(by_word, candidates(hashes))):
+        yield pair
 
 
 def _keys(video: Told) -> set[int]:
@@ -227,16 +235,9 @@ def _digest(items: Iterable[tuple[str, str]]) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _videos(records: Reader) -> Iterator[Told]:
-    groups = {group.video_id: group.group_id for group in records.all(Group)}
-    for video in records.all(Video):
-        lines = records.about(Evidence, video.video_id)
-        written = next(iter(records.about(Caption, video.video_id)), None)
-        yield Told(
-            video.video_id,
-            video.sha256,
-            groups.get(video.video_id),
-            written.text if written else None,
-            seen(lines),
-            told(written, lines),
-        )
+def _told(records: Reader, video_id: str, group_id: str | None) -> Told:
+    video = records.get(Video, video_id)
+    lines = records.about(Evidence, video_id)
+    written = next(iter(records.about(Caption, video_id)), None)
+    sha256 = video.sha256 if video else ""
+    return Told(video_id, sha256, group_id, seen(lines), told(written, lines))

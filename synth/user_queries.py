@@ -17,7 +17,7 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Query, Split
-from hardcut.synth.text import clean
+from hardcut.synth.text import clean, length_of
 
 _ID_COLUMNS = ("query_id", "qid", "id")
 _TEXT_COLUMNS = ("query", "text")
@@ -54,7 +54,13 @@ def read_queries(path: Path) -> list[Query]:
             raise UsageError(f"{path}, line {row.line}: the id {row.query_id!r} is that of line {first} already")
         lines[row.query_id] = row.line
         queries[row.query_id] = Query.create(
-            text=text, language=row.language, view="user", kind="event", external_id=row.query_id, split=row.split
+            text=text,
+            language=row.language,
+            view="user",
+            kind="event",
+            length=length_of(text),
+            external_id=row.query_id,
+            split=row.split,
         )
     if not queries:
         raise UsageError(f"{path}: no query in it")

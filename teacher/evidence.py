@@ -16,7 +16,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.confidence import log_sigmoid
 from hardcut.teacher.evidence_checker import check_claims, compare_queries, refine_claims
-from hardcut.teacher.evidence_judge import EvidenceJudge
+from hardcut.teacher.evidence_judge import EvidenceJudge, Judgment
 from hardcut.teacher.evidence_rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.evidence_writer import write_caption, write_queries
 from hardcut.teacher.inputs import (
@@ -34,7 +34,7 @@ from hardcut.teacher.inputs import (
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 from hardcut.teacher.replies import TranslateReply
 
-VERSION = "6"
+VERSION = "8"
 """Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
@@ -88,15 +88,15 @@ class EvidenceTeacher:
                 key = asked.evidence, asked.caption
                 if key not in judges:
                     judges[key] = EvidenceJudge(*key)
-                return _judged(judges[key], asked.query, teacher)
+                told = asked.reference.caption if asked.reference else None
+                return _judged(judges[key].judge(asked.query, told), teacher)
             parsed = _SKILLS[request.task](request.inputs)
             return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
         except ValidationError as error:
             raise ItemError("inputs", f"not the inputs of {request.task}: {error}") from error
 
 
-def _judged(judge: EvidenceJudge, query: str, teacher: TeacherRef) -> Reply:
-    judgment = judge.judge(query)
+def _judged(judgment: Judgment, teacher: TeacherRef) -> Reply:
     yes, no = log_sigmoid(judgment.margin), log_sigmoid(-judgment.margin)
     verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no, token_yes=yes, token_no=no)
     text = f"{judgment.reasoning}\n<answer>{verdict.verdict}</answer>"

@@ -5,6 +5,7 @@ was found too. A floor for models to beat, not more: it knows no synonyms and se
                x WRONG_ORDER or UNKNOWN_ORDER where the query asks for an order that is violated or cannot be checked
                x (1 - share of the excluded words that were found)
                where colour and direction of something that moves count only for one and the same movement
+               x min(1, share of the reference's words found / ALIKE) for a composed query
     margin   = SLOPE (coverage - THRESHOLD)
 
 so that with the shipped thresholds full coverage of a mined video makes a suspected positive and a third of it a
@@ -30,6 +31,8 @@ THRESHOLD = 0.6
 WRONG_ORDER = 0.4
 UNKNOWN_ORDER = 0.85
 UNKNOWN = THRESHOLD
+ALIKE = 0.5
+"""Share of what is told of a composed query's reference that a video must have: an edit leaves most as it is."""
 SURE = {"ocr": 0.8, "motion": 0.5}
 """Least confidence of a line that can be relied on, by kind; a line without one can."""
 _MAY_BE = 0.5
@@ -158,8 +161,8 @@ class EvidenceJudge:
             set(words(line.text)) for line in evidence if line.kind == "motion" and "something" in line.text
         ]
 
-    def judge(self, query: str) -> Judgment:
-        """The judgment on one query."""
+    def judge(self, query: str, reference: str | None = None) -> Judgment:
+        """The judgment on one query; `reference` is the caption of the video that a composed query starts from."""
         parsed = parse(query)
         wanted = [word for clause in parsed.clauses for word in clause]
         if not self._lines:
@@ -174,12 +177,16 @@ class EvidenceJudge:
             coverage *= {"kept": 1.0, "violated": WRONG_ORDER, "unknown": UNKNOWN_ORDER}[order]
             least *= 1.0 if order == "kept" else WRONG_ORDER
             most *= WRONG_ORDER if order == "violated" else 1.0
+        alike = self._alike(reference) if reference else 1.0
+        least, coverage, most = least * alike, coverage * alike, most * alike
         undecided = least <= THRESHOLD < most
         parts = [f"Found {self._places(found)}" if found else "Found nothing of what is asked for"]
         if missing:
             parts.append(f"did not find {_quoted(missing)}")
         if order is not None:
             parts.append(f"the order asked for is {order}")
+        if alike < 1:
+            parts.append("too little of what the reference shows is there")
         if present:
             parts.append(f"should be absent but is there: {self._places(present)}")
         if gone:
@@ -187,6 +194,12 @@ class EvidenceJudge:
         if undecided:
             return _judgment(UNKNOWN, "; ".join([*parts, "what was found is too unsure to tell"]))
         return _judgment(coverage, "; ".join(parts))
+
+    def _alike(self, reference: str) -> float:
+        """How far the video shows what the reference does: 1 where it has at least `ALIKE` of what is told of that."""
+        told = [word for word in words(reference) if word not in STOP_WORDS and word not in _CUES]
+        shared = sum(weight(word) for word in told if self._index.find(word))
+        return min(1.0, shared / (ALIKE * sum(map(weight, told)))) if told else 1.0
 
     def _share(self, clauses: Sequence[Sequence[str]], absent: Sequence[str]) -> tuple[float, float, float]:
         """Coverage by sure lines alone, by all lines, and by all that may be there, before the order is looked at."""

@@ -60,7 +60,10 @@ def compose(inputs: ComposeInputs) -> ComposeReply:
     told = [part for each in inputs.differences if each.here for part in each.here.split(", then ")]
     found = dict(_mention(part, inputs) for part in told)
     mentions = [mention for mention, striking in found.items() if striking] or list(found)
-    order = " and then " if inputs.relation == "chiral" else ", and "
+    order = ", and "
+    if inputs.relation == "chiral":
+        order = " and then "
+        mentions.sort(key=lambda mention: mention.start or 0.0)
     text = "the same"
     facets: list[FacetReply] = []
     for mention in mentions:

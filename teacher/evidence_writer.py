@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import EvidenceKind, QueryKind
-from hardcut.schemas.settings import Register
+from hardcut.schemas.records import EvidenceKind, QueryKind, Register
 from hardcut.teacher.evidence_mentions import (
     QUOTES,
     Mention,
@@ -133,7 +132,12 @@ def _candidates(view: WrittenView, mentions: Sequence[Mention], index: WordIndex
     def query(kind: QueryKind, texts: Sequence[str], *facets: Mention) -> QueryReply:
         text = pick(texts, digest(seed, kind, [facet.phrase for facet in facets]))
         return QueryReply(
-            text=text, language="en", view=view, kind=kind, facets=tuple(facet.facet() for facet in facets)
+            text=text,
+            language="en",
+            view=view,
+            kind=kind,
+            style="plain",
+            facets=tuple(facet.facet() for facet in facets),
         )
 
     multi_hop: list[QueryReply] = []
@@ -178,7 +182,7 @@ def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
         told = f"{asks} {text}?"
     else:
         return query
-    return query if len(told.split()) > most else query.model_copy(update={"text": told})
+    return query if len(told.split()) > most else query.model_copy(update={"text": told, "style": style})
 
 
 def _openings(mention: Mention) -> tuple[str, str]:

@@ -18,20 +18,22 @@ from hardcut.teacher.render import Rendered
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One generation. `frames` are stored JPEGs with their times. With `judge` yes and no are scored at every token;
-    with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is what the
-    reply must fit. `further` are messages after the first, (role, text).
-    A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` the video as a video, and the
-    prompt is the model's own (`teacher/pairs.py`); prompts of one video share its encoding."""
+    """One generation. `pictures` are stored JPEGs, each with the text before it. With `judge` yes and no are scored at
+    every token; with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is
+    what the reply must fit. `further` are messages after the first, (role, text).
+    A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` (JPEGs with their times) the
+    video as a video, and the prompt is the model's own (`teacher/pairs.py`); prompts of one video share its encoding.
+    """
 
     system: str
     user: str
-    frames: tuple[tuple[Path, float], ...]
+    pictures: tuple[tuple[str, Path], ...]
     sampling: Sampling
     judge: bool
     schema: dict[str, JsonValue] | None = None
     further: tuple[tuple[str, str], ...] = ()
     pair: bool = False
+    frames: tuple[tuple[Path, float], ...] = ()
 
     @property
     def prefilled(self) -> bool:
@@ -39,10 +41,10 @@ class Prompt:
         return self.judge and not self.sampling.reasoning
 
     def messages(self, image: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-        """The conversation in the form of chat templates, media first; `image` is the part for each frame."""
+        """The conversation in the form of chat templates, media first; `image` is the part for each picture."""
         content: list[dict[str, object]] = []
-        for (_, time_s), part in zip(self.frames, image, strict=True):
-            content += [{"type": "text", "text": f"<{time_s:.1f} s>"}, part]
+        for (label, _), part in zip(self.pictures, image, strict=True):
+            content += [{"type": "text", "text": label}, part]
         content.append({"type": "text", "text": self.user})
         messages: list[dict[str, object]] = [
             {"role": "system", "content": [{"type": "text", "text": self.system}]},
@@ -55,7 +57,7 @@ class Prompt:
 
 def pair_prompt(query: str, frames: tuple[tuple[Path, float], ...]) -> Prompt:
     """A query and a video for a reranker to score."""
-    return Prompt("", query, frames, Sampling(reasoning=False), judge=True, pair=True)
+    return Prompt("", query, (), Sampling(reasoning=False), judge=True, pair=True, frames=frames)
 
 
 def prompt_of(request: Request, text: Rendered) -> Prompt:
@@ -63,7 +65,7 @@ def prompt_of(request: Request, text: Rendered) -> Prompt:
     return Prompt(
         text.system,
         text.user,
-        tuple((frame.path, frame.time_s) for frame in request.frames),
+        tuple((label, frame.path) for label, frame in request.pictures),
         request.sampling,
         judge=request.reply is None,
         schema=reply_schema(request.reply) if request.reply else None,

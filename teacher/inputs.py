@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import EvidenceKind, Modality, QueryKind
-from hardcut.schemas.settings import Length, Register
+from hardcut.schemas.records import EvidenceKind, Length, Modality, QueryKind, Register
 from hardcut.teacher.replies import WrittenVariant, WrittenView
 
 
@@ -170,11 +169,18 @@ class CounterfactualInputs(Frozen):
     max_words: int
 
 
+class ReferenceInput(Frozen):
+    """What is told of the video that a composed query starts from."""
+
+    caption: str | None
+
+
 class JudgeInputs(Frozen):
-    """Inputs of `judge`; `reasoning` is added from the sampling."""
+    """Inputs of `judge`; `reasoning` is added from the sampling. `reference` is there where the query is composed."""
 
     video: VideoInput
     evidence: tuple[EvidenceLine, ...]
     query: str
     caption: str | None = Field(description="null where the judge is not to see it")
+    reference: ReferenceInput | None = None
     reasoning: bool = True

@@ -113,14 +113,14 @@ class TransformersGenerator:
     def _inputs(self, batch: Sequence[Prompt]) -> Any:
         texts = [
             self._processor.apply_chat_template(
-                prompt.messages([{"type": "image"}] * len(prompt.frames)),
+                prompt.messages([{"type": "image"}] * len(prompt.pictures)),
                 tokenize=False,
                 add_generation_prompt=not prompt.prefilled,
                 continue_final_message=prompt.prefilled,
             )
             for prompt in batch
         ]
-        images = [[Image.open(path).convert("RGB") for path, _ in prompt.frames] for prompt in batch]
+        images = [[Image.open(path).convert("RGB") for _, path in prompt.pictures] for prompt in batch]
         given = {"images": images} if any(images) else {}
         return self._processor(text=texts, **given, padding=True, return_tensors="pt").to(self._device)
 

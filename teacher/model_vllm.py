@@ -130,4 +130,4 @@ class VllmGenerator:
 
 
 def _images(prompt: Prompt) -> list[dict[str, object]]:
-    return [{"type": "image_pil", "image_pil": Image.open(path).convert("RGB")} for path, _ in prompt.frames]
+    return [{"type": "image_pil", "image_pil": Image.open(path).convert("RGB")} for _, path in prompt.pictures]

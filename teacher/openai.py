@@ -94,12 +94,12 @@ class OpenAITeacher:
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
-        frames = {id(each.request.frames): each.request.frames for each in questions}
+        shown = {each.request.shown: each.request for each in questions}
         try:
-            media = {known: await _encoded(each) for known, each in frames.items()}
+            media = {key: await _encoded(request.pictures) for key, request in shown.items()}
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
-        calls = [_Call(at, each, media[id(each.request.frames)], meter) for at, each in enumerate(questions)]
+        calls = [_Call(at, each, media[each.request.shown], meter) for at, each in enumerate(questions)]
         return await self._endpoint.pace.run([partial(self._one, call) for call in calls])
 
     async def ping(self) -> str:
@@ -250,9 +250,9 @@ class _Call:
         return Reply(text, teacher, parsed=parsed, tokens=tokens)
 
 
-async def _encoded(frames: Sequence[Frame]) -> bytes:
+async def _encoded(pictures: Sequence[tuple[str, Frame]]) -> bytes:
     """As `media_parts`, beside the event loop."""
-    return await asyncio.to_thread(media_parts, frames) if frames else b""
+    return await asyncio.to_thread(media_parts, pictures) if pictures else b""
 
 
 def _sum(a: Tokens, b: Tokens) -> Tokens:

@@ -52,12 +52,12 @@ def chat(asked: Asked, prompt: Rendered, media: bytes, further: Iterable[tuple[s
     return b"".join(parts)
 
 
-def media_parts(frames: Sequence[Frame]) -> bytes:
-    """The JSON parts of the frames, each after its time, with a comma at the end. Raises OSError."""
+def media_parts(pictures: Sequence[tuple[str, Frame]]) -> bytes:
+    """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. Raises OSError."""
     parts: list[bytes] = []
-    for frame in frames:
+    for label, frame in pictures:
         parts += [
-            to_json({"type": "text", "text": f"<{frame.time_s:.1f} s>"}),
+            to_json({"type": "text", "text": label}),
             b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,',
             base64.b64encode(frame.path.read_bytes()),
             b'"}},',

@@ -36,6 +36,7 @@ class Request:
 
     `inputs` is what the task's prompt is filled with, as JSON; `reply` the model that the answer must fit, or `None`
     for `judge`, whose answer is free reasoning that ends in `<answer>yes</answer>` or `<answer>no</answer>`.
+    `reference` are frames of another video: the one that the query, an edit of it, starts from.
     """
 
     task: Task
@@ -43,6 +44,20 @@ class Request:
     sampling: Sampling
     frames: tuple[Frame, ...] = ()
     reply: type[BaseModel] | None = None
+    reference: tuple[Frame, ...] = ()
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """What tells requests apart that show different frames: the requests of a video share one tuple of them, so
+        that identity will do."""
+        return id(self.frames), id(self.reference)
+
+    @property
+    def pictures(self) -> tuple[tuple[str, Frame], ...]:
+        """All frames in the order in which they are shown, each with the text before it: the video's come first, so
+        that all requests about one video begin alike."""
+        video = ((f"<{frame.time_s:.1f} s>", frame) for frame in self.frames)
+        return *video, *((f"<reference video, {frame.time_s:.1f} s>", frame) for frame in self.reference)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ def prepare(
     requests: Sequence[Request], describe: Callable[[Task, Sampling], TeacherRef], prompts: Prompts, version: int
 ) -> list[Question]:
     """The questions with their prompts filled in. A key covers teacher, `version` (of the backend), rendered prompt,
-    frames and their times, sampling and schema. The requests of a video have one sampling and one tuple of frames,
-    which are told apart by identity and digested once."""
+    frames and their times, those of a reference apart, sampling and schema. What the requests of a video share is told
+    apart by identity and digested once."""
     common: dict[tuple[object, ...], tuple[TeacherRef, hashlib._Hash]] = {}
     questions = []
     for request in requests:
-        alike = request.task, request.reply, id(request.sampling), id(request.frames)
+        alike = request.task, request.reply, id(request.sampling), request.shown
         if alike not in common:
             teacher = describe(request.task, request.sampling)
             common[alike] = teacher, _digest_without_prompt(request, _teacher_digest(teacher, version))
@@ -41,8 +41,10 @@ def prepare(
 
 def _digest_without_prompt(request: Request, teacher: str) -> hashlib._Hash:
     total = hashlib.sha256(teacher.encode())
-    frames = [f"{frame.sha256} {frame.time_s!r}" for frame in request.frames]
-    _add(total, request.task, _schema_text(request.reply) if request.reply else "", " ".join(frames))
+    frames, reference = (
+        " ".join(f"{frame.sha256} {frame.time_s!r}" for frame in each) for each in (request.frames, request.reference)
+    )
+    _add(total, request.task, _schema_text(request.reply) if request.reply else "", frames, reference)
     return total
 
 

@@ -96,11 +96,11 @@ def _local(kind: Kind) -> Callable[[str, _Context], Teacher]:
 
         if not model:
             raise UsageError(f"teacher {kind}: give {kind}:MODEL, a model's name on the hub or its folder")
-        resources = context.resources
+        resources, sampling = context.resources, context.settings.sampling
         options = ModelOptions(
             model,
             context.settings.revision,
-            max_images=context.settings.sampling.max_frames,
+            max_images=sampling.max_frames + sampling.max_reference_frames,
             max_model_len=resources.max_model_len,
             gpu_memory=resources.gpu_memory,
             gpus=resources.gpus,

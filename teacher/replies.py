@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, model_validator
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import Modality, QueryKind
+from hardcut.schemas.records import Modality, QueryKind, Register
 
 WrittenView = Literal["caption", "speech", "ocr", "metadata", "all"]
 """The views that a query can be written from."""
@@ -101,12 +101,13 @@ class FacetReply(_Timed):
 
 
 class QueryReply(Frozen):
-    """One query."""
+    """One query. `style` is the one that it is written in, which should be the one that was asked for."""
 
     text: Filled
     language: LanguageTag
     view: WrittenView
     kind: QueryKind
+    style: Register
     facets: tuple[FacetReply, ...]
 
 

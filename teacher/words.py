@@ -63,7 +63,7 @@ def contains(text: Sequence[str], phrase: Sequence[str]) -> bool:
 
 def edited(one: str, other: str) -> bool:
     """Whether two words of five letters or more are one letter apart: wrong, missing, added or swapped."""
-    return not _variants(one).isdisjoint(_variants(other))
+    return not variants(one).isdisjoint(variants(other))
 
 
 class WordIndex:
@@ -80,7 +80,7 @@ class WordIndex:
             for word in words(text):
                 self._exact.setdefault(word, set()).add(number)
         for word, numbers in self._exact.items():
-            for variant in _variants(word):
+            for variant in variants(word):
                 self._fuzzy.setdefault(variant, set()).update(numbers)
 
     def find(self, word: str) -> dict[int, float]:
@@ -89,13 +89,14 @@ class WordIndex:
         if exact:
             return dict.fromkeys(exact, self.EXACT)
         found: set[int] = set()
-        for variant in _variants(word):
+        for variant in variants(word):
             found |= self._fuzzy.get(variant, set())
         return dict.fromkeys(found, self.FUZZY)
 
 
-def _variants(word: str) -> set[str]:
-    """The word and the word without any one letter: two words share one of these if they are an edit apart."""
+def variants(word: str) -> set[str]:
+    """The word and the word without any one letter, of five letters or more: two words share one of these if they are
+    an edit apart."""
     if len(word) < 5 or word.isdigit():
         return set()
     return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import repeat
 from typing import NamedTuple
 
 from hardcut.schemas.records import Query
 from hardcut.teacher.direction import directed
 from hardcut.teacher.evidence_judge import parse
-from hardcut.teacher.similar import normalised, similar_pairs
-from hardcut.teacher.words import edited, words
+from hardcut.teacher.words import edited, variants, words
 
-_NEAR = 0.75
-"""Similarity of texts (Jaccard, pieces of four letters) from which they are compared word by word."""
+_BITS = (1 << 64) - 1
 
 
 class _Said(NamedTuple):
@@ -26,7 +28,7 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
     """`{query_id: id of the query that it repeats}`; of several the one with the least id stays.
 
     Two say the same if, besides filling words and endings, they ask for the same things in the same order of time
-    ("A before B", "B after A"), or their words differ by a letter at most, directions and figures not at all. Compared
+    ("A before B", "B after A"), or differ in one letter of one word, but not in a direction or a figure. Compared
     are original queries that a teacher wrote: a paraphrase is meant to say the same, and a counterfactual nearly so.
     """
     written = sorted(
@@ -34,24 +36,48 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
         for query in queries
         if query.variant == "original" and query.source_video_id is not None
     )
-    first: dict[object, str] = {}
+    first: dict[int, str] = {}
     found: dict[str, str] = {}
     for said in written:
-        kept = first.setdefault((said.kind, said.reference, _meaning(said.text)), said.query_id)
+        kept = first.setdefault(_hash(said.kind, said.reference, meaning(said.text)), said.query_id)
         if kept != said.query_id:
             found[said.query_id] = kept
-    left = {said.query_id: said for said in written if said.query_id not in found}
-    texts = {query_id: normalised(said.text) for query_id, said in left.items()}
-    for here, there in similar_pairs({query_id: text for query_id, text in texts.items() if text}, _NEAR):
-        kept, other = sorted((here, there))
-        one, two = left[kept], left[other]
-        if (one.kind, one.reference) == (two.kind, two.reference) and _nearly(one.text, two.text):
-            found.setdefault(other, found.get(kept, kept))
+    left = [said for said in written if said.query_id not in found]
+    for one, other in _alike(left):
+        if (one.kind, one.reference) == (other.kind, other.reference) and _nearly(one.text, other.text):
+            found.setdefault(other.query_id, found.get(one.query_id, one.query_id))
     return found
 
 
-def _meaning(text: str) -> object:
-    """What is asked for, clause by clause in order of time, and what must be absent; endings do not count."""
+def _alike(texts: list[_Said]) -> Iterator[tuple[_Said, _Said]]:
+    """Pairs that may differ in a letter of one word, in order: those that share all other words and what is left of
+    this one without a letter. What is held are numbers, and no text is compared with all others."""
+    from hardcut.media.duplicates import meetings
+
+    keys, owners = array("Q"), array("L")
+    for place, said in enumerate(texts):
+        found = [_word(*each) for each in enumerate(words(said.text))]
+        whole = _hash(said.kind, said.reference) + sum(own for own, _ in found)
+        without = [(whole - own + each) & _BITS for own, less in found for each in less]
+        keys.extend(without)
+        owners.extend(repeat(place, len(without)))
+    for one, other in meetings(keys, owners):
+        yield texts[one], texts[other]
+
+
+@lru_cache(maxsize=1 << 16)
+def _word(place: int, word: str) -> tuple[int, tuple[int, ...]]:
+    """Numbers of a word at its place in a text: its own, and those of what is left of it without a letter."""
+    return _hash(place, word), tuple(_hash(place, "-", less) for less in variants(word))
+
+
+def _hash(*parts: object) -> int:
+    return int.from_bytes(blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def meaning(text: str) -> object:
+    """What is asked for, clause by clause in order of time, and what must be absent, as something to compare: filling
+    words and endings do not count."""
     parsed = parse(text)
     clauses = [tuple(map(_stem, clause)) for clause in parsed.clauses]
     relations = list(parsed.relations)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import defaultdict
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +15,17 @@ import pytest
 
 pytest.importorskip("imagehash", reason='needs pip install "hardcut[vision]"')
 
-from hardcut.media.duplicates import FRAMES, Fingerprint, candidates, fingerprint, groups, same_recording
+from hardcut.media import duplicates
+from hardcut.media.duplicates import (
+    CROWD,
+    FRAMES,
+    Fingerprint,
+    candidates,
+    fingerprint,
+    groups,
+    meetings,
+    same_recording,
+)
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import MediaSettings
 
@@ -135,3 +147,38 @@ def test_one_frame_and_any_shape(tmp_path, render):
     assert same_recording(prints["one"], prints["again"])
     assert not same_recording(prints["one"], prints["tiny"])
     assert found(prints) == {"one": "again", "again": "again"}
+
+
+def test_those_that_share_a_key_meet_once() -> None:
+    rng = random.Random(1)
+    keys, owners = ([rng.randrange(many) for _ in range(4000)] for many in (180, 90))
+    sharing: defaultdict[int, set[int]] = defaultdict(set)
+    for key, owner in zip(keys, owners, strict=True):
+        sharing[key].add(owner)
+    keys += [999] * (CROWD + 1)
+    owners += range(100, 101 + CROWD)
+    wanted = {pair for those in sharing.values() for pair in combinations(sorted(those), 2)}
+    assert list(meetings(keys, owners)) == sorted(wanted) and len(wanted) > 1000
+    assert list(meetings([], [])) == [] == list(candidates({}))
+
+
+def test_the_many_do_not_meet_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 4,000 videos of unlike pictures those alone are laid beside each other that a re-encoding parted by 4 bits."""
+    rng = random.Random(2)
+    hashes = {f"v{number:04}": [rng.getrandbits(64) for _ in range(FRAMES)] for number in range(4000)}
+    for number in range(0, 400, 2):
+        noise = (sum(1 << bit for bit in rng.sample(range(64), 4)) for _ in range(FRAMES))
+        hashes[f"v{number + 1:04}"] = [
+            value ^ flipped for value, flipped in zip(hashes[f"v{number:04}"], noise, strict=True)
+        ]
+    looked = 0
+
+    def look_alike(one: object, other: object) -> bool:
+        nonlocal looked
+        looked += 1
+        return True
+
+    monkeypatch.setattr(duplicates, "look_alike", look_alike)
+    met = set(candidates(hashes))
+    assert {(f"v{number:04}", f"v{number + 1:04}") for number in range(0, 400, 2)} <= met
+    assert looked < 300

@@ -329,8 +329,10 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
             Facet(text=f"f{k}", modality=m, span=Span(start=k, end=k + 1)) for k, m in ((1, "ocr"), (3, "speech"))
         )
         query = Query.create(
-            text=f"query {i}", view="caption", kind=kinds[i % 6], source_video_id=one.video_id, facets=facets
-        )
+            text=f"query {i}", view="caption", kind=kinds[i % 6], source_video_id=one.video_id, facets=facets,
+            reference_video_id=videos[(i + 7) % 60].video_id if kinds[i % 6] == "composed" else None,
+            length="short", style="keywords",
+        )  # fmt: skip
         turned = Query.create(
             text=f"turned {i}", view="caption", kind=kinds[i % 6], source_video_id=one.video_id, variant="reversed",
             parent_query_id=query.query_id,
@@ -370,9 +372,13 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
         ("Turned so that this video does not answer it", EXAMPLES),
     ):
         assert text.count(sentence) == times, sentence
-    assert page.elements.count("img") == EXAMPLES
+    assert page.elements.count("img") == EXAMPLES + PER_KIND, "a composed query's reference is shown too"
+    for example in (each for each in found.examples if each.query.kind == "composed"):
+        assert example.reference and example.reference.video_id == example.query.reference_video_id
+        assert f"starts from {example.reference.video_id} is to be found {example.query.source_video_id}" in text
+    assert page.text.count("shortkeywords") == EXAMPLES
     for name, told in FILTERS.items():
-        assert f"{name}{' off' if name == 'unsafe' else ''}{told}" in text
+        assert f"{name}{' off' if name == 'unsafe' else ''}{told.replace('`', '')}" in text
     assert f"{FILTERS['leak']}1 queries" in text and f"{FILTERS['duplicate']}0" in text
 
 

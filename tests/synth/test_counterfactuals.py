@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,13 +17,25 @@ from hardcut.data.model import Question, Sought, World
 from hardcut.data.truth import answers, truth_record
 from hardcut.data.world import make_world
 from hardcut.engine.stage import Unit, UnitStage
-from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, Query, Sampling, Video
+from hardcut.schemas.records import (
+    COUNTERFACTUAL,
+    Caption,
+    Claim,
+    Dropped,
+    Evidence,
+    Query,
+    Sampling,
+    TeacherRef,
+    Video,
+)
 from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.filters.changed import Known
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.evidence import EvidenceTeacher
+from hardcut.teacher.inputs import EvidenceLine
 from hardcut.teacher.protocol import Answer, Refusal
 from hardcut.teacher.replies import ChangedReply, CounterfactualReply, FacetReply
 from hardcut.teacher.words import COLOURS
@@ -70,14 +83,20 @@ def share(parts: Sequence[bool]) -> str:
     return f"{sum(parts)} of {len(parts)} ({sum(parts) / len(parts):.2%})"
 
 
+@pytest.mark.parametrize(("slips", "lost", "clips"), [(0.12, 0.0, 200), (0.3, 0.4, 80)])
 async def test_generators_alone_and_verified(
-    world: World, worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
+    worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any, slips: float, lost: float, clips: int
 ) -> None:
-    """A writer that slips in 12 % of cases: it repeats or rewords the query, writes something that is there too, or
-    denies what is not there. Generators alone: the stage with a judge that agrees to everything. Verified: with a judge
+    """A writer that slips in 12 % of cases (`world_teacher.SLIPS`), and one that does in 30 % while extractors missed
+    40 % of what there is. Generators alone: the stage with a judge that agrees to everything. Verified: with a judge
     that errs in 5 % of its verdicts, both ways."""
-    writer = worlds.WorldTeacher(world, seed=1, writer=0.12, judge=0.05)
+    world = make_world(77, clips=clips, scripts=("latin",))
+    writer = worlds.WorldTeacher(world, seed=1, writer=slips, judge=0.05)
     units = await written_for(world, worlds, make_video, writer, no_frames)
+    rng = random.Random(4)
+    for video_id, (video, evidence, caption, found) in units.items():
+        kept = [line for line in evidence if line.kind == "metadata" or rng.random() >= lost]
+        units[video_id] = video, kept, caption, found
     queries = [query for _, _, _, found in units.values() for query in found]
     assert all(writer.true_of(query.source_video_id, query.text) for query in queries)
 
@@ -85,8 +104,9 @@ async def test_generators_alone_and_verified(
     alone = CounterfactualStage(
         writer, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
     )
-    generated, _ = await changed(alone, units)
-    raw = [not writer.true_of(video_id, text) for video_id, text in writer.first_tries]
+    generated, refused = await changed(alone, units)
+    tries = [(video_id, text, slip, not writer.true_of(video_id, text)) for video_id, text, slip in writer.first_tries]
+    raw = [right for *_, right in tries]
     before = [not writer.true_of(query.source_video_id, query.text) for query in generated]
 
     verifying = CounterfactualStage(
@@ -95,7 +115,8 @@ async def test_generators_alone_and_verified(
     verified, dropped = await changed(verifying, units)
     after = [not writer.true_of(query.source_video_id, query.text) for query in verified]
 
-    print(f"\nnot answered by its video, as written:          {share(raw)}")
+    print(f"\nslips {slips:.0%}, evidence missed {lost:.0%}")
+    print(f"not answered by its video, as written:          {share(raw)}")
     print(f"not answered by its video, generators alone:    {share(before)}")
     print(f"not answered by its video, verified:            {share(after)}")
     for variant in sorted(COUNTERFACTUAL):
@@ -106,12 +127,20 @@ async def test_generators_alone_and_verified(
             for found in (generated, verified)
         ]
         print(f"  {variant:<14} alone {told[0]}, verified {told[1]}")
-    print(f"given up: {dict(Counter(item.reason for item in dropped))}")
-    assert len(before) > 1000 and len(after) > 1000
+    texts = {(query.source_video_id, query.text) for query in generated}
+    print(f"  {'as written':<32} {'kept':>6} {'caught':>6}")
+    for slip in ("", *worlds.SLIPS):
+        passed = Counter((video, text) in texts for video, text, of, right in tries if of == slip and right == (not of))
+        print(f"  {slip or 'right':<32} {passed[True]:>6} {passed[False]:>6}")
+    print(f"generators alone gave up {dict(Counter(item.reason for item in refused))}")
+    print(f"verified gave up {dict(Counter(item.reason for item in dropped))}")
+    assert len(before) > 500 and len(after) > 500
     assert sum(before) / len(before) >= 0.90
     assert sum(after) / len(after) >= 0.99
     assert len(verified) >= 0.9 * len(raw), "rewriting makes up for what is rejected"
     assert {query.variant for query in verified} == set(COUNTERFACTUAL)
+    right = [(video, text) in texts for video, text, slip, _ in tries if not slip]
+    assert sum(right) >= 0.99 * len(right), "what is right passes the generators' own checks"
 
 
 def reading_of(text: str) -> Question | None:
@@ -178,6 +207,38 @@ async def test_the_evidence_teachers_counterfactuals(
                 assert any(facet.span.start < end and start < facet.span.end for start, end in spans), query
 
 
+@pytest.mark.parametrize(
+    ("variant", "text", "language", "reason"),
+    [
+        ("reversed", "a bell rings before somebody says good morning", "en", None),
+        ("reversed", "a bell rings after somebody says good morning", "en", "unchanged"),
+        ("facet_changed", "the market opens", "en", "still_answered"),
+        ("facet_changed", "somebody says good evening before a bell rings", "en", None),
+        ("facet_changed", 'the sign "fresh bread" before someone says "good morning"', "en", None),
+        ("facet_changed", 'someone says "good morning" before the sign "fresh bread"', "en", "still_answered"),
+        ("negated", "somebody says good morning to the market", "en", "denies_nothing"),
+        ("negated", "somebody says good morning, but the bell never comes", "en", None),
+        ("negated", "a bell rings without anybody saying good morning", "en", None),
+        ("negated", "a bell rings, but no horse is there", "en", "ungrounded"),
+        ("negated", "eine Glocke, aber kein Pferd", "de", None),
+    ],
+)
+def test_what_can_be_seen_without_a_judge(variant: Any, text: str, language: str, reason: str | None) -> None:
+    lines = [
+        EvidenceLine(id="e1", kind="speech", text="Good morning", start=1, end=2, confidence=None),
+        EvidenceLine(id="e2", kind="ocr", text="FRESH BREAD", start=5, end=6, confidence=0.9),
+    ]
+    claims = (Claim(text="The market opens."), Claim(text="A bell rings."))
+    caption = Caption.create(
+        video_id="v", text="The market opens. A bell rings.", claims=claims, teacher=TeacherRef(backend="t", model="t")
+    )
+    query = Query.create(
+        text="somebody says good morning before a bell rings", view="all", kind="temporal", source_video_id="v"
+    )
+    fault = Known(lines, caption, [query]).fault(variant, text, language)
+    assert (fault and fault[0]) == reason
+
+
 async def test_what_verification_asks_is_what_scoring_asks(
     worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
 ) -> None:
@@ -199,7 +260,7 @@ async def test_what_verification_asks_is_what_scoring_asks(
     made, _ = await changed(stage, units)
     verified, teacher.judged = teacher.judged, []
     known = {query.query_id: query for query in made}
-    scores = ScoreStage([Judge(teacher, SAMPLING)], no_frames, known.__getitem__)
+    scores = ScoreStage([Judge(teacher, SAMPLING)], no_frames, known.__getitem__, Unit)
     for video_id, (video, evidence, caption, _) in units.items():
         pairs = [
             Pair.create(query_id=query.query_id, video_id=video_id, origins=("counterfactual",), expected="no")
@@ -219,7 +280,7 @@ def change(variant: str, text: str) -> ChangedReply:
 
 @pytest.fixture
 def source(make_video: Callable[..., Video]) -> tuple[Video, Evidence, Caption, Query]:
-    from hardcut.schemas.records import Facet, Span, TeacherRef
+    from hardcut.schemas.records import Facet, Span
 
     video = make_video()
     speech = Evidence.create(

@@ -15,8 +15,9 @@ from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.synth.filters.duplicates import duplicates
-from hardcut.synth.first_stage import Bm25, tokens
+from hardcut.synth.first_stage import Bm25
 from hardcut.synth.negatives import NegativeStage
+from hardcut.synth.text import tokens
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
 
@@ -318,6 +319,25 @@ def test_what_a_composed_query_starts_from_is_no_candidate(make_video) -> None:
     assert [(drop.reason, "starts from it (b)" in drop.detail) for drop in output.dropped] == [
         ("reference_video", True)
     ] * 2
+
+
+def test_pairs_of_a_composed_query_know_what_it_starts_from(make_video) -> None:
+    """Another file or caption of the reference makes other pairs, so that they are judged again."""
+    query = Query.create(
+        text="the same ball but red", view="caption", kind="composed", source_video_id="a", reference_video_id="b"
+    )
+    plain = written("the same red ball", "a")
+
+    def references(digest: str, caption: str) -> dict[str, str | None]:
+        videos = [make_video("a"), make_video("b", sha256=digest * 64)]
+        told = [captioned("a", "the same red ball"), captioned("b", caption)]
+        outputs = NegativeStage(NegativeSettings()).run(Records(*videos, *told, query, plain))
+        return {pair.query_id: pair.reference for _, output in outputs for pair in output.records}
+
+    seen = [references(*of) for of in (("1", "a ball"), ("1", "a ball"), ("2", "a ball"), ("1", "a blue ball"))]
+    first, again, other_file, other_caption = (found[query.query_id] for found in seen)
+    assert first == again and len({first, other_file, other_caption}) == 3
+    assert {found[plain.query_id] for found in seen} == {None}
 
 
 def test_candidates_are_those_of_a_full_ranking_at_a_fraction_of_the_hits() -> None:

@@ -24,13 +24,16 @@ from hardcut.schemas.records import (
     Difference,
     Evidence,
     Facet,
+    Length,
     Query,
     QueryKind,
+    Register,
     Sampling,
     Span,
     TeacherRef,
     Twin,
     Video,
+    View,
 )
 from hardcut.schemas.settings import (
     CaptionSettings,
@@ -46,6 +49,7 @@ from hardcut.synth.frames import Frames
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge
+from hardcut.synth.text import length_of
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.evidence_judge import EvidenceJudge
 from hardcut.teacher.inputs import EvidenceLine
@@ -108,9 +112,13 @@ def overlapping(facet: Facet, clip: Clip) -> bool:
     return False
 
 
+Rendered = tuple[World, dict[str, list[Query]]]
+
+
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool) -> Iterator[tuple[World, list[Query]]]:
-    """A rendered world and all queries of the evidence teacher about it, by the real stages out of the real files."""
+def rendered(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool, worlds: ModuleType) -> Iterator[Rendered]:
+    """A rendered world and all queries about it by teacher, by the real stages out of the real files: of the evidence
+    teacher, and of one that knows what is true of each clip."""
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     from hardcut.data.fonts import Fonts
     from hardcut.data.render import render_world
@@ -121,23 +129,35 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool) -> Iter
     frames = Frames(
         root=(folder / "out" / "videos").resolve(), store=folder / "store", media=MediaSettings(), pool=pool
     )
-    yield world, asyncio.run(_chain(frames))
+
+    async def chain() -> dict[str, list[Query]]:
+        seen = await _seen(frames)
+        scripted = worlds.WorldTeacher(world, seed=3)
+        for video_id, (_, *evidence) in seen.items():
+            scripted.knows(video_id, evidence)
+        teachers = {"evidence": EvidenceTeacher(), "scripted": scripted}
+        return {name: await _written(seen, teacher, frames) for name, teacher in teachers.items()}
+
+    yield world, asyncio.run(chain())
 
 
-async def _chain(frames: Frames) -> list[Query]:
-    teacher = EvidenceTeacher()
-    known: dict[str, tuple[Any, ...]] = {}
+async def _seen(frames: Frames) -> dict[str, tuple[Any, ...]]:
+    """Video and evidence of every file."""
+    found: dict[str, tuple[Any, ...]] = {}
     for file in scan(frames.root).files:
         [video] = (await ProbeStage(frames.pool, frames.root, frames.store, frames.media).run(
             Unit(file.video_id, payload=file))).records  # fmt: skip
-        evidence = (
-            await EvidenceStage(frames, EvidenceSettings(shots=False)).run(Unit(file.video_id, (video,)))
-        ).records
-        output = await CaptionStage(teacher, frames, SAMPLING, CaptionSettings()).run(
-            Unit(file.video_id, (video, *evidence))
-        )
-        assert not output.dropped, "what the evidence teacher says of a video the evidence supports"
-        known[file.video_id] = video, *evidence, *output.records
+        evidence = await EvidenceStage(frames, EvidenceSettings(shots=False)).run(Unit(file.video_id, (video,)))
+        found[file.video_id] = video, *evidence.records
+    return found
+
+
+async def _written(seen: dict[str, tuple[Any, ...]], teacher: Any, frames: Frames) -> list[Query]:
+    known: dict[str, tuple[Any, ...]] = {}
+    for video_id, records in seen.items():
+        output = await CaptionStage(teacher, frames, SAMPLING, CaptionSettings()).run(Unit(video_id, records))
+        assert not output.dropped, "what the teacher says of a video is supported"
+        known[video_id] = *records, *output.records
     made: list[Query] = []
     stage = QueryStage(teacher, frames, SAMPLING, QuerySettings(per_view=2, paraphrases=1))
     counterfactuals = CounterfactualStage(
@@ -155,31 +175,41 @@ async def _chain(frames: Frames) -> list[Query]:
     return made
 
 
-def test_every_kind_is_written_and_every_facet_is_where_the_truth_is(rendered: tuple[World, list[Query]]) -> None:
-    world, queries = rendered
+@pytest.mark.parametrize("teacher", ["evidence", "scripted"])
+def test_every_kind_is_written_and_every_facet_is_where_the_truth_is(rendered: Rendered, teacher: str) -> None:
+    world, by_teacher = rendered
+    queries = by_teacher[teacher]
     clips = {clip.video_id: clip for clip in world.clips}
     kinds = Counter(query.kind for query in queries if query.variant == "original")
     variants = Counter(query.variant for query in queries)
-    print(f"\nkinds {dict(kinds)}, variants {dict(variants)}")
+    print(f"\n{teacher}: kinds {dict(kinds)}, variants {dict(variants)}")
     assert set(kinds) == set(get_args(QueryKind))
     assert {"original", "paraphrase", "reversed", "negated", "facet_changed"} <= set(variants)
+    assert_all_forms(queries)
     checked = 0
     for query in queries:
         assert query.facets, query.text
         for facet in query.facets:
-            if (
-                facet.span
-                and facet.modality in ("ocr", "speech", "motion")
-                and query.variant in ("original", "paraphrase")
-            ):
+            if facet.modality in ("ocr", "speech", "motion") and query.variant in ("original", "paraphrase"):
                 checked += 1
+                assert facet.span, (query.text, facet)
                 assert overlapping(facet, clips[query.source_video_id or ""]), (query.text, facet)
     assert checked > 50
 
 
-def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: tuple[World, list[Query]]) -> None:
-    _, queries = rendered
-    composed = [query for query in queries if query.kind == "composed" and query.variant == "original"]
+def assert_all_forms(queries: list[Query]) -> None:
+    """Every view and style is met, and several lengths; a query is as long as it says, only an edit has no style."""
+    written = [query for query in queries if query.variant == "original"]
+    assert {query.view for query in written} == set(get_args(View)) - {"user"}
+    assert {query.length for query in queries} >= {"short", "medium"}
+    assert {query.style for query in written if query.kind != "composed"} == set(get_args(Register))
+    for query in queries:
+        assert query.length == length_of(query.text)
+
+
+def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: Rendered) -> None:
+    _, by_teacher = rendered
+    composed = [query for query in by_teacher["evidence"] if query.kind == "composed" and query.variant == "original"]
     assert composed
     for query in composed:
         assert query.reference_video_id and query.reference_video_id != query.source_video_id
@@ -187,6 +217,8 @@ def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: tu
         print(f"{query.reference_video_id} -> {query.source_video_id}: {query.text}")
         [back] = [each for each in composed if each.source_video_id == query.reference_video_id]
         assert back.reference_video_id == query.source_video_id and back.text != query.text
+        starts = [facet.span.start for facet in query.facets if facet.span]
+        assert starts == sorted(starts), "what is said to follow does"
 
 
 async def test_the_scripted_teacher_of_a_world(
@@ -226,9 +258,14 @@ async def test_the_scripted_teacher_of_a_world(
     paraphrases = [query for query in queries if query.variant == "paraphrase"]
     print(f"\nkinds {dict(kinds)}; {len(paraphrases)} paraphrases; dropped {dict(reasons)}")
     assert set(kinds) == set(get_args(QueryKind))
+    assert_all_forms(queries)
     for query in queries:
         assert teacher.true_of(query.source_video_id, query.text), query.text
-        assert all(facet.span and overlapping(facet, clips[query.source_video_id]) for facet in query.facets)
+        for facet in query.facets:
+            if facet.modality == "metadata":
+                assert facet.text == clips[query.source_video_id].meta.title and query.view == "metadata"
+            else:
+                assert facet.span and overlapping(facet, clips[query.source_video_id])
     assert reasons["meaning_changed"] > 10 and len(paraphrases) > 50
     texts = {query.query_id: query.text for query in queries}
     for query in paraphrases:
@@ -239,7 +276,8 @@ async def test_the_scripted_teacher_of_a_world(
 def written(*texts: str, language: str = "en") -> QueriesReply:
     return QueriesReply(
         queries=tuple(
-            QueryReply(text=text, language=language, view="speech", kind="event", facets=()) for text in texts
+            QueryReply(text=text, language=language, view="speech", kind="event", style="plain", facets=())
+            for text in texts
         )
     )
 
@@ -323,6 +361,15 @@ def test_forms_take_turns(no_frames: Any, make_video: Callable[..., Video]) -> N
     assert {form["words"] for form in forms} == {8, 15}
     styles = {_forms(make_video(f"v{n}"), ["ocr"], QuerySettings())[0]["style"] for n in range(40)}
     assert styles == {"keywords", "plain", "question"}
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("a b c d e f g h", "short"), ("a b c d e f g h i", "medium"), ("a, " * 20, "medium"), ("a " * 21, "long"),
+     ("红球从左向右滚动", "short"), ("红球从左向右滚动之后门打开", "medium")],
+)  # fmt: skip
+def test_how_long_a_query_is(text: str, length: Length) -> None:
+    assert length_of(text) == length
 
 
 def test_the_evidence_teachers_forms_are_answered_by_their_video(

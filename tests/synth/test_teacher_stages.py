@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from hardcut.engine.stage import Unit, UnitStage
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, Span, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.records import (
+    Caption,
+    Evidence,
+    FirstStage,
+    Pair,
+    Query,
+    Sampling,
+    Span,
+    TeacherLabel,
+    TeacherRef,
+    Video,
+)
 from hardcut.schemas.settings import CaptionSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.scores import BLIND_RANK, Judge, ScoreStage
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.protocol import Answer, Refusal
+from hardcut.teacher.question import prepare
+from hardcut.teacher.render import Prompts
 from hardcut.teacher.replies import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
 
 SAMPLING = Sampling(max_frames=4)
@@ -56,7 +70,7 @@ async def test_the_chain_with_the_evidence_teacher(frames: Frames, probed: Video
     assert {query.source_video_id for query in written.values()} == {probed.video_id}
     assert "ocr" not in {query.view for query in written.values()}
 
-    scores = ScoreStage([Judge(teacher, SAMPLING)], frames, query=written.__getitem__)
+    scores = ScoreStage([Judge(teacher, SAMPLING)], frames, query=written.__getitem__, reference=Unit)
     assert isinstance(scores, UnitStage)
     pairs = tuple(
         Pair.create(query_id=query_id, video_id=probed.video_id, origins=("source",), expected="yes")
@@ -123,7 +137,7 @@ async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: Frames, prob
 
 def query(text: str, view: str = "speech", start: float | None = None, end: float | None = None) -> QueryReply:
     facet = FacetReply(text="a greeting", modality="speech", start=start, end=end)
-    return QueryReply(text=text, language="en", view=view, kind="event", facets=(facet,))
+    return QueryReply(text=text, language="en", view=view, kind="event", style="plain", facets=(facet,))
 
 
 async def test_filters_of_queries(frames: Frames, probed: Video, scripted) -> None:
@@ -176,7 +190,7 @@ async def test_all_pairs_of_a_video_go_out_together(frames: Frames, probed: Vide
     teacher = scripted(
         Answer("yes", logprob_yes=-0.1, logprob_no=-2.5), Answer("no", logprob_no=-0.2, bound=-5.0), Answer("yes")
     )
-    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__, reference=Unit)
     output = await stage.run(Unit(probed.video_id, records=(probed, *told(probed), *pairs)))
     exact, bounded, plain = output.records
     assert isinstance(exact, TeacherLabel)
@@ -195,13 +209,85 @@ async def test_all_pairs_of_a_video_go_out_together(frames: Frames, probed: Vide
     assert len({request.frames for request in batch}) == 1
 
 
+async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(frames: Frames, probed: Video, scripted) -> None:
+    """The caption and some frames of the reference, behind those of the video; metadata alone gets the caption."""
+    start = probed.model_copy(update={"video_id": "start"})
+    caption = Caption.create(video_id="start", text="A door opens.", teacher=TeacherRef(backend="test", model="test"))
+    fields = {"view": "caption", "kind": "composed", "source_video_id": probed.video_id}
+    composed = Query.create(text="the same, but the door closes", reference_video_id="start", **fields)
+    plain = Query.create(text="a door closes", **{**fields, "kind": "event"})
+    queries = {query.query_id: query for query in (composed, plain)}
+    pairs = [
+        Pair.create(query_id=query_id, video_id=probed.video_id, origins=("source",), expected="yes")
+        for query_id in queries
+    ]
+    teacher = scripted(*[Answer("yes", logprob_yes=-0.1, logprob_no=-2.5)] * 4)
+    about = {"start": Unit("start", (start, caption))}
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, queries.__getitem__, about.__getitem__)
+    await stage.run(Unit(probed.video_id, records=(probed, *told(probed), *pairs)))
+    seen = {request.inputs["query"]: request for request in teacher.batches[0]}
+    blind = {request.inputs["query"]: request for request in teacher.batches[1]}
+    shown, alone = seen[composed.text], seen[plain.text]
+    assert shown.inputs["reference"] == {"caption": "A door opens."} == blind[composed.text].inputs["reference"]
+    assert len(shown.frames) == 4 and len(shown.reference) == 2 and shown.frames == alone.frames
+    assert [label for label, _ in shown.pictures][3:] == [
+        "<2.7 s>",
+        "<reference video, 0.7 s>",
+        "<reference video, 2.2 s>",
+    ]
+    assert "reference" not in alone.inputs and not alone.reference
+    assert not any((*request.frames, *request.reference) for request in blind.values())
+    prompts, teacher_ref = Prompts(), TeacherRef(backend="test", model="test")
+    text = prompts.fill(shown)
+    assert "A door opens." in text.user and "reference" not in prompts.fill(alone).user
+    keys = {
+        prepare(each, teacher_ref, prompts, 1).key for each in (shown, replace(shown, reference=shown.reference[:1]))
+    }
+    assert len(keys) == 2, "other frames of the reference make another question"
+
+
+async def test_what_metadata_alone_tells_is_asked_of_sources_and_of_the_best_candidates(
+    frames: Frames, probed: Video, scripted
+) -> None:
+    """Without frames, caption and evidence of any other kind; and not at all of a video without metadata."""
+
+    def pair(number: int, origin: str, expected: str, rank: int | None) -> tuple[Query, Pair]:
+        query = Query.create(text=f"query {number}", view="caption", kind="event", source_video_id="any")
+        found = [FirstStage(run="bm25", rank=rank, score=1.0)] if rank else []
+        fields = {"query_id": query.query_id, "video_id": probed.video_id, "first_stage": found}
+        return query, Pair.create(origins=(origin,), expected=expected, **fields)
+
+    asked = [
+        pair(0, "source", "yes", 40),
+        pair(1, "mined", "no", BLIND_RANK),
+        pair(2, "mined", "no", BLIND_RANK + 1),
+        pair(3, "mined", "unknown", 1),
+        pair(4, "counterfactual", "no", None),
+    ]
+    queries = {query.query_id: query for query, _ in asked}
+    records = (probed, *told(probed), caption_of(probed), *(pair for _, pair in asked))
+    teacher = scripted(*[Answer("no", logprob_yes=-2.5, logprob_no=-0.1)] * 7)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, queries.__getitem__, Unit)
+    output = await stage.run(Unit(probed.video_id, records))
+    _, blind = teacher.batches
+    assert sorted(request.inputs["query"] for request in blind) == ["query 0", "query 1"]
+    for request in blind:
+        assert not request.frames and request.inputs["caption"] is None
+        assert [line["kind"] for line in request.inputs["evidence"]] == ["metadata"]
+    assert sorted(label.input for label in output.records) == ["full"] * 5 + ["text_only"] * 2
+    silent = scripted(*[Answer("no", logprob_yes=-2.5, logprob_no=-0.1)] * 5)
+    stage = ScoreStage([Judge(silent, SAMPLING)], frames, queries.__getitem__, Unit)
+    await stage.run(Unit(probed.video_id, tuple(each for each in records if each != told(probed)[1])))
+    assert len(silent.batches) == 1
+
+
 async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: Frames, probed: Video, scripted) -> None:
     queries, pairs = asked(probed, 3)
     teacher = scripted(
         Refusal("truncated", "cut in mid-reasoning", "The snow"), Answer("no", logprob_yes=-3, logprob_no=-0.1),
         Refusal("timeout", "no answer in 300 s"),
     )  # fmt: skip
-    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__)
+    stage = ScoreStage([Judge(teacher, SAMPLING)], frames, query=queries.__getitem__, reference=Unit)
     output = await stage.run(Unit(probed.video_id, records=(probed, caption_of(probed), *pairs)))
     labels = [label for label in output.records if isinstance(label, TeacherLabel)]
     assert [(label.pair_id, label.verdict, label.logit_margin) for label in labels] == [
@@ -221,7 +307,7 @@ def test_keys_hold_teacher_and_sampling(frames: Frames, scripted) -> None:
         return [
             CaptionStage(teacher, frames, sampling, CaptionSettings()).settings,
             QueryStage(teacher, frames, sampling, QuerySettings()).settings,
-            ScoreStage([Judge(teacher, sampling)], frames, query={}.__getitem__).settings,
+            ScoreStage([Judge(teacher, sampling)], frames, query={}.__getitem__, reference=Unit).settings,
         ]
 
     for one, other in zip(keys(SAMPLING), keys(Sampling(max_frames=4, seed=1)), strict=True):

@@ -6,7 +6,7 @@ truth program (`hardcut.data.truth.answers`), which alone decides what is true.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
@@ -42,6 +42,15 @@ OPPOSITE = {
     "left to right": "right to left", "right to left": "left to right", "upwards": "downwards",
     "downwards": "upwards", "opens": "closes", "closes": "opens",
 }  # fmt: skip
+
+
+SLIPS = (
+    "the query again", "reworded", "another that holds", "denies what is not there", "exchanged for what is there too",
+    "asks for less",
+)  # fmt: skip
+"""What language models write where they are asked for a query that a video does not answer: no change or none in
+meaning (DocReRank rewrites for that), something that holds of the video too (TARA's verification is for that), the
+denial of what nobody would expect there (as NegBench has), and a condition left out."""
 
 
 class Item(NamedTuple):
@@ -123,7 +132,7 @@ class WorldTeacher:
     agreeable: bool = False
     meaning: dict[str, Question] = field(default_factory=dict)
     lies: dict[str, str] = field(default_factory=dict)
-    first_tries: list[tuple[str, str]] = field(default_factory=list)
+    first_tries: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._clips = {clip.video_id: clip for clip in self.world.clips}
@@ -136,6 +145,10 @@ class WorldTeacher:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         return [self._reply(request) for request in requests]
+
+    def knows(self, video_id: str, evidence: Iterable[Evidence]) -> None:
+        """Other evidence of a clip than perfect extractors give."""
+        self._clip_of |= {item.evidence_id: self._clips[video_id] for item in evidence}
 
     async def close(self) -> None:
         pass
@@ -244,11 +257,20 @@ class WorldTeacher:
         written: dict[str, QueryReply] = {}
         for form in inputs["forms"]:
             view = form["view"]
+            if view == "metadata":
+                text = f"the one that is called {clip.meta.title}"
+                self.meaning[text] = Question(text=text, sought=())
+                facet = FacetReply(text=clip.meta.title, modality="metadata", start=None, end=None)
+                fields = {"text": text, "language": "en", "view": view, "kind": "event", "style": form["style"]}
+                written[text] = QueryReply(**fields, facets=(facet,))
+                continue
             mine = [item for item in items if view in ("caption", "all") or item.modality == view]
             ways = [each for each in self._ways(mine, clip, view) if each[1] not in written]
             if ways:
                 kind, text, facets = self._rng("query", clip.video_id, view, len(written)).choice(ways)
-                written[text] = QueryReply(text=text, language="en", view=view, kind=kind, facets=facets)
+                written[text] = QueryReply(
+                    text=text, language="en", view=view, kind=kind, style=form["style"], facets=facets
+                )
         return QueriesReply(queries=tuple(written.values()))
 
     def _ways(self, items: list[Item], clip: Clip, view: str) -> list[Any]:
@@ -284,6 +306,8 @@ class WorldTeacher:
         written = []
         for query in inputs["queries"]:
             meant = self.meaning[query["text"]]
+            if not meant.sought and not meant.without:
+                continue  # a title
             rng = self._rng("paraphrase", query["text"])
             sought, without = list(meant.sought), list(meant.without)
             if rng.random() < self.paraphraser:
@@ -318,25 +342,35 @@ class WorldTeacher:
             made = self._change(clip, self.meaning[inputs["query"]], variant, rng)
             if made is None:
                 continue
-            text, facets = self._slip(clip, inputs["query"], rng) if rng.random() < self.writer else made
+            slip, (text, facets) = "", made
+            if rng.random() < self.writer:
+                slip, text, facets = self._slip(clip, inputs["query"], made, rng)
             if not tries:
-                self.first_tries.append((clip.video_id, text))
+                self.first_tries.append((clip.video_id, text, slip))
             written.append(ChangedReply(variant=variant, text=text, facets=facets))
         return CounterfactualReply(queries=tuple(written))
 
-    def _slip(self, clip: Clip, query: str, rng: Random) -> tuple[str, tuple[FacetReply, ...]]:
-        """What a model writes in place of a counterfactual: the query as it was, the query in other words, something
-        that is in the video too, or a denial of something that is not there."""
+    def _slip(
+        self, clip: Clip, query: str, made: tuple[str, tuple[FacetReply, ...]], rng: Random
+    ) -> tuple[str, str, tuple[FacetReply, ...]]:
+        """What a model writes in place of a counterfactual, each kind as often: which (`SLIPS`), text, facets."""
         meant, item = self.meaning[query], rng.choice(items_of(clip))
-        way = rng.randrange(4)
-        if way == 0:
-            return query, (item.facet,)
-        if way == 1:
-            texts = [self._say(n, meant.sought, ordered=meant.ordered, without=meant.without) for n in range(3)]
-            return next((text for text in texts if text != query), query), (item.facet,)
-        if way == 2:
-            return self._say(rng.randrange(3), [item.sought]), (item.facet,)
-        return self._say(rng.randrange(3), [item.sought], without=[self._absent(clip, rng)]), (item.facet,)
+        sought, without, ordered = meant.sought, meant.without, meant.ordered
+        slip, wording = rng.choice(SLIPS), rng.randrange(3)
+        text = query
+        if slip == "reworded":
+            texts = [self._say(n, sought, ordered=ordered, without=without) for n in range(3)]
+            text = next((text for text in texts if text != query), query)
+        elif slip == "another that holds":
+            text = self._say(wording, [item.sought])
+        elif slip == "denies what is not there":
+            text = self._say(wording, [item.sought], without=[self._absent(clip, rng)])
+        elif slip == "exchanged for what is there too":
+            kept = [each for each in sought[:-1] if each != item.sought]
+            text = self._say(wording, [*kept, item.sought], ordered=ordered and bool(kept))
+        elif slip == "asks for less" and sought:
+            text = self._say(wording, [rng.choice(sought)])
+        return slip, text, (item.facet,) if text != query else made[1]
 
     def _change(
         self, clip: Clip, meant: Question, variant: str, rng: Random

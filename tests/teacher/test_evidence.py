@@ -11,8 +11,9 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Sampling
 from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.evidence_judge import EvidenceJudge, parse
+from hardcut.teacher.evidence_rewriter import compose
 from hardcut.teacher.evidence_writer import write_caption, write_queries
-from hardcut.teacher.inputs import CaptionInputs, EvidenceLine, QueriesInputs
+from hardcut.teacher.inputs import CaptionInputs, ComposeInputs, EvidenceLine, QueriesInputs
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.replies import QueriesReply
 from hardcut.teacher.words import WordIndex, contains, words
@@ -180,6 +181,36 @@ def test_words_of_order_and_negation_in_quotation_marks_are_content() -> None:
     parsed = parse('the sign "do not enter before noon" but no dog')
     assert parsed.clauses == [["not", "enter", "before", "noon"]] and parsed.absent == ["dog"]
     assert parsed.relations == []
+
+
+def test_an_edit_tells_what_differs_in_the_order_in_which_it_comes() -> None:
+    """However the differences are listed: what is said to follow does."""
+    floors = [
+        {"id": f"e{at}", "kind": "ocr", "text": f"floor {at}", "start": at, "end": at + 0.9, "confidence": 0.95}
+        for at in (5.0, 6.0, 7.0, 8.0)
+    ]
+    told = [f"floor {first:.1f}, then floor {first + 1:.1f}" for first in (7.0, 5.0)]
+    asked = {
+        "video": {"duration_s": 12}, "evidence": floors, "caption": "", "claims": [], "reference": "another",
+        "relation": "chiral", "differences": [{"here": here, "there": "something else"} for here in told],
+        "max_words": 60,
+    }  # fmt: skip
+    reply = compose(ComposeInputs.model_validate(asked))
+    assert [facet.start for facet in reply.facets] == [5.0, 6.0, 7.0, 8.0]
+    assert EvidenceJudge(lines(floors), None).judge(reply.text).margin > 0
+
+
+def test_an_edit_is_judged_beside_what_it_starts_from(evidence: list[dict[str, Any]]) -> None:
+    """Of a video that has what the edit asks for and nothing else of the reference, the answer is no."""
+    judge = EvidenceJudge(lines(evidence), None)
+    edit = 'the same, but the text "Platform 9" is shown'
+    near = (
+        'The text "Grand Hotel" is read. Someone says "please follow me to the garden". The text "Platform 7" is read.'
+    )
+    far = 'The text "Bakery" is read. A red thing moves upwards. Someone says "fresh bread every morning".'
+    assert judge.judge(edit, near).margin == judge.judge(edit).margin > 0 > judge.judge(edit, far).margin
+    assert "too little of what the reference shows is there" in judge.judge(edit, far).reasoning
+    assert judge.judge('the same, but the text "Small Inn" is shown', near).margin < 0
 
 
 def test_the_margin_grows_with_what_is_covered(evidence: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ async def test_a_request_is_media_first_then_text_with_the_schema(
     assert schema["strict"] and schema["schema"]["additionalProperties"] is False
     assert sorted(schema["schema"]["required"]) == ["claims", "short"]
     assert body["model"] == "some/model" and body["temperature"] == 0 and "logprobs" not in body
+
+
+async def test_frames_of_a_reference_come_after_those_of_the_video_and_say_so(
+    teacher_server: Any, judge: Request, frames: tuple[Frame, ...]
+) -> None:
+    composed = replace(
+        judge, inputs={**judge.inputs, "reference": {"caption": "Another trip."}}, reference=frames[1:][::-1]
+    )
+    await ask(teacher_server.url, judge, composed)
+    alone, beside = sorted((body["messages"][1]["content"] for body in teacher_server.bodies), key=len)
+    assert beside[:6] == alone[:6], "the video's frames begin both, so that a server can share them"
+    assert [part["text"] for part in beside[6:-1:2]] == ["<reference video, 3.0 s>", "<reference video, 1.5 s>"]
+    sent = beside[9]["image_url"]["url"].removeprefix("data:image/jpeg;base64,")
+    assert base64.b64decode(sent) == frames[1].path.read_bytes()
+    assert '<reference>\n{"caption": "Another trip."}\n</reference>' in beside[-1]["text"]
+    assert "reference" not in alone[-1]["text"]
 
 
 async def test_a_judge_gets_an_exact_margin(teacher_server: Any, judge: Request) -> None:
@@ -388,8 +405,6 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
         [question] = OpenAITeacher(model, url, **options).prepare([request])
         return question.key
 
-    from dataclasses import replace
-
     from hardcut.teacher.render import Prompts
 
     own = tmp_path / "prompts"
@@ -406,6 +421,8 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
         key(caption, prompts=Prompts(own)),
         key(replace(caption, sampling=Sampling(seed=1))),
         key(replace(caption, frames=later)),
+        key(replace(judge, reference=frames)),
+        key(replace(judge, reference=other)),
         key(replace(caption, frames=other)),
         key(replace(caption, inputs={**caption.inputs, "max_words": 9})),
         key(replace(caption, reply=None)),

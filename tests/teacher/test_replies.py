@@ -22,7 +22,14 @@ from hardcut.teacher.replies import (
 )
 
 CLAIM = {"text": "A door opens.", "start": 1.0, "end": 2.0, "evidence": ["e_1"]}
-QUERY = {"text": "a door opens", "language": "pt-BR", "view": "caption", "kind": "event", "facets": []}
+QUERY = {
+    "text": "a door opens",
+    "language": "pt-BR",
+    "view": "caption",
+    "kind": "event",
+    "style": "plain",
+    "facets": [],
+}
 
 
 def objects(schema: Any) -> Iterator[dict[str, Any]]:

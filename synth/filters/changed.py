@@ -1,0 +1,60 @@
+"""Counterfactuals that can be seen to be none without asking a judge: what they ask for is known to be in the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hardcut.schemas.records import Caption, Query
+from hardcut.synth.filters.duplicates import meaning
+from hardcut.synth.translation import primary
+from hardcut.teacher.evidence_judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse
+from hardcut.teacher.inputs import EvidenceLine
+from hardcut.teacher.replies import WrittenVariant
+from hardcut.teacher.words import words
+
+_ALL = 0.95
+"""Of the words of a text, what must be found in evidence, in the order asked for, for the video to answer it surely."""
+_READ = frozenset({"en", "und"})
+"""Languages whose negations and words of order are understood (`teacher/evidence_judge.py`)."""
+
+
+class Known:
+    """What is known of a video before anybody judges: its evidence, and what queries and the caption's claims say."""
+
+    def __init__(self, evidence: Sequence[EvidenceLine], caption: Caption, queries: Iterable[Query]) -> None:
+        self._seen = EvidenceJudge(evidence, None)
+        self._told = EvidenceJudge(evidence, " ".join([caption.text, *(query.text for query in queries)]))
+        self._said = {meaning(query.text) for query in queries}
+        self._written: set[tuple[str, ...]] = set()
+        self._claimed = {meaning(text) for text in (*(claim.text for claim in caption.claims), caption.short or "")}
+
+    def add(self, text: str) -> None:
+        """Another counterfactual has been written: its words are taken, though of another query's it may say the same
+        in others."""
+        self._written.add(tuple(words(text)))
+
+    def fault(self, variant: WrittenVariant, text: str, language: str) -> tuple[str, str] | None:
+        """Reason and detail of what is wrong with a counterfactual; None where nothing can be told.
+
+        `unchanged`: it asks for what a query asks for, whatever the wording. `still_answered`: it asks for what a claim
+        says, or for what was surely read, heard and seen, in that order. `denies_nothing`: negated, without a word that
+        negates. `ungrounded`: it denies what nothing told of the video knows of, so that the video may well answer it.
+        """
+        if tuple(words(text)) in self._written or meaning(text) in self._said:
+            return "unchanged", "asks for what another query about this video asks for"
+        if meaning(text) in self._claimed:
+            return "still_answered", "asks for what the caption says of this video"
+        if primary(language) not in _READ:
+            return None
+        denied = parse(text).absent
+        if variant == "negated" and not denied and not _negates(text):
+            return "denies_nothing", "denies nothing: say with no, not, never or without what is not to be there"
+        if denied and self._told.judge(" ".join(denied)).margin < 0:
+            return "ungrounded", f"denies {' '.join(denied)!r}, which nothing that is known of this video mentions"
+        if not denied and self._seen.judge(text).margin >= SLOPE * (_ALL - THRESHOLD):
+            return "still_answered", "asks for what was read, said or seen in this video, in this order"
+        return None
+
+
+def _negates(text: str) -> bool:
+    return any(word in NEGATIONS or word.endswith("n't") for word in words(text))
