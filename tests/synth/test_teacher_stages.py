@@ -240,9 +240,8 @@ async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(frames: Fram
     prompts, teacher_ref = Prompts(), TeacherRef(backend="test", model="test")
     text = prompts.fill(shown)
     assert "A door opens." in text.user and "reference" not in prompts.fill(alone).user
-    keys = {
-        prepare(each, teacher_ref, prompts, 1).key for each in (shown, replace(shown, reference=shown.reference[:1]))
-    }
+    other = replace(shown, reference=shown.reference[:1])
+    keys = {each.key for each in prepare([shown, other], lambda task, sampling: teacher_ref, prompts, 1)}
     assert len(keys) == 2, "other frames of the reference make another question"
 
 
