@@ -45,8 +45,9 @@ class OpenAITeacher:
     """A model behind a server.
 
     Failures that may pass are tried again, `attempts` times in all; then the request is refused. What ends the run: a
-    server that cannot be reached, or has answered nothing but errors to the last 20 calls of all requests by the time
-    that one is given up (MissingDependency), and one that takes neither key nor model (UsageError).
+    server that cannot be reached (MissingDependency); one that by the time that a request is given up has answered
+    nothing but errors to the last 20 calls of all requests, or has never answered and has no other call to answer
+    (the same); and one that takes neither key nor model (UsageError).
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class OpenAITeacher:
         self._exact: Spellings | None = None
         self._asking = asyncio.Lock()
         self._failures = 0
+        self._heard = False
         self._described: dict[tuple[Task, Sampling], TeacherRef] = {}
 
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
@@ -139,7 +141,7 @@ class OpenAITeacher:
         except Unreachable as error:
             raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
         except Failed as error:
-            if self._failures >= _DEAF_AFTER:
+            if self._failures >= _DEAF_AFTER or (not self._heard and self._endpoint.pace.idle):
                 raise MissingDependency(
                     f"{self._endpoint.url} answered none of the last {self._failures} calls, the last one so: {error}: "
                     "mend the server, then start again to go on"
@@ -170,7 +172,7 @@ class OpenAITeacher:
                 turn.busy(error.retry_after_s)
             turn.give_back()
             raise
-        self._failures = 0
+        self._failures, self._heard = 0, True
         return outcome
 
     async def _spellings(self) -> Spellings | None:
