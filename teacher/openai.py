@@ -96,12 +96,18 @@ class OpenAITeacher:
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
-        frames = {id(each.request.frames): each.request.frames for each in questions}
+        frames: list[tuple[Frame, ...]] = []
+        for question in questions:
+            if question.request.frames not in frames:
+                frames.append(question.request.frames)
         try:
-            media = {known: await _encoded(each) for known, each in frames.items()}
+            media = [await _encoded(each) for each in frames]
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
-        calls = [_Call(at, each, media[id(each.request.frames)], meter) for at, each in enumerate(questions)]
+        calls = [
+            _Call(position, question, media[frames.index(question.request.frames)], meter)
+            for position, question in enumerate(questions)
+        ]
         return await self._endpoint.pace.run([partial(self._one, call) for call in calls])
 
     async def ping(self) -> str:
