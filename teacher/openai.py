@@ -26,7 +26,7 @@ from hardcut.teacher.http import Endpoint, Failed, Rejected, Unreachable
 from hardcut.teacher.openai_reply import Completion, Models, Tokenized, Unreadable
 from hardcut.teacher.openai_request import Asked, chat, media_parts, to_json
 from hardcut.teacher.pace import Turn
-from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Shown, Task
 from hardcut.teacher.question import Invalid, closed, parse, prepare
 from hardcut.teacher.render import Prompts
 from hardcut.teacher.spellings import SPELLINGS, Spellings
@@ -45,8 +45,9 @@ class OpenAITeacher:
     """A model behind a server.
 
     Failures that may pass are tried again, `attempts` times in all; then the request is refused. What ends the run: a
-    server that cannot be reached, or has answered nothing but errors to the last 20 calls of all requests by the time
-    that one is given up (MissingDependency), and one that takes neither key nor model (UsageError).
+    server that cannot be reached (MissingDependency); one that by the time that a request is given up has answered
+    nothing but errors to the last 20 calls of all requests, or has never answered and has no other call to answer
+    (the same); and one that takes neither key nor model (UsageError).
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class OpenAITeacher:
         self._exact: Spellings | None = None
         self._asking = asyncio.Lock()
         self._failures = 0
+        self._heard = False
         self._described: dict[tuple[Task, Sampling], TeacherRef] = {}
 
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
@@ -94,12 +96,19 @@ class OpenAITeacher:
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once. Where one of them ends the run, the others are still waited for and kept."""
-        shown = {each.request.shown: each.request for each in questions}
+        shown: list[Shown] = []
+        media: list[bytes] = []
         try:
-            media = {key: await _encoded(request.pictures) for key, request in shown.items()}
+            for question in questions:
+                if question.request.shown not in shown:
+                    shown.append(question.request.shown)
+                    media.append(await _encoded(question.request.pictures))
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
-        calls = [_Call(at, each, media[each.request.shown], meter) for at, each in enumerate(questions)]
+        calls = [
+            _Call(position, question, media[shown.index(question.request.shown)], meter)
+            for position, question in enumerate(questions)
+        ]
         return await self._endpoint.pace.run([partial(self._one, call) for call in calls])
 
     async def ping(self) -> str:
@@ -139,7 +148,7 @@ class OpenAITeacher:
         except Unreachable as error:
             raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
         except Failed as error:
-            if self._failures >= _DEAF_AFTER:
+            if self._failures >= _DEAF_AFTER or (not self._heard and self._endpoint.pace.idle):
                 raise MissingDependency(
                     f"{self._endpoint.url} answered none of the last {self._failures} calls, the last one so: {error}: "
                     "mend the server, then start again to go on"
@@ -170,7 +179,7 @@ class OpenAITeacher:
                 turn.busy(error.retry_after_s)
             turn.give_back()
             raise
-        self._failures = 0
+        self._failures, self._heard = 0, True
         return outcome
 
     async def _spellings(self) -> Spellings | None:

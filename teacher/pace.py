@@ -61,6 +61,11 @@ class Pace:
         """How many calls are allowed at present."""
         return int(self._limit)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a turn."""
+        return not self._under_way
+
     async def run(self, calls: Sequence[Callable[[Turn], Awaitable[T]]]) -> list[T]:
         """What each of the calls returns, in order. They begin in order, each when its turn comes, in a task and an
         empty context that are not the caller's: a lane goes on with the next call where one has ended, which costs a

@@ -30,6 +30,10 @@ Task = Literal[
 """What can be asked: `teacher/inputs.py` says what each is given, `teacher/replies.py` what must be answered."""
 
 
+Shown = tuple[tuple[Frame, ...], tuple[Frame, ...]]
+"""The frames of a request's video, and of its reference."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One question about one video.
@@ -47,10 +51,9 @@ class Request:
     reference: tuple[Frame, ...] = ()
 
     @property
-    def shown(self) -> tuple[int, int]:
-        """What tells requests apart that show different frames: the requests of a video share one tuple of them, so
-        that identity will do."""
-        return id(self.frames), id(self.reference)
+    def shown(self) -> Shown:
+        """What tells apart requests that show different pictures."""
+        return self.frames, self.reference
 
     @property
     def pictures(self) -> tuple[tuple[str, Frame], ...]:

@@ -23,17 +23,19 @@ def prepare(
     requests: Sequence[Request], describe: Callable[[Task, Sampling], TeacherRef], prompts: Prompts, version: int
 ) -> list[Question]:
     """The questions with their prompts filled in. A key covers teacher, `version` (of the backend), rendered prompt,
-    frames and their times, those of a reference apart, sampling and schema. What the requests of a video share is told
-    apart by identity and digested once."""
-    common: dict[tuple[object, ...], tuple[TeacherRef, hashlib._Hash]] = {}
+    frames and their times, those of a reference apart, sampling and schema; what the requests of a video have in common
+    is digested once."""
+    known: list[tuple[object, ...]] = []  # not hashed: that takes as long as the digest, and there is one as a rule
+    begun: list[tuple[TeacherRef, hashlib._Hash]] = []
     questions = []
     for request in requests:
-        alike = request.task, request.reply, id(request.sampling), request.shown
-        if alike not in common:
+        common = request.task, request.reply, request.sampling, request.shown
+        if common not in known:
+            known.append(common)
             teacher = describe(request.task, request.sampling)
-            common[alike] = teacher, _digest_without_prompt(request, _teacher_digest(teacher, version))
-        teacher, begun = common[alike]
-        prompt, total = prompts.fill(request), begun.copy()
+            begun.append((teacher, _digest_without_prompt(request, _teacher_digest(teacher, version))))
+        teacher, total = begun[known.index(common)]
+        prompt, total = prompts.fill(request), total.copy()
         _add(total, prompt.system, prompt.user)
         questions.append(Question(request, teacher, prompt, total.hexdigest()))
     return questions

@@ -143,8 +143,13 @@ class TeacherServer:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(3600 if fault and fault.kind == "hang" else self.latency_s)
+            return await self._answered(request, body, digest, fault)
         finally:
             self.in_flight -= 1
+
+    async def _answered(
+        self, request: web.Request, body: dict[str, Any], digest: str, fault: Fault | None
+    ) -> web.StreamResponse:
         if fault and isinstance(fault.kind, int):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             text = "logprobs are not supported" if fault.kind == 400 and "logprobs" in body else "no"

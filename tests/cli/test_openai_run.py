@@ -229,19 +229,28 @@ def test_a_server_that_is_not_there_stops_the_run_with_one_line(
     assert done.stderr.count("\n") == 1 and "127.0.0.1:9" in done.stderr
 
 
-def test_the_key_is_sent_and_written_nowhere(
+def test_no_secret_of_the_environment_is_written(
     arguments: Callable[..., list[str | Path]],
     command: list[str],
     environment: dict[str, str],
     teacher_server: Any,
     tmp_path: Path,
 ) -> None:
+    """Not even where the server repeats the key in its error, which is kept as the reason of a failure."""
+    names = ("OPENAI_API_KEY", "HF_TOKEN", "ARGILLA_API_KEY", "AWS_SECRET_ACCESS_KEY", "DATABASE_PASSWORD")
+    secrets = {"HARDCUT_API_KEY": KEY, **{name: f"planted-{name.lower()}-0123456789" for name in names}}
+    env = {**environment, **secrets}
+    teacher_server.fail("echo_key")
     line = [*command, *map(str, arguments(teacher_server))]
-    env = {**environment, "HARDCUT_API_KEY": KEY}
     done = subprocess.run(line, env=env, capture_output=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    told = subprocess.run(
+        [*command, "status", str(tmp_path / "run"), "--failed"], env=env, capture_output=True, timeout=60, check=False
+    )
+    assert b"bad key Bearer ***" in told.stdout
     assert teacher_server.keys_seen == {f"Bearer {KEY}"}
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert KEY.encode() not in path.read_bytes(), path.name
-    assert KEY.encode() not in done.stdout + done.stderr
+    files = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"ledger.sqlite", "run.toml", "report.html", "replies.sqlite", TeacherLabel.FILE} <= files.keys()
+    files |= {"what is printed": done.stdout + done.stderr + told.stdout}
+    for secret in secrets.values():
+        assert [name for name, data in files.items() if secret.encode() in data] == []

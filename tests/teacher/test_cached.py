@@ -167,7 +167,7 @@ _PROGRAM = """
         current_stage.set("scores")
         requests = [Request("judge", {**inputs, "query": f"query {n}"}, Sampling()) for n in range(count)]
         with ReplyCache(run / "replies.sqlite") as replies, Ledger(run / "run") as ledger:
-            backend = OpenAITeacher("m", url, concurrency=4)
+            backend = OpenAITeacher("m", url, concurrency=64)
             teacher = CachedTeacher(backend, replies, CallBudget(ledger))
             outcomes = await teacher.complete(requests)
             await teacher.close()
@@ -181,12 +181,12 @@ def test_killed_in_the_middle_at_most_what_was_in_flight_is_paid_twice(
     tmp_path: Path, teacher_server: Any, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARDCUT_API_KEY", "planted-secret-key")
-    teacher_server.latency_s = 0.05
-    count, in_flight = 40, 4
+    teacher_server.latency_s = 0.2
+    count, in_flight = 256, 64
     program = [sys.executable, "-c", textwrap.dedent(_PROGRAM)]
     command = [*program, str(tmp_path), teacher_server.url, json.dumps(inputs["judge"]), str(count)]
     kills = 0
-    for stop_at in (5, 15, 25):
+    for stop_at in (40, 100, 160):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while teacher_server.total_served < stop_at and process.poll() is None and time.monotonic() < deadline:
@@ -196,7 +196,7 @@ def test_killed_in_the_middle_at_most_what_was_in_flight_is_paid_twice(
             kills += 1
         process.wait()
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    assert kills == 3
+    assert kills == 3 and teacher_server.most_in_flight == in_flight
     assert len(json.loads(done.stdout)) == count == len(teacher_server.served)
     assert teacher_server.total_served <= count + kills * in_flight
     before = teacher_server.total_asked

@@ -158,23 +158,29 @@ async def test_retry_after_is_honoured(teacher_server: Any, caption: Request) ->
     ("fault", "reason"), [(500, "http_500"), (429, "http_429"), ("drop", "connection"), ("not_json", "bad_response")]
 )
 async def test_what_does_not_pass_becomes_a_refusal(
-    teacher_server: Any, caption: Request, fault: str | int, reason: str
+    teacher_server: Any, caption: Request, judge: Request, fault: str | int, reason: str
 ) -> None:
-    teacher_server.fail(*[fault] * 4)
-    (refusal,) = await ask(teacher_server.url, caption)
+    teacher = OpenAITeacher("m", teacher_server.url, attempts=4, backoff_s=0.01)
+    try:
+        await teacher.complete([judge])
+        teacher_server.fail(*[fault] * 4)
+        (refusal,) = await teacher.complete([caption])
+    finally:
+        await teacher.close()
     assert isinstance(refusal, Refusal) and refusal.reason == reason
-    assert teacher_server.total_asked == 4
+    assert teacher_server.total_asked == 1 + 4
     if reason == "bad_response":
         assert refusal.raw == "<html>proxy error</html>"
 
 
-async def test_a_server_that_hangs_costs_its_time_limit(teacher_server: Any, caption: Request) -> None:
+async def test_a_server_that_hangs_costs_its_time_limit(teacher_server: Any, caption: Request, judge: Request) -> None:
     teacher_server.fail("hang")
     (reply,) = await ask(teacher_server.url, caption, timeout_s=0.3)
     assert isinstance(reply, Reply) and teacher_server.total_asked == 2
     teacher_server.fail("hang")
-    (refusal,) = await ask(teacher_server.url, caption, timeout_s=0.2, attempts=1)
-    assert refusal.reason == "timeout"
+    teacher_server.latency_s = 0.5
+    refusal, reply = await ask(teacher_server.url, caption, judge, timeout_s=2.0, attempts=1)
+    assert refusal.reason == "timeout" and isinstance(reply, Reply)
 
 
 @pytest.mark.parametrize("fault", ["wrong_json", "wrong_schema"])
@@ -315,6 +321,36 @@ async def test_a_server_that_answers_nothing_but_errors_ends_the_run_and_fails_n
     assert "answered none of the last 2" in str(caught.value.exceptions[0]) and "500" in str(caught.value.exceptions[0])
     assert teacher_server.total_asked <= 8 * 4 + 8, "what was under way, and not a thousand times four"
     assert len(refused) <= 8
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_a_server_that_has_never_answered_ends_the_run_of_few_requests_too(
+    teacher_server: Any, judge: Request, requests: int
+) -> None:
+    teacher_server.fail(*[500] * 100)
+    asked = [Request("judge", {**judge.inputs, "query": f"q{n}"}, Sampling()) for n in range(requests)]
+    with pytest.raises(MissingDependency, match="answered none of the last"):
+        await ask(teacher_server.url, *asked)
+    assert teacher_server.total_asked <= 4 * requests
+
+
+async def test_a_request_that_fails_while_others_have_no_answer_yet_fails_alone(
+    teacher_server: Any, judge: Request
+) -> None:
+    slow = Request("judge", {**judge.inputs, "query": "slow"}, Sampling())
+    teacher = OpenAITeacher("m", teacher_server.url, attempts=3, backoff_s=0.01)
+    try:
+        teacher_server.latency_s = 2.0
+        waiting = asyncio.create_task(teacher.complete([slow]))
+        while not teacher_server.in_flight:  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(0.01)
+        teacher_server.latency_s = 0.0
+        teacher_server.fail(*[500] * 3)
+        (refusal,) = await teacher.complete([judge])
+        (reply,) = await waiting
+    finally:
+        await teacher.close()
+    assert isinstance(refusal, Refusal) and refusal.reason == "http_500" and isinstance(reply, Reply)
 
 
 async def test_one_request_that_always_fails_fails_alone(teacher_server: Any, judge: Request) -> None:
