@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.terminal import output, plain
 from hardcut.publish.dataset import Dataset
+from hardcut.reranker.examples import COMPOSED_QUERY
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import MissingDependency, UsageError
 
@@ -54,9 +55,9 @@ def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
         else:
             _print_estimate(told)
         return 0
-    dataset = Dataset(asked.dataset)
-    if "groups" not in dataset.configs or "captions" not in dataset.configs:
-        raise UsageError(f"{asked.dataset}: no {'groups' if stage == 'ranking' else 'captions'} in it")
+    dataset, needed = Dataset(asked.dataset), "groups" if stage == "ranking" else "captions"
+    if needed not in dataset.configs:
+        raise UsageError(f"{asked.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
     if not asked.videos.is_dir():
         raise UsageError(f"{asked.videos}: no such folder of videos")
     need_train()
@@ -69,7 +70,7 @@ def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
     trained = train_stage(dataset, job)
     if int(os.environ.get("RANK", "0")) == 0:
         _print(trained, asked.out, as_json=as_json)
-    return 1 if trained.left_out else 0
+    return 1 if set(trained.left_out) - {COMPOSED_QUERY} else 0
 
 
 def _stage(name: str) -> Stage:
@@ -97,12 +98,16 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
         return
     console = output()
     what = "groups" if trained.stage == "ranking" else "captions"
-    console.print(f"examples    {trained.examples:,} {what}, {trained.left_out:,} left out, {trained.cut:,} cut")
+    told = "".join(f", {count:,} left out: {reason}" for reason, count in trained.left_out.items())
+    console.print(f"examples    {trained.examples:,} {what}{told}{f', {trained.cut:,} cut' * bool(trained.cut)}")
     console.print(f"parameters  {trained.trainable:,} trained of {trained.parameters:,}")
     loss = "" if trained.loss is None else f", last loss {trained.loss:.4f}"
     console.print(f"steps       {trained.steps:,}{loss}")
-    best = "no validation split" if trained.validation is None else f"{trained.validation:.4f}"
-    console.print(f"nDCG@10     {best}, on validation; the best checkpoint is the model")
+    if trained.validation is None:
+        console.print("validation  nothing to measure on: the last checkpoint is the model")
+    else:
+        measure = "nDCG@10" if trained.stage == "ranking" else "loss"
+        console.print(f"validation  {measure} {trained.validation:.4f} of the best checkpoint, which is the model")
     console.print(f"model       {plain(str(out))}")
 
 

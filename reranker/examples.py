@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,12 @@ from hardcut.schemas.trec import Qrels
 from hardcut.teacher.confidence import sigmoid
 
 SoftLabels = Literal["calibrated", "raw"]
+UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY = "unknown_query", "missing_video", "composed_query"
+"""Why something is left out."""
+_OF_PAIR = (
+    *("pair_id", "query_id", "query", "video_id", "video_path", "sha256"),
+    *("label", "p_calibrated", "logit_margin", "exact"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,68 +82,138 @@ class Validation:
     videos: Mapping[str, Clipped]
     qrels: Qrels
 
+    def without(self, missing: Container[str]) -> Validation:
+        """The pairs whose video is there."""
+        kept = {
+            query: {video: grade for video, grade in grades.items() if video not in missing}
+            for query, grades in self.qrels.items()
+        }
+        return Validation(self.queries, self.videos, {query: grades for query, grades in kept.items() if grades})
 
-def read_groups(tables: Tables, soft: SoftLabels, split: str = "train") -> tuple[list[Group], list[LeftOut]]:
-    """The groups of a split by id, and those whose query the dataset does not have."""
-    known = {row["query_id"] for _, row in tables.rows("queries", ("query_id",))}
-    columns = ("pair_id", "p_calibrated", "logit_margin", "exact", "label")
-    softs = {row["pair_id"]: _soft(row, soft) for of, row in tables.rows("pairs", columns) if of == split}
-    groups, left_out = [], []
-    for of, row in tables.rows("groups"):
-        if of != split:
-            continue
-        if row["query_id"] not in known:
-            detail = f"its query {row['query_id']} is not in the config `queries`"
-            left_out.append(LeftOut(row["group_id"], "unknown_query", detail))
-            continue
-        positive, *negatives = (
-            Candidate(_clipped(each), softs.get(each["pair_id"])) for each in (row["positive"], *row["negatives"])
+
+@dataclass(frozen=True, slots=True)
+class Perception:
+    """What stage 1 trains on, and the captions that its checkpoints are measured on; both by video."""
+
+    examples: tuple[Captioned, ...]
+    validation: tuple[Captioned, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def videos(self) -> dict[str, Clipped]:
+        """Every video that is asked for, by id."""
+        return {each.video.video_id: each.video for each in (*self.examples, *self.validation)}
+
+    def without(self, missing: Mapping[str, str]) -> Perception:
+        """What is left where videos are missing (why, by id)."""
+        examples, validation = (
+            tuple(each for each in captions if each.video.video_id not in missing)
+            for captions in (self.examples, self.validation)
         )
-        groups.append(Group(row["group_id"], row["query"], positive, tuple(negatives)))
-    return sorted(groups, key=lambda group: group.group_id), left_out
+        return Perception(examples, validation, (*self.left_out, *_missing(missing)))
 
 
-def read_captions(tables: Tables, split: str = "train") -> list[Captioned]:
-    """The captions of a split by video; the first of a video's by id."""
-    rows = sorted((row for of, row in tables.rows("captions") if of == split), key=lambda row: row["caption_id"])
-    found: dict[str, Captioned] = {}
-    for row in rows:
-        found.setdefault(row["video_id"], Captioned(_clipped(row), row["caption"]))
-    return [found[video] for video in sorted(found)]
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What stage 2 trains on, the groups by id, what its checkpoints are measured on, and what cannot be used."""
+
+    examples: tuple[Group, ...]
+    validation: Validation
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def videos(self) -> dict[str, Clipped]:
+        """Every video that is asked for, by id."""
+        return {each.video.video_id: each.video for group in self.examples for each in group.candidates} | dict(
+            self.validation.videos
+        )
+
+    def without(self, missing: Mapping[str, str]) -> Ranking:
+        """What is left where videos are missing (why, by id). A negative leaves its group, the positive or the last
+        negative takes the group with it."""
+        groups = []
+        for group in self.examples:
+            negatives = tuple(each for each in group.negatives if each.video.video_id not in missing)
+            if group.positive.video.video_id not in missing and negatives:
+                groups.append(Group(group.group_id, group.query, group.positive, negatives))
+        gone = {group.group_id for group in self.examples} - {group.group_id for group in groups}
+        left_out = (
+            LeftOut(group, MISSING_VIDEO, "its positive or all of its negatives are missing") for group in sorted(gone)
+        )
+        return Ranking(
+            tuple(groups),
+            self.validation.without(missing),
+            (*self.left_out, *_missing(missing), *left_out),
+        )
 
 
-def read_validation(tables: Tables, split: str = "validation") -> Validation:
-    """The judged pairs of a split."""
+Given = Perception | Ranking
+"""What a stage is given of a dataset."""
+
+
+def read_perception(tables: Tables) -> Perception:
+    """The captions of the splits `train` and `validation`; of a video's the first by id."""
+    rows = sorted(
+        ((split, row) for split, row in tables.rows("captions") if split in ("train", "validation")),
+        key=lambda each: str(each[1]["caption_id"]),
+    )
+    found: dict[str, dict[str, Captioned]] = {"train": {}, "validation": {}}
+    for split, row in rows:
+        found[split].setdefault(row["video_id"], Captioned(_clipped(row), row["caption"]))
+    train, validation = (tuple(of[video] for video in sorted(of)) for of in found.values())
+    return Perception(train, validation)
+
+
+def read_ranking(tables: Tables, soft: SoftLabels) -> Ranking:
+    """The groups of the split `train` and the judged pairs of the split `validation`.
+
+    Left out are groups whose query the dataset does not have, and all of a query that starts from a video of its own
+    (a composed one): a reranker is not shown that.
+    """
+    starts = {
+        row["query_id"]: row["reference_video_id"]
+        for _, row in tables.rows("queries", ("query_id", "reference_video_id"))
+    }
+    softs: dict[str, float | None] = {}
     queries: dict[str, str] = {}
     videos: dict[str, Clipped] = {}
     qrels: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    columns = ("query_id", "query", "video_id", "video_path", "sha256", "label")
-    for of, row in tables.rows("pairs", columns):
-        if of == split:
-            queries[row["query_id"]] = row["query"]
+    left_out: dict[str, LeftOut] = {}
+    for split, row in tables.rows("pairs", _OF_PAIR):
+        query = row["query_id"]
+        if split == "train":
+            softs[row["pair_id"]] = _soft(row, soft)
+        elif split == "validation" and starts.get(query) is not None:
+            left_out[query] = _composed(query, starts[query])
+        elif split == "validation":
+            queries[query] = row["query"]
             videos[row["video_id"]] = _clipped(row)
-            qrels[row["query_id"]][row["video_id"]] = row["label"]
-    return Validation(queries, videos, dict(qrels))
+            qrels[query][row["video_id"]] = row["label"]
+    groups = []
+    for split, row in tables.rows("groups"):
+        group, query = row["group_id"], row["query_id"]
+        if split != "train":
+            continue
+        if query not in starts:
+            left_out[group] = LeftOut(group, UNKNOWN_QUERY, f"its query {query} is not in the config `queries`")
+        elif starts[query] is not None:
+            left_out[group] = _composed(group, starts[query])
+        else:
+            positive, *negatives = (
+                Candidate(_clipped(each), softs.get(each["pair_id"])) for each in (row["positive"], *row["negatives"])
+            )
+            groups.append(Group(group, row["query"], positive, tuple(negatives)))
+    groups.sort(key=lambda each: each.group_id)
+    return Ranking(tuple(groups), Validation(queries, videos, dict(qrels)), tuple(left_out.values()))
 
 
-def usable(groups: Iterable[Group], missing: Mapping[str, str]) -> tuple[list[Group], list[LeftOut]]:
-    """The groups whose videos are all there. A negative that is `missing` (why, by video id) leaves its group, the
-    positive or the last negative takes the group with it."""
-    kept, left_out = [], []
-    for group in groups:
-        gone = [each.video.video_id for each in group.candidates if each.video.video_id in missing]
-        left_out += [LeftOut(f"{group.group_id}:{video}", "missing_video", missing[video]) for video in gone]
-        negatives = tuple(each for each in group.negatives if each.video.video_id not in missing)
-        if group.positive.video.video_id not in missing and negatives:
-            kept.append(Group(group.group_id, group.query, group.positive, negatives))
-    return kept, left_out
+def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:
+    for video in sorted(missing):
+        yield LeftOut(video, MISSING_VIDEO, missing[video])
 
 
-def videos_of(groups: Sequence[Group], captions: Sequence[Captioned] = ()) -> Iterator[Clipped]:
-    """Every video that is asked for, once, by id."""
-    found = {each.video.video_id: each.video for group in groups for each in group.candidates}
-    found |= {each.video.video_id: each.video for each in captions}
-    yield from (found[video] for video in sorted(found))
+def _composed(item: str, reference: str | None) -> LeftOut:
+    return LeftOut(item, COMPOSED_QUERY, f"its query changes the video {reference}, which a reranker is not shown")
 
 
 def _soft(row: Row, soft: SoftLabels) -> float | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
@@ -39,6 +39,11 @@ class Reranker:
     @property
     def processor(self) -> Any:
         return self.encoder[0].processor
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the weights beneath the adapters have four bits."""
+        return bool(getattr(self.encoder[0].model, "is_loaded_in_4bit", False))
 
     @property
     def answers(self) -> tuple[int, int]:
@@ -71,6 +76,8 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"{model} cannot be loaded: {error}") from error
+    if settings.method == "qlora":
+        _ready_for_training(transformer.model)
     teach_pairs(transformer.processor)
     answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
     if any(len(ids) != 1 for ids in answers):
@@ -86,10 +93,6 @@ def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
         reranker.network.requires_grad_(True)
         return
     config = lora(settings.lora)
-    if settings.method == "qlora" and not reranker.adapters:
-        from peft import prepare_model_for_kbit_training
-
-        reranker.network = prepare_model_for_kbit_training(reranker.network, use_gradient_checkpointing=False)
     if reranker.adapters:
         reranker.network.add_adapter(name, config)
     else:
@@ -100,18 +103,20 @@ def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
         parameter.requires_grad = f".{name}." in parameter_name
 
 
-def start_from(reranker: Reranker, folder: Path, how: str) -> None:
+def start_from(reranker: Reranker, folder: Path, *, merged: bool) -> None:
     """Takes the adapter that stage 1 left in `folder`: merged into the weights, or frozen beneath what comes.
 
-    Raises UsageError where there is none.
+    Raises UsageError where there is none, or where the weights have four bits and cannot take it in.
     """
     if not (folder / "adapter_config.json").is_file():
         raise UsageError(f"{folder}: no adapter of a first stage in it; a whole model is named with --model")
+    if merged and reranker.quantized:
+        raise UsageError("train.ranking.start merged would round stage 1 to four bits: use stacked with qlora")
     try:
         network = PeftModel.from_pretrained(reranker.network, str(folder), adapter_name=FIRST)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise UsageError(f"{folder}: its adapter does not fit the model: {error}") from error
-    if how == "merged":
+    if merged:
         reranker.network = network.merge_and_unload()
     else:
         reranker.network, reranker.adapters = network, (FIRST,)
@@ -173,14 +178,26 @@ def lora(settings: LoraSettings) -> LoraConfig:
 
 
 def _dtype(settings: TrainSettings) -> Any:
-    return "auto" if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    if settings.dtype == "auto":  # steps of 1e-5 are lost where weights themselves are rounded to bfloat16
+        return torch.float32 if settings.method == "full" else "auto"
+    return getattr(torch, settings.dtype)
+
+
+def _ready_for_training(network: Any) -> None:
+    """Weights of four bits without gradients, the others in float32 (Dettmers et al., QLoRA, arXiv 2305.14314)."""
+    from bitsandbytes.nn import Linear4bit
+
+    prepare_model_for_kbit_training(network, use_gradient_checkpointing=False)
+    for module in network.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False  # the first evaluation would pack it into what has no gradient
 
 
 def _four_bits() -> Any:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise MissingDependency("train.method qlora needs bitsandbytes: pip install bitsandbytes") from error
+        raise MissingDependency('train.method qlora needs bitsandbytes: pip install "hardcut[qlora]"') from error
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(

@@ -20,30 +20,23 @@ from hardcut.reranker.model import Reranker
 from hardcut.schemas.training import LossSettings, TrainSettings
 from hardcut.teacher.pairs import Clip, pair_inputs, read_clip, video_inputs
 
-METRIC = "ndcg@10"
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""
 DESCRIBE = "Describe the video."
+IGNORED = -100
+"""The label of a token that is not learned, as transformers has it."""
 
 
 class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """Checkpoints hold what is trained, whatever adapters there are; `measure` gives the validation's nDCG@10, which
-    decides which checkpoint is best."""
+    """Checkpoints hold what is trained, whatever adapters there are. `metric` is what decides which of them is best."""
 
-    def __init__(self, *given: Any, measure: Callable[[], float] | None, **named: Any) -> None:
+    metric: str
+    greater_is_better: bool
+
+    def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._measure = measure
         self.loss_is_scaled_for_ga = False
         self.model_accepts_loss_kwargs = False  # ours are means of a batch
-
-    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Ranks the validation split in place of a loss over it."""
-        assert self._measure
-        self.model.eval()
-        metrics = {f"{metric_key_prefix}_{METRIC}": self._measure()}
-        self.log(metrics)
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
@@ -76,21 +69,40 @@ class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
 
 class PerceptionTrainer(StageTrainer):
-    """Stage 1: next-token loss on captions."""
+    """Stage 1: next-token loss on captions, and the same on held-out ones to choose by."""
+
+    metric, greater_is_better = "loss", False
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        outputs = model(**inputs)
+        labels = inputs.pop("labels")
+        # From the place before the first caption's first token: logits of the prompt would fill the memory for nothing.
+        last = labels.shape[1] - int((labels != IGNORED).any(0).nonzero()[0]) + 1
+        outputs = model(**inputs, labels=labels[:, -last:], logits_to_keep=last)
         return (outputs.loss, outputs) if return_outputs else outputs.loss
 
 
 class RankingTrainer(StageTrainer):
-    """Stage 2: the loss of RANKVIDEO over groups; the log shows each term."""
+    """Stage 2: the loss of RANKVIDEO over groups; the log shows each term. `measure` ranks the validation split, given
+    the accelerator, and says its nDCG@10."""
 
-    def __init__(self, *given: Any, reranker: Reranker, loss: LossSettings, **named: Any) -> None:
+    metric, greater_is_better = "ndcg@10", True
+
+    def __init__(
+        self, *given: Any, reranker: Reranker, loss: LossSettings, measure: Callable[[Any], float], **named: Any
+    ) -> None:
         super().__init__(*given, **named)
         self._reranker = reranker
         self._settings = loss
+        self._measure = measure
         self._terms: defaultdict[str, list[Tensor]] = defaultdict(list)
+
+    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
+        """Ranks the validation split in place of a loss over it."""
+        self.model.eval()
+        metrics = {f"{metric_key_prefix}_{self.metric}": self._measure(self.accelerator)}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         present: Tensor = inputs["present"]
@@ -128,8 +140,8 @@ class GroupCollator:
 
 
 class CaptionCollator:
-    """Videos with captions as one padded batch; only the caption's tokens have labels. `cut` counts captions that are
-    longer than the limit."""
+    """Videos with captions as one padded batch; only the caption's tokens have labels, and no more of them than the
+    limit."""
 
     def __init__(self, processor: Any, clips: Clips, settings: TrainSettings) -> None:
         self._processor, self._clips = processor, clips
@@ -142,19 +154,23 @@ class CaptionCollator:
             {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": DESCRIBE}]},
         ]
         prompt = self._processor.apply_chat_template(ask, tokenize=False, add_generation_prompt=True)
-        captions = [self.tokens(example)[: self._most] for example in examples]
+        captions = [self._tokens(example)[: self._most] for example in examples]
         texts = [prompt + tokenizer.decode(tokens) + tokenizer.eos_token for tokens in captions]
         clips = [read_clip(self._clips.frames(example.video, self._frames)) for example in examples]
         inputs = video_inputs(self._processor, texts, clips, padding_side="right")
         labels = inputs["input_ids"].clone()
-        labels[inputs["attention_mask"] == 0] = -100
+        labels[inputs["attention_mask"] == 0] = IGNORED
         after = len(tokenizer.encode(prompt.rpartition(self._processor.vision_end_token)[2], add_special_tokens=False))
         end = inputs["input_ids"] == self._processor.vision_end_token_id
         for row in range(len(texts)):
-            labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = -100
+            labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = IGNORED
         return {**inputs, "labels": labels}
 
-    def tokens(self, example: Captioned) -> list[int]:
+    def cut(self, examples: Sequence[Captioned]) -> int:
+        """How many captions are longer than the limit."""
+        return sum(len(self._tokens(example)) > self._most for example in examples)
+
+    def _tokens(self, example: Captioned) -> list[int]:
         """The caption's tokens, none of them a control token whatever it says."""
         text = example.caption.replace("<|", "< |")
         return list(self._processor.tokenizer.encode(text, add_special_tokens=False))

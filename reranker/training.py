@@ -6,33 +6,28 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
+from accelerate import PartialState
+from peft import PeftModel
 from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.utils import logging
 
 from hardcut.engine.files import atomic_writer
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import (
-    Captioned,
-    Group,
-    LeftOut,
-    Validation,
-    read_captions,
-    read_groups,
-    read_validation,
-    usable,
-    videos_of,
-)
+from hardcut.reranker.examples import Given, Perception, read_perception, read_ranking
 from hardcut.reranker.facts import Tables
+from hardcut.reranker.identity import RESULT, state_of
 from hardcut.reranker.model import FIRST, SECOND, Reranker, open_reranker, prepare, save, start_from, trainable
 from hardcut.reranker.trainers import (
-    METRIC,
     CaptionCollator,
     GroupCollator,
     PerceptionTrainer,
@@ -46,7 +41,6 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
 
 Stage = Literal["perception", "ranking"]
-RESULT = "train.json"
 LEFT_OUT = "left_out.jsonl"
 CHECKPOINTS = "checkpoints"
 
@@ -68,65 +62,53 @@ class TrainJob:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training did, as `train.json` keeps it. `validation` is the nDCG@10 of the best checkpoint, which is the
-    model; null where the dataset has no validation split, and then the last is. `log` are the trainer's entries."""
+    """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
+    checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, the loss a token
+    of the captions for perception; null where there is no such split, and then the last is. `whole`: all weights were
+    written. `log` are the trainer's entries."""
 
     stage: Stage
     digest: str
+    whole: bool
     examples: int
-    left_out: int
+    left_out: dict[str, int]
     cut: int
     steps: int
     trainable: int
     parameters: int
     loss: float | None
+    metric: str
     validation: float | None
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Work:
-    """What a stage brings to the trainer."""
-
-    trainer: type[StageTrainer]
-    examples: Sequence[Group] | Sequence[Captioned]
-    collator: Any
-    left_out: list[LeftOut]
-    options: dict[str, Any]
-    cut: int = 0
-
-
 def train(tables: Tables, job: TrainJob) -> Trained:
     """Trains one stage and writes the model to `job.out`; the same again goes on after the last checkpoint, or gives
-    the result of what is done.
+    the result of what is done. With another `whole` the model is written anew and nothing is trained again.
 
     Raises UsageError where the folder holds another training, or the dataset nothing to train on.
     """
-    key = _digest(tables, job)
-    done = _done(job.out, key)
-    if done is not None:
+    given: Given = (
+        read_perception(tables)
+        if job.stage == "perception"
+        else read_ranking(tables, job.settings.ranking.loss.soft_labels)
+    )
+    key = _digest(given, job)
+    with _one_first():
+        done = _done(job.out, key)
+    if done is not None and done.whole == _whole(job):
         return done
     _quieten()
+    given = given.without(job.clips.prepare(given.videos[video] for video in sorted(given.videos)))
+    _note_left_out(job.out, given)
+    if not given.examples:
+        raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = open_reranker(job.model, job.revision, job.settings)
     if job.start is not None:
-        start_from(reranker, job.start, job.settings.ranking.start if job.stage == "ranking" else "stacked")
+        start_from(reranker, job.start, merged=_merged(job))
     prepare(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
-    work = _perception(tables, job, reranker) if job.stage == "perception" else _ranking(tables, job, reranker)
-    if not work.examples:
-        raise UsageError(f"nothing to train on: {len(work.left_out)} examples were left out, see {job.out / LEFT_OUT}")
-    validation = _validation(tables, job, work.left_out)
-    frames = job.settings.ranking.frames
-    arguments = _arguments(job, len(work.examples), validation is not None)
-    trainer = work.trainer(
-        model=reranker.network,
-        args=arguments,
-        train_dataset=list(work.examples),
-        eval_dataset=["ranked as a whole"] if validation else None,
-        data_collator=work.collator,
-        measure=(lambda: measure(reranker, validation, job.clips, frames, trainer.accelerator)) if validation else None,
-        **work.options,
-    )
+    trainer = _trainer(given, job, reranker)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
     counts = trainable(reranker.network)
@@ -134,18 +116,20 @@ def train(tables: Tables, job: TrainJob) -> Trained:
     trained = Trained(
         stage=job.stage,
         digest=key,
-        examples=len(work.examples),
-        left_out=len(work.left_out),
-        cut=work.cut,
+        whole=_whole(job),
+        examples=len(given.examples),
+        left_out=_counts(given),
+        cut=trainer.data_collator.cut(given.examples) if isinstance(given, Perception) else 0,
         steps=trainer.state.global_step,
         trainable=counts[0],
         parameters=counts[1],
         loss=next((entry["loss"] for entry in reversed(trainer.state.log_history) if "loss" in entry), None),
+        metric=trainer.metric,
         validation=trainer.state.best_metric,
         log=[_plain(entry) for entry in trainer.state.log_history],
     )
     if trainer.is_world_process_zero():
-        _write(reranker, job, trained, work.left_out)
+        _write(reranker, job, trained)
     trainer.accelerator.wait_for_everyone()
     return trained
 
@@ -158,65 +142,81 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
-def _write(reranker: Reranker, job: TrainJob, trained: Trained, left_out: Sequence[LeftOut]) -> None:
-    whole = job.whole or (job.start is not None and not reranker.adapters) or _folded(job)
+def _trainer(given: Given, job: TrainJob, reranker: Reranker) -> StageTrainer:
+    settings = job.settings
+    if isinstance(given, Perception):
+        return PerceptionTrainer(
+            model=reranker.network,
+            args=_arguments(job, len(given.examples), PerceptionTrainer if given.validation else None),
+            train_dataset=list(given.examples),
+            eval_dataset=list(given.validation) or None,
+            data_collator=CaptionCollator(reranker.processor, job.clips, settings),
+        )
+    frames, validation = settings.ranking.frames, given.validation
+    return RankingTrainer(
+        model=reranker.network,
+        args=_arguments(job, len(given.examples), RankingTrainer if validation.qrels else None),
+        train_dataset=list(given.examples),
+        eval_dataset=["ranked as a whole"] if validation.qrels else None,
+        data_collator=GroupCollator(reranker.processor, job.clips, frames),
+        reranker=reranker,
+        loss=settings.ranking.loss,
+        measure=partial(measure, reranker, validation, job.clips, frames),
+    )
+
+
+def _write(reranker: Reranker, job: TrainJob, trained: Trained) -> None:
     reranker.network.eval()
-    save(reranker, job.out, whole=whole)
-    with atomic_writer(job.out / LEFT_OUT) as file:
-        file.writelines(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in left_out)
+    for stale in (*job.out.glob("*.safetensors"), *job.out.glob("adapter_config.json")):
+        stale.unlink()  # an adapter beside merged weights would be applied to them once more
+    if trained.whole and reranker.quantized:
+        reranker = _unquantized(reranker, job)
+    save(reranker, job.out, whole=trained.whole)
     write_card(job.out, trained.stage, job.model, job.settings, asdict(trained))
     with atomic_writer(job.out / RESULT) as file:
         json.dump(asdict(trained), file, indent=2)
 
 
-def _folded(job: TrainJob) -> bool:
-    """Whether stage 1's adapter went into the weights, so that the base model alone does not do."""
-    return job.start is not None and job.stage == "ranking" and job.settings.ranking.start == "merged"
+def _unquantized(reranker: Reranker, job: TrainJob) -> Reranker:
+    """The adapters on the weights as they were saved: merged into four bits they would be rounded."""
+    with TemporaryDirectory() as folder:
+        save(reranker, Path(folder), whole=False)
+        plain = open_reranker(job.model, job.revision, job.settings.model_copy(update={"method": "lora"}))
+        plain.network, plain.adapters = PeftModel.from_pretrained(plain.network, folder), ("default",)
+    return plain
 
 
-def _ranking(tables: Tables, job: TrainJob, reranker: Reranker) -> _Work:
-    settings = job.settings.ranking
-    groups, left_out = read_groups(tables, settings.loss.soft_labels)
-    groups, missing = usable(groups, job.clips.prepare(videos_of(groups)))
-    collator = GroupCollator(reranker.processor, job.clips, settings.frames)
-    options = {"reranker": reranker, "loss": settings.loss}
-    return _Work(RankingTrainer, groups, collator, left_out + missing, options)
+def _merged(job: TrainJob) -> bool:
+    """Whether stage 1's adapter goes into the weights: always where all of them are trained."""
+    return job.start is not None and (job.settings.ranking.start == "merged" or job.settings.method == "full")
 
 
-def _perception(tables: Tables, job: TrainJob, reranker: Reranker) -> _Work:
-    captions = read_captions(tables)
-    missing = job.clips.prepare(videos_of((), captions))
-    left_out = [LeftOut(video, "missing_video", why) for video, why in missing.items()]
-    kept = [each for each in captions if each.video.video_id not in missing]
-    collator = CaptionCollator(reranker.processor, job.clips, job.settings)
-    cut = sum(len(collator.tokens(each)) > job.settings.perception.max_caption_tokens for each in kept)
-    return _Work(PerceptionTrainer, kept, collator, left_out, {}, cut)
+def _whole(job: TrainJob) -> bool:
+    """Whether all weights are written: the base model alone does not do where an adapter went into it."""
+    return job.whole or job.settings.method == "full" or _merged(job)
 
 
-def _validation(tables: Tables, job: TrainJob, left_out: list[LeftOut]) -> Validation | None:
-    """The validation split without the videos that are not there, which are named."""
-    found = read_validation(tables)
-    missing = job.clips.prepare(found.videos[video] for video in sorted(found.videos))
-    left_out += [LeftOut(video, "missing_video", f"validation: {why}") for video, why in missing.items()]
-    qrels = {
-        query: kept
-        for query, grades in found.qrels.items()
-        if (kept := {video: grade for video, grade in grades.items() if video not in missing})
-    }
-    return Validation(found.queries, found.videos, qrels) if qrels else None
-
-
-def _arguments(job: TrainJob, examples: int, measured: bool) -> TrainingArguments:
+def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None) -> TrainingArguments:
+    """`measured`: by what the best checkpoint is chosen, where there is something to measure on."""
     settings = job.settings
     stage = settings.perception if job.stage == "perception" else settings.ranking
     batch = settings.perception.batch if job.stage == "perception" else settings.ranking.groups
     every = min(settings.save_steps, max(1, math.ceil(examples / (batch * stage.accumulate) * stage.epochs)))
-    when: dict[str, Any] = {"eval_strategy": "steps", "eval_steps": every} if measured else {"eval_strategy": "no"}
-    if measured:
-        when |= {"load_best_model_at_end": True, "metric_for_best_model": METRIC, "greater_is_better": True}
+    when: dict[str, Any] = {"eval_strategy": "no"}
+    if measured is not None:
+        when = {
+            "eval_strategy": "steps",
+            "eval_steps": every,
+            "load_best_model_at_end": True,
+            "metric_for_best_model": measured.metric,
+            "greater_is_better": measured.greater_is_better,
+        }
     return TrainingArguments(
         output_dir=str(job.out / CHECKPOINTS),
         per_device_train_batch_size=batch,
+        per_device_eval_batch_size=batch,
+        prediction_loss_only=True,
+        label_names=["labels"],
         gradient_accumulation_steps=stage.accumulate,
         num_train_epochs=stage.epochs,
         learning_rate=stage.learning_rate,
@@ -256,23 +256,17 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _digest(tables: Tables, job: TrainJob) -> str:
-    """Names a training by what can change its result."""
-    rows = [row["group_id"] for split, row in tables.rows("groups", ("group_id",)) if split == "train"]
-    captions = [row["caption_id"] for split, row in tables.rows("captions", ("caption_id",)) if split == "train"]
-    told = job.settings.model_dump(mode="json")
-    start = None if job.start is None else _digest_of(job.start)
-    media = job.clips.media.model_dump(mode="json")
-    model = _digest_of(Path(job.model))
-    return digest(job.stage, model, job.revision, start, told, media, sorted(rows), sorted(captions))
+def _digest(given: Given, job: TrainJob) -> str:
+    """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
+    start = None if job.start is None else state_of(str(job.start))
+    told = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
+    return digest(job.stage, state_of(job.model), job.revision, start, *told, asdict(given))
 
 
-def _digest_of(folder: Path) -> str:
-    """Of a training that is started from, what names it; of another model its name."""
-    try:
-        return str(json.loads((folder / RESULT).read_text("utf-8"))["digest"])
-    except (OSError, ValueError, KeyError):
-        return str(folder)
+def _one_first() -> AbstractContextManager[None]:
+    """Of several processes one makes the files, and the others find them."""
+    first: AbstractContextManager[None] = PartialState(cpu=not torch.cuda.is_available()).main_process_first()
+    return first
 
 
 def _done(out: Path, key: str) -> Trained | None:
@@ -288,6 +282,22 @@ def _done(out: Path, key: str) -> Trained | None:
         return None
     found = json.loads((out / RESULT).read_text("utf-8"))
     return Trained(**found)
+
+
+def _note_left_out(out: Path, given: Given) -> None:
+    """Writes down what is not trained on. Raises UsageError where a training that goes on left out something else."""
+    path = out / LEFT_OUT
+    text = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in given.left_out)
+    with _one_first():
+        if path.is_file() and path.read_text("utf-8") != text and _last_checkpoint(out / CHECKPOINTS) is not None:
+            raise UsageError(f"{out}: other videos are missing than when it began ({path}): name another folder")
+        with atomic_writer(path) as file:
+            file.write(text)
+
+
+def _counts(given: Given) -> dict[str, int]:
+    """How much was left out, by reason."""
+    return dict(sorted(Counter(each.reason for each in given.left_out).items()))
 
 
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class World:
                 yield {"caption_id": f"{video}/{number}", "caption": caption, **self._file(split, video)}
 
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
-        yield from ({"query_id": query, "query": asked.text} for query, asked in self.parts[split].queries.items())
+        for query, asked in self.parts[split].queries.items():
+            yield {"query_id": query, "query": asked.text, "reference_video_id": None}
 
     def _pairs(self, split: str) -> Iterator[dict[str, Any]]:
         part = self.parts[split]

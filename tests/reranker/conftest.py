@@ -102,7 +102,10 @@ def _add(
     text = f"a {what[0]} square moves {what[1]}"
     query = f"q-{video}"
     hard = {"positive_rank": 1, "margin_gap": None, "modalities": 1, "spans": 0}
-    about = {"external_id": None, "language": "en", "view": "caption", "kind": "event", "difficulty": hard}
+    about = {
+        "external_id": None, "reference_video_id": None, "language": "en", "view": "caption", "kind": "event",
+        "difficulty": hard,
+    }  # fmt: skip
     tables["queries"].append((split, {"query_id": query, "query": text, **about}))
     rows = []
     for other in (video, *no):

@@ -89,7 +89,7 @@ def test_without_any_soft_label_the_teacher_is_silent() -> None:
 
 @pytest.mark.parametrize("name", ["pairwise", "teacher", "pointwise"])
 def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, world: Any) -> None:
-    from hardcut.reranker.examples import read_groups
+    from hardcut.reranker.examples import read_ranking
     from hardcut.reranker.losses import Batch, ranking_loss
     from hardcut.reranker.model import open_reranker, prepare
     from hardcut.reranker.trainers import GroupCollator
@@ -98,7 +98,7 @@ def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, wor
     settings = TrainSettings(lora=LoraSettings(rank=2, dropout=0.0))
     reranker = open_reranker(tiny, None, settings)
     prepare(reranker, settings, "ranking")
-    batch = GroupCollator(reranker.processor, world.clips, 4)(read_groups(world, "raw")[0][:2])
+    batch = GroupCollator(reranker.processor, world.clips, 4)(read_ranking(world, "raw").examples[:2])
     scores = reranker.scores(reranker.network, batch["pairs"]).reshape(batch["present"].shape)
     total, terms = ranking_loss(scores, Batch(batch["present"], batch["soft"]), LossSettings(**off))
     assert set(terms) == {name}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.reranker.examples import read_groups, usable
+from hardcut.reranker.examples import COMPOSED_QUERY, MISSING_VIDEO, UNKNOWN_QUERY, read_perception, read_ranking
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
 
@@ -68,7 +68,7 @@ def _predicted(folder: Path, world: Any) -> list[float]:
 def _pairs(world: Any) -> tuple[list[Any], list[str]]:
     from hardcut.teacher.pairs import read_clip
 
-    groups, _ = read_groups(world, "raw")
+    groups = read_ranking(world, "raw").examples
     chosen = [(group.query, each.video) for group in groups[:2] for each in group.candidates]
     return [read_clip(world.clips.frames(video, 4)) for _, video in chosen], [text for text, _ in chosen]
 
@@ -131,7 +131,7 @@ def test_stage_2_takes_stage_1s_adapter_and_saves_what_it_scores_with(stages: di
     assert max(abs(a - b) for a, b in zip(first, plain, strict=True)) > 1e-4, "stage 1 changed the model"
     for how in ("stacked", "merged"):
         reranker = open_reranker(base, None, SETTINGS)
-        start_from(reranker, stages["first"], how)
+        start_from(reranker, stages["first"], merged=how == "merged")
         prepare(reranker, SETTINGS, "ranking")
         assert scores(reranker) == pytest.approx(first, abs=1e-5), "a new adapter starts where stage 1 ended"
         assert (FIRST in reranker.adapters) == (how == "stacked")
@@ -148,7 +148,6 @@ def test_stage_2_takes_stage_1s_adapter_and_saves_what_it_scores_with(stages: di
 
 @pytest.mark.torch
 def test_the_best_checkpoint_by_ndcg_is_the_model(stages: dict[str, Path], world: Any) -> None:
-    from hardcut.reranker.examples import read_validation
     from hardcut.reranker.measures import ndcg
 
     told = json.loads((stages["stacked"] / "train.json").read_text())
@@ -161,7 +160,7 @@ def test_the_best_checkpoint_by_ndcg_is_the_model(stages: dict[str, Path], world
 
     from hardcut.teacher.pairs import read_clip
 
-    model, validation = CrossEncoder(str(stages["stacked"])), read_validation(world)
+    model, validation = CrossEncoder(str(stages["stacked"])), read_ranking(world, "raw").validation
     run: dict[str, dict[str, float]] = {}
     for query, grades in validation.qrels.items():
         for video in grades:
@@ -208,6 +207,61 @@ def test_interrupted_and_resumed_it_reaches_the_same_loss(
     with pytest.raises(UsageError, match="other settings"):
         other = settings.model_copy(update={"seed": 7})
         training.train(world, job(stage, tmp_path / "parts", other, **start))
+    monkeypatch.setattr(StageTrainer, "training_step", dies)  # nothing is trained again
+    predicted = _predicted(tmp_path / "parts", world)
+    merged = training.train(world, job(stage, tmp_path / "parts", settings, **start, whole=True))
+    assert merged.steps == resumed.steps and merged.validation == resumed.validation
+    names = {path.name for path in (tmp_path / "parts").iterdir()}
+    assert "model.safetensors" in names and not any("adapter" in name for name in names)
+    assert _predicted(tmp_path / "parts", world) == pytest.approx(predicted, abs=1e-5)
+
+
+CHANGED = {
+    "a label of the validation split": ("validation", "pairs", "label", lambda value: 1 - value),
+    "a teacher's margin": ("train", "pairs", "logit_margin", lambda value: value / 2),
+    "a query's text": ("train", "groups", "query", lambda value: value + " slowly"),
+    "a query of the validation split": ("validation", "pairs", "query", lambda value: value + " slowly"),
+    "a video's bytes": ("train", "groups", "positive", lambda value: {**value, "sha256": "0" * 64}),
+    "that a query is a composed one": ("train", "queries", "reference_video_id", lambda _: "v9"),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_training_is_not_resumed_on_other_data(what: str, world: Any, job: Any, tmp_path: Path) -> None:
+    from hardcut.reranker.training import train
+
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match="no_model cannot be loaded"):  # but the folder knows what it is for
+        train(world, replace(job("ranking", out), model="no_model"))
+    split, config, column, change = CHANGED[what]
+    rows = list(world.tables[config])
+    at = max(number for number, (of, _) in enumerate(rows) if of == split)
+    rows[at] = (split, {**rows[at][1], column: change(rows[at][1][column])})
+    other = replace(world, tables={**world.tables, config: rows})
+    with pytest.raises(UsageError, match="other settings or data"):
+        train(other, replace(job("ranking", out), model="no_model"))
+    with pytest.raises(UsageError, match="no_model cannot be loaded"):
+        train(world, replace(job("ranking", out), model="no_model"))
+
+
+@pytest.mark.torch
+def test_a_training_that_goes_on_leaves_out_what_it_left_out(world: Any, job: Any, tmp_path: Path) -> None:
+    from hardcut.reranker.training import LEFT_OUT, train
+
+    (tmp_path / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "checkpoint-1" / "trainer_state.json").write_text("{}")
+    given = replace(job("ranking", tmp_path), model="no_model")
+    (tmp_path / "checkpoints" / "training").write_text(_key(world, given))
+    (tmp_path / LEFT_OUT).write_text('{"item": "v1", "reason": "missing_video", "detail": "no_file"}\n')
+    with pytest.raises(UsageError, match="other videos are missing"):
+        train(world, given)
+
+
+def _key(world: Any, job: Any) -> str:
+    from hardcut.reranker import training
+
+    return training._digest(read_ranking(world, job.settings.ranking.loss.soft_labels), job)
 
 
 @pytest.mark.torch
@@ -228,9 +282,8 @@ def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path
         )
         for rank in range(2)
     ]
-    for process in running:
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors[-2000:]
+    errors = [process.communicate(timeout=240)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], "\n".join(each[-2000:] for each in errors)
     seen = [(tmp_path / f"groups-{rank}").read_text().split() for rank in range(2)]
     assert len(seen[0]) == len(seen[1]) == 4 and not set(seen[0]) & set(seen[1])
     told = json.loads((tmp_path / "out" / "train.json").read_text())
@@ -239,36 +292,61 @@ def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path
 
 
 def test_an_unknown_query_is_reported_and_shifts_nothing(world: Any) -> None:
-    groups, left_out = read_groups(world, "raw")
-    assert not left_out and len(groups) == 8
-    unknown = groups[3]
+    whole = read_ranking(world, "raw")
+    assert not whole.left_out and len(whole.examples) == 8
+    unknown = whole.examples[3]
     missing = f"q-{unknown.positive.video.video_id}"
     queries = [(split, row) for split, row in world.tables["queries"] if row["query_id"] != missing]
-    damaged = replace(world, tables={**world.tables, "queries": queries})
-    rest, left_out = read_groups(damaged, "raw")
-    assert [(each.item, each.reason) for each in left_out] == [(unknown.group_id, "unknown_query")]
-    assert missing in left_out[0].detail
-    assert rest == [group for group in groups if group is not unknown], "every other group is what it was"
+    damaged = read_ranking(replace(world, tables={**world.tables, "queries": queries}), "raw")
+    assert [(each.item, each.reason) for each in damaged.left_out] == [(unknown.group_id, UNKNOWN_QUERY)]
+    assert missing in damaged.left_out[0].detail
+    rest = tuple(group for group in whole.examples if group is not unknown)
+    assert damaged.examples == rest, "every other group is what it was"
+
+
+def test_a_query_that_starts_from_a_video_of_its_own_is_left_out_by_name(world: Any) -> None:
+    """A composed query: what it asks for cannot be told without the video that it changes."""
+    whole = read_ranking(world, "raw")
+    composed = {f"q-{split}-red-left" for split in ("train", "validation")}
+    queries = [
+        (split, {**row, "reference_video_id": "v9"} if row["query_id"] in composed else row)
+        for split, row in world.tables["queries"]
+    ]
+    found = read_ranking(replace(world, tables={**world.tables, "queries": queries}), "raw")
+    assert {(each.item, each.reason) for each in found.left_out} == {
+        ("t-q-train-red-left", COMPOSED_QUERY),
+        ("q-validation-red-left", COMPOSED_QUERY),
+    }
+    assert all("v9" in each.detail for each in found.left_out)
+    assert {group.group_id for group in whole.examples} - {g.group_id for g in found.examples} == {"t-q-train-red-left"}
+    assert set(whole.validation.qrels) - set(found.validation.qrels) == {"q-validation-red-left"}
 
 
 def test_a_missing_video_takes_along_only_what_needs_it(world: Any) -> None:
-    groups, _ = read_groups(world, "raw")
-    gone = groups[0].positive.video.video_id
-    kept, left_out = usable(groups, {gone: "no_file: x.mp4"})
-    affected = [group for group in groups if any(each.video.video_id == gone for each in group.candidates)]
-    assert len(left_out) == len(affected) == 3 and {each.reason for each in left_out} == {"missing_video"}
-    assert len(kept) == 7 and groups[0].group_id not in {group.group_id for group in kept}
-    assert sorted(len(group.negatives) for group in kept) == [1, 1, 2, 2, 2, 2, 2]
-    assert world.clips.prepare([replace(groups[0].positive.video, sha256="0" * 64)])[gone].startswith("no_file")
-    outside = replace(groups[0].positive.video, sha256="0" * 64, path="../../secret.mp4")
-    assert world.clips.prepare([outside])[gone].startswith("outside")
+    whole = read_ranking(world, "raw")
+    gone = whole.examples[0].positive.video
+    found = whole.without({gone.video_id: "no_file: x.mp4"})
+    assert [(each.item, each.reason) for each in found.left_out] == [
+        (gone.video_id, MISSING_VIDEO),
+        (whole.examples[0].group_id, MISSING_VIDEO),
+    ]
+    assert len(found.examples) == 7 and whole.examples[0].group_id not in {each.group_id for each in found.examples}
+    assert sorted(len(group.negatives) for group in found.examples) == [1, 1, 2, 2, 2, 2, 2]
+    held_out = next(iter(whole.validation.videos))
+    ranked = whole.without({held_out: "no_file"}).validation.qrels
+    assert ranked and not any(held_out in grades for grades in ranked.values())
+    captions = read_perception(world).without({gone.video_id: "no_file"})
+    assert len(captions.examples) == 7 and len(captions.validation) == 8 and len(captions.left_out) == 1
+    assert world.clips.prepare([replace(gone, sha256="0" * 64)])[gone.video_id].startswith("no_file")
+    outside = replace(gone, sha256="0" * 64, path="../../secret.mp4")
+    assert world.clips.prepare([outside])[gone.video_id].startswith("outside")
 
 
 def test_soft_labels_are_the_teachers_unless_people_said_otherwise(world: Any) -> None:
     def soft(kind: Any, **changes: Any) -> list[float | None]:
         pairs = [(split, {**row, **changes}) for split, row in world.tables["pairs"]]
-        groups, _ = read_groups(replace(world, tables={**world.tables, "pairs": pairs}), kind)
-        return [each.soft for each in groups[0].candidates]
+        found = read_ranking(replace(world, tables={**world.tables, "pairs": pairs}), kind)
+        return [each.soft for each in found.examples[0].candidates]
 
     raw = soft("raw")
     assert raw == [pytest.approx(0.982, abs=1e-3), pytest.approx(0.0067, abs=1e-4), pytest.approx(0.0067, abs=1e-4)]
