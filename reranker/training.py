@@ -65,11 +65,13 @@ class Trained:
     """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
     checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, the loss a token
     of the captions for perception; null where there is no such split, and then the last is. `whole`: all weights were
-    written. `log` are the trainer's entries."""
+    written. `media` and `frames` are how videos were shown. `log` are the trainer's entries."""
 
     stage: Stage
     digest: str
     whole: bool
+    media: dict[str, Any]
+    frames: int
     examples: int
     left_out: dict[str, int]
     cut: int
@@ -117,6 +119,8 @@ def train(tables: Tables, job: TrainJob) -> Trained:
         stage=job.stage,
         digest=key,
         whole=_whole(job),
+        media=job.clips.media.model_dump(mode="json"),
+        frames=(job.settings.perception if isinstance(given, Perception) else job.settings.ranking).frames,
         examples=len(given.examples),
         left_out=_counts(given),
         cut=trainer.data_collator.cut(given.examples) if isinstance(given, Perception) else 0,
