@@ -215,8 +215,9 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
             "metric_for_best_model": measured.metric,
             "greater_is_better": measured.greater_is_better,
         }
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(job.out / CHECKPOINTS),
+        use_cpu=not torch.accelerator.is_available(),
         per_device_train_batch_size=batch,
         per_device_eval_batch_size=batch,
         prediction_loss_only=True,
@@ -244,6 +245,9 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
         disable_tqdm=True,
         **when,
     )
+    # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _last_checkpoint(folder: Path) -> str | None:
@@ -269,7 +273,7 @@ def _digest(given: Given, job: TrainJob) -> str:
 
 def _one_first() -> AbstractContextManager[None]:
     """Of several processes one makes the files, and the others find them."""
-    first: AbstractContextManager[None] = PartialState(cpu=not torch.cuda.is_available()).main_process_first()
+    first: AbstractContextManager[None] = PartialState(cpu=not torch.accelerator.is_available()).main_process_first()
     return first
 
 
