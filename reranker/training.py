@@ -241,6 +241,7 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
         logging_steps=1,
         report_to="none",
         remove_unused_columns=False,
+        ddp_find_unused_parameters=False,  # what is trained is used in every pass
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
         **when,

@@ -207,6 +207,33 @@ def test_the_best_checkpoint_by_ndcg_is_the_model(stages: dict[str, Path], world
 
 
 @pytest.mark.torch
+def test_stage_1_learns_all_of_the_captions_and_chooses_by_held_out_ones(
+    stages: dict[str, Path], tiny: str, world: Any
+) -> None:
+    import torch
+
+    from hardcut.reranker.model import open_reranker
+    from hardcut.reranker.trainers import IGNORED, CaptionCollator, PerceptionTrainer
+
+    told = json.loads((stages["first"] / "train.json").read_text())
+    measured = [entry["eval_loss"] for entry in told["log"] if "eval_loss" in entry]
+    assert told["metric"] == "loss" and told["validation"] == min(measured)
+    reranker = open_reranker(tiny, None, SETTINGS)
+    captions = [replace(each, caption=each.caption * (number + 1)) for number, each in enumerate(_captions(world))]
+    batch = dict(CaptionCollator(reranker.processor, world.clips, SETTINGS)(captions))
+    learned = [row[row != IGNORED] for row in batch["labels"]]
+    assert [reranker.processor.tokenizer.decode(row) for row in learned] == [f"{c.caption}<|im_end|>" for c in captions]
+    with torch.no_grad():
+        expected = reranker.network(**batch).loss
+        found = PerceptionTrainer.compute_loss(object(), reranker.network, dict(batch))
+    assert float(found) == pytest.approx(float(expected), abs=1e-5), "the logits that are left out have no label"
+
+
+def _captions(world: Any) -> tuple[Any, ...]:
+    return read_perception(world).examples[:3]
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("stage", ["perception", "ranking"])
 def test_interrupted_and_resumed_it_reaches_the_same_loss(
     stage: Any, job: Callable[..., Any], stages: dict[str, Path], world: Any, tmp_path: Path, monkeypatch: Any
