@@ -122,7 +122,7 @@ def _flops(network: Any, config: Any, settings: TrainSettings, shape: _Shape) ->
     if settings.lora.vision or settings.method == "full":  # else nothing behind the pictures is trained
         seen, attended = seen * (forward + weights), attended * (forward + 2)
         merged *= 1 + weights
-    return 2 * shape.videos * (spoken + seen + merged + attended)
+    return int(2 * shape.videos * (spoken + seen + merged + attended))
 
 
 def _attention(tokens: int, over: int, width: int) -> int:
