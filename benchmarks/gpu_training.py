@@ -3,7 +3,9 @@
     python benchmarks/gpu_training.py --out benchmarks/results/gpu_training.json
 
 Needs a GPU and `pip install "hardcut[train]"`; fetches nothing: the weights are random, the tokenizer is a small one.
-`--model FOLDER` takes another config, which also runs on a CPU, slowly.
+`--model FOLDER` takes another config. To try it on a CPU, with a folder that `reranker/tiny.py` wrote:
+
+    python benchmarks/gpu_training.py --model FOLDER --frames 4 --accumulate 1 --steps 2 --out /tmp/tried.json
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import lora
 from hardcut.reranker.tiny import Size, make
 from hardcut.schemas.settings import MediaSettings
-from hardcut.schemas.training import TrainSettings
+from hardcut.schemas.training import RankingSettings, TrainSettings
 from hardcut.teacher.pairs import Clip, pair_inputs, teach_pairs
 
 NEGATIVES = 2
@@ -34,9 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="Qwen/Qwen3-VL-8B-Instruct")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--frames", type=int, default=RankingSettings().frames)
+    parser.add_argument("--accumulate", type=int, default=RankingSettings().accumulate)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    settings, media = TrainSettings(), MediaSettings()
+    ranking = RankingSettings(frames=given.frames, accumulate=given.accumulate)
+    settings, media = TrainSettings(ranking=ranking), MediaSettings()
     told = estimate(given.model, "ranking", settings, media, NEGATIVES)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _, processor = make(["Query: Does the video answer the query? 0123456789 seconds"] * 50, Size(frame_patches=220))

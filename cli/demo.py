@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from hardcut.cli.chain import Job
-from hardcut.cli.demo_train import train_on_demo
+from hardcut.cli.demo_train import RANDOM, TINY, train_on_demo
 from hardcut.cli.export import export_run, print_export
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.run import carry_out
@@ -49,7 +49,7 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, train: bool, as_
         trained = train_on_demo(sample, dataset, out / "model", settings, cache_folder(cache)) if train else None
     values = {"first stage": ndcg(qrels, first_stage), "teacher": ndcg(qrels, teacher_run(run))}
     if trained is not None:
-        values["tiny reranker"] = trained.runs[1].measures["nDCG@10"].mean or 0.0
+        values |= {run.name: run.measures["nDCG@10"].mean or 0.0 for run in trained.runs if run.name in (TINY, RANDOM)}
     if as_json:
         result = {
             "run": str(run),
@@ -70,8 +70,11 @@ def demo(out: Path, *, teacher: str | None, cache: Path | None, train: bool, as_
         f"nDCG@10   {told}, over {len(qrels)} queries of the sample (teacher: {plain(settings.teacher.spec)})"
     )
     if trained is not None:
-        console.print(f"trained  {plain(str(out / 'model' / 'ranks'))}, for a minute, to show the circle")
-        console.print(f"page     {plain(str(out / 'model' / 'evaluation.html'))}")
+        console.print(
+            f"trained   {plain(str(out / 'model' / 'ranks'))}: random weights, twenty clips and a minute use every"
+        )
+        console.print("          part of a reranker and make none; hold it against the random order of its candidates")
+        console.print(f"page      {plain(str(out / 'model' / 'evaluation.html'))}")
     return exit_status(status)
 
 

@@ -1,10 +1,12 @@
 """`hardcut demo --train`: the rest of the circle, with a tiny model: trained for a minute on the demo's dataset, used
-to rerank the sample's first stage, and measured. It shows that everything fits together, not what a reranker can do."""
+to rerank the sample's first stage, and measured against it and against a random order of the same candidates. It shows
+that everything fits together, not what a reranker can do."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from random import Random
 
 from hardcut.cli.paths import Cache
 from hardcut.cli.train import need_train
@@ -18,12 +20,13 @@ from hardcut.reranker.rerank import RerankJob, rerank
 from hardcut.reranker.results import Evaluation
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.training import PerceptionSettings, RankingSettings, TrainSettings
-from hardcut.schemas.trec import read_qrels, read_run
+from hardcut.schemas.trec import Run, ranking, read_qrels, read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.generation import ModelOptions
 from hardcut.teacher.model_process import ModelProcess
 
 FRAMES = 8
+RANDOM, TINY = "random order", "tiny reranker"
 SETTINGS = TrainSettings(
     method="full",
     gradient_checkpointing=False,
@@ -65,9 +68,19 @@ def train_on_demo(sample: Path, dataset: Path, out: Path, settings: Settings, ca
         frames=FRAMES,
     )
     asyncio.run(_rerank(job))
-    runs = {"first stage": first, "tiny reranker": read_run(job.out).scores}
+    runs = {"first stage": first, RANDOM: _random_order(job), TINY: read_run(job.out).scores}
     found = evaluate(read_qrels(sample / "qrels.txt"), runs, read_facts(tables))
     write_page(found, style_sheet(), out / "evaluation.html")
+    return found
+
+
+def _random_order(job: RerankJob) -> Run:
+    """What reranking makes of the candidates where scores say nothing: the line that the tiny model is held against."""
+    found = {}
+    for query, scores in job.run.items():
+        ranked, draw = ranking(scores), Random(query)
+        best = draw.sample(ranked[: job.depth], min(job.depth, len(ranked)))
+        found[query] = {video: -float(place) for place, video in enumerate((*best, *ranked[job.depth :]))}
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.terminal import output, plain
 from hardcut.media.collection import scan
+from hardcut.reranker.identity import shown_in_training, state_of
 from hardcut.reranker.rerank import Reranked, RerankJob
 from hardcut.reranker.rerank import rerank as rerank_run
 from hardcut.schemas.config import load_settings
@@ -48,16 +49,17 @@ def rerank(asked: Asked, *, as_json: bool) -> int:
     folder = Path(model)
     if kind == "vllm" and (folder / "adapter_config.json").is_file():
         raise UsageError(f"{model}: an adapter, and vLLM takes whole weights: train with --merge, or use transformers:")
+    media, frames = shown_in_training(model) or (settings.media, settings.train.ranking.frames)
     job = RerankJob(
         run=read_run(asked.run).scores,
         queries={query.external_id or query.query_id: query.text for query in read_queries(asked.queries)},
         videos={video.video_id: video.path for video in scan(asked.videos, asked.manifest).files},
         out=asked.out,
         store=cache_folder(asked.cache).frames,
-        media=settings.media,
-        model=f"{kind}:{folder.resolve() if folder.is_dir() else model}@{asked.revision}",
+        media=media,
+        model=f"{kind}:{folder.resolve() if folder.is_dir() else model}@{asked.revision or state_of(model)}",
         depth=asked.depth,
-        frames=settings.train.ranking.frames,
+        frames=frames,
     )
     done = asyncio.run(_carry_out(job, kind, _options(model, asked.revision, settings)))
     if as_json:

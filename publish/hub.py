@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import re
 import shutil
 import sys
@@ -76,6 +77,11 @@ def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str 
     """
     if not (folder / "train.json").is_file() or not (folder / "modules.json").is_file():
         raise UsageError(f"{folder}: no finished training in it: name a folder that `hardcut train` wrote")
+    base = _base_model(folder)
+    if base is not None and Path(base).is_dir():
+        raise UsageError(
+            f"{folder}: an adapter of {base}, which nobody else has: the same training with --merge writes all weights"
+        )
     local = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -84,6 +90,14 @@ def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str 
                 raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
             local[name.as_posix()] = _sha256(path)
     return _upload(folder, repo_id, "model", local, _OURS_OF_MODEL, public=public, tag=tag)
+
+
+def _base_model(folder: Path) -> str | None:
+    """What an adapter is for; None where all weights are there."""
+    try:
+        return str(json.loads((folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _upload(

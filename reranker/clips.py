@@ -45,9 +45,9 @@ class Clips:
             return stored
         path = (self.root / video.path).resolve()
         if not path.is_relative_to(self.root.resolve()):  # a dataset comes from outside
-            raise ItemError("outside", f"{video.path} is not under {self.root}")
+            raise ItemError("outside", f"{video.path} leads out of the folder of videos")
         if not path.is_file():
-            raise ItemError("no_file", f"{video.path} is not under {self.root}")
+            raise ItemError("no_file", f"{video.path} is not in the folder of videos")
         found = ingest(str(path), str(self.store), self.media)
         if found.probe.sha256 != video.sha256:
             raise ItemError("changed", f"{video.path} is not the file that the dataset was made from")

@@ -1,13 +1,14 @@
 """What a training would take, from the model's configuration alone: nothing is loaded, fetched or put on a card.
 
 Parameters are counted on torch's meta device, with the adapter that would be trained. Memory and time are estimates:
-weights, what the optimiser keeps, activations; arithmetic of the passes over a card's peak at a usual share of it.
+weights, what the optimiser keeps, activations; operations of the passes over a card's peak at a usual share of it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,7 +24,7 @@ from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import TrainSettings
 
 PEAK = 989e12
-"""Multiplications and additions a second of one H100 in bfloat16, dense, as its maker gives it."""
+"""Floating-point operations a second of one H100 in bfloat16, dense, as its maker gives it."""
 UTILISATION = 0.35
 """The share of the peak that training usually reaches with sequences of a few thousand tokens."""
 CARD = 80e9
@@ -31,6 +32,9 @@ _PROMPT = 110
 """Tokens of the prompt and a query beside the video."""
 _TIME = 10
 """Tokens that say when a pair of frames is shown."""
+_OF_HIDDEN, _OF_INTERMEDIATE = 56, 12
+"""Bytes that a layer with adapters keeps for its backward pass in bfloat16, a token, by the widths of its state and of
+its feed-forward part; counted by hooks on saved tensors (`tests/reranker/test_estimate.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,18 @@ class Estimate:
     seconds_a_step: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What goes through the network in one forward pass: videos (with a text each), tokens and patches of a video, and
+    places of a video's text whose next token is asked for."""
+
+    videos: int
+    tokens: int
+    patches: int
+    patches_a_frame: int
+    asked: int
+
+
 def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettings, negatives: int) -> Estimate:
     """For a folder with a config.json, or a name in `sizes.json`. Raises UsageError where there is neither."""
     config = model_config(model)
@@ -62,37 +78,68 @@ def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettin
         else:
             network.requires_grad_(True)
     trained, whole = trainable(network)
-    text, vision = config.text_config, config.vision_config
-    ranking = stage == "ranking"
-    frames = settings.ranking.frames if ranking else settings.perception.frames
-    patches = frames // vision.temporal_patch_size * _patches(media.max_pixels, vision)
-    per_video = patches // vision.spatial_merge_size**2
-    tokens = per_video + frames // vision.temporal_patch_size * _TIME + _PROMPT
-    if not ranking:
-        tokens += settings.perception.max_caption_tokens
-    pairs = settings.ranking.groups * (1 + negatives) if ranking else settings.perception.batch
-    passes = settings.ranking.accumulate if ranking else settings.perception.accumulate
-    at_once = tokens * pairs
-    seen = sum(value.numel() for name, value in network.named_parameters() if ".visual." in name)
-    spoken = whole - seen - text.vocab_size * text.hidden_size  # embeddings are looked up, not multiplied
-    # Forward 2, again with checkpointing 2, backward 2 to the inputs, and 2 more where weights have gradients.
-    passes_over = 2 + 2 * settings.gradient_checkpointing + 2 + 2 * (settings.method == "full")
-    attention = 2 * text.num_hidden_layers * tokens * text.num_attention_heads * text.head_dim
-    vision_attention = 4 * vision.depth * _patches(media.max_pixels, vision) * vision.hidden_size
-    flops = passes * (
-        passes_over * (spoken * at_once + attention * at_once)
-        + (passes_over if settings.lora.vision or settings.method == "full" else 2)
-        * pairs * patches * (seen + vision_attention)
-    )  # fmt: skip
-    weights = _weights(settings, whole, trained)
-    optimiser = trained * (4 + 4 + 4 + (2 if settings.method == "full" else 0))  # gradient and both moments
-    activations = _activations(settings, text, at_once)
-    activations += 2 * 12 * pairs * patches * vision.hidden_size
+    shape = _shape(config, stage, settings, media, negatives)
+    passes = settings.ranking.accumulate if stage == "ranking" else settings.perception.accumulate
+    flops = passes * _flops(network, config, settings, shape)
+    weights = _weights(network, settings)
+    optimiser = trained * (4 + 4 + 4)  # the gradient and AdamW's two moments
+    activations = _activations(config, settings, shape)
     memory = round(1.1 * (weights + optimiser + activations))  # a tenth for fragments and buffers
     return Estimate(
-        model, stage, whole - (0 if settings.method == "full" else trained), trained, tokens, at_once * passes,
-        weights, optimiser, activations, memory, memory <= CARD, float(flops), flops / (PEAK * UTILISATION),
+        model, stage, whole - (0 if settings.method == "full" else trained), trained, shape.tokens,
+        shape.tokens * shape.videos * passes, weights, optimiser, activations, memory, memory <= CARD, float(flops),
+        flops / (PEAK * UTILISATION),
     )  # fmt: skip
+
+
+def _shape(config: Any, stage: str, settings: TrainSettings, media: MediaSettings, negatives: int) -> _Shape:
+    vision = config.vision_config
+    ranking = stage == "ranking"
+    pictures = (settings.ranking if ranking else settings.perception).frames // vision.temporal_patch_size
+    a_frame = _patches(media.max_pixels, vision)
+    tokens = pictures * (a_frame // vision.spatial_merge_size**2 + _TIME) + _PROMPT
+    asked = 1 if ranking else settings.perception.max_caption_tokens
+    videos = settings.ranking.groups * (1 + negatives) if ranking else settings.perception.batch
+    return _Shape(videos, tokens + (0 if ranking else asked), pictures * a_frame, a_frame, asked)
+
+
+def _flops(network: Any, config: Any, settings: TrainSettings, shape: _Shape) -> int:
+    """Of one forward and backward pass. A parameter that is multiplied costs 2 a place, forwards and again for the
+    gradient of its input, and again for its own where it is trained; checkpointing goes forwards twice."""
+    text, vision = config.text_config, config.vision_config
+    counts = _counted(network)
+    forward = 1 + settings.gradient_checkpointing
+    weights = 1 if settings.method != "full" else 2
+    spoken = counts["layers"] * shape.tokens * (forward + weights)
+    spoken += (
+        text.num_hidden_layers
+        * _attention(shape.tokens, shape.tokens, text.num_attention_heads * text.head_dim)
+        * (forward + 2)
+    )
+    spoken += counts["head"] * shape.asked * (1 + weights)
+    seen, merged = counts["vision"] * shape.patches, counts["mergers"] * shape.patches // vision.spatial_merge_size**2
+    attended = vision.depth * _attention(shape.patches, shape.patches_a_frame, vision.hidden_size)
+    if settings.lora.vision or settings.method == "full":  # else nothing behind the pictures is trained
+        seen, attended = seen * (forward + weights), attended * (forward + 2)
+        merged *= 1 + weights
+    return int(2 * shape.videos * (spoken + seen + merged + attended))
+
+
+def _attention(tokens: int, over: int, width: int) -> int:
+    """Multiplications of one layer: every token with every one that it may look at, and with what that says."""
+    return 2 * tokens * over * width
+
+
+def _counted(network: Any) -> Counter[str]:
+    """Parameters that are multiplied, by where: `layers` at every token, `head` where a next token is asked for,
+    `vision` at every patch, `mergers` at every merged one. Embeddings are looked up."""
+    counts: Counter[str] = Counter()
+    for name, value in network.named_parameters():
+        if "embed_tokens" in name or "pos_embed" in name:
+            continue
+        head, seen, merger = "lm_head" in name, ".visual." in name, "merger" in name
+        counts["head" if head else "mergers" if merger else "vision" if seen else "layers"] += value.numel()
+    return counts
 
 
 def model_config(model: str) -> Any:
@@ -117,15 +164,32 @@ def _patches(pixels: int, vision: Any) -> int:
     return int(rows * columns * vision.spatial_merge_size**2)
 
 
-def _weights(settings: TrainSettings, whole: int, trained: int) -> int:
+def _weights(network: Any, settings: TrainSettings) -> int:
+    """In float32 what is trained, in bfloat16 the rest; with qlora matrices in four bits and an eighth of one for their
+    scales, and what is not quantized in float32."""
     if settings.method == "full":
-        return 2 * whole
-    frozen = whole - trained
-    return round(0.55 * frozen if settings.method == "qlora" else 2 * frozen) + 4 * trained
+        return sum(4 * value.numel() for value in network.parameters())
+    total = 0.0
+    for name, value in network.named_parameters():
+        four_bits = value.ndim == 2 and not any(part in name for part in ("embed", "lm_head", "lora_"))
+        adapter = value.requires_grad
+        each = 4 if adapter else 2 if settings.method == "lora" else 4.127 / 8 if four_bits else 4
+        total += each * value.numel()
+    return round(total)
 
 
-def _activations(settings: TrainSettings, text: Any, at_once: int) -> int:
-    """bfloat16: the input of each layer, and all of one layer, or of every layer without checkpointing."""
-    layer = 2 * at_once * (8 * text.hidden_size + 4 * text.intermediate_size)
-    kept = 2 * at_once * text.hidden_size * text.num_hidden_layers
-    return int(kept + layer if settings.gradient_checkpointing else layer * text.num_hidden_layers)
+def _activations(config: Any, settings: TrainSettings, shape: _Shape) -> int:
+    """The input of each layer and all of one, or all of every layer without checkpointing; and the logits, also in
+    float32, with their gradient. The vision tower keeps nothing unless something in it is trained."""
+    text, vision = config.text_config, config.vision_config
+    towers = [(text, text.num_hidden_layers, shape.videos * shape.tokens)]
+    if settings.lora.vision or settings.method == "full":
+        towers.append((vision, vision.depth, shape.videos * shape.patches))
+    inputs = sum(2 * places * tower.hidden_size * layers for tower, layers, places in towers)
+    whole = [
+        places * (_OF_HIDDEN * tower.hidden_size + _OF_INTERMEDIATE * tower.intermediate_size)
+        for tower, _, places in towers
+    ]
+    every = sum(one * layers for one, (_, layers, _) in zip(whole, towers, strict=True))
+    logits = (2 + 4 + 4) * shape.videos * shape.asked * text.vocab_size
+    return int((inputs + max(whole) if settings.gradient_checkpointing else every) + logits)

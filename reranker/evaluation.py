@@ -83,7 +83,7 @@ def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: Facts) -> 
         calibration=calibration,
         calibration_note=note,
         prior=_prior(qrels, run, facts),
-        diagnostic=_diagnostic(run, facts) if facts.suites else None,
+        diagnostic=_diagnostic(run, facts),
     )
 
 
@@ -154,7 +154,8 @@ def _prior(qrels: Qrels, run: Run, facts: Facts) -> Prior:
     return Prior(pairs=len(found), video_only=by_video, query_only=by_query)
 
 
-def _diagnostic(run: Run, facts: Facts) -> Diagnostic:
+def _diagnostic(run: Run, facts: Facts) -> Diagnostic | None:
+    """None where the run scores no suite's query and variant: it was not asked."""
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     whole = 0
     for suite in facts.suites:
@@ -167,6 +168,8 @@ def _diagnostic(run: Run, facts: Facts) -> Diagnostic:
             for at, one in enumerate((True, scored, passed[-1])):
                 counts[kind][at] += one
         whole += all(passed)
+    if not any(scored for _, scored, _ in counts.values()):
+        return None
     kinds = {kind: Passed(variants=of[0], scored=of[1], passed=of[2]) for kind, of in sorted(counts.items())}
     return Diagnostic(suites=len(facts.suites), suites_passed=whole, kinds=kinds)
 

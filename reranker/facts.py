@@ -92,7 +92,7 @@ def _facets(row: Row) -> dict[str, str]:
         "language": row["language"],
         "view": row["view"],
         "first stage's rank of the positive": "not known" if rank is None else _rank(rank),
-        "modalities to look at": "3 or more" if modalities > 2 else str(modalities),
+        "modalities to look at": "not known" if not modalities else "3 or more" if modalities > 2 else str(modalities),
     }
 
 

@@ -1,24 +1,43 @@
-"""What names a model, so that what was begun with one is not finished with another."""
+"""What a model's folder says of it: what names it, and how videos were shown to it in training."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from hardcut.schemas.ids import digest
+from hardcut.schemas.settings import MediaSettings
 
 RESULT = "train.json"
 """What a training leaves in its folder: the last file that it writes."""
 
 
 def state_of(model: str) -> str:
-    """Of a model that Hardcut trained, what names its training; of another folder its weights by size and time of
-    change; of anything else, which is on the Hub, its name."""
+    """What was begun with one model is not finished with another. Of a model that Hardcut trained, what names its
+    training; of another folder its weights by size and time of change; of anything else, which is on the Hub, its name.
+    """
     folder = Path(model)
     if not folder.is_dir():
         return model
+    trained = _trained(folder)
+    if "digest" in trained:
+        return str(trained["digest"])
+    weights = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
+    return digest([[name, status.st_size, status.st_mtime_ns] for name, status in weights])
+
+
+def shown_in_training(model: str) -> tuple[MediaSettings, int] | None:
+    """The sampling of videos and the frames that a model of Hardcut's was trained with; None of any other."""
+    trained = _trained(Path(model))
+    if "media" not in trained:
+        return None
+    return MediaSettings.model_validate(trained["media"]), int(trained["frames"])
+
+
+def _trained(folder: Path) -> dict[str, Any]:
     try:
-        return str(json.loads((folder / RESULT).read_text("utf-8"))["digest"])
-    except (OSError, ValueError, KeyError):
-        weights = [(path.name, path.stat()) for path in sorted(folder.glob("*.safetensors"))]
-        return digest([[name, status.st_size, status.st_mtime_ns] for name, status in weights])
+        found = json.loads((folder / RESULT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -27,6 +27,11 @@ _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj
 _VISION = r".*visual\.(blocks|merger|deepstack_merger_list).*\.(qkv|proj|linear_fc1|linear_fc2)"
 
 
+_SAMPLING = {"do_sample_frames": True, "fps": 1000.0}
+"""What a saved model does with the file of a video: more frames a second than there are, hence `max_frames` of them,
+evenly spread, as in training; with an array of no more frames than that: nothing."""
+
+
 @dataclass(slots=True)
 class Reranker:
     """A reranker in the making. `network` is what is trained: the model of `encoder`, wrapped where it has adapters;
@@ -72,13 +77,14 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
             model_kwargs=options,
             processor_kwargs={"revision": revision},
             config_kwargs={"revision": revision},
-            processing_kwargs={"video": {"do_sample_frames": False}},  # type: ignore[typeddict-item,unused-ignore]
+            processing_kwargs={"video": _SAMPLING},  # type: ignore[typeddict-item,unused-ignore]
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"{model} cannot be loaded: {error}") from error
     if settings.method == "qlora":
         _ready_for_training(transformer.model)
     teach_pairs(transformer.processor)
+    transformer.processor.video_processor.max_frames = settings.ranking.frames
     answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
     if any(len(ids) != 1 for ids in answers):
         raise UsageError(f"{model}: its tokenizer has no single tokens for yes and no, which a reranker needs")

@@ -203,7 +203,7 @@ def _ordered(job: RerankJob, scores: Mapping[str, Mapping[str, float]]) -> Itera
 def _told(job: RerankJob) -> list[object]:
     """What of the job decides its scores: texts, files by size and time of change."""
     files = []
-    for video in sorted(job.videos):
+    for video in sorted({video for scores in job.run.values() for video in scores} & set(job.videos)):
         status = job.videos[video].stat()
         files.append([video, status.st_size, status.st_mtime_ns])
     return [{query: job.queries[query] for query in sorted(job.run) if query in job.queries}, files]

@@ -65,11 +65,13 @@ class Trained:
     """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
     checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, the loss a token
     of the captions for perception; null where there is no such split, and then the last is. `whole`: all weights were
-    written. `log` are the trainer's entries."""
+    written. `media` and `frames` are how videos were shown. `log` are the trainer's entries."""
 
     stage: Stage
     digest: str
     whole: bool
+    media: dict[str, Any]
+    frames: int
     examples: int
     left_out: dict[str, int]
     cut: int
@@ -117,6 +119,8 @@ def train(tables: Tables, job: TrainJob) -> Trained:
         stage=job.stage,
         digest=key,
         whole=_whole(job),
+        media=job.clips.media.model_dump(mode="json"),
+        frames=(job.settings.perception if isinstance(given, Perception) else job.settings.ranking).frames,
         examples=len(given.examples),
         left_out=_counts(given),
         cut=trainer.data_collator.cut(given.examples) if isinstance(given, Perception) else 0,
@@ -211,8 +215,9 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
             "metric_for_best_model": measured.metric,
             "greater_is_better": measured.greater_is_better,
         }
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(job.out / CHECKPOINTS),
+        use_cpu=not torch.accelerator.is_available(),
         per_device_train_batch_size=batch,
         per_device_eval_batch_size=batch,
         prediction_loss_only=True,
@@ -236,10 +241,14 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
         logging_steps=1,
         report_to="none",
         remove_unused_columns=False,
+        ddp_find_unused_parameters=False,  # what is trained is used in every pass
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
         **when,
     )
+    # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _last_checkpoint(folder: Path) -> str | None:
@@ -265,7 +274,7 @@ def _digest(given: Given, job: TrainJob) -> str:
 
 def _one_first() -> AbstractContextManager[None]:
     """Of several processes one makes the files, and the others find them."""
-    first: AbstractContextManager[None] = PartialState(cpu=not torch.cuda.is_available()).main_process_first()
+    first: AbstractContextManager[None] = PartialState(cpu=not torch.accelerator.is_available()).main_process_first()
     return first
 
 

@@ -54,7 +54,7 @@ class RankingSettings(Frozen):
     groups: int = Field(default=1, ge=1, description="groups in one forward pass of one process")
     accumulate: int = Field(default=8, ge=1, description="forward passes that make a step")
     start: Literal["stacked", "merged"] = Field(
-        default="stacked", description="how stage 1's adapter is taken: frozen under a new one, or into the weights"
+        default="stacked", description="stage 1's adapter: frozen under a new one, or into the weights (full: always)"
     )
     loss: LossSettings = LossSettings()
 
@@ -63,7 +63,9 @@ class TrainSettings(Frozen):
     """How a reranker is trained, in both stages."""
 
     method: Literal["lora", "qlora", "full"] = "lora"
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(default="auto", description="auto: as the model was saved")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: as the model was saved, for full float32"
+    )
     gradient_checkpointing: bool = Field(default=True, description="less memory, a third more time")
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the steps; then cosine")
     weight_decay: float = Field(default=0.0, ge=0)

@@ -237,13 +237,14 @@ def reliability_diagram(calibration: Calibration, size: int = 360) -> str:
     """An SVG: for each method the share that is relevant over the probability, the diagonal being right; the area of a
     dot is the number of pairs."""
     colours: dict[Method, str] = {"raw": "#9aa0a6", "temperature": "#d2691e", "isotonic": "#1a73e8"}
-    edge, inner = 44, size - 64
+    edge, inner, legend = 44, size - 64, 14 * len(calibration.overall) + 4
+    height = inner + edge + legend + 8
 
     def x(value: float) -> float:
         return round(edge + value * inner, 1)
 
     def y(value: float) -> float:
-        return round(size - edge - value * inner, 1)
+        return round(height - edge - value * inner, 1)
 
     marks = [f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#bbb" stroke-dasharray="4 4"/>']
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -259,12 +260,12 @@ def reliability_diagram(calibration: Calibration, size: int = 360) -> str:
                 f'<circle cx="{x(each.probability)}" cy="{y(each.relevant)}" r="{radius}" fill="{colour}" '
                 f'fill-opacity="0.6"><title>{method}: {each.count} pairs</title></circle>'
             )
-        marks.append(
-            f'<text x="{x(0) + 8}" y="{y(1) + 14 * row + 4}" fill="{colour}">{method}: ECE {found.ece:.3f}</text>'
-        )
+        marks.append(f'<text x="{x(0)}" y="{14 * row + 11}" fill="{colour}">{method}: ECE {found.ece:.3f}</text>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="{size}" height="{size}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {height}" width="{size}" height="{height}" '
         'font-family="system-ui, sans-serif" font-size="11" role="img" aria-label="Reliability diagram">'
         f'<rect x="{x(0)}" y="{y(1)}" width="{inner}" height="{inner}" fill="none" stroke="#999"/>{"".join(marks)}'
-        f'<text x="{x(0.5)}" y="{size - 8}" text-anchor="middle">probability of yes</text></svg>\n'
+        f'<text x="{x(0.5)}" y="{height - 8}" text-anchor="middle">probability of yes</text>'
+        f'<text transform="translate(11 {y(0.5)}) rotate(-90)" text-anchor="middle">share that is relevant</text>'
+        "</svg>\n"
     )

@@ -46,9 +46,9 @@ def test_with_train_the_circle_is_closed(hardcut: Process, tmp_path: Path) -> No
     done = hardcut("demo", "--out", out, "--cache", tmp_path / "cache", "--train", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert 0 < result["ndcg@10"]["tiny reranker"] <= 1
+    assert 0 < result["ndcg@10"]["tiny reranker"] <= 1 and 0 < result["ndcg@10"]["random order"] < 1
     assert "tiny reranker" in Path(result["evaluation"]).read_text()
     told = json.loads((out / "model" / "ranks" / "train.json").read_text())
-    assert told["steps"] > 20 and told["validation"] is not None and not told["left_out"]
+    assert told["steps"] > 20 and told["validation"] is not None and set(told["left_out"]) == {"composed_query"}
     files = {path.name for path in (out / "model" / "ranks").iterdir()}
     assert {"model.safetensors", "chat_template.jinja", "modules.json", "README.md"} <= files

@@ -227,6 +227,10 @@ def test_a_model_goes_there_without_its_checkpoints(server: Any, call: Call, tmp
         (folder / name).write_text("{}")
     (folder / "adapter_model.safetensors").write_bytes(os.urandom(2000))
     (folder / "README.md").write_text("---\nlibrary_name: sentence-transformers\n---\n# A model\n")
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path)}))
+    here = call("model", folder, "org/set")
+    assert here.returncode == 2 and "which nobody else has" in here.stderr and "--merge" in here.stderr
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "Qwen/Qwen3-VL-8B-Instruct"}))
     done = call("model", folder, "org/set")
     assert done.returncode == 0, done.stderr
     sent = {"modules.json", "train.json", "adapter_config.json", "adapter_model.safetensors", "README.md"}

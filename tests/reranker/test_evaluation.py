@@ -129,6 +129,7 @@ def test_a_variant_that_was_not_scored_has_not_passed() -> None:
     negation, temporal = found.kinds["negation"], found.kinds["temporal"]
     assert (negation.variants, negation.scored, negation.passed, negation.rate) == (4, 2, 2, 0.5)
     assert (temporal.variants, temporal.scored, temporal.passed) == (1, 1, 0), "a tie is no pass"
+    assert evaluate({"q1": {"v": 1}}, {"run": {"q1": {"v": 1.0}}}, facts).runs[0].diagnostic is None, "it was not asked"
 
 
 def test_what_cannot_be_evaluated_is_told() -> None:

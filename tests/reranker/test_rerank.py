@@ -107,8 +107,9 @@ def test_an_interrupted_call_goes_on_and_pays_for_nothing_twice(job: RerankJob, 
     assert not job.out.exists() and len(partial.read_text().splitlines()) == 2
     with partial.open("a") as file:
         file.write('{"video": "b", "sco')  # torn
+    (tmp_path / "new.mp4").write_text("new")
     rest = Model()
-    again = _do(job, rest)
+    again = _do(replace(job, videos={**job.videos, "new": tmp_path / "new.mp4"}), rest)
     assert len(rest.calls) == 2 and again.pairs == whole.pairs
     assert job.out.read_bytes() == (tmp_path / "whole.trec").read_bytes()
     with pytest.raises(KeyboardInterrupt):

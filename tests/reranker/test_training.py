@@ -56,13 +56,15 @@ def _predicted(folder: Path, world: Any) -> list[float]:
     from sentence_transformers import CrossEncoder
 
     clips, texts = _pairs(world)
-    times = [clip.metadata for clip in clips]
     model = CrossEncoder(str(folder))
-    pairs = [(text, clip.array) for text, clip in zip(texts, clips, strict=True)]
     return [
-        float(model.predict([pair], processing_kwargs={"video": {"video_metadata": [time]}})[0])
-        for pair, time in zip(pairs, times, strict=True)
+        float(model.predict([(text, clip.array)], processing_kwargs=_times(clip))[0])
+        for text, clip in zip(texts, clips, strict=True)
     ]
+
+
+def _times(*clips: Any) -> Any:
+    return {"video": {"do_sample_frames": False, "video_metadata": [clip.metadata for clip in clips]}}
 
 
 def _pairs(world: Any) -> tuple[list[Any], list[str]]:
@@ -82,14 +84,48 @@ def test_the_prompt_is_the_same_in_training_and_in_the_saved_model(stages: dict[
     clips, texts = _pairs(world)
     model = CrossEncoder(str(stages["stacked"]))
     ours = pair_inputs(model[0].processor, list(zip(texts, clips, strict=True)))
-    times = [clip.metadata for clip in clips]
     pairs = [(text, clip.array) for text, clip in zip(texts, clips, strict=True)]
-    theirs = model.preprocess(pairs, processing_kwargs={"video": {"video_metadata": times}})
+    theirs = model.preprocess(pairs, processing_kwargs=_times(*clips))
     assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()
     assert float((ours["pixel_values_videos"] - theirs["pixel_values_videos"]).abs().max()) == 0
     prompt = model[0].processor.tokenizer.decode(ours["input_ids"][0])
     assert prompt.index("<|vision_start|>") < prompt.index("Query:"), "the video comes first"
     assert prompt.endswith("<answer>") and "<0.3 seconds>" in prompt, "true times"
+
+
+@pytest.mark.torch
+def test_a_file_is_scored_by_frames_spread_over_it_at_their_true_times(
+    stages: dict[str, Path], tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The decoder is PyAV here: torchcodec, which transformers takes, wants an FFmpeg of the system's."""
+    import av
+    import numpy as np
+    from sentence_transformers import CrossEncoder
+    from transformers import video_processing_utils, video_utils
+
+    def load(video: str, backend: str, **named: Any) -> Any:
+        return video_utils.load_video(video, backend="pyav", **named)
+
+    monkeypatch.setattr(video_processing_utils, "is_torchcodec_usable", lambda **_: True)
+    monkeypatch.setattr(video_processing_utils, "load_video", load)
+    with av.open(str(tmp_path / "clip.mp4"), "w") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(31):
+            picture = np.full((64, 96, 3), 8 * number, dtype=np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        file.mux(stream.encode())
+    with av.open(str(tmp_path / "clip.mp4")) as file:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    model, query = CrossEncoder(str(stages["stacked"])), "a red square moves left"
+    given = model.preprocess([(query, str(tmp_path / "clip.mp4"))])
+    text = model[0].processor.tokenizer.decode(given["input_ids"][0])
+    assert "<0.5 seconds>" in text and "<2.5 seconds>" in text, "the means of 0 and 1 s, and of 2 and 3 s"
+    times = {"fps": 10.0, "frames_indices": [0, 10, 20, 30], "total_num_frames": 31, "duration": 3.1}
+    kwargs: Any = {"video": {"do_sample_frames": False, "video_metadata": [times]}}
+    frames = np.stack([pictures[at] for at in times["frames_indices"]])  # type: ignore[attr-defined]
+    expected = model.predict([(query, frames)], processing_kwargs=kwargs)
+    assert model.predict([(query, str(tmp_path / "clip.mp4"))]) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.torch
@@ -165,10 +201,36 @@ def test_the_best_checkpoint_by_ndcg_is_the_model(stages: dict[str, Path], world
     for query, grades in validation.qrels.items():
         for video in grades:
             clip = read_clip(world.clips.frames(validation.videos[video], 4))
-            times = {"video": {"video_metadata": [clip.metadata]}}
-            score = model.predict([(validation.queries[query], clip.array)], processing_kwargs=times)[0]
+            score = model.predict([(validation.queries[query], clip.array)], processing_kwargs=_times(clip))[0]
             run.setdefault(query, {})[video] = float(score)
     assert ndcg(validation.qrels, run) == pytest.approx(told["validation"], abs=1e-6)
+
+
+@pytest.mark.torch
+def test_stage_1_learns_all_of_the_captions_and_chooses_by_held_out_ones(
+    stages: dict[str, Path], tiny: str, world: Any
+) -> None:
+    import torch
+
+    from hardcut.reranker.model import open_reranker
+    from hardcut.reranker.trainers import IGNORED, CaptionCollator, PerceptionTrainer
+
+    told = json.loads((stages["first"] / "train.json").read_text())
+    measured = [entry["eval_loss"] for entry in told["log"] if "eval_loss" in entry]
+    assert told["metric"] == "loss" and told["validation"] == min(measured)
+    reranker = open_reranker(tiny, None, SETTINGS)
+    captions = [replace(each, caption=each.caption * (number + 1)) for number, each in enumerate(_captions(world))]
+    batch = dict(CaptionCollator(reranker.processor, world.clips, SETTINGS)(captions))
+    learned = [row[row != IGNORED] for row in batch["labels"]]
+    assert [reranker.processor.tokenizer.decode(row) for row in learned] == [f"{c.caption}<|im_end|>" for c in captions]
+    with torch.no_grad():
+        expected = reranker.network(**batch).loss
+        found = PerceptionTrainer.compute_loss(object(), reranker.network, dict(batch))
+    assert float(found) == pytest.approx(float(expected), abs=1e-5), "the logits that are left out have no label"
+
+
+def _captions(world: Any) -> tuple[Any, ...]:
+    return read_perception(world).examples[:3]
 
 
 @pytest.mark.torch
