@@ -258,7 +258,7 @@ def _write_by_query(
 def _compiled(
     plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions: Mapping[str, str]
 ) -> Iterator[_Compiled]:
-    """Every query, sorted by id, with all of its judged pairs: as rows, or held out.
+    """Every query, sorted by id as the run's file is, with all of its judged pairs: as rows, or held out.
 
     A pair without a judgment is in the run's `dropped.jsonl` already.
     """
