@@ -79,7 +79,8 @@ def _agreement(run: Path) -> Agreement | None:
 
 
 def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
-    """A format of others, out of a dataset or of a run; the gate looks at either."""
+    """A format of others, out of a dataset or of a run. The gate looks at either; what was overridden when the dataset
+    was exported stays so."""
     if choices.media is not None:
         raise UsageError(f"--with-media: {choices.format} holds no clips; leave it out")
     gate: Sequence[Result]
@@ -88,9 +89,9 @@ def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
             if choices.min_difficulty is not None:
                 raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
             dataset = Dataset(run)
-            gate = check(
-                dataset, load_settings(choices.config) if choices.config else gate_settings(dataset), choices.allow
-            )
+            settings = load_settings(choices.config) if choices.config else gate_settings(dataset)
+            before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed"]
+            gate = check(dataset, settings, [*choices.allow, *before])
         else:
             dataset = Dataset(Path(folder) / "dataset")
             gate = export_run(run, dataset.folder, choices).gate

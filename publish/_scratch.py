@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Scratch:
-    """Rows of (key, body), read back by key or grouped in the order of keys. Deleted when it is closed.
+    """Rows of (key, body), read back grouped in the order of keys. Deleted when it is closed.
 
     `folder` is where the table lies; `None` is the system's folder for temporary files.
     """
@@ -27,7 +27,6 @@ class Scratch:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -16384"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("CREATE TABLE row (key TEXT NOT NULL, body TEXT NOT NULL)")
-        self._indexed = False
 
     def __enter__(self) -> Scratch:
         return self
@@ -52,13 +51,6 @@ class Scratch:
         rows = self._db.execute("SELECT key, body FROM row ORDER BY key, rowid")
         for key, group in groupby(rows, key=lambda row: row[0]):
             yield key, [body for _, body in group]
-
-    def get(self, key: str) -> list[str]:
-        """The bodies of one key in the order in which they were added."""
-        if not self._indexed:
-            self._db.execute("CREATE INDEX by_key ON row (key)")
-            self._indexed = True
-        return [body for (body,) in self._db.execute("SELECT body FROM row WHERE key = ? ORDER BY rowid", (key,))]
 
 
 class Merge(Generic[T]):

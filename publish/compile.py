@@ -1,19 +1,21 @@
 """A run's records joined into the rows of a dataset, and written config by config.
 
-What is known of a query's pairs is brought together in tables on disk, by query, and made into rows as it passes by,
-so that memory holds ids and the queries' texts alone.
+What is known of a query's pairs is brought together in tables on disk, by query, and made into rows as it passes by.
+Memory holds ids, the queries' texts and a caption for each video, so it does not grow with the number of pairs.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
@@ -41,7 +43,7 @@ from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_dupli
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.jsonl import format_record, parse_record, read_records, write_records
+from hardcut.schemas.jsonl import parse_record, read_records, write_records
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
     Caption,
@@ -105,13 +107,13 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: Facts) -> 
         Scratch(folder) as pairs,
         Scratch(folder) as labels,
         Scratch(folder) as judgments,
-        Scratch(folder) as captions,
         Scratch(folder) as suites,
     ):
         tables = _Tables(pairs, labels, judgments)
         plan = _plan(run, folder, settings, facts, tables)
         videos: dict[str, Row] = {}
         found = {"corpus": _write_corpus(plan, facts, videos)}
+        captions: dict[str, str] = {}
         found["captions"] = _write_captions(plan, facts, videos, captions)
         found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), suites)
         found |= write_diagnostic(plan.writer, suites, videos)
@@ -125,6 +127,33 @@ def read(run: Path, kind: type[R]) -> Iterator[R]:
         yield from read_records(path, kind)
 
 
+class _Key(BaseModel):
+    """As much of a line as says where it belongs: it is parsed in full once, with all that its query has."""
+
+    query_id: str
+    video_id: str
+    grade: int = 0
+
+
+def _lines(run: Path, kind: type[Record]) -> Iterator[tuple[_Key, str]]:
+    path = run / kind.FILE
+    if path.exists():
+        with _line_told(run, kind), path.open(encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    yield _Key.model_validate_json(line), line
+
+
+@contextmanager
+def _line_told(run: Path, kind: type[Record]) -> Iterator[None]:
+    """Reads a file that cannot be read once more, for an error that names the line."""
+    try:
+        yield
+    except (ValidationError, UnicodeDecodeError):
+        deque(read(run, kind), maxlen=0)
+        raise
+
+
 def _plan(run: Path, folder: Path, settings: Settings, facts: Facts, tables: _Tables) -> _Plan:
     """Reads what belongs to queries into the tables, and plans the splits."""
     queries: dict[str, QueryRef] = {}
@@ -133,18 +162,18 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: Facts, tables: _Ta
         queries[query.query_id] = QueryRef.of(query)
     relevant: defaultdict[str, list[str]] = defaultdict(list)
 
-    def known(kind: type[Pair] | type[TeacherLabel] | type[Judgment]) -> Iterator[tuple[str, str]]:
-        for record in read(run, kind):
-            ref = queries.get(record.query_id)
+    def lines(kind: type[Record]) -> Iterator[tuple[str, str]]:
+        for key, line in _lines(run, kind):
+            ref = queries.get(key.query_id)
             if ref is None:
-                raise _torn(run, kind, record.id, Query, record.query_id)
-            if isinstance(record, Judgment) and record.grade > 0 and ref.source_video_id is None:
-                relevant[record.query_id].append(record.video_id)
-            yield record.query_id, format_record(record)
+                raise _torn(run, kind, parse_record(kind, line).id, Query, key.query_id)
+            if key.grade > 0 and ref.source_video_id is None:
+                relevant[key.query_id].append(key.video_id)
+            yield key.query_id, line
 
-    tables.pairs.fill(known(Pair))
-    tables.labels.fill(known(TeacherLabel))
-    tables.judgments.fill(known(Judgment))
+    tables.pairs.fill(lines(Pair))
+    tables.labels.fill(lines(TeacherLabel))
+    tables.judgments.fill(lines(Judgment))
     copies = near_duplicates((record.group_id, record.video_id) for record in read(run, Group))
     splits = plan_splits(read(run, Video), queries, relevant, settings.export, copies)
     return _Plan(run, folder, settings, splits)
@@ -170,18 +199,16 @@ def _write_corpus(plan: _Plan, facts: Facts, videos: dict[str, Row]) -> Sizes:
     return writer.sizes
 
 
-def _write_captions(plan: _Plan, facts: Facts, videos: Mapping[str, Row], table: Scratch) -> Sizes:
-    def rows(writer: ConfigWriter) -> Iterator[tuple[str, str]]:
+def _write_captions(plan: _Plan, facts: Facts, videos: Mapping[str, Row], captions: dict[str, str]) -> Sizes:
+    """Notes in `captions` the first of each video."""
+    with plan.writer("captions") as writer:
         for caption in read(plan.run, Caption):
             video = videos.get(caption.video_id)
             if video is None:
                 raise _torn(plan.run, Caption, caption.id, Video, caption.video_id)
             facts.teacher(caption.teacher, "captions")
             writer.add(plan.splits.videos[caption.video_id], caption_row(caption, video))
-            yield caption.video_id, caption.text
-
-    with plan.writer("captions") as writer:
-        table.fill(rows(writer))
+            captions.setdefault(caption.video_id, caption.text)
     return writer.sizes
 
 
@@ -228,8 +255,10 @@ def _write_by_query(
     return {name: writer.sizes for name, writer in writers.items()}
 
 
-def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions: Scratch) -> Iterator[_Compiled]:
-    """Every query, sorted by id, with all of its judged pairs: as rows, or held out.
+def _compiled(
+    plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions: Mapping[str, str]
+) -> Iterator[_Compiled]:
+    """Every query, sorted by id as the run's file is, with all of its judged pairs: as rows, or held out.
 
     A pair without a judgment is in the run's `dropped.jsonl` already.
     """
@@ -238,12 +267,12 @@ def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions:
     calibrated = read_calibrations(plan.run)
     for query in read(plan.run, Query):
         split = plan.splits.queries[query.query_id]
-        pairs = {pair.pair_id: pair for pair in _parsed(Pair, pairs_of(query.query_id))}
+        pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
         told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
-        for one_label in _parsed(TeacherLabel, labels_of(query.query_id)):
+        for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
             told[one_label.pair_id].append(one_label)
         one = _Compiled(query_row(query), [], [], [])
-        for judgment in _parsed(Judgment, judgments_of(query.query_id)):
+        for judgment in _parsed(plan.run, Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)
             if pair is None:
                 raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
@@ -258,9 +287,18 @@ def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions:
             labels = told[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
-            caption = next(iter(captions.get(pair.video_id)), None)
             one.rows.append(
-                pair_row(pair, judgment, negative, label, text_only(labels), calibrated(label), labels, video, caption)
+                pair_row(
+                    pair,
+                    judgment,
+                    negative,
+                    label,
+                    text_only(labels),
+                    calibrated(label),
+                    labels,
+                    video,
+                    captions.get(pair.video_id),
+                )
             )
             if label is not None:
                 one.teachers.append(label.teacher)
@@ -268,8 +306,9 @@ def _compiled(plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions:
         yield one
 
 
-def _parsed(kind: type[R], bodies: list[str] | None) -> Iterator[R]:
-    return (parse_record(kind, body) for body in bodies or ())
+def _parsed(run: Path, kind: type[R], bodies: list[str] | None) -> list[R]:
+    with _line_told(run, kind):
+        return [parse_record(kind, body) for body in bodies or ()]
 
 
 def _held_out(splits: Splits, split: Split, *videos: str | None) -> str | None:

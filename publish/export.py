@@ -66,8 +66,8 @@ def export(
     """Writes the dataset of a run to the folder `out`, which is swapped in whole, and runs the gate over it.
 
     Every judged pair is in the dataset or, with a reason, in its `left_out.jsonl`. `settings` are the run's; `failed`
-    is how many units failed, by stage, for the card. Memory holds ids and the queries' texts: rows are joined over
-    sorted streams and tables on disk, so it grows with the number of videos and queries alone.
+    is how many units failed, by stage, for the card. Rows are joined over sorted streams and tables on disk, so memory
+    grows with the number of videos and queries alone.
 
     What the gate finds is on the card and in the summary, and does not keep the dataset from being written: whoever
     made it looks at it, and `publish` refuses it.

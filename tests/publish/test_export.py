@@ -21,7 +21,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export import export
 from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import UsageError
+from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.records import Judgment, Pair, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
@@ -220,6 +220,25 @@ def test_an_export_that_fails_leaves_the_earlier_one(run: Path, tmp_path: Path) 
         export(run, out, SETTINGS)
     assert digests(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]
+
+
+@pytest.mark.parametrize("file", ["pairs.jsonl", "labels.jsonl", "judgments.jsonl"])
+def test_a_line_that_somebody_broke_is_told(run: Path, tmp_path: Path, file: str) -> None:
+    lines = (run / file).read_text().splitlines()
+    wrong = {
+        lines[3][:-10]: "line 4: the line: Invalid JSON",
+        lines[3].replace('"query_id":"q_', '"query_id":"gone_'): "belongs to gone_[0-9a-f]+, which queries.jsonl lacks",
+        lines[3].replace('"schema_version":1', '"schema_version":9'): "line 4: .*newer than this Hardcut reads",
+        "": "",
+    }
+    for line, message in wrong.items():
+        (run / file).write_text("\n".join([*lines[:3], line, *lines[3:]]) + "\n")
+        if message:
+            with pytest.raises((UsageError, RecordError), match=f"{file}.*{message}"):
+                export(run, tmp_path / "out", SETTINGS)
+            assert not (tmp_path / "out").exists()
+        else:
+            export(run, tmp_path / "out", SETTINGS)
 
 
 def test_an_export_killed_between_its_two_renames_is_mended(run: Path, tmp_path: Path) -> None:
