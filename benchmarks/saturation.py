@@ -13,7 +13,9 @@ a process of its own: small requests, 300 KiB of pictures a request, and replies
 * `hardcut`: through `CachedTeacher`, four queries a video: prompt filled in, key made, looked up in the cache, call
   booked, reply checked, kept and flushed, tokens booked.
 
-Other tools' figures come from the same run where `peers/make.sh` could install them. Writes `results/saturation.json`.
+Other tools' figures come from the same run where `peers/make.sh` could install them. Writes
+`results/saturation.json`; `results/saturation-quiet.json` is of an earlier version on a
+quiet machine, with the other tools.
 """
 
 from __future__ import annotations
