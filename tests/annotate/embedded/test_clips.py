@@ -38,7 +38,7 @@ def clips(one_argilla: Path) -> Connection:
 
 @pytest.fixture(scope="module")
 def http(clips: Connection) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=clips.url) as client:
+    with httpx.Client(base_url=clips.url, timeout=60) as client:
         yield client
 
 
@@ -113,7 +113,7 @@ def _raw(url: str, target: bytes, key: str) -> tuple[int, bytes]:
     """One request by hand: clients tidy paths up before they send them."""
     parts = urlsplit(url)
     target = target.replace(b" ", b"%20").replace(b"\0", b"%00").replace(b"#", b"%23").replace(b"?", b"%3F")
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as wire:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60) as wire:
         wire.sendall(
             b"GET %s HTTP/1.1\r\nHost: x\r\nX-Argilla-Api-Key: %s\r\nConnection: close\r\n\r\n" % (target, key.encode())
         )

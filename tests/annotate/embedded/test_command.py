@@ -63,8 +63,8 @@ def test_it_says_where_it_is_and_stops_when_told(run: Path, cache: Path, number:
         passwords = dict(line.split("  password  ") for line in said if "  password  " in line)
         assert [name.strip() for name in passwords] == ["owner", "alice", "bob"]
         form = {"username": "alice", "password": passwords["  alice"]}
-        assert httpx.post(f"{connection(data).url}/api/v1/token", data=form).status_code == 201
-        assert httpx.get(connection(data).url).status_code == 200, "the page itself"
+        assert httpx.post(f"{connection(data).url}/api/v1/token", data=form, timeout=60).status_code == 201
+        assert httpx.get(connection(data).url, timeout=60).status_code == 200, "the page itself"
         process.send_signal(number)
         _, errors = process.communicate(timeout=150)
     assert process.returncode == 0, errors

@@ -92,7 +92,7 @@ def test_passwords_log_in_and_are_shown_once(
 ) -> None:
     def log_in(url: str, name: str, password: str) -> int:
         form = {"username": name, "password": password}
-        return httpx.post(f"{url}/api/v1/token", data=form).status_code
+        return httpx.post(f"{url}/api/v1/token", data=form, timeout=60).status_code
 
     with running(argilla_python, tmp_path, Order(port=0, reviewers=("alice",))) as server:
         first = dict(server.passwords)
@@ -120,7 +120,9 @@ def test_a_second_server_and_a_taken_port_are_refused_in_a_line(
     refused(argilla_python, one_argilla, Order(port=0), "another server runs on this data")
     port = int(connection(one_argilla).url.rsplit(":", 1)[1])
     refused(argilla_python, tmp_path, Order(port=port), f"port {port}: .*--port")
-    assert httpx.get(f"{connection(one_argilla).url}/api/v1/status").status_code == 200, "the first one goes on"
+    assert httpx.get(f"{connection(one_argilla).url}/api/v1/status", timeout=60).status_code == 200, (
+        "the first one goes on"
+    )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "owner", "-x", "a\nb", "<b>"])

@@ -155,7 +155,7 @@ def sign_in(browser: Any, started: Server, data: Path, dataset: str) -> Any:
     page.keyboard.press("Enter")
     page.wait_for_url(f"{started.url}/")
     headers = {"X-Argilla-Api-Key": connection(data).api_key}
-    sets = httpx.get(f"{started.url}/api/v1/me/datasets", headers=headers).json()["items"]
+    sets = httpx.get(f"{started.url}/api/v1/me/datasets", headers=headers, timeout=60).json()["items"]
     (dataset_id,) = (each["id"] for each in sets if each["name"] == dataset)
     page.goto(f"{started.url}/dataset/{dataset_id}/annotation-mode")
     return page

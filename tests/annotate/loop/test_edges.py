@@ -130,7 +130,7 @@ def test_users_who_are_deleted_or_renamed_keep_their_answers(
 def log_in(server: Server, name: str) -> int:
     """The status that a user gets with the password of this start, or one that is none."""
     form = {"username": name, "password": server.passwords.get(name, "")}
-    return httpx.post(f"{server.url}/api/v1/token", data=form).status_code
+    return httpx.post(f"{server.url}/api/v1/token", data=form, timeout=60).status_code
 
 
 def pull(hardcut: Callable[..., tuple[int, str, str]], run: Path, data: Path) -> dict[str, Any]:
