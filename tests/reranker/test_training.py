@@ -327,6 +327,7 @@ def _key(world: Any, job: Any) -> str:
 
 
 @pytest.mark.torch
+@pytest.mark.timeout(900)
 def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -344,7 +345,11 @@ def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path
         )
         for rank in range(2)
     ]
-    errors = [process.communicate(timeout=240)[1] for process in running]
+    try:
+        errors = [process.communicate(timeout=800)[1] for process in running]
+    finally:
+        for process in running:
+            process.kill()
     assert [process.returncode for process in running] == [0, 0], "\n".join(each[-2000:] for each in errors)
     seen = [(tmp_path / f"groups-{rank}").read_text().split() for rank in range(2)]
     assert len(seen[0]) == len(seen[1]) == 4 and not set(seen[0]) & set(seen[1])
