@@ -74,7 +74,7 @@ class UserQueryStage:
     path: Path
 
     name: ClassVar[str] = "user_queries"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
