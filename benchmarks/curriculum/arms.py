@@ -70,6 +70,7 @@ ARMS = {
     "no pairwise": Arm("both stages without the pairwise term", without="pairwise"),
     "no teacher": Arm("both stages without the teacher's term", without="teacher"),
     "no pointwise": Arm("both stages without the pointwise term", without="pointwise"),
+    "both, longer": Arm("both stages, the second twice as long", ranking_passes=2.0),
     "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
 }
 
