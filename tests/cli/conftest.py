@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,5 +46,19 @@ def hardcut(command: list[str], environment: dict[str, str]) -> Process:
     def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         line = [*command, *map(str, arguments)]
         return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def timed(hardcut: Process) -> Callable[..., tuple[subprocess.CompletedProcess[str], float]]:
+    """The command's result and the processor time of it and its workers, in seconds: other work on the machine is not
+    what is judged."""
+
+    def call(*arguments: str | Path) -> tuple[subprocess.CompletedProcess[str], float]:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = hardcut(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return done, (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
     return call

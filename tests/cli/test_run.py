@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import RECORDS, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
+Timed = Callable[..., tuple[subprocess.CompletedProcess[str], float]]
 REAL = Path(__file__).resolve().parents[3] / "shared" / "videos"
 
 
@@ -30,14 +30,6 @@ def finished(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFac
 def _arguments(world: Path, folder: Path) -> list[str | Path]:
     inputs = ["--queries", world / "queries.tsv", "--first-stage", world / "first_stage.trec"]
     return ["run", world / "videos", "--out", folder / "run", "--cache", folder / "cache", *inputs]
-
-
-def _timed(hardcut: Process, arguments: list[str | Path]) -> tuple[subprocess.CompletedProcess[str], float]:
-    """The command's result and the processor time that it took: other work on the machine is not what is judged."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = hardcut(*arguments)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done, (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
 def _status(hardcut: Process, run: Path) -> dict[str, list[dict[str, int]]]:
@@ -85,10 +77,12 @@ def test_the_sums_agree_at_every_stage(finished: Path, hardcut: Process) -> None
         assert stage["pending"] == 0
 
 
-def test_the_same_run_again_does_nothing_and_is_quick(finished: Path, world: Path, hardcut: Process) -> None:
+def test_the_same_run_again_does_nothing_and_is_quick(
+    finished: Path, world: Path, hardcut: Process, timed: Timed
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in (finished / "run").iterdir() if "ledger" not in path.name}
     ledger = _status(hardcut, finished / "run")
-    again, took = _timed(hardcut, _arguments(world, finished))
+    again, took = timed(*_arguments(world, finished))
     assert again.returncode == 0, again.stderr
     after = {path: path.stat().st_mtime_ns for path in before}
     changed = sorted(path.name for path in before if before[path] != after[path])
@@ -189,7 +183,7 @@ def test_a_run_in_the_folder_of_videos_is_no_part_of_the_collection(
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips (../shared/videos) are not on this machine")
-def test_real_videos_are_accounted_for_by_name(hardcut: Process, tmp_path: Path) -> None:
+def test_real_videos_are_accounted_for_by_name(hardcut: Process, timed: Timed, tmp_path: Path) -> None:
     arguments = ["run", REAL, "--out", tmp_path / "run", "--cache", tmp_path / "cache"]
     done = hardcut(*arguments, "--json")
     assert done.returncode in (0, 1), done.stderr
@@ -207,6 +201,6 @@ def test_real_videos_are_accounted_for_by_name(hardcut: Process, tmp_path: Path)
     assert damaged.duration_s > 0, "what was salvaged"
     for stage in json.loads(done.stdout)["stages"]:
         assert stage["units_in"] == stage["done"] + stage["dropped"] + stage["failed"], stage
-    again, took = _timed(hardcut, arguments)
+    again, took = timed(*arguments)
     assert again.returncode == done.returncode, "a second run ends with the status of the first"
     assert took < 2.0

@@ -119,7 +119,7 @@ async def test_a_judge_gets_an_exact_margin(teacher_server: Any, judge: Request)
 
 async def test_questions_on_one_video_share_their_prefix(teacher_server: Any, judge: Request) -> None:
     requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling(), judge.frames) for n in range(8)]
-    teacher_server.latency_s = 0.05
+    teacher_server.latency_s = 0.5
     replies = await ask(teacher_server.url, *requests)
     assert len(replies) == 8 and teacher_server.prefix_hits == 7
     assert teacher_server.most_in_flight == 8  # together, not one after the other
