@@ -200,10 +200,17 @@ class TeacherServer:
         usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
         return {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
 
-    def _look_up_prefix(self, body: dict[str, Any]) -> None:
-        """All before the last text of the first question: what requests about one video share."""
+    @staticmethod
+    def prefix(body: dict[str, Any]) -> str:
+        """What requests about one video share: all before the first question's last text, or before the pictures of
+        another video that this one is compared with."""
         system, user = body["messages"][:2]
-        prefix = hashlib.sha256(json.dumps([system, user["content"][:-1]]).encode()).hexdigest()
+        shown = user["content"][:-1]
+        other = (at for at, part in enumerate(shown) if part.get("text", "").startswith("<reference video"))
+        return json.dumps([system, shown[: next(other, None)]])
+
+    def _look_up_prefix(self, body: dict[str, Any]) -> None:
+        prefix = hashlib.sha256(self.prefix(body).encode()).hexdigest()
         self.prefix_hits += prefix in self._prefixes
         self._prefixes.add(prefix)
 
