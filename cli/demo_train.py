@@ -49,7 +49,8 @@ def train_on_demo(sample: Path, dataset: Path, out: Path, settings: Settings, ca
     tables = Dataset(dataset)
     base = out / "base"
     if not (base / "config.json").is_file():
-        texts = [row["caption"] for _, row in tables.rows("captions", ("caption",))]
+        captions = tables.rows("captions", ("caption", "short"))
+        texts = [text for _, row in captions for text in (row["caption"], row["short"]) if text]
         texts += [row["query"] for _, row in tables.rows("queries", ("query",))]
         build(base, texts, Size(frame_patches=8))
     clips = Clips(sample / "videos", cache.frames, settings.media)

@@ -26,7 +26,8 @@ _CONFIG_TOLD = {
     "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
     "diagnostic": "a query, and variants that its video does not answer (`change`: reversed, negated, facet_changed)",
     "media": "a video itself, as it was; frames take `torchcodec`, a column of `Video(decode=False)` is bytes",
-    "captions": "what happens in a video (for the first stage of training), with claims that can be checked one by one",
+    "captions": "what happens in a video, in full and in one sentence (for the first stage of training), with claims"
+    " that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
     "corpus": "a video of the collection; `group` is what its split went by",
     "qrels": "the labels alone, as in TREC; `external_id` is the query's id in its owner's own files",

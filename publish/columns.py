@@ -115,6 +115,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "video_path": "string",
         "sha256": "string",
         "caption": "string",
+        "short": "string",
         "claims": [{"text": "string", "span": _SPAN}],
         "teacher": "string",
     },
@@ -187,6 +188,7 @@ def caption_row(caption: Caption, video: Mapping[str, Any]) -> Row:
         "video_path": video["video_path"],
         "sha256": video["sha256"],
         "caption": caption.text,
+        "short": caption.short,
         "claims": [{"text": claim.text, "span": _span(claim.span)} for claim in caption.claims],
         "teacher": teacher_name(caption.teacher),
     }

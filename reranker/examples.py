@@ -152,12 +152,15 @@ Given = Perception | Ranking
 
 
 def read_perception(tables: Tables) -> Perception:
-    """The captions of the splits `train` and `validation`, each of them an example, however many a video has."""
-    found: dict[str, list[tuple[str, str, Captioned]]] = {"train": [], "validation": []}
+    """The captions of the splits `train` and `validation`: long and short ones are an example each, however many a
+    video has."""
+    found: dict[str, list[tuple[str, str, int, Captioned]]] = {"train": [], "validation": []}
     for split, row in tables.rows("captions"):
         if split in found:
-            found[split].append((row["video_id"], row["caption_id"], Captioned(_clipped(row), row["caption"])))
-    train, validation = (tuple(each for *_, each in sorted(of, key=lambda row: row[:2])) for of in found.values())
+            for number, text in enumerate((row["caption"], row.get("short"))):
+                if text:
+                    found[split].append((row["video_id"], row["caption_id"], number, Captioned(_clipped(row), text)))
+    train, validation = (tuple(each for *_, each in sorted(of, key=lambda row: row[:3])) for of in found.values())
     return Perception(train, validation)
 
 

@@ -86,8 +86,9 @@ def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for where, row in of("queries", "query_id", "query", "facets"):
         yield where, row["query"]
         yield from ((where, facet["text"]) for facet in row["facets"])
-    for where, row in of("captions", "caption_id", "caption", "claims"):
+    for where, row in of("captions", "caption_id", "caption", "short", "claims"):
         yield where, row["caption"]
+        yield where, row["short"] or ""
         yield from ((where, claim["text"]) for claim in row["claims"] if claim["text"] not in row["caption"])
     for where, row in of("corpus", "video_id", "video_path", "licence", "speech", "metadata"):
         yield where, " ".join(_EMAIL.findall(row["video_path"]))  # cameras name files by digits
