@@ -2,8 +2,8 @@
 
 What every prompt repeats is one token each: a small model has no use for reading it word by word. As in the smallest
 published models of the family, input and output embeddings are tied. Weights are drawn with a deviation of one over the
-square root of the width: the library's 0.02 is meant for widths in the thousands, and a model of this width that starts
-with it reads its first caption ten times later.
+square root of the width: the library's 0.02 is meant for widths in the thousands. What it does here is told in
+docs/curriculum.md.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def _figures(part: Part, run: Run) -> dict[str, Any]:
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The table in Markdown: nDCG@10 with its interval by kind; the last two columns have chance at one half."""
+    """The table in Markdown: nDCG@10 with its interval by kind; the columns of twins have chance at one half."""
     head = ["", "nDCG@10", "gain", *KINDS, "answer above its reverse", "answer above what is negated"]
     head += [f"nDCG@10, {SHALLOW} reranked", "gain"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
