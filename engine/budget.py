@@ -20,7 +20,7 @@ current_stage: ContextVar[str] = ContextVar("current_stage")
 
 _AHEAD = 128
 """Calls that are booked at most before anybody wants to send them."""
-_WRITTEN_AFTER_S = 0.2
+_WRITTEN_AFTER_S = 0.5
 _SHARE = 64
 """One part in so many of what is left is booked ahead: the closer to the limit, the less."""
 
@@ -36,7 +36,7 @@ class CallBudget:
     flight and what was booked ahead (at most 128, near the limit none) counts as spent; `close` gives the rest back.
 
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
-    they pass it by what was in flight. They are written with the next booking or after 0.2 s, and a kill loses what was
+    they pass it by what was in flight. They are written with the next booking or after 0.5 s, and a kill loses what was
     not yet written.
     """
 

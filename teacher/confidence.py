@@ -193,5 +193,7 @@ def _masses(shown: Iterable[tuple[bytes, float]]) -> tuple[float | None, float |
 def _log_sum(values: Sequence[float]) -> float | None:
     if not values:
         return None
+    if len(values) == 1:
+        return min(0.0, values[0])
     highest = max(values)
     return min(0.0, highest + math.log(sum(math.exp(value - highest) for value in values)))

@@ -14,7 +14,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.teacher.pace import Pace
 
 KEY_VARIABLES = ("HARDCUT_API_KEY", "OPENAI_API_KEY")
-"""Where the API key is looked for, in this order, at the moment of each call. It is kept nowhere."""
+"""Where the API key is looked for, in this order, by the first call. It is kept in no file."""
 
 _MAX_REPLY = 64 * 2**20
 _MAX_ERROR = 64 * 2**10
@@ -58,6 +58,7 @@ class Endpoint:
         self._pace = Pace(concurrency, timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
+        self._key: str | None = None
 
     @property
     def pace(self) -> Pace:
@@ -70,7 +71,9 @@ class Endpoint:
         """The body of the answer; `root` leaves out the `/v1` of the address. Raises Failed, Unreachable, Rejected, or
         UsageError where every call would fail."""
         base = self.url.removesuffix("/v1") if root else self.url
-        return await self._request("POST", base + path, body, self._timeout, content_type)
+        # A payload as such: from bare bytes, aiohttp looks for the kind of payload that takes them (18 calls).
+        payload = aiohttp.BytesPayload(body, content_type=content_type)
+        return await self._request("POST", base + path, payload, self._timeout)
 
     async def get(self, path: str) -> bytes:
         """As `post`, within 10 seconds."""
@@ -80,18 +83,14 @@ class Endpoint:
         self,
         method: str,
         url: str,
-        body: bytes | None,
+        body: aiohttp.BytesPayload | None,
         within: aiohttp.ClientTimeout,
-        content_type: str = "application/json",
     ) -> bytes:
-        key = api_key()
-        headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {key}"} if key else {})
+        session = self._session or self._open()
         try:
-            async with self._open().request(
-                method, url, data=body, headers=headers, timeout=within, allow_redirects=False
-            ) as response:
+            async with session.request(method, url, data=body, timeout=within, allow_redirects=False) as response:
                 limit = _MAX_REPLY if response.status == 200 else _MAX_ERROR
-                data = _redacted(await _read(response, limit), key)
+                data = _redacted(await _read(response, limit), self._key)
         except aiohttp.ClientConnectorError as error:
             raise Unreachable("unreachable", f"no connection to {self.url}: {error.os_error}") from error
         except TimeoutError as error:
@@ -109,11 +108,12 @@ class Endpoint:
             self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)  # `pace` is the limit
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
-            )
+        self._key = api_key()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # `pace` is the limit
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
         return self._session
 
     def _error(self, status: int, retry_after: str | None, data: bytes) -> Exception:

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import ValidationError
-
 from hardcut.engine.retry import with_retries
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
@@ -114,11 +112,10 @@ class OpenAITeacher:
     async def ping(self) -> str:
         """Asks the server for its models, without trying again."""
         try:
-            data = await self._endpoint.get("/models")
-            known = [model.id for model in Models.model_validate_json(data).data]
+            known = [model.id for model in Models.read(await self._endpoint.get("/models")).data]
         except Failed as error:
             raise MissingDependency(f"{error}: start the server or mend the address") from error
-        except (Rejected, ValidationError):
+        except (Rejected, Unreadable):
             return f"{self._endpoint.url} answers, but does not say whether it has {self._model}"
         if known and self._model not in known:
             listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
@@ -196,10 +193,10 @@ class OpenAITeacher:
         for spelling in SPELLINGS:
             body = to_json({"model": self._model, "prompt": spelling, "add_special_tokens": False})
             try:
-                tokens = Tokenized.model_validate_json(await self._endpoint.post("/tokenize", body, root=True)).tokens
+                tokens = Tokenized.read(await self._endpoint.post("/tokenize", body, root=True)).tokens
             except Unreachable:
                 raise
-            except (UsageError, Rejected, Failed, ValidationError):
+            except (UsageError, Rejected, Failed, Unreadable):
                 return _UNKNOWN
             if len(tokens) == 1:
                 found[tokens[0]] = spelling.encode()

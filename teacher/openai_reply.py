@@ -1,43 +1,60 @@
-"""What a server of chat completions answers, as far as it is read."""
+"""What a server of chat completions answers, as far as it is read.
+
+Read with msgspec, not with the models of pydantic that records are made of: a reply of a thousand tokens with their
+alternatives is 1.3 MB, of which one token's are looked at. msgspec passes over the others, in a sixth of the time.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
+from msgspec import DecodeError, Meta, Raw, Struct, field
+from msgspec.json import Decoder
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore, reasoning_of
 from hardcut.teacher.protocol import Refusal
-from hardcut.teacher.question import told
 from hardcut.teacher.spellings import Spellings
+
+T = TypeVar("T")
+
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class Unreadable(ValueError):
-    """What a server sent is no chat completion."""
+    """What a server sent is not what it should be, and where."""
 
 
-class Tokenized(BaseModel):
+class Tokenized(Struct):
     """What vLLM's `/tokenize` answers."""
 
     tokens: list[int]
 
+    @staticmethod
+    def read(data: bytes) -> Tokenized:
+        """Raises Unreadable."""
+        return _read(_TOKENIZED, data)
 
-class _Model(BaseModel):
+
+class _Model(Struct):
     id: str
 
 
-class Models(BaseModel):
+class Models(Struct):
     """What a server answers that is asked for its models."""
 
     data: list[_Model]
 
+    @staticmethod
+    def read(data: bytes) -> Models:
+        """Raises Unreadable."""
+        return _read(_MODELS, data)
 
-class _Top(BaseModel):
+
+class _Top(Struct):
     token: str
     logprob: float
-    raw: list[Annotated[int, Field(ge=0, le=255)]] | None = Field(default=None, alias="bytes")
+    raw: list[Annotated[int, Meta(ge=0, le=255)]] | None = field(default=None, name="bytes")
 
     @property
     def data(self) -> bytes:
@@ -48,54 +65,45 @@ class _Top(BaseModel):
 class _Token(_Top):
     """`top_logprobs` is looked into for one token of a reply only, and is by far the most of it."""
 
-    top_logprobs: Any = None
+    top_logprobs: Raw = Raw(b"null")
 
 
-_TOPS = TypeAdapter(list[_Top])
-
-
-class _Logprobs(BaseModel):
+class _Logprobs(Struct):
     content: list[_Token] | None = None
 
 
-class _Message(BaseModel):
+class _Message(Struct):
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
 
 
-class _Choice(BaseModel):
+class _Choice(Struct):
     message: _Message
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
 
 
-class _Details(BaseModel):
+class _Details(Struct):
     cached_tokens: int | None = None
 
 
-class _Usage(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
+class _Usage(Struct):
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
     prompt_tokens_details: _Details | None = None
 
 
-class Completion(BaseModel):
+class Completion(Struct):
     """The parts of a chat completion that are read."""
 
-    choices: list[_Choice] = Field(min_length=1)
+    choices: Annotated[list[_Choice], Meta(min_length=1)]
     usage: _Usage | None = None
 
-    @classmethod
-    def read(cls, data: bytes) -> Completion:
-        """Raises Unreadable. In two steps, since a reply of a thousand tokens with their alternatives holds 20,000
-        objects that are never looked at: made into models, they take six times as long (64 ms)."""
-        try:
-            return cls.model_validate(from_json(data))
-        except ValidationError as error:
-            raise Unreadable(told(error)) from error
-        except ValueError as error:
-            raise Unreadable(str(error)) from error
+    @staticmethod
+    def read(data: bytes) -> Completion:
+        """Raises Unreadable."""
+        return _read(_COMPLETION, data)
 
     @property
     def text(self) -> str:
@@ -138,8 +146,16 @@ class Completion(BaseModel):
         nothing of a place at which none of them was drawn, unless it is the only one. Raises Unreadable."""
         token, data = self.content[at], self.content[at].data
         meant = exact is None or len(self.content) == 1 or data in exact.texts
-        try:
-            tops = _TOPS.validate_python(token.top_logprobs or []) if meant else []
-        except ValidationError as error:
-            raise Unreadable(told(error)) from error
+        tops = (_read(_TOPS, token.top_logprobs) or []) if meant else []
         return TokenScore(data, token.logprob, tuple((top.data, top.logprob) for top in tops))
+
+
+def _read(decoder: Decoder[T], data: bytes | Raw) -> T:
+    try:
+        return decoder.decode(data)
+    except DecodeError as error:
+        raise Unreadable(str(error)) from error
+
+
+_TOKENIZED, _MODELS, _COMPLETION = Decoder(Tokenized), Decoder(Models), Decoder(Completion)
+_TOPS: Decoder[list[_Top] | None] = Decoder(list[_Top] | None)

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
 from statistics import median
+from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -131,11 +132,10 @@ class Pace:
             job = self._waiting.popleft()
 
     def _open(self) -> bool:
-        return self._under_way < self.limit and asyncio.get_running_loop().time() >= self._closed_until
+        return self._under_way < self.limit and monotonic() >= self._closed_until
 
     def _admit(self) -> None:
         """Gives turns to those who wait, as many as are allowed."""
-        loop = asyncio.get_running_loop()
         while (self._again or self._waiting) and self._open():
             if self._again:
                 turn = self._again.popleft()
@@ -144,11 +144,12 @@ class Pace:
                     turn.set_result(None)
             else:
                 self._under_way += 1
-                lane = loop.create_task(self._lane(self._waiting.popleft()), context=Context())
+                lane = asyncio.create_task(self._lane(self._waiting.popleft()), context=Context())
                 self._lanes.add(lane)
                 lane.add_done_callback(self._lanes.discard)
-        if (self._again or self._waiting) and self._wake is None and self._closed_until > loop.time():
-            self._wake = loop.call_at(self._closed_until, self._woken)
+        pause = self._closed_until - monotonic()
+        if (self._again or self._waiting) and self._wake is None and pause > 0:
+            self._wake = asyncio.get_running_loop().call_later(pause, self._woken)
 
     def _woken(self) -> None:
         self._wake = None
@@ -156,7 +157,7 @@ class Pace:
 
     def answered(self, kind: str, began: float) -> None:
         """A call of this kind was answered."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if began <= self._last_cut:  # sent before the cut: says nothing of how things are after it
             return
         round_ = self._rounds[kind]
@@ -168,7 +169,7 @@ class Pace:
 
     def busy(self, began: float, retry_after_s: float | None) -> None:
         """A call was refused because the server has too much to do, or was given up."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if began > self._last_cut:
             self._cuts += 1
             self._cut(0.5, now)
@@ -202,7 +203,7 @@ class Turn:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._began = asyncio.get_running_loop().time()
+        self._began = monotonic()
         self.held = True
 
     async def take(self) -> None:
@@ -210,7 +211,7 @@ class Turn:
         if not self.held:
             await self._pace.enter()
             self.held = True
-            self._began = asyncio.get_running_loop().time()
+            self._began = monotonic()
 
     def give_back(self) -> None:
         """Lets others go on."""
