@@ -15,7 +15,7 @@ from hardcut.schemas.errors import StorageError
 _SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)"
 _PUT = "INSERT OR REPLACE INTO reply VALUES (?, ?)"
 _PAGE = 500
-_FLUSHED_AFTER_S = 0.1
+_FLUSHED_AFTER_S = 0.25
 _TOGETHER_S = 0.001
 
 _Put = tuple[asyncio.Future[None], tuple[str, str]]
@@ -25,7 +25,7 @@ _Put = tuple[asyncio.Future[None], tuple[str, str]]
 class ReplyCache:
     """A file of replies by key, shared by processes and runs. What the key covers is the caller's business.
 
-    What was put is read by everybody at once, survives the end of the process, and is on the disk 0.1 s later: a power
+    What was put is read by everybody at once, survives the end of the process, and is on the disk 0.25 s later: a power
     cut costs what was put since. Raises StorageError where the file is damaged or cannot be written.
     """
 
@@ -113,7 +113,7 @@ class ReplyCache:
             raise failed
 
     def _flush(self) -> None:
-        """In a thread: flushes what was put, all of a tenth of a second together."""
+        """In a thread: flushes what was put, all of a quarter of a second together."""
         while not self._closing.is_set():
             self._unflushed.wait()
             self._closing.wait(_FLUSHED_AFTER_S)
