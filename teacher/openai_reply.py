@@ -146,8 +146,8 @@ class Completion(Struct):
         nothing of a place at which none of them was drawn, unless it is the only one. Raises Unreadable."""
         token, data = self.content[at], self.content[at].data
         meant = exact is None or len(self.content) == 1 or data in exact.texts
-        tops = (_read(_TOPS, token.top_logprobs) or []) if meant else []
-        return TokenScore(data, token.logprob, tuple((top.data, top.logprob) for top in tops))
+        tops = _read(_TOPS, token.top_logprobs) if meant else None
+        return TokenScore(data, token.logprob, tuple((top.data, top.logprob) for top in tops or ()))
 
 
 def _read(decoder: Decoder[T], data: bytes | Raw) -> T:
