@@ -5,9 +5,9 @@
 The model has the dimensions of Qwen3-VL-8B-Instruct and random weights, its tokenizer is trained on the spot
 (`reranker/tiny.py`): speed is real, answers mean nothing, and nothing is downloaded. A small tokenizer makes more
 tokens of a text; the tokens of a pair stand beside its speed. One forward pass a pair, 24 frames of 640 x 360 a video,
-ten queries a video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of disk for a while, and the extra
-`transformers` or `vllm`; without a GPU it says so and measures nothing. `--rehearse` runs it all with a tiny model on
-whatever is there and writes nothing.
+ten queries a video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of disk for a while, and the
+extras `train` (to make the model) and `transformers` or `vllm`; without a GPU it says so and measures nothing.
+`--rehearse` runs it all with a tiny model on whatever is there and writes nothing.
 """
 
 from __future__ import annotations
@@ -25,23 +25,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hardcut.schemas.settings import Resources
 
 HERE = Path(__file__).resolve().parent
 QUERIES = 10
 WIDTH, HEIGHT = 640, 360
-ROPE = {"rope_type": "default", "rope_theta": 5e6, "mrope_interleaved": True, "mrope_section": [24, 20, 20]}
-TEXT: dict[str, Any] = {
-    "vocab_size": 151936, "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 262144,
-    "rope_parameters": ROPE,
-}  # fmt: skip
-VISION: dict[str, Any] = {
-    "depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "out_hidden_size": 4096,
-    "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24],
-}  # fmt: skip
+MODEL = "Qwen/Qwen3-VL-8B-Instruct"
 
 
 @dataclass(frozen=True)
@@ -51,6 +41,7 @@ class Scored:
     pairs: int
     seconds: float
     prompt_tokens: int
+    cached_tokens: int
     busy: float | None
 
 
@@ -59,14 +50,22 @@ def write_model(folder: Path, rehearse: bool) -> None:
     import torch
     from transformers import Qwen3VLForConditionalGeneration
 
-    from hardcut.reranker.tiny import Size, make, make_config, make_processor
+    from hardcut.reranker.estimate import model_config
+    from hardcut.reranker.tiny import Size, make, make_processor
 
     words = ["does the video answer the query? <answer>yes</answer> <answer>no</answer>", "0123456789 evidence caption"]
     if rehearse:
         config, processor = (made := make(words, Size()))[0].config, made[1]
     else:
         processor = make_processor(words, 700, WIDTH * HEIGHT // 4)
-        config = make_config(processor.tokenizer, TEXT, VISION)
+        config, tokenizer = model_config(MODEL), processor.tokenizer
+        for name in ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id"):
+            setattr(config, name, getattr(processor, name))
+        config.text_config.bos_token_id = None
+        config.text_config.pad_token_id, config.text_config.eos_token_id = (
+            tokenizer.pad_token_id,
+            tokenizer.eos_token_id,
+        )
     config.dtype = torch.bfloat16
     torch.manual_seed(0)
     torch.set_default_dtype(torch.bfloat16)
@@ -137,30 +136,34 @@ async def score(spec: str, pairs: int, frames: int, resources: Resources, folder
             Request("judge", {**common, "query": f"query {query}"}, sampling, tuple(shown)) for query in range(QUERIES)
         ]
 
-    def tokens(batches: Sequence[Sequence[Outcome]]) -> int:
+    def replies(batches: Sequence[Sequence[Outcome]]) -> list[Reply]:
         refused = [outcome for batch in batches for outcome in batch if not isinstance(outcome, Reply)]
         if refused:
             raise SystemExit(f"a pair was not scored: {refused[0]}")
-        return sum(outcome.tokens.prompt for batch in batches for outcome in batch if isinstance(outcome, Reply))
+        return [outcome for batch in batches for outcome in batch if isinstance(outcome, Reply)]
 
     videos = [video(number) for number in range(1 + max(1, pairs // QUERIES))]
     teacher = open_teacher(TeacherSettings(spec=spec, sampling=sampling), resources)
     try:
-        tokens([await teacher.complete(videos[0])])
+        replies([await teacher.complete(videos[0])])
         with Utilisation() as gpu:
             started = time.perf_counter()
             scored = await asyncio.gather(*map(teacher.complete, videos[1:]))
             seconds = time.perf_counter() - started
     finally:
         await teacher.close()
-    count = QUERIES * len(scored)
-    return Scored(count, seconds, tokens(scored) // count, gpu.mean)
+    tokens = [reply.tokens for reply in replies(scored)]
+    prompt, cached = sum(each.prompt for each in tokens), sum(each.cached for each in tokens)
+    return Scored(len(tokens), seconds, prompt // len(tokens), cached // len(tokens), gpu.mean)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--backend", choices=("vllm", "transformers"), default="vllm")
+    parser.add_argument("--batch", type=int, default=Resources().batch, help="transformers: pairs in one forward pass")
+    parser.add_argument("--model", type=Path, help="a folder in which the model is looked for, and left")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "gpu_scoring.json")
     parser.add_argument("--rehearse", action="store_true")
     arguments = parser.parse_args()
     try:
@@ -171,31 +174,31 @@ def main() -> int:
     if not (torch.cuda.is_available() or arguments.rehearse):
         print("no GPU is at hand: nothing was measured", file=sys.stderr)
         return 4
-    frames, resources = 24, Resources(max_model_len=16384)
+    frames, resources = 24, Resources(max_model_len=16384, batch=arguments.batch)
     if arguments.rehearse:
         frames, resources = 4, Resources(max_model_len=4096, gpu_memory=0.2)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "model").mkdir()
-        child = multiprocessing.get_context("spawn").Process(
-            target=write_model, args=(folder / "model", arguments.rehearse)
-        )
-        child.start()
-        child.join()
-        if child.exitcode:
-            print("the model could not be made: nothing was measured", file=sys.stderr)
-            return 4
-        parameters = int((folder / "model" / "parameters").read_text(encoding="ascii"))
-        scored = asyncio.run(
-            score(f"{arguments.backend}:{folder / 'model'}", arguments.pairs, frames, resources, folder)
-        )
+        model = arguments.model or folder / "model"
+        if not (model / "parameters").is_file():
+            model.mkdir(parents=True, exist_ok=True)
+            child = multiprocessing.get_context("spawn").Process(target=write_model, args=(model, arguments.rehearse))
+            child.start()
+            child.join()
+            if child.exitcode:
+                print("the model could not be made: nothing was measured", file=sys.stderr)
+                return 4
+        parameters = int((model / "parameters").read_text(encoding="ascii"))
+        scored = asyncio.run(score(f"{arguments.backend}:{model}", arguments.pairs, frames, resources, folder))
     result = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "backend": arguments.backend,
         "parameters": parameters,
         "frames_a_video": frames,
         "queries_a_video": QUERIES,
+        "pairs_a_pass": resources.batch,
         "prompt_tokens_a_pair": scored.prompt_tokens,
+        "of_these_shared": scored.cached_tokens,
         "pairs": scored.pairs,
         "pairs_per_s": round(scored.pairs / scored.seconds, 2),
         "gpu_busy": None if scored.busy is None else round(scored.busy, 3),
@@ -203,7 +206,7 @@ def main() -> int:
     text = json.dumps(result, indent=2) + "\n"
     print(text, end="")
     if not arguments.rehearse:
-        (HERE / "results" / "gpu_scoring.json").write_text(text, encoding="utf-8")
+        arguments.out.write_text(text, encoding="utf-8")
     return 0
 
 

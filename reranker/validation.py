@@ -10,8 +10,8 @@ from hardcut.reranker.examples import Validation
 from hardcut.reranker.measures import ndcg
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.trec import Run
-from hardcut.teacher.pair_scoring import PairScorer
 from hardcut.teacher.pairs import read_clip
+from hardcut.teacher.shared_prefix import SharedPrefix
 
 _BATCH = 16
 
@@ -28,12 +28,12 @@ def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, 
     if accelerator is not None:
         mine = mine[accelerator.process_index :: accelerator.num_processes]
     reranker.network.eval()
-    scorer = PairScorer(reranker.network, reranker.processor, _BATCH)
+    prefix = SharedPrefix(reranker.network, reranker.processor, _BATCH)
     found = []
     for video in mine:
         clip = read_clip(clips.frames(validation.videos[video], frames))
         texts = [validation.queries[query] for query in asked[video]]
-        values, *_ = scorer.logprobs(clip, texts, reranker.answers)
+        values = prefix.logprobs(prefix.prepare_pairs(clip, texts), reranker.answers)
         found += [(query, video, yes - no) for query, (yes, no) in zip(asked[video], values, strict=True)]
     if accelerator is not None and accelerator.num_processes > 1:
         found = gather_object(found)

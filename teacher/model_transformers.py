@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,14 +16,16 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProce
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
-from hardcut.teacher.pair_scoring import PairScorer
 from hardcut.teacher.pairs import read_clip, teach_pairs
+from hardcut.teacher.shared_prefix import Shared, SharedPrefix, can_share
 from hardcut.teacher.spellings import Spellings, spellings_of
 
 
 class TransformersGenerator:
     """Prompts of one kind go through the model `batch` at a time, padded on the left; sampled ones one by one, since
-    their seed counts. Only safetensors are read, and no code of the model's is run."""
+    their seed counts. Questions on one video that want one forward pass share its encoding, where the model can. What a
+    batch is given is made ready while the batch before it is in the model. Only safetensors are read, and no code of
+    the model's is run."""
 
     def __init__(self, options: ModelOptions) -> None:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -28,42 +34,66 @@ class TransformersGenerator:
             options.model, revision=options.revision, dtype="auto", use_safetensors=True, trust_remote_code=False
         )
         self._model.to(self._device).eval()
-        self._tokenizer = self._processor.tokenizer
-        self._tokenizer.padding_side = "left"
+        self._processor.tokenizer.padding_side = "left"
+        # To read with while the processor's own is being written with: one that pads cannot be shared by threads.
+        self._tokenizer = copy.deepcopy(self._processor.tokenizer)
         self._spellings = spellings_of(self._tokenizer)
         self._batch = options.batch
+        self._shares = can_share(self._model, self._processor)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
     def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
         results: dict[int, Generated | Failed] = {}
-        for positions in self._batches(prompts):
-            batch = [prompts[at] for at in positions]
-            try:
-                made: Sequence[Generated | Failed] = self._pairs(batch) if batch[0].pair else self._generate(batch)
-            except (OSError, ValueError) as error:
-                made = [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
-            results.update(zip(positions, made, strict=True))
+        batches = list(self._batches(prompts))
+        with ThreadPoolExecutor(1) as beside:
+            ready = deque[Future[Any]]()
+            for at, positions in enumerate(batches):
+                for ahead in batches[at + len(ready) : at + 2]:
+                    ready.append(beside.submit(self._prepare, [prompts[each] for each in ahead]))
+                batch = [prompts[each] for each in positions]
+                try:
+                    made: Sequence[Generated | Failed] = self._answer(batch, ready.popleft().result())
+                except (OSError, ValueError) as error:
+                    made = [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
+                results.update(zip(positions, made, strict=True))
         return [results[at] for at in range(len(prompts))]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+        """Positions of prompts that go through the model together."""
         alike: dict[object, list[int]] = {}
         videos: dict[object, list[int]] = {}
         for at, prompt in enumerate(prompts):
-            if prompt.pair:
-                videos.setdefault(prompt.frames, []).append(at)
+            if self._shared(prompt):
+                videos.setdefault((prompt.pair, prompt.system, prompt.pictures, prompt.frames), []).append(at)
                 continue
             alone = at if prompt.sampling.temperature > 0 else -1
             alike.setdefault((prompt.judge, prompt.sampling, alone), []).append(at)
-        yield from videos.values()  # whole: `PairScorer` parts them
+        yield from videos.values()  # whole: `SharedPrefix` parts them
         for positions in alike.values():
             for start in range(0, len(positions), self._batch):
                 yield positions[start : start + self._batch]
 
-    def _generate(self, batch: Sequence[Prompt]) -> list[Generated]:
-        inputs = self._inputs(batch)
+    def _shared(self, prompt: Prompt) -> bool:
+        return prompt.pair or (self._shares and prompt.prefilled and bool(prompt.pictures) and not prompt.further)
+
+    def _prepare(self, batch: Sequence[Prompt]) -> Any:
+        """What the model is given, on the CPU. Raises OSError or ValueError."""
+        if batch[0].pair:
+            teach_pairs(self._processor)
+            return self._prefix.prepare_pairs(read_clip(batch[0].frames), [prompt.user for prompt in batch])
+        texts = [self._text(prompt) for prompt in batch]
+        if self._shared(batch[0]):
+            return self._prefix.prepare(texts, lambda beginning: self._inputs([beginning], batch[:1]))
+        return self._inputs(texts, batch)
+
+    def _answer(self, batch: Sequence[Prompt], ready: Any) -> list[Generated]:
+        if isinstance(ready, Shared):
+            return self._score_shared(ready)
+        inputs = ready.to(self._device)
+        return self._score(inputs) if batch[0].prefilled else self._generate(batch, inputs)
+
+    def _generate(self, batch: Sequence[Prompt], inputs: Any) -> list[Generated]:
         first = batch[0]
-        if first.prefilled:
-            return self._score(batch, inputs)
         sampling = first.sampling
         torch.manual_seed(sampling.seed)
         options: dict[str, Any] = {"do_sample": False}
@@ -80,49 +110,45 @@ class TransformersGenerator:
         watch.close(made)
         return [self._read(row, made[row].tolist(), inputs, watch, first.judge) for row in range(len(batch))]
 
-    def _score(self, batch: Sequence[Prompt], inputs: Any) -> list[Generated]:
+    def _score(self, inputs: Any) -> list[Generated]:
         """One forward pass: yes and no at the place after the prompt."""
         logits = self._model(**inputs, logits_to_keep=1).logits[:, -1].float()
         logprobs = logits.log_softmax(-1)[:, list(self._spellings.ids)].tolist()
-        mask = inputs["attention_mask"].sum(1).tolist()
+        lengths = inputs["attention_mask"].sum(1).tolist()
         return [
-            Generated("", "stop", Tokens(prompt=length, completion=1), (self._score_of(row),))
-            for row, length in zip(logprobs, mask, strict=True)
+            self._scored(row, Tokens(prompt=length, completion=1))
+            for row, length in zip(logprobs, lengths, strict=True)
         ]
 
-    def _pairs(self, batch: Sequence[Prompt]) -> list[Generated]:
-        """The queries of one video: all but the first find its encoding there."""
-        teach_pairs(self._processor)
-        scorer = PairScorer(self._model, self._processor, self._batch)
-        clip = read_clip(batch[0].frames)
-        logprobs, prefix, lengths = scorer.logprobs(clip, [prompt.user for prompt in batch], self._spellings.ids)
+    def _score_shared(self, shared: Shared) -> list[Generated]:
+        """The same, where all but the first find what they have in common there."""
+        logprobs, common = self._prefix.logprobs(shared, self._spellings.ids), shared.length
         return [
-            Generated(
-                "",
-                "stop",
-                Tokens(prompt=prefix + length, completion=1, cached=prefix if number else 0),
-                (self._score_of(row),),
-            )
-            for number, (row, length) in enumerate(zip(logprobs, lengths, strict=True))
+            self._scored(row, Tokens(prompt=common + len(ending), completion=1, cached=common if number else 0))
+            for number, (row, ending) in enumerate(zip(logprobs, shared.endings, strict=True))
         ]
 
-    def _score_of(self, logprobs: Sequence[float]) -> TokenScore:
+    def _scored(self, logprobs: Sequence[float], tokens: Tokens) -> Generated:
         scores = self._spellings.scores(logprobs)
-        return TokenScore(*max(scores, key=lambda score: score[1]), scores)
+        return Generated("", "stop", tokens, (TokenScore(*max(scores, key=lambda score: score[1]), scores),))
 
-    def _inputs(self, batch: Sequence[Prompt]) -> Any:
-        texts = [
-            self._processor.apply_chat_template(
-                prompt.messages([{"type": "image"}] * len(prompt.pictures)),
-                tokenize=False,
-                add_generation_prompt=not prompt.prefilled,
-                continue_final_message=prompt.prefilled,
-            )
-            for prompt in batch
-        ]
+    @cached_property
+    def _prefix(self) -> SharedPrefix:
+        return SharedPrefix(self._model, self._processor, self._batch)
+
+    def _text(self, prompt: Prompt) -> str:
+        text = self._processor.apply_chat_template(
+            prompt.messages([{"type": "image"}] * len(prompt.pictures)),
+            tokenize=False,
+            add_generation_prompt=not prompt.prefilled,
+            continue_final_message=prompt.prefilled,
+        )
+        return str(text)
+
+    def _inputs(self, texts: Sequence[str], batch: Sequence[Prompt]) -> Any:
         images = [[Image.open(path).convert("RGB") for _, path in prompt.pictures] for prompt in batch]
         given = {"images": images} if any(images) else {}
-        return self._processor(text=texts, **given, padding=True, return_tensors="pt").to(self._device)
+        return self._processor(text=list(texts), **given, padding=True, return_tensors="pt")
 
     def _read(self, row: int, ids: list[int], inputs: Any, watch: _Watch, judge: bool) -> Generated:
         ends = self._model.generation_config.eos_token_id

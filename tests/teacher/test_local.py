@@ -12,9 +12,11 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,10 @@ from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
+from hardcut.teacher.generation import ModelOptions, Prompt, prompt_of
 from hardcut.teacher.protocol import Refusal, Reply, Request, Teacher
 from hardcut.teacher.registry import open_teacher
+from hardcut.teacher.render import Prompts
 from hardcut.teacher.replies import CaptionReply
 
 INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "vllm")}
@@ -208,6 +212,75 @@ async def test_samples_differ_by_their_seed_alone(
     first, second = [await teacher.complete(judgments(inputs, videos[0], sampling)[:3]) for sampling in hot]
     texts = [getattr(each, "text", None) or getattr(each, "raw", None) for each in (*first, *second)]
     assert texts[:3] != texts[3:]
+
+
+@pytest.fixture(scope="module")
+def generator(model: Path) -> Any:
+    """The model in this process, to look inside."""
+    pytest.importorskip("torch")
+    from hardcut.teacher.model_transformers import TransformersGenerator
+
+    return TransformersGenerator(ModelOptions(str(model), None, 4, None, 0.9, 1, batch=4))
+
+
+def prompts_of(requests: Sequence[Request]) -> list[Prompt]:
+    prompts = Prompts()
+    return [prompt_of(request, prompts.fill(request)) for request in requests]
+
+
+@pytest.mark.torch
+@needs_torch
+@pytest.mark.timeout(300)
+def test_ten_judgments_on_a_video_encode_it_once(
+    generator: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In three passes of four at most, with the scores of prompts that share nothing."""
+    sampling = Sampling(max_frames=4, reasoning=False)
+    prompts = prompts_of([*judgments(inputs, videos[0], sampling), *judgments(inputs, videos[1], sampling)[:1]])
+    encoded: list[int] = []
+    generator._model.model.visual.register_forward_hook(lambda *_: encoded.append(1))
+    together = generator.generate(prompts)
+    assert len(encoded) == 2
+    monkeypatch.setattr(generator, "_shares", False)
+    apart = [generator.generate([prompt])[0] for prompt in prompts]
+    assert len(encoded) == 2 + 11
+    for one, other in zip(together, apart, strict=True):
+        assert dict(one.scores[0].top) == pytest.approx(dict(other.scores[0].top), abs=1e-4)
+        assert one.tokens.prompt == other.tokens.prompt
+    cached = [each.tokens.cached for each in together]
+    assert cached[0] == cached[10] == 0 and len(set(cached[1:10])) == 1
+    assert cached[1] > 0.9 * together[1].tokens.prompt, "evidence and caption are shared, too"
+
+
+@pytest.mark.torch
+@needs_torch
+def test_the_next_video_is_made_ready_while_the_model_works(
+    generator: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one whose frame is gone costs its own questions only."""
+    sampling = Sampling(max_frames=4, reasoning=False)
+    gone = (replace(videos[1][0], path=videos[1][0].path.with_name("gone.jpg")), *videos[1][1:])
+    prompts = prompts_of([judgments(inputs, frames, sampling)[0] for frames in (videos[0], gone, videos[2], videos[3])])
+    begun = [threading.Event() for _ in prompts]
+    prepare, answer = generator._prepare, generator._answer
+
+    def number(batch: Sequence[Prompt]) -> int:
+        return next(at for at, prompt in enumerate(prompts) if prompt is batch[0])
+
+    def preparing(batch: Sequence[Prompt]) -> Any:
+        begun[number(batch)].set()
+        return prepare(batch)
+
+    def answering(batch: Sequence[Prompt], ready: Any) -> Any:
+        at = number(batch)
+        assert at + 1 == len(prompts) or begun[at + 1].wait(10), "not made ready meanwhile"
+        assert not any(each.is_set() for each in begun[at + 2 :]), "no more than one waits: media are large"
+        return answer(batch, ready)
+
+    monkeypatch.setattr(generator, "_prepare", preparing)
+    monkeypatch.setattr(generator, "_answer", answering)
+    kinds = [type(each).__name__ for each in generator.generate(prompts)]
+    assert kinds == ["Generated", "Failed", "Generated", "Generated"]
 
 
 @pytest.mark.vllm
