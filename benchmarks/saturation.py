@@ -14,8 +14,7 @@ a process of its own: small requests, 300 KiB of pictures a request, and replies
   booked, reply checked, kept and flushed, tokens booked.
 
 Other tools' figures come from the same run where `peers/make.sh` could install them. Writes
-`results/saturation.json`; `results/saturation-quiet.json` is of an earlier version on a
-quiet machine, with the other tools.
+`results/saturation.json`.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ from hardcut.schemas.training import TrainSettings
 
 PEAK = 989e12
 """Floating-point operations a second of one H100 in bfloat16, dense, as its maker gives it."""
-UTILISATION = 0.35
-"""The share of the peak that training usually reaches with sequences of a few thousand tokens."""
+UTILISATION = 0.3
+"""The share of the peak that training reached on an H200, whose peak is the same (`benchmarks/gpu_training.py`)."""
 CARD = 80e9
 _PROMPT = 110
 """Tokens of the prompt and a query beside the video."""

@@ -113,6 +113,50 @@ async def test_a_flush_that_fails_is_told(tmp_path, monkeypatch):
         cache.close()
 
 
+async def test_what_is_put_together_shares_a_commit(tmp_path, monkeypatch):
+    commits = []
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        real = cache._database.write_at_once
+        monkeypatch.setattr(
+            cache._database, "write_at_once", lambda sql, rows: (commits.append(len(rows)), real(sql, rows))[1]
+        )
+        await asyncio.gather(*(cache.put(f"k{n}", "v") for n in range(64)))
+        assert commits == [64]
+        await cache.put("alone", "v")
+        assert commits == [64, 1]
+        assert len(cache.get_many([f"k{n}" for n in range(64)])) == 64 and cache.get("alone") == "v"
+
+
+async def test_a_reply_is_kept_though_whoever_put_it_is_stopped(tmp_path):
+    """Ctrl-C between the put and its commit: the reply was paid for."""
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        puts = [asyncio.create_task(cache.put(f"k{n}", "v")) for n in range(3)]
+        await asyncio.sleep(0)
+        puts[0].cancel()
+        puts[1].cancel()
+        assert [type(each) for each in await asyncio.gather(*puts, return_exceptions=True)] == [
+            asyncio.CancelledError, asyncio.CancelledError, type(None),
+        ]  # fmt: skip
+        late = asyncio.create_task(cache.put("late", "v"))
+        await asyncio.sleep(0)
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)
+        assert cache.get("late") is None, "not committed yet"
+    await asyncio.sleep(0.01)  # its millisecond passes after the end
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        assert len(cache.get_many(["k0", "k1", "k2", "late"])) == 4
+
+
+async def test_a_commit_that_fails_is_told_to_all_who_share_it(tmp_path, monkeypatch):
+    def full(sql, rows):
+        raise StorageError("no space is left")
+
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        monkeypatch.setattr(cache._database, "write_at_once", full)
+        told = await asyncio.gather(*(cache.put(f"k{n}", "v") for n in range(3)), return_exceptions=True)
+        assert [str(each) for each in told] == ["no space is left"] * 3
+
+
 async def test_a_put_waits_its_turn_where_another_process_is_writing(tmp_path):
     with ReplyCache(tmp_path / "replies.sqlite") as cache:
         other = sqlite3.connect(tmp_path / "replies.sqlite", isolation_level=None)
