@@ -43,7 +43,7 @@ class ReplyCache:
         )
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._together: list[_Put] = []
-        self._failed: StorageError | None = None
+        self._failed: BaseException | None = None
         self._flusher = threading.Thread(target=self._flush, name=f"flusher of {path.name}", daemon=True)
         self._flusher.start()
 
@@ -77,14 +77,12 @@ class ReplyCache:
 
     async def put(self, key: str, body: str) -> None:
         """Keeps `body`; an earlier body of the same key is replaced. Also raises what went wrong when earlier ones were
-        brought to the disk. What is put within a millisecond shares a commit (a quarter of the time that one each
-        would take), and is kept even where whoever put it is cancelled meanwhile."""
+        brought to the disk. What is put within a millisecond shares a commit, and is kept even where whoever put it is
+        cancelled meanwhile."""
         self._raise()
-        if self._together:
-            kept = self._together[0][0].get_loop().create_future()
-        else:
-            loop = asyncio.get_running_loop()
-            kept = loop.create_future()
+        loop = asyncio.get_running_loop()
+        kept = loop.create_future()
+        if not self._together or self._together[0][0].get_loop() is not loop:  # a loop can end before its millisecond
             loop.call_later(_TOGETHER_S, self._commit)
         self._together.append((kept, (key, body)))
         await kept
@@ -97,15 +95,25 @@ class ReplyCache:
         try:
             committed = self._database.write_at_once(_PUT, rows)
         except Exception as error:  # noqa: BLE001 - whoever put them gets it
-            _settle(together, error)
+            self._settle(together, error)
             return
         self._unflushed.set()
         if committed:
-            _settle(together, None)
+            self._settle(together, None)
         else:
             written = self._database.submit(lambda connection: connection.executemany(_PUT, rows))
             later = asyncio.wrap_future(written, loop=together[0][0].get_loop())
-            later.add_done_callback(lambda done: _settle(together, done.exception()))
+            later.add_done_callback(lambda done: self._settle(together, done.exception()))
+
+    def _settle(self, together: Sequence[_Put], error: BaseException | None) -> None:
+        """Tells those who wait. One who was cancelled does not: then the next `put`, or `close`, raises what failed."""
+        for kept, _ in together:
+            if kept.done():
+                self._failed = self._failed or error
+            elif error is None:
+                kept.set_result(None)
+            else:
+                kept.set_exception(error)
 
     def _raise(self) -> None:
         if self._failed:
@@ -122,13 +130,3 @@ class ReplyCache:
                 self._database.flush()
             except StorageError as error:
                 self._failed = error
-
-
-def _settle(together: Sequence[_Put], error: BaseException | None) -> None:
-    for kept, _ in together:
-        if kept.done():  # cancelled: it is kept all the same
-            continue
-        if error is None:
-            kept.set_result(None)
-        else:
-            kept.set_exception(error)

@@ -51,9 +51,12 @@ class SharedPrefix:
 
     def prepare(self, texts: Sequence[str], inputs: Callable[[str], Any]) -> Shared:
         """`texts` are rendered prompts, alike up to the end of their media; `inputs` makes of that beginning what the
-        model is given. Needs no model, so that it can be done while the model is at work."""
+        model is given. Needs no model, so that it can be done while the model is at work. Raises ValueError for texts
+        that begin otherwise."""
         parts = [text.rpartition(self._end) for text in texts]
         beginning, end, _ = parts[0]
+        if any(begins != beginning for begins, *_ in parts):
+            raise ValueError("prompts on one video do not begin alike: the chat template puts text before the media")
         tokenizer = self._processor.tokenizer
         endings = [tokenizer.encode(after, add_special_tokens=False) for *_, after in parts]
         alike = _alike([ending[:-1] for ending in endings])  # something is left of each

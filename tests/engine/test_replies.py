@@ -147,6 +147,25 @@ async def test_a_reply_is_kept_though_whoever_put_it_is_stopped(tmp_path):
         assert len(cache.get_many(["k0", "k1", "k2", "late"])) == 4
 
 
+def test_a_loop_may_end_before_its_replies_are_committed(tmp_path):
+    async def begin(cache):
+        loop = asyncio.get_running_loop()
+        put = loop.create_task(cache.put("first", "v"))
+        await asyncio.sleep(0)
+        assert not put.done()
+        loop.stop()
+        put.cancel()
+
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        loop = asyncio.new_event_loop()
+        begun = loop.create_task(begin(cache))
+        loop.run_forever()
+        loop.run_until_complete(begun)
+        loop.close()
+        asyncio.run(asyncio.wait_for(cache.put("second", "v"), 5))
+        assert set(cache.get_many(["first", "second"])) == {"first", "second"}
+
+
 async def test_a_commit_that_fails_is_told_to_all_who_share_it(tmp_path, monkeypatch):
     def full(sql, rows):
         raise StorageError("no space is left")
@@ -155,6 +174,14 @@ async def test_a_commit_that_fails_is_told_to_all_who_share_it(tmp_path, monkeyp
         monkeypatch.setattr(cache._database, "write_at_once", full)
         told = await asyncio.gather(*(cache.put(f"k{n}", "v") for n in range(3)), return_exceptions=True)
         assert [str(each) for each in told] == ["no space is left"] * 3
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    monkeypatch.setattr(cache._database, "write_at_once", full)
+    put = asyncio.create_task(cache.put("k", "v"))
+    await asyncio.sleep(0)
+    put.cancel()
+    await asyncio.gather(put, return_exceptions=True)
+    with pytest.raises(StorageError, match="no space"):
+        cache.close()
 
 
 async def test_a_put_waits_its_turn_where_another_process_is_writing(tmp_path):
