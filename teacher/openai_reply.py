@@ -6,6 +6,7 @@ alternatives is 1.3 MB, of which one token's are looked at. msgspec passes over 
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, TypeVar
 
 from msgspec import DecodeError, Meta, Raw, Struct, field
@@ -52,8 +53,10 @@ class Models(Struct):
 
 
 class _Top(Struct):
+    """`logprob` is null for minus infinity on servers whose JSON has no other word for it."""
+
     token: str
-    logprob: float
+    logprob: float | None
     raw: list[Annotated[int, Meta(ge=0, le=255)]] | None = field(default=None, name="bytes")
 
     @property
@@ -147,13 +150,17 @@ class Completion(Struct):
         token, data = self.content[at], self.content[at].data
         meant = exact is None or len(self.content) == 1 or data in exact.texts
         tops = _read(_TOPS, token.top_logprobs) if meant else None
-        return TokenScore(data, token.logprob, tuple((top.data, top.logprob) for top in tops or ()))
+        return TokenScore(data, _number(token.logprob), tuple((top.data, _number(top.logprob)) for top in tops or ()))
+
+
+def _number(logprob: float | None) -> float:
+    return -math.inf if logprob is None else logprob
 
 
 def _read(decoder: Decoder[T], data: bytes | Raw) -> T:
     try:
         return decoder.decode(data)
-    except DecodeError as error:
+    except (DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(str(error)) from error
 
 
