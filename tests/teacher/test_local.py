@@ -283,6 +283,37 @@ def test_the_next_video_is_made_ready_while_the_model_works(
     assert kinds == ["Generated", "Failed", "Generated", "Generated"]
 
 
+@pytest.mark.torch
+@needs_torch
+@pytest.mark.timeout(300)
+def test_a_model_of_another_family(tmp_path: Path, videos: list[tuple[Frame, ...]], inputs: dict[str, Any]) -> None:
+    """LLaVA: nothing to share a prefix by, so prompts go in padded batches; the scores are those of the model itself,
+    asked by hand."""
+    import torch
+
+    from hardcut.teacher.model_transformers import TransformersGenerator
+
+    program = Path(__file__).parents[1] / "tiny_llava.py"
+    subprocess.run([sys.executable, program, tmp_path / "llava"], check=True, capture_output=True, timeout=250)
+    generator = TransformersGenerator(ModelOptions(str(tmp_path / "llava"), None, 4, None, 0.9, 1, batch=4))
+    sampling = Sampling(max_frames=4, reasoning=False)
+    prompts = prompts_of([each for frames in videos[:2] for each in judgments(inputs, frames, sampling)[:3]])
+    told = [dict(each.scores[0].top) for each in generator.generate(prompts)]
+    processor, tokenizer = generator._processor, generator._tokenizer
+    for prompt, top in zip(prompts, told, strict=True):
+        asked = processor.apply_chat_template(
+            prompt.messages([{"type": "image"}] * 4), tokenize=False, continue_final_message=True
+        )
+        assert asked.endswith("ASSISTANT: <answer>") and asked.count("<image>") == 4
+        pictures = [Image.open(path) for _, path in prompt.pictures]
+        with torch.inference_mode():
+            logits = generator._model(**processor(text=asked, images=pictures, return_tensors="pt")).logits[0, -1]
+        logprobs = logits.log_softmax(-1)
+        for word in ("yes", "no"):
+            assert top[word.encode()] == pytest.approx(float(logprobs[tokenizer.convert_tokens_to_ids(word)]), abs=1e-3)
+    assert len({top[b"yes"] for top in told}) == 6, "the pictures and queries count"
+
+
 @pytest.mark.vllm
 @needs_vllm
 @pytest.mark.timeout(600)
