@@ -97,7 +97,6 @@ class ReplyCache:
         except Exception as error:  # noqa: BLE001 - whoever put them gets it
             self._settle(together, error)
             return
-        self._unflushed.set()
         if committed:
             self._settle(together, None)
         else:
@@ -107,6 +106,8 @@ class ReplyCache:
 
     def _settle(self, together: Sequence[_Put], error: BaseException | None) -> None:
         """Tells those who wait. One who was cancelled does not: then the next `put`, or `close`, raises what failed."""
+        if error is None:
+            self._unflushed.set()
         for kept, _ in together:
             if kept.done():
                 self._failed = self._failed or error
@@ -122,9 +123,10 @@ class ReplyCache:
 
     def _flush(self) -> None:
         """In a thread: flushes what was put, all of a quarter of a second together."""
-        while not self._closing.is_set():
+        closing = False
+        while not closing:
             self._unflushed.wait()
-            self._closing.wait(_FLUSHED_AFTER_S)
+            closing = self._closing.wait(_FLUSHED_AFTER_S)  # asked before the flush: nothing is put after the last one
             self._unflushed.clear()
             try:
                 self._database.flush()

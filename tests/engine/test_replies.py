@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import subprocess
+import threading
 
 import pytest
 
@@ -102,6 +103,22 @@ async def test_what_was_put_is_flushed_soon_and_many_share_a_flush(tmp_path, mon
     assert len(flushed) == 2, "closing flushes"
 
 
+async def test_closing_flushes_what_was_put_during_a_flush(tmp_path, monkeypatch):
+    begun, going_on = [], threading.Event()
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    monkeypatch.setattr(cache._database, "flush", lambda: (begun.append(len(known())), going_on.wait(5)))
+
+    def known():
+        return cache.get_many(["first", "second"])
+
+    await cache.put("first", "v")
+    assert await until(lambda: begun)
+    await cache.put("second", "v")
+    threading.Timer(0.1, going_on.set).start()
+    cache.close()
+    assert begun == [1, 2]
+
+
 async def test_a_flush_that_fails_is_told(tmp_path, monkeypatch):
     def fail():
         raise StorageError("the disk is gone")
@@ -184,16 +201,20 @@ async def test_a_commit_that_fails_is_told_to_all_who_share_it(tmp_path, monkeyp
         cache.close()
 
 
-async def test_a_put_waits_its_turn_where_another_process_is_writing(tmp_path):
+async def test_a_put_waits_its_turn_where_another_process_is_writing(tmp_path, monkeypatch):
     with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        flushed = []
+        real = cache._database.flush
+        monkeypatch.setattr(cache._database, "flush", lambda: (flushed.append(cache.get("k")), real()))
         other = sqlite3.connect(tmp_path / "replies.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         put = asyncio.create_task(cache.put("k", "v"))
-        await asyncio.sleep(0.1)
-        assert not put.done() and cache.get("k") is None
+        await asyncio.sleep(0.5)
+        assert not put.done() and cache.get("k") is None and not flushed
         other.execute("COMMIT")
         await asyncio.wait_for(put, 5)
         assert cache.get("k") == "v"
+        assert await until(lambda: flushed == ["v"]), "flushed once it is there"
         other.close()
 
 
