@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
@@ -43,6 +44,8 @@ class ReplyCache:
         )
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._together: list[_Put] = []
+        self._behind: set[Future[Any]] = set()
+        """Commits that wait for another writer."""
         self._failed: BaseException | None = None
         self._flusher = threading.Thread(target=self._flush, name=f"flusher of {path.name}", daemon=True)
         self._flusher.start()
@@ -56,6 +59,8 @@ class ReplyCache:
     def close(self) -> None:
         """Has everything on the disk, then closes the file. Raises StorageError where that fails."""
         self._commit()
+        for written in tuple(self._behind):
+            self._failed = self._failed or written.exception()
         self._closing.set()
         self._unflushed.set()
         self._flusher.join()
@@ -101,8 +106,13 @@ class ReplyCache:
             self._settle(together, None)
         else:
             written = self._database.submit(lambda connection: connection.executemany(_PUT, rows))
+            self._behind.add(written)
             later = asyncio.wrap_future(written, loop=together[0][0].get_loop())
-            later.add_done_callback(lambda done: self._settle(together, done.exception()))
+            later.add_done_callback(lambda _: self._settle_behind(written, together))
+
+    def _settle_behind(self, written: Future[Any], together: Sequence[_Put]) -> None:
+        self._behind.discard(written)
+        self._settle(together, written.exception())
 
     def _settle(self, together: Sequence[_Put], error: BaseException | None) -> None:
         """Tells those who wait. One who was cancelled does not: then the next `put`, or `close`, raises what failed."""
@@ -126,8 +136,10 @@ class ReplyCache:
         closing = False
         while not closing:
             self._unflushed.wait()
-            closing = self._closing.wait(_FLUSHED_AFTER_S)  # asked before the flush: nothing is put after the last one
+            self._closing.wait(_FLUSHED_AFTER_S)
             self._unflushed.clear()
+            # asked after the clear, which can take away the signal that `close` gave, and before the last flush
+            closing = self._closing.is_set()
             try:
                 self._database.flush()
             except StorageError as error:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -117,6 +118,48 @@ async def test_closing_flushes_what_was_put_during_a_flush(tmp_path, monkeypatch
     threading.Timer(0.1, going_on.set).start()
     cache.close()
     assert begun == [1, 2]
+
+
+async def test_closing_ends_though_a_flush_begins_at_that_moment(tmp_path, monkeypatch):
+    """`close` comes between the flusher's quarter of a second and its forgetting what made it look."""
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    closer = threading.Thread(target=cache.close, daemon=True)
+    real = cache._unflushed.clear
+
+    def clear():
+        if not closer.ident:
+            closer.start()
+            assert cache._closing.wait(5)
+            time.sleep(0.1)  # its other signal is given by now
+        real()
+
+    monkeypatch.setattr(cache._unflushed, "clear", clear)
+    await cache.put("k", "v")
+    assert await until(lambda: closer.ident and not closer.is_alive())
+
+
+async def test_closing_waits_for_what_waits_for_another_writer_and_tells_its_failure(tmp_path, monkeypatch):
+    path = tmp_path / "replies.sqlite"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for fails in (False, True):
+        cache = ReplyCache(path)
+        flushed = []
+        monkeypatch.setattr(cache._database, "flush", lambda: flushed.append(cache.get("k")))  # noqa: B023
+        if fails:
+            other.execute("CREATE TRIGGER no BEFORE INSERT ON reply BEGIN SELECT RAISE(ABORT, 'not this one'); END")
+        other.execute("BEGIN IMMEDIATE")
+        put = asyncio.create_task(cache.put("k", "v"))
+        await asyncio.sleep(0.1)
+        put.cancel()
+        await asyncio.gather(put, return_exceptions=True)
+        threading.Timer(0.1, other.execute, ["COMMIT"]).start()
+        if fails:
+            with pytest.raises(sqlite3.IntegrityError, match="not this one"):
+                cache.close()
+        else:
+            cache.close()
+            assert flushed == ["v"]
+    other.close()
 
 
 async def test_a_flush_that_fails_is_told(tmp_path, monkeypatch):
