@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,15 @@ from hardcut.teacher.replies import (
     SameReply,
     TranslateReply,
 )
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Qwen3-VL that reasons and answers. Needs torch and transformers."""
+    folder = tmp_path_factory.mktemp("tiny") / "qwen3vl"
+    program = Path(__file__).parents[1] / "tiny_model.py"
+    subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=500)
+    return folder
 
 
 @pytest.fixture

@@ -50,14 +50,6 @@ RESOURCES = Resources(max_model_len=4096, gpu_memory=0.3, request_timeout_s=120)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tiny") / "qwen3vl"
-    program = Path(__file__).parents[1] / "tiny_model.py"
-    subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=500)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def environment() -> Iterator[None]:
     """vLLM on a CPU, asking nobody."""
     wanted = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
