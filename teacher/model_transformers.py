@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,8 @@ from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
 from hardcut.teacher.pairs import read_clip, teach_pairs
 from hardcut.teacher.shared_prefix import Shared, SharedPrefix, can_share
 from hardcut.teacher.spellings import Spellings, spellings_of
+
+_log = logging.getLogger(__name__)
 
 
 class TransformersGenerator:
@@ -39,6 +42,7 @@ class TransformersGenerator:
         self._tokenizer = copy.deepcopy(self._processor.tokenizer)
         self._spellings = spellings_of(self._tokenizer)
         self._batch = options.batch
+        self._halved = False
         self._shares = can_share(self._model, self._processor)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
@@ -51,12 +55,32 @@ class TransformersGenerator:
                 for ahead in batches[at + len(ready) : at + 2]:
                     ready.append(beside.submit(self._prepare, [prompts[each] for each in ahead]))
                 batch = [prompts[each] for each in positions]
-                try:
-                    made: Sequence[Generated | Failed] = self._answer(batch, ready.popleft().result())
-                except (OSError, ValueError) as error:
-                    made = [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
+                made = self._answers(batch, ready.popleft(), beside)
                 results.update(zip(positions, made, strict=True))
         return [results[at] for at in range(len(prompts))]
+
+    def _answers(
+        self, batch: Sequence[Prompt], ready: Future[Any], beside: ThreadPoolExecutor
+    ) -> Sequence[Generated | Failed]:
+        """Those of a batch; of its halves where the memory is too small for it."""
+        try:
+            return self._answer(batch, ready.result())
+        except (OSError, ValueError) as error:
+            return [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
+        except torch.OutOfMemoryError as error:
+            said = str(error).partition(". ")[0]
+        torch.cuda.empty_cache()
+        if len(batch) == 1:
+            fewer = "fewer frames need less (teacher.sampling.max_frames, media.max_pixels)"
+            return [Failed("out_of_memory", f"{said}: {fewer}")]
+        if not self._halved:
+            self._halved = True
+            _log.warning(
+                "%s, with %d prompts together: they are halved where it happens (resources.batch)", said, len(batch)
+            )
+        half = len(batch) // 2
+        parts = (batch[:half], batch[half:])
+        return [each for part in parts for each in self._answers(part, beside.submit(self._prepare, part), beside)]
 
     def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
         """Positions of prompts that go through the model together."""

@@ -277,6 +277,42 @@ def test_the_next_video_is_made_ready_while_the_model_works(
 
 @pytest.mark.torch
 @needs_torch
+@pytest.mark.parametrize("reasoning", [False, True])
+def test_a_batch_that_the_memory_is_too_small_for_is_halved(
+    generator: Any,
+    videos: list[tuple[Frame, ...]],
+    inputs: dict[str, Any],
+    reasoning: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import torch
+
+    large = Request("judge", {**inputs["judge"], "query": "large"}, Sampling(reasoning=reasoning), videos[0])
+    prompts = prompts_of([*judgments(inputs, videos[0], Sampling(reasoning=reasoning))[:6], large])
+    expected = generator.generate(prompts)
+    answer = generator._answer
+
+    def answering(batch: Sequence[Prompt], ready: Any) -> Any:
+        if len(batch) > 2 or any(each is prompts[6] for each in batch):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return answer(batch, ready)
+
+    monkeypatch.setattr(generator, "_answer", answering)
+    monkeypatch.setattr(generator, "_halved", False)
+    *made, failed = generator.generate(prompts)
+    assert failed.reason == "out_of_memory" and "CUDA out of memory: fewer frames" in failed.detail
+    assert [each.scores[-1].token for each in made] == [each.scores[-1].token for each in expected[:6]]
+    for here, there in zip(made, expected, strict=False):
+        assert here.text == there.text
+        assert [score for _, score in here.scores[0].top] == pytest.approx(
+            [score for _, score in there.scores[0].top], abs=1e-3
+        )
+    assert caplog.text.count("resources.batch") == 1
+
+
+@pytest.mark.torch
+@needs_torch
 @pytest.mark.timeout(300)
 def test_a_model_of_another_family(tmp_path: Path, videos: list[tuple[Frame, ...]], inputs: dict[str, Any]) -> None:
     """LLaVA: nothing to share a prefix by, so prompts go in padded batches; the scores are those of the model itself,
