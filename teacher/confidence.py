@@ -52,10 +52,12 @@ def read_verdict(text: str) -> Word | None:
 
 
 def reasoning_of(text: str) -> str:
-    """What was said before the answer: the text up to the last `<answer>`, all of it where there is none."""
+    """What was said before the answer: the text up to the last `<answer>`, all of it where there is none, without the
+    marks that some models put around their thoughts."""
     data = text.encode("utf-8", "surrogatepass")
     opened = list(_OPEN.finditer(data))
-    return data[: opened[-1].start() if opened else len(data)].decode("utf-8", "surrogatepass").strip()
+    said = data[: opened[-1].start() if opened else len(data)]
+    return re.sub(rb"</?think>", b"", said).decode("utf-8", "surrogatepass").strip()
 
 
 class Place(NamedTuple):

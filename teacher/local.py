@@ -21,7 +21,7 @@ from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
 from hardcut.teacher.question import Invalid, closed, parse, prepare
 from hardcut.teacher.render import Prompts
 
-VERSION = 1
+VERSION = 2
 """Counted up when the form of a prompt or the reading of a reply changes: part of every key."""
 
 

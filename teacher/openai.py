@@ -29,7 +29,7 @@ from hardcut.teacher.question import Invalid, closed, parse, prepare
 from hardcut.teacher.render import Prompts
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
-VERSION = 2
+VERSION = 3
 """Counted up when the form of a request or the reading of a reply changes: part of every key."""
 
 _BUSY = frozenset({"http_429", "http_503", "timeout"})

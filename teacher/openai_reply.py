@@ -76,9 +76,17 @@ class _Logprobs(Struct):
 
 
 class _Message(Struct):
+    """A model's thoughts, where they are apart from its text, are `reasoning` with vLLM today and OpenRouter,
+    `reasoning_content` with SGLang, DeepSeek and older vLLM."""
+
     content: str | None = None
     refusal: str | None = None
+    reasoning: str | None = None
     reasoning_content: str | None = None
+
+    @property
+    def thoughts(self) -> str | None:
+        return self.reasoning or self.reasoning_content
 
 
 class _Choice(Struct):
@@ -141,7 +149,7 @@ class Completion(Struct):
 
     def reasoning(self) -> str:
         """What came before the answer; some servers hand over a model's thoughts apart from its text."""
-        thoughts, before = self.choices[0].message.reasoning_content, reasoning_of(self.text)
+        thoughts, before = self.choices[0].message.thoughts, reasoning_of(self.text)
         return "\n".join(filter(None, (thoughts, before)))
 
     def score(self, at: int, exact: Spellings | None) -> TokenScore:

@@ -95,8 +95,11 @@ def closed(answer: Answer) -> str:
 
 
 def parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
-    """The value, or None and what is wrong. A fence of Markdown around the JSON, as many models write, is no fault."""
-    inside = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    """The value, or None and what is wrong. Thoughts before the JSON, and a fence of Markdown around it, as many models
+    write, are no fault."""
+    before, thought, after = text.partition("</think>")
+    inside = after if thought and not before.lstrip().startswith(("{", "```")) else text
+    inside = inside.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
         return model.model_validate_json(inside), ""
     except ValidationError as error:

@@ -68,6 +68,9 @@ def test_only_the_last_answer_tag_counts(text: str, verdict: str | None) -> None
 def test_reasoning_is_what_comes_before_the_answer() -> None:
     assert reasoning_of("It snows.\n<answer>yes</answer> done") == "It snows."
     assert reasoning_of("cut in the mid") == "cut in the mid"
+    assert reasoning_of("<think>It <answer>no</answer> snows.</think>\n<answer>yes</answer>") == (
+        "It <answer>no</answer> snows."
+    )
 
 
 def test_both_words_shown_are_summed_over_their_spellings() -> None:

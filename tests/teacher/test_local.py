@@ -30,6 +30,7 @@ from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
 from hardcut.teacher.generation import ModelOptions, Prompt, prompt_of
+from hardcut.teacher.openai_reply import Completion
 from hardcut.teacher.protocol import Refusal, Reply, Request, Teacher
 from hardcut.teacher.registry import open_teacher
 from hardcut.teacher.render import Prompts
@@ -354,6 +355,16 @@ async def test_what_the_engine_refuses_costs_only_itself(
     outcomes = await open_backend("vllm").complete(requests)
     assert [type(outcome) for outcome in outcomes] == [Reply, Refusal, Reply]
     assert outcomes[1].reason == "refused" and "temperature" in outcomes[1].detail
+
+
+@pytest.mark.vllm
+@needs_vllm
+def test_vllm_calls_thoughts_what_is_read_as_such() -> None:
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatMessage
+
+    message = ChatMessage(role="assistant", content="<answer>no</answer>", reasoning="It shows a train.")
+    data = f'{{"choices": [{{"message": {message.model_dump_json()}}}]}}'
+    assert Completion.read(data.encode()).reasoning() == "It shows a train."
 
 
 @pytest.mark.torch

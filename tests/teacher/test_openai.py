@@ -222,10 +222,22 @@ async def test_every_task_with_a_schema_is_repaired_once_or_refused_with_its_tex
         assert refusal.raw == '{"something": "else"}' and teacher_server.total_asked == asked + 2
 
 
-async def test_json_in_a_markdown_fence_is_no_fault(teacher_server: Any, caption: Request) -> None:
-    teacher_server.answer = lambda body: '```json\n{"short": "A.", "claims": []}\n```'
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ('```json\n{"short": "A.", "claims": []}\n```', "A."),
+        ('<think>{"short"? A hotel.</think>\n\n{"short": "A.", "claims": []}', "A."),
+        ('A hotel.\n</think>\n```json\n{"short": "A.", "claims": []}\n```', "A."),
+        ('{"short": "A sign reads </think>.", "claims": []}', "A sign reads </think>."),
+    ],
+)
+async def test_thoughts_before_json_and_a_markdown_fence_are_no_fault(
+    teacher_server: Any, caption: Request, text: str, short: str
+) -> None:
+    teacher_server.answer = lambda body: text
     (reply,) = await ask(teacher_server.url, caption)
-    assert isinstance(reply, Reply) and teacher_server.total_asked == 1
+    assert isinstance(reply, Reply) and isinstance(reply.parsed, CaptionReply) and reply.parsed.short == short
+    assert teacher_server.total_asked == 1
 
 
 @pytest.mark.parametrize("task", ["caption", "judge"])

@@ -36,6 +36,13 @@ def test_minus_infinity_is_null_where_json_has_no_word_for_it() -> None:
     assert score.top == ((b"yes", -0.1), (b"no", -math.inf))
 
 
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_thoughts_that_a_server_hands_over_apart_are_reasoning(name: str) -> None:
+    data = json.loads(answer(token("so <answer>"), token("yes"), token("</answer>")))
+    data["choices"][0]["message"] |= {"reasoning": None, "reasoning_content": None, name: "It shows a train."}
+    assert Completion.read(json.dumps(data).encode()).reasoning() == "It shows a train.\nso"
+
+
 def test_alternatives_are_looked_at_where_they_are_asked_for_alone() -> None:
     broken = token("so", top_logprobs=[{"token": 1}])
     read = Completion.read(answer(broken, token("no", top_logprobs=[token("no"), token("yes", -3)])))
