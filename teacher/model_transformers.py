@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProcessor, LogitsProcessorList
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
 from hardcut.teacher.pairs import read_clip, teach_pairs
+from hardcut.teacher.pictures import read_pictures
 from hardcut.teacher.shared_prefix import Shared, SharedPrefix, can_share
 from hardcut.teacher.spellings import Spellings, spellings_of
 
@@ -170,7 +170,8 @@ class TransformersGenerator:
         return str(text)
 
     def _inputs(self, texts: Sequence[str], batch: Sequence[Prompt]) -> Any:
-        images = [[Image.open(path).convert("RGB") for _, path in prompt.pictures] for prompt in batch]
+        pictures = read_pictures(batch)
+        images = [[pictures[path] for _, path in prompt.pictures] for prompt in batch]
         given = {"images": images} if any(images) else {}
         return self._processor(text=list(texts), **given, padding=True, return_tensors="pt")
 

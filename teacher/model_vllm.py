@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from PIL import Image
-
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt
 from hardcut.teacher.pairs import pair_text, read_clip, teach_pairs
+from hardcut.teacher.pictures import read_pictures
 from hardcut.teacher.spellings import spellings_of
 
 
@@ -57,11 +56,16 @@ class VllmGenerator:
         except self._refusals as error:
             if len(prompts) == 1:
                 return [Failed("refused", f"{type(error).__name__}: {error}")]
-            return [self._group([prompt], prefilled)[0] for prompt in prompts]  # one of them is at fault
+        half = len(prompts) // 2  # one of them is at fault: the others go on in batches as large as can be
+        return [*self._group(prompts[:half], prefilled), *self._group(prompts[half:], prefilled)]
 
     def _chat(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
+        pictures = read_pictures(prompts)
         outputs = self._llm.chat(
-            [prompt.messages(_images(prompt)) for prompt in prompts],
+            [
+                prompt.messages([{"type": "image_pil", "image_pil": pictures[path]} for _, path in prompt.pictures])
+                for prompt in prompts
+            ],
             [self._parameters(prompt) for prompt in prompts],
             use_tqdm=False,
             chat_template_content_format="openai",
@@ -127,7 +131,3 @@ class VllmGenerator:
         top = self._spellings.scores(step[each].logprob for each in self._spellings.ids) if told else ()
         token = step[id].decoded_token or ""
         return TokenScore(token.encode("utf-8", "surrogatepass"), step[id].logprob, top)
-
-
-def _images(prompt: Prompt) -> list[dict[str, object]]:
-    return [{"type": "image_pil", "image_pil": Image.open(path).convert("RGB")} for _, path in prompt.pictures]

@@ -351,10 +351,11 @@ async def test_what_the_engine_refuses_costs_only_itself(
 ) -> None:
     too_hot = Sampling(max_tokens=4, max_frames=4, temperature=9.0, reasoning=False)
     good = Sampling(max_frames=4, reasoning=False)
-    requests = [judgments(inputs, videos[0], sampling)[0] for sampling in (good, too_hot, good)]
+    requests = judgments(inputs, videos[0], good)
+    requests[6] = replace(requests[6], sampling=too_hot)
     outcomes = await open_backend("vllm").complete(requests)
-    assert [type(outcome) for outcome in outcomes] == [Reply, Refusal, Reply]
-    assert outcomes[1].reason == "refused" and "temperature" in outcomes[1].detail
+    assert [type(outcome) for outcome in outcomes] == [Reply] * 6 + [Refusal] + [Reply] * 3
+    assert outcomes[6].reason == "refused" and "temperature" in outcomes[6].detail
 
 
 @pytest.mark.vllm
