@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -107,6 +107,6 @@ class ModelOptions:
 class Generator(Protocol):
     """A loaded model."""
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
-        """One result for each prompt, in order."""
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+        """One result for each prompt, with its position, as they come."""
         ...

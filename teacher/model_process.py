@@ -11,7 +11,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
@@ -48,6 +48,8 @@ class ModelProcess:
 
     async def generate(self, prompts: Sequence[Prompt]) -> Results:
         """Raises MissingDependency or UsageError where the model cannot be loaded."""
+        if not prompts:
+            return []
         loop = asyncio.get_running_loop()
         number = next(self._numbers)
         future: asyncio.Future[Results] = loop.create_future()
@@ -171,10 +173,20 @@ def serve(kind: Kind, options: ModelOptions, connection: Connection) -> None:
             together.append(jobs.get())
         if None in together:
             return
-        asked = [job for job in together if job]
-        results = iter(generator.generate([prompt for _, prompts in asked for prompt in prompts]))
-        for number, prompts in asked:
-            connection.send((number, list(itertools.islice(results, len(prompts)))))
+        for done in _finished([job for job in together if job], generator):
+            connection.send(done)
+
+
+def _finished(jobs: Sequence[Job], generator: Generator) -> Iterator[tuple[int, Results]]:
+    """The results of each job, as soon as it has all of them: so they are kept while the model goes on."""
+    whose = [(number, len(prompts), at) for number, prompts in jobs for at in range(len(prompts))]
+    found: dict[int, dict[int, Generated | Failed]] = {number: {} for number, _ in jobs}
+    for position, result in generator.generate([prompt for _, prompts in jobs for prompt in prompts]):
+        number, wanted, at = whose[position]
+        found[number][at] = result
+        if len(found[number]) == wanted:
+            results = found.pop(number)
+            yield number, [results[at] for at in range(wanted)]
 
 
 def _receive(connection: Connection, jobs: queue.SimpleQueue[Job | None], idle: threading.Event) -> None:

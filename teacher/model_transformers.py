@@ -45,9 +45,7 @@ class TransformersGenerator:
         self._halved = False
         self._shares = can_share(self._model, self._processor)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
-    def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
-        results: dict[int, Generated | Failed] = {}
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
         batches = list(self._batches(prompts))
         with ThreadPoolExecutor(1) as beside:
             ready = deque[Future[Any]]()
@@ -55,10 +53,9 @@ class TransformersGenerator:
                 for ahead in batches[at + len(ready) : at + 2]:
                     ready.append(beside.submit(self._prepare, [prompts[each] for each in ahead]))
                 batch = [prompts[each] for each in positions]
-                made = self._answers(batch, ready.popleft(), beside)
-                results.update(zip(positions, made, strict=True))
-        return [results[at] for at in range(len(prompts))]
+                yield from zip(positions, self._answers(batch, ready.popleft(), beside), strict=True)
 
+    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
     def _answers(
         self, batch: Sequence[Prompt], ready: Future[Any], beside: ThreadPoolExecutor
     ) -> Sequence[Generated | Failed]:

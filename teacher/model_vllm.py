@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from hardcut.schemas.records import Tokens
@@ -42,13 +42,12 @@ class VllmGenerator:
         self._options = options
         self._processor: Any = None
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
-        results: dict[int, Generated | Failed] = {}
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+        """All of a kind at once: vLLM decides what goes together, and is fastest with much to choose from."""
         for prefilled, pair in ((False, False), (True, False), (True, True)):
             group = [at for at, each in enumerate(prompts) if (each.prefilled, each.pair) == (prefilled, pair)]
             if group:
-                results.update(zip(group, self._group([prompts[at] for at in group], prefilled), strict=True))
-        return [results[at] for at in range(len(prompts))]
+                yield from zip(group, self._group([prompts[at] for at in group], prefilled), strict=True)
 
     def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
         try:

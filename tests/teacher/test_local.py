@@ -216,6 +216,11 @@ def generator(model: Path) -> Any:
     return TransformersGenerator(ModelOptions(str(model), None, 4, None, 0.9, 1, batch=4))
 
 
+def answers(generator: Any, prompts: Sequence[Prompt]) -> list[Any]:
+    found = dict(generator.generate(prompts))
+    return [found[at] for at in range(len(prompts))]
+
+
 def prompts_of(requests: Sequence[Request]) -> list[Prompt]:
     prompts = Prompts()
     return [prompt_of(request, prompts.fill(request)) for request in requests]
@@ -232,10 +237,10 @@ def test_ten_judgments_on_a_video_encode_it_once(
     prompts = prompts_of([*judgments(inputs, videos[0], sampling), *judgments(inputs, videos[1], sampling)[:1]])
     encoded: list[int] = []
     generator._model.model.visual.register_forward_hook(lambda *_: encoded.append(1))
-    together = generator.generate(prompts)
+    together = answers(generator, prompts)
     assert len(encoded) == 2
     monkeypatch.setattr(generator, "_shares", False)
-    apart = [generator.generate([prompt])[0] for prompt in prompts]
+    apart = [answers(generator, [prompt])[0] for prompt in prompts]
     assert len(encoded) == 2 + 11
     for one, other in zip(together, apart, strict=True):
         assert dict(one.scores[0].top) == pytest.approx(dict(other.scores[0].top), abs=1e-4)
@@ -272,7 +277,7 @@ def test_the_next_video_is_made_ready_while_the_model_works(
 
     monkeypatch.setattr(generator, "_prepare", preparing)
     monkeypatch.setattr(generator, "_answer", answering)
-    kinds = [type(each).__name__ for each in generator.generate(prompts)]
+    kinds = [type(each).__name__ for each in answers(generator, prompts)]
     assert kinds == ["Generated", "Failed", "Generated", "Generated"]
 
 
@@ -291,7 +296,7 @@ def test_a_batch_that_the_memory_is_too_small_for_is_halved(
 
     large = Request("judge", {**inputs["judge"], "query": "large"}, Sampling(reasoning=reasoning), videos[0])
     prompts = prompts_of([*judgments(inputs, videos[0], Sampling(reasoning=reasoning))[:6], large])
-    expected = generator.generate(prompts)
+    expected = answers(generator, prompts)
     answer = generator._answer
 
     def answering(batch: Sequence[Prompt], ready: Any) -> Any:
@@ -301,7 +306,7 @@ def test_a_batch_that_the_memory_is_too_small_for_is_halved(
 
     monkeypatch.setattr(generator, "_answer", answering)
     monkeypatch.setattr(generator, "_halved", False)
-    *made, failed = generator.generate(prompts)
+    *made, failed = answers(generator, prompts)
     assert failed.reason == "out_of_memory" and "CUDA out of memory: fewer frames" in failed.detail
     assert [each.scores[-1].token for each in made] == [each.scores[-1].token for each in expected[:6]]
     for here, there in zip(made, expected, strict=False):
@@ -327,7 +332,7 @@ def test_a_model_of_another_family(tmp_path: Path, videos: list[tuple[Frame, ...
     generator = TransformersGenerator(ModelOptions(str(tmp_path / "llava"), None, 4, None, 0.9, 1, batch=4))
     sampling = Sampling(max_frames=4, reasoning=False)
     prompts = prompts_of([each for frames in videos[:2] for each in judgments(inputs, frames, sampling)[:3]])
-    told = [dict(each.scores[0].top) for each in generator.generate(prompts)]
+    told = [dict(each.scores[0].top) for each in answers(generator, prompts)]
     processor, tokenizer = generator._processor, generator._tokenizer
     for prompt, top in zip(prompts, told, strict=True):
         asked = processor.apply_chat_template(

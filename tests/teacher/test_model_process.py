@@ -75,6 +75,19 @@ async def test_what_is_asked_while_it_works_is_taken_at_once_and_closing_does_no
     assert gone(process._process.pid)
 
 
+async def test_what_is_done_is_handed_back_while_the_model_goes_on(model: Path) -> None:
+    process = await loaded(model)
+    jobs = [asyncio.create_task(process.generate(prompts(10 + n))) for n in range(20)]
+    await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+    assert jobs[0].done() and not jobs[-1].done() and not jobs[10].done()
+    os.kill(process._process.pid, signal.SIGKILL)
+    results = await asyncio.gather(*jobs)
+    assert len(results[0]) == 10 and all(isinstance(each, Generated) for each in results[0])
+    assert isinstance(results[-1][0], Failed)
+    assert await process.generate([]) == []
+    await process.close()
+
+
 async def test_a_process_that_is_killed_fails_what_it_was_at_and_is_started_again(model: Path) -> None:
     process = await loaded(model)
     killed = process._process.pid
