@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import MissingDependency
-from hardcut.schemas.records import Review
+from hardcut.schemas.judgments import Review
 from hardcut.schemas.reviews import counts
 
 if TYPE_CHECKING:

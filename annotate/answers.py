@@ -9,7 +9,8 @@ from typing import Any
 
 from hardcut.annotate.policy import SetName
 from hardcut.annotate.sets import FLAGS, RELEVANCE, WELL_FORMED
-from hardcut.schemas.records import Relevance, Review, Span, Stratum
+from hardcut.schemas.judgments import Relevance, Review, Stratum
+from hardcut.schemas.records import Span
 
 MAX_WORDING = 5000
 """Characters of a rewrite that are kept. (A query is far shorter: what is longer is told when it is used.)"""

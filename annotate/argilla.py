@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from hardcut.annotate.answers import Answer
 from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
 from hardcut.schemas.errors import HardcutError, MissingDependency, Unreachable, UsageError
-from hardcut.schemas.records import Relevance
+from hardcut.schemas.judgments import Relevance
 
 KEY_VARIABLE = "ARGILLA_API_KEY"
 TIMEOUT_S = 60

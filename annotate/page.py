@@ -20,7 +20,8 @@ from hardcut.annotate.policy import SetName
 from hardcut.annotate.previews import Window, window
 from hardcut.annotate.sets import RELEVANCE
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Evidence, Pair, Query, Relevance, Review, Span, Stratum, TeacherLabel, Video
+from hardcut.schemas.judgments import Relevance, Review, Stratum
+from hardcut.schemas.records import Evidence, Pair, Query, Span, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import Settings
 

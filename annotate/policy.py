@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, Review, Stratum, TeacherLabel
+from hardcut.schemas.judgments import Review, Stratum
+from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel
 from hardcut.schemas.reviews import applicable, verdict
 from hardcut.schemas.settings import ReviewSettings
 

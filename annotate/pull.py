@@ -16,7 +16,7 @@ from hardcut.annotate.sets import review_set
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records, write_records
-from hardcut.schemas.records import Review
+from hardcut.schemas.judgments import Review
 
 STATE = "review/pulled.json"
 """Who gave which answer, by dataset. An answer that is gone because its user was deleted is told by it from one that

@@ -13,7 +13,8 @@ from hardcut.annotate.policy import Candidate, Plan, in_conflict, plan, readable
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Dropped, Evidence, Judgment, Pair, Query, Review, TeacherLabel, Video
+from hardcut.schemas.judgments import Judgment, Review
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import applicable, query_digest
 from hardcut.schemas.settings import ReviewSettings
 

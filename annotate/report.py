@@ -20,7 +20,8 @@ from hardcut.annotate.audit import Cell, Estimate, estimate
 from hardcut.annotate.policy import readable
 from hardcut.annotate.records import RunRecords
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.records import Flag, Review, TeacherLabel
+from hardcut.schemas.judgments import Flag, Review
+from hardcut.schemas.records import TeacherLabel
 from hardcut.schemas.reviews import applicable, counts, verdict
 from hardcut.teacher.cached import book_name
 

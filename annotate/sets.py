@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from hardcut.annotate.policy import SetName
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Flag, Relevance
+from hardcut.schemas.judgments import Flag, Relevance
 
 PAGE = "page"
 """The one field of a record: all that is shown, see page.py."""

@@ -22,18 +22,8 @@ from pathlib import Path
 from hardcut.publish.export import export
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import (
-    Caption,
-    Facet,
-    FirstStage,
-    Judgment,
-    Pair,
-    Query,
-    Span,
-    TeacherLabel,
-    TeacherRef,
-    Video,
-)
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Caption, Facet, FirstStage, Pair, Query, Span, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.settings import ExportSettings, Settings
 
 CANDIDATES = 9

@@ -30,7 +30,8 @@ from hardcut.engine.run import Engine
 from hardcut.engine.stage import Output, Reader, Source, Unit
 from hardcut.engine.status import read_status
 from hardcut.schemas.base import Record
-from hardcut.schemas.records import Judgment, Pair, TeacherLabel, TeacherRef
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Pair, TeacherLabel, TeacherRef
 
 SIZES = (1_000, 10_000, 100_000)
 TEACHER = TeacherRef(backend="none", model="none")

@@ -14,7 +14,8 @@ from hardcut.cli.terminal import output
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Judgment, Query, TeacherLabel
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Query, TeacherLabel
 from hardcut.teacher.cached import book_name
 from hardcut.teacher.calibration import CALIBRATION_FILE, Calibration, Figures, Judged, calibrate, reliability_diagram
 

@@ -26,7 +26,8 @@ from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.judged import read_judgments
-from hardcut.schemas.records import Caption, Query, Review, Video
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import Caption, Query, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage

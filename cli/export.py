@@ -24,7 +24,7 @@ from hardcut.publish.gate import check, gate_settings, stopped
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Review
+from hardcut.schemas.judgments import Review
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hardcut.cli.paths import Cache
 from hardcut.engine.status import read_status
 from hardcut.report.review import REVIEW_FILE
-from hardcut.schemas.records import RECORDS, Video
+from hardcut.schemas.catalogue import RECORDS
+from hardcut.schemas.records import Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hardcut.annotate.policy import BLIND, Plan
 from hardcut.annotate.records import read_run
 from hardcut.cli.review_server import settings_of
 from hardcut.cli.terminal import output
-from hardcut.schemas.records import Stratum
+from hardcut.schemas.judgments import Stratum
 from hardcut.schemas.settings import ReviewSettings
 
 _WHY: Mapping[Stratum, str] = {

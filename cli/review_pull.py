@@ -15,7 +15,7 @@ from hardcut.cli.terminal import output, plain
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.run import Engine
 from hardcut.publish.judgments import JudgmentStage
-from hardcut.schemas.records import Review
+from hardcut.schemas.judgments import Review
 from hardcut.schemas.settings import Settings
 
 _LISTED = 10

@@ -16,7 +16,7 @@ from hardcut.cli.review_server import settings_of
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Review
+from hardcut.schemas.judgments import Review
 
 
 def report(run: Path, cache: Path | None, *, as_json: bool) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 
+from hardcut.schemas.catalogue import json_schemas
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import json_schemas
 
 
 def print_schema(record: str | None) -> None:

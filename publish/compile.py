@@ -44,13 +44,13 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import parse_record, read_records, write_records
+from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
     Caption,
     Dropped,
     Evidence,
     Group,
-    Judgment,
     Pair,
     Query,
     Split,

@@ -22,7 +22,8 @@ from hardcut.publish.recipe import published
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
 from hardcut.schemas.settings import Settings
 
 STAGES: dict[str, type[Record]] = {

@@ -19,7 +19,8 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
 from hardcut.schemas.judged import read_judgments
-from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
+from hardcut.schemas.judgments import Judgment, Review
+from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
 from hardcut.schemas.reviews import applicable, verdict
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 

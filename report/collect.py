@@ -14,12 +14,12 @@ from typing import Literal, TypeVar, get_args
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
+from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
     Caption,
     Dropped,
     Evidence,
-    Judgment,
     Pair,
     Query,
     QueryKind,

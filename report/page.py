@@ -18,9 +18,10 @@ from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.report.review import read_review
 from hardcut.report.status import RunStatus, StageStatus
+from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.filters import FILTERS
-from hardcut.schemas.records import RECORDS, QueryKind, Video
+from hardcut.schemas.records import QueryKind, Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:

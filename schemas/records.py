@@ -1,8 +1,9 @@
-"""The records that flow through a run, one class for each of its files. Times are seconds from the video's start."""
+"""The records that a run makes of videos, one class for each of its files; what people say of them is in
+`judgments.py`. Times are seconds from the video's start."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
 
@@ -30,13 +31,6 @@ Variant = Literal["original", "paraphrase", "reversed", "negated", "facet_change
 """What a query is to its parent. The three of `COUNTERFACTUAL` are written so that the source does not answer them;
 `rewritten` is a reviewer's wording."""
 COUNTERFACTUAL: frozenset[Variant] = frozenset({"reversed", "negated", "facet_changed"})
-
-Relevance = Literal[0, 1, 2]
-"""What a reviewer says of a pair: the video does not answer the query, does in part, answers it."""
-Flag = Literal["ambiguous", "unsafe", "broken_video", "wrong_language"]
-Stratum = Literal["audit", "gold", "disagreement", "suspected", "margin", "counterfactual", "conflict"]
-"""Why a pair was put before reviewers: drawn by chance, its answer is known, teachers disagree on it, its teacher
-contradicts how it came about, its margin is near the threshold, it is a counterfactual, reviewers disagree on it."""
 
 
 class Span(Frozen):
@@ -366,58 +360,6 @@ class TeacherLabel(Record):
         return self
 
 
-class Review(Record):
-    """A person's answer. It belongs to the query text that was shown (`query_digest`).
-
-    `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it put forward, which
-    Argilla submits as an answer where the reviewer does not touch it. `adjudicates`: given by a further person after
-    others disagreed. `stratum` is why the pair was asked about, `seconds` how long the answer took as far as that is
-    known, `rewritten_query` the wording that the reviewer proposes.
-    """
-
-    FILE: ClassVar[str] = "reviews.jsonl"
-    ID: ClassVar[str] = "review_id"
-    PREFIX: ClassVar[str] = "r"
-    IDENTITY: ClassVar[tuple[str, ...]] = ("pair_id", "query_digest", "reviewer", "blind", "adjudicates")
-
-    review_id: Id
-    pair_id: Id
-    query_id: Id
-    video_id: Id
-    query_digest: Sha256
-    reviewer: Text
-    relevance: Relevance | None = None
-    suggested: Relevance | None = None
-    span: Span | None = None
-    well_formed: bool | None = None
-    rewritten_query: Text | None = None
-    flags: tuple[Flag, ...] = ()
-    seconds: float | None = Field(default=None, ge=0)
-    blind: bool
-    adjudicates: bool = False
-    stratum: Stratum | None = None
-    status: Literal["submitted", "draft", "discarded"]
-
-    @property
-    def changed(self) -> bool | None:
-        """Whether the reviewer answered something else than was suggested; `None` where nothing was."""
-        return None if self.suggested is None or self.relevance is None else self.relevance != self.suggested
-
-
-class Judgment(Record):
-    """The label that training sees, who gave it, and the labels and reviews that it rests on."""
-
-    FILE: ClassVar[str] = "judgments.jsonl"
-    ID: ClassVar[str] = "pair_id"
-
-    pair_id: Id
-    query_id: Id
-    video_id: Id
-    grade: int = Field(ge=0)
-    source: Literal["human", "adjudicated", "gold", "imported", "teacher"]
-    support: tuple[Id, ...] = ()
-
-
 class Dropped(Record):
     """Something left out on purpose. `item` is the id of a video, query or pair, or a line of an input file."""
 
@@ -431,25 +373,3 @@ class Dropped(Record):
     stage: Text
     reason: Text
     detail: str = ""
-
-
-RECORDS: tuple[type[Record], ...] = (
-    Video,
-    Signature,
-    Evidence,
-    Caption,
-    Twin,
-    Query,
-    Group,
-    Pair,
-    TeacherLabel,
-    Review,
-    Judgment,
-    Dropped,
-)
-"""Every record, in the order in which a run produces them."""
-
-
-def json_schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema of each record, by class name, as `hardcut schema` prints it."""
-    return {record.__name__: record.model_json_schema(mode="serialization") for record in RECORDS}

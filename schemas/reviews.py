@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Query, Relevance, Review
+from hardcut.schemas.judgments import Relevance, Review
+from hardcut.schemas.records import Query
 
 
 @dataclass(frozen=True, slots=True)

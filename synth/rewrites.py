@@ -14,7 +14,8 @@ from hardcut.engine.files import sha256_of
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Query, Review
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Query
 from hardcut.schemas.reviews import query_digest
 from hardcut.synth.text import clean, length_of
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hardcut.annotate.page import Media, Subject, content, decode, encode, page_digest, read_shown, suggestion
 from hardcut.annotate.previews import window
-from hardcut.schemas.records import Evidence, Facet, Pair, Query, Review, Span, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import Evidence, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.settings import ReviewSettings, Settings
 
 HOSTILE = "</script><script>alert(1)</script> {{ 7*7 }} ${7} $' $& #TEMPLATE# **b** <!-- \u2028 \\ \" ' `x` \ud800"

@@ -8,7 +8,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from hardcut.annotate.policy import REASONS, Candidate, Item, Plan, plan
-from hardcut.schemas.records import Pair, Query, Stratum, TeacherLabel, TeacherRef
+from hardcut.schemas.judgments import Stratum
+from hardcut.schemas.records import Pair, Query, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ReviewSettings
 
 TEACHER = TeacherRef(backend="test", model="m")

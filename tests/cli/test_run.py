@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import RECORDS, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 Timed = Callable[..., tuple[subprocess.CompletedProcess[str], float]]

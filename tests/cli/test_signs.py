@@ -17,7 +17,8 @@ from hardcut.engine.progress import NullProgress
 from hardcut.engine.status import read_status
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Caption, Dropped, Evidence, Judgment, Pair, Query, TeacherLabel, Twin
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin
 from hardcut.schemas.settings import Settings
 from hardcut.teacher.evidence_judge import SURE, EvidenceJudge
 from hardcut.teacher.inputs import EvidenceLine

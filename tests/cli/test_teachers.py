@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import COUNTERFACTUAL, Judgment, Query, TeacherLabel
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import COUNTERFACTUAL, Query, TeacherLabel
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.base import Record
+from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
+from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import (
-    RECORDS,
     Caption,
     Claim,
     Dropped,
     Facet,
     FirstStage,
-    Judgment,
     Pair,
     Query,
-    Review,
     Span,
     TeacherLabel,
     TeacherRef,

@@ -22,7 +22,8 @@ from hardcut.publish.export import export
 from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
-from hardcut.schemas.records import Judgment, Pair, TeacherRef
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Pair, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]

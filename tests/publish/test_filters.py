@@ -12,7 +12,8 @@ from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
 from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.jsonl import write_records
-from hardcut.schemas.records import Judgment, Pair, Query
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Pair, Query
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
 R = TypeVar("R", bound=Record)

@@ -82,8 +82,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 given = {"exact": True, "logprob_yes": -1.0, "logprob_no": -1.0}
                 label = make.label(pair, "no" if step else "yes", margin, **given)
                 records += [pair, label, make.judgment(pair, int(not step), label)]
+    from hardcut.schemas.catalogue import RECORDS
     from hardcut.schemas.jsonl import write_records
-    from hardcut.schemas.records import RECORDS
 
     run = folder / "run"
     run.mkdir()

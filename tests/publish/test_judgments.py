@@ -13,7 +13,8 @@ from hardcut.engine.stage import CollectionStage
 from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import write_records
-from hardcut.schemas.records import Dropped, Judgment, Pair, Query, Review, TeacherLabel
+from hardcut.schemas.judgments import Judgment, Review
+from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 

@@ -19,7 +19,8 @@ from hardcut.publish.thresholds import Margins, choose, lower, margins_of, upper
 from hardcut.schemas.base import Record
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Judgment, Pair, TeacherLabel
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Pair, TeacherLabel
 from hardcut.schemas.settings import ExportSettings, FilterSettings, JudgmentSettings, NegativeSettings, Settings
 from hardcut.synth.negatives import NegativeStage
 

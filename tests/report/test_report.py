@@ -23,19 +23,19 @@ from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, Margins,
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
+from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import RecordError, StorageError, UsageError
 from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
+from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
-    RECORDS,
     Caption,
     Claim,
     Dropped,
     Evidence,
     Facet,
     FirstStage,
-    Judgment,
     Pair,
     Query,
     Span,

@@ -10,7 +10,8 @@ import pytest
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import write_records
-from hardcut.schemas.records import Facet, Query, Review
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import Facet, Query
 from hardcut.schemas.reviews import query_digest
 from hardcut.synth.rewrites import MAX_CHARACTERS, RewriteStage
 

@@ -15,7 +15,8 @@ import pytest
 from hardcut.annotate.embedded.server import Order, Server, connection, running
 from hardcut.schemas.config import format_settings, load_settings
 from hardcut.schemas.jsonl import read_records, write_records
-from hardcut.schemas.records import Evidence, Facet, Pair, Query, Review, Span, Video
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import Evidence, Facet, Pair, Query, Span, Video
 
 HOSTILE = (
     '<script>top.pwned = 1</script></script><img src=x onerror="top.pwned = 2"> {{ 7*7 }} {{#each}} ${top.pwned = 3} '

@@ -23,7 +23,8 @@ from hardcut.annotate import argilla
 from hardcut.annotate.embedded.server import Connection, Order, Server, connection, running
 from hardcut.annotate.records import read_run
 from hardcut.schemas.jsonl import read_records, write_records
-from hardcut.schemas.records import Judgment, Pair, Query, Review
+from hardcut.schemas.judgments import Judgment, Review
+from hardcut.schemas.records import Pair, Query
 
 Review_ = Callable[..., dict[str, Any]]
 

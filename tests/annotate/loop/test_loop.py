@@ -18,7 +18,8 @@ from hardcut.annotate.sets import RELEVANCE
 from hardcut.cli.export import export_run
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Dropped, Judgment, Pair, Query, TeacherLabel
+from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
 
 Review_ = Callable[..., dict[str, Any]]
 NAMES = {value: name for name, (value, _) in RELEVANCE.items()}

@@ -1,0 +1,69 @@
+"""The records of what people say of a pair, and of the label that comes of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from hardcut.schemas.base import Record
+from hardcut.schemas.records import Id, Sha256, Span, Text
+
+Relevance = Literal[0, 1, 2]
+"""What a reviewer says of a pair: the video does not answer the query, does in part, answers it."""
+Flag = Literal["ambiguous", "unsafe", "broken_video", "wrong_language"]
+Stratum = Literal["audit", "gold", "disagreement", "suspected", "margin", "counterfactual", "conflict"]
+"""Why a pair was put before reviewers: drawn by chance, its answer is known, teachers disagree on it, its teacher
+contradicts how it came about, its margin is near the threshold, it is a counterfactual, reviewers disagree on it."""
+
+
+class Review(Record):
+    """A person's answer. It belongs to the query text that was shown (`query_digest`).
+
+    `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it put forward, which
+    Argilla submits as an answer where the reviewer does not touch it. `adjudicates`: given by a further person after
+    others disagreed. `stratum` is why the pair was asked about, `seconds` how long the answer took as far as that is
+    known, `rewritten_query` the wording that the reviewer proposes.
+    """
+
+    FILE: ClassVar[str] = "reviews.jsonl"
+    ID: ClassVar[str] = "review_id"
+    PREFIX: ClassVar[str] = "r"
+    IDENTITY: ClassVar[tuple[str, ...]] = ("pair_id", "query_digest", "reviewer", "blind", "adjudicates")
+
+    review_id: Id
+    pair_id: Id
+    query_id: Id
+    video_id: Id
+    query_digest: Sha256
+    reviewer: Text
+    relevance: Relevance | None = None
+    suggested: Relevance | None = None
+    span: Span | None = None
+    well_formed: bool | None = None
+    rewritten_query: Text | None = None
+    flags: tuple[Flag, ...] = ()
+    seconds: float | None = Field(default=None, ge=0)
+    blind: bool
+    adjudicates: bool = False
+    stratum: Stratum | None = None
+    status: Literal["submitted", "draft", "discarded"]
+
+    @property
+    def changed(self) -> bool | None:
+        """Whether the reviewer answered something else than was suggested; `None` where nothing was."""
+        return None if self.suggested is None or self.relevance is None else self.relevance != self.suggested
+
+
+class Judgment(Record):
+    """The label that training sees, who gave it, and the labels and reviews that it rests on."""
+
+    FILE: ClassVar[str] = "judgments.jsonl"
+    ID: ClassVar[str] = "pair_id"
+
+    pair_id: Id
+    query_id: Id
+    video_id: Id
+    grade: int = Field(ge=0)
+    source: Literal["human", "adjudicated", "gold", "imported", "teacher"]
+    support: tuple[Id, ...] = ()
