@@ -18,8 +18,8 @@ test: $(VENV)/.test $(VENV_ARGILLA)/.made lint
 # tests are skipped, and say so.
 test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
-	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/test_local.py \
-	    tests/teacher/test_model_process.py tests/synth/test_speech.py tests/reranker/test_vllm.py; fi
+	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/local/test_teacher.py \
+	    tests/teacher/local/test_process.py tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)

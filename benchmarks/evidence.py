@@ -34,10 +34,10 @@ from hardcut.media.collection import scan
 from hardcut.media.frames import FrameSet
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.flow import dense_flow
-from hardcut.synth.motion import SIDE, find_motion
-from hardcut.synth.ocr import _thinned, read_lines
-from hardcut.synth.pictures import load_image
+from hardcut.synth.evidence.flow import dense_flow
+from hardcut.synth.evidence.motion import SIDE, find_motion
+from hardcut.synth.evidence.ocr import _thinned, read_lines
+from hardcut.synth.evidence.pictures import load_image
 
 WORKERS = 2
 ROUNDS = 3

@@ -27,7 +27,7 @@ from hardcut.reranker.model import lora
 from hardcut.reranker.tiny import Size, make
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import RankingSettings, TrainSettings
-from hardcut.teacher.pairs import Clip, pair_inputs, teach_pairs
+from hardcut.teacher.local.pair_prompt import Clip, pair_inputs, teach_pairs
 
 NEGATIVES = 2
 

@@ -17,10 +17,10 @@ from hardcut.media.collection import VideoFile, scan
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.evidence import EvidenceStage
+from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import by_time
 from hardcut.synth.probe import ProbeStage
+from hardcut.synth.request_inputs import by_time
 
 MOST = 3
 """Lines told of a kind."""

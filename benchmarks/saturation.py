@@ -189,7 +189,7 @@ async def through_teacher(url: str, calls: int, media: bool, folder: Path, watch
     """What a run does for each call, without decoding."""
     from hardcut.engine.budget import CallBudget, current_stage
     from hardcut.engine.ledger import Ledger
-    from hardcut.engine.replies import ReplyCache
+    from hardcut.engine.reply_cache import ReplyCache
     from hardcut.media.frames import Frame
     from hardcut.schemas.records import Sampling
     from hardcut.schemas.settings import Budget, Resources, TeacherSettings

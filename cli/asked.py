@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from hardcut.cli.paths import Cache
 from hardcut.engine.pool import WorkerPool
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Unit, UnitStage
 from hardcut.media.store import FrameStore
 from hardcut.schemas.base import Record

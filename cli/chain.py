@@ -18,7 +18,7 @@ from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.run import Engine
 from hardcut.engine.stage import Source, Stage, Unit
 from hardcut.media.collection import Collection, scan
@@ -33,12 +33,12 @@ from hardcut.schemas.trec import read_run
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
-from hardcut.synth.evidence import EvidenceStage
+from hardcut.synth.evidence.speech import open_recogniser
+from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.recognition import open_recogniser
 from hardcut.synth.rewrites import RewriteStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.synth.twins import TwinStage

@@ -22,8 +22,8 @@ from hardcut.schemas.settings import Settings
 from hardcut.schemas.training import PerceptionSettings, RankingSettings, TrainSettings
 from hardcut.schemas.trec import Run, ranking, read_qrels, read_run
 from hardcut.synth.user_queries import read_queries
-from hardcut.teacher.generation import ModelOptions
-from hardcut.teacher.model_process import ModelProcess
+from hardcut.teacher.local.generation import ModelOptions
+from hardcut.teacher.local.process import ModelProcess
 
 FRAMES = 8
 RANDOM, TINY = "random order", "tiny reranker"

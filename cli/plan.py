@@ -16,7 +16,7 @@ from rich.table import Table
 from hardcut.cli.asked import ASKING, Asked, Records, asked
 from hardcut.cli.paths import Cache, cache_folder
 from hardcut.cli.terminal import output, plain
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.media.collection import VideoFile, scan
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption, Pair, Query

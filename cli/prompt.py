@@ -10,10 +10,10 @@ from typing import Any, get_args
 
 from hardcut.cli.asked import TASKS, Asked, asked
 from hardcut.cli.paths import cache_folder
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.teacher.generation import prompt_of
+from hardcut.teacher.local.generation import prompt_of
 from hardcut.teacher.protocol import Task
 from hardcut.teacher.registry import prompts_of
 

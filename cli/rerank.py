@@ -19,11 +19,11 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.user_queries import read_queries
-from hardcut.teacher.generation import ModelOptions
-from hardcut.teacher.model_process import ModelProcess
+from hardcut.teacher.local.generation import ModelOptions
+from hardcut.teacher.local.process import ModelProcess
 
 if TYPE_CHECKING:
-    from hardcut.teacher.model_process import Kind
+    from hardcut.teacher.local.process import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from hardcut.publish.judgments import Negative
+from hardcut.publish.teacher_agreement import agreement
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
-from hardcut.teacher.agreement import agreement
 
 if TYPE_CHECKING:
     from datasets import Features

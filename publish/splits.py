@@ -30,12 +30,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.publish.similar import Joined, similar_pairs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Query, Split, Video
 from hardcut.schemas.settings import ExportSettings
-from hardcut.teacher.similar import Joined, similar_pairs
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from hardcut.report.priors import FOLDS, chosen, r2_from, video_word
+from hardcut.report.statistics import Mean, mean, randomisation_test
 from hardcut.reranker.facts import UNKNOWN, Facts
 from hardcut.reranker.measures import MEASURES, per_query
 from hardcut.reranker.results import (
@@ -17,11 +19,9 @@ from hardcut.reranker.results import (
     QueryRow,
     RunResult,
 )
-from hardcut.reranker.statistics import Mean, mean, randomisation_test
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
 from hardcut.teacher.calibration import Calibration, Judged, calibrate
-from hardcut.teacher.priors import FOLDS, chosen, r2_from, video_word
 
 RULES = (
     "Every query of the qrels counts; one that a run lacks scores 0. Ties in a run are broken by document id, the "

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
-from hardcut.teacher.pairs import teach_pairs
+from hardcut.teacher.local.pair_prompt import teach_pairs
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
 _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"

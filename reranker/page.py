@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardcut.report.statistics import Mean
 from hardcut.reranker.results import Comparison, Evaluation, QueryRow
-from hardcut.reranker.statistics import Mean
 from hardcut.schemas.errors import StorageError
 from hardcut.teacher.calibration import reliability_diagram
 

@@ -20,7 +20,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import Run, format_run, ranking
 from hardcut.teacher.confidence import first_token_answer
-from hardcut.teacher.generation import Failed, Generated, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Failed, Generated, Prompt, pair_prompt
 
 TAG = "hardcut"
 _AHEAD = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardcut.reranker.statistics import Mean
+from hardcut.report.statistics import Mean
 from hardcut.schemas.base import Frozen
 from hardcut.teacher.calibration import Calibration
 

@@ -18,7 +18,7 @@ from hardcut.reranker.examples import Captioned, Group
 from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.training import LossSettings, TrainSettings
-from hardcut.teacher.pairs import Clip, pair_inputs, read_clip, video_inputs
+from hardcut.teacher.local.pair_prompt import Clip, pair_inputs, read_clip, video_inputs
 
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""

@@ -10,8 +10,8 @@ from hardcut.reranker.examples import Validation
 from hardcut.reranker.measures import ndcg
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.trec import Run
-from hardcut.teacher.pairs import read_clip
-from hardcut.teacher.shared_prefix import SharedPrefix
+from hardcut.teacher.local.pair_prompt import read_clip
+from hardcut.teacher.local.shared_prefix import SharedPrefix
 
 _BATCH = 16
 

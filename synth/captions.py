@@ -13,10 +13,10 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Claim, Dropped, Evidence, Sampling, Support, Video
 from hardcut.schemas.settings import CaptionSettings
-from hardcut.synth.asking import Asker, Drops, described
+from hardcut.schemas.text.clean import clean
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import claim_inputs, span_within, video_inputs
-from hardcut.synth.text import clean
+from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
+from hardcut.synth.requests import Asker, Drops, described
 from hardcut.teacher.protocol import Task, Teacher
 from hardcut.teacher.replies import CaptionReply, CheckReply, ClaimReply, RefineReply
 

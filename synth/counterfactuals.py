@@ -19,13 +19,13 @@ from hardcut.media.frames import FrameSet
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
-from hardcut.synth.asking import Asker, Drops, described, failure_of, read
+from hardcut.schemas.text.clean import clean, length_of
 from hardcut.synth.filters.changed import Known
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import facet_inputs, video_inputs
+from hardcut.synth.request_inputs import facet_inputs, video_inputs
+from hardcut.synth.requests import Asker, Drops, described, failure_of, read
 from hardcut.synth.scores import Judge
-from hardcut.synth.text import clean, length_of
-from hardcut.teacher.inputs import EvidenceLine
+from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVariant
 

@@ -13,10 +13,10 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader, Unit
 from hardcut.schemas.base import Record
+from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Group, Signature, Video
 from hardcut.schemas.settings import DuplicateSettings
-from hardcut.synth.extras import installed
 from hardcut.synth.frames import Frames
 
 

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
+from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judged import read_judgments
@@ -35,13 +36,12 @@ from hardcut.schemas.records import (
 )
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
-from hardcut.synth.collected import Collected
-from hardcut.synth.extras import installed
+from hardcut.synth.candidates.collection_index import Collected
+from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, ranked
 from hardcut.synth.filters.duplicates import duplicates
 from hardcut.synth.filters.grounding import ungrounded
 from hardcut.synth.filters.leaks import leak
 from hardcut.synth.filters.unsafe import unsafe
-from hardcut.synth.first_stage import BM25_RUN, Bm25, Hit, ranked
 
 USER_DEPTH = 10
 """A user's query is judged at least this deep, so that nDCG@10 of the first stage can be told."""

@@ -14,12 +14,12 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
 from hardcut.schemas.settings import QuerySettings
-from hardcut.synth.asking import Asker, Drops, described, failure_of, read
+from hardcut.schemas.text.clean import WORDS, clean, length_of
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import claim_inputs, video_inputs
-from hardcut.synth.rewording import Reworder
-from hardcut.synth.text import WORDS, clean, length_of
-from hardcut.synth.translation import identifier_version
+from hardcut.synth.request_inputs import claim_inputs, video_inputs
+from hardcut.synth.requests import Asker, Drops, described, failure_of, read
+from hardcut.synth.rewording.translation import identifier_version
+from hardcut.synth.rewording.wordings import Reworder
 from hardcut.teacher.protocol import Refusal, Task, Teacher
 from hardcut.teacher.replies import ComposeReply, QueriesReply, QueryReply
 

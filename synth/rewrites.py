@@ -17,7 +17,7 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Query
 from hardcut.schemas.reviews import query_digest
-from hardcut.synth.text import clean, length_of
+from hardcut.schemas.text.clean import clean, length_of
 
 MAX_CHARACTERS = 500
 """A longer wording is no query: it is left out, not cut."""

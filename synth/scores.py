@@ -14,9 +14,9 @@ from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
-from hardcut.synth.asking import failure_of
 from hardcut.synth.frames import Frames
-from hardcut.synth.inputs import video_inputs
+from hardcut.synth.request_inputs import video_inputs
+from hardcut.synth.requests import failure_of
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 

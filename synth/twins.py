@@ -23,8 +23,8 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Difference, Evidence, Group, Signature, Twin, Video
-from hardcut.synth.content import Item, seen, specific, told
-from hardcut.teacher.words import COLOURS
+from hardcut.schemas.text.words import COLOURS
+from hardcut.synth.candidates.content import Item, seen, specific, told
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,7 +17,7 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Query, Split
-from hardcut.synth.text import clean, length_of
+from hardcut.schemas.text.clean import clean, length_of
 
 _ID_COLUMNS = ("query_id", "qid", "id")
 _TEXT_COLUMNS = ("query", "text")

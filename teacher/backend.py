@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.teacher.prompts.render import Rendered
 from hardcut.teacher.protocol import Outcome, Reply, Request, Task
-from hardcut.teacher.render import Rendered
 
 
 class Meter(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from hardcut.engine.budget import CallBudget, current_stage
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price

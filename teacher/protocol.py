@@ -1,7 +1,7 @@
 """What is asked of a teacher and what comes back. Every backend speaks this and nothing else.
 
 A request names its task and hands over structured `inputs`. A backend with a model renders them with the task's prompt
-(`teacher/prompts/TASK.*`); the `evidence` backend reads them as they are. So one stage serves both.
+(`teacher/prompts/templates/TASK.*`); the `evidence` backend reads them as they are. So one stage serves both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Task = Literal[
     "counterfactual",
     "judge",
 ]
-"""What can be asked: `teacher/inputs.py` says what each is given, `teacher/replies.py` what must be answered."""
+"""What can be asked: `prompts/inputs.py` says what each is given, `replies.py` what must be answered."""
 
 
 Shown = tuple[tuple[Frame, ...], tuple[Frame, ...]]

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.engine.budget import CallBudget
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
-from hardcut.teacher.evidence import EvidenceTeacher
-from hardcut.teacher.generation import ModelOptions
-from hardcut.teacher.model_process import Kind
+from hardcut.teacher.local.generation import ModelOptions
+from hardcut.teacher.local.process import Kind
+from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Teacher
-from hardcut.teacher.render import Prompts
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 _OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
 
@@ -73,7 +73,7 @@ def _evidence(rest: str, context: _Context) -> Teacher:
 
 
 def _openai(rest: str, context: _Context) -> Teacher:
-    from hardcut.teacher.openai import OpenAITeacher
+    from hardcut.teacher.server.openai import OpenAITeacher
 
     match = _OPENAI.fullmatch(rest)
     if match is None:
@@ -92,7 +92,7 @@ def _openai(rest: str, context: _Context) -> Teacher:
 
 def _local(kind: Kind) -> Callable[[str, _Context], Teacher]:
     def make(model: str, context: _Context) -> Teacher:
-        from hardcut.teacher.local import LocalTeacher
+        from hardcut.teacher.local.teacher import LocalTeacher
 
         if not model:
             raise UsageError(f"teacher {kind}: give {kind}:MODEL, a model's name on the hub or its folder")

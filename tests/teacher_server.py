@@ -22,8 +22,8 @@ from typing import Any
 from aiohttp import web
 
 from hardcut.schemas.records import Sampling
-from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.protocol import Reply, Request
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 
 @dataclass(frozen=True)

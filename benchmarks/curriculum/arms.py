@@ -16,8 +16,8 @@ from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
 from hardcut.schemas.trec import Run, read_run
-from hardcut.teacher.generation import ModelOptions
-from hardcut.teacher.model_process import ModelProcess
+from hardcut.teacher.local.generation import ModelOptions
+from hardcut.teacher.local.process import ModelProcess
 
 WHOLE = 1_000_000
 """More steps than any training has: one checkpoint, at the end."""

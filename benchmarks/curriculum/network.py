@@ -26,7 +26,7 @@ from transformers import (
 
 from benchmarks.curriculum.footage import FRAMES, RATE, SIDE_PX
 from hardcut.reranker.tiny import SPECIAL, TEMPLATE, Qwen2VLImageProcessor
-from hardcut.teacher.pairs import SYSTEM
+from hardcut.teacher.local.pair_prompt import SYSTEM
 
 PATCH_PX, TEMPORAL, MERGE = 16, 2, 2
 """As published. A frame of 64 x 64 pixels is 4 x 4 patches and 2 x 2 tokens."""

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.curriculum.stories import KINDS
 from benchmarks.curriculum.twins import chiral, negated
 from benchmarks.curriculum.world import Part
+from hardcut.report.statistics import Mean, mean, randomisation_test
 from hardcut.reranker.measures import ndcg_per_query
-from hardcut.reranker.statistics import Mean, mean, randomisation_test
 from hardcut.schemas.trec import Run, ranking
 
 FIRST, CHANCE, PERFECT = "first stage", "its candidates, in random order", "its candidates, in the best order"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from hardcut.publish.checks.result import Findings, Result, by_count
 from hardcut.publish.dataset import Dataset
+from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import may_use
 from hardcut.schemas.settings import Settings
-from hardcut.teacher.similar import similar_pairs
 
 _REGROUP = "export the run again, or correct the split that you gave"
 

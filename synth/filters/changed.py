@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hardcut.schemas.records import Caption, Query
+from hardcut.schemas.text.words import words
 from hardcut.synth.filters.duplicates import meaning
-from hardcut.synth.translation import primary
-from hardcut.teacher.evidence_judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse
-from hardcut.teacher.inputs import EvidenceLine
+from hardcut.synth.rewording.translation import primary
+from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.replies import WrittenVariant
-from hardcut.teacher.words import words
+from hardcut.teacher.rules.judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse
 
 _ALL = 0.95
 """Of the words of a text, what must be found in evidence, in the order asked for, for the video to answer it surely."""
 _READ = frozenset({"en", "und"})
-"""Languages whose negations and words of order are understood (`teacher/evidence_judge.py`)."""
+"""Languages whose negations and words of order are understood (`teacher/rules/judge.py`)."""
 
 
 class Known:

@@ -10,9 +10,9 @@ from itertools import repeat
 from typing import NamedTuple
 
 from hardcut.schemas.records import Query
-from hardcut.teacher.direction import directed
-from hardcut.teacher.evidence_judge import parse
-from hardcut.teacher.words import edited, variants, words
+from hardcut.schemas.text.direction import directed
+from hardcut.schemas.text.words import edited, variants, words
+from hardcut.teacher.rules.judge import parse
 
 _BITS = (1 << 64) - 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hardcut.schemas.records import Caption, Evidence, EvidenceKind, Facet, Modality, Query, Span
-from hardcut.teacher.evidence_judge import parse
-from hardcut.teacher.words import WordIndex, weight
+from hardcut.schemas.text.words import WordIndex, weight
+from hardcut.teacher.rules.judge import parse
 
 _KINDS: dict[Modality, frozenset[EvidenceKind]] = {
     "ocr": frozenset({"ocr"}),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from hardcut.schemas.records import Caption, Query, Video
-from hardcut.teacher.words import contains, words
+from hardcut.schemas.text.words import contains, words
 
 _TITLES = frozenset({"title", "name", "headline", "filename", "file_name"})
 _TEXTS = _TITLES | {"description", "summary"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hardcut.schemas.records import Query
-from hardcut.teacher.words import contains, words
+from hardcut.schemas.text.words import contains, words
 
 
 def unsafe(query: Query, unwanted: Sequence[str]) -> str | None:

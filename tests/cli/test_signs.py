@@ -20,8 +20,8 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin
 from hardcut.schemas.settings import Settings
-from hardcut.teacher.evidence_judge import SURE, EvidenceJudge
-from hardcut.teacher.inputs import EvidenceLine
+from hardcut.teacher.prompts.inputs import EvidenceLine
+from hardcut.teacher.rules.judge import SURE, EvidenceJudge
 
 SIGNS = Path(__file__).resolve().parents[3] / "shared" / "videos" / "signs"
 R = TypeVar("R", bound=Record)

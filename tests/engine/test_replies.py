@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import StorageError
 
 
@@ -37,7 +37,7 @@ async def test_puts_and_gets(tmp_path):
 
 async def test_a_reply_that_was_put_survives_sigkill(tmp_path, child):
     code = """
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 async def main():
     cache = ReplyCache(Path(sys.argv[1]))
     await asyncio.gather(*(cache.put(f"key{n}", "body") for n in range(64)))
@@ -51,7 +51,7 @@ asyncio.run(main())
 
 async def test_processes_share_a_cache(tmp_path, child):
     code = """
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 async def main():
     with ReplyCache(Path(sys.argv[1])) as cache:
         for n in range(50):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import (
     QueryRef,
     Splits,
@@ -24,7 +25,6 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import ExportSettings
-from hardcut.teacher.similar import similar_pairs
 
 SETTINGS = ExportSettings()
 

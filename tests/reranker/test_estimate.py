@@ -31,7 +31,7 @@ ROWS, COLUMNS, FRAMES = 5, 9, 8
 def size(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     """A folder with a configuration, and a processor."""
     from hardcut.reranker.tiny import make_config, make_processor
-    from hardcut.teacher.pairs import teach_pairs
+    from hardcut.teacher.local.pair_prompt import teach_pairs
 
     folder = tmp_path_factory.mktemp("size")
     processor = make_processor(["Does the video answer the query?"] * 20, 600, ROWS * COLUMNS * 32 * 32)
@@ -52,7 +52,7 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
 
     from hardcut.reranker import estimate
     from hardcut.reranker.model import lora
-    from hardcut.teacher.pairs import Clip, pair_inputs
+    from hardcut.teacher.local.pair_prompt import Clip, pair_inputs
 
     folder, processor = size
     settings = TrainSettings(

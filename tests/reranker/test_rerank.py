@@ -21,7 +21,7 @@ from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import ranking, read_run
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.generation import Failed, Generated, ModelOptions, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt, pair_prompt
 
 RUN = {
     "q1": {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0},
@@ -125,7 +125,7 @@ def test_twenty_queries_cost_one_decode_one_encoding_and_a_fifth_of_the_time(tmp
     import torch
     from PIL import Image
 
-    from hardcut.teacher.model_transformers import TransformersGenerator
+    from hardcut.teacher.local.transformers_model import TransformersGenerator
 
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)

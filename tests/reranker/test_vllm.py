@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from hardcut.teacher.confidence import first_token_answer
-from hardcut.teacher.generation import Generated, ModelOptions, pair_prompt
-from hardcut.teacher.model_process import Kind, ModelProcess
+from hardcut.teacher.local.generation import Generated, ModelOptions, pair_prompt
+from hardcut.teacher.local.process import Kind, ModelProcess
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "vllm"))
 PROGRAM = """

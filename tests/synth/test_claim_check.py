@@ -15,7 +15,6 @@ from hardcut.engine.stage import Unit
 from hardcut.schemas.records import Caption, Evidence, Sampling, Span, Video
 from hardcut.schemas.settings import CaptionSettings
 from hardcut.synth.captions import CaptionStage
-from hardcut.teacher.evidence import EvidenceTeacher
 from hardcut.teacher.replies import (
     CaptionReply,
     CheckReply,
@@ -24,6 +23,7 @@ from hardcut.teacher.replies import (
     RefineReply,
     VerdictReply,
 )
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
 

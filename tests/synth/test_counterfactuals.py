@@ -29,16 +29,16 @@ from hardcut.schemas.records import (
     Video,
 )
 from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, QuerySettings
+from hardcut.schemas.text.words import COLOURS
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.filters.changed import Known
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
-from hardcut.teacher.evidence import EvidenceTeacher
-from hardcut.teacher.inputs import EvidenceLine
+from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.protocol import Answer, Refusal
 from hardcut.teacher.replies import ChangedReply, CounterfactualReply, FacetReply
-from hardcut.teacher.words import COLOURS
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
 Units = dict[str, tuple[Video, list[Evidence], Caption, list[Query]]]

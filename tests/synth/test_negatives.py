@@ -14,10 +14,10 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
+from hardcut.schemas.text.clean import tokens
+from hardcut.synth.candidates.first_stage import Bm25
 from hardcut.synth.filters.duplicates import duplicates
-from hardcut.synth.first_stage import Bm25
 from hardcut.synth.negatives import NegativeStage
-from hardcut.synth.text import tokens
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
 

@@ -42,17 +42,15 @@ from hardcut.schemas.settings import (
     MediaSettings,
     QuerySettings,
 )
+from hardcut.schemas.text.clean import length_of
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
-from hardcut.synth.evidence import EvidenceStage
+from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge
-from hardcut.synth.text import length_of
-from hardcut.teacher.evidence import EvidenceTeacher
-from hardcut.teacher.evidence_judge import EvidenceJudge
-from hardcut.teacher.inputs import EvidenceLine
+from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.protocol import Refusal
 from hardcut.teacher.replies import (
     FollowsReply,
@@ -63,6 +61,8 @@ from hardcut.teacher.replies import (
     TranslateReply,
     WordingReply,
 )
+from hardcut.teacher.rules.judge import EvidenceJudge
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
 

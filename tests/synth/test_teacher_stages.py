@@ -27,11 +27,11 @@ from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frames import Frames
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import BLIND_RANK, Judge, ScoreStage
-from hardcut.teacher.evidence import EvidenceTeacher
+from hardcut.teacher.prompts.question import prepare
+from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Answer, Refusal
-from hardcut.teacher.question import prepare
-from hardcut.teacher.render import Prompts
 from hardcut.teacher.replies import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
 

@@ -25,10 +25,10 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, TeacherRef, Twin
 from hardcut.schemas.settings import Settings
-from hardcut.synth.content import seen
+from hardcut.schemas.text.direction import directed, directions
+from hardcut.schemas.text.words import words
+from hardcut.synth.candidates.content import seen
 from hardcut.synth.twins import TwinStage
-from hardcut.teacher.direction import directed, directions
-from hardcut.teacher.words import words
 
 R = TypeVar("R", bound=Record)
 Truth = dict[str, Any]

@@ -19,14 +19,14 @@ import pytest
 
 from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Budget
 from hardcut.teacher.cached import CachedTeacher
-from hardcut.teacher.openai import OpenAITeacher
 from hardcut.teacher.protocol import Refusal, Reply, Request
 from hardcut.teacher.replies import CaptionReply
+from hardcut.teacher.server.openai import OpenAITeacher
 
 
 @pytest.fixture(autouse=True)
@@ -157,10 +157,10 @@ _PROGRAM = """
     from pathlib import Path
     from hardcut.engine.budget import CallBudget, current_stage
     from hardcut.engine.ledger import Ledger
-    from hardcut.engine.replies import ReplyCache
+    from hardcut.engine.reply_cache import ReplyCache
     from hardcut.schemas.records import Sampling
     from hardcut.teacher.cached import CachedTeacher
-    from hardcut.teacher.openai import OpenAITeacher
+    from hardcut.teacher.server.openai import OpenAITeacher
     from hardcut.teacher.protocol import Request
 
     async def main(run, url, inputs, count):

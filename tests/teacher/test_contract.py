@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from hardcut.engine.budget import current_stage
-from hardcut.engine.replies import ReplyCache
+from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings

@@ -1,0 +1,1 @@
+"""Pure helpers for text: words of any script, cleaning, directions."""

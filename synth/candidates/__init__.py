@@ -1,0 +1,1 @@
+"""What the choice of candidates for a query goes by."""

@@ -1,0 +1,113 @@
+"""What happens in a video in short: things read, said and moving, each apart from when and in which direction.
+
+Two videos of one content that tell it in another order or direction are chiral twins: this is how they are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from hardcut.schemas.records import Box, Caption, Claim, Evidence, EvidenceKind
+from hardcut.schemas.text.direction import directed
+from hardcut.schemas.text.words import COLOURS, MOVEMENT, STOP_WORDS, words
+
+ItemKind = Literal["ocr", "speech", "motion", "claim"]
+
+MOST = 24
+"""Items of a video that are compared: enough for what a short clip tells, and bounded for a long one."""
+_SURE: dict[EvidenceKind, float] = {"ocr": 0.8, "speech": 0.0, "motion": 0.5}
+"""Evidence at least this confident must be matched in a twin; what is less sure may be a slip of the extractor."""
+_MANNER = frozenset(
+    ("resting", "slowly", "quickly", "small", "large", "tiny", "rest", "comes", "then", "gets", "moves")
+)
+_UNNAMED = frozenset(("something", "camera"))
+_GENERIC = frozenset(
+    ("thing", "things", "mostly", "stands", "still", "picture", "cuts", "text", "read", "says", "someone")
+)
+_LEAST_LETTERS = 3
+_TEXT_SHARE = 0.4
+"""Of the place where something moves, what a text must fill for the text to be what moved."""
+
+
+class Item(NamedTuple):
+    """One thing that happens: `key` says what without direction, `ways` which way, `start` when (seconds)."""
+
+    kind: ItemKind
+    key: str
+    ways: tuple[int, ...]
+    start: float
+    sure: bool
+    text: str
+
+
+def seen(evidence: Iterable[Evidence]) -> tuple[Item, ...]:
+    """What evidence tells of a video in order of time. Marks of a letter or two are left out: they are mostly misread;
+    so is movement of what has no name, and what holds of the whole video alike (colours, cuts, metadata). Movement
+    where text stands is unsure: a sign that changes its words looks like a thing that grows."""
+    lines = list(evidence)
+    texts = [line for line in lines if line.kind == "ocr"]
+    return _in_order(item for line in lines for item in _of_evidence(line, texts))
+
+
+def told(caption: Caption | None, evidence: Iterable[Evidence]) -> tuple[Item, ...]:
+    """What the caption's claims tell in order of time, but for those that rest on metadata or cuts alone."""
+    if caption is None:
+        return ()
+    about = {line.evidence_id: line for line in evidence}
+    return _in_order(item for claim in caption.claims for item in _of_claim(claim, about))
+
+
+def specific(items: Iterable[Item]) -> bool:
+    """Whether the items together say so much that hardly two scenes share it by chance: two of them at least, and
+    twelve letters of words that are no directions, colours or such as any description has."""
+    found = list(items)
+    told = {word for item in found for word in item.key.split() if not word.startswith("±")}
+    telling = told - COLOURS - MOVEMENT - _GENERIC - _UNNAMED
+    return len(found) > 1 and sum(map(len, telling)) >= 12
+
+
+def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[Item]:
+    if line.span is None or line.kind not in _SURE:
+        return
+    sure = _is_sure(line)
+    found = words(line.text)
+    if line.kind == "motion":
+        if _UNNAMED.intersection(found):
+            return
+        apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
+        if apart.ways:
+            sure = sure and not any(_covers(text.box, line.box) for text in texts)
+            yield Item("motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text)
+    elif sum(map(len, found)) >= _LEAST_LETTERS:
+        kind: ItemKind = "ocr" if line.kind == "ocr" else "speech"
+        yield Item(kind, " ".join(found), (), line.span.start, sure, line.text)
+
+
+def _covers(text: Box | None, moving: Box | None) -> bool:
+    if text is None or moving is None:
+        return False
+    width = min(text.right, moving.right) - max(text.left, moving.left)
+    height = min(text.bottom, moving.bottom) - max(text.top, moving.top)
+    area = (moving.right - moving.left) * (moving.bottom - moving.top)
+    return width > 0 and height > 0 and width * height >= _TEXT_SHARE * area
+
+
+def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[Item]:
+    """A claim is as sure as the best of what it rests on."""
+    cited = [about[id] for id in claim.evidence_ids if id in about]
+    if claim.span is None or (cited and {line.kind for line in cited} <= {"metadata", "shot", "colour"}):
+        return
+    sure = not cited or any(_is_sure(line) for line in cited)
+    found = words(claim.text)
+    apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
+    if not _UNNAMED.intersection(found) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
+        yield Item("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text)
+
+
+def _is_sure(line: Evidence) -> bool:
+    return line.confidence is None or line.confidence >= _SURE.get(line.kind, 0.0)
+
+
+def _in_order(items: Iterable[Item]) -> tuple[Item, ...]:
+    return tuple(sorted(items, key=lambda item: (item.start, item.kind, item.key))[:MOST])

@@ -1,0 +1,140 @@
+"""Speech by recognition: who does it, and its words as lines of evidence. Subtitles are in `subtitles.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import JsonValue
+
+from hardcut.engine.pool import WorkerPool
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Evidence, Span, Video
+from hardcut.schemas.settings import Resources
+from hardcut.schemas.text.clean import clean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Sound = NDArray[np.float32]
+
+SEARCH_S = 5.0
+"""Long sound is cut where it is quietest in so many seconds before the longest length."""
+QUIET_S = 0.2
+SILENCE = 1e-3
+"""Sound whose loudest 0.2 s is below this (root mean square, of 1) holds no speech; recognisers make some up."""
+
+_SERVER = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Something that was recognised, in seconds of the video."""
+
+    start: float
+    end: float
+    text: str
+    language: str | None = None
+    confidence: float | None = None
+
+
+class Recogniser(Protocol):
+    """Hears speech in a file."""
+
+    @property
+    def name(self) -> str:
+        """The extractor's name in evidence."""
+        ...
+
+    @property
+    def settings(self) -> JsonValue:
+        """All that can change what is heard: part of the stage's key. Raises MissingDependency."""
+        ...
+
+    async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
+        """What is said in a file that has sound. Raises ItemError, also `no_audio` where nothing of it decodes."""
+        ...
+
+
+def open_recogniser(spec: str, pool: WorkerPool, resources: Resources) -> Recogniser | None:
+    """Who `evidence.speech` names: `whisper:MODEL` (a name or a folder) or `server:MODEL@URL`; None for `off` and
+    `subtitles`. Raises UsageError for anything else. Loads and connects to nothing yet."""
+    from hardcut.synth.evidence.transcription import Server
+    from hardcut.synth.evidence.whisper import Whisper
+
+    kind, _, rest = spec.partition(":")
+    if spec in ("off", "subtitles"):
+        return None
+    if kind == "whisper" and rest:
+        return Whisper(rest, pool)
+    match = _SERVER.fullmatch(rest)
+    if kind == "server" and match:
+        return Server(match["model"], match["url"], pool, resources)
+    raise UsageError(
+        f"evidence.speech = {spec!r}: give off, subtitles, whisper:MODEL or server:MODEL@URL, "
+        "such as server:whisper-1@http://127.0.0.1:8000/v1"
+    )
+
+
+def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) -> list[Evidence]:
+    """What was recognised as evidence of speech, cut at the end of the video."""
+    found = []
+    for item in spoken:
+        text = clean(item.text)
+        start = min(max(0.0, item.start), video.duration_s)
+        if any(character.isalnum() for character in text):
+            found.append(
+                Evidence.create(
+                    video_id=video.video_id,
+                    kind="speech",
+                    text=text,
+                    span=Span(start=start, end=min(max(start, item.end), video.duration_s)),
+                    language=item.language,
+                    confidence=item.confidence,
+                    extractor=extractor,
+                )
+            )
+    return found
+
+
+def pieces(sound: Iterator[Sound], longest_s: float, rate: int) -> Iterator[tuple[float, Sound]]:
+    """Sound of any length in pieces of at most `longest_s` seconds, each with the second it begins at; cut where it is
+    quietest, so that no word is cut in two. Silent pieces are left out."""
+    import numpy as np
+
+    size, at = int(longest_s * rate), 0
+    waiting: Sound = np.zeros(0, dtype=np.float32)
+    for block in sound:
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) > size:
+            cut = _quietest(waiting[:size], rate)
+            if _loudest(waiting[:cut], rate) >= SILENCE:
+                yield at / rate, waiting[:cut]
+            at, waiting = at + cut, waiting[cut:]
+    if _loudest(waiting, rate) >= SILENCE:
+        yield at / rate, waiting
+
+
+def _quietest(sound: Sound, rate: int) -> int:
+    """The sample in the middle of the quietest stretch near the end."""
+    first = max(1, len(sound) - int(SEARCH_S * rate))
+    levels = _levels(sound[first:], rate)
+    return first + int((int(levels.argmin()) + 0.5) * QUIET_S * rate) if len(levels) else len(sound)
+
+
+def _loudest(sound: Sound, rate: int) -> float:
+    levels = _levels(sound, rate)
+    return float(levels.max()) if len(levels) else 0.0
+
+
+def _levels(sound: Sound, rate: int) -> Sound:
+    """Root mean squares of stretches of 0.2 s."""
+    import numpy as np
+
+    size = int(QUIET_S * rate)
+    whole = sound[: len(sound) // size * size].reshape(-1, size)
+    return np.asarray(np.sqrt((whole**2).mean(axis=1)), dtype=np.float32) if len(whole) else sound[:0]

@@ -1,0 +1,162 @@
+"""Speech out of subtitle files (.srt, .vtt): the source that needs no model.
+
+The parser is our own because a file that is broken in one place must give the rest and name the line; the libraries
+looked at either stop at the first fault (srt, webvtt-py) or guess past it in silence (pysubs2, which also takes a
+number that ends a cue for the next cue's and leaves notes and names of WebVTT cues in the text).
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Dropped, Evidence, Span, Subtitles, Video
+from hardcut.schemas.text.clean import clean
+
+MAX_BYTES = 16 * 2**20
+
+_TIME = r"(?:(\d{1,4}):)?([0-5]?\d):([0-5]?\d)(?:[.,](\d{1,3}))?"
+_TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
+_NUMBER = re.compile(r"\s*\d+\s*")
+_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
+_BLOCKS_WITHOUT_TEXT = ("WEBVTT", "NOTE", "STYLE", "REGION")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A line of speech. `line` is where its times stand in the file, counted from 1."""
+
+    start: float
+    end: float
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A place in a subtitle file that could not be read; line 1 stands for the file as a whole."""
+
+    line: int
+    detail: str
+
+
+def subtitle_evidence(video: Video, root: Path) -> tuple[list[Evidence], list[Dropped]]:
+    """Every cue of the video's subtitle files as evidence of speech; what cannot be read is dropped with file and line.
+
+    Raises ItemError where a file leaves the root or is another one than was probed.
+    """
+    found: dict[str, Evidence] = {}
+    dropped: list[Dropped] = []
+
+    def drop(line: int, reason: str, detail: str) -> None:
+        dropped.append(Dropped.create(item=f"{sidecar.path}:{line}", stage="evidence", reason=reason, detail=detail))
+
+    for sidecar in video.subtitles:
+        extractor = Path(sidecar.path).suffix.lower().lstrip(".")
+        cues, faults = parse(_read(sidecar, root), vtt=extractor == "vtt")
+        for fault in faults:
+            drop(fault.line, "subtitle_unreadable", fault.detail)
+        for cue in cues:
+            if cue.start >= video.duration_s:
+                drop(
+                    cue.line,
+                    "span_outside",
+                    f"starts at {cue.start:g} s, after the video's end ({video.duration_s:g} s)",
+                )
+                continue
+            item = Evidence.create(
+                video_id=video.video_id,
+                kind="speech",
+                text=cue.text,
+                span=Span(start=cue.start, end=min(cue.end, video.duration_s)),
+                language=sidecar.language,
+                extractor=extractor,
+            )
+            found.setdefault(item.evidence_id, item)
+    return list(found.values()), dropped
+
+
+def parse(data: bytes, *, vtt: bool = False) -> tuple[list[Cue], list[Fault]]:
+    """The cues of a subtitle file sorted by time, and what in it could not be read.
+
+    Taken as they come: byte order marks, UTF-8, UTF-16, else Windows-1252; any line ends; cues without numbers, out of
+    order or overlapping; times without hours; comma or point. Tags are taken out and entities resolved. In .srt a cue
+    reaches to the next one, blank lines or not; in .vtt to the next blank line.
+    """
+    if len(data) > MAX_BYTES:
+        return [], [Fault(1, f"{len(data)} bytes are more than {MAX_BYTES}: not a subtitle file")]
+    try:
+        lines = _decode(data).splitlines()
+    except UnicodeDecodeError as error:
+        return [], [Fault(data[: error.start].count(b"\n") + 1, f"neither UTF-8, UTF-16 nor Windows-1252: {error}")]
+    cues: list[Cue] = []
+    faults: list[Fault] = []
+    for at, body in _blocks(lines, vtt):
+        line = at + 1
+        timing = _TIMING.fullmatch(lines[at])
+        if timing is None:
+            faults.append(Fault(line, f"these are no times: {clean(lines[at], 80)!r}"))
+            continue
+        start, end = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
+        if end < start:
+            faults.append(Fault(line, f"the cue ends ({end:g} s) before it starts ({start:g} s)"))
+        elif text := clean(html.unescape(_TAG.sub("", "\n".join(body)))):
+            cues.append(Cue(start, end, text, line))
+    if not cues and not faults and any(line.strip() for line in lines if not line.startswith(_BLOCKS_WITHOUT_TEXT)):
+        faults.append(Fault(1, "no cue with times and text in the whole file"))
+    return sorted(cues, key=lambda cue: (cue.start, cue.end, cue.line)), faults
+
+
+def _blocks(lines: list[str], vtt: bool) -> Iterator[tuple[int, list[str]]]:
+    """The index of every line of times with the lines of text that follow it."""
+    timings = [index for index, line in enumerate(lines) if "-->" in line]
+    for position, index in enumerate(timings):
+        last = position + 1 == len(timings)
+        body = lines[index + 1 : len(lines) if last else timings[position + 1]]
+        if vtt:
+            yield index, _until_blank(body)
+        elif not last and body and _NUMBER.fullmatch(body[-1]):
+            yield index, body[:-1]
+        else:
+            yield index, body
+
+
+def _until_blank(body: list[str]) -> list[str]:
+    blank = next((index for index, line in enumerate(body) if not line.strip()), len(body))
+    return body[:blank]
+
+
+def _seconds(groups: tuple[str | None, ...]) -> float:
+    hours, minutes, seconds, fraction = groups
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction or 0}")
+
+
+def _decode(data: bytes) -> str:
+    """Raises UnicodeDecodeError where none of the three encodings fits."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    if b"\0" in data:
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _read(sidecar: Subtitles, root: Path) -> bytes:
+    path = (root / sidecar.path).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise ItemError("outside_root", f"subtitles {sidecar.path} leave the collection's folder: move them into it")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ItemError("unreadable", f"subtitles {sidecar.path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != sidecar.sha256:
+        raise ItemError("changed", f"subtitles {sidecar.path} changed during the run: start the run again")
+    return data

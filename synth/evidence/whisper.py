@@ -1,0 +1,113 @@
+"""Whisper out of transformers, in a worker process: any model of that kind by its name or folder, with word times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from hardcut.engine.pool import WorkerPool
+from hardcut.schemas.dependencies import installed
+from hardcut.schemas.errors import MissingDependency
+from hardcut.schemas.ids import digest
+from hardcut.synth.evidence.speech import Spoken, pieces
+
+WINDOW_S = 30.0
+"""What Whisper hears at once."""
+PAUSE_S = 0.7
+"""Words further apart than this are of different lines."""
+LONGEST_LINE = 20
+"""Words of a line of evidence."""
+_SLOWEST = 20.0
+"""A second of sound may take so many to recognise before the worker is held to hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """The model is loaded once in each worker process that hears."""
+
+    model: str
+    pool: WorkerPool
+
+    @property
+    def name(self) -> str:
+        return "whisper"
+
+    @property
+    def settings(self) -> JsonValue:
+        versions = {
+            package: installed(package, "asr", 'evidence.speech = "subtitles"') for package in ("torch", "transformers")
+        }
+        config = Path(self.model) / "config.json"
+        known = digest(config.read_text("utf-8")) if config.is_file() else None
+        return {"model": self.model, "config": known, **versions}
+
+    async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
+        return await self.pool.call(transcribe, str(path), self.model, timeout_s=300 + _SLOWEST * duration_s)
+
+
+def transcribe(path: str, model: str) -> list[Spoken]:
+    """What is said in a file, line by line. For a worker process. Raises ItemError (no_audio, unreadable) and
+    MissingDependency where the model cannot be had."""
+    from hardcut.media.audio import RATE, audio_blocks
+
+    hear = _engine(model)
+    words_known = bool(getattr(hear.model.generation_config, "alignment_heads", None))
+    found: list[Spoken] = []
+    for start, sound in pieces(audio_blocks(path), WINDOW_S, RATE):
+        told = hear(
+            {"raw": sound, "sampling_rate": RATE},
+            return_timestamps="word" if words_known else True,
+            return_language=True,
+        )
+        length = len(sound) / RATE
+        chunks = told["chunks"]
+        found += _lines(chunks, start, length) if words_known else _segments(chunks, start, length)
+    return found
+
+
+@cache
+def _engine(model: str) -> Any:
+    """The recogniser, on the CPU or the GPU that there is; nothing of a model's own code is run."""
+    try:
+        import torch
+        from transformers import pipeline
+    except ImportError as error:
+        raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[asr]"') from None
+    torch.set_num_threads(1)  # one process a core already
+    try:
+        return pipeline("automatic-speech-recognition", model=model, device=0 if torch.cuda.is_available() else -1)
+    except (OSError, ValueError, KeyError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise MissingDependency(f"the speech model {model!r} cannot be loaded: {said[0]}") from error
+
+
+def _lines(words: Sequence[Mapping[str, Any]], offset: float, length: float) -> Iterator[Spoken]:
+    """Words joined to lines: up to a pause, the end of a sentence, or 20 words."""
+    line: list[Spoken] = []
+    for word in _segments(words, offset, length):
+        ended = line and (line[-1].text.rstrip().endswith((".", "?", "!", "。")) or len(line) >= LONGEST_LINE)
+        if line and (ended or word.start - line[-1].end > PAUSE_S or word.language != line[-1].language):
+            yield _joined(line)
+            line = []
+        line.append(word)
+    if line:
+        yield _joined(line)
+
+
+def _joined(line: Sequence[Spoken]) -> Spoken:
+    return Spoken(line[0].start, line[-1].end, "".join(word.text for word in line), line[0].language)
+
+
+def _segments(chunks: Sequence[Mapping[str, Any]], offset: float, length: float) -> Iterator[Spoken]:
+    """Recognised pieces in seconds of the video; an end that the model left open is the end of the sound."""
+    for chunk in chunks:
+        start, end = chunk["timestamp"]
+        start = min(start or 0.0, length)
+        end = min(length if end is None else max(start, end), length)
+        if chunk["text"].strip():
+            yield Spoken(round(offset + start, 3), round(offset + end, 3), chunk["text"], chunk.get("language"))

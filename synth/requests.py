@@ -1,0 +1,104 @@
+"""Questions about one video: they share its inputs and frames, and each answer is read by the model it must fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import BaseModel, JsonValue
+
+from hardcut.engine.stage import Failure
+from hardcut.media.frames import Frame
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.ids import canonical_json
+from hardcut.schemas.records import Dropped, Facet, Sampling, TeacherRef, Video
+from hardcut.schemas.text.clean import clean
+from hardcut.synth.request_inputs import span_within
+from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
+from hardcut.teacher.replies import FacetReply
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A teacher with what all questions about a video have in common. Frames go along where `about` is not empty."""
+
+    teacher: Teacher
+    sampling: Sampling
+    about: Mapping[str, JsonValue] = field(default_factory=dict)
+    frames: tuple[Frame, ...] = ()
+
+    async def ask(self, task: Task, reply: type[M], **inputs: JsonValue) -> M:
+        """The answer to one question. Raises ItemError where there is none."""
+        [answer] = await self.ask_all(task, reply, [inputs])
+        return answer
+
+    async def ask_all(self, task: Task, reply: type[M], inputs: Iterable[Mapping[str, JsonValue]]) -> list[M]:
+        """The answers to several questions that go out together. Raises ItemError where one of them has none."""
+        return [read(outcome, reply) for outcome in await self.outcomes(task, reply, inputs)]
+
+    async def outcomes(
+        self, task: Task, reply: type[BaseModel], inputs: Iterable[Mapping[str, JsonValue]]
+    ) -> list[Outcome]:
+        """As `ask_all`, with refusals as they are."""
+        requests = [Request(task, {**self.about, **each}, self.sampling, self.frames, reply) for each in inputs]
+        return await self.teacher.complete(requests) if requests else []
+
+    def who(self, task: Task) -> TeacherRef:
+        """Who answers."""
+        return self.teacher.describe(task, self.sampling)
+
+
+def read(outcome: Outcome, reply: type[M]) -> M:
+    """The value of an answer. Raises ItemError for a refusal, with what the teacher said."""
+    if isinstance(outcome, Refusal):
+        raise ItemError(outcome.reason, outcome.detail, outcome.raw)
+    if not isinstance(outcome.parsed, reply):
+        raise TypeError(f"the teacher answered with {type(outcome.parsed).__name__} instead of {reply.__name__}")
+    return outcome.parsed
+
+
+def failure_of(refused: Mapping[str, Refusal]) -> Failure | None:
+    """One failure for all that got no answer; `raw` is a JSON object of what was asked and the reply. None for none."""
+    if not refused:
+        return None
+    reasons = sorted({refusal.reason for refusal in refused.values()})
+    detail = "; ".join(f"{name}: {refusal.reason}: {refusal.detail}" for name, refusal in refused.items())
+    raw = {name: refusal.raw for name, refusal in refused.items() if refusal.raw is not None}
+    return Failure(reason="+".join(reasons), detail=detail, raw=canonical_json(raw) if raw else None)
+
+
+def described(teacher: Teacher, tasks: Sequence[Task], sampling: Sampling) -> dict[str, JsonValue]:
+    """Who answers each task, for the settings of a stage."""
+    return {task: teacher.describe(task, sampling).model_dump(mode="json") for task in tasks}
+
+
+@dataclass(slots=True)
+class Drops:
+    """What of a video a stage leaves out, and why."""
+
+    video: Video
+    stage: str
+    records: list[Dropped] = field(default_factory=list)
+
+    def drop(self, reason: str, detail: str, item: str | None = None) -> None:
+        """Records it under `item`, the video where there is none."""
+        item = item or self.video.video_id
+        self.records.append(Dropped.create(item=item, stage=self.stage, reason=reason, detail=detail))
+
+    def facets(self, what: str, written: Iterable[FacetReply]) -> tuple[Facet, ...]:
+        """The facets that a teacher gave for `what`. A span outside the video is dropped, and so is an empty facet."""
+        facets = []
+        for facet in written:
+            text, span = clean(facet.text), None
+            try:
+                span = span_within(facet.start, facet.end, self.video.duration_s)
+            except ValueError as error:
+                self.drop("span_outside", f"{what}, facet {clean(text, 80)!r}: {error}")
+            if text:
+                facets.append(Facet(text=text, modality=facet.modality, span=span))
+            else:
+                self.drop("empty", f"{what}: a facet says nothing that can be shown")
+        return tuple(facets)

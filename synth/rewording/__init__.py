@@ -1,0 +1,1 @@
+"""Other wordings of a query: paraphrases and translations."""

@@ -1,0 +1,1 @@
+"""Teachers that run on this machine, each in a process of its own."""

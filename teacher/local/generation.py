@@ -1,0 +1,112 @@
+"""What a model in a process of its own is handed and hands back. Everything here pickles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from hardcut.schemas.records import Sampling, Tokens
+from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.prompts.question import PREFILL, reply_schema
+from hardcut.teacher.prompts.render import Rendered
+from hardcut.teacher.protocol import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One generation. `pictures` are stored JPEGs, each with the text before it. With `judge` yes and no are scored at
+    every token; with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is
+    what the reply must fit. `further` are messages after the first, (role, text).
+    A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` (JPEGs with their times) the
+    video as a video, and the prompt is the model's own (`pair_prompt.py`); prompts of one video share its encoding.
+    """
+
+    system: str
+    user: str
+    pictures: tuple[tuple[str, Path], ...]
+    sampling: Sampling
+    judge: bool
+    schema: dict[str, JsonValue] | None = None
+    further: tuple[tuple[str, str], ...] = ()
+    pair: bool = False
+    frames: tuple[tuple[Path, float], ...] = ()
+
+    @property
+    def prefilled(self) -> bool:
+        """Whether the reply's first words are given."""
+        return self.judge and not self.sampling.reasoning
+
+    def messages(self, image: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+        """The conversation in the form of chat templates, media first; `image` is the part for each picture."""
+        content: list[dict[str, object]] = []
+        for (label, _), part in zip(self.pictures, image, strict=True):
+            content += [{"type": "text", "text": label}, part]
+        content.append({"type": "text", "text": self.user})
+        messages: list[dict[str, object]] = [
+            {"role": "system", "content": [{"type": "text", "text": self.system}]},
+            {"role": "user", "content": content},
+        ]
+        further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
+        messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
+        return messages
+
+
+def pair_prompt(query: str, frames: tuple[tuple[Path, float], ...]) -> Prompt:
+    """A query and a video for a reranker to score."""
+    return Prompt("", query, (), Sampling(reasoning=False), judge=True, pair=True, frames=frames)
+
+
+def prompt_of(request: Request, text: Rendered) -> Prompt:
+    """The generation that a request asks for."""
+    return Prompt(
+        text.system,
+        text.user,
+        tuple((label, frame.path) for label, frame in request.pictures),
+        request.sampling,
+        judge=request.reply is None,
+        schema=reply_schema(request.reply) if request.reply else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What came out. `scores` has an entry for each generated token of a judge."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: Tokens
+    scores: tuple[TokenScore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why one prompt could not be answered (too long for the model, a frame that is gone)."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is loaded. Changes no result."""
+
+    model: str
+    revision: str | None
+    max_images: int
+    max_model_len: int | None
+    gpu_memory: float
+    gpus: int
+    batch: int
+    videos: int = 0
+
+
+class Generator(Protocol):
+    """A loaded model."""
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+        """One result for each prompt, with its position, as they come."""
+        ...

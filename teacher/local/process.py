@@ -1,0 +1,217 @@
+"""A model in a process of its own: what it takes of memory and what it breaks stays there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, Literal
+
+from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
+from hardcut.teacher.local.generation import Failed, Generated, Generator, ModelOptions, Prompt
+
+Kind = Literal["transformers", "vllm"]
+Results = list[Generated | Failed]
+Job = tuple[int, tuple[Prompt, ...]]
+"""Its number, and what is asked."""
+
+_MOST_JOBS = 64
+"""Jobs that are generated together at most; one is the requests of one video."""
+_END_S = 10.0
+"""How long a process may take to end."""
+
+
+class ModelProcess:
+    """Started by the first call, which loads the model. A process that dies fails what it was doing with `crashed` and
+    is started again by the next call; one that dies before it ever answered ends the run. It ends with us, however we
+    end, and Ctrl-C does not reach it by itself."""
+
+    def __init__(self, kind: Kind, options: ModelOptions) -> None:
+        self._kind = kind
+        self._options = options
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        """Of what follows: a job is either seen by the thread that finds the process dead, or begins another one."""
+        self._jobs: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Future[Results]]] = {}
+        self._connection: Connection | None = None
+        self._process: Any = None
+        self._answered = False
+        self._unusable: HardcutError | None = None
+
+    async def generate(self, prompts: Sequence[Prompt]) -> Results:
+        """Raises MissingDependency or UsageError where the model cannot be loaded."""
+        if not prompts:
+            return []
+        loop = asyncio.get_running_loop()
+        number = next(self._numbers)
+        future: asyncio.Future[Results] = loop.create_future()
+        with self._lock:
+            if self._unusable is not None:
+                raise self._unusable
+            connection = self._connection or self._start()
+            self._jobs[number] = loop, future
+        with contextlib.suppress(OSError):  # it died: whoever reads from it fails all that wait
+            connection.send((number, tuple(prompts)))
+        return await future
+
+    async def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                connection.send(None)  # closing would not reach it while our thread reads
+            await asyncio.to_thread(self._process.join, _END_S)
+            if self._process.exitcode is None:
+                _kill(self._process)
+            connection.close()
+
+    def _start(self) -> Connection:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        # A model over several GPUs has processes of its own, which a daemon may not have.
+        self._process = context.Process(
+            target=serve, args=(self._kind, self._options, theirs), daemon=self._options.gpus == 1
+        )
+        # A terminal sends Ctrl-C to all processes in front. It is for us to say what becomes of the model: interrupted
+        # by itself, it would print where it was, and what it was asked would count as failed.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        name = f"replies of {self._kind}"
+        threading.Thread(target=self._read, args=(ours,), name=name, daemon=True).start()
+        self._connection = ours
+        return ours
+
+    def _read(self, connection: Connection) -> None:
+        """In a thread: hands out what comes back."""
+        while True:
+            try:
+                number, results = connection.recv()
+            except (EOFError, OSError):
+                self._died(connection)
+                return
+            with self._lock:
+                if isinstance(results, HardcutError):
+                    self._unusable = results
+                    self._fail_all(results)
+                    return
+                self._answered = True
+                _tell(*self._jobs.pop(number), results)
+
+    def _died(self, connection: Connection) -> None:
+        if self._connection is connection:
+            _kill(self._process)
+            self._process.join(_END_S)
+        with self._lock:
+            if self._connection is not connection:  # closed by ourselves
+                self._fail_all(MissingDependency(f"{self._kind}:{self._options.model} was closed"))
+                return
+            self._connection = None
+            how = f"the process of {self._kind}:{self._options.model} died (status {self._process.exitcode})"
+            if not self._answered:
+                self._unusable = MissingDependency(f"{how} before its first answer: see what it said above")
+                self._fail_all(self._unusable)
+            else:
+                self._fail_all(Failed("crashed", f"{how}: --retry-failed asks again"))
+
+    def _fail_all(self, fault: HardcutError | Failed) -> None:
+        jobs, self._jobs = self._jobs, {}
+        for loop, future in jobs.values():
+            _tell(loop, future, fault)
+
+
+def _kill(process: Any) -> None:
+    """It and what it started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Results], outcome: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # its loop was closed meanwhile, and nobody waits
+        loop.call_soon_threadsafe(_settle, future, outcome)
+
+
+def _settle(future: asyncio.Future[Results], outcome: Results | Failed | HardcutError) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, HardcutError):
+        future.set_exception(outcome)
+    else:
+        future.set_result([outcome] if isinstance(outcome, Failed) else outcome)
+
+
+def serve(kind: Kind, options: ModelOptions, connection: Connection) -> None:
+    """In the process: loads the model, then answers jobs until the other side is gone."""
+    os.setsid()  # the processes that a model may start end with it
+    jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+    idle = threading.Event()
+    threading.Thread(target=_receive, args=(connection, jobs, idle), daemon=True).start()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no output of ours
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        generator = _load(kind, options)
+    except HardcutError as error:
+        connection.send((-1, error))
+        return
+    while True:
+        idle.set()
+        together = [jobs.get()]
+        idle.clear()
+        while len(together) < _MOST_JOBS and not jobs.empty():
+            together.append(jobs.get())
+        if None in together:
+            return
+        for done in _finished([job for job in together if job], generator):
+            connection.send(done)
+
+
+def _finished(jobs: Sequence[Job], generator: Generator) -> Iterator[tuple[int, Results]]:
+    """The results of each job, as soon as it has all of them: so they are kept while the model goes on."""
+    whose = [(number, len(prompts), at) for number, prompts in jobs for at in range(len(prompts))]
+    found: dict[int, dict[int, Generated | Failed]] = {number: {} for number, _ in jobs}
+    for position, result in generator.generate([prompt for _, prompts in jobs for prompt in prompts]):
+        number, wanted, at = whose[position]
+        found[number][at] = result
+        if len(found[number]) == wanted:
+            results = found.pop(number)
+            yield number, [results[at] for at in range(wanted)]
+
+
+def _receive(connection: Connection, jobs: queue.SimpleQueue[Job | None], idle: threading.Event) -> None:
+    """In a thread: takes in what is asked while the model works, for whoever asks waits until it is taken. Once the
+    other side says that it is over, or is gone, nobody wants what the model is at."""
+    with contextlib.suppress(EOFError, OSError):  # the other side was killed
+        while (job := connection.recv()) is not None:
+            jobs.put(job)
+    if idle.is_set() and jobs.empty():
+        jobs.put(None)
+    else:
+        os.killpg(0, signal.SIGTERM)
+
+
+def _load(kind: Kind, options: ModelOptions) -> Generator:
+    try:
+        if kind == "vllm":
+            from hardcut.teacher.local.vllm_model import VllmGenerator
+
+            return VllmGenerator(options)
+        from hardcut.teacher.local.transformers_model import TransformersGenerator
+
+        return TransformersGenerator(options)
+    except ImportError as error:
+        advice = f'pip install "hardcut[{kind}]"'
+        raise MissingDependency(f"{kind}:{options.model}: {error}: {advice}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{kind}:{options.model} cannot be loaded: {error}") from error

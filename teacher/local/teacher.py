@@ -1,0 +1,125 @@
+"""`transformers:MODEL` and `vllm:MODEL`: a model on this machine, in a process of its own.
+
+What is asked is what `openai:` asks of a server: system text, frames each after its time, then the text. Scores are
+exact, since all logits are at hand.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.records import Sampling, TeacherRef, Tokens
+from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
+from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt, prompt_of
+from hardcut.teacher.local.process import Kind, ModelProcess
+from hardcut.teacher.prompts.question import Invalid, closed, parse, prepare
+from hardcut.teacher.prompts.render import Prompts
+from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
+
+VERSION = 2
+"""Counted up when the form of a prompt or the reading of a reply changes: part of every key."""
+
+
+class LocalTeacher:
+    """A model, loaded by the first question that is not in the cache."""
+
+    def __init__(self, kind: Kind, options: ModelOptions, prompts: Prompts | None = None) -> None:
+        self._kind: Kind = kind
+        self._options = options
+        self._prompts = prompts or Prompts()
+        self._process = ModelProcess(kind, options)
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return TeacherRef(
+            backend=self._kind,
+            model=self._options.model,
+            revision=self._options.revision,
+            prompt_digest=self._prompts.digest(task),
+            sampling=sampling,
+        )
+
+    def prepare(self, requests: Sequence[Request]) -> list[Question]:
+        return prepare(requests, self.describe, self._prompts, VERSION)
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Answers without a cache and without a budget."""
+        return await self.ask(self.prepare(requests), Unmetered())
+
+    async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
+        """All questions of a video in one batch; replies that do not fit their schema once more."""
+        if not questions:
+            return []
+        for _ in questions:
+            await meter.sending()
+        prompts = [prompt_of(question.request, question.prompt) for question in questions]
+        results = await self._generate(prompts, meter)
+        outcomes = [self._read(question, result) for question, result in zip(questions, results, strict=True)]
+        broken = {at: outcome for at, outcome in enumerate(outcomes) if isinstance(outcome, Invalid)}
+        if broken:
+            for _ in broken:
+                await meter.sending()
+            again = await self._generate(
+                [replace(prompts[at], further=invalid.repair()) for at, invalid in broken.items()], meter
+            )
+            for at, result in zip(broken, again, strict=True):
+                outcomes[at] = self._read(questions[at], result)
+        final = [outcome.refusal() if isinstance(outcome, Invalid) else outcome for outcome in outcomes]
+        for at, outcome in enumerate(final):
+            if isinstance(outcome, Reply):
+                await meter.keep(at, outcome)
+        return final
+
+    async def ping(self) -> str:
+        """Looks for the package, and for the model where it is a folder; loads nothing."""
+        if importlib.util.find_spec(self._kind) is None:
+            raise MissingDependency(f'{self._kind} is not installed: pip install "hardcut[{self._kind}]"')
+        where = _where(self._options.model)
+        return f"{self._kind} is installed; {self._options.model} ({where}) is loaded by the first question"
+
+    async def close(self) -> None:
+        """Ends the model's process."""
+        await self._process.close()
+
+    async def _generate(self, prompts: Sequence[Prompt], meter: Meter) -> list[Generated | Failed]:
+        results = await self._process.generate(prompts)
+        if len(results) != len(prompts):  # one failure for all: the process died
+            results = results * len(prompts)
+        for result in results:
+            meter.received(result.tokens if isinstance(result, Generated) else Tokens())
+        return results
+
+    def _read(self, question: Question, result: Generated | Failed) -> Outcome | Invalid:
+        request, teacher = question.request, question.teacher
+        if isinstance(result, Failed):
+            return Refusal(result.reason, result.detail)
+        if request.reply is None and not request.sampling.reasoning:
+            answer = first_token_answer(result.scores)
+            if answer is None:
+                return Refusal("invalid_reply", "the model gave neither yes nor no a score", result.text)
+            return Reply(closed(answer), teacher, answer=answer, tokens=result.tokens)
+        if result.finish == "length":
+            return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", result.text)
+        if request.reply is None:
+            answer = read_answer(result.text, result.scores)
+            if answer is None:
+                return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", result.text)
+            reasoning = reasoning_of(result.text)
+            return Reply(result.text, teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
+        parsed, problem = parse(request.reply, result.text)
+        if parsed is None:
+            return Invalid(result.text, problem)
+        return Reply(result.text, teacher, parsed=parsed, tokens=result.tokens)
+
+
+def _where(model: str) -> str:
+    folder = Path(model)
+    if not folder.is_dir():
+        return "from the hub or its cache"
+    if not (folder / "config.json").is_file():
+        raise UsageError(f"{folder}: holds no config.json, so it is no model")
+    return "a folder"

@@ -1,0 +1,1 @@
+"""Prompts: their templates, what fills them, and the question that comes of it."""

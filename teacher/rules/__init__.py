@@ -1,0 +1,1 @@
+"""The `evidence` teacher: no model, only rules over the evidence."""

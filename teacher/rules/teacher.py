@@ -1,0 +1,103 @@
+"""The teacher that needs no model: captions and queries out of the evidence, judgments by what of a query it covers.
+
+For trying the chain, for tests, and as the floor that any model must beat. It knows no synonyms, sees no pictures, and
+its margins are a made scale, not beliefs of a model; they are exact in that both log-probabilities are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Sampling, TeacherRef
+from hardcut.teacher.confidence import log_sigmoid
+from hardcut.teacher.prompts.inputs import (
+    CaptionInputs,
+    CheckInputs,
+    ComposeInputs,
+    CounterfactualInputs,
+    EvidenceLine,
+    JudgeInputs,
+    ParaphraseInputs,
+    QueriesInputs,
+    SameInputs,
+    TranslateInputs,
+)
+from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+from hardcut.teacher.replies import TranslateReply
+from hardcut.teacher.rules.checker import check_claims, compare_queries, refine_claims
+from hardcut.teacher.rules.judge import EvidenceJudge, Judgment
+from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
+from hardcut.teacher.rules.writer import write_caption, write_queries
+
+VERSION = "8"
+"""Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
+
+Inputs = TypeVar("Inputs", bound=BaseModel)
+Skill = Callable[[Mapping[str, JsonValue]], BaseModel]
+"""Answers a task out of its inputs. Raises ValidationError where they are not those of the task."""
+
+
+def _skill(inputs: type[Inputs], answer: Callable[[Inputs], BaseModel]) -> Skill:
+    return lambda given: answer(inputs.model_validate(given))
+
+
+_SKILLS: Mapping[Task, Skill] = {
+    "caption": _skill(CaptionInputs, write_caption),
+    "check": _skill(CheckInputs, check_claims),
+    "refine": _skill(CheckInputs, refine_claims),
+    "queries": _skill(QueriesInputs, write_queries),
+    "compose": _skill(ComposeInputs, compose),
+    "paraphrase": _skill(ParaphraseInputs, paraphrase),
+    "translate": _skill(TranslateInputs, lambda _: TranslateReply(translations=())),  # nobody can without a model
+    "same": _skill(SameInputs, compare_queries),
+    "counterfactual": _skill(CounterfactualInputs, write_counterfactuals),
+}
+
+
+class EvidenceTeacher:
+    """Deterministic; ignores frames and sampling."""
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return TeacherRef(
+            backend="evidence", model="coverage", revision=VERSION, prompt_digest=digest("evidence", VERSION, task)
+        )  # fmt: skip
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Answers every request. Raises ItemError where the inputs are not those of the task."""
+        judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge] = {}
+        return [self._answer(request, judges) for request in requests]
+
+    async def ping(self) -> str:
+        return "evidence: needs no model and no server"
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _answer(
+        self, request: Request, judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge]
+    ) -> Reply:
+        teacher = self.describe(request.task, request.sampling)
+        try:
+            if request.task == "judge":
+                asked = JudgeInputs.model_validate(request.inputs)
+                key = asked.evidence, asked.caption
+                if key not in judges:
+                    judges[key] = EvidenceJudge(*key)
+                told = asked.reference.caption if asked.reference else None
+                return _judged(judges[key].judge(asked.query, told), teacher)
+            parsed = _SKILLS[request.task](request.inputs)
+            return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
+        except ValidationError as error:
+            raise ItemError("inputs", f"not the inputs of {request.task}: {error}") from error
+
+
+def _judged(judgment: Judgment, teacher: TeacherRef) -> Reply:
+    yes, no = log_sigmoid(judgment.margin), log_sigmoid(-judgment.margin)
+    verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no, token_yes=yes, token_no=no)
+    text = f"{judgment.reasoning}\n<answer>{verdict.verdict}</answer>"
+    return Reply(text, teacher, answer=verdict, reasoning=judgment.reasoning)

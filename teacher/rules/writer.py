@@ -1,0 +1,202 @@
+"""Captions and queries without a model, out of lines of evidence. Plain, true as far as the evidence is, and the same
+every time: choices fall by a digest of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import EvidenceKind, QueryKind, Register
+from hardcut.schemas.text.words import WordIndex, contains, words
+from hardcut.teacher.prompts.inputs import CaptionInputs, EvidenceLine, QueriesInputs
+from hardcut.teacher.replies import CaptionReply, ClaimReply, QueriesReply, QueryReply, WrittenView
+from hardcut.teacher.rules.mentions import (
+    QUOTES,
+    Mention,
+    denials,
+    field_of,
+    keywords,
+    mentions_of,
+    number_of,
+    pick,
+    shuffled,
+)
+
+_RANKS: Mapping[EvidenceKind, int] = {"ocr": 0, "speech": 0, "motion": 1, "colour": 1, "metadata": 2, "shot": 3}
+"""What is left out of a caption last comes first."""
+_TITLES = frozenset({"title", "name", "filename", "file name"})
+_SHORT_WORDS = 20
+"""Of a short caption."""
+_EVENT = ("clip where", "a scene in which")
+_TOPIC = ("video about", "footage of")
+_MOMENT = ("the moment when", "the part where")
+"""What a query of an event, of a topic and of a moment begins with."""
+QUESTION = "what clip is it where"
+_CHOICES = 12
+"""Of a video's mentions so many are combined with each other: enough for ten queries, and bounded."""
+
+
+def write_caption(inputs: CaptionInputs) -> CaptionReply:
+    """One claim for each line of evidence, in order of time and metadata last, as many as fit into `max_words`;
+    texts and speech come before movement and colour, metadata and cuts where not all fit. Every claim cites its
+    line."""
+    in_order = sorted(inputs.evidence, key=lambda line: (line.start is None, line.start))
+    ranked = {claim.text: (_RANKS[kind], claim) for kind, claim in claims_of(in_order)}
+    kept = _fitting([(rank, claim) for rank, claim in ranked.values()], inputs.max_words)
+    chosen = [claim for _, claim in ranked.values() if claim in kept]
+    if not chosen:
+        chosen = [ClaimReply(text="Nothing is known about what this video shows", start=None, end=None, evidence=())]
+    told = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
+    best = _fitting(told, _SHORT_WORDS) or [claim for _, claim in sorted(told, key=lambda each: each[0])[:1]] or chosen
+    return CaptionReply(short=_in_one([claim for claim in chosen if claim in best]), claims=tuple(chosen))
+
+
+def _fitting(ranked: Sequence[tuple[int, ClaimReply]], most: int) -> list[ClaimReply]:
+    """As many of the claims as fit into `most` words, those of the lowest rank first."""
+    kept: list[ClaimReply] = []
+    for _, claim in sorted(ranked, key=lambda each: each[0]):
+        size = len(claim.text.split()) + 1
+        if size <= most:
+            most -= size
+            kept.append(claim)
+    return kept
+
+
+def _in_one(claims: Sequence[ClaimReply]) -> str:
+    """The claims as one sentence, with "then" where one begins after the end of the one before it."""
+    told = claims[0].text
+    for before, claim in pairwise(claims):
+        follows = before.end is not None and claim.start is not None and claim.start >= before.end
+        told += f"; {'then ' if follows else ''}{claim.text[0].lower()}{claim.text[1:]}"
+    return told
+
+
+def write_queries(inputs: QueriesInputs) -> QueriesReply:
+    """For each view at most `per_view` queries out of its own part of the evidence, their kinds varied, as short and
+    in the style that `forms` ask for, as far as there are such."""
+    index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
+    metadata = [field_of(line.text) for line in inputs.evidence if line.kind == "metadata"]
+    titles = [words(value) for name, value in metadata if name in _TITLES or len(words(value)) > 1]
+    told = inputs.model_dump(mode="json")
+    written: dict[str, QueryReply] = {}
+    for view in inputs.views:
+        mentions = mentions_of(view, inputs)
+        seed = digest(told, view)
+        groups = [
+            [
+                query
+                for query in group
+                if query.text not in written
+                and len(query.text.split()) <= inputs.max_words
+                and (view == "metadata" or not any(contains(words(query.text), title) for title in titles))
+            ]
+            for group in _candidates(view, mentions, index, seed)
+        ]
+        forms = [(form.words, form.style) for form in inputs.forms if form.view == view]
+        left = _in_turn(groups, seed)
+        for most, style in forms or [(inputs.max_words, "plain")] * inputs.per_view:
+            query = next((query for query in left if len(query.text.split()) <= most), left[0] if left else None)
+            if query is not None:
+                left.remove(query)
+                query = _styled(query, style, inputs.max_words)
+                written[query.text] = query
+    return QueriesReply(queries=tuple(written.values()))
+
+
+def claims_of(evidence: Sequence[EvidenceLine]) -> Iterator[tuple[EvidenceKind, ClaimReply]]:
+    """What each line of evidence lets one say, with its kind."""
+    for line in evidence:
+        text = " ".join(line.text.split())
+        start, end = line.start, line.end
+        if line.kind == "ocr":
+            said = f'The text "{_shorten(text)}" can be read'
+        elif line.kind == "speech":
+            said = f'Someone says: "{_shorten(text)}"'
+        elif line.kind == "metadata":
+            name, value = field_of(line.text)
+            said = f'{name.capitalize().replace("_", " ") or "It says of it"}: "{_shorten(value)}"'
+        elif line.kind == "shot":
+            if not start:
+                continue  # the first shot begins with the video: no cut
+            said, end = f"The picture cuts at {start:g} s", start
+        else:
+            said = f"{text[0].upper()}{text[1:].rstrip('.')}"
+        yield line.kind, ClaimReply(text=said, start=start, end=end, evidence=(line.id,))
+
+
+def _candidates(view: WrittenView, mentions: Sequence[Mention], index: WordIndex, seed: str) -> list[list[QueryReply]]:
+    """Queries by kind, each list in the order of a digest. The view `all` joins two sources where it can."""
+    some = shuffled(mentions, seed)[:_CHOICES]
+
+    def query(kind: QueryKind, texts: Sequence[str], *facets: Mention) -> QueryReply:
+        text = pick(texts, digest(seed, kind, [facet.phrase for facet in facets]))
+        return QueryReply(
+            text=text,
+            language="en",
+            view=view,
+            kind=kind,
+            style="plain",
+            facets=tuple(facet.facet() for facet in facets),
+        )
+
+    multi_hop: list[QueryReply] = []
+    temporal: list[QueryReply] = []
+    for a in some:
+        for b in some:
+            if a.start is None or a.end is None or b.start is None or a.start >= b.start:
+                continue
+            first, second = a.clause(seed + b.phrase), b.clause(seed + a.phrase)
+            in_order = (f"{first} before {second}", f"{first} and then {second}", f"{second} after {first}")
+            if a.modality != b.modality:
+                multi_hop.append(
+                    query("multi_hop", (f"{first} while {second}",) if b.start < a.end else in_order, a, b)
+                )
+            elif a.end <= b.start:
+                temporal.append(query("temporal", in_order, a, b))
+    if view == "all" and multi_hop:
+        return [shuffled(multi_hop, seed)]
+    negation = [
+        query("negation", tuple(f"{a.clause(seed)} but {absent}" for absent in denials(a.modality, index)), a)
+        for a in some
+        if denials(a.modality, index)
+    ]
+    moment = [
+        query("moment", [f"{opening} {a.clause(seed)}" for opening in _MOMENT], a) for a in some if a.start is not None
+    ]
+    event = [query("event", [f"{opening} {a.clause(seed)}" for opening in _openings(a)], a) for a in some]
+    kinds = {"multi_hop": multi_hop, "temporal": temporal, "negation": negation, "moment": moment, "event": event}
+    return [shuffled(queries, seed + kind) for kind, queries in kinds.items()]
+
+
+def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
+    """The query as keywords or as a question, where it can be said so in `most` words."""
+    text, opening = query.text, ""
+    for each in (*_EVENT, *_TOPIC, *_MOMENT):
+        if text.startswith(f"{each} "):
+            text, opening = text.removeprefix(f"{each} "), each
+    if style == "keywords" and opening not in _MOMENT:
+        told = keywords(text)
+    elif style == "question":
+        asks = "what video is about" if opening in _TOPIC else "when is it that" if opening in _MOMENT else QUESTION
+        told = f"{asks} {text}?"
+    else:
+        return query
+    return query if len(told.split()) > most else query.model_copy(update={"text": told, "style": style})
+
+
+def _openings(mention: Mention) -> tuple[str, str]:
+    return _TOPIC if mention.modality == "metadata" else _EVENT
+
+
+def _in_turn(groups: Sequence[Sequence[QueryReply]], seed: str) -> list[QueryReply]:
+    """One of each kind, then the next of each; which kind comes first falls by digest."""
+    filled = [group for group in groups if group]
+    turn = number_of(seed) % len(filled) if filled else 0
+    filled = [*filled[turn:], *filled[:turn]]
+    return [group[at] for at in range(max(map(len, filled), default=0)) for group in filled if at < len(group)]
+
+
+def _shorten(text: str, most: int = 25) -> str:
+    parts = QUOTES.sub("'", text).rstrip(". ").split()
+    return " ".join(parts if len(parts) <= most else [*parts[:most], "…"])

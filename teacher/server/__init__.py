@@ -1,0 +1,1 @@
+"""Teachers behind a server that speaks chat completions."""

@@ -1,0 +1,98 @@
+"""What a server answers: read as far as it is looked at, and refused with the place where it is something else."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from hardcut.schemas.records import Tokens
+from hardcut.teacher.server.reply import Completion, Models, Tokenized, Unreadable
+from hardcut.teacher.spellings import Spellings
+
+
+def answer(*tokens: dict[str, Any], **more: Any) -> bytes:
+    message = {"role": "assistant", "content": "".join(token["token"] for token in tokens)}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": list(tokens)}}
+    return json.dumps({"id": "x", "object": "chat.completion", "choices": [choice], **more}).encode()
+
+
+def token(text: str, logprob: float | None = -0.1, **more: Any) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, **more}
+
+
+def test_a_token_is_its_bytes_where_the_server_tells_them() -> None:
+    read = Completion.read(
+        answer(token("\ufffd", bytes=[0xC3]), token("\ufffd", bytes=[0xA9]), token("yes", bytes=None))
+    )
+    assert [each.data for each in read.content] == [b"\xc3", b"\xa9", b"yes"]
+
+
+def test_minus_infinity_is_null_where_json_has_no_word_for_it() -> None:
+    top = [token("yes", -0.1), token("no", None)]
+    score = Completion.read(answer(token("yes", -0.1, top_logprobs=top))).score(0, None)
+    assert score.top == ((b"yes", -0.1), (b"no", -math.inf))
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_thoughts_that_a_server_hands_over_apart_are_reasoning(name: str) -> None:
+    data = json.loads(answer(token("so <answer>"), token("yes"), token("</answer>")))
+    data["choices"][0]["message"] |= {"reasoning": None, "reasoning_content": None, name: "It shows a train."}
+    assert Completion.read(json.dumps(data).encode()).reasoning() == "It shows a train.\nso"
+
+
+def test_alternatives_are_looked_at_where_they_are_asked_for_alone() -> None:
+    broken = token("so", top_logprobs=[{"token": 1}])
+    read = Completion.read(answer(broken, token("no", top_logprobs=[token("no"), token("yes", -3)])))
+    assert read.score(1, None).top == ((b"no", -0.1), (b"yes", -3.0))
+    assert read.score(0, Spellings.of({1: b"yes", 2: b"no"})).top == ()
+    with pytest.raises(Unreadable, match=r"Expected `str`, got `int` - at `\$\[0\]\.token`"):
+        read.score(0, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({}, Tokens()),
+        ({"usage": None}, Tokens()),
+        ({"usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}, Tokens(prompt=7, completion=2)),
+        (
+            {"usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5, "audio_tokens": None}}},
+            Tokens(prompt=7, cached=5),
+        ),
+        ({"usage": {"prompt_tokens": 7, "prompt_tokens_details": None}}, Tokens(prompt=7)),
+    ],
+)
+def test_what_was_taken(usage: dict[str, Any], tokens: Tokens) -> None:
+    assert Completion.read(answer(token("a"), **usage)).tokens() == tokens
+
+
+@pytest.mark.parametrize(
+    ("data", "where"),
+    [
+        (b"<html>proxy error</html>", "malformed"),
+        (b"", "truncated"),
+        (b'{"choices":[]}', r"\$\.choices"),
+        (b'{"choices":[{"message":{"content":"a"}}', "truncated"),
+        (b'{"choices":[{"message":"a"}]}', r"choices\[0\]\.message"),
+        (b'{"error":{"message":"no"}}', "choices"),
+        (b'{"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":-1}}', "prompt_tokens"),
+        (answer(token("a", bytes=[256])), "bytes"),
+        (answer(token("a", math.nan)), "malformed"),
+        (b'{"choices":[{"message":{"content":"\xff"}}]}', "UTF-8|utf-8"),
+    ],
+)
+def test_what_is_no_completion_says_where(data: bytes, where: str) -> None:
+    with pytest.raises(Unreadable, match=where):
+        Completion.read(data)
+
+
+def test_other_answers() -> None:
+    assert Tokenized.read(b'{"tokens":[1,2],"count":2}').tokens == [1, 2]
+    assert [each.id for each in Models.read(b'{"object":"list","data":[{"id":"m","object":"model"}]}').data] == ["m"]
+    with pytest.raises(Unreadable):
+        Tokenized.read(b'{"tokens":["a"]}')
+    with pytest.raises(Unreadable):
+        Models.read(b'{"data":null}')
