@@ -109,7 +109,7 @@ def test_it_ends_with_us_and_says_nothing(model: Path, number: signal.Signals) -
 import asyncio, signal, sys
 from pathlib import Path
 from hardcut.teacher.local.process import ModelProcess
-from test_model_process import loaded, prompts
+from test_process import loaded, prompts
 async def main():
     process = await loaded(Path({str(model)!r}))
     work = asyncio.create_task(process.generate(prompts(1000)))
