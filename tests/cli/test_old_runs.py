@@ -1,0 +1,51 @@
+"""Runs of earlier versions go on with this one: what they paid for is used, and nothing is asked again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+RUNS = Path(__file__).with_name("old_runs")
+"""Made by `tests/tools/make_old_run.py`. Nobody listens at the address of their model: any question ends the run."""
+TEACHERS = {"model": "openai:judge@http://127.0.0.1:9/v1", "evidence": "evidence"}
+MADE_ANEW: dict[str, set[str]] = {"model": set(), "evidence": set()}
+"""Files that a newer version of a stage, or of the `evidence` teacher, writes differently. Each with its reason."""
+
+
+@pytest.fixture(scope="module", params=sorted(path.name.removesuffix(".tar.xz") for path in RUNS.glob("*.tar.xz")))
+def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of one version with their videos and cache, under another path than theirs; times of change kept."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with tarfile.open(RUNS / f"{request.param}.tar.xz") as packed:
+        packed.extractall(folder, filter="data")
+    return folder
+
+
+def _files(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.glob("*.jsonl")}
+
+
+@pytest.mark.parametrize("teacher", TEACHERS)
+@pytest.mark.parametrize("state", ["whole", "stopped", "killed"])
+def test_a_run_of_an_earlier_version_goes_on_and_nobody_is_asked(
+    old: Path, hardcut: Process, teacher: str, state: str
+) -> None:
+    expected = _files(old / teacher / "whole")
+    run = old / teacher / state
+    spent = json.loads(hardcut("status", run, "--json").stdout)["spend"]
+    folders = ["--out", run, "--cache", old / "cache", "--config", old / "settings.toml"]
+    done = hardcut("run", old / "videos", *folders, "--teacher", TEACHERS[teacher], "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = json.loads(done.stdout)
+    assert status["finished"]
+    found = _files(run)
+    assert found.keys() == expected.keys()
+    assert [name for name in found if found[name] != expected[name] and name not in MADE_ANEW[teacher]] == []
+    assert status["spend"] == spent, "not one more call"
