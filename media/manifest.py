@@ -15,7 +15,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import canonical_json
+from hardcut.schemas.jsonl import parse_json
+from hardcut.schemas.limits import MAX_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,15 @@ def read_manifest(manifest: Path) -> dict[str, Entry]:
 def parse_object(text: str, file: Path | str, line: int = 1) -> dict[str, JsonValue]:
     """A JSON object that starts at `line` of `file`. Raises UsageError for all else, also NaN and lone surrogates."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
-        canonical_json(value).encode("utf-8")
+        value = parse_json(text)
     except json.JSONDecodeError as error:
         where = f"{file}, line {line + error.lineno - 1}"
         raise UsageError(f"{where}: not JSON ({error.msg}, column {error.colno}): correct or remove it") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{file}, line {line}: not JSON that can be kept ({error}): correct or remove it") from error
     if not isinstance(value, dict):
         raise UsageError(f"{file}, line {line}: must be a JSON object ({{...}}) and is {type(value).__name__}")
     return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _csv_rows(manifest: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
@@ -106,6 +102,6 @@ def _relative(path: JsonValue, where: str) -> str:
 def _video_id(value: JsonValue, where: str) -> str | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > 512:
-        raise UsageError(f"{where}: an id must be a text of at most 512 characters")
+    if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > MAX_ID:
+        raise UsageError(f"{where}: an id must be a text of at most {MAX_ID} characters")
     return str(value)

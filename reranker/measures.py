@@ -34,17 +34,22 @@ def ndcg_per_query(qrels: Qrels, run: Run, k: int = 10) -> dict[str, float]:
 def per_query(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> dict[str, dict[str, float]]:
     """Each measure (by its name in ir_measures) of each query of the qrels, in their order; a grade of 1 is relevant.
 
-    Queries of the run that the qrels lack are passed over. Raises UsageError for a measure that there is not.
+    A grade below 0, as some qrels have for spam, counts as 0 in every measure: trec_eval's own code reads beyond its
+    tables there. Queries of the run that the qrels lack are passed over. Raises UsageError for a measure that there is
+    not.
     """
-    judged = {query: dict(grades) for query, grades in qrels.items()}
+    judged = {query: {document: max(grade, 0) for document, grade in grades.items()} for query, grades in qrels.items()}
     ranked = {query: _strictly_ordered(scores) for query, scores in run.items() if query in judged and scores}
     found: dict[str, dict[str, float]] = {name: dict.fromkeys(judged, 0.0) for name in measures}
     parsed = {_parsed(name): name for name in measures}
     if judged and ranked:
         import ir_measures
 
-        for metric in ir_measures.iter_calc(list(parsed), judged, ranked):
-            found[parsed[metric.measure]][metric.query_id] = float(metric.value)
+        try:
+            for metric in ir_measures.iter_calc(list(parsed), judged, ranked):
+                found[parsed[metric.measure]][metric.query_id] = float(metric.value)
+        except ValueError as error:  # a measure of which nothing that is installed knows how to compute it
+            raise UsageError(f"a measure cannot be computed here: {str(error).splitlines()[0]}") from error
     return found
 
 

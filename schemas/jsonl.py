@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
+from hardcut.schemas.limits import whole_number
 
 R = TypeVar("R", bound=Record)
 
@@ -68,8 +70,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value that others wrote. Raises ValueError for what is none, and for NaN, halves of surrogate pairs and
-    nesting without end."""
+    """A JSON value that others wrote. Raises ValueError for what is none, and for NaN, numbers without end, halves of
+    surrogate pairs and nesting without end."""
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:
@@ -83,7 +85,14 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, parse_int=whole_number)
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

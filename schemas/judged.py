@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
+from hardcut.schemas.limits import checked_grade, checked_id, shown
 from hardcut.schemas.trec import read_qrels
 
 
@@ -18,6 +19,12 @@ def read_judgments(path: Path) -> dict[str, dict[str, int]]:
         query, video, grade = row.get("query_id"), row.get("video_id"), row.get("grade")
         if not isinstance(query, str) or not isinstance(video, str) or type(grade) is not int:
             raise UsageError(f"{path}, line {line}: expected query_id, video_id and a whole number as grade")
+        try:
+            checked_grade(grade)
+            checked_id(query)
+            checked_id(video)
+        except ValueError as error:
+            raise UsageError(f"{path}, line {line}: {shown(query)} {shown(video)} {shown(grade)}: {error}") from error
         if video in found.setdefault(query, {}):
             raise UsageError(f"{path}, line {line}: query {query} judges video {video} a second time")
         found[query][video] = grade

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from hardcut.schemas.base import Record
+from hardcut.schemas.limits import MAX_GRADE
 from hardcut.schemas.records import Id, Sha256, Span, Text
 
 Relevance = Literal[0, 1, 2]
@@ -64,6 +65,6 @@ class Judgment(Record):
     pair_id: Id
     query_id: Id
     video_id: Id
-    grade: int = Field(ge=0)
+    grade: int = Field(ge=0, le=MAX_GRADE)
     source: Literal["human", "adjudicated", "gold", "imported", "teacher"]
     support: tuple[Id, ...] = ()

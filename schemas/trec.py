@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.limits import checked_grade, checked_id, shown, whole_number
 
 V = TypeVar("V", int, float)
 
@@ -79,13 +80,18 @@ def _read(path: Path, columns: str, convert: Callable[[str], V]) -> tuple[str, d
         tag = tag or row.get("tag", "")
         if row.get("tag", "") != tag:
             raise UsageError(f"{where}: the run is called {row['tag']!r} here and {tag!r} before: give one run a file")
+        for name in ("query", "document"):
+            try:
+                checked_id(row[name])
+            except ValueError as error:
+                raise UsageError(f"{where}: {name} {shown(row[name])} {error}") from error
         documents = found.setdefault(row["query"], {})
         if row["document"] in documents:
             raise UsageError(f"{where}: query {row['query']} lists document {row['document']} a second time")
         try:
             documents[row["document"]] = convert(row[value])
         except ValueError as error:
-            raise UsageError(f"{where}: {value} {row[value]!r} {error}") from error
+            raise UsageError(f"{where}: {value} {shown(row[value])} {error}") from error
     return tag, found
 
 
@@ -104,9 +110,10 @@ def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _grade(text: str) -> int:
     try:
-        return int(text)
-    except ValueError:
-        raise ValueError("is not a whole number") from None
+        grade = whole_number(text)
+    except ValueError as error:
+        raise ValueError(f"is not a whole number ({error})" if len(text) > 20 else "is not a whole number") from None
+    return checked_grade(grade)
 
 
 def _score(text: str) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,13 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import parse_json
+from hardcut.schemas.limits import MAX_ID
 from hardcut.schemas.records import Query, Split
 from hardcut.schemas.text.clean import clean, length_of
 
 _ID_COLUMNS = ("query_id", "qid", "id")
 _TEXT_COLUMNS = ("query", "text")
-_MAX_ID = 512
 
 
 class _Row(NamedTuple):
@@ -47,8 +47,8 @@ def read_queries(path: Path) -> list[Query]:
         if not row.query_id or not text:
             missing = "id" if not row.query_id else "text"
             raise UsageError(f"{path}, line {row.line}: the query has no {missing}")
-        if len(row.query_id) > _MAX_ID:
-            raise UsageError(f"{path}, line {row.line}: the query's id has more than {_MAX_ID} characters")
+        if len(row.query_id) > MAX_ID:
+            raise UsageError(f"{path}, line {row.line}: the query's id has more than {MAX_ID} characters")
         if row.query_id in queries:
             first = lines[row.query_id]
             raise UsageError(f"{path}, line {row.line}: the id {row.query_id!r} is that of line {first} already")
@@ -124,8 +124,8 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            value = parse_json(line)
+        except ValueError as error:
             raise UsageError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}, line {number}: expected an object with query_id and text")

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pydantic import Field
+
 from hardcut.engine.files import atomic_writer
 from hardcut.publish._folder import folder_for
 from hardcut.publish.splits import SPLIT_NAMES, SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.limits import MAX_GRADE, checked_id, shown
 from hardcut.schemas.records import Dropped, Id, Span
 from hardcut.schemas.trec import format_run
 
-MAX_GRADE = 2**31 - 1
-"""A grade is a 32-bit number in the dataset that it ends in."""
 SPLIT_FIELD = "split"
 """Where a run looks for the split of a query, and of a video unless `export.split_field` says otherwise."""
-_GRADE = re.compile(r"-?[0-9]{1,10}")
+_GRADE = re.compile(r"-?[0-9]{1,20}")
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v")
 
 
@@ -30,7 +31,7 @@ class Rating(Frozen):
     """What one annotator said, of the whole video or of a stretch of it."""
 
     annotator: str
-    grade: int
+    grade: int = Field(ge=-MAX_GRADE, le=MAX_GRADE)
     span: Span | None = None
 
 
@@ -96,7 +97,7 @@ class Imported:
         if isinstance(grade, float) and grade.is_integer():
             grade = int(grade)
         if isinstance(grade, bool) or not isinstance(grade, int) or abs(grade) > MAX_GRADE:
-            raise UsageError(f"{where}: the judgment {repr(grade)[:40]} is not a whole number of at most {MAX_GRADE:,}")
+            raise UsageError(f"{where}: the judgment {shown(grade)} is not a whole number of at most {MAX_GRADE:,}")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
         try:
             told = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
@@ -119,7 +120,7 @@ class Imported:
     def hit(self, where: str, query: object, video: object, score: object) -> None:
         """Adds a line of a first stage."""
         if isinstance(score, bool) or not isinstance(score, int | float) or not abs(score) < float("inf"):
-            raise UsageError(f"{where}: the score {score!r} is not a number")
+            raise UsageError(f"{where}: the score {shown(score)} is not a number")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
         if self.first_stage[query_id].setdefault(video_id, float(score)) != score:
             raise UsageError(f"{where}: has another score before: import one first stage at a time")
@@ -204,11 +205,12 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
 
 def identifier(where: str, kind: str, value: object) -> str:
     """An id as text: text or a whole number. Raises UsageError naming file and line for anything else."""
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise UsageError(f"{where}: the {kind}'s id is {value!r}: text or a whole number is expected")
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+        raise UsageError(f"{where}: the {kind}'s id is {shown(value)}: text or a whole number is expected")
+    try:
+        return checked_id(str(value).strip())
+    except ValueError as error:
+        raise UsageError(f"{where}: the {kind}'s id {shown(value)} {error}") from error
 
 
 def _known(found: Imported, one: ImportedJudgment, paths: Mapping[str, str]) -> bool:

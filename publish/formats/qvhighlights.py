@@ -48,7 +48,10 @@ def _ratings(where: str, row: dict[str, Any]) -> tuple[Rating, ...]:
         if not _whole(clip) or clip < 0 or not isinstance(grades, list) or not all(map(_whole, grades)):
             raise UsageError(f"{where}: saliency_scores are lists of whole numbers, a list for each clip")
         span = Span(start=clip * CLIP_S, end=(clip + 1) * CLIP_S)
-        found += [Rating(annotator=str(place), grade=grade, span=span) for place, grade in enumerate(grades, 1)]
+        try:
+            found += [Rating(annotator=str(place), grade=grade, span=span) for place, grade in enumerate(grades, 1)]
+        except ValueError as error:
+            raise UsageError(f"{where}: saliency_scores: {' '.join(str(error).split())}") from error
     return tuple(found)
 
 

@@ -37,6 +37,17 @@ def test_runs_are_compared_and_a_page_is_written(hardcut: Process, files: Path) 
     }
 
 
+def test_grades_below_0_are_measured_as_0(hardcut: Process, tmp_path: Path) -> None:
+    """Two lines of -2: a segmentation fault of trec_eval's code, which reads beyond its tables there."""
+    (tmp_path / "qrels").write_text("q0 0 d0 0\nq1 0 d2 -2\nq2 0 d0 1\nq2 0 d1 -2\n")
+    (tmp_path / "run").write_text("q0 Q0 d2 1 4.0 t\nq1 Q0 d0 1 3.0 t\nq2 Q0 d1 1 3.0 t\nq2 Q0 d0 2 2.0 t\n")
+    done = hardcut("evaluate", "--qrels", tmp_path / "qrels", "--run", tmp_path / "run", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["queries"] == 3 and found["without_relevant"] == 2
+    assert found["runs"][0]["measures"]["RR"]["mean"] == pytest.approx(0.5 / 3)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

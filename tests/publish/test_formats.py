@@ -361,7 +361,25 @@ SOUND: dict[str, tuple[str, dict[str, Any]]] = {
          "sentences": [{"caption": "a", "video_id": "v", "sen_id": 0}]},
     ),
 }  # fmt: skip
-ODD = [None, True, -1, 1.5, float("nan"), "", "\ud800", "..", [], [[]], {}, [None], "9" * 5000, 10**30, [[0, 1], 2]]
+ODD = [
+    None,
+    True,
+    -1,
+    1.5,
+    float("nan"),
+    "",
+    "\ud800",
+    "..",
+    [],
+    [[]],
+    {},
+    [None],
+    "9" * 5000,
+    10**30,
+    10**400,
+    -(10**400),
+    [[0, 1], 2],
+]
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -63,10 +63,27 @@ def test_a_query_that_the_run_lacks_counts_as_zero() -> None:
     assert per_query(qrels, {"q1": {"a": 1.0}}, ["AP", "R@5"]) == {"AP": {"q1": 1, "q2": 0}, "R@5": {"q1": 1, "q2": 0}}
 
 
+@given(
+    qrels=st.dictionaries(QUERIES, st.dictionaries(DOCUMENTS, st.integers(-(10**6), 3), min_size=1), min_size=1),
+    run=RUNS,
+)
+def test_a_grade_below_0_counts_as_0_in_every_measure(
+    qrels: dict[str, dict[str, int]], run: dict[str, dict[str, float]]
+) -> None:
+    at_least_0 = {query: {name: max(0, grade) for name, grade in of.items()} for query, of in qrels.items()}
+    measures = [*MEASURES, "nDCG", "P@5", "Rprec", "Bpref", "infAP", "NumRel", "SetF"]
+    assert per_query(qrels, run, measures) == per_query(at_least_0, run, measures)
+
+
 @pytest.mark.parametrize("name", ["nDGC@10", "nDCG@x", "", "nDCG(base=3)"])
 def test_a_measure_that_there_is_not_is_told(name: str) -> None:
     with pytest.raises(UsageError, match="no measure of ir_measures"):
         per_query({"q": {"a": 1}}, {"q": {"a": 1.0}}, [name])
+
+
+def test_a_measure_that_nothing_here_computes_is_told() -> None:
+    with pytest.raises(UsageError, match="cannot be computed here: Unsupported measures"):
+        per_query({"q": {"a": 1}}, {"q": {"a": 1.0}}, ["RBP"])
 
 
 @given(qrels=QRELS, run=RUNS)
