@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.judgments import Review
-from hardcut.schemas.reviews import counts
+from hardcut.schemas.reviews import is_answer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def blind_answers(reviews: Iterable[Review]) -> Answers:
     """What each person said blind of each pair, adjudications apart: whoever adjudicates sees the others' answers."""
     found: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for review in reviews:
-        if counts(review) and review.relevance is not None and review.blind and not review.adjudicates:
+        if is_answer(review) and review.relevance is not None and review.blind and not review.adjudicates:
             found[review.pair_id, review.query_digest][review.reviewer] = review.relevance
     return dict(sorted(found.items()))
 

@@ -20,7 +20,7 @@ _MOMENT = re.compile(rf"\s*(?:from\s+)?{_TIME}\s*(?:-|–|—|to|until|\.\.+)\s*
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPair:
     """What a record told of itself when it was pushed: whose answer it is. It comes back with the record, so that an
     answer is known by what was judged, whatever has become of the run since."""
 
@@ -33,7 +33,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response as Argilla keeps it: values by question, and when it was first given (seconds since the epoch)."""
 
     response_id: str
@@ -44,7 +44,7 @@ class Answer:
 
 
 def review(
-    shown: Shown, answer: Answer, reviewer: str, of: SetName, seconds: float | None
+    shown: ShownPair, answer: Response, reviewer: str, of: SetName, seconds: float | None
 ) -> tuple[Review, str | None]:
     """The Review, and what of the answer could not be read (a moment that is none), else None."""
     told = answer.values.get

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from hardcut.annotate.answers import Answer
+from hardcut.annotate.answers import Response
 from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
 from hardcut.schemas.errors import HardcutError, MissingDependency, Unreachable, UsageError
 from hardcut.schemas.judgments import Relevance
@@ -53,7 +53,7 @@ class Remote:
     content: str
     page: str
     suggested: Relevance | None
-    answers: tuple[Answer, ...]
+    answers: tuple[Response, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def key_of_environment() -> str:
     return key
 
 
-class Server:
+class ArgillaServer:
     """A connection to an Argilla as a user who may make datasets (owner, or admin of the workspace).
 
     All that goes wrong is raised as Unreachable (nobody answers), UsageError (the key or the workspace is refused) or
@@ -238,9 +238,9 @@ def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
     )
 
 
-def _answer(response: Mapping[str, Any]) -> Answer:
+def _answer(response: Mapping[str, Any]) -> Response:
     given = datetime.fromisoformat(response["inserted_at"])
-    return Answer(
+    return Response(
         response_id=str(response["id"]),
         user_id=str(response["user_id"]) if response.get("user_id") else None,
         status=str(response["status"]),

@@ -27,7 +27,7 @@ class Cell:
     relevant: int
 
 
-class Estimate(Frozen):
+class TeacherEstimate(Frozen):
     """Precision and recall of a teacher's yes over all pairs of the run. None where a cell was not audited at all."""
 
     teacher: str
@@ -39,7 +39,7 @@ class Estimate(Frozen):
     recall_interval: Interval
 
 
-def estimate(teacher: str, cells: Sequence[Cell]) -> Estimate:
+def estimate(teacher: str, cells: Sequence[Cell]) -> TeacherEstimate:
     """The estimate of one teacher from its cells, of which those without pairs may be missing."""
     import numpy as np
     from numpy.typing import NDArray
@@ -67,7 +67,7 @@ def estimate(teacher: str, cells: Sequence[Cell]) -> Estimate:
         low, high = np.quantile(values, (0.025, 0.975))
         return float(low), float(high)
 
-    return Estimate(
+    return TeacherEstimate(
         teacher=teacher,
         pairs=int(sizes.sum()),
         audited=sum(cell.audited for cell in cells),

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from hardcut.annotate.answers import Shown
+from hardcut.annotate.answers import ShownPair
 from hardcut.annotate.policy import SetName
 from hardcut.annotate.previews import Window, window
 from hardcut.annotate.sets import RELEVANCE
@@ -37,7 +37,7 @@ _ACTIVE = re.compile("[<>&#$`'{}\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReviewSubject:
     """A pair with all that is known about it."""
 
     pair: Pair
@@ -52,7 +52,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class PreviewLinks:
     """Where the page finds a pair's preview and contact sheet: URLs, `data:` ones too. `told` says what is missing."""
 
     clip: str | None = None
@@ -62,7 +62,9 @@ class Media:
     """The contact sheet of the video that the query starts from."""
 
 
-def content(subject: Subject, of: SetName, stratum: Stratum, media: Media, settings: Settings) -> dict[str, JsonValue]:
+def page_content(
+    subject: ReviewSubject, of: SetName, stratum: Stratum, media: PreviewLinks, settings: Settings
+) -> dict[str, JsonValue]:
     """The page of a pair. A blind one holds nothing that a teacher said of it, nor how query and video met."""
     query, video = subject.query, subject.video
     source = query.source_video_id == video.video_id
@@ -95,7 +97,7 @@ def content(subject: Subject, of: SetName, stratum: Stratum, media: Media, setti
     return shown
 
 
-def suggestion(subject: Subject, of: SetName) -> tuple[Relevance, float | None] | None:
+def suggestion(subject: ReviewSubject, of: SetName) -> tuple[Relevance, float | None] | None:
     """The teachers' verdict as an answer, with its probability; for the assisted set only, and where there is one."""
     if of != "assisted" or not subject.labels:
         return None
@@ -122,10 +124,10 @@ def decode(text: str) -> dict[str, Any]:
     return value
 
 
-def read_shown(text: str, suggested: Relevance | None) -> Shown:
+def read_shown(text: str, suggested: Relevance | None) -> ShownPair:
     """What a page says of its pair. Raises ValueError, KeyError, TypeError for a page that is not ours."""
     pair = decode(text)["pair"]
-    return Shown(
+    return ShownPair(
         pair_id=str(pair["pair_id"]),
         query_id=str(pair["query_id"]),
         video_id=str(pair["video_id"]),

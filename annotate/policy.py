@@ -15,7 +15,7 @@ from typing import Literal
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Review, Stratum
 from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel
-from hardcut.schemas.reviews import applicable, verdict
+from hardcut.schemas.reviews import consensus, reviews_in_force
 from hardcut.schemas.settings import ReviewSettings
 
 SetName = Literal["blind", "assisted", "adjudication"]
@@ -34,7 +34,7 @@ ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counter
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ReviewCandidate:
     """A pair with all that decides whether a person is asked about it. `reason` is why the judgments left it out,
     `known` whether the user's own judgments have it, `asked` the stratum of an earlier answer."""
 
@@ -59,7 +59,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ReviewItem:
     """A pair that people are asked about, and why."""
 
     pair_id: str
@@ -74,7 +74,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StratumShare:
     """What of a stratum the budget buys."""
 
     stratum: Stratum
@@ -84,11 +84,11 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReviewPlan:
     """All items, sorted by set, and what each stratum takes."""
 
-    items: tuple[Item, ...]
-    shares: tuple[Share, ...]
+    items: tuple[ReviewItem, ...]
+    shares: tuple[StratumShare, ...]
 
 
 def readable(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
@@ -97,7 +97,7 @@ def readable(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
     return tuple(sorted(found, key=lambda label: label.label_id))
 
 
-def plan(candidates: Sequence[Candidate], conflicts: Iterable[str], settings: ReviewSettings) -> Plan:
+def plan(candidates: Sequence[ReviewCandidate], conflicts: Iterable[str], settings: ReviewSettings) -> ReviewPlan:
     """Chooses what is asked. The same candidates and settings give the same plan, and answers do not change it: a pair
     that was asked keeps its place, so the budget is of all answers ever and not of the next ones.
 
@@ -116,13 +116,13 @@ def plan(candidates: Sequence[Candidate], conflicts: Iterable[str], settings: Re
     chosen |= _in_turns({stratum: pools[stratum] for stratum in ASSISTED}, left, taken)
     chosen["conflict"] = conflicts
     pools["conflict"] = conflicts
-    items = [Item(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
+    items = [ReviewItem(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
     items.sort(key=lambda item: (SETS.index(item.set), digest(settings.seed, item.pair_id)))
     shares = [
-        Share(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
+        StratumShare(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
         for stratum, ids in chosen.items()
     ]
-    return Plan(tuple(items), tuple(shares))
+    return ReviewPlan(tuple(items), tuple(shares))
 
 
 def in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
@@ -130,11 +130,11 @@ def in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Seque
     return sorted(
         pair.pair_id
         for pair, query in pairs
-        if (people := applicable(query, reviews.get(pair.pair_id, ()))) and verdict(people) is None
+        if (people := reviews_in_force(query, reviews.get(pair.pair_id, ()))) and consensus(people) is None
     )
 
 
-def _pools(candidates: Sequence[Candidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:
+def _pools(candidates: Sequence[ReviewCandidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:
     """The pairs of each stratum, the most urgent first; one that was asked already comes before all others."""
     ranked: defaultdict[Stratum, list[tuple[bool, float, str, str]]] = defaultdict(list)
     drawn: dict[str, list[tuple[bool, str, str]]] = {"yes": [], "no": []}
@@ -153,7 +153,7 @@ def _pools(candidates: Sequence[Candidate], settings: ReviewSettings) -> dict[St
     return {"audit": audit, **{stratum: [pair_id for *_, pair_id in sorted(ranked[stratum])] for stratum in others}}
 
 
-def _called_for(candidate: Candidate, near_margin: float) -> dict[Stratum, float]:
+def _called_for(candidate: ReviewCandidate, near_margin: float) -> dict[Stratum, float]:
     """The strata that a pair belongs into, chance apart, and its place in each: the lowest number is asked first."""
     if candidate.known:
         return {"gold": 0.0}

@@ -67,7 +67,7 @@ class Previews:
     review: ReviewSettings
     pool: WorkerPool
 
-    async def of(self, query: Query, video: Video, reference: Video | None = None) -> Preview:
+    async def preview(self, query: Query, video: Video, reference: Video | None = None) -> Preview:
         """The files of a pair, which are made unless they are there. A video that cannot be shown says why."""
         clip = sheet = beside = None
         try:

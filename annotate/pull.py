@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hardcut.annotate.answers import Answer, Shown, review
-from hardcut.annotate.argilla import Server
+from hardcut.annotate.answers import Response, ShownPair, review
+from hardcut.annotate.argilla import ArgillaServer
 from hardcut.annotate.page import read_shown
 from hardcut.annotate.policy import SETS, SetName
 from hardcut.annotate.sets import review_set
@@ -43,15 +43,15 @@ class _Given(NamedTuple):
 
     of: SetName
     dataset_id: str
-    shown: Shown | None
-    answer: Answer
+    shown: ShownPair | None
+    answer: Response
 
 
 Book = dict[str, dict[str, dict[str, str]]]
 """dataset id -> response id -> `reviewer`, `review_id`."""
 
 
-def pull(run: Path, name: str, server: Server) -> Pulled:
+def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
     """Reads all sets of the run called `name` and writes reviews.jsonl where it changes.
 
     Answers that are not on the server (any more) stay: the dataset, the server or the record may be another. Only one
@@ -101,7 +101,7 @@ def pull(run: Path, name: str, server: Server) -> Pulled:
     )
 
 
-def _given(server: Server, name: str, strange: list[str]) -> tuple[list[_Given], dict[str, set[str]]]:
+def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_Given], dict[str, set[str]]]:
     """All answers of the run's sets, and the pairs that each dataset has by its id."""
     given: list[_Given] = []
     datasets: dict[str, set[str]] = {}

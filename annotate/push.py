@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardcut.annotate.argilla import Draft, Handle, Server
-from hardcut.annotate.page import Media, Subject, content, encode, page_digest, suggestion
-from hardcut.annotate.policy import SETS, Item, SetName
+from hardcut.annotate.argilla import ArgillaServer, Draft, Handle
+from hardcut.annotate.page import PreviewLinks, ReviewSubject, encode, page_content, page_digest, suggestion
+from hardcut.annotate.policy import SETS, ReviewItem, SetName
 from hardcut.annotate.previews import Preview, Previews
 from hardcut.annotate.records import RunRecords
 from hardcut.annotate.sets import review_set
@@ -29,7 +29,7 @@ _PREVIEWS_AT_ONCE = 8
 class MediaLink(Protocol):
     """Turns a preview's file into what a page shows: URLs, and what to tell of a clip that has none."""
 
-    def __call__(self, preview: Preview) -> Media: ...
+    def __call__(self, preview: Preview) -> PreviewLinks: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,10 @@ class EmbeddedMedia:
 
     path_of: Callable[[str], str]
 
-    def __call__(self, preview: Preview) -> Media:
+    def __call__(self, preview: Preview) -> PreviewLinks:
         names = (preview.clip, preview.sheet, preview.reference)
         clip, sheet, reference = (self.path_of(name) if name else None for name in names)
-        return Media(clip, sheet, preview.told, reference)
+        return PreviewLinks(clip, sheet, preview.told, reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class RemoteMedia:
     limit_bytes: int
     base_url: str | None = None
 
-    def __call__(self, preview: Preview) -> Media:
+    def __call__(self, preview: Preview) -> PreviewLinks:
         clip = self._link(preview.clip, "video/mp4")
         told = preview.told
         if preview.clip and clip is None:
             told = "the clip is too large to be sent along: only its contact sheet is here"
         sheet, reference = (self._link(name, "image/jpeg") for name in (preview.sheet, preview.reference))
-        return Media(clip, sheet, told, reference)
+        return PreviewLinks(clip, sheet, told, reference)
 
     def _link(self, name: str | None, kind: str) -> str | None:
         if name is None:
@@ -99,7 +99,7 @@ class Push:
 
     run: RunRecords
     settings: Settings
-    server: Server
+    server: ArgillaServer
     previews: Previews
     link: MediaLink
     name: str
@@ -126,8 +126,8 @@ class Push:
     def _set(
         self,
         name: SetName,
-        items: Sequence[Item],
-        subjects: Mapping[str, Subject],
+        items: Sequence[ReviewItem],
+        subjects: Mapping[str, ReviewSubject],
         previews: Mapping[str, Preview],
         stored: Callable[[int], None],
     ) -> Pushed:
@@ -194,19 +194,19 @@ class Push:
             raise UsageError(f"{path}: cannot be read ({error}): delete it, `review push` writes it anew") from error
         return found
 
-    def _draft(self, item: Item, subject: Subject, preview: Preview) -> Draft:
+    def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview) -> Draft:
         told = suggestion(subject, item.set)
-        page = encode(content(subject, item.set, item.stratum, self.link(preview), self.settings))
+        page = encode(page_content(subject, item.set, item.stratum, self.link(preview), self.settings))
         return Draft(item.pair_id, page, page_digest(page, told), item.stratum, told)
 
-    async def _previews(self, subjects: Sequence[Subject], made: Callable[[], None]) -> dict[str, Preview]:
+    async def _previews(self, subjects: Sequence[ReviewSubject], made: Callable[[], None]) -> dict[str, Preview]:
         """The preview of every pair. Pairs of one video wait for each other, so that no file is made twice."""
         gate = asyncio.Semaphore(_PREVIEWS_AT_ONCE)
         locks = {subject.video.video_id: asyncio.Lock() for subject in subjects}
 
-        async def one(subject: Subject) -> tuple[str, Preview]:
+        async def one(subject: ReviewSubject) -> tuple[str, Preview]:
             async with locks[subject.video.video_id], gate:
-                preview = await self.previews.of(subject.query, subject.video, subject.reference)
+                preview = await self.previews.preview(subject.query, subject.video, subject.reference)
             made()
             return subject.pair.pair_id, preview
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hardcut.annotate.page import Subject
-from hardcut.annotate.policy import Candidate, Plan, in_conflict, plan, readable
+from hardcut.annotate.page import ReviewSubject
+from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, in_conflict, plan, readable
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
-from hardcut.schemas.reviews import applicable, query_digest
+from hardcut.schemas.reviews import query_digest, reviews_in_force
 from hardcut.schemas.settings import ReviewSettings
 
 R = TypeVar("R", bound=Record)
@@ -35,10 +35,10 @@ class RunRecords:
     known: Mapping[str, int]
     reviews: Mapping[str, tuple[Review, ...]]
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> list[ReviewCandidate]:
         """Every pair with what decides whether a person is asked about it, sorted by id."""
         return [
-            Candidate(
+            ReviewCandidate(
                 pair=pair,
                 query=self.queries[pair.query_id],
                 labels=self.labels.get(pair_id, ()),
@@ -49,7 +49,7 @@ class RunRecords:
             for pair_id, pair in self.pairs.items()
         ]
 
-    def plan(self, settings: ReviewSettings) -> Plan:
+    def plan(self, settings: ReviewSettings) -> ReviewPlan:
         """What is asked under these settings."""
         both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
         return plan(self.candidates(), in_conflict(both, self.reviews), settings)
@@ -64,7 +64,7 @@ class RunRecords:
             or review.query_digest != query_digest(self.queries[self.pairs[pair_id].query_id])
         ]
 
-    def subjects(self, pair_ids: Collection[str]) -> dict[str, Subject]:
+    def subjects(self, pair_ids: Collection[str]) -> dict[str, ReviewSubject]:
         """All that is known about these pairs, as far as their videos are part of the run."""
         wanted = {self.pairs[pair_id].video_id for pair_id in pair_ids}
         starts = {self.queries[self.pairs[pair_id].query_id].reference_video_id for pair_id in pair_ids}
@@ -76,13 +76,13 @@ class RunRecords:
             pair = self.pairs[pair_id]
             query = self.queries[pair.query_id]
             if pair.video_id in videos:
-                found[pair_id] = Subject(
+                found[pair_id] = ReviewSubject(
                     pair,
                     query,
                     videos[pair.video_id],
                     evidence[pair.video_id],
                     readable(labels[pair_id]),
-                    applicable(query, self.reviews.get(pair_id, ())),
+                    reviews_in_force(query, self.reviews.get(pair_id, ())),
                     videos.get(query.reference_video_id or ""),
                 )
         return found

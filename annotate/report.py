@@ -16,13 +16,13 @@ from hardcut.annotate.agreement import (
     cohen_kappas,
     share_interval,
 )
-from hardcut.annotate.audit import Cell, Estimate, estimate
+from hardcut.annotate.audit import Cell, TeacherEstimate, estimate
 from hardcut.annotate.policy import readable
 from hardcut.annotate.records import RunRecords
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel
-from hardcut.schemas.reviews import applicable, counts, verdict
+from hardcut.schemas.reviews import consensus, is_answer, reviews_in_force
 from hardcut.teacher.cached import book_name
 
 REPORT_FILE = "review.json"
@@ -30,7 +30,7 @@ REPORT_FILE = "review.json"
 TOGETHER = "all together"
 
 
-class Share(Frozen):
+class Proportion(Frozen):
     """So many of so many, with the 95 % interval of the share."""
 
     count: int
@@ -53,9 +53,9 @@ class Reviewer(Frozen):
     discarded: int
     seconds: float
     seconds_each: float | None
-    gold: Share
-    with_others: Share
-    changed: Share
+    gold: Proportion
+    with_others: Proportion
+    changed: Proportion
 
 
 class GoldDispute(Frozen):
@@ -81,24 +81,24 @@ class ReviewReport(Frozen):
     decided: dict[str, int]
     flags: dict[Flag, int]
     rewrites: int
-    suggestions_changed: Share
+    suggestions_changed: Proportion
     agreement: Agreement | None
     by_kind: dict[str, Agreement]
     kappas: tuple[Kappa, ...]
     reviewers: tuple[Reviewer, ...]
     gold_disputes: tuple[GoldDispute, ...]
-    teachers: tuple[Estimate, ...]
+    teachers: tuple[TeacherEstimate, ...]
 
 
 def report(run: RunRecords) -> ReviewReport:
     """Over all reviews of a run. The same files give the same report."""
     reviews = [review for of in run.reviews.values() for review in of]
-    told = [review for review in reviews if counts(review)]
+    told = [review for review in reviews if is_answer(review)]
     answers = blind_answers(reviews)
     orphans = {review.review_id for review in run.orphans()}
     live = [review for review in told if review.review_id not in orphans]
     verdicts = {
-        pair_id: verdict(applicable(run.queries[pair.query_id], run.reviews[pair_id]))
+        pair_id: consensus(reviews_in_force(run.queries[pair.query_id], run.reviews[pair_id]))
         for pair_id, pair in run.pairs.items()
         if pair_id in run.reviews and pair_id not in run.known
     }
@@ -130,16 +130,16 @@ def blind_truth(run: RunRecords) -> dict[str, bool]:
     for pair_id, reviews in run.reviews.items():
         if pair_id in run.pairs and pair_id not in truth:
             query = run.queries[run.pairs[pair_id].query_id]
-            found = verdict(applicable(query, [review for review in reviews if review.blind]))
+            found = consensus(reviews_in_force(query, [review for review in reviews if review.blind]))
             if found is not None:
                 truth[pair_id] = found.relevance > 0
     return truth
 
 
-def _share(values: Iterable[bool | None]) -> Share:
+def _share(values: Iterable[bool | None]) -> Proportion:
     found = list(values)
     count = sum(bool(value) for value in found)
-    return Share(count=count, of=len(found), interval=share_interval(count, len(found)))
+    return Proportion(count=count, of=len(found), interval=share_interval(count, len(found)))
 
 
 def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
@@ -153,7 +153,7 @@ def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
 
 def _reviewer(name: str, reviews: Sequence[Review], answers: Answers, known: Mapping[str, int]) -> Reviewer:
     mine = [review for review in reviews if review.reviewer == name]
-    told = [review for review in mine if counts(review)]
+    told = [review for review in mine if is_answer(review)]
     seconds = [review.seconds for review in told if review.seconds is not None]
     gold = [
         (relevance > 0) == (known[pair_id] > 0)
@@ -187,7 +187,7 @@ def _disputes(run: RunRecords) -> Iterable[GoldDispute]:
             continue
         pair = run.pairs[pair_id]
         query = run.queries[pair.query_id]
-        people = applicable(query, run.reviews[pair_id])
+        people = reviews_in_force(query, run.reviews[pair_id])
         against = [review for review in people if (review.relevance or 0) > 0 and grade <= 0]
         against += [review for review in people if review.relevance == 0 and grade > 0]
         if 2 * len(against) > len(people):
@@ -195,7 +195,7 @@ def _disputes(run: RunRecords) -> Iterable[GoldDispute]:
             yield GoldDispute(pair_id=pair_id, query=query.text, video_id=pair.video_id, known=grade, said=said)
 
 
-def _teachers(run: RunRecords) -> list[Estimate]:
+def _teachers(run: RunRecords) -> list[TeacherEstimate]:
     """Each teacher, and all together where there are several, over the pairs that the audit is drawn from."""
     audited = {
         pair_id
@@ -221,7 +221,7 @@ def _teachers(run: RunRecords) -> list[Estimate]:
 
 def _estimate(
     teacher: str, said: Mapping[str, bool], together: Mapping[str, bool], truth: Mapping[str, bool]
-) -> Estimate:
+) -> TeacherEstimate:
     cells: defaultdict[tuple[bool, bool], list[str]] = defaultdict(list)
     for pair_id, yes in sorted(said.items()):
         cells[yes, together[pair_id]].append(pair_id)

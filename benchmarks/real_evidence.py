@@ -18,7 +18,7 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.request_inputs import by_time
 
@@ -62,7 +62,7 @@ async def main(folder: Path) -> None:
     print("| file | length | text | speech | movement |\n| --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as store, WorkerPool(2, timeout_s=600) as pool:
         probe = ProbeStage(pool, collection.root, Path(store), media)
-        stage = EvidenceStage(Frames(collection.root, Path(store), media, pool), EvidenceSettings())
+        stage = EvidenceStage(FrameSource(collection.root, Path(store), media, pool), EvidenceSettings())
         for line in [asyncio.create_task(row(file, probe, stage)) for file in collection.files]:
             print(await line, flush=True)
 

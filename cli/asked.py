@@ -20,7 +20,7 @@ from hardcut.schemas.records import COUNTERFACTUAL, Caption, Evidence, Pair, Que
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.cached import CachedTeacher
@@ -114,7 +114,7 @@ async def asked(
         )
     found: list[Asked] = []
     with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
-        frames = Frames(root=Path(), store=cache.frames, media=settings.media, pool=pool)
+        frames = FrameSource(root=Path(), store=cache.frames, media=settings.media, pool=pool)
         for name in stages:
             listeners = {
                 each: _Listener(open_teacher(each, settings.resources, replies=replies))
@@ -129,7 +129,7 @@ async def asked(
     return found
 
 
-async def _listen(stage: UnitStage, unit: Unit, frames: Frames) -> None:
+async def _listen(stage: UnitStage, unit: Unit, frames: FrameSource) -> None:
     video = unit.one(Video)
     if FrameStore(frames.store).get(video.sha256, frames.media) is None:
         return
@@ -138,7 +138,7 @@ async def _listen(stage: UnitStage, unit: Unit, frames: Frames) -> None:
 
 
 def _stage(
-    name: str, settings: Settings, frames: Frames, teachers: Mapping[TeacherSettings, Teacher], records: Records
+    name: str, settings: Settings, frames: FrameSource, teachers: Mapping[TeacherSettings, Teacher], records: Records
 ) -> UnitStage:
     teacher, sampling = teachers[settings.teacher], settings.teacher.sampling
     judges = [Judge(teachers[each], each.sampling) for each in settings.judges]

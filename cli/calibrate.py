@@ -17,7 +17,14 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Query, TeacherLabel
 from hardcut.teacher.cached import book_name
-from hardcut.teacher.calibration import CALIBRATION_FILE, Calibration, Figures, Judged, calibrate, reliability_diagram
+from hardcut.teacher.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    Figures,
+    JudgedPair,
+    calibrate,
+    reliability_diagram,
+)
 
 _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
 """Judgments that no teacher made."""
@@ -80,7 +87,7 @@ def _truth(run: Path, blind: bool) -> dict[str, bool]:
     }
 
 
-def _judged(run: Path, blind: bool) -> list[tuple[str, list[Judged], int]]:
+def _judged(run: Path, blind: bool) -> list[tuple[str, list[JudgedPair], int]]:
     """The pairs of each teacher that people judged, sorted by pair, and how many have no exact margin."""
     truth = _truth(run, blind)
     if not truth:
@@ -88,7 +95,7 @@ def _judged(run: Path, blind: bool) -> list[tuple[str, list[Judged], int]]:
             f"{run}: no pair was judged by people: review some (`hardcut review`), or run with judgments of your own"
         )
     kinds = {query.query_id: query.kind for query in read_records(run / Query.FILE, Query)}
-    judged: defaultdict[str, list[tuple[str, Judged]]] = defaultdict(list)
+    judged: defaultdict[str, list[tuple[str, JudgedPair]]] = defaultdict(list)
     left_out: defaultdict[str, int] = defaultdict(int)
     for label in read_records(run / TeacherLabel.FILE, TeacherLabel):
         if label.pair_id not in truth or label.input != "full":
@@ -97,7 +104,9 @@ def _judged(run: Path, blind: bool) -> list[tuple[str, list[Judged], int]]:
         if not label.exact or label.logit_margin is None:
             left_out[name] += 1
             continue
-        pair = Judged(label.query_id, kinds.get(label.query_id, "unknown"), label.logit_margin, truth[label.pair_id])
+        pair = JudgedPair(
+            label.query_id, kinds.get(label.query_id, "unknown"), label.logit_margin, truth[label.pair_id]
+        )
         judged[name].append((label.label_id, pair))
     pairs = {name: [pair for _, pair in sorted(found, key=lambda item: item[0])] for name, found in judged.items()}
     usable = {name: found for name, found in pairs.items() if len({pair.relevant for pair in found}) == 2}

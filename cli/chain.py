@@ -25,17 +25,17 @@ from hardcut.media.collection import Collection, scan
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import ItemError, UsageError
-from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Caption, Query, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
+from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence.speech import open_recogniser
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
@@ -114,7 +114,7 @@ def run_chain(job: Job, progress: Progress) -> Collection:
         pool = stack.enter_context(
             WorkerPool(settings.resources.workers or os.cpu_count() or 1, settings.resources.decode_timeout_s)
         )
-        frames = Frames(
+        frames = FrameSource(
             root=collection.root,
             store=job.cache.frames,
             media=settings.media,
@@ -141,7 +141,7 @@ async def _carry_out(
 
 def _stages(
     settings: Settings,
-    frames: Frames,
+    frames: FrameSource,
     teachers: Mapping[TeacherSettings, Teacher],
     ledger: Ledger,
     queries: Path | None,

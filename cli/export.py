@@ -15,9 +15,9 @@ from hardcut.cli.gate import print_gate
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.status import read_status
 from hardcut.publish._folder import MARKER
-from hardcut.publish.checks.result import Result
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import ExportSummary, Options
+from hardcut.publish.export import ExportOptions, ExportSummary
 from hardcut.publish.export import export as write_dataset
 from hardcut.publish.formats.registry import convert
 from hardcut.publish.gate import check, gate_settings, stopped
@@ -69,7 +69,7 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
     settings = load_settings(choices.config or run / "run.toml", overrides)
     failed = {stage.name: stage.failed for stage in status.stages}
     agreed = _agreement(run)
-    options = Options(choices.allow, choices.media, agreed)
+    options = ExportOptions(choices.allow, choices.media, agreed)
     return write_dataset(run, out, settings, failed, options)
 
 
@@ -83,7 +83,7 @@ def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
     was exported stays so."""
     if choices.media is not None:
         raise UsageError(f"--with-media: {choices.format} holds no clips; leave it out")
-    gate: Sequence[Result]
+    gate: Sequence[CheckResult]
     with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
         if (run / MARKER).is_file():
             if choices.min_difficulty is not None:
@@ -106,7 +106,7 @@ def _export_as(run: Path, out: Path, choices: Choices, *, as_json: bool) -> int:
     return _status(gate)
 
 
-def _status(gate: Sequence[Result]) -> int:
+def _status(gate: Sequence[CheckResult]) -> int:
     """1 where a check failed; one that could not be run stands in the way of publishing alone."""
     return 1 if any(result.state == "failed" for result in gate) else 0
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hardcut.cli.terminal import output, plain
-from hardcut.publish.checks.result import Result
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check as run_checks
 from hardcut.publish.gate import gate_settings, stopped
@@ -29,13 +29,13 @@ def check(folder: Path, config: Path | None, allow: Sequence[str], *, as_json: b
     return gate_status(results)
 
 
-def gate_status(results: Sequence[Result]) -> int:
+def gate_status(results: Sequence[CheckResult]) -> int:
     """The exit status that a gate's results stand for."""
     wrong = {result.state for result in stopped(results)}
     return 4 if "not_run" in wrong else 1 if wrong else 0
 
 
-def print_gate(results: Sequence[Result]) -> None:
+def print_gate(results: Sequence[CheckResult]) -> None:
     """A line a check; under one that failed a few examples and what to do."""
     console = output()
     for result in results:

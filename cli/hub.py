@@ -10,7 +10,7 @@ from pathlib import Path
 from hardcut.cli.gate import gate_status, print_gate
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check, gate_settings, stopped
-from hardcut.publish.hub import Published
+from hardcut.publish.hub import Upload
 from hardcut.publish.hub import publish as upload
 from hardcut.publish.hub import publish_model as upload_model
 from hardcut.publish.hub import pull as download
@@ -61,7 +61,7 @@ def pull(repo_id: str, out: Path, revision: str | None, *, as_json: bool) -> int
     return 0
 
 
-def _say(done: Published, public: bool, *, as_json: bool) -> None:
+def _say(done: Upload, public: bool, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(done), indent=2))
         return

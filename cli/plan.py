@@ -22,7 +22,7 @@ from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.negatives import USER_DEPTH
-from hardcut.synth.scores import BLIND_RANK
+from hardcut.synth.scores import TEXT_ONLY_RANK
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Request
@@ -126,7 +126,7 @@ def _estimated(
     for judge in settings.judges:
         calls["scores", judge].shown += pairs * settings.scores.samples
     told = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
-    calls["scores", settings.judges[0]].text_only += told * queries * min(BLIND_RANK, len(files))
+    calls["scores", settings.judges[0]].text_only += told * queries * min(TEXT_ONLY_RANK, len(files))
     return calls
 
 
@@ -169,7 +169,7 @@ def _line(
         frames,
         prompt,
         completion,
-        (teacher.price.of(prompt, completion[0]), teacher.price.of(prompt, completion[1])),
+        (teacher.price.cost(prompt, completion[0]), teacher.price.cost(prompt, completion[1])),
     )
 
 

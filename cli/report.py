@@ -53,7 +53,7 @@ def _measure(example: Example) -> Difficulty:
             "label": candidate.judgment.grade,
             "first_stage": [found.model_dump() for found in candidate.pair.first_stage],
             "logit_margin": candidate.label.logit_margin if candidate.label else None,
-            "text_only": candidate.unwatched.verdict if candidate.unwatched else None,
+            "text_only": candidate.text_only.verdict if candidate.text_only else None,
         }
         for candidate in example.candidates
         if candidate.judgment is not None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.terminal import output, plain
 from hardcut.media.collection import scan
-from hardcut.reranker.identity import shown_in_training, state_of
-from hardcut.reranker.rerank import Reranked, RerankJob
+from hardcut.reranker.identity import model_identity, shown_in_training
+from hardcut.reranker.rerank import RerankJob, RerankSummary
 from hardcut.reranker.rerank import rerank as rerank_run
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
@@ -57,7 +57,7 @@ def rerank(asked: Asked, *, as_json: bool) -> int:
         out=asked.out,
         store=cache_folder(asked.cache).frames,
         media=media,
-        model=f"{kind}:{folder.resolve() if folder.is_dir() else model}@{asked.revision or state_of(model)}",
+        model=f"{kind}:{folder.resolve() if folder.is_dir() else model}@{asked.revision or model_identity(model)}",
         depth=asked.depth,
         frames=frames,
     )
@@ -69,7 +69,7 @@ def rerank(asked: Asked, *, as_json: bool) -> int:
     return 1 if done.unknown_queries or done.missing_videos or done.failed else 0
 
 
-async def _carry_out(job: RerankJob, kind: Kind, options: ModelOptions) -> Reranked:
+async def _carry_out(job: RerankJob, kind: Kind, options: ModelOptions) -> RerankSummary:
     process = ModelProcess(kind, options)
     try:
         return await rerank_run(job, process)
@@ -93,7 +93,7 @@ def _backend(spec: str) -> tuple[Kind, str]:
     return "transformers", rest if colon and name == "transformers" else spec
 
 
-def _print(done: Reranked, out: Path) -> None:
+def _print(done: RerankSummary, out: Path) -> None:
     console = output()
     console.print(f"scored    {done.pairs:,} pairs")
     for query in done.unknown_queries:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hardcut.annotate.policy import BLIND, Plan
+from hardcut.annotate.policy import BLIND, ReviewPlan
 from hardcut.annotate.records import read_run
 from hardcut.cli.review_server import settings_of
 from hardcut.cli.terminal import output
@@ -45,7 +45,7 @@ def with_budget(settings: ReviewSettings, budget: int | None) -> ReviewSettings:
     return settings if budget is None else settings.model_copy(update={"budget": budget})
 
 
-def _print(run: Path, found: Plan, settings: ReviewSettings) -> None:
+def _print(run: Path, found: ReviewPlan, settings: ReviewSettings) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("stratum")
     for column in ("pairs", "asked", "answers"):

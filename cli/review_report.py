@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hardcut.annotate.agreement import Agreement, Interval
 from hardcut.annotate.records import read_run
-from hardcut.annotate.report import REPORT_FILE, ReviewReport, Share
+from hardcut.annotate.report import REPORT_FILE, Proportion, ReviewReport
 from hardcut.annotate.report import report as make_report
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.report import refresh_report
@@ -119,7 +119,7 @@ def _reviewers(found: ReviewReport) -> Table:
     return table
 
 
-def _share(share: Share) -> str:
+def _share(share: Proportion) -> str:
     return "-" if share.value is None else f"{share.value:.2f} ({share.count:,} of {share.of:,})"
 
 

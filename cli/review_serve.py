@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from hardcut.annotate.embedded.environment import environment
-from hardcut.annotate.embedded.server import LOOPBACK, Order, Server, data_folder, running
+from hardcut.annotate.embedded.server import LOOPBACK, EmbeddedServer, Order, data_folder, running
 from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
 from hardcut.schemas.errors import UsageError
@@ -35,7 +35,7 @@ def serve(run: Path, data: Path | None, order: Order, cache: Path | None) -> int
     return 0
 
 
-def _introduce(run: Path, server: Server, order: Order) -> None:
+def _introduce(run: Path, server: EmbeddedServer, order: Order) -> None:
     print(f"Argilla for {run}: {server.url}")
     width = max((len(name) for name in server.passwords), default=0)
     for name, password in server.passwords.items():

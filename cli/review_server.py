@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.annotate.argilla import Server, key_of_environment
+from hardcut.annotate.argilla import ArgillaServer, key_of_environment
 from hardcut.annotate.embedded.server import connection, data_folder
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
@@ -37,7 +37,7 @@ class Reached:
     """A server that answered, at `url`. `media`, for an embedded one alone, is the folder of its clips and their paths
     there."""
 
-    server: Server
+    server: ArgillaServer
     url: str
     media: tuple[Path, Callable[[str], str]] | None
 
@@ -48,12 +48,12 @@ def reach(where: Where) -> Reached:
         if not where.url.startswith(("http://", "https://")):
             raise UsageError(f"--url {where.url!r}: expected http:// or https:// and an address")
         hint = f"start it, or `hardcut review serve {where.run}` and leave --url out"
-        server = Server(where.url, key_of_environment(), where.workspace or WORKSPACE, hint)
+        server = ArgillaServer(where.url, key_of_environment(), where.workspace or WORKSPACE, hint)
         return Reached(server, where.url, None)
     data = data_folder(where.run, where.data)
     found = connection(data)
     hint = f"start one with `hardcut review serve {where.run}`"
-    server = Server(found.url, found.api_key, where.workspace or WORKSPACE, hint)
+    server = ArgillaServer(found.url, found.api_key, where.workspace or WORKSPACE, hint)
     return Reached(server, found.url, (found.media_root, found.media_url))
 
 

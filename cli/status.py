@@ -122,7 +122,7 @@ def _prices(run: Path) -> dict[str, Price]:
 
 def _money(spend: Spend, prices: Mapping[str, Price]) -> float | None:
     price = prices.get(spend.teacher)
-    return round(price.of(spend.prompt_tokens, spend.completion_tokens), 6) if price else None
+    return round(price.cost(spend.prompt_tokens, spend.completion_tokens), 6) if price else None
 
 
 def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:

@@ -16,7 +16,7 @@ from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
-    from hardcut.reranker.estimate import Estimate
+    from hardcut.reranker.estimate import TrainingEstimate
     from hardcut.reranker.training import Trained
 
 Stage = Literal["perception", "ranking"]
@@ -111,7 +111,7 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
     console.print(f"model       {plain(str(out))}")
 
 
-def _print_estimate(told: Estimate) -> None:
+def _print_estimate(told: TrainingEstimate) -> None:
     console = output()
     console.print(f"model         {plain(told.model)}, {told.parameters:,} parameters; nothing was loaded")
     console.print(f"trained       {told.trainable:,} parameters ({100 * told.trainable / told.parameters:.2f} %)")

@@ -130,7 +130,7 @@ class CallBudget:
                     "again to go on"
                 )
         if self._limits.money is not None:
-            money = sum(price.of(*self._taken[teacher]) for teacher, price in self._prices.items())
+            money = sum(price.cost(*self._taken[teacher]) for teacher, price in self._prices.items())
             if money >= self._limits.money:
                 raise BudgetReached(
                     f"{money:.2f} is spent, {self._limits.money:.2f} is allowed: raise budget.money and start again to "

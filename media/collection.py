@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from hardcut.media.manifest import Entry, parse_object, read_manifest
+from hardcut.media.manifest import ManifestEntry, parse_object, read_manifest
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json
 
@@ -171,7 +171,9 @@ def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:
     return _File(relative, stem, suffix.lower(), real, status.st_size, status.st_mtime_ns)
 
 
-def _videos(files: list[_File], entries: dict[str, Entry] | None, skipped: list[Skipped]) -> Iterator[VideoFile]:
+def _videos(
+    files: list[_File], entries: dict[str, ManifestEntry] | None, skipped: list[Skipped]
+) -> Iterator[VideoFile]:
     """The videos of one folder, each with its sidecars."""
     taken: list[_File] = []
     others: list[_File] = []
@@ -209,7 +211,11 @@ def _videos(files: list[_File], entries: dict[str, Entry] | None, skipped: list[
 
 
 def _video(
-    file: _File, video_id: str, entry: Entry | None, sidecar: _File | None, subtitles: list[tuple[_File, str | None]]
+    file: _File,
+    video_id: str,
+    entry: ManifestEntry | None,
+    sidecar: _File | None,
+    subtitles: list[tuple[_File, str | None]],
 ) -> VideoFile:
     metadata = {**(_read_sidecar(sidecar) if sidecar else {}), **(entry.metadata if entry else {})}
     files = [file, *([sidecar] if sidecar else []), *(found for found, _ in subtitles)]
@@ -247,7 +253,9 @@ def _check_ids(videos: list[VideoFile]) -> None:
             )
 
 
-def _check_listed(root: Path, entries: dict[str, Entry], videos: list[VideoFile], skipped: list[Skipped]) -> None:
+def _check_listed(
+    root: Path, entries: dict[str, ManifestEntry], videos: list[VideoFile], skipped: list[Skipped]
+) -> None:
     """Every line of the manifest must have become a video, or be among those skipped for what the file is."""
     found = {video.relative for video in videos}
     reasons = {item.item: item for item in skipped}

@@ -125,7 +125,7 @@ class Orientation:
     flip_columns: bool = False
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> Orientation:
+    def of_frame(cls, frame: VideoFrame) -> Orientation:
         """From the display matrix (ISO 14496-12, 8.2.2.3): the picture's x axis becomes (a, b), its y axis (c, d).
 
         Ask for it once a video: PyAV ties a frame to its side data in a cycle, so a frame that was asked stays in

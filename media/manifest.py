@@ -20,7 +20,7 @@ from hardcut.schemas.limits import MAX_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """What a manifest says about one video; `where` is its file and line, for messages."""
 
     where: str
@@ -28,12 +28,12 @@ class Entry:
     metadata: dict[str, JsonValue]
 
 
-def read_manifest(manifest: Path) -> dict[str, Entry]:
+def read_manifest(manifest: Path) -> dict[str, ManifestEntry]:
     """The entries by normalised POSIX path. Raises UsageError that names file and line; touches none of the videos."""
     readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
     if manifest.suffix.lower() not in readers:
         raise UsageError(f"{manifest}: a manifest is a .csv or a .jsonl file")
-    entries: dict[str, Entry] = {}
+    entries: dict[str, ManifestEntry] = {}
     try:
         for line, row in readers[manifest.suffix.lower()](manifest):
             where = f"{manifest}, line {line}"
@@ -41,7 +41,7 @@ def read_manifest(manifest: Path) -> dict[str, Entry]:
             if relative in entries:
                 raise UsageError(f"{where}: {relative} is listed already ({entries[relative].where}): remove one line")
             named = row.pop("video_id", None) or row.pop("id", None)
-            entries[relative] = Entry(where, _video_id(named, where), row)
+            entries[relative] = ManifestEntry(where, _video_id(named, where), row)
     except OSError as error:
         raise UsageError(f"{manifest}: the manifest cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

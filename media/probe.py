@@ -55,7 +55,7 @@ def probe(path: Path | str) -> Probe:
     with open_video(path) as container:
         stream = best_stream(container)
         frame = first_frame(container, stream)
-        width, height = displayed_size(stream, frame, Orientation.of(frame))
+        width, height = displayed_size(stream, frame, Orientation.of_frame(frame))
         duration = promised_duration(container, stream)
         return Probe(
             sha256=sha256,

@@ -262,7 +262,7 @@ class Converter:
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
         if self._shape is None:
-            orientation = Orientation.of(frame)
+            orientation = Orientation.of_frame(frame)
             width, height = self._size(*displayed_size(self._stream, frame, orientation))
             self._shape = (height, width, orientation) if orientation.swap else (width, height, orientation)
         width, height, orientation = self._shape

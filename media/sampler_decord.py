@@ -36,7 +36,7 @@ class DecordSamples(Samples):
         with open_video(self._path) as container:
             stream = best_stream(container)
             frame = first_frame(container, stream)
-            orientation = Orientation.of(frame)
+            orientation = Orientation.of_frame(frame)
             size = fit(*displayed_size(stream, frame, orientation), self._settings.max_pixels)
             first = orientation.apply(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
         if orientation.swap == (orientation.flip_rows == orientation.flip_columns):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.publish._parquet import SplitSize, info
-from hardcut.publish.checks.result import Result
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
@@ -68,7 +68,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class TeacherFact:
+class TeacherUse:
     """A teacher that made some of the records."""
 
     name: str
@@ -78,7 +78,7 @@ class TeacherFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """One stage of the run: how many records it made (`None` where not known), and what it left out, by reason."""
 
     name: str
@@ -87,7 +87,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Facts:
+class CardFacts:
     """What the export counts as the records pass by."""
 
     seconds: float = 0.0
@@ -106,7 +106,7 @@ class Facts:
     agreed: int = 0
     labelled: int = 0
     exact: int = 0
-    seen_teachers: set[TeacherFact] = field(default_factory=set)
+    seen_teachers: set[TeacherUse] = field(default_factory=set)
 
     def video(self, video: Video, licence: str | None) -> None:
         """Counts a video."""
@@ -133,10 +133,10 @@ class Facts:
         """Notes who made something."""
         if teacher is not None:
             name = teacher_name(teacher) or ""
-            self.seen_teachers.add(TeacherFact(name, teacher.revision or "", made, teacher.prompt_digest or ""))
+            self.seen_teachers.add(TeacherUse(name, teacher.revision or "", made, teacher.prompt_digest or ""))
 
     @property
-    def teachers(self) -> list[TeacherFact]:
+    def teachers(self) -> list[TeacherUse]:
         """Every teacher, sorted."""
         return sorted(self.seen_teachers)
 
@@ -165,18 +165,18 @@ class Agreement(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CardInputs:
     """What the card tells beside the export's own counts: `failed` are the units that failed, by step (`None` where not
     known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers."""
 
-    funnel: Sequence[Step]
+    funnel: Sequence[FunnelStep]
     failed: Mapping[str, int] | None
     plots: Sequence[str]
-    gate: Sequence[Result]
+    gate: Sequence[CheckResult]
     agreement: Agreement | None
 
 
-def card(sizes: Mapping[str, dict[str, SplitSize]], facts: Facts, told: Told, settings: Settings) -> str:
+def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: CardInputs, settings: Settings) -> str:
     """The text of README.md. `sizes` are by config and split."""
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from hardcut.publish.judgments import Negative
-from hardcut.publish.teacher_agreement import agreement
+from hardcut.publish.teacher_agreement import teacher_agreement
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
 
@@ -256,7 +256,7 @@ def pair_row(
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
     label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `told` all
     labels of the pair."""
-    agreed = agreement(told)
+    agreed = teacher_agreement(told)
     seen = [(teacher_name(each.teacher) or "", each) for each in told if each.input == "full"]
     return {
         "pair_id": pair.pair_id,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.calibrated import read_calibrations
-from hardcut.publish.card import Facts
+from hardcut.publish.card import CardFacts
 from hardcut.publish.columns import (
     CONFIGS,
     OF_QUERY,
@@ -35,7 +35,7 @@ from hardcut.publish.columns import (
 from hardcut.publish.dataset import LEFT_OUT
 from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
 from hardcut.publish.difficulty import difficulty
-from hardcut.publish.filters import text_only
+from hardcut.publish.filters import text_only_label
 from hardcut.publish.groups import training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import selects, unwanted
@@ -97,7 +97,7 @@ class _Compiled:
     teachers: list[TeacherRef]
 
 
-def write_configs(run: Path, folder: Path, settings: Settings, facts: Facts) -> dict[str, Sizes]:
+def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts) -> dict[str, Sizes]:
     """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split.
     `facts` counts what passes by.
 
@@ -154,12 +154,12 @@ def _line_told(run: Path, kind: type[Record]) -> Iterator[None]:
         raise
 
 
-def _plan(run: Path, folder: Path, settings: Settings, facts: Facts, tables: _Tables) -> _Plan:
+def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables: _Tables) -> _Plan:
     """Reads what belongs to queries into the tables, and plans the splits."""
     queries: dict[str, QueryRef] = {}
     for query in read(run, Query):
         facts.teacher(query.teacher, "queries")
-        queries[query.query_id] = QueryRef.of(query)
+        queries[query.query_id] = QueryRef.from_query(query)
     relevant: defaultdict[str, list[str]] = defaultdict(list)
 
     def lines(kind: type[Record]) -> Iterator[tuple[str, str]]:
@@ -179,7 +179,7 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: Facts, tables: _Ta
     return _Plan(run, folder, settings, splits)
 
 
-def _write_corpus(plan: _Plan, facts: Facts, videos: dict[str, Row]) -> Sizes:
+def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Sizes:
     """Notes in `videos` what rows of other configs say of each video."""
     # What splits went by is published with the rest, so that anybody can look whether it straddles them.
     fields = tuple(dict.fromkeys([*plan.settings.evidence.metadata_fields, *plan.settings.export.group_by]))
@@ -199,7 +199,7 @@ def _write_corpus(plan: _Plan, facts: Facts, videos: dict[str, Row]) -> Sizes:
     return writer.sizes
 
 
-def _write_captions(plan: _Plan, facts: Facts, videos: Mapping[str, Row], captions: dict[str, str]) -> Sizes:
+def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], captions: dict[str, str]) -> Sizes:
     """Notes in `captions` the first of each video."""
     with plan.writer("captions") as writer:
         for caption in read(plan.run, Caption):
@@ -213,7 +213,7 @@ def _write_captions(plan: _Plan, facts: Facts, videos: Mapping[str, Row], captio
 
 
 def _write_by_query(
-    plan: _Plan, facts: Facts, compiled: Callable[[], Iterator[_Compiled]], suites: Scratch
+    plan: _Plan, facts: CardFacts, compiled: Callable[[], Iterator[_Compiled]], suites: Scratch
 ) -> dict[str, Sizes]:
     """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
     settings = plan.settings.export
@@ -293,7 +293,7 @@ def _compiled(
                     judgment,
                     negative,
                     label,
-                    text_only(labels),
+                    text_only_label(labels),
                     calibrated(label),
                     labels,
                     video,

@@ -11,8 +11,8 @@ from typing import Any
 
 from hardcut import __version__
 from hardcut.publish._folder import MARKER, replaced
-from hardcut.publish.card import Agreement, Facts, Step, Told, card
-from hardcut.publish.checks.result import Result
+from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import read, write_configs
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
@@ -48,11 +48,11 @@ class ExportSummary:
     rows: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
     unpacked: Mapping[str, int]
-    gate: Sequence[Result]
+    gate: Sequence[CheckResult]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
     `agreement`: that of the run's reviewers, for the card."""
 
@@ -62,7 +62,11 @@ class Options:
 
 
 def export(
-    run: Path, out: Path, settings: Settings, failed: Mapping[str, int] | None = None, options: Options = Options()
+    run: Path,
+    out: Path,
+    settings: Settings,
+    failed: Mapping[str, int] | None = None,
+    options: ExportOptions = ExportOptions(),
 ) -> ExportSummary:
     """Writes the dataset of a run to the folder `out`, which is swapped in whole, and runs the gate over it.
 
@@ -79,7 +83,7 @@ def export(
     if next(read(run, Judgment), None) is None:
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced(out) as folder:
-        facts = Facts()
+        facts = CardFacts()
         sizes = write_configs(run, folder, settings, facts)
         if options.media is not None:
             clips, unpacked = write_media(Dataset(folder), options.media)
@@ -91,7 +95,7 @@ def export(
         rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
         write_marker(folder, _recipe(rows, facts, settings), digests(folder))
         results = check(Dataset(folder), settings, options.allow)
-        told = Told(_funnel(run), failed, margins, results, options.agreement)
+        told = CardInputs(_funnel(run), failed, margins, results, options.agreement)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))
@@ -99,12 +103,14 @@ def export(
     return ExportSummary(out, rows, left, dict(sorted(facts.unpacked.items())), results)
 
 
-def _funnel(run: Path) -> list[Step]:
+def _funnel(run: Path) -> list[FunnelStep]:
     dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in read(run, Dropped):
         dropped[record.stage][record.reason] += 1
-    steps = [Step(stage, _count(run / kind.FILE), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()]
-    return [*steps, *(Step(stage, None, dropped[stage]) for stage in sorted(dropped))]
+    steps = [
+        FunnelStep(stage, _count(run / kind.FILE), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()
+    ]
+    return [*steps, *(FunnelStep(stage, None, dropped[stage]) for stage in sorted(dropped))]
 
 
 def _count(path: Path) -> int:
@@ -115,7 +121,7 @@ def _count(path: Path) -> int:
 
 
 def _recipe(
-    rows: Mapping[str, Mapping[str, int]], facts: Facts, settings: Settings, results: Sequence[Result] = ()
+    rows: Mapping[str, Mapping[str, int]], facts: CardFacts, settings: Settings, results: Sequence[CheckResult] = ()
 ) -> dict[str, Any]:
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     return {

@@ -28,7 +28,7 @@ def solved_without_watching(positives: Sequence[Verdict | None], negatives: Iter
     return True if len(asked_no) >= ENOUGH_NEGATIVES else None
 
 
-def text_only(labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
+def text_only_label(labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
     """The label that was given without the video, if there is one that could be read; of several the first by id."""
     found = (label for label in labels if label.input == "text_only" and label.verdict != "unparsed")
     return min(found, key=lambda label: label.label_id, default=None)
@@ -47,7 +47,7 @@ class Tally:
         """Counts a pair; `grade` is that of its judgment, None where it has none."""
         if any(label.input == "full" and label.verdict == "yes" for label in labels):
             self.answers += pair.video_id != query.source_video_id
-        told = text_only(labels)
+        told = text_only_label(labels)
         if grade is not None:
             (self.positives if grade > 0 else self.negatives).append(told.verdict if told else None)
 

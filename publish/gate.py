@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from hardcut.publish.checks import content, leakage, priors, shape
-from hardcut.publish.checks.result import Result
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.settings import Settings
 
-Check = Callable[[Dataset, Settings], Result]
+Check = Callable[[Dataset, Settings], CheckResult]
 
 CHECKS: dict[str, Check] = {
     check.__name__: check
@@ -38,7 +38,7 @@ CHECKS: dict[str, Check] = {
 """Every check by its name, in the order in which they are told."""
 
 
-def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> list[Result]:
+def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> list[CheckResult]:
     """What every check says. `allow` overrides checks by name: they are run and told all the same.
 
     A check whose library is not installed is `not_run`, and says how to get it. Raises UsageError for a name in `allow`
@@ -52,7 +52,7 @@ def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> 
     return [_run(name, one, dataset, settings, name in allow) for name, one in CHECKS.items()]
 
 
-def stopped(results: Sequence[Result]) -> list[Result]:
+def stopped(results: Sequence[CheckResult]) -> list[CheckResult]:
     """The results that stand in the way of publishing."""
     return [result for result in results if result.stops]
 
@@ -66,9 +66,9 @@ def gate_settings(dataset: Dataset) -> Settings:
         raise UsageError(f"{dataset.folder}: its settings cannot be read: export it with this version") from error
 
 
-def _run(name: str, one: Check, dataset: Dataset, settings: Settings, allowed: bool) -> Result:
+def _run(name: str, one: Check, dataset: Dataset, settings: Settings, allowed: bool) -> CheckResult:
     try:
         result = one(dataset, settings)
     except MissingDependency as error:
-        return Result(name, "not_run", str(error))
+        return CheckResult(name, "not_run", str(error))
     return replace(result, state="allowed") if result.state == "failed" and allowed else result

@@ -38,7 +38,7 @@ class HubError(HardcutError):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Upload:
     """What an upload did. `sent` and `deleted` are paths; `tag` is `None` where what is there has one already and none
     was asked; `private` is what the repository is now, which only its creation decides."""
 
@@ -50,7 +50,7 @@ class Published:
     tag: str | None
 
 
-def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Published:
+def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Upload:
     """Makes the repository (private, unless `public`) hold exactly the dataset of `folder`, and tags the version.
 
     Only what differs from what is there is sent: large files first, each kept by the Hub as soon as it is through, so
@@ -70,7 +70,7 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
     return _upload(folder, repo_id, "dataset", local, _OURS, public=public, tag=tag)
 
 
-def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Published:
+def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Upload:
     """The same for a model that `hardcut train` wrote: weights, processor, chat template and card, no checkpoints.
 
     Raises UsageError where the folder holds no finished training, HubError where the Hub cannot be reached or refuses.
@@ -109,7 +109,7 @@ def _upload(
     *,
     public: bool,
     tag: str | None,
-) -> Published:
+) -> Upload:
     """Makes a repository hold the files of `local`, digests by path; what of it is `ours` and not among them goes."""
     with _told(repo_id):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -136,7 +136,7 @@ def _upload(
             tag = _next_version(tags)
         if tag is not None:
             api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind, exist_ok=True)
-    return Published(url, bool(info.private), tuple(changed), tuple(stale), len(local) - len(changed), tag)
+    return Upload(url, bool(info.private), tuple(changed), tuple(stale), len(local) - len(changed), tag)
 
 
 def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:

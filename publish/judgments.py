@@ -18,11 +18,11 @@ from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
-from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
-from hardcut.schemas.reviews import applicable, verdict
+from hardcut.schemas.reviews import consensus, reviews_in_force
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
+from hardcut.schemas.user_judgments import read_judgments
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
@@ -61,9 +61,9 @@ def judge(
     if imported is not None:
         return _judgment(pair, max(imported, 0), "imported", ())
 
-    people = applicable(query, reviews)
+    people = reviews_in_force(query, reviews)
     if people:
-        told = verdict(people)
+        told = consensus(people)
         if told is None:
             votes = Counter(review.relevance for review in people)
             said = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))

@@ -62,7 +62,7 @@ class QueryRef:
     split: Split | None = None
 
     @classmethod
-    def of(cls, query: Query) -> QueryRef:
+    def from_query(cls, query: Query) -> QueryRef:
         return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id, query.split)
 
 

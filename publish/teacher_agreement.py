@@ -10,7 +10,7 @@ from hardcut.schemas.records import TeacherLabel
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class TeacherAgreement:
     """`agreement` is the share of pairs of labels with one verdict (1.0 for a single label), `yes` the share that says
     yes, `spread` the distance between the highest and the lowest margin, None where one is not known."""
 
@@ -20,14 +20,14 @@ class Agreement:
     spread: float | None
 
 
-def agreement(labels: Sequence[TeacherLabel]) -> Agreement | None:
+def teacher_agreement(labels: Sequence[TeacherLabel]) -> TeacherAgreement | None:
     """Over the labels of one pair that saw the video and could be read; None where there are none."""
     read = [label for label in labels if label.input == "full" and label.verdict != "unparsed"]
     if not read:
         return None
     same = [a.verdict == b.verdict for a, b in combinations(read, 2)]
     margins = [label.logit_margin for label in read if label.logit_margin is not None]
-    return Agreement(
+    return TeacherAgreement(
         labels=len(read),
         agreement=sum(same) / len(same) if same else 1.0,
         yes=sum(label.verdict == "yes" for label in read) / len(read),

@@ -44,7 +44,7 @@ MARGIN_LIMIT = 40.0
 
 
 @dataclass(slots=True)
-class Margins:
+class MarginCounts:
     """How often each margin occurs: `counts[relation, verdict][step]`, where a step starts at `step * MARGIN_STEP`."""
 
     counts: defaultdict[tuple[Relation, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
@@ -67,23 +67,23 @@ class Margins:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateView:
     """A pair of an example with what was said about it."""
 
     pair: Pair
     label: TeacherLabel | None
-    unwatched: TeacherLabel | None
+    text_only: TeacherLabel | None
     """The label by metadata alone."""
     judgment: Judgment | None
     left_out: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
+class CounterfactualView:
     """A counterfactual of an example's query, with the pair that it makes with the same video."""
 
     query: Query
-    candidate: Candidate | None
+    candidate: CandidateView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,12 @@ class Example:
     caption: Caption | None
     evidence: tuple[Evidence, ...]
     evidence_total: int
-    candidates: tuple[Candidate, ...]
-    turned: tuple[Turned, ...] = ()
+    candidates: tuple[CandidateView, ...]
+    counterfactuals: tuple[CounterfactualView, ...] = ()
 
 
 @dataclass(slots=True)
-class Collected:
+class ReportData:
     """All that a report shows of a run's files."""
 
     records: dict[str, int] = field(default_factory=dict)
@@ -110,7 +110,7 @@ class Collected:
     evidence: Counter[str] = field(default_factory=Counter)
     grades: Counter[tuple[str, int]] = field(default_factory=Counter)
     dropped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    margins: Margins = field(default_factory=Margins)
+    margins: MarginCounts = field(default_factory=MarginCounts)
     damaged: list[Video] = field(default_factory=list)
     damaged_total: int = 0
     duplicates: list[tuple[str, ...]] = field(default_factory=list)
@@ -118,9 +118,9 @@ class Collected:
     examples: list[Example] = field(default_factory=list)
 
 
-def collect(run: Path) -> Collected:
+def collect(run: Path) -> ReportData:
     """Reads a run's folder, at whatever point it was stopped: a file that is not there holds nothing."""
-    found = Collected()
+    found = ReportData()
     _videos(run, found)
     source_of = _queries(run, found)
     paired: set[str] = set()
@@ -130,15 +130,15 @@ def collect(run: Path) -> Collected:
         if pair.origins == ("counterfactual",) and pair.expected == "no":
             counterfactual.add(pair.pair_id)
     chosen = {query.query_id: query for query in choose(_read(run, Query), paired)}
-    turned = [
+    counterfactuals = [
         query
         for query in _read(run, Query)
         if query.parent_query_id in chosen and query.variant in COUNTERFACTUAL and query.query_id in paired
     ]
-    shown_queries = {*chosen, *(query.query_id for query in turned)}
+    shown_queries = {*chosen, *(query.query_id for query in counterfactuals)}
 
     labels: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
-    unwatched: dict[str, TeacherLabel] = {}
+    text_only: dict[str, TeacherLabel] = {}
     for label in _counted(run, TeacherLabel, found):
         source = source_of.get(label.query_id)
         relation: Relation = "user" if source is None else "source" if source == label.video_id else "mined"
@@ -147,7 +147,7 @@ def collect(run: Path) -> Collected:
             if label.query_id in shown_queries:
                 labels[label.pair_id].append(label)
         elif label.query_id in chosen:
-            unwatched[label.pair_id] = label
+            text_only[label.pair_id] = label
     pairs: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in _counted(run, Pair, found):
         if pair.query_id in shown_queries:
@@ -164,15 +164,15 @@ def collect(run: Path) -> Collected:
         if record.item in shown:
             left_out[record.item] = record.reason
 
-    def candidate(pair: Pair) -> Candidate:
-        told = labels[pair.pair_id], unwatched.get(pair.pair_id)
-        return Candidate(pair, _loudest(told[0]), told[1], judgments.get(pair.pair_id), left_out.get(pair.pair_id))
+    def candidate(pair: Pair) -> CandidateView:
+        told = labels[pair.pair_id], text_only.get(pair.pair_id)
+        return CandidateView(pair, _loudest(told[0]), told[1], judgments.get(pair.pair_id), left_out.get(pair.pair_id))
 
-    variants: defaultdict[str, list[Turned]] = defaultdict(list)
-    for query in turned:
+    variants: defaultdict[str, list[CounterfactualView]] = defaultdict(list)
+    for query in counterfactuals:
         of_source = (pair for pair in pairs[query.query_id] if pair.video_id == query.source_video_id)
         meets = next(of_source, None)
-        variants[query.parent_query_id or ""].append(Turned(query, candidate(meets) if meets else None))
+        variants[query.parent_query_id or ""].append(CounterfactualView(query, candidate(meets) if meets else None))
 
     wanted = {query.source_video_id for query in chosen.values()}
     evidence: defaultdict[str, list[Evidence]] = defaultdict(list)
@@ -199,7 +199,7 @@ def collect(run: Path) -> Collected:
                 evidence=_spread(sorted(evidence[source], key=_time), EVIDENCE_PER_EXAMPLE),
                 evidence_total=len(evidence[source]),
                 candidates=tuple(candidates),
-                turned=tuple(sorted(variants[query.query_id], key=lambda each: each.query.query_id)),
+                counterfactuals=tuple(sorted(variants[query.query_id], key=lambda each: each.query.query_id)),
             )
         )
     return found
@@ -236,7 +236,7 @@ def _first(group: list[tuple[bool, str, Query]], number: int) -> list[tuple[bool
     return sorted(group, key=lambda entry: entry[:2])[:number]
 
 
-def _videos(run: Path, found: Collected) -> None:
+def _videos(run: Path, found: ReportData) -> None:
     of_content: dict[str, str] = {}
     twins: defaultdict[str, list[str]] = defaultdict(list)
     for video in _counted(run, Video, found):
@@ -252,11 +252,11 @@ def _videos(run: Path, found: Collected) -> None:
     found.duplicates = [(first, *others) for first, others in sorted(twins.items())[:LISTED]]
 
 
-def _queries(run: Path, found: Collected) -> Mapping[str, str | None]:
+def _queries(run: Path, found: ReportData) -> Mapping[str, str | None]:
     return {query.query_id: query.source_video_id for query in _counted(run, Query, found)}
 
 
-def _counted(run: Path, kind: type[R], found: Collected) -> Iterator[R]:
+def _counted(run: Path, kind: type[R], found: ReportData) -> Iterator[R]:
     count = 0
     for record in _read(run, kind):
         count += 1
@@ -279,7 +279,7 @@ def _loudest(labels: list[TeacherLabel]) -> TeacherLabel | None:
     )
 
 
-def _candidate_order(candidate: Candidate) -> tuple[bool, float, str]:
+def _candidate_order(candidate: CandidateView) -> tuple[bool, float, str]:
     margin = candidate.label.logit_margin if candidate.label else None
     return ("source" not in candidate.pair.origins, -(margin if margin is not None else -1e9), candidate.pair.pair_id)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardcut.report.collect import Candidate, Example
+from hardcut.report.collect import CandidateView, Example
 
 
 class Measured(Protocol):
@@ -63,13 +63,13 @@ _CLOSE = 3.0
 """A gap below this counts as hard: the teacher's odds of the right order are less than 20 to 1."""
 
 
-def _closest(example: Example) -> Candidate | None:
+def _closest(example: Example) -> CandidateView | None:
     negatives = [each for each in example.candidates if each.judgment is not None and each.judgment.grade == 0]
     known = [each for each in negatives if each.label is not None and each.label.logit_margin is not None]
     return max(known, key=lambda each: (_margin(each), each.pair.pair_id), default=None)
 
 
-def _margin(candidate: Candidate) -> float:
+def _margin(candidate: CandidateView) -> float:
     margin = candidate.label.logit_margin if candidate.label else None
     return -1e9 if margin is None else margin
 

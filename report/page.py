@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from hardcut import __version__
 from hardcut.media.sheet import clock
-from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Collected, Example, collect
+from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, collect
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.report.review import read_review
@@ -91,7 +91,7 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Setting
 
 def render(
     name: str,
-    found: Collected,
+    found: ReportData,
     sheets: Sheets,
     status: RunStatus,
     settings: Settings,
@@ -129,7 +129,7 @@ def render(
     )
 
 
-def _kinds(found: Collected) -> list[_Kind]:
+def _kinds(found: ReportData) -> list[_Kind]:
     """The examples by kind of query, in the order of the kinds."""
     return [
         _Kind(kind, _KINDS[kind], examples)
@@ -138,7 +138,7 @@ def _kinds(found: Collected) -> list[_Kind]:
     ]
 
 
-def _filters(found: Collected, settings: Settings) -> list[_Filter]:
+def _filters(found: ReportData, settings: Settings) -> list[_Filter]:
     """Every filter with its switch and what it left out: queries before any pair was scored, pairs after."""
     switches: dict[str, object] = settings.filters.model_dump()
     rows = []
@@ -150,7 +150,7 @@ def _filters(found: Collected, settings: Settings) -> list[_Filter]:
     return rows
 
 
-def _tiles(found: Collected, status: RunStatus) -> list[_Tile]:
+def _tiles(found: ReportData, status: RunStatus) -> list[_Tile]:
     count = found.records
     relevant = sum(number for (_, grade), number in found.grades.items() if grade > 0)
     people = sum(number for (source, _), number in found.grades.items() if source in ("human", "adjudicated"))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hardcut.media.sheet import clock
-from hardcut.report.collect import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, Margins, Relation
+from hardcut.report.collect import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, MarginCounts, Relation
 from hardcut.schemas.records import Span
 
 BINS = 48
@@ -56,7 +56,7 @@ class Histogram:
     clipped: bool
 
 
-def histogram(margins: Margins, trusted_below: float, suspected_above: float) -> Histogram | None:
+def histogram(margins: MarginCounts, trusted_below: float, suspected_above: float) -> Histogram | None:
     """The margins by kind of pair and verdict on an axis that shows both thresholds; `None` where there are none."""
     steps = [step for counts in margins.counts.values() for step in counts]
     if not steps:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hardcut.media.frames import Frame, FrameSet
 from hardcut.media.ingest import ingest
 from hardcut.media.store import FrameStore
-from hardcut.reranker.examples import Clipped
+from hardcut.reranker.examples import ClipRef
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.settings import MediaSettings
 
@@ -22,7 +22,7 @@ class Clips:
     store: Path
     media: MediaSettings
 
-    def prepare(self, videos: Iterable[Clipped]) -> dict[str, str]:
+    def prepare(self, videos: Iterable[ClipRef]) -> dict[str, str]:
         """Decodes what is not stored; says by id why a video cannot be used."""
         missing = {}
         for video in videos:
@@ -32,14 +32,14 @@ class Clips:
                 missing[video.video_id] = str(error)
         return missing
 
-    def frames(self, video: Clipped, count: int) -> tuple[tuple[Path, float], ...]:
+    def frames(self, video: ClipRef, count: int) -> tuple[tuple[Path, float], ...]:
         """At most so many frames with their times, evenly spread. Raises ItemError where the video cannot be used."""
         return tuple((frame.path, frame.time_s) for frame in self._frames(video, count))
 
-    def _frames(self, video: Clipped, count: int) -> tuple[Frame, ...]:
+    def _frames(self, video: ClipRef, count: int) -> tuple[Frame, ...]:
         return self._stored(video).spread(count)
 
-    def _stored(self, video: Clipped) -> FrameSet:
+    def _stored(self, video: ClipRef) -> FrameSet:
         stored = FrameStore(self.store).get(video.sha256, self.media)
         if stored is not None:
             return stored

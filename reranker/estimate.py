@@ -38,7 +38,7 @@ its feed-forward part; counted by hooks on saved tensors (`tests/reranker/test_e
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TrainingEstimate:
     """Of one process and card. `tokens` and `flops` are of a step (all its forward passes), bytes at the peak."""
 
     model: str
@@ -68,7 +68,7 @@ class _Shape:
     asked: int
 
 
-def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettings, negatives: int) -> Estimate:
+def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettings, negatives: int) -> TrainingEstimate:
     """For a folder with a config.json, or a name in `sizes.json`. Raises UsageError where there is neither."""
     config = model_config(model)
     with torch.device("meta"):
@@ -85,7 +85,7 @@ def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettin
     optimiser = trained * (4 + 4 + 4)  # the gradient and AdamW's two moments
     activations = _activations(config, settings, shape)
     memory = round(1.1 * (weights + optimiser + activations))  # a tenth for fragments and buffers
-    return Estimate(
+    return TrainingEstimate(
         model, stage, whole - (0 if settings.method == "full" else trained), trained, shape.tokens,
         shape.tokens * shape.videos * passes, weights, optimiser, activations, memory, memory <= CARD, float(flops),
         flops / (PEAK * UTILISATION),

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hardcut.report.priors import FOLDS, chosen, r2_from, video_word
 from hardcut.report.statistics import Mean, mean, randomisation_test
-from hardcut.reranker.facts import UNKNOWN, Facts
+from hardcut.reranker.facts import UNKNOWN, DatasetFacts
 from hardcut.reranker.measures import MEASURES, per_query
 from hardcut.reranker.results import (
     Comparison,
     Diagnostic,
-    Difference,
     Evaluation,
-    Passed,
-    Prior,
+    MeasureDifference,
+    PriorResult,
     QueryRow,
     RunResult,
+    VariantPasses,
 )
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
-from hardcut.teacher.calibration import Calibration, Judged, calibrate
+from hardcut.teacher.calibration import Calibration, JudgedPair, calibrate
 
 RULES = (
     "Every query of the qrels counts; one that a run lacks scores 0. Ties in a run are broken by document id, the "
@@ -37,7 +37,7 @@ Values = Mapping[str, Mapping[str, float]]
 
 
 def evaluate(
-    qrels: Qrels, runs: Mapping[str, Run], facts: Facts = UNKNOWN, measures: Sequence[str] = MEASURES
+    qrels: Qrels, runs: Mapping[str, Run], facts: DatasetFacts = UNKNOWN, measures: Sequence[str] = MEASURES
 ) -> Evaluation:
     """Measures the runs, given by name, all over the same queries: those of the qrels; the first run is the one that
     the others are compared with.
@@ -71,7 +71,7 @@ def evaluate(
     )
 
 
-def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: Facts) -> RunResult:
+def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFacts) -> RunResult:
     primary = next(iter(values.values()))
     calibration, note = _calibrated(name, qrels, run, facts)
     return RunResult(
@@ -87,7 +87,7 @@ def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: Facts) -> 
     )
 
 
-def _slices(values: Mapping[str, float], facts: Facts) -> dict[str, dict[str, Mean]]:
+def _slices(values: Mapping[str, float], facts: DatasetFacts) -> dict[str, dict[str, Mean]]:
     """By facet and value; queries that the dataset does not know are a value of their own."""
     if not any(query in facts.queries for query in values):
         return {}
@@ -106,7 +106,7 @@ def _compare(name: str, against: str, values: Mapping[str, Values]) -> Compariso
     for measure in ours:
         deltas = [ours[measure][query] - theirs[measure][query] for query in ours[measure]]
         found.append(
-            Difference(
+            MeasureDifference(
                 measure=measure,
                 difference=mean(deltas),
                 p_value=randomisation_test(deltas),
@@ -120,10 +120,10 @@ def _compare(name: str, against: str, values: Mapping[str, Values]) -> Compariso
     return Comparison(run=name, against=against, relative=after / before - 1 if before else None, measures=tuple(found))
 
 
-def _calibrated(name: str, qrels: Qrels, run: Run, facts: Facts) -> tuple[Calibration | None, str]:
+def _calibrated(name: str, qrels: Qrels, run: Run, facts: DatasetFacts) -> tuple[Calibration | None, str]:
     """How far the scores are probabilities, raw (their sigmoid) and fitted, over the judged pairs that have one."""
     pairs = [
-        Judged(query, facts.queries[query].facets["kind"] if query in facts.queries else "all", score, grade > 0)
+        JudgedPair(query, facts.queries[query].facets["kind"] if query in facts.queries else "all", score, grade > 0)
         for query, grades in qrels.items()
         for video, grade in grades.items()
         if (score := run.get(query, {}).get(video)) is not None
@@ -134,7 +134,7 @@ def _calibrated(name: str, qrels: Qrels, run: Run, facts: Facts) -> tuple[Calibr
     return calibrate(name, pairs, left_out), ""
 
 
-def _prior(qrels: Qrels, run: Run, facts: Facts) -> Prior:
+def _prior(qrels: Qrels, run: Run, facts: DatasetFacts) -> PriorResult:
     """How much of the scores a model knows that sees only which video it is, or only the query's words."""
     whole = sum(len(run.get(query, {})) for query in qrels)
     found = [
@@ -144,17 +144,19 @@ def _prior(qrels: Qrels, run: Run, facts: Facts) -> Prior:
         for video, score in sorted(run.get(query, {}).items())
     ]
     if len(found) < LEAST or len({score for *_, score in found}) < 2:
-        return Prior(pairs=len(found), video_only=None, query_only=None, note=f"it takes {LEAST} scored pairs to tell")
+        return PriorResult(
+            pairs=len(found), video_only=None, query_only=None, note=f"it takes {LEAST} scored pairs to tell"
+        )
     queries, scores = [query for query, *_ in found], [score for *_, score in found]
     by_video = r2_from([video_word(video) for _, video, _ in found], scores)
     if len(set(queries)) < FOLDS or any(query not in facts.queries for query in queries):
         note = "the queries' words are not known: name the dataset that has them (--dataset)"
-        return Prior(pairs=len(found), video_only=by_video, query_only=None, note=note)
+        return PriorResult(pairs=len(found), video_only=by_video, query_only=None, note=note)
     by_query = r2_from([facts.queries[query].text for query in queries], scores, queries)
-    return Prior(pairs=len(found), video_only=by_video, query_only=by_query)
+    return PriorResult(pairs=len(found), video_only=by_video, query_only=by_query)
 
 
-def _diagnostic(run: Run, facts: Facts) -> Diagnostic | None:
+def _diagnostic(run: Run, facts: DatasetFacts) -> Diagnostic | None:
     """None where the run scores no suite's query and variant: it was not asked."""
     counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     whole = 0
@@ -170,7 +172,7 @@ def _diagnostic(run: Run, facts: Facts) -> Diagnostic | None:
         whole += all(passed)
     if not any(scored for _, scored, _ in counts.values()):
         return None
-    kinds = {kind: Passed(variants=of[0], scored=of[1], passed=of[2]) for kind, of in sorted(counts.items())}
+    kinds = {kind: VariantPasses(variants=of[0], scored=of[1], passed=of[2]) for kind, of in sorted(counts.items())}
     return Diagnostic(suites=len(facts.suites), suites_passed=whole, kinds=kinds)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from hardcut.reranker.facts import Row, Tables
+from hardcut.reranker.facts import DatasetTables, Row
 from hardcut.schemas.trec import Qrels
 from hardcut.teacher.confidence import sigmoid
 
@@ -26,7 +26,7 @@ _OF_PAIR = (
 
 
 @dataclass(frozen=True, slots=True)
-class Clipped:
+class ClipRef:
     """A video that is trained on: where its file is under the root, and the digest of its bytes."""
 
     video_id: str
@@ -35,10 +35,10 @@ class Clipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class TrainingCandidate:
     """A video of a group with the teacher's probability, `None` where there is none that can be used."""
 
-    video: Clipped
+    video: ClipRef
     soft: float | None
 
 
@@ -48,20 +48,20 @@ class Group:
 
     group_id: str
     query: str
-    positive: Candidate
-    negatives: tuple[Candidate, ...]
+    positive: TrainingCandidate
+    negatives: tuple[TrainingCandidate, ...]
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[TrainingCandidate, ...]:
         """The positive first."""
         return self.positive, *self.negatives
 
 
 @dataclass(frozen=True, slots=True)
-class Captioned:
+class CaptionExample:
     """A video with the caption that stage 1 learns."""
 
-    video: Clipped
+    video: ClipRef
     caption: str
 
 
@@ -79,7 +79,7 @@ class Validation:
     """Judged pairs to rank: texts by query id, videos by id, grades."""
 
     queries: Mapping[str, str]
-    videos: Mapping[str, Clipped]
+    videos: Mapping[str, ClipRef]
     qrels: Qrels
 
     def without(self, missing: Container[str]) -> Validation:
@@ -92,29 +92,29 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Perception:
+class PerceptionData:
     """What stage 1 trains on, and the captions that its checkpoints are measured on; both by video."""
 
-    examples: tuple[Captioned, ...]
-    validation: tuple[Captioned, ...]
+    examples: tuple[CaptionExample, ...]
+    validation: tuple[CaptionExample, ...]
     left_out: tuple[LeftOut, ...] = ()
 
     @property
-    def videos(self) -> dict[str, Clipped]:
+    def videos(self) -> dict[str, ClipRef]:
         """Every video that is asked for, by id."""
         return {each.video.video_id: each.video for each in (*self.examples, *self.validation)}
 
-    def without(self, missing: Mapping[str, str]) -> Perception:
+    def without(self, missing: Mapping[str, str]) -> PerceptionData:
         """What is left where videos are missing (why, by id)."""
         examples, validation = (
             tuple(each for each in captions if each.video.video_id not in missing)
             for captions in (self.examples, self.validation)
         )
-        return Perception(examples, validation, (*self.left_out, *_missing(missing)))
+        return PerceptionData(examples, validation, (*self.left_out, *_missing(missing)))
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankingData:
     """What stage 2 trains on, the groups by id, what its checkpoints are measured on, and what cannot be used."""
 
     examples: tuple[Group, ...]
@@ -122,13 +122,13 @@ class Ranking:
     left_out: tuple[LeftOut, ...] = ()
 
     @property
-    def videos(self) -> dict[str, Clipped]:
+    def videos(self) -> dict[str, ClipRef]:
         """Every video that is asked for, by id."""
         return {each.video.video_id: each.video for group in self.examples for each in group.candidates} | dict(
             self.validation.videos
         )
 
-    def without(self, missing: Mapping[str, str]) -> Ranking:
+    def without(self, missing: Mapping[str, str]) -> RankingData:
         """What is left where videos are missing (why, by id). A negative leaves its group, the positive or the last
         negative takes the group with it."""
         groups = []
@@ -140,31 +140,33 @@ class Ranking:
         left_out = (
             LeftOut(group, MISSING_VIDEO, "its positive or all of its negatives are missing") for group in sorted(gone)
         )
-        return Ranking(
+        return RankingData(
             tuple(groups),
             self.validation.without(missing),
             (*self.left_out, *_missing(missing), *left_out),
         )
 
 
-Given = Perception | Ranking
+Given = PerceptionData | RankingData
 """What a stage is given of a dataset."""
 
 
-def read_perception(tables: Tables) -> Perception:
+def read_perception(tables: DatasetTables) -> PerceptionData:
     """The captions of the splits `train` and `validation`: long and short ones are an example each, however many a
     video has."""
-    found: dict[str, list[tuple[str, str, int, Captioned]]] = {"train": [], "validation": []}
+    found: dict[str, list[tuple[str, str, int, CaptionExample]]] = {"train": [], "validation": []}
     for split, row in tables.rows("captions"):
         if split in found:
             for number, text in enumerate((row["caption"], row.get("short"))):
                 if text:
-                    found[split].append((row["video_id"], row["caption_id"], number, Captioned(_clipped(row), text)))
+                    found[split].append(
+                        (row["video_id"], row["caption_id"], number, CaptionExample(_clipped(row), text))
+                    )
     train, validation = (tuple(each for *_, each in sorted(of, key=lambda row: row[:3])) for of in found.values())
-    return Perception(train, validation)
+    return PerceptionData(train, validation)
 
 
-def read_ranking(tables: Tables, soft: SoftLabels) -> Ranking:
+def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
     """The groups of the split `train` and the judged pairs of the split `validation`.
 
     Left out are groups whose query the dataset does not have, and all of a query that starts from a video of its own
@@ -176,7 +178,7 @@ def read_ranking(tables: Tables, soft: SoftLabels) -> Ranking:
     }
     softs: dict[str, float | None] = {}
     queries: dict[str, str] = {}
-    videos: dict[str, Clipped] = {}
+    videos: dict[str, ClipRef] = {}
     qrels: defaultdict[str, dict[str, int]] = defaultdict(dict)
     left_out: dict[str, LeftOut] = {}
     for split, row in tables.rows("pairs", _OF_PAIR):
@@ -200,11 +202,12 @@ def read_ranking(tables: Tables, soft: SoftLabels) -> Ranking:
             left_out[group] = _composed(group, starts[query])
         else:
             positive, *negatives = (
-                Candidate(_clipped(each), softs.get(each["pair_id"])) for each in (row["positive"], *row["negatives"])
+                TrainingCandidate(_clipped(each), softs.get(each["pair_id"]))
+                for each in (row["positive"], *row["negatives"])
             )
             groups.append(Group(group, row["query"], positive, tuple(negatives)))
     groups.sort(key=lambda each: each.group_id)
-    return Ranking(tuple(groups), Validation(queries, videos, dict(qrels)), tuple(left_out.values()))
+    return RankingData(tuple(groups), Validation(queries, videos, dict(qrels)), tuple(left_out.values()))
 
 
 def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:
@@ -227,5 +230,5 @@ def _soft(row: Row, soft: SoftLabels) -> float | None:
     return float(probability) if (margin >= 0) == (row["label"] > 0) else None
 
 
-def _clipped(row: Row) -> Clipped:
-    return Clipped(row["video_id"], row["video_path"], row["sha256"])
+def _clipped(row: Row) -> ClipRef:
+    return ClipRef(row["video_id"], row["video_path"], row["sha256"])

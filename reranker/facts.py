@@ -14,7 +14,7 @@ from hardcut.schemas.trec import Run
 Row = dict[str, Any]
 
 
-class Tables(Protocol):
+class DatasetTables(Protocol):
     """The configs of a dataset."""
 
     @property
@@ -45,7 +45,7 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DatasetFacts:
     """Queries by every id that they go by, their ids in the dataset by the users' own, and the suites."""
 
     queries: Mapping[str, QueryFacts] = field(default_factory=dict)
@@ -61,11 +61,11 @@ class Facts:
         return None
 
 
-UNKNOWN = Facts()
+UNKNOWN = DatasetFacts()
 """Where there is no dataset."""
 
 
-def read_facts(tables: Tables) -> Facts:
+def read_facts(tables: DatasetTables) -> DatasetFacts:
     """The facts of a dataset. Raises UsageError where a table cannot be read."""
     queries: dict[str, QueryFacts] = {}
     names: dict[str, tuple[str, ...]] = {}
@@ -81,7 +81,7 @@ def read_facts(tables: Tables) -> Facts:
         for _, row in tables.rows("diagnostic", ("query_id", "video_id", "variants")):
             variants = tuple((variant["query_id"], variant["kind"]) for variant in row["variants"])
             suites.append(Suite(row["query_id"], row["video_id"], variants))
-    return Facts(queries, names, suites)
+    return DatasetFacts(queries, names, suites)
 
 
 def _facets(row: Row) -> dict[str, str]:

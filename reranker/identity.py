@@ -13,7 +13,7 @@ RESULT = "train.json"
 """What a training leaves in its folder: the last file that it writes."""
 
 
-def state_of(model: str) -> str:
+def model_identity(model: str) -> str:
     """What was begun with one model is not finished with another. Of a model that Hardcut trained, what names its
     training; of another folder its weights by size and time of change; of anything else, which is on the Hub, its name.
     """

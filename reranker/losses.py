@@ -23,13 +23,13 @@ class Batch:
     soft: Tensor
 
 
-def pairwise(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
+def pairwise_loss(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
     """-log softmax(s / T) at the positive, over its group; mean over groups."""
     masked = (scores / temperature).masked_fill(~batch.present, float("-inf"))
     return -masked.log_softmax(-1)[:, 0].mean()
 
 
-def teacher(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
+def teacher_loss(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
     """Cross-entropy of sigmoid(s / T) and the teacher's probability; mean over the pairs that have one, 0 if none."""
     known = batch.present & ~batch.soft.isnan()
     if not known.any():
@@ -37,7 +37,7 @@ def teacher(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
     return binary_cross_entropy_with_logits(scores[known] / temperature, batch.soft[known])
 
 
-def pointwise(scores: Tensor, batch: Batch, temperature: float, target: float, weight: float) -> Tensor:
+def pointwise_loss(scores: Tensor, batch: Batch, temperature: float, target: float, weight: float) -> Tensor:
     """Cross-entropy of sigmoid(s / T) and the label: 1 for positives, `target` for negatives, which weigh `weight`;
     mean of the weighted values over the pairs."""
     targets, weights = torch.full_like(scores, target), torch.full_like(scores, weight)
@@ -51,11 +51,11 @@ def ranking_loss(scores: Tensor, batch: Batch, settings: LossSettings) -> tuple[
     scores = scores.float()
     terms: dict[str, Tensor] = {}
     if settings.pairwise and settings.pairwise_temperature:
-        terms["pairwise"] = pairwise(scores, batch, settings.pairwise_temperature)
+        terms["pairwise"] = pairwise_loss(scores, batch, settings.pairwise_temperature)
     if settings.teacher and settings.teacher_temperature:
-        terms["teacher"] = teacher(scores, batch, settings.teacher_temperature)
+        terms["teacher"] = teacher_loss(scores, batch, settings.teacher_temperature)
     if settings.pointwise and settings.pointwise_temperature:
-        terms["pointwise"] = pointwise(
+        terms["pointwise"] = pointwise_loss(
             scores, batch, settings.pointwise_temperature, settings.negative_target, settings.negative_weight
         )
     weights = {"pairwise": settings.pairwise, "teacher": settings.teacher, "pointwise": settings.pointwise}

@@ -20,7 +20,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import Run, format_run, ranking
 from hardcut.teacher.confidence import first_token_answer
-from hardcut.teacher.local.generation import Failed, Generated, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, Prompt, pair_prompt
 
 TAG = "hardcut"
 _AHEAD = 3
@@ -30,7 +30,7 @@ _AHEAD = 3
 class Scorer(Protocol):
     """A model in a process of its own: `teacher.model_process.ModelProcess`."""
 
-    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
         """One result for each prompt, or one failure for all."""
         ...
 
@@ -52,7 +52,7 @@ class RerankJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Reranked:
+class RerankSummary:
     """What was done: pairs scored, queries without a text, videos without a file or frames (why, by id), and pairs
     that the model could not score (why, by `query video`)."""
 
@@ -64,7 +64,7 @@ class Reranked:
     prompt_tokens: int
 
 
-async def rerank(job: RerankJob, scorer: Scorer) -> Reranked:
+async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
     """Scores and writes the run. A pair that could not be scored stands below those that were, as do all below
     `depth`, in the first stage's order; a query without a text keeps the first stage's order.
 
@@ -97,7 +97,7 @@ async def rerank(job: RerankJob, scorer: Scorer) -> Reranked:
         file.writelines(format_run(dict(_ordered(job, book.scores)), TAG))
     partial.unlink(missing_ok=True)
     pairs = sum(len(scores) for scores in book.scores.values())
-    return Reranked(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
+    return RerankSummary(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
 
 
 class _Work:
@@ -125,7 +125,7 @@ class _Work:
             results = results * len(prompts)
         scores = {}
         for query, result in zip(queries, results, strict=True):
-            if isinstance(result, Failed):
+            if isinstance(result, GenerationFailed):
                 self.failed[f"{query} {video}"] = f"{result.reason}: {result.detail}"
                 continue
             self.cached += result.tokens.cached

@@ -7,7 +7,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.teacher.calibration import Calibration
 
 
-class Prior(Frozen):
+class PriorResult(Frozen):
     """R2 of the scores from what is no reason for a score, out of fold; null where that cannot be told, with why."""
 
     pairs: int
@@ -16,7 +16,7 @@ class Prior(Frozen):
     note: str = ""
 
 
-class Passed(Frozen):
+class VariantPasses(Frozen):
     """Variants of the diagnostic set that score below their original. One that the run did not score has not passed."""
 
     variants: int
@@ -33,7 +33,7 @@ class Diagnostic(Frozen):
 
     suites: int
     suites_passed: int
-    kinds: dict[str, Passed]
+    kinds: dict[str, VariantPasses]
 
 
 class RunResult(Frozen):
@@ -47,11 +47,11 @@ class RunResult(Frozen):
     unjudged: int
     calibration: Calibration | None
     calibration_note: str
-    prior: Prior
+    prior: PriorResult
     diagnostic: Diagnostic | None
 
 
-class Difference(Frozen):
+class MeasureDifference(Frozen):
     """A run minus the first run, over the same queries: mean with interval, p-value, queries won, lost and equal."""
 
     measure: str
@@ -68,7 +68,7 @@ class Comparison(Frozen):
     run: str
     against: str
     relative: float | None
-    measures: tuple[Difference, ...]
+    measures: tuple[MeasureDifference, ...]
 
 
 class QueryRow(Frozen):

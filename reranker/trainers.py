@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback
 
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Captioned, Group
+from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.training import LossSettings, TrainSettings
@@ -148,7 +148,7 @@ class CaptionCollator:
         self._frames = settings.perception.frames
         self._most = settings.perception.max_caption_tokens
 
-    def __call__(self, examples: Sequence[Captioned]) -> Mapping[str, Any]:
+    def __call__(self, examples: Sequence[CaptionExample]) -> Mapping[str, Any]:
         tokenizer = self._processor.tokenizer
         ask = [
             {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": DESCRIBE}]},
@@ -166,11 +166,11 @@ class CaptionCollator:
             labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = IGNORED
         return {**inputs, "labels": labels}
 
-    def cut(self, examples: Sequence[Captioned]) -> int:
+    def cut(self, examples: Sequence[CaptionExample]) -> int:
         """How many captions are longer than the limit."""
         return sum(len(self._tokens(example)) > self._most for example in examples)
 
-    def _tokens(self, example: Captioned) -> list[int]:
+    def _tokens(self, example: CaptionExample) -> list[int]:
         """The caption's tokens, none of them a control token whatever it says."""
         text = example.caption.replace("<|", "< |")
         return list(self._processor.tokenizer.encode(text, add_special_tokens=False))

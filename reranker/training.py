@@ -23,9 +23,9 @@ from transformers.utils import logging
 from hardcut.engine.files import atomic_writer
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Given, Perception, read_perception, read_ranking
-from hardcut.reranker.facts import Tables
-from hardcut.reranker.identity import RESULT, state_of
+from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
+from hardcut.reranker.facts import DatasetTables
+from hardcut.reranker.identity import RESULT, model_identity
 from hardcut.reranker.model import FIRST, SECOND, Reranker, open_reranker, prepare, save, start_from, trainable
 from hardcut.reranker.trainers import (
     CaptionCollator,
@@ -84,7 +84,7 @@ class Trained:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
-def train(tables: Tables, job: TrainJob) -> Trained:
+def train(tables: DatasetTables, job: TrainJob) -> Trained:
     """Trains one stage and writes the model to `job.out`; the same again goes on after the last checkpoint, or gives
     the result of what is done. With another `whole` the model is written anew and nothing is trained again.
 
@@ -120,10 +120,10 @@ def train(tables: Tables, job: TrainJob) -> Trained:
         digest=key,
         whole=_whole(job),
         media=job.clips.media.model_dump(mode="json"),
-        frames=(job.settings.perception if isinstance(given, Perception) else job.settings.ranking).frames,
+        frames=(job.settings.perception if isinstance(given, PerceptionData) else job.settings.ranking).frames,
         examples=len(given.examples),
         left_out=_counts(given),
-        cut=trainer.data_collator.cut(given.examples) if isinstance(given, Perception) else 0,
+        cut=trainer.data_collator.cut(given.examples) if isinstance(given, PerceptionData) else 0,
         steps=trainer.state.global_step,
         trainable=counts[0],
         parameters=counts[1],
@@ -148,7 +148,7 @@ def _quieten() -> None:
 
 def _trainer(given: Given, job: TrainJob, reranker: Reranker) -> StageTrainer:
     settings = job.settings
-    if isinstance(given, Perception):
+    if isinstance(given, PerceptionData):
         return PerceptionTrainer(
             model=reranker.network,
             args=_arguments(job, len(given.examples), PerceptionTrainer if given.validation else None),
@@ -267,9 +267,9 @@ def _is_json(path: Path) -> bool:
 
 def _digest(given: Given, job: TrainJob) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
-    start = None if job.start is None else state_of(str(job.start))
+    start = None if job.start is None else model_identity(str(job.start))
     told = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
-    return digest(job.stage, state_of(job.model), job.revision, start, *told, asdict(given))
+    return digest(job.stage, model_identity(job.model), job.revision, start, *told, asdict(given))
 
 
 def _one_first() -> AbstractContextManager[None]:

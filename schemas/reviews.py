@@ -13,7 +13,7 @@ from hardcut.schemas.records import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Consensus:
     """What people say of a pair and the reviews that it rests on."""
 
     relevance: Relevance
@@ -26,12 +26,12 @@ def query_digest(query: Query) -> str:
     return digest(query.text)
 
 
-def counts(review: Review) -> bool:
+def is_answer(review: Review) -> bool:
     """Whether a review is an answer at all: no draft, not discarded, and with a relevance."""
     return review.status == "submitted" and review.relevance is not None
 
 
-def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
+def reviews_in_force(query: Query, reviews: Iterable[Review]) -> list[Review]:
     """The reviews that count for a query as it reads now, one a reviewer, sorted by reviewer.
 
     Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count; of a
@@ -41,12 +41,12 @@ def applicable(query: Query, reviews: Iterable[Review]) -> list[Review]:
     wanted = query_digest(query)
     chosen: dict[str, Review] = {}
     for review in sorted(reviews, key=lambda review: (review.adjudicates, not review.blind, review.review_id)):
-        if counts(review) and review.query_digest == wanted:
+        if is_answer(review) and review.query_digest == wanted:
             chosen.setdefault(review.reviewer, review)
     return [chosen[reviewer] for reviewer in sorted(chosen)]
 
 
-def verdict(reviews: Sequence[Review]) -> Verdict | None:
+def consensus(reviews: Sequence[Review]) -> Consensus | None:
     """What applicable reviews come to: of those who adjudicated, where there are any, else of all, the answer of more
     than half; `None` where no answer has so many."""
     last = [review for review in reviews if review.adjudicates]
@@ -55,4 +55,4 @@ def verdict(reviews: Sequence[Review]) -> Verdict | None:
     relevance, count = votes.most_common(1)[0] if votes else (None, 0)
     if relevance is None or 2 * count <= len(people):
         return None
-    return Verdict(relevance, "adjudicated" if last else "human", tuple(people))
+    return Consensus(relevance, "adjudicated" if last else "human", tuple(people))

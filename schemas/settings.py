@@ -71,7 +71,7 @@ class Price(Frozen):
     prompt: float = Field(default=0.0, ge=0)
     completion: float = Field(default=0.0, ge=0)
 
-    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
         """The price of so many tokens."""
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 

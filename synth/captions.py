@@ -14,11 +14,11 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Claim, Dropped, Evidence, Sampling, Support, Video
 from hardcut.schemas.settings import CaptionSettings
 from hardcut.schemas.text.clean import clean
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
-from hardcut.synth.requests import Asker, Drops, described
+from hardcut.synth.requests import Asker, DropLog, describe_tasks
+from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, ClaimReply, RefineReply
 from hardcut.teacher.protocol import Task, Teacher
-from hardcut.teacher.replies import CaptionReply, CheckReply, ClaimReply, RefineReply
 
 _SHORT = 0
 """The number of the short caption among the claims."""
@@ -37,7 +37,7 @@ class CaptionStage:
     """
 
     teacher: Teacher
-    frames: Frames
+    frames: FrameSource
     sampling: Sampling
     options: CaptionSettings
 
@@ -52,13 +52,13 @@ class CaptionStage:
         tasks: tuple[Task, ...] = ("caption", "check", "refine") if self.options.check else ("caption",)
         return {
             **self.options.model_dump(mode="json"),
-            "teachers": described(self.teacher, tasks, self.sampling),
+            "teachers": describe_tasks(self.teacher, tasks, self.sampling),
             "frames": self.frames.sampling,
         }
 
     async def run(self, unit: Unit) -> Output:
         video, evidence = unit.one(Video), unit.all(Evidence)
-        async with self.frames.of(video) as frames:
+        async with self.frames.leased(video) as frames:
             shown = frames.spread(self.sampling.max_frames)
             asker = Asker(self.teacher, self.sampling, video_inputs(video, evidence), shown)
             reply = await asker.ask("caption", CaptionReply, max_words=self.options.max_words)
@@ -123,7 +123,7 @@ class _Draft:
     def __init__(self, video: Video, known: set[str], reply: CaptionReply) -> None:
         self._video = video
         self._known = known
-        self.drops = Drops(video, CaptionStage.name)
+        self.drops = DropLog(video, CaptionStage.name)
         self.parts: dict[int, Claim] = {}
         short = ClaimReply(text=reply.short, start=None, end=None, evidence=())
         for number, claim in enumerate((short, *reply.claims)):

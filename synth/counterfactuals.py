@@ -21,13 +21,13 @@ from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Samplin
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_of
 from hardcut.synth.filters.changed import Known
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
-from hardcut.synth.requests import Asker, Drops, described, failure_of, read
+from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
 from hardcut.synth.scores import Judge
 from hardcut.teacher.prompts.inputs import EvidenceLine
+from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, WrittenVariant
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
-from hardcut.teacher.replies import ChangedReply, CounterfactualReply, WrittenVariant
 
 _KINDS: Mapping[WrittenVariant, QueryKind] = {"reversed": "temporal", "negated": "negation"}
 """What a counterfactual asks for; one with a facet changed is of its query's kind."""
@@ -47,7 +47,7 @@ class CounterfactualStage:
 
     teacher: Teacher
     judges: Sequence[Judge]
-    frames: Frames
+    frames: FrameSource
     sampling: Sampling
     options: CounterfactualSettings
 
@@ -62,7 +62,7 @@ class CounterfactualStage:
         judges = [judge.teacher.describe("judge", judge.sampling).model_dump(mode="json") for judge in self.judges]
         return {
             **self.options.model_dump(mode="json"),
-            "teachers": described(self.teacher, ["counterfactual"], self.sampling),
+            "teachers": describe_tasks(self.teacher, ["counterfactual"], self.sampling),
             "judges": judges,
             "frames": self.frames.sampling,
         }
@@ -70,15 +70,15 @@ class CounterfactualStage:
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
         queries = unit.all(Query)
-        works = [work for query in queries if (work := _Work.of(query, self.options)).pending]
+        works = [work for query in queries if (work := _Work.from_query(query, self.options)).pending]
         if not works:
             return Output()
-        drops = Drops(video, self.name)
+        drops = DropLog(video, self.name)
         refused: dict[str, Refusal] = {}
         inputs = video_inputs(video, evidence)
         about = {**inputs, "caption": caption.text}
         known = Known(_LINES.validate_python(inputs["evidence"]), caption, queries)
-        async with self.frames.of(video) as stored:
+        async with self.frames.leased(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
             for _ in range(1 + self.options.rounds):
                 await self._write(asker, [work for work in works if work.pending], known, refused)
@@ -87,7 +87,7 @@ class CounterfactualStage:
         for work in works:
             kept += work.queries(drops, asker.who("counterfactual"))
             work.report(drops)
-        return Output(records=kept, dropped=drops.records, failure=failure_of(refused))
+        return Output(records=kept, dropped=drops.records, failure=joint_failure(refused))
 
     async def _write(self, asker: Asker, works: Sequence[_Work], known: Known, refused: dict[str, Refusal]) -> None:
         """One question for each query, all together; what can be used becomes the work's candidates."""
@@ -100,7 +100,7 @@ class CounterfactualStage:
                 work.unread |= work.pending
                 work.pending.clear()
             else:
-                work.take(read(outcome, CounterfactualReply).queries, known, self.options.max_words)
+                work.take(parsed_reply(outcome, CounterfactualReply).queries, known, self.options.max_words)
 
     async def _verify(
         self, works: Sequence[_Work], about: Mapping[str, JsonValue], stored: FrameSet, refused: dict[str, Refusal]
@@ -149,7 +149,7 @@ class _Work:
     rejected: list[tuple[WrittenVariant, str, str, str]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, query: Query, options: CounterfactualSettings) -> _Work:
+    def from_query(cls, query: Query, options: CounterfactualSettings) -> _Work:
         """The query with the variants that it can have."""
         asked = query.variant == "original" and query.kind != "composed" and query.view != "metadata"
         wanted = {
@@ -199,7 +199,7 @@ class _Work:
         else:
             self.kept[variant] = candidate
 
-    def queries(self, drops: Drops, teacher: TeacherRef) -> Iterator[Query]:
+    def queries(self, drops: DropLog, teacher: TeacherRef) -> Iterator[Query]:
         """What is kept, as records."""
         for variant, written in sorted(self.kept.items()):
             yield Query.create(
@@ -216,7 +216,7 @@ class _Work:
                 teacher=teacher,
             )
 
-    def report(self, drops: Drops) -> None:
+    def report(self, drops: DropLog) -> None:
         """Records the variants that came to nothing, each with its last reason."""
         for variant in sorted(self.wanted - self.kept.keys() - self.unread):
             last = next((each for each in reversed(self.rejected) if each[0] == variant), None)

@@ -17,14 +17,14 @@ from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Group, Signature, Video
 from hardcut.schemas.settings import DuplicateSettings
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureStage:
     """Makes the Signature of each probed video, out of its stored frames."""
 
-    frames: Frames
+    frames: FrameSource
     options: DuplicateSettings
 
     name: ClassVar[str] = "signatures"
@@ -47,7 +47,7 @@ class SignatureStage:
         from hardcut.media.duplicates import FRAMES, fingerprint
 
         video = unit.one(Video)
-        async with self.frames.of(video) as stored:
+        async with self.frames.leased(video) as stored:
             made = await self.frames.pool.call(fingerprint, stored.spread(FRAMES))
         signature = Signature(
             video_id=video.video_id,

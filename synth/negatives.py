@@ -20,7 +20,6 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
     Caption,
@@ -36,7 +35,8 @@ from hardcut.schemas.records import (
 )
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
-from hardcut.synth.candidates.collection_index import Collected
+from hardcut.schemas.user_judgments import read_judgments
+from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, ranked
 from hardcut.synth.filters.duplicates import duplicates
 from hardcut.synth.filters.grounding import ungrounded
@@ -92,8 +92,8 @@ class NegativeStage:
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        collected = Collected.of(records)
-        index = Bm25(collected.documents(records))
+        collection = CollectionIndex.from_records(records)
+        index = Bm25(collection.documents(records))
         repeats = duplicates(records.all(Query)) if self.filters.duplicate else {}
         given = read_run(self.run_file) if self.run_file else None
         judged = self._judged()
@@ -101,18 +101,18 @@ class NegativeStage:
         for query in records.all(Query):
             key = _key(query, given.scores if given else {})
             listed.add(key or "")
-            output = self._pairs(query, records, collected, index, given, key, repeats)
-            own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collected.videos]
+            output = self._pairs(query, records, collection, index, given, key, repeats)
+            own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collection.videos]
             output = _with_judged(query, output, own) if query.source_video_id is None else output
             yield query.query_id, _with_reference(query, output, records)
         if given is not None:
-            yield from _unknown(given, listed, collected)
+            yield from _unknown(given, listed, collection)
 
     def _pairs(
         self,
         query: Query,
         records: Reader,
-        collected: Collected,
+        collection: CollectionIndex,
         index: Bm25,
         given: TrecRun | None,
         key: str | None,
@@ -120,15 +120,15 @@ class NegativeStage:
     ) -> Output:
         source = query.source_video_id
         if source is not None:
-            refused = self._refused(query, source, records, collected, repeats)
+            refused = self._refused(query, source, records, collection, repeats)
             if refused is not None:
                 return Output(drop=_dropped(query.query_id, *refused))
             if query.variant in COUNTERFACTUAL:
-                return Output(records=self._counterfactual(query, source, collected, index))
-        aside = collected.copies(source) | collected.copies(query.reference_video_id) if source is not None else set()
+                return Output(records=self._counterfactual(query, source, collection, index))
+        aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
         if given is not None and key is not None:
             run, hits = given.tag, ranked(given.scores[key])[: self._depth(query)]
-            hits = tuple(hit for hit in hits if hit.video_id in collected.videos)
+            hits = tuple(hit for hit in hits if hit.video_id in collection.videos)
         elif given is not None and query.view == "user" and query.variant != "rewritten":
             detail = f"{given.tag} has no line for {query.external_id!r}"
             return Output(drop=_dropped(query.query_id, "not_in_run", detail))
@@ -138,22 +138,22 @@ class NegativeStage:
             run, hits = BM25_RUN, tuple(hit for hit in found if hit.rank <= self._depth(query))
         if source is None:
             return _user_pairs(query, run, hits)
-        return self._written_pairs(query, source, run, hits, aside, collected)
+        return self._written_pairs(query, source, run, hits, aside, collection)
 
     def _judged(self) -> dict[str, list[str]]:
         """The videos that the user has judged, by query. The grades matter to the judgments alone."""
         found = read_judgments(self.judgments_file) if self.judgments_file else {}
         return {query: sorted(grades) for query, grades in sorted(found.items())}
 
-    def _counterfactual(self, query: Query, source: str, collected: Collected, index: Bm25) -> list[Pair]:
+    def _counterfactual(self, query: Query, source: str, collection: CollectionIndex, index: Bm25) -> list[Pair]:
         pairs = [_counter(query, source, "no")]
-        aside = collected.copies(source) | collected.copies(query.reference_video_id)
-        twins = [twin.video_id for twin in collected.twins(source, self.options.twins) if twin.relation == "chiral"]
+        aside = collection.copies(source) | collection.copies(query.reference_video_id)
+        twins = [twin.video_id for twin in collection.twins(source, self.options.twins) if twin.relation == "chiral"]
         twins = [twin for twin in twins if twin not in aside]
         if query.variant != "reversed" or not twins:
             return pairs
         pairs += [_counter(query, twin, "unknown") for twin in twins]
-        aside = aside.union(*map(collected.copies, twins))
+        aside = aside.union(*map(collection.copies, twins))
         hits = index.search(query.text, self.options.per_query + len(aside))
         others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
         return pairs + [_found(query, hit, BM25_RUN, ("mined",), "no") for hit in others]
@@ -162,11 +162,11 @@ class NegativeStage:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
 
     def _refused(
-        self, query: Query, source: str, records: Reader, collected: Collected, repeats: Mapping[str, str]
+        self, query: Query, source: str, records: Reader, collection: CollectionIndex, repeats: Mapping[str, str]
     ) -> tuple[str, str] | None:
         """The first filter of text that leaves the query out, and why."""
         video = records.get(Video, source)
-        if video is None or (query.reference_video_id and query.reference_video_id not in collected.videos):
+        if video is None or (query.reference_video_id and query.reference_video_id not in collection.videos):
             missing = f"source {source!r}" if video is None else f"reference {query.reference_video_id!r}"
             return "source_missing", f"its {missing} is not among the videos any more"
         if query.query_id in repeats:
@@ -183,7 +183,7 @@ class NegativeStage:
         return None
 
     def _written_pairs(
-        self, query: Query, source: str, run: str, hits: Sequence[Hit], aside: set[str], collected: Collected
+        self, query: Query, source: str, run: str, hits: Sequence[Hit], aside: set[str], collection: CollectionIndex
     ) -> Output:
         dropped: list[Dropped] = []
         positive = next((hit for hit in hits if hit.video_id == source), None)
@@ -192,14 +192,14 @@ class NegativeStage:
             return Output(drop=_dropped(query.query_id, "positive_below_depth", detail))
         for hit in hits:
             if hit.video_id in aside and hit.video_id != source:
-                dropped.append(_set_aside(query, hit.video_id, source, collected))
+                dropped.append(_set_aside(query, hit.video_id, source, collection))
         others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
         limit = self.options.max_ratio * positive.score
         if others and positive.score > 0 and others[0].score > limit:
             detail = f"{others[0].video_id} scores {others[0].score:g}, its source {source} {positive.score:g} in {run}"
             return Output(dropped=dropped, drop=_dropped(query.query_id, "negative_outscores_positive", detail))
         pairs = [_found(query, positive, run, ("source",), "yes")]
-        twins = [twin for twin in collected.twins(source, self.options.twins) if twin.video_id not in aside]
+        twins = [twin for twin in collection.twins(source, self.options.twins) if twin.video_id not in aside]
         alike = {twin.video_id for twin in twins}
         for hit in others:
             origins: tuple[Origin, ...] = ("mined", "counterfactual") if hit.video_id in alike else ("mined",)
@@ -243,21 +243,21 @@ def _with_reference(query: Query, output: Output, records: Reader) -> Output:
     return Output(records=pairs, dropped=output.dropped)
 
 
-def _set_aside(query: Query, video_id: str, source: str, collected: Collected) -> Dropped:
+def _set_aside(query: Query, video_id: str, source: str, collection: CollectionIndex) -> Dropped:
     """What the first stage found and is no candidate: a copy of the source, or what a composed query starts from."""
     pair = Pair.create(query_id=query.query_id, video_id=video_id, origins=("mined",), expected="unknown")
-    copy = collected.copy_of(video_id, source)
+    copy = collection.copy_of(video_id, source)
     reason = "duplicate_of_source" if copy else "reference_video"
     told = f"{copy} its source {source}" if copy else f"the query starts from it ({query.reference_video_id})"
     return _dropped(pair.pair_id, reason, f"query {query.query_id}, video {video_id}: {told}")
 
 
-def _unknown(given: TrecRun, listed: set[str], collected: Collected) -> Iterator[tuple[str, Output]]:
+def _unknown(given: TrecRun, listed: set[str], collection: CollectionIndex) -> Iterator[tuple[str, Output]]:
     """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
     for query_id in sorted(set(given.scores) - listed):
         detail = f"the first-stage run {given.tag} lists this query, and there is none of this id"
         yield f"run query {query_id}", Output(drop=_dropped(query_id, "unknown_query", detail))
-    there = collected.videos
+    there = collection.videos
     videos = Counter(video_id for scores in given.scores.values() for video_id in scores if video_id not in there)
     for video_id, count in sorted(videos.items()):
         detail = f"the first-stage run {given.tag} lists this video for {count} queries, and there is none of this id"

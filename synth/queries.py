@@ -15,13 +15,13 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import WORDS, clean, length_of
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
-from hardcut.synth.requests import Asker, Drops, described, failure_of, read
+from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
 from hardcut.synth.rewording.translation import identifier_version
 from hardcut.synth.rewording.wordings import Reworder
+from hardcut.teacher.prompts.reply_models import ComposeReply, QueriesReply, QueryReply
 from hardcut.teacher.protocol import Refusal, Task, Teacher
-from hardcut.teacher.replies import ComposeReply, QueriesReply, QueryReply
 
 _NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
@@ -35,7 +35,7 @@ class QueryStage:
     same. What a teacher does not answer after the first queries fails the video in part."""
 
     teacher: Teacher
-    frames: Frames
+    frames: FrameSource
     sampling: Sampling
     options: QuerySettings
 
@@ -56,7 +56,7 @@ class QueryStage:
         tasks += ["same"] if options.paraphrases or options.languages else []
         return {
             **options.model_dump(mode="json"),
-            "teachers": described(self.teacher, tasks, self.sampling),
+            "teachers": describe_tasks(self.teacher, tasks, self.sampling),
             "frames": self.frames.sampling,
             "identifier": identifier_version() if options.languages else None,
         }
@@ -65,9 +65,9 @@ class QueryStage:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
         kinds = {item.kind for item in evidence}
         views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
-        drops = Drops(video, self.name)
+        drops = DropLog(video, self.name)
         queries: list[Query] = []
-        async with self.frames.of(video) as frames:
+        async with self.frames.leased(video) as frames:
             about: dict[str, JsonValue] = {
                 **video_inputs(video, evidence),
                 "caption": caption.text,
@@ -88,10 +88,10 @@ class QueryStage:
         queries += composed
         reworder = Reworder(Asker(self.teacher, self.sampling), self.options, drops)
         queries += await reworder.reword(queries)
-        return Output(records=queries, dropped=drops.records, failure=failure_of(refused | reworder.refused))
+        return Output(records=queries, dropped=drops.records, failure=joint_failure(refused | reworder.refused))
 
     async def _composed(
-        self, asker: Asker, twins: Sequence[Twin], drops: Drops
+        self, asker: Asker, twins: Sequence[Twin], drops: DropLog
     ) -> tuple[list[Query], dict[str, Refusal]]:
         """A query for each of the first twins, chiral ones first, and the twins for which there was no answer."""
         chosen = sorted(twins, key=lambda twin: (twin.relation != "chiral", twin.other_video_id))
@@ -111,7 +111,7 @@ class QueryStage:
             if isinstance(outcome, Refusal):
                 refused[what] = outcome
                 continue
-            written = read(outcome, ComposeReply)
+            written = parsed_reply(outcome, ComposeReply)
             text = clean(written.text)
             reason = _unfit(text, self.options)
             if reason:
@@ -155,7 +155,7 @@ def _unfit(text: str, options: QuerySettings) -> str | None:
 class _Sieve:
     """What of a teacher's queries for one video is kept, and why the rest is not."""
 
-    def __init__(self, drops: Drops, views: list[View], options: QuerySettings, teacher: TeacherRef) -> None:
+    def __init__(self, drops: DropLog, views: list[View], options: QuerySettings, teacher: TeacherRef) -> None:
         self._drops = drops
         self._views = views
         self._options = options

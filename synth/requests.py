@@ -15,8 +15,8 @@ from hardcut.schemas.ids import canonical_json
 from hardcut.schemas.records import Dropped, Facet, Sampling, TeacherRef, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.request_inputs import span_within
+from hardcut.teacher.prompts.reply_models import FacetReply
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
-from hardcut.teacher.replies import FacetReply
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,7 +37,7 @@ class Asker:
 
     async def ask_all(self, task: Task, reply: type[M], inputs: Iterable[Mapping[str, JsonValue]]) -> list[M]:
         """The answers to several questions that go out together. Raises ItemError where one of them has none."""
-        return [read(outcome, reply) for outcome in await self.outcomes(task, reply, inputs)]
+        return [parsed_reply(outcome, reply) for outcome in await self.outcomes(task, reply, inputs)]
 
     async def outcomes(
         self, task: Task, reply: type[BaseModel], inputs: Iterable[Mapping[str, JsonValue]]
@@ -51,7 +51,7 @@ class Asker:
         return self.teacher.describe(task, self.sampling)
 
 
-def read(outcome: Outcome, reply: type[M]) -> M:
+def parsed_reply(outcome: Outcome, reply: type[M]) -> M:
     """The value of an answer. Raises ItemError for a refusal, with what the teacher said."""
     if isinstance(outcome, Refusal):
         raise ItemError(outcome.reason, outcome.detail, outcome.raw)
@@ -60,7 +60,7 @@ def read(outcome: Outcome, reply: type[M]) -> M:
     return outcome.parsed
 
 
-def failure_of(refused: Mapping[str, Refusal]) -> Failure | None:
+def joint_failure(refused: Mapping[str, Refusal]) -> Failure | None:
     """One failure for all that got no answer; `raw` is a JSON object of what was asked and the reply. None for none."""
     if not refused:
         return None
@@ -70,13 +70,13 @@ def failure_of(refused: Mapping[str, Refusal]) -> Failure | None:
     return Failure(reason="+".join(reasons), detail=detail, raw=canonical_json(raw) if raw else None)
 
 
-def described(teacher: Teacher, tasks: Sequence[Task], sampling: Sampling) -> dict[str, JsonValue]:
+def describe_tasks(teacher: Teacher, tasks: Sequence[Task], sampling: Sampling) -> dict[str, JsonValue]:
     """Who answers each task, for the settings of a stage."""
     return {task: teacher.describe(task, sampling).model_dump(mode="json") for task in tasks}
 
 
 @dataclass(slots=True)
-class Drops:
+class DropLog:
     """What of a video a stage leaves out, and why."""
 
     video: Video

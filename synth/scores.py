@@ -14,15 +14,15 @@ from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import video_inputs
-from hardcut.synth.requests import failure_of
+from hardcut.synth.requests import joint_failure
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
 _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 """Refusals where the teacher did answer, but not so that it can be read."""
-BLIND_RANK = 5
+TEXT_ONLY_RANK = 5
 """Mined candidates up to this rank are also judged without the video: four or five a query, so that a judge that
 guesses is right about all of them and the source less than once in thirty times."""
 
@@ -52,7 +52,7 @@ class ScoreStage:
     """
 
     judges: Sequence[Judge]
-    frames: Frames
+    frames: FrameSource
     query: Callable[[str], Query]
     reference: Callable[[str], Unit]
     samples: int = 1
@@ -76,11 +76,11 @@ class ScoreStage:
         """A pair without a readable answer fails the unit in part: it gets an `unparsed` label, or none where the
         teacher never answered, and the failure names it and keeps what the teacher said."""
         labels = await asyncio.gather(
-            *(self._ask(unit, judge) for judge in self.judges), self._ask_blind(unit, self.judges[0])
+            *(self._ask(unit, judge) for judge in self.judges), self._ask_text_only(unit, self.judges[0])
         )
         records = [label for made, _ in labels for label in made]
         refused = {name: refusal for _, found in labels for name, refusal in found.items()}
-        return Output(records=records, failure=failure_of(refused))
+        return Output(records=records, failure=joint_failure(refused))
 
     async def _ask(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
         """A judge's labels of all pairs, and what it could not answer, by pair (and judge and sample, where there are
@@ -93,7 +93,7 @@ class ScoreStage:
             judge.sampling.model_copy(update={"seed": judge.sampling.seed + sample}) for sample in range(self.samples)
         ]
         async with AsyncExitStack() as stack:
-            frames = (await stack.enter_async_context(self.frames.of(video))).spread(judge.sampling.max_frames)
+            frames = (await stack.enter_async_context(self.frames.leased(video))).spread(judge.sampling.max_frames)
             shown = await self._references(queries.values(), judge.sampling.max_reference_frames, stack)
             requests = [
                 Request(
@@ -119,9 +119,9 @@ class ScoreStage:
                 refused[f"{pair.pair_id}{who}{which}"] = outcome
         return labels, refused
 
-    async def _ask_blind(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
+    async def _ask_text_only(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
         """The judge's labels by metadata alone. A video without any gives nothing away and is not asked about."""
-        video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if _tells_blind(pair)]
+        video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if _is_judged_text_only(pair)]
         told = [item for item in unit.all(Evidence) if item.kind == "metadata"]
         if not pairs or not told:
             return [], {}
@@ -149,7 +149,7 @@ class ScoreStage:
         for video_id in sorted(
             {query.reference_video_id for query in queries if query.reference_video_id} if most else ()
         ):
-            stored = await stack.enter_async_context(self.frames.of(self.reference(video_id).one(Video)))
+            stored = await stack.enter_async_context(self.frames.leased(self.reference(video_id).one(Video)))
             found[video_id] = stored.spread(most)
         return found
 
@@ -158,9 +158,9 @@ def _caption(unit: Unit) -> str | None:
     return next((caption.text for caption in unit.all(Caption)), None)
 
 
-def _tells_blind(pair: Pair) -> bool:
+def _is_judged_text_only(pair: Pair) -> bool:
     """Whether a pair shows if a query can be answered without watching: its source, and its best candidates."""
-    near = any(found.rank <= BLIND_RANK for found in pair.first_stage)
+    near = any(found.rank <= TEXT_ONLY_RANK for found in pair.first_stage)
     return "source" in pair.origins or ("mined" in pair.origins and pair.expected == "no" and near)
 
 

@@ -24,7 +24,7 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Difference, Evidence, Group, Signature, Twin, Video
 from hardcut.schemas.text.words import COLOURS
-from hardcut.synth.candidates.content import Item, seen, specific, told
+from hardcut.synth.candidates.video_events import VideoEvent, claimed_events, is_specific, observed_events
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,14 +60,14 @@ class TwinStage:
         hashes = hashes_of(records.all(Signature))
 
         @lru_cache(maxsize=1024)
-        def told_of(video_id: str) -> Told:
-            return _told(records, video_id, groups.get(video_id))
+        def telling_of(video_id: str) -> VideoTelling:
+            return _telling(records, video_id, groups.get(video_id))
 
-        found: defaultdict[str, list[tuple[str, Related]]] = defaultdict(list)
-        for here, there in _meetings(records, told_of, hashes):
-            one, other = told_of(here), told_of(there)
+        found: defaultdict[str, list[tuple[str, TwinRelation]]] = defaultdict(list)
+        for here, there in _meetings(records, telling_of, hashes):
+            one, other = telling_of(here), telling_of(there)
             alike = look_alike(hashes[here], hashes[there]) if here in hashes and there in hashes else None
-            relation = None if one.sha256 == other.sha256 else related(one, other, alike)
+            relation = None if one.sha256 == other.sha256 else twin_relation(one, other, alike)
             if relation is not None:
                 found[here].append((there, relation))
                 found[there].append((here, relation.back()))
@@ -86,33 +86,33 @@ class TwinStage:
             yield video.video_id, Output(records=twins)
 
 
-class Told(NamedTuple):
+class VideoTelling(NamedTuple):
     """What twins are found by: what was seen, read and heard in a video, and what its caption claims."""
 
     video_id: str
     sha256: str
     group_id: str | None
-    seen: tuple[Item, ...]
-    told: tuple[Item, ...]
+    observed: tuple[VideoEvent, ...]
+    claimed: tuple[VideoEvent, ...]
 
     @property
-    def texts(self) -> tuple[Item, ...]:
+    def texts(self) -> tuple[VideoEvent, ...]:
         """What was read and said."""
-        return tuple(item for item in self.seen if item.kind != "motion")
+        return tuple(item for item in self.observed if item.kind != "motion")
 
 
-class Related(NamedTuple):
+class TwinRelation(NamedTuple):
     """How a video is related to another, and what differs between them."""
 
     name: Literal["chiral", "edit"]
     differences: tuple[Difference, ...]
 
-    def back(self) -> Related:
+    def back(self) -> TwinRelation:
         """As the other video sees it."""
-        return Related(self.name, tuple(Difference(here=each.there, there=each.here) for each in self.differences))
+        return TwinRelation(self.name, tuple(Difference(here=each.there, there=each.here) for each in self.differences))
 
 
-def related(one: Told, other: Told, look_alike: bool | None) -> Related | None:
+def twin_relation(one: VideoTelling, other: VideoTelling, look_alike: bool | None) -> TwinRelation | None:
     """What two videos are to each other, by what was seen in them or else by what their captions claim; None: no twins.
 
     `look_alike` is None where it is not known; then what they share must be specific.
@@ -121,37 +121,37 @@ def related(one: Told, other: Told, look_alike: bool | None) -> Related | None:
         # Pictures alone took them for one recording; a sign that counts up is small in a picture, and not in a copy.
         found = _compared(one.texts, other.texts, look_alike)
         return found if found is not None and found.name == "chiral" else None
-    by_sight = _compared(one.seen, other.seen, look_alike)
-    if by_sight is not None or not one.told or not other.told:
+    by_sight = _compared(one.observed, other.observed, look_alike)
+    if by_sight is not None or not one.claimed or not other.claimed:
         return by_sight
-    at_odds = _unmatched(one.seen, other.seen) + _unmatched(other.seen, one.seen)
-    by_word = _compared(one.told, other.told, look_alike)
+    at_odds = _unmatched(one.observed, other.observed) + _unmatched(other.observed, one.observed)
+    by_word = _compared(one.claimed, other.claimed, look_alike)
     if by_word is not None and by_word.name == "chiral" and any(item.kind != "motion" for item in at_odds):
         return None  # what was read or said tells them apart as well
     return by_word
 
 
-def _compared(one: Sequence[Item], other: Sequence[Item], look_alike: bool | None) -> Related | None:
+def _compared(one: Sequence[VideoEvent], other: Sequence[VideoEvent], look_alike: bool | None) -> TwinRelation | None:
     here, there = _unmatched(one, other), _unmatched(other, one)
     pairs = [(item, match) for item in one if (match := _match(item, other)) is not None]
-    if not (look_alike or specific(item for item, _ in pairs)):
+    if not (look_alike or is_specific(item for item, _ in pairs)):
         return None
     turned = list(_turned(pairs, other)) or list(_swapped(pairs))
     if not here and not there:
-        return Related("chiral", tuple(turned)) if turned else None
+        return TwinRelation("chiral", tuple(turned)) if turned else None
     if turned or not len(here) == len(there) == 1 or not _replaced(here[0], there[0]):
         return None
-    return Related("edit", (Difference(here=here[0].text, there=there[0].text),))
+    return TwinRelation("edit", (Difference(here=here[0].text, there=there[0].text),))
 
 
-def _replaced(one: Item, other: Item) -> bool:
+def _replaced(one: VideoEvent, other: VideoEvent) -> bool:
     """Whether one thing stands where the other does: of its kind and going its way; of what moves, another colour."""
     if one.kind == "motion" and set(one.key.split()) - COLOURS != set(other.key.split()) - COLOURS:
         return False
     return one.kind == other.kind and one.ways == other.ways
 
 
-def _turned(pairs: Sequence[tuple[Item, Item]], other: Sequence[Item]) -> Iterator[Difference]:
+def _turned(pairs: Sequence[tuple[VideoEvent, VideoEvent]], other: Sequence[VideoEvent]) -> Iterator[Difference]:
     """What surely goes the other way in both. What goes both ways in one of them says nothing."""
     ways: defaultdict[str, set[tuple[int, ...]]] = defaultdict(set)
     for item, match in pairs:
@@ -166,7 +166,7 @@ def _turned(pairs: Sequence[tuple[Item, Item]], other: Sequence[Item]) -> Iterat
             yield Difference(here=item.text, there=match.text)
 
 
-def _swapped(pairs: Sequence[tuple[Item, Item]]) -> Iterator[Difference]:
+def _swapped(pairs: Sequence[tuple[VideoEvent, VideoEvent]]) -> Iterator[Difference]:
     """Things that surely change places in time, each told of once."""
     sure = [(item, match) for item, match in pairs if item.sure and match.sure]
     once = [pair for pair in sure if sum(pair[0].key == item.key for item, _ in sure) == 1]
@@ -179,11 +179,11 @@ def _swapped(pairs: Sequence[tuple[Item, Item]]) -> Iterator[Difference]:
             yield Difference(here=f"{first.text}, then {second.text}", there=f"{second.text}, then {first.text}")
 
 
-def _unmatched(items: Sequence[Item], others: Sequence[Item]) -> list[Item]:
+def _unmatched(items: Sequence[VideoEvent], others: Sequence[VideoEvent]) -> list[VideoEvent]:
     return [item for item in items if item.sure and _match(item, others) is None]
 
 
-def _match(item: Item, others: Sequence[Item]) -> Item | None:
+def _match(item: VideoEvent, others: Sequence[VideoEvent]) -> VideoEvent | None:
     """The item of the same thing; of several the one that goes the same way, if any does."""
     alike = [other for other in others if other.kind == item.kind]
     same = [other for other in alike if other.key == item.key] or [o for o in alike if _read_twice(item.key, o.key)]
@@ -204,7 +204,7 @@ def _figures(text: str) -> list[str]:
 
 
 def _meetings(
-    records: Reader, told_of: Callable[[str], Told], hashes: Mapping[str, NDArray[np.uint64]]
+    records: Reader, telling_of: Callable[[str], VideoTelling], hashes: Mapping[str, NDArray[np.uint64]]
 ) -> Iterator[tuple[str, str]]:
     """Pairs of videos worth a closer look, each once, in order of ids."""
     from hardcut.media.duplicates import candidates, meetings
@@ -213,7 +213,7 @@ def _meetings(
     keys, owners = array("Q"), array("L")
     for place, video in enumerate(records.all(Video)):
         ids.append(video.video_id)
-        found = _keys(told_of(video.video_id))
+        found = _keys(telling_of(video.video_id))
         keys.extend(found)
         owners.extend(repeat(place, len(found)))
     by_word = ((ids[here], ids[there]) for here, there in meetings(keys, owners))
@@ -221,10 +221,10 @@ def _meetings(
         yield pair
 
 
-def _keys(video: Told) -> set[int]:
+def _keys(video: VideoTelling) -> set[int]:
     """Digests of all that is surely told of a video, and of all of it but one thing."""
     found: set[int] = set()
-    for items in (video.seen, video.told):
+    for items in (video.observed, video.claimed):
         whole = frozenset((item.kind, item.key) for item in items if item.sure)
         found.update(_digest(part) for part in (whole, *(whole - {item} for item in whole)) if part)
     return found
@@ -235,9 +235,9 @@ def _digest(items: Iterable[tuple[str, str]]) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def _told(records: Reader, video_id: str, group_id: str | None) -> Told:
+def _telling(records: Reader, video_id: str, group_id: str | None) -> VideoTelling:
     video = records.get(Video, video_id)
     lines = records.about(Evidence, video_id)
     written = next(iter(records.about(Caption, video_id)), None)
     sha256 = video.sha256 if video else ""
-    return Told(video_id, sha256, group_id, seen(lines), told(written, lines))
+    return VideoTelling(video_id, sha256, group_id, observed_events(lines), claimed_events(written, lines))

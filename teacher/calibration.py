@@ -33,7 +33,7 @@ _COLDEST, _HOTTEST = 1e-3, 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedPair:
     """A pair with a teacher's margin and what people said: whether the video answers the query."""
 
     query_id: str
@@ -108,7 +108,7 @@ class Calibration(Frozen):
         return sigmoid(margin / self.temperature) if method == "temperature" else self.isotonic(margin)
 
 
-def calibrate(teacher: str, pairs: Sequence[Judged], left_out: int = 0) -> Calibration:
+def calibrate(teacher: str, pairs: Sequence[JudgedPair], left_out: int = 0) -> Calibration:
     """Fits both methods on `pairs`. `left_out` counts judged pairs whose margin is not exact.
 
     Raises ValueError where all pairs are of one class: there is nothing to fit then.
@@ -214,7 +214,7 @@ def auc(scores: Sequence[float], relevant: Sequence[bool]) -> float | None:
     return (ranks - positive * (positive + 1) / 2) / (positive * negative)
 
 
-def _cross_fitted(pairs: Sequence[Judged]) -> Mapping[Method, list[float]]:
+def _cross_fitted(pairs: Sequence[JudgedPair]) -> Mapping[Method, list[float]]:
     """Each pair's probability by each method, fitted on the folds that do not hold its query."""
     folds = [zlib.crc32(pair.query_id.encode("utf-8", "surrogatepass")) % _FOLDS for pair in pairs]
     found: dict[Method, list[float]] = {

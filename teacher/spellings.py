@@ -21,7 +21,7 @@ class Spellings:
     texts: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, found: Mapping[int, bytes]) -> Spellings:
+    def from_tokens(cls, found: Mapping[int, bytes]) -> Spellings:
         """None at all where one of the words has no token of its own."""
         words = {text.strip().lower() for text in found.values()}
         ids = tuple(sorted(found)) if words == {b"yes", b"no"} else ()
@@ -39,7 +39,7 @@ def spellings_of(tokenizer: Any) -> Spellings:
         ids = tokenizer.encode(spelling, add_special_tokens=False)
         if len(ids) == 1:
             found.setdefault(ids[0], spelling.encode())
-    spellings = Spellings.of(found)
+    spellings = Spellings.from_tokens(found)
     if not spellings.ids:
         raise UsageError("the model's tokenizer has no single tokens for yes and no, which a judge needs")
     return spellings

@@ -49,7 +49,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class EmbeddedServer:
     """A server that runs. `passwords` are those made at this start, by user: they are kept nowhere."""
 
     url: str
@@ -96,7 +96,7 @@ def media_folder(data: Path) -> Path:
 
 
 @contextmanager
-def running(python: Path, data: Path, order: Order) -> Iterator[Server]:
+def running(python: Path, data: Path, order: Order) -> Iterator[EmbeddedServer]:
     """A server on `data` for as long as the block lasts; `python` is its environment's.
 
     Raises UsageError where it cannot run so (another server on the same data, a port that is taken), StorageError
@@ -122,7 +122,7 @@ def running(python: Path, data: Path, order: Order) -> Iterator[Server]:
             )
             try:
                 said = _ask(process, data, order, log)
-                yield Server(said["url"], said["passwords"], process.pid, process, log)
+                yield EmbeddedServer(said["url"], said["passwords"], process.pid, process, log)
             finally:
                 _stop(process)
     finally:

@@ -11,7 +11,7 @@ from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.network import Network, build
 from benchmarks.curriculum.world import DEPTH, Part, Scale, World
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.rerank import Reranked, RerankJob, rerank
+from hardcut.reranker.rerank import RerankJob, RerankSummary, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings
@@ -157,7 +157,7 @@ class Bench:
         return _settings(self.seed, 300).model_copy(update={"ranking": stage})
 
 
-async def _carried_out(job: RerankJob, model: Path) -> Reranked:
+async def _carried_out(job: RerankJob, model: Path) -> RerankSummary:
     process = ModelProcess(
         "transformers",
         ModelOptions(str(model), None, max_images=0, max_model_len=None, gpu_memory=0.9, gpus=1, batch=16, videos=1),

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.curriculum.footage import clip, write_clip
 from benchmarks.curriculum.stories import REVERSES, Asked, Story, families, questions
 from hardcut.data.fonts import installed_fonts
-from hardcut.reranker.examples import Clipped
+from hardcut.reranker.examples import ClipRef
 from hardcut.schemas.trec import Qrels, Run, ranking
 from hardcut.teacher.confidence import sigmoid
 
@@ -42,7 +42,7 @@ class Part:
     """A split: stories and files by video id, queries by id, what answers them, and the first stage's candidates."""
 
     stories: Mapping[str, Story]
-    files: Mapping[str, Clipped]
+    files: Mapping[str, ClipRef]
     queries: Mapping[str, Asked]
     qrels: Qrels
     first: Run
@@ -175,7 +175,7 @@ def _part(root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]],
             video = names.pop()
             path = write_clip(root, clip(video, story, seed, number, backwards=place in REVERSES), fonts)
             stories[video] = story
-            files[video] = Clipped(video, path.name, sha256(path.read_bytes()).hexdigest())
+            files[video] = ClipRef(video, path.name, sha256(path.read_bytes()).hexdigest())
     stories = dict(sorted(stories.items()))
     drawn = {asked.text: asked for family in found for asked in questions(family, rng, each)}
     queries = {f"{split}-q{number:05}": asked for number, asked in enumerate(drawn.values())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hardcut.publish.checks.result import Findings, Result, by_count
+from hardcut.publish.checks.result import CheckResult, Findings, by_count
 from hardcut.publish.dataset import Dataset, Row
 from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.settings import Settings
@@ -22,7 +22,7 @@ _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
 
 
-def licence(dataset: Dataset, settings: Settings) -> Result:
+def licence(dataset: Dataset, settings: Settings) -> CheckResult:
     """A dataset without a licence; a packed clip whose licence does not let it be passed on."""
     found = Findings()
     if not dataset.marker.get("settings", {}).get("export", {}).get("licence"):
@@ -36,7 +36,7 @@ def licence(dataset: Dataset, settings: Settings) -> Result:
     return by_count("licence", found, "a licence, and none broken", "{count} licences are missing or broken", advice)
 
 
-def personal_data(dataset: Dataset, settings: Settings) -> Result:
+def personal_data(dataset: Dataset, settings: Settings) -> CheckResult:
     """Mail addresses, telephone numbers and payment cards in any text that is published."""
     found = Findings()
     for where, text in _texts(dataset):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from hardcut.publish.checks.result import Findings, Result, by_count
+from hardcut.publish.checks.result import CheckResult, Findings, by_count
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import may_use
@@ -14,7 +14,7 @@ from hardcut.schemas.settings import Settings
 _REGROUP = "export the run again, or correct the split that you gave"
 
 
-def video_leakage(dataset: Dataset, settings: Settings) -> Result:
+def video_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """The same file (sha256), path or id in two splits of the corpus."""
     rows = dataset.rows("corpus", ("video_id", "video_path", "sha256"))
     keys = ((split, f"{kind} {row[kind]}") for split, row in rows for kind in ("video_id", "video_path", "sha256"))
@@ -24,7 +24,7 @@ def video_leakage(dataset: Dataset, settings: Settings) -> Result:
     )
 
 
-def event_leakage(dataset: Dataset, settings: Settings) -> Result:
+def event_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos of one event or source in two splits."""
     fields = set(settings.export.group_by)
     named = [
@@ -39,7 +39,7 @@ def event_leakage(dataset: Dataset, settings: Settings) -> Result:
     return by_count("event_leakage", found, told, "{count} events or sources are in two splits", _REGROUP)
 
 
-def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> Result:
+def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos of one group (near duplicates, among others) in two splits."""
     found = _straddling((split, f"group {row['group']}") for split, row in dataset.rows("corpus", ("group",)))
     return by_count(
@@ -48,7 +48,7 @@ def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> Result:
     )  # fmt: skip
 
 
-def query_leakage(dataset: Dataset, settings: Settings) -> Result:
+def query_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Queries of near duplicate text in two splits."""
     texts: dict[str, str] = {}
     splits: dict[str, str] = {}
@@ -65,7 +65,7 @@ def query_leakage(dataset: Dataset, settings: Settings) -> Result:
     )  # fmt: skip
 
 
-def held_out_use(dataset: Dataset, settings: Settings) -> Result:
+def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
     """Pairs (their composed query's reference too), groups, captions and suites with a video held out for a later
     split."""
     split_of = {row["video_id"]: split for split, row in dataset.rows("corpus", ("video_id",))}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hardcut.publish.checks.result import Findings, Result, by_limit
+from hardcut.publish.checks.result import CheckResult, Findings, by_limit
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.similar import normalised
 from hardcut.report.priors import auc, auc_from, chosen, r2_from, video_word
@@ -40,7 +40,7 @@ class _Score:
     r2: float | None
 
 
-def query_prior(dataset: Dataset, settings: Settings) -> Result:
+def query_prior(dataset: Dataset, settings: Settings) -> CheckResult:
     """Label and margin from the query's words alone."""
     sample = _sample(dataset)
     advice = "balance the queries: some kinds of wording go with one label; add negatives to those that lack them"
@@ -48,7 +48,7 @@ def query_prior(dataset: Dataset, settings: Settings) -> Result:
     return _prior("query_prior", "the query's words", sample, sample.texts, sample.queries, limits, advice)
 
 
-def video_prior(dataset: Dataset, settings: Settings) -> Result:
+def video_prior(dataset: Dataset, settings: Settings) -> CheckResult:
     """Label and margin from which video it is, and nothing else."""
     sample = _sample(dataset)
     advice = "use every video as a positive and as a negative: mine more candidates, or cap those of popular videos"
@@ -57,7 +57,7 @@ def video_prior(dataset: Dataset, settings: Settings) -> Result:
     return _prior("video_prior", "which video it is", sample, names, None, limits, advice)
 
 
-def text_only(dataset: Dataset, settings: Settings) -> Result:
+def text_only(dataset: Dataset, settings: Settings) -> CheckResult:
     """Label from how much of the query stands in the video's name and published metadata, and from what a teacher said
     that saw no more than that."""
     sample = _sample(dataset)
@@ -76,7 +76,7 @@ def text_only(dataset: Dataset, settings: Settings) -> Result:
     return by_limit("text_only", value, limit, f"{', '.join(parts)} (at most {limit})", advice, digits=2)
 
 
-def copied_text(dataset: Dataset, settings: Settings) -> Result:
+def copied_text(dataset: Dataset, settings: Settings) -> CheckResult:
     """Queries that are, word for word, a metadata field of the video that they were written from."""
     fields = {
         row["video_id"]: {normalised(entry["value"]) for entry in row["metadata"]}
@@ -106,7 +106,7 @@ def _prior(
     parts: Sequence[str] | None,
     limits: tuple[float, float],
     advice: str,
-) -> Result:
+) -> CheckResult:
     if _too_few(sample.labels):
         return _unsaid(name, sample)
     score = _score(texts, sample, parts)
@@ -114,8 +114,8 @@ def _prior(
     text = f"from {told} alone: AUC {score.auc:.2f} of the label (at most {limits[0]}), {r2}"
     worst = max(score.auc / limits[0], (score.r2 or 0.0) / limits[1] if limits[1] else 0.0)
     if worst <= 1:
-        return Result(name, "passed", text, value=round(score.auc, 2), limit=limits[0])
-    return Result(name, "failed", text, advice, value=round(score.auc, 2), limit=limits[0])
+        return CheckResult(name, "passed", text, value=round(score.auc, 2), limit=limits[0])
+    return CheckResult(name, "failed", text, advice, value=round(score.auc, 2), limit=limits[0])
 
 
 def _score(texts: Sequence[str], sample: _Sample, parts: Sequence[str] | None) -> _Score:
@@ -166,9 +166,9 @@ def _too_few(labels: Sequence[int]) -> bool:
     return _rarer(labels) < LEAST
 
 
-def _unsaid(name: str, sample: _Sample) -> Result:
+def _unsaid(name: str, sample: _Sample) -> CheckResult:
     told = f"not measured: {_rarer(sample.labels)} pairs of the rarer label, {LEAST} are needed to tell"
-    return Result(name, "passed", told)
+    return CheckResult(name, "passed", told)
 
 
 def _told(row: dict[str, Any]) -> str:

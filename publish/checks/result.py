@@ -10,7 +10,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CheckResult:
     """What a check found. `value` and `limit` are in the check's own unit; `examples` are a few of `count` findings.
 
     `state`: passed; failed; allowed (failed, and overridden by name); not_run (`told` says why).
@@ -50,20 +50,20 @@ class Findings:
             self.add(example)
 
 
-def by_count(name: str, found: Findings, clean: str, wrong: str, advice: str) -> Result:
+def by_count(name: str, found: Findings, clean: str, wrong: str, advice: str) -> CheckResult:
     """Passed where nothing was found. `wrong` has a place for the count."""
     if found.count == 0:
-        return Result(name, "passed", clean, limit=0, value=0)
+        return CheckResult(name, "passed", clean, limit=0, value=0)
     told = wrong.format(count=f"{found.count:,}")
-    return Result(name, "failed", told, advice, found.count, tuple(found.examples), float(found.count), 0)
+    return CheckResult(name, "failed", told, advice, found.count, tuple(found.examples), float(found.count), 0)
 
 
 def by_limit(
     name: str, value: float, limit: float, told: str, advice: str, found: Findings | None = None, digits: int = 3
-) -> Result:
+) -> CheckResult:
     """Passed where the value is at most the limit."""
     value = round(value, digits)
     if value <= limit:
-        return Result(name, "passed", told, value=value, limit=limit)
+        return CheckResult(name, "passed", told, value=value, limit=limit)
     found = found or Findings()
-    return Result(name, "failed", told, advice, found.count, tuple(found.examples), value, limit)
+    return CheckResult(name, "failed", told, advice, found.count, tuple(found.examples), value, limit)

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
-from hardcut.publish.checks.result import Findings, Result, by_count, by_limit
+from hardcut.publish.checks.result import CheckResult, Findings, by_count, by_limit
 from hardcut.publish.dataset import LEFT_OUT, Dataset, verify
 from hardcut.publish.media import GONE
 from hardcut.schemas.jsonl import read_records
@@ -16,7 +16,7 @@ from hardcut.schemas.settings import Settings
 _AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
 
 
-def references(dataset: Dataset, settings: Settings) -> Result:
+def references(dataset: Dataset, settings: Settings) -> CheckResult:
     """Rows that name a query, a video or a pair that is not there, ids that are there twice, qrels unlike the pairs,
     and files that are missing or not as `hardcut.json` lists them."""
     found = Findings()
@@ -62,7 +62,7 @@ def references(dataset: Dataset, settings: Settings) -> Result:
     )
 
 
-def groups(dataset: Dataset, settings: Settings) -> Result:
+def groups(dataset: Dataset, settings: Settings) -> CheckResult:
     """Training groups without a positive or a trusted negative, and training queries that make no group."""
     found = Findings()
     grouped: set[str] = set()
@@ -92,7 +92,7 @@ def groups(dataset: Dataset, settings: Settings) -> Result:
     return by_limit("groups", share, limit, told, advice, found)
 
 
-def degenerate(dataset: Dataset, settings: Settings) -> Result:
+def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
     """A split without pairs or with one label only, margins that are all one value, pairs judged twice, one query text
     or one video in most of the pairs."""
     found = Findings()
@@ -128,7 +128,7 @@ def degenerate(dataset: Dataset, settings: Settings) -> Result:
     )  # fmt: skip
 
 
-def exactness(dataset: Dataset, settings: Settings) -> Result:
+def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
     """Teachers' labels without exact confidence."""
     counts: Counter[bool] = Counter()
     for _, row in dataset.rows("pairs", ("label_source", "exact")):
@@ -141,7 +141,7 @@ def exactness(dataset: Dataset, settings: Settings) -> Result:
     return by_limit("exactness", share, limit, told, advice)
 
 
-def media(dataset: Dataset, settings: Settings) -> Result:
+def media(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos that cannot be found again: no digest, an unsafe path; a file that was not there, or was another, when its
     clip was to be packed; a packed clip that is not the file it should be."""
     found, digests = Findings(), {}

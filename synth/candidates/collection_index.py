@@ -15,14 +15,14 @@ SILENT_KINDS = frozenset({"shot"})
 """Evidence that says nothing of a video's content and is left out of its document."""
 
 
-class Content(NamedTuple):
+class VideoIdentity(NamedTuple):
     """What a video is, apart from its name: the digest of its file, and the group of its near duplicates."""
 
     sha256: str
     group_id: str | None
 
 
-class TwinOf(NamedTuple):
+class TwinLink(NamedTuple):
     """A twin of a video."""
 
     relation: str
@@ -30,26 +30,26 @@ class TwinOf(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectionIndex:
     """The collection as ids."""
 
-    videos: Mapping[str, Content]
+    videos: Mapping[str, VideoIdentity]
     _alike: Mapping[str, frozenset[str]]
     """Videos by the digest of their file and by their group."""
-    _twins: Mapping[str, tuple[TwinOf, ...]]
+    _twins: Mapping[str, tuple[TwinLink, ...]]
 
     @classmethod
-    def of(cls, records: Reader) -> Self:
+    def from_records(cls, records: Reader) -> Self:
         groups = {record.video_id: record.group_id for record in records.all(Group)}
-        videos = {v.video_id: Content(v.sha256, groups.get(v.video_id)) for v in records.all(Video)}
+        videos = {v.video_id: VideoIdentity(v.sha256, groups.get(v.video_id)) for v in records.all(Video)}
         alike: defaultdict[str, set[str]] = defaultdict(set)
         for video_id, content in videos.items():
             for name in _names(content):
                 alike[name].add(video_id)
-        twins: defaultdict[str, list[TwinOf]] = defaultdict(list)
+        twins: defaultdict[str, list[TwinLink]] = defaultdict(list)
         for twin in records.all(Twin):
             if twin.other_video_id in videos:
-                twins[twin.video_id].append(TwinOf(twin.relation, twin.other_video_id))
+                twins[twin.video_id].append(TwinLink(twin.relation, twin.other_video_id))
         several = {name: frozenset(ids) for name, ids in alike.items() if len(ids) > 1}
         return cls(videos, several, {video_id: tuple(sorted(found)) for video_id, found in twins.items()})
 
@@ -69,7 +69,7 @@ class Collected:
             return "the same recording as"
         return None
 
-    def twins(self, video_id: str, most: int) -> list[TwinOf]:
+    def twins(self, video_id: str, most: int) -> list[TwinLink]:
         """At most `most` twins of each relation, by id."""
         found = self._twins.get(video_id, ())
         return [twin for name in ("chiral", "edit") for twin in [t for t in found if t.relation == name][:most]]
@@ -87,7 +87,7 @@ class Collected:
             yield video_id, documents.pop(video_id, [])
 
 
-def _names(content: Content) -> Iterator[str]:
+def _names(content: VideoIdentity) -> Iterator[str]:
     yield f"file {content.sha256}"
     if content.group_id is not None:
         yield f"group {content.group_id}"

@@ -22,7 +22,7 @@ from hardcut.synth.evidence.paddle import paddle_settings
 from hardcut.synth.evidence.shots import find_cuts, shot_evidence
 from hardcut.synth.evidence.speech import Recogniser, recognised_evidence
 from hardcut.synth.evidence.subtitles import subtitle_evidence
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 
 R = TypeVar("R", bound=Record)
 
@@ -34,7 +34,7 @@ class EvidenceStage:
     `recogniser` hears speech beside the subtitles; both are kept, and teachers are told the subtitles where both are.
     """
 
-    frames: Frames
+    frames: FrameSource
     options: EvidenceSettings
     recogniser: Recogniser | None = None
 
@@ -94,7 +94,7 @@ class EvidenceStage:
         if options.ocr == "off" and not options.shots and not options.motion:
             return []
         found: list[Evidence] = []
-        async with self.frames.of(video) as stored:
+        async with self.frames.leased(video) as stored:
             pictures = stored.frames
             if options.ocr != "off":
                 lines = await call(read_lines, pictures, video.duration_s, options)

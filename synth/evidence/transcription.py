@@ -17,7 +17,7 @@ from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Resources
 from hardcut.synth.evidence.speech import Spoken, pieces
-from hardcut.teacher.server.http import Endpoint, Failed, Rejected
+from hardcut.teacher.server.http import Endpoint, RequestFailed, RequestRejected
 
 PIECE_S = 300.0
 """Longest sound of one request: 9.6 MB, less than half of what servers take."""
@@ -86,9 +86,9 @@ class Server:
         try:
             reply = await with_retries(post, attempts=self.resources.max_attempts)
             told = _Transcript.model_validate_json(reply)
-        except Failed as error:
+        except RequestFailed as error:
             raise ItemError(error.reason, f"speech from {start:g} s: {error}", error.raw) from error
-        except Rejected as error:
+        except RequestRejected as error:
             raise ItemError(f"http_{error.status}", f"speech from {start:g} s: {error}", error.raw) from error
         except ValidationError as error:
             detail = f"speech from {start:g} s: {self.url} did not answer with verbose_json and its segments"

@@ -9,7 +9,7 @@ from hardcut.schemas.text.words import words
 from hardcut.synth.filters.duplicates import meaning
 from hardcut.synth.rewording.translation import primary
 from hardcut.teacher.prompts.inputs import EvidenceLine
-from hardcut.teacher.replies import WrittenVariant
+from hardcut.teacher.prompts.reply_models import WrittenVariant
 from hardcut.teacher.rules.judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse
 
 _ALL = 0.95

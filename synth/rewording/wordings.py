@@ -11,10 +11,10 @@ from pydantic import JsonValue
 from hardcut.schemas.records import Query
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_of
-from hardcut.synth.requests import Asker, Drops, read
+from hardcut.synth.requests import Asker, DropLog, parsed_reply
 from hardcut.synth.rewording.translation import primary, signs_of_error
+from hardcut.teacher.prompts.reply_models import ParaphraseReply, SameReply, TranslateReply, WordingReply
 from hardcut.teacher.protocol import Refusal, Task
-from hardcut.teacher.replies import ParaphraseReply, SameReply, TranslateReply, WordingReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Reworder:
 
     asker: Asker
     options: QuerySettings
-    drops: Drops
+    drops: DropLog
     refused: dict[str, Refusal] = field(default_factory=dict)
 
     async def reword(self, queries: Sequence[Query]) -> list[Query]:
@@ -89,7 +89,9 @@ class Reworder:
         if isinstance(outcome, Refusal):
             self.refused["paraphrases"] = outcome
             return []
-        wordings = self._sift("paraphrase", queries, read(outcome, ParaphraseReply).paraphrases, options.paraphrases)
+        wordings = self._sift(
+            "paraphrase", queries, parsed_reply(outcome, ParaphraseReply).paraphrases, options.paraphrases
+        )
         kept = []
         for wording in wordings:
             if len(wording.text.split()) > options.max_words:
@@ -113,7 +115,9 @@ class Reworder:
             if isinstance(outcome, Refusal):
                 self.refused[f"translations into {language}"] = outcome
                 continue
-            wordings += self._sift("translate", foreign, read(outcome, TranslateReply).translations, 1, language)
+            wordings += self._sift(
+                "translate", foreign, parsed_reply(outcome, TranslateReply).translations, 1, language
+            )
         return wordings
 
     def _sift(
@@ -159,7 +163,7 @@ class Reworder:
                 self.refused[f"comparison, {finding}"] = outcome
                 told = dict.fromkeys(range(1, len(wordings) + 1), "was not compared")
             else:
-                pairs = read(outcome, SameReply).pairs
+                pairs = parsed_reply(outcome, SameReply).pairs
                 told = {each.number: clean(each.reason, 200) for each in pairs if not each.follows}
                 judged = {each.number for each in pairs}
                 told |= {at: "was not compared" for at in range(1, len(wordings) + 1) if at not in judged}

@@ -83,7 +83,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class GenerationFailed:
     """Why one prompt could not be answered (too long for the model, a frame that is gone)."""
 
     reason: str
@@ -107,6 +107,6 @@ class ModelOptions:
 class Generator(Protocol):
     """A loaded model."""
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
         """One result for each prompt, with its position, as they come."""
         ...

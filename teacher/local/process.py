@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
-from hardcut.teacher.local.generation import Failed, Generated, Generator, ModelOptions, Prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, Generator, ModelOptions, Prompt
 
 Kind = Literal["transformers", "vllm"]
-Results = list[Generated | Failed]
+Results = list[Generated | GenerationFailed]
 Job = tuple[int, tuple[Prompt, ...]]
 """Its number, and what is asked."""
 
@@ -124,9 +124,9 @@ class ModelProcess:
                 self._unusable = MissingDependency(f"{how} before its first answer: see what it said above")
                 self._fail_all(self._unusable)
             else:
-                self._fail_all(Failed("crashed", f"{how}: --retry-failed asks again"))
+                self._fail_all(GenerationFailed("crashed", f"{how}: --retry-failed asks again"))
 
-    def _fail_all(self, fault: HardcutError | Failed) -> None:
+    def _fail_all(self, fault: HardcutError | GenerationFailed) -> None:
         jobs, self._jobs = self._jobs, {}
         for loop, future in jobs.values():
             _tell(loop, future, fault)
@@ -143,13 +143,13 @@ def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Results], outc
         loop.call_soon_threadsafe(_settle, future, outcome)
 
 
-def _settle(future: asyncio.Future[Results], outcome: Results | Failed | HardcutError) -> None:
+def _settle(future: asyncio.Future[Results], outcome: Results | GenerationFailed | HardcutError) -> None:
     if future.done():
         return
     if isinstance(outcome, HardcutError):
         future.set_exception(outcome)
     else:
-        future.set_result([outcome] if isinstance(outcome, Failed) else outcome)
+        future.set_result([outcome] if isinstance(outcome, GenerationFailed) else outcome)
 
 
 def serve(kind: Kind, options: ModelOptions, connection: Connection) -> None:
@@ -180,7 +180,7 @@ def serve(kind: Kind, options: ModelOptions, connection: Connection) -> None:
 def _finished(jobs: Sequence[Job], generator: Generator) -> Iterator[tuple[int, Results]]:
     """The results of each job, as soon as it has all of them: so they are kept while the model goes on."""
     whose = [(number, len(prompts), at) for number, prompts in jobs for at in range(len(prompts))]
-    found: dict[int, dict[int, Generated | Failed]] = {number: {} for number, _ in jobs}
+    found: dict[int, dict[int, Generated | GenerationFailed]] = {number: {} for number, _ in jobs}
     for position, result in generator.generate([prompt for _, prompts in jobs for prompt in prompts]):
         number, wanted, at = whose[position]
         found[number][at] = result

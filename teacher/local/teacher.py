@@ -15,7 +15,7 @@ from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
-from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt, prompt_of
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
 from hardcut.teacher.prompts.question import Invalid, closed, parse, prepare
 from hardcut.teacher.prompts.render import Prompts
@@ -85,7 +85,7 @@ class LocalTeacher:
         """Ends the model's process."""
         await self._process.close()
 
-    async def _generate(self, prompts: Sequence[Prompt], meter: Meter) -> list[Generated | Failed]:
+    async def _generate(self, prompts: Sequence[Prompt], meter: Meter) -> list[Generated | GenerationFailed]:
         results = await self._process.generate(prompts)
         if len(results) != len(prompts):  # one failure for all: the process died
             results = results * len(prompts)
@@ -93,9 +93,9 @@ class LocalTeacher:
             meter.received(result.tokens if isinstance(result, Generated) else Tokens())
         return results
 
-    def _read(self, question: Question, result: Generated | Failed) -> Outcome | Invalid:
+    def _read(self, question: Question, result: Generated | GenerationFailed) -> Outcome | Invalid:
         request, teacher = question.request, question.teacher
-        if isinstance(result, Failed):
+        if isinstance(result, GenerationFailed):
             return Refusal(result.reason, result.detail)
         if request.reply is None and not request.sampling.reasoning:
             answer = first_token_answer(result.scores)

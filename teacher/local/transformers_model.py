@@ -15,7 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProce
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
 from hardcut.teacher.local.pair_prompt import read_clip, teach_pairs
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.shared_prefix import Shared, SharedPrefix, can_share
@@ -45,7 +45,7 @@ class TransformersGenerator:
         self._halved = False
         self._shares = can_share(self._model, self._processor)
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
         batches = list(self._batches(prompts))
         with ThreadPoolExecutor(1) as beside:
             ready = deque[Future[Any]]()
@@ -58,18 +58,18 @@ class TransformersGenerator:
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
     def _answers(
         self, batch: Sequence[Prompt], ready: Future[Any], beside: ThreadPoolExecutor
-    ) -> Sequence[Generated | Failed]:
+    ) -> Sequence[Generated | GenerationFailed]:
         """Those of a batch; of its halves where the memory is too small for it."""
         try:
             return self._answer(batch, ready.result())
         except (OSError, ValueError) as error:
-            return [Failed("refused", f"{type(error).__name__}: {error}")] * len(batch)
+            return [GenerationFailed("refused", f"{type(error).__name__}: {error}")] * len(batch)
         except torch.OutOfMemoryError as error:
             said = str(error).partition(". ")[0]
         torch.cuda.empty_cache()
         if len(batch) == 1:
             fewer = "fewer frames need less (teacher.sampling.max_frames, media.max_pixels)"
-            return [Failed("out_of_memory", f"{said}: {fewer}")]
+            return [GenerationFailed("out_of_memory", f"{said}: {fewer}")]
         if not self._halved:
             self._halved = True
             _log.warning(

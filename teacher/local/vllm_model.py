@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
 from hardcut.teacher.local.pair_prompt import pair_text, read_clip, teach_pairs
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.spellings import spellings_of
@@ -42,23 +42,23 @@ class VllmGenerator:
         self._options = options
         self._processor: Any = None
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | Failed]]:
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
         """All of a kind at once: vLLM decides what goes together, and is fastest with much to choose from."""
         for prefilled, pair in ((False, False), (True, False), (True, True)):
             group = [at for at, each in enumerate(prompts) if (each.prefilled, each.pair) == (prefilled, pair)]
             if group:
                 yield from zip(group, self._group([prompts[at] for at in group], prefilled), strict=True)
 
-    def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
+    def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | GenerationFailed]:
         try:
             return self._pairs(prompts) if prompts[0].pair else self._chat(prompts, prefilled)
         except self._refusals as error:
             if len(prompts) == 1:
-                return [Failed("refused", f"{type(error).__name__}: {error}")]
+                return [GenerationFailed("refused", f"{type(error).__name__}: {error}")]
         half = len(prompts) // 2  # one of them is at fault: the others go on in batches as large as can be
         return [*self._group(prompts[:half], prefilled), *self._group(prompts[half:], prefilled)]
 
-    def _chat(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | Failed]:
+    def _chat(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | GenerationFailed]:
         pictures = read_pictures(prompts)
         outputs = self._llm.chat(
             [
@@ -73,7 +73,7 @@ class VllmGenerator:
         )
         return [self._read(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
 
-    def _pairs(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+    def _pairs(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
         """A reranker's pairs: the video first, so that its prefix is found in the cache by all queries but one."""
         if self._processor is None:
             from transformers import AutoProcessor

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import EvidenceKind, Length, Modality, QueryKind, Register
-from hardcut.teacher.replies import WrittenVariant, WrittenView
+from hardcut.teacher.prompts.reply_models import WrittenVariant, WrittenView
 
 
 class VideoInput(Frozen):

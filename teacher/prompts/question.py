@@ -103,10 +103,10 @@ def parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
     try:
         return model.model_validate_json(inside), ""
     except ValidationError as error:
-        return None, told(error)
+        return None, validation_message(error)
 
 
-def told(error: ValidationError) -> str:
+def validation_message(error: ValidationError) -> str:
     """The first errors, each with where."""
     return "; ".join(
         ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hardcut.teacher.prompts.inputs import CaptionInputs, CheckInputs, EvidenceLine, NumberedClaim, SameInputs
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     CheckReply,
     ClaimReply,
     CorrectionReply,

@@ -87,7 +87,7 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgment:
+class Assessment:
     """Margin (log-odds of yes) and one sentence that says what it rests on."""
 
     margin: float
@@ -161,7 +161,7 @@ class EvidenceJudge:
             set(words(line.text)) for line in evidence if line.kind == "motion" and "something" in line.text
         ]
 
-    def judge(self, query: str, reference: str | None = None) -> Judgment:
+    def judge(self, query: str, reference: str | None = None) -> Assessment:
         """The judgment on one query; `reference` is the caption of the video that a composed query starts from."""
         parsed = parse(query)
         wanted = [word for clause in parsed.clauses for word in clause]
@@ -356,5 +356,5 @@ def _quoted(found: Sequence[str]) -> str:
     return '"' + " ".join(dict.fromkeys(found)) + '"'
 
 
-def _judgment(coverage: float, reasoning: str) -> Judgment:
-    return Judgment(round(SLOPE * (coverage - THRESHOLD), 6), reasoning + ".")
+def _judgment(coverage: float, reasoning: str) -> Assessment:
+    return Assessment(round(SLOPE * (coverage - THRESHOLD), 6), reasoning + ".")

@@ -11,7 +11,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, Modality
 from hardcut.schemas.text.words import STOP_WORDS, WordIndex, weight, words
 from hardcut.teacher.prompts.inputs import ClaimLine, EvidenceLine, QueriesInputs
-from hardcut.teacher.replies import FacetReply, WrittenView
+from hardcut.teacher.prompts.reply_models import FacetReply, WrittenView
 from hardcut.teacher.rules.judge import NEGATIONS, RELATIONS
 
 _Item = TypeVar("_Item")

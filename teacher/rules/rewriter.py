@@ -10,7 +10,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Modality
 from hardcut.schemas.text.words import COLOURS, WordIndex, words
 from hardcut.teacher.prompts.inputs import ComposeInputs, CounterfactualInputs, FacetLine, ParaphraseInputs
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     ChangedReply,
     ComposeReply,
     CounterfactualReply,

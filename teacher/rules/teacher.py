@@ -27,10 +27,10 @@ from hardcut.teacher.prompts.inputs import (
     SameInputs,
     TranslateInputs,
 )
+from hardcut.teacher.prompts.reply_models import TranslateReply
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
-from hardcut.teacher.replies import TranslateReply
 from hardcut.teacher.rules.checker import check_claims, compare_queries, refine_claims
-from hardcut.teacher.rules.judge import EvidenceJudge, Judgment
+from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
@@ -96,7 +96,7 @@ class EvidenceTeacher:
             raise ItemError("inputs", f"not the inputs of {request.task}: {error}") from error
 
 
-def _judged(judgment: Judgment, teacher: TeacherRef) -> Reply:
+def _judged(judgment: Assessment, teacher: TeacherRef) -> Reply:
     yes, no = log_sigmoid(judgment.margin), log_sigmoid(-judgment.margin)
     verdict = Answer("yes" if judgment.margin > 0 else "no", logprob_yes=yes, logprob_no=no, token_yes=yes, token_no=no)
     text = f"{judgment.reasoning}\n<answer>{verdict.verdict}</answer>"

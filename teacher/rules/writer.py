@@ -10,7 +10,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, QueryKind, Register
 from hardcut.schemas.text.words import WordIndex, contains, words
 from hardcut.teacher.prompts.inputs import CaptionInputs, EvidenceLine, QueriesInputs
-from hardcut.teacher.replies import CaptionReply, ClaimReply, QueriesReply, QueryReply, WrittenView
+from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, QueriesReply, QueryReply, WrittenView
 from hardcut.teacher.rules.mentions import (
     QUOTES,
     Mention,

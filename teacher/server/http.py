@@ -23,7 +23,7 @@ _CONNECT_S = 30.0
 _GET_S = 10.0
 
 
-class Failed(Transient):
+class RequestFailed(Transient):
     """A call failed in a way that may pass. `reason` is a stable word, `raw` what the server said."""
 
     def __init__(self, reason: str, message: str, retry_after_s: float | None = None, raw: str | None = None) -> None:
@@ -32,11 +32,11 @@ class Failed(Transient):
         self.raw = raw
 
 
-class Unreachable(Failed):
+class NoConnection(RequestFailed):
     """No connection came about, so nothing was sent."""
 
 
-class Rejected(Exception):
+class RequestRejected(Exception):
     """The server refuses this request for good (400, 413, 422, …)."""
 
     def __init__(self, status: int, raw: str) -> None:
@@ -92,11 +92,11 @@ class Endpoint:
                 limit = _MAX_REPLY if response.status == 200 else _MAX_ERROR
                 data = _redacted(await _read(response, limit), self._key)
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable("unreachable", f"no connection to {self.url}: {error.os_error}") from error
+            raise NoConnection("unreachable", f"no connection to {self.url}: {error.os_error}") from error
         except TimeoutError as error:
-            raise Failed("timeout", f"{self.url} did not answer within {within.total:g} s") from error
+            raise RequestFailed("timeout", f"{self.url} did not answer within {within.total:g} s") from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Failed("connection", f"{self.url} broke off: {type(error).__name__}: {error}") from error
+            raise RequestFailed("connection", f"{self.url} broke off: {type(error).__name__}: {error}") from error
         if response.status == 200:
             return data
         raise self._error(response.status, response.headers.get("Retry-After"), data)
@@ -120,14 +120,14 @@ class Endpoint:
         raw = data.decode("utf-8", "replace")
         said = f"{self.url} answered {status}: {raw[:300].strip()}"
         if status in _PASSING or status >= 500:
-            return Failed(f"http_{status}", said, _seconds(retry_after), raw)
+            return RequestFailed(f"http_{status}", said, _seconds(retry_after), raw)
         if status in (401, 403):
             return UsageError(f"{said}: give a valid API key in the environment variable {KEY_VARIABLES[0]}")
         if status == 404:
             return UsageError(f"{said}: check model and address (most servers want it to end in /v1)")
         if 300 <= status < 400:
             return UsageError(f"{said}: it redirects, which is not followed; give the address that it redirects to")
-        return Rejected(status, raw)
+        return RequestRejected(status, raw)
 
 
 def api_key() -> str | None:
@@ -169,7 +169,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             if response.status == 200:
-                raise Failed("too_large", f"the reply is larger than {limit} bytes")
+                raise RequestFailed("too_large", f"the reply is larger than {limit} bytes")
             break
     return b"".join(chunks)[:limit]
 

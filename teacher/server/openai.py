@@ -23,10 +23,10 @@ from hardcut.teacher.confidence import find_answer, first_token_answer, scored_a
 from hardcut.teacher.prompts.question import Invalid, closed, parse, prepare
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Shown, Task
-from hardcut.teacher.server.http import Endpoint, Failed, Rejected, Unreachable
-from hardcut.teacher.server.pace import Turn
-from hardcut.teacher.server.reply import Completion, Models, Tokenized, Unreadable
-from hardcut.teacher.server.request import Asked, chat, media_parts, to_json
+from hardcut.teacher.server.completion import Completion, Models, Tokenized, Unreadable
+from hardcut.teacher.server.http import Endpoint, NoConnection, RequestFailed, RequestRejected
+from hardcut.teacher.server.pace import Slot
+from hardcut.teacher.server.request import ChatRequest, chat, media_parts, to_json
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
 VERSION = 3
@@ -113,9 +113,9 @@ class OpenAITeacher:
         """Asks the server for its models, without trying again."""
         try:
             known = [model.id for model in Models.read(await self._endpoint.get("/models")).data]
-        except Failed as error:
+        except RequestFailed as error:
             raise MissingDependency(f"{error}: start the server or mend the address") from error
-        except (Rejected, Unreadable):
+        except (RequestRejected, Unreadable):
             return f"{self._endpoint.url} answers, but does not say whether it has {self._model}"
         if known and self._model not in known:
             listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
@@ -126,7 +126,7 @@ class OpenAITeacher:
         """Closes all connections."""
         await self._endpoint.close()
 
-    async def _one(self, call: _Call, turn: Turn) -> Outcome:
+    async def _one(self, call: _Call, turn: Slot) -> Outcome:
         try:
             if call.question.request.reply is None:
                 call.exact = await self._spellings()
@@ -134,7 +134,7 @@ class OpenAITeacher:
             if isinstance(outcome, Invalid):
                 call.further = outcome.repair()
                 outcome = await self._send(call, turn)
-        except Rejected as error:
+        except RequestRejected as error:
             if call.exact and "logprob" in error.raw:  # it knows the tokens, and not this way of asking for them
                 self._exact = _UNKNOWN
                 return await self._one(call, turn)
@@ -142,9 +142,9 @@ class OpenAITeacher:
                 detail = "the server gives no log-probabilities for this model, which a judge needs (vLLM does)"
                 return Refusal("no_logprobs", detail, error.raw)
             return Refusal(f"http_{error.status}", f"the server refuses the request ({error.status})", error.raw)
-        except Unreachable as error:
+        except NoConnection as error:
             raise MissingDependency(f"{error}: start the server or mend the address, then start again") from error
-        except Failed as error:
+        except RequestFailed as error:
             if self._failures >= _DEAF_AFTER or (not self._heard and self._endpoint.pace.idle):
                 raise MissingDependency(
                     f"{self._endpoint.url} answered none of the last {self._failures} calls, the last one so: {error}: "
@@ -153,11 +153,11 @@ class OpenAITeacher:
             return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
         return outcome.refusal() if isinstance(outcome, Invalid) else outcome
 
-    async def _send(self, call: _Call, turn: Turn) -> Outcome | Invalid:
+    async def _send(self, call: _Call, turn: Slot) -> Outcome | Invalid:
         """One question, tried again as long as its failures may pass."""
         return await with_retries(partial(self._attempt, call, turn), attempts=self._attempts, base_s=self._backoff_s)
 
-    async def _attempt(self, call: _Call, turn: Turn) -> Outcome | Invalid:
+    async def _attempt(self, call: _Call, turn: Slot) -> Outcome | Invalid:
         """Its bytes are made when its turn comes: those of all that wait would fill the memory. A reply is kept before
         the next call is sent in its place: so no more than what may be in flight is lost with the process."""
         await turn.take()
@@ -168,9 +168,9 @@ class OpenAITeacher:
             outcome = call.take(data)
             if isinstance(outcome, Reply):
                 await call.meter.keep(call.position, outcome)
-        except Failed as error:
+        except RequestFailed as error:
             self._failures += 1
-            if isinstance(error, Unreachable):
+            if isinstance(error, NoConnection):
                 call.meter.unsent()
             elif error.reason in _BUSY:
                 turn.busy(error.retry_after_s)
@@ -194,13 +194,13 @@ class OpenAITeacher:
             body = to_json({"model": self._model, "prompt": spelling, "add_special_tokens": False})
             try:
                 tokens = Tokenized.read(await self._endpoint.post("/tokenize", body, root=True)).tokens
-            except Unreachable:
+            except NoConnection:
                 raise
-            except (UsageError, Rejected, Failed, Unreadable):
+            except (UsageError, RequestRejected, RequestFailed, Unreadable):
                 return _UNKNOWN
             if len(tokens) == 1:
                 found[tokens[0]] = spelling.encode()
-        return Spellings.of(found)
+        return Spellings.from_tokens(found)
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ class _Call:
 
     def body(self, model: str) -> bytes:
         request = self.question.request
-        asked = Asked(model, request.task, request.sampling, request.reply, self.exact)
+        asked = ChatRequest(model, request.task, request.sampling, request.reply, self.exact)
         return chat(asked, self.question.prompt, self.media, self.further)
 
     def take(self, data: bytes) -> Outcome | Invalid:
@@ -229,7 +229,7 @@ class _Call:
             outcome = self._read(completion, self.tokens)
         except Unreadable as error:
             raw = data.decode("utf-8", "replace")
-            raise Failed("bad_response", f"not a chat completion: {error}", raw=raw) from error
+            raise RequestFailed("bad_response", f"not a chat completion: {error}", raw=raw) from error
         self.meter.received(tokens)
         return outcome
 

@@ -67,7 +67,7 @@ class Pace:
         """Whether nobody has a turn."""
         return not self._under_way
 
-    async def run(self, calls: Sequence[Callable[[Turn], Awaitable[T]]]) -> list[T]:
+    async def run(self, calls: Sequence[Callable[[Slot], Awaitable[T]]]) -> list[T]:
         """What each of the calls returns, in order. They begin in order, each when its turn comes, in a task and an
         empty context that are not the caller's: a lane goes on with the next call where one has ended, which costs a
         third less than a task for each. Where some raise, the first error is raised once all have ended."""
@@ -108,7 +108,7 @@ class Pace:
         lane = asyncio.current_task()
         assert lane
         while True:
-            batch, turn = job.batch, Turn(self)
+            batch, turn = job.batch, Slot(self)
             batch.lanes.add(lane)
             try:
                 if not batch.ended.cancelled():
@@ -197,7 +197,7 @@ class Pace:
         self._rounds.clear()
 
 
-class Turn:
+class Slot:
     """A call's turn, which it gives back while it waits to be tried again. Who waits has not begun, and its time does
     not run."""
 
@@ -244,4 +244,4 @@ class _Job:
 
     batch: _Batch[Any]
     at: int
-    call: Callable[[Turn], Awaitable[Any]]
+    call: Callable[[Slot], Awaitable[Any]]

@@ -26,7 +26,7 @@ _LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ChatRequest:
     """How a question is asked, whatever it says: the same for many. `reply` as in `Request`; `exact` are the tokens
     whose log-probabilities a judge is asked for, where the server tells them."""
 
@@ -42,7 +42,7 @@ class Asked:
         return self.exact is not None and not self.sampling.reasoning
 
 
-def chat(asked: Asked, prompt: Rendered, media: bytes, further: Iterable[tuple[str, str]] = ()) -> bytes:
+def chat(asked: ChatRequest, prompt: Rendered, media: bytes, further: Iterable[tuple[str, str]] = ()) -> bytes:
     """A request: system text, one message of the media (see `media_parts`) and the text, then `further` messages as
     (role, text)."""
     parts = [_system(prompt.system), media, b'{"type":"text","text":', to_json(prompt.user), b"}]}"]
@@ -77,7 +77,7 @@ def _system(text: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _options(asked: Asked) -> bytes:
+def _options(asked: ChatRequest) -> bytes:
     """From the end of the messages on."""
     sampling = asked.sampling
     options: dict[str, JsonValue] = {

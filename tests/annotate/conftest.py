@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hardcut.annotate.embedded.environment import environment
-from hardcut.annotate.embedded.server import Order, Server, running
+from hardcut.annotate.embedded.server import EmbeddedServer, Order, running
 from hardcut.engine.progress import NullProgress
 from hardcut.schemas.errors import MissingDependency
 
@@ -30,11 +30,11 @@ def argilla_python() -> Path:
 
 
 @pytest.fixture
-def argilla(argilla_python: Path) -> Iterator[Callable[..., Server]]:
+def argilla(argilla_python: Path) -> Iterator[Callable[..., EmbeddedServer]]:
     """Starts servers: `argilla(data, "alice", "bob")`, on any free port."""
     with ExitStack() as stack:
 
-        def start(data: Path, *reviewers: str) -> Server:
+        def start(data: Path, *reviewers: str) -> EmbeddedServer:
             return stack.enter_context(running(argilla_python, data, Order(port=0, reviewers=reviewers)))
 
         yield start

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardcut.annotate.answers import Answer, Shown, parse_moment, review
+from hardcut.annotate.answers import Response, ShownPair, parse_moment, review
 from hardcut.schemas.records import Span
 
-SHOWN = Shown("p_1", "q_1", "v1", "0" * 64, "suspected", 2)
+SHOWN = ShownPair("p_1", "q_1", "v1", "0" * 64, "suspected", 2)
 
 
-def answer(**values: Any) -> Answer:
-    return Answer("r1", "u1", "submitted", values, 0.0)
+def answer(**values: Any) -> Response:
+    return Response("r1", "u1", "submitted", values, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -68,5 +68,5 @@ def test_what_cannot_be_read_is_told_and_costs_only_itself() -> None:
 
 
 def test_a_draft_without_an_answer() -> None:
-    found, _ = review(SHOWN, Answer("r", None, "draft", {}, 0.0), "ada", "adjudication", None)
+    found, _ = review(SHOWN, Response("r", None, "draft", {}, 0.0), "ada", "adjudication", None)
     assert (found.relevance, found.status, found.adjudicates) == (None, "draft", True)

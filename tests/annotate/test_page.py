@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardcut.annotate.page import Media, Subject, content, decode, encode, page_digest, read_shown, suggestion
+from hardcut.annotate.page import (
+    PreviewLinks,
+    ReviewSubject,
+    decode,
+    encode,
+    page_content,
+    page_digest,
+    read_shown,
+    suggestion,
+)
 from hardcut.annotate.previews import window
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Evidence, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
@@ -19,7 +28,7 @@ HOSTILE = "</script><script>alert(1)</script> {{ 7*7 }} ${7} $' $& #TEMPLATE# **
 SETTINGS = Settings()
 
 
-def subject(text: str = "a door opens", duration: float = 30.0, source: str | None = "v1") -> Subject:
+def subject(text: str = "a door opens", duration: float = 30.0, source: str | None = "v1") -> ReviewSubject:
     facets = (Facet(text="the door", modality="visual", span=Span(start=3, end=5)), Facet(text="x", modality="ocr"))
     query = Query.create(text=text, view="all", kind="event", facets=facets, source_video_id=source)
     pair = Pair.create(query_id=query.query_id, video_id="v1", origins=("mined",), expected="no")
@@ -44,11 +53,13 @@ def subject(text: str = "a door opens", duration: float = 30.0, source: str | No
         status="submitted",
         stratum="audit",
     )
-    return Subject(pair, query, video, (line,), (label,), (said,))
+    return ReviewSubject(pair, query, video, (line,), (label,), (said,))
 
 
 def test_encoded_content_comes_back_and_holds_nothing_active() -> None:
-    shown = content(subject(HOSTILE.replace("\ud800", "")), "assisted", "suspected", Media("/m/x.mp4"), SETTINGS)
+    shown = page_content(
+        subject(HOSTILE.replace("\ud800", "")), "assisted", "suspected", PreviewLinks("/m/x.mp4"), SETTINGS
+    )
     text = encode(shown)
     assert decode(text) == json.loads(json.dumps(shown))
     strings = text.replace('{"', "").replace('"}', "")
@@ -70,10 +81,10 @@ def test_anything_can_be_encoded(value: object) -> None:
 
 
 def test_a_blind_page_says_nothing_of_the_teacher() -> None:
-    blind = encode(content(subject(), "blind", "audit", Media(), SETTINGS))
+    blind = encode(page_content(subject(), "blind", "audit", PreviewLinks(), SETTINGS))
     assert "because" not in blind and "teachers" not in blind and "mined" not in blind and "votes" not in blind
     assert suggestion(subject(), "blind") is None
-    assisted = content(subject(), "assisted", "suspected", Media(), SETTINGS)
+    assisted = page_content(subject(), "assisted", "suspected", PreviewLinks(), SETTINGS)
     assert assisted["teachers"] == [
         {"name": "test: m", "verdict": "yes", "p_yes": 0.88, "reasoning": "because a door opens"}
     ]
@@ -81,26 +92,28 @@ def test_a_blind_page_says_nothing_of_the_teacher() -> None:
 
 
 def test_who_adjudicates_sees_what_was_said_and_not_by_whom() -> None:
-    shown = content(subject(), "adjudication", "conflict", Media(), SETTINGS)
+    shown = page_content(subject(), "adjudication", "conflict", PreviewLinks(), SETTINGS)
     assert shown["votes"] == [{"said": "Does not", "flags": [], "start": None, "end": None}]
     assert "zacharias" not in encode(shown) and "teachers" not in shown
 
 
 def test_a_composed_query_shows_what_it_starts_from() -> None:
     given = subject()
-    assert content(given, "blind", "audit", Media(), SETTINGS)["reference"] is None
+    assert page_content(given, "blind", "audit", PreviewLinks(), SETTINGS)["reference"] is None
     composed = replace(given, reference=given.video)
-    shown = content(composed, "blind", "audit", Media(reference="/m/start.jpg"), SETTINGS)
+    shown = page_content(composed, "blind", "audit", PreviewLinks(reference="/m/start.jpg"), SETTINGS)
     assert shown["reference"] == {"id": "v1", "sheet": "/m/start.jpg"}
 
 
 def test_only_metadata_that_teachers_may_read_is_shown() -> None:
-    assert content(subject(), "blind", "audit", Media(), SETTINGS)["metadata"] == [["title", "a door opens"]]
+    assert page_content(subject(), "blind", "audit", PreviewLinks(), SETTINGS)["metadata"] == [
+        ["title", "a door opens"]
+    ]
 
 
 def test_a_page_tells_whose_answer_it_brings_back() -> None:
     given = subject()
-    page = encode(content(given, "assisted", "suspected", Media(), SETTINGS))
+    page = encode(page_content(given, "assisted", "suspected", PreviewLinks(), SETTINGS))
     shown = read_shown(page, 2)
     assert (shown.pair_id, shown.query_id, shown.video_id) == (given.pair.pair_id, given.query.query_id, "v1")
     assert (shown.stratum, shown.suggested) == ("suspected", 2)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hardcut.annotate.policy import REASONS, Candidate, Item, Plan, plan
+from hardcut.annotate.policy import REASONS, ReviewCandidate, ReviewItem, ReviewPlan, plan
 from hardcut.schemas.judgments import Stratum
 from hardcut.schemas.records import Pair, Query, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ReviewSettings
@@ -15,7 +15,7 @@ from hardcut.schemas.settings import ReviewSettings
 TEACHER = TeacherRef(backend="test", model="m")
 
 
-def candidate(number: int, margin: float | None = -9.0, reason: str | None = None, **fields: object) -> Candidate:
+def candidate(number: int, margin: float | None = -9.0, reason: str | None = None, **fields: object) -> ReviewCandidate:
     known = bool(fields.pop("known", False))
     asked: Stratum | None = fields.pop("asked", None)  # type: ignore[assignment]
     query = Query.create(text=f"query {number}", view="all", kind="event", **fields)
@@ -25,14 +25,14 @@ def candidate(number: int, margin: float | None = -9.0, reason: str | None = Non
         verdict = "yes" if margin > 0 else "no"
         names = {"pair_id": pair.pair_id, "query_id": query.query_id, "video_id": "v", "teacher": TEACHER}
         labels = (TeacherLabel.create(**names, verdict=verdict, logit_margin=margin),)
-    return Candidate(pair, query, labels, reason, known, asked)
+    return ReviewCandidate(pair, query, labels, reason, known, asked)
 
 
-def strata(found: Plan) -> dict[str, Stratum]:
+def strata(found: ReviewPlan) -> dict[str, Stratum]:
     return {item.pair_id: item.stratum for item in found.items}
 
 
-def world() -> list[Candidate]:
+def world() -> list[ReviewCandidate]:
     reasons = [None, "suspected_positive", "misjudged_source", "teachers_disagree", None]
     some = [candidate(n, (-1) ** (n % 3) * (n % 23) / 2, reasons[n % 5]) for n in range(300)]
     some += [candidate(1000 + n, known=True) for n in range(30)]
@@ -90,12 +90,12 @@ def test_answers_change_nothing_in_the_plan(seed: int, budget: int, overlap: int
     before = plan(world(), [], settings)
     told = strata(before)
     after = [
-        Candidate(each.pair, each.query, each.labels, None, each.known, told[each.pair.pair_id])
+        ReviewCandidate(each.pair, each.query, each.labels, None, each.known, told[each.pair.pair_id])
         if told.get(each.pair.pair_id) and hash((seed, each.pair.pair_id)) % 2
         else each
         for each in world()
     ]
-    assert plan(after, [], settings) == Plan(before.items, plan(after, [], settings).shares)
+    assert plan(after, [], settings) == ReviewPlan(before.items, plan(after, [], settings).shares)
     assert plan(list(reversed(world())), [], settings).items == before.items
 
 
@@ -103,6 +103,6 @@ def test_conflicts_come_on_top() -> None:
     settings = ReviewSettings(budget=10, overlap=1)
     found = plan(world(), ["p_1", "p_2"], settings)
     assert [item for item in found.items if item.set == "adjudication"] == sorted(
-        (Item("p_1", "conflict"), Item("p_2", "conflict")), key=lambda item: found.items.index(item)
+        (ReviewItem("p_1", "conflict"), ReviewItem("p_2", "conflict")), key=lambda item: found.items.index(item)
     )
     assert sum(share.answers for share in found.shares if share.stratum != "conflict") == 10

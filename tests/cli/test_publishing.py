@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.publish.export import Options, export
+from hardcut.publish.export import ExportOptions, export
 from hardcut.schemas.settings import ExportSettings, Settings
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,7 +38,7 @@ def dataset(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, options = tmp_path_factory.mktemp("dataset"), ExportSettings(licence="cc0-1.0")
     failed = export(run, folder / "first", Settings(export=options)).gate
     allow = tuple(result.name for result in failed if result.state != "passed")
-    return export(run, folder / "data", Settings(export=options), options=Options(allow=allow)).out
+    return export(run, folder / "data", Settings(export=options), options=ExportOptions(allow=allow)).out
 
 
 @pytest.fixture

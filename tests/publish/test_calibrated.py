@@ -10,7 +10,7 @@ import pytest
 from hardcut.publish.calibrated import read_calibrations
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherLabel, TeacherRef
-from hardcut.teacher.calibration import CALIBRATION_FILE, Judged, calibrate
+from hardcut.teacher.calibration import CALIBRATION_FILE, JudgedPair, calibrate
 
 
 def label(model: str, margin: float, *, exact: bool = True) -> TeacherLabel:
@@ -22,7 +22,7 @@ def label(model: str, margin: float, *, exact: bool = True) -> TeacherLabel:
 
 
 def test_margins_become_what_was_fitted_for_their_teacher(tmp_path: Path) -> None:
-    pairs = [Judged(f"q{n}", "event", n / 4 - 5, n % 3 > 0 if n > 20 else n % 7 == 0) for n in range(40)]
+    pairs = [JudgedPair(f"q{n}", "event", n / 4 - 5, n % 3 > 0 if n > 20 else n % 7 == 0) for n in range(40)]
     fitted = calibrate("openai:judge", pairs)
     (tmp_path / CALIBRATION_FILE).write_text(json.dumps({"teachers": [fitted.model_dump(mode="json")]}))
     calibrated = read_calibrations(tmp_path)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diagnostic import RULE, passes
 from hardcut.publish.difficulty import Difficulty, difficulty
-from hardcut.publish.export import Options, export
+from hardcut.publish.export import ExportOptions, export
 from hardcut.publish.groups import training_groups
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import FirstStage, Pair
@@ -152,7 +152,9 @@ def test_clips_are_packed_only_where_the_licence_allows_it(tmp_path: Path, make:
         query = make.query(f"a query about {name * 3}", name)
         pair = make.pair(query, name)
         records += [video, query, pair, make.judgment(pair, 1)]
-    out = export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS, options=Options(media=root)).out
+    out = export(
+        write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS, options=ExportOptions(media=root)
+    ).out
     rows = [row for _, row in Dataset(out).rows("media")]
     assert [row["video_id"] for row in rows] == ["open"] and rows[0]["video"]["bytes"] == clip.read_bytes()
     card = (out / "README.md").read_text()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import Options, export
+from hardcut.publish.export import ExportOptions, export
 from hardcut.publish.gate import CHECKS
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
@@ -66,7 +66,7 @@ def test_clips_are_packed_or_told(collection: tuple[Path, Path], tmp_path: Path)
     from datasets import Video, load_dataset
 
     root, run = collection
-    found = export(run, tmp_path / "out", SETTINGS, options=Options(media=root))
+    found = export(run, tmp_path / "out", SETTINGS, options=ExportOptions(media=root))
     wanted = {name.rsplit(".", 1)[0]: told for name, (*_, told) in CLIPS.items()}
     packed = {row["video_id"]: row["video"] for _, row in Dataset(found.out).rows("media")}
     assert set(packed) == {id for id, told in wanted.items() if told is None}
@@ -92,8 +92,8 @@ def test_where_no_clip_can_be_packed_the_card_says_so(collection: tuple[Path, Pa
     root, run = collection
     for path in root.rglob("*.*"):
         path.unlink()
-    found = export(run, tmp_path / "out", SETTINGS, options=Options(media=root))
+    found = export(run, tmp_path / "out", SETTINGS, options=ExportOptions(media=root))
     assert "media" not in found.rows and sum(found.unpacked.values()) == len(CLIPS)
     assert "none could be packed: its file is missing 7" in (found.out / "README.md").read_text()
     with pytest.raises(UsageError, match="no such folder"):
-        export(run, tmp_path / "other", SETTINGS, options=Options(media=tmp_path / "nowhere"))
+        export(run, tmp_path / "other", SETTINGS, options=ExportOptions(media=tmp_path / "nowhere"))

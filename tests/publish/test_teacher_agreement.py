@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.publish.teacher_agreement import Agreement, agreement
+from hardcut.publish.teacher_agreement import TeacherAgreement, teacher_agreement
 from hardcut.schemas.records import TeacherLabel, TeacherRef
 
 
@@ -22,12 +22,12 @@ def label(verdict: str, margin: float | None = None, **fields: Any) -> TeacherLa
         ([], None),
         ([label("unparsed")], None),
         ([label("yes", 2.0, input="text_only")], None),
-        ([label("yes", 2.0)], Agreement(1, 1.0, 1.0, 0.0)),
-        ([label("yes", 2.0), label("no", -3.0), label("yes", 4.0)], Agreement(3, 1 / 3, 2 / 3, 7.0)),
-        ([label("yes", 2.0), label("yes")], Agreement(2, 1.0, 1.0, None)),
+        ([label("yes", 2.0)], TeacherAgreement(1, 1.0, 1.0, 0.0)),
+        ([label("yes", 2.0), label("no", -3.0), label("yes", 4.0)], TeacherAgreement(3, 1 / 3, 2 / 3, 7.0)),
+        ([label("yes", 2.0), label("yes")], TeacherAgreement(2, 1.0, 1.0, None)),
     ],
 )
 def test_agreement_is_over_what_saw_the_video_and_could_be_read(
-    labels: list[TeacherLabel], expected: Agreement | None
+    labels: list[TeacherLabel], expected: TeacherAgreement | None
 ) -> None:
-    assert agreement(labels) == expected
+    assert teacher_agreement(labels) == expected

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from hardcut.media.sheet import clock
 from hardcut.publish.difficulty import Difficulty, difficulty
-from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, Margins, choose, collect
+from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose, collect
 from hardcut.report.page import MAX_SHEET_BYTES, write_report
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
@@ -60,7 +60,7 @@ def measure(example: Example) -> Difficulty:
             "label": candidate.judgment.grade,
             "first_stage": [found.model_dump() for found in candidate.pair.first_stage],
             "logit_margin": candidate.label.logit_margin if candidate.label else None,
-            "text_only": candidate.unwatched.verdict if candidate.unwatched else None,
+            "text_only": candidate.text_only.verdict if candidate.text_only else None,
         }
         for candidate in example.candidates
         if candidate.judgment is not None
@@ -359,7 +359,7 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
     found = collect(run)
     assert Counter(example.query.kind for example in found.examples) == dict.fromkeys(kinds, PER_KIND)
     assert len({example.query.source_video_id for example in found.examples}) == EXAMPLES
-    assert all(example.query.variant == "original" and len(example.turned) == 1 for example in found.examples)
+    assert all(example.query.variant == "original" and len(example.counterfactuals) == 1 for example in found.examples)
     assert found.margins.counts["counterfactual", "no"].total() == 60 == found.margins.counts["source", "yes"].total()
     write_report(run, lambda _: jpeg(), EMPTY, SETTINGS, measure, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -413,7 +413,7 @@ MARGINS = st.floats(-1e6, 1e6, allow_nan=False)
 @settings(deadline=None)
 @given(values=st.lists(MARGINS, min_size=1, max_size=60), a1=st.floats(-60, 0), a2=st.floats(0, 60))
 def test_every_margin_is_in_the_histogram(values: list[float], a1: float, a2: float) -> None:
-    margins = Margins()
+    margins = MarginCounts()
     for number, value in enumerate(values):
         label = TeacherLabel.create(
             pair_id=f"p{number}", query_id="q", video_id="v", verdict="yes" if value > 0 else "no", logit_margin=value,
@@ -432,7 +432,7 @@ def test_every_margin_is_in_the_histogram(values: list[float], a1: float, a2: fl
 
 
 def test_no_margins_no_histogram() -> None:
-    assert histogram(Margins(), -6, 8) is None
+    assert histogram(MarginCounts(), -6, 8) is None
 
 
 @settings(deadline=None)

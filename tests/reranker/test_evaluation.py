@@ -11,7 +11,7 @@ import pytest
 
 from hardcut.report.statistics import mean, randomisation_test
 from hardcut.reranker.evaluation import evaluate, named
-from hardcut.reranker.facts import Facts, QueryFacts, Suite, read_facts
+from hardcut.reranker.facts import DatasetFacts, QueryFacts, Suite, read_facts
 from hardcut.reranker.page import render, versus
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
@@ -19,7 +19,7 @@ from hardcut.schemas.trec import Qrels, Run
 
 def _world(
     queries: int = 60, videos: int = 20, seed: int = 0
-) -> tuple[dict[str, dict[str, int]], dict[str, Run], Facts]:
+) -> tuple[dict[str, dict[str, int]], dict[str, Run], DatasetFacts]:
     """Qrels of one relevant video a query, a run by chance, a good one, and one that knows only the video."""
     draw = random.Random(seed)
     qrels, chance, good, shortcut = {}, {}, {}, {}
@@ -36,7 +36,7 @@ def _world(
         query: QueryFacts(f"the {words[at % 3]} of {query}", {"kind": ("event", "temporal")[at % 2], "language": "en"})
         for at, query in enumerate(qrels)
     }
-    return qrels, {"chance": chance, "good": good, "shortcut": shortcut}, Facts(facts)
+    return qrels, {"chance": chance, "good": good, "shortcut": shortcut}, DatasetFacts(facts)
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
@@ -80,7 +80,7 @@ def test_runs_are_measured_over_the_same_queries_and_compared_with_the_first() -
 
 def test_slices_split_the_queries_and_keep_the_unknown_ones() -> None:
     qrels, runs, facts = _world()
-    fewer = Facts({query: known for query, known in facts.queries.items() if query != "q001"})
+    fewer = DatasetFacts({query: known for query, known in facts.queries.items() if query != "q001"})
     kinds = evaluate(qrels, runs, fewer).runs[1].slices["kind"]
     assert {name: of.queries for name, of in kinds.items()} == {"event": 30, "temporal": 29, "not in the dataset": 1}
     whole = evaluate(qrels, runs, fewer).runs[1].measures["nDCG@10"].mean
@@ -95,7 +95,7 @@ def test_the_audit_finds_scores_that_know_only_the_video() -> None:
     assert priors["chance"].video_only is not None and priors["chance"].video_only < 0.1
     assert priors["chance"].query_only is not None and priors["chance"].query_only < 0.1
     assert evaluate(qrels, runs).runs[0].prior.query_only is None
-    silent = Facts({query: QueryFacts("?!", known.facets) for query, known in facts.queries.items()})
+    silent = DatasetFacts({query: QueryFacts("?!", known.facets) for query, known in facts.queries.items()})
     assert evaluate(qrels, runs, silent).runs[1].prior.query_only == 0.0
     by_query = {query: dict.fromkeys(scores, float(at % 3)) for at, (query, scores) in enumerate(runs["good"].items())}
     told = evaluate(qrels, {"words": by_query}, facts).runs[0].prior
@@ -123,7 +123,7 @@ def test_a_variant_that_was_not_scored_has_not_passed() -> None:
         "q1": {"v": 2.0}, "n1": {"v": 1.0}, "t1": {"v": 2.0}, "mine": {"v": 5.0}, "n2": {"v": -1.0}, "q3": {"v": 1.0},
         "n4": {"v": 1.0},
     }  # fmt: skip
-    facts = Facts({}, {"q2": ("mine",)}, suites)
+    facts = DatasetFacts({}, {"q2": ("mine",)}, suites)
     found = evaluate({"q1": {"v": 1}}, {"run": run}, facts).runs[0].diagnostic
     assert found is not None and (found.suites, found.suites_passed) == (4, 1)
     negation, temporal = found.kinds["negation"], found.kinds["temporal"]
@@ -143,7 +143,7 @@ def test_what_cannot_be_evaluated_is_told() -> None:
 def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:
     qrels, runs, facts = _world()
     bad = QueryFacts("<script>alert(1)</script>", {"kind": "<b>", "language": "en"})
-    facts = Facts({**facts.queries, "q000": bad}, suites=[Suite("q000", "v1", (("q001", "negation"),))])
+    facts = DatasetFacts({**facts.queries, "q000": bad}, suites=[Suite("q000", "v1", (("q001", "negation"),))])
     found = evaluate(qrels, {"<i>": runs["chance"], "good": runs["good"]}, facts)
     text = render(found, "")
     assert "<script>" not in text and "<i>" not in text and "<b>&lt;" not in text

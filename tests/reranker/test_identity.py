@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hardcut.reranker.identity import RESULT, shown_in_training, state_of
+from hardcut.reranker.identity import RESULT, model_identity, shown_in_training
 from hardcut.schemas.settings import MediaSettings
 
 
@@ -15,17 +15,17 @@ def test_a_trained_model_is_its_training_wherever_it_lies(tmp_path: Path) -> Non
         (tmp_path / name).mkdir()
         told = {"digest": "abc", "frames": 8, "media": media.model_dump(mode="json")}
         (tmp_path / name / RESULT).write_text(json.dumps(told))
-        assert state_of(str(tmp_path / name)) == "abc"
+        assert model_identity(str(tmp_path / name)) == "abc"
     assert shown_in_training(str(tmp_path / "one")) == (media, 8)
 
 
 def test_another_folder_is_its_weights_and_a_name_is_a_name(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"1")
-    before = state_of(str(tmp_path))
-    assert state_of(str(tmp_path)) == before != state_of(str(tmp_path / "nothing"))
+    before = model_identity(str(tmp_path))
+    assert model_identity(str(tmp_path)) == before != model_identity(str(tmp_path / "nothing"))
     (tmp_path / "model.safetensors").write_bytes(b"12")
-    assert state_of(str(tmp_path)) != before
+    assert model_identity(str(tmp_path)) != before
     (tmp_path / RESULT).write_text("[1")
-    assert state_of(str(tmp_path)) != before and shown_in_training(str(tmp_path)) is None
-    assert state_of("Qwen/Qwen3-VL-8B-Instruct") == "Qwen/Qwen3-VL-8B-Instruct"
+    assert model_identity(str(tmp_path)) != before and shown_in_training(str(tmp_path)) is None
+    assert model_identity("Qwen/Qwen3-VL-8B-Instruct") == "Qwen/Qwen3-VL-8B-Instruct"
     assert shown_in_training("Qwen/Qwen3-VL-8B-Instruct") is None

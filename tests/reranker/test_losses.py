@@ -79,10 +79,10 @@ def test_a_weight_or_temperature_of_zero_turns_a_term_off(name: str, by: str) ->
 
 
 def test_without_any_soft_label_the_teacher_is_silent() -> None:
-    from hardcut.reranker.losses import Batch, teacher
+    from hardcut.reranker.losses import Batch, teacher_loss
 
     scores = torch.zeros((2, 3), requires_grad=True)
-    found = teacher(scores, Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan)), 5.0)
+    found = teacher_loss(scores, Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan)), 5.0)
     found.backward()
     assert float(found) == 0.0 and float(scores.grad.abs().sum()) == 0.0
 

@@ -15,13 +15,13 @@ import pytest
 
 from hardcut.media.frames import FrameSet
 from hardcut.reranker import rerank as module
-from hardcut.reranker.rerank import Reranked, RerankJob, rerank
+from hardcut.reranker.rerank import RerankJob, RerankSummary, rerank
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import ranking, read_run
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, pair_prompt
 
 RUN = {
     "q1": {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0},
@@ -38,16 +38,16 @@ class Model:
         self.calls: list[list[str]] = []
         self._fail, self._stop_after = fail, stop_after
 
-    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | Failed]:
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
         if len(self.calls) >= self._stop_after:
             raise KeyboardInterrupt
         video = prompts[0].frames[0][0].name
         assert all(prompt.pair and prompt.frames == prompts[0].frames for prompt in prompts)
         self.calls.append([f"{prompt.user} {video}" for prompt in prompts])
-        found: list[Generated | Failed] = []
+        found: list[Generated | GenerationFailed] = []
         for prompt in prompts:
             if prompt.user == self._fail:
-                found.append(Failed("refused", "too long"))
+                found.append(GenerationFailed("refused", "too long"))
                 continue
             margin = WANTED[prompt.user, video]
             top = ((b"yes", -9.0), (b"no", -9.0 - margin), (b" Yes", -0.5))
@@ -73,7 +73,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RerankJob]:
     yield RerankJob(RUN, queries, videos, tmp_path / "out.trec", tmp_path, MediaSettings(), "m", depth=3, frames=4)
 
 
-def _do(job: RerankJob, model: Model) -> Reranked:
+def _do(job: RerankJob, model: Model) -> RerankSummary:
     return asyncio.run(rerank(job, model))
 
 

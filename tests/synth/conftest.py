@@ -22,7 +22,7 @@ from hardcut.media.collection import scan
 from hardcut.media.frames import Frame, FrameSet
 from hardcut.schemas.records import Sampling, TeacherRef, Video
 from hardcut.schemas.settings import MediaSettings
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
 
@@ -101,13 +101,13 @@ def write_clip(path: Path, seconds: float = 3.0) -> None:
 
 
 @pytest.fixture
-def frames(collection: Path, tmp_path: Path, pool: WorkerPool) -> Frames:
+def frames(collection: Path, tmp_path: Path, pool: WorkerPool) -> FrameSource:
     """The frame store of the collection, empty."""
-    return Frames(root=collection.resolve(), store=tmp_path / "store", media=MediaSettings(fps=2), pool=pool)
+    return FrameSource(root=collection.resolve(), store=tmp_path / "store", media=MediaSettings(fps=2), pool=pool)
 
 
 @pytest.fixture
-async def probed(frames: Frames) -> Video:
+async def probed(frames: FrameSource) -> Video:
     """The collection's video, probed for real."""
     [file] = scan(frames.root).files
     stage = ProbeStage(pool=frames.pool, root=frames.root, store=frames.store, media=frames.media)

@@ -15,7 +15,7 @@ from hardcut.engine.stage import Unit
 from hardcut.schemas.records import Caption, Evidence, Sampling, Span, Video
 from hardcut.schemas.settings import CaptionSettings
 from hardcut.synth.captions import CaptionStage
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     CheckReply,
     ClaimReply,

@@ -36,8 +36,8 @@ from hardcut.synth.filters.changed import Known
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.prompts.inputs import EvidenceLine
+from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, FacetReply
 from hardcut.teacher.protocol import Answer, Refusal
-from hardcut.teacher.replies import ChangedReply, CounterfactualReply, FacetReply
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)

@@ -9,7 +9,7 @@ from hardcut.media.collection import scan
 from hardcut.schemas.records import Group, Signature, Video
 from hardcut.schemas.settings import DuplicateSettings
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 
 pytest.importorskip("imagehash", reason='needs pip install "hardcut[vision]"')
@@ -29,7 +29,7 @@ class Records:
         return [record for record in self.all(kind) if record.about == subject]
 
 
-async def made(frames: Frames) -> list[Video | Signature]:
+async def made(frames: FrameSource) -> list[Video | Signature]:
     probe = ProbeStage(frames.pool, frames.root, frames.store, frames.media)
     signatures = SignatureStage(frames, DuplicateSettings())
     assert isinstance(signatures, UnitStage)
@@ -40,7 +40,7 @@ async def made(frames: Frames) -> list[Video | Signature]:
     return records
 
 
-async def test_a_copy_is_grouped_and_every_video_is_accounted_for(frames: Frames, make_video) -> None:
+async def test_a_copy_is_grouped_and_every_video_is_accounted_for(frames: FrameSource, make_video) -> None:
     shutil.copy(frames.root / "talks" / "one.mp4", frames.root / "copy.mp4")
     records = await made(frames)
     [copied, signature] = [r for r in records if r.id == "copy"]
@@ -53,13 +53,13 @@ async def test_a_copy_is_grouped_and_every_video_is_accounted_for(frames: Frames
     assert outputs["unsigned"].records == ()
 
 
-async def test_it_can_be_switched_off(frames: Frames, probed: Video) -> None:
+async def test_it_can_be_switched_off(frames: FrameSource, probed: Video) -> None:
     off = SignatureStage(frames, DuplicateSettings(near=False))
     assert (await off.run(Unit(probed.video_id, (probed,)))).records == ()
     assert off.settings != SignatureStage(frames, DuplicateSettings()).settings
 
 
-async def test_names_keep_their_spaces(frames: Frames) -> None:
+async def test_names_keep_their_spaces(frames: FrameSource) -> None:
     shutil.move(frames.root / "talks" / "one.mp4", frames.root / " one.mp4")
     [file] = scan(frames.root).files
     probe = ProbeStage(frames.pool, frames.root, frames.store, frames.media)

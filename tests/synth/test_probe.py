@@ -11,16 +11,16 @@ from hardcut.media.store import FrameStore
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import MediaSettings
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 
 
-def stage_of(frames: Frames, **changes: object) -> ProbeStage:
+def stage_of(frames: FrameSource, **changes: object) -> ProbeStage:
     media = frames.media.model_copy(update=changes)
     return ProbeStage(pool=frames.pool, root=frames.root, store=frames.store, media=media)
 
 
-async def test_facts_frames_and_sidecars(frames: Frames) -> None:
+async def test_facts_frames_and_sidecars(frames: FrameSource) -> None:
     [file] = scan(frames.root).files
     stage = stage_of(frames)
     assert isinstance(stage, UnitStage)
@@ -34,24 +34,24 @@ async def test_facts_frames_and_sidecars(frames: Frames) -> None:
     [subtitles] = video.subtitles
     assert (subtitles.path, subtitles.language) == ("talks/one.en.srt", "en")
     assert video.metadata["title"] == "The market"
-    async with frames.of(video) as stored:
+    async with frames.leased(video) as stored:
         assert len(stored.frames) == 6
     assert FrameStore(frames.store).decodes(video.sha256, frames.media) == 1
 
 
-async def test_frames_that_were_cleared_away_are_decoded_again(frames: Frames, probed: Video) -> None:
-    async with frames.of(probed) as before:
+async def test_frames_that_were_cleared_away_are_decoded_again(frames: FrameSource, probed: Video) -> None:
+    async with frames.leased(probed) as before:
         before.frames[0].path.unlink()
-    async with frames.of(probed) as again:
+    async with frames.leased(probed) as again:
         assert [frame.sha256 for frame in again.frames] == [frame.sha256 for frame in before.frames]
     again.frames[0].path.unlink()
     (frames.root / probed.path).write_bytes(b"something else")
     with pytest.raises(ItemError):
-        async with frames.of(probed):
+        async with frames.leased(probed):
             pass
 
 
-async def test_a_damaged_video_is_used_as_far_as_it_goes(frames: Frames) -> None:
+async def test_a_damaged_video_is_used_as_far_as_it_goes(frames: FrameSource) -> None:
     [file] = scan(frames.root).files
     data = bytearray(file.path.read_bytes())
     start = data.index(b"mdat")
@@ -66,14 +66,14 @@ async def test_a_damaged_video_is_used_as_far_as_it_goes(frames: Frames) -> None
         await stage_of(frames, strict=True).run(Unit(file.video_id, payload=file))
 
 
-async def test_what_is_no_video_fails(frames: Frames) -> None:
+async def test_what_is_no_video_fails(frames: FrameSource) -> None:
     [file] = scan(frames.root).files
     file.path.write_text("not a video")
     with pytest.raises(ItemError):
         await stage_of(frames).run(Unit(file.video_id, payload=file))
 
 
-def test_the_key_holds_what_changes_the_result(frames: Frames) -> None:
+def test_the_key_holds_what_changes_the_result(frames: FrameSource) -> None:
     keys = [
         stage_of(frames, **changes).settings
         for changes in (

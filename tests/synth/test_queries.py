@@ -46,13 +46,12 @@ from hardcut.schemas.text.clean import length_of
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge
 from hardcut.teacher.prompts.inputs import EvidenceLine
-from hardcut.teacher.protocol import Refusal
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     FollowsReply,
     ParaphraseReply,
     QueriesReply,
@@ -61,6 +60,7 @@ from hardcut.teacher.replies import (
     TranslateReply,
     WordingReply,
 )
+from hardcut.teacher.protocol import Refusal
 from hardcut.teacher.rules.judge import EvidenceJudge
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 
@@ -126,7 +126,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool, worlds:
     folder = tmp_path_factory.mktemp("world")
     world = make_world(91, clips=6, scripts=("latin",), families=("ball", "order", "talk"))
     render_world(world, folder / "out", Fonts())
-    frames = Frames(
+    frames = FrameSource(
         root=(folder / "out" / "videos").resolve(), store=folder / "store", media=MediaSettings(), pool=pool
     )
 
@@ -141,7 +141,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory, pool: WorkerPool, worlds:
     yield world, asyncio.run(chain())
 
 
-async def _seen(frames: Frames) -> dict[str, tuple[Any, ...]]:
+async def _seen(frames: FrameSource) -> dict[str, tuple[Any, ...]]:
     """Video and evidence of every file."""
     found: dict[str, tuple[Any, ...]] = {}
     for file in scan(frames.root).files:
@@ -152,7 +152,7 @@ async def _seen(frames: Frames) -> dict[str, tuple[Any, ...]]:
     return found
 
 
-async def _written(seen: dict[str, tuple[Any, ...]], teacher: Any, frames: Frames) -> list[Query]:
+async def _written(seen: dict[str, tuple[Any, ...]], teacher: Any, frames: FrameSource) -> list[Query]:
     known: dict[str, tuple[Any, ...]] = {}
     for video_id, records in seen.items():
         output = await CaptionStage(teacher, frames, SAMPLING, CaptionSettings()).run(Unit(video_id, records))

@@ -24,13 +24,13 @@ from hardcut.schemas.records import (
 )
 from hardcut.schemas.settings import CaptionSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import BLIND_RANK, Judge, ScoreStage
+from hardcut.synth.scores import TEXT_ONLY_RANK, Judge, ScoreStage
 from hardcut.teacher.prompts.question import prepare
 from hardcut.teacher.prompts.render import Prompts
+from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
 from hardcut.teacher.protocol import Answer, Refusal
-from hardcut.teacher.replies import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
@@ -52,7 +52,7 @@ def caption_of(video: Video) -> Caption:
     return Caption.create(video_id=video.video_id, text="A market.", teacher=TeacherRef(backend="test", model="test"))
 
 
-async def test_the_chain_with_the_evidence_teacher(frames: Frames, probed: Video) -> None:
+async def test_the_chain_with_the_evidence_teacher(frames: FrameSource, probed: Video) -> None:
     teacher, evidence = EvidenceTeacher(), told(probed)
     captions = CaptionStage(teacher, frames, SAMPLING, CaptionSettings())
     assert isinstance(captions, UnitStage)
@@ -85,7 +85,9 @@ async def test_the_chain_with_the_evidence_teacher(frames: Frames, probed: Video
         assert label.logit_margin == pytest.approx(label.logprob_yes - label.logprob_no)
 
 
-async def test_references_that_lead_nowhere_are_dropped_and_recorded(frames: Frames, probed: Video, scripted) -> None:
+async def test_references_that_lead_nowhere_are_dropped_and_recorded(
+    frames: FrameSource, probed: Video, scripted
+) -> None:
     speech, title = told(probed)
     claims = (
         ClaimReply(text="someone greets", start=0.5, end=1.5, evidence=(speech.evidence_id, "e_made_up")),
@@ -112,7 +114,7 @@ async def test_references_that_lead_nowhere_are_dropped_and_recorded(frames: Fra
     assert len(request.frames) == 4
 
 
-async def test_a_caption_without_end_fails_with_its_text(frames: Frames, probed: Video, scripted) -> None:
+async def test_a_caption_without_end_fails_with_its_text(frames: FrameSource, probed: Video, scripted) -> None:
     rambling = ClaimReply(text="and then " * 60, start=None, end=None, evidence=())
     stage = CaptionStage(
         scripted(CaptionReply(short="A lot.", claims=[rambling])), frames, SAMPLING, CaptionSettings(max_words=50)
@@ -122,7 +124,7 @@ async def test_a_caption_without_end_fails_with_its_text(frames: Frames, probed:
     assert error.value.reason == "too_long"
 
 
-async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: Frames, probed: Video, scripted) -> None:
+async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: FrameSource, probed: Video, scripted) -> None:
     for stage, records in (
         (CaptionStage(scripted(Refusal("invalid_reply", "no JSON", "Sure!")), frames, SAMPLING, CaptionSettings()), ()),
         (
@@ -140,7 +142,7 @@ def query(text: str, view: str = "speech", start: float | None = None, end: floa
     return QueryReply(text=text, language="en", view=view, kind="event", style="plain", facets=(facet,))
 
 
-async def test_filters_of_queries(frames: Frames, probed: Video, scripted) -> None:
+async def test_filters_of_queries(frames: FrameSource, probed: Video, scripted) -> None:
     reply = QueriesReply(
         queries=(
             query("who greets the town", start=0.5, end=1.5),
@@ -169,7 +171,7 @@ async def test_filters_of_queries(frames: Frames, probed: Video, scripted) -> No
     assert request.inputs["views"] == ["speech", "metadata"]
 
 
-async def test_nothing_is_asked_where_no_view_has_evidence(frames: Frames, probed: Video, scripted) -> None:
+async def test_nothing_is_asked_where_no_view_has_evidence(frames: FrameSource, probed: Video, scripted) -> None:
     teacher = scripted()
     stage = QueryStage(teacher, frames, SAMPLING, QuerySettings(views=("speech", "ocr")))
     output = await stage.run(Unit(probed.video_id, records=(probed, caption_of(probed))))
@@ -185,7 +187,7 @@ def asked(video: Video, count: int) -> tuple[dict[str, Query], tuple[Pair, ...]]
     return {q.query_id: q for q in queries}, tuple(pairs)
 
 
-async def test_all_pairs_of_a_video_go_out_together(frames: Frames, probed: Video, scripted) -> None:
+async def test_all_pairs_of_a_video_go_out_together(frames: FrameSource, probed: Video, scripted) -> None:
     queries, pairs = asked(probed, 3)
     teacher = scripted(
         Answer("yes", logprob_yes=-0.1, logprob_no=-2.5), Answer("no", logprob_no=-0.2, bound=-5.0), Answer("yes")
@@ -209,7 +211,9 @@ async def test_all_pairs_of_a_video_go_out_together(frames: Frames, probed: Vide
     assert len({request.frames for request in batch}) == 1
 
 
-async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(frames: Frames, probed: Video, scripted) -> None:
+async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(
+    frames: FrameSource, probed: Video, scripted
+) -> None:
     """The caption and some frames of the reference, behind those of the video; metadata alone gets the caption."""
     start = probed.model_copy(update={"video_id": "start"})
     caption = Caption.create(video_id="start", text="A door opens.", teacher=TeacherRef(backend="test", model="test"))
@@ -246,7 +250,7 @@ async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(frames: Fram
 
 
 async def test_what_metadata_alone_tells_is_asked_of_sources_and_of_the_best_candidates(
-    frames: Frames, probed: Video, scripted
+    frames: FrameSource, probed: Video, scripted
 ) -> None:
     """Without frames, caption and evidence of any other kind; and not at all of a video without metadata."""
 
@@ -258,8 +262,8 @@ async def test_what_metadata_alone_tells_is_asked_of_sources_and_of_the_best_can
 
     asked = [
         pair(0, "source", "yes", 40),
-        pair(1, "mined", "no", BLIND_RANK),
-        pair(2, "mined", "no", BLIND_RANK + 1),
+        pair(1, "mined", "no", TEXT_ONLY_RANK),
+        pair(2, "mined", "no", TEXT_ONLY_RANK + 1),
         pair(3, "mined", "unknown", 1),
         pair(4, "counterfactual", "no", None),
     ]
@@ -280,7 +284,7 @@ async def test_what_metadata_alone_tells_is_asked_of_sources_and_of_the_best_can
     assert len(silent.batches) == 1
 
 
-async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: Frames, probed: Video, scripted) -> None:
+async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: FrameSource, probed: Video, scripted) -> None:
     queries, pairs = asked(probed, 3)
     teacher = scripted(
         Refusal("truncated", "cut in mid-reasoning", "The snow"), Answer("no", logprob_yes=-3, logprob_no=-0.1),
@@ -300,7 +304,7 @@ async def test_a_reply_that_cannot_be_read_is_never_a_label(frames: Frames, prob
     assert json.loads(output.failure.raw or "") == {pairs[0].pair_id: "The snow"}
 
 
-def test_keys_hold_teacher_and_sampling(frames: Frames, scripted) -> None:
+def test_keys_hold_teacher_and_sampling(frames: FrameSource, scripted) -> None:
     def keys(sampling: Sampling) -> list[object]:
         teacher = scripted()
         return [

@@ -27,7 +27,7 @@ from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, Teach
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.direction import directed, directions
 from hardcut.schemas.text.words import words
-from hardcut.synth.candidates.content import seen
+from hardcut.synth.candidates.video_events import observed_events
 from hardcut.synth.twins import TwinStage
 
 R = TypeVar("R", bound=Record)
@@ -235,7 +235,7 @@ def test_directions() -> None:
     assert directions(words("it moves from left to right")) == {"lefttoright": 1}
     assert directions(words("it moves from right to left")) == {"lefttoright": -1}
     assert directions(words("up and down")) == {}
-    assert seen(told("a", "7", "日")[:2]) == ()  # type: ignore[arg-type]
+    assert observed_events(told("a", "7", "日")[:2]) == ()  # type: ignore[arg-type]
 
 
 def test_a_large_collection_is_not_compared_pair_by_pair(make_video: Any) -> None:

@@ -17,8 +17,7 @@ from hardcut.data.model import Clip, Question, Sought, World
 from hardcut.data.truth import answers
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Evidence, Modality, Sampling, Span, TeacherRef
-from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     ChangedReply,
     CheckReply,
@@ -37,6 +36,7 @@ from hardcut.teacher.replies import (
     VerdictReply,
     WordingReply,
 )
+from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
 OPPOSITE = {
     "left to right": "right to left", "right to left": "left to right", "upwards": "downwards",

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from hardcut.teacher.protocol import Task
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     CheckReply,
     ComposeReply,
@@ -22,6 +21,7 @@ from hardcut.teacher.replies import (
     SameReply,
     TranslateReply,
 )
+from hardcut.teacher.protocol import Task
 
 
 @pytest.fixture(scope="session")

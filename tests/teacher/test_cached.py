@@ -24,8 +24,8 @@ from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Budget
 from hardcut.teacher.cached import CachedTeacher
+from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request
-from hardcut.teacher.replies import CaptionReply
 from hardcut.teacher.server.openai import OpenAITeacher
 
 

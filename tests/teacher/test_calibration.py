@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.teacher.calibration import (
-    Judged,
+    JudgedPair,
     auc,
     calibrate,
     figures,
@@ -27,14 +27,14 @@ PAIRS = st.lists(st.tuples(st.integers(-40, 40).map(lambda n: n / 4), st.boolean
 )
 
 
-def world(size: int, temperature: float, seed: int = 7) -> list[Judged]:
+def world(size: int, temperature: float, seed: int = 7) -> list[JudgedPair]:
     """Pairs whose true probability is sigmoid(margin / temperature)."""
     dice = random.Random(seed)
     pairs = []
     for number in range(size):
         margin = dice.gauss(0, 6)
         kind = "temporal" if number % 3 else "event"
-        pairs.append(Judged(f"q{number // 4}", kind, margin, dice.random() < sigmoid(margin / temperature)))
+        pairs.append(JudgedPair(f"q{number // 4}", kind, margin, dice.random() < sigmoid(margin / temperature)))
     return pairs
 
 
@@ -100,7 +100,7 @@ def test_overconfident_margins_become_probabilities_that_hold_by_kind_too() -> N
 def test_figures_after_are_not_those_of_the_pairs_it_was_fitted_on() -> None:
     """Of noise nothing can be learned; measured on what it was fitted on, isotonic would look better than chance."""
     dice = random.Random(3)
-    noise = [Judged(f"q{n}", "event", dice.gauss(0, 3), dice.random() < 0.5) for n in range(60)]
+    noise = [JudgedPair(f"q{n}", "event", dice.gauss(0, 3), dice.random() < 0.5) for n in range(60)]
     fitted = calibrate("m", noise)
     flattered = figures([fitted.probability(p.margin) for p in noise], [p.relevant for p in noise])
     assert flattered.auc is not None and flattered.auc > 0.55
@@ -115,7 +115,7 @@ def test_ece_of_a_hand_computed_case() -> None:
 
 def test_judgments_of_one_class_are_refused() -> None:
     with pytest.raises(ValueError, match="both kinds"):
-        calibrate("m", [Judged("q", "event", 1.0, True)] * 5)
+        calibrate("m", [JudgedPair("q", "event", 1.0, True)] * 5)
 
 
 def test_the_diagram_is_well_formed_and_shows_every_method() -> None:
@@ -130,7 +130,8 @@ def test_the_diagram_is_well_formed_and_shows_every_method() -> None:
 def test_thresholds_part_the_sure_from_the_rest() -> None:
     dice = random.Random(5)
     pairs = [
-        Judged(f"q{n}", "event", margin := dice.uniform(-10, 10), dice.random() < sigmoid(margin)) for n in range(4000)
+        JudgedPair(f"q{n}", "event", margin := dice.uniform(-10, 10), dice.random() < sigmoid(margin))
+        for n in range(4000)
     ]
     found = calibrate("t", pairs)
     assert found.trusted_below is not None and -5 < found.trusted_below < -1.5
@@ -140,6 +141,6 @@ def test_thresholds_part_the_sure_from_the_rest() -> None:
 
 
 def test_thresholds_that_nothing_supports_are_none() -> None:
-    pairs = [Judged(f"q{n}", "event", float(n % 7), n % 2 == 0) for n in range(70)]
+    pairs = [JudgedPair(f"q{n}", "event", float(n % 7), n % 2 == 0) for n in range(70)]
     found = calibrate("t", pairs)
     assert (found.trusted_below, found.suspected_above) == (None, None)

@@ -15,9 +15,9 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
+from hardcut.teacher.prompts.reply_models import CaptionReply, QueriesReply
 from hardcut.teacher.protocol import Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher
-from hardcut.teacher.replies import CaptionReply, QueriesReply
 
 SPECS = ("evidence", "openai:some/model@{url}")
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hardcut.annotate.embedded.server import Order, Server, connection, running
+from hardcut.annotate.embedded.server import EmbeddedServer, Order, connection, running
 from hardcut.schemas.config import format_settings, load_settings
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Review
@@ -42,7 +42,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, Server]]:
+def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, EmbeddedServer]]:
     """A server whose passwords the test knows."""
     with running(argilla_python, tmp_path / "argilla", Order(port=0, reviewers=("bob",))) as found:
         yield tmp_path / "argilla", found
@@ -72,7 +72,7 @@ def make_hostile(run: Path) -> None:
 
 
 def test_a_reviewer_at_work(
-    browser: Any, server: tuple[Path, Server], sample: Any, hardcut: Callable[..., tuple[int, str, str]]
+    browser: Any, server: tuple[Path, EmbeddedServer], sample: Any, hardcut: Callable[..., tuple[int, str, str]]
 ) -> None:
     data, started = server
     make_hostile(sample.run)
@@ -147,7 +147,7 @@ class Player:
         return found
 
 
-def sign_in(browser: Any, started: Server, data: Path, dataset: str) -> Any:
+def sign_in(browser: Any, started: EmbeddedServer, data: Path, dataset: str) -> Any:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(120_000)  # a busy machine plays slowly
     page.goto(f"{started.url}/sign-in")

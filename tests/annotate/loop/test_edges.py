@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from hardcut.annotate import argilla
-from hardcut.annotate.embedded.server import Connection, Order, Server, connection, running
+from hardcut.annotate.embedded.server import Connection, EmbeddedServer, Order, connection, running
 from hardcut.annotate.records import read_run
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Judgment, Review
@@ -128,7 +128,7 @@ def test_users_who_are_deleted_or_renamed_keep_their_answers(
     assert (sample.run / Review.FILE).read_bytes() == before
 
 
-def log_in(server: Server, name: str) -> int:
+def log_in(server: EmbeddedServer, name: str) -> int:
     """The status that a user gets with the password of this start, or one that is none."""
     form = {"username": name, "password": server.passwords.get(name, "")}
     return httpx.post(f"{server.url}/api/v1/token", data=form, timeout=60).status_code
@@ -193,15 +193,15 @@ def test_an_admin_of_the_workspace_pushes_and_pulls_page_by_page(
     owner.answer(owner.records("small-assisted")[0], "does_not")
 
     asked = Counter[int]()
-    request = argilla.Server._request
+    request = argilla.ArgillaServer._request
 
-    def counted(self: argilla.Server, method: str, path: str, **options: Any) -> Any:
+    def counted(self: argilla.ArgillaServer, method: str, path: str, **options: Any) -> Any:
         found = request(self, method, path, **options)
         if method == "GET" and path.endswith("/records"):
             asked[len(found["items"])] += 1
         return found
 
-    monkeypatch.setattr(argilla.Server, "_request", counted)
+    monkeypatch.setattr(argilla.ArgillaServer, "_request", counted)
     monkeypatch.setattr(argilla, "FIRST_PAGE", 2)
     monkeypatch.setattr(argilla, "MAX_BATCH_BYTES", 1)
     code, out, said = hardcut("review", "pull", sample.run, *there)

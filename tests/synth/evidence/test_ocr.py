@@ -18,7 +18,7 @@ from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence import ocr
 from hardcut.synth.evidence.ocr import ocr_evidence, read_lines
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 
 pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
@@ -91,7 +91,7 @@ async def test_a_fresh_world_is_read(tmp_path: Path, pool: WorkerPool) -> None:
     render_world(world, tmp_path / "world")
     collection = scan(tmp_path / "world" / "videos")
     store, media = tmp_path / "store", MediaSettings()
-    frames = Frames(collection.root, store, media, pool)
+    frames = FrameSource(collection.root, store, media, pool)
 
     async def perceive(file) -> list[Evidence]:
         [video] = (await ProbeStage(pool, collection.root, store, media).run(Unit(file.video_id, payload=file))).records

@@ -30,7 +30,7 @@ from hardcut.synth.evidence import whisper
 from hardcut.synth.evidence.speech import Spoken, open_recogniser, pieces, recognised_evidence
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.evidence.transcription import wav_pieces
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
 from hardcut.synth.request_inputs import video_inputs
 
@@ -198,7 +198,7 @@ async def test_subtitles_win_and_both_are_kept(server: TranscriptionServer, pool
     store, media = tmp_path / "store", MediaSettings()
     hearing = open_recogniser(f"server:whisper-1@{server.url}", pool, RESOURCES)
     stage = EvidenceStage(
-        Frames(collection.root, store, media, pool), EvidenceSettings.model_validate(ONLY_SPEECH), hearing
+        FrameSource(collection.root, store, media, pool), EvidenceSettings.model_validate(ONLY_SPEECH), hearing
     )
     for file, clip in zip(collection.files, world.clips, strict=True):
         [video] = (await ProbeStage(pool, collection.root, store, media).run(Unit(file.video_id, payload=file))).records

@@ -10,10 +10,10 @@ from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.frames import Frames
+from hardcut.synth.frame_source import FrameSource
 
 
-async def test_everything_that_is_known_of_a_video(frames: Frames, probed: Video) -> None:
+async def test_everything_that_is_known_of_a_video(frames: FrameSource, probed: Video) -> None:
     pytest.importorskip("scenedetect", reason='needs pip install "hardcut[vision]"')
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stage = EvidenceStage(frames, EvidenceSettings())
@@ -32,7 +32,7 @@ async def test_everything_that_is_known_of_a_video(frames: Frames, probed: Video
     assert output.failure is None
 
 
-async def test_switched_off_means_no_frames_are_needed(frames: Frames, probed: Video) -> None:
+async def test_switched_off_means_no_frames_are_needed(frames: FrameSource, probed: Video) -> None:
     options = EvidenceSettings(ocr="off", shots=False, motion=False, speech="off", metadata_fields=())
     (frames.root / probed.path).unlink()
     for path in frames.store.rglob("*.jpg"):
@@ -41,7 +41,7 @@ async def test_switched_off_means_no_frames_are_needed(frames: Frames, probed: V
     assert (list(output.records), list(output.dropped)) == ([], [])
 
 
-def test_missing_libraries_say_how_to_get_them(frames: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_say_how_to_get_them(frames: FrameSource, monkeypatch: pytest.MonkeyPatch) -> None:
     def without(package: str):
         def find(name: str) -> str:
             if name == package:

@@ -18,7 +18,7 @@ import pytest
 
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.records import Sampling
-from hardcut.teacher.local.generation import Failed, Generated, ModelOptions, Prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
 from hardcut.teacher.local.process import ModelProcess
 
 pytestmark = [
@@ -83,7 +83,7 @@ async def test_what_is_done_is_handed_back_while_the_model_goes_on(model: Path) 
     os.kill(process._process.pid, signal.SIGKILL)
     results = await asyncio.gather(*jobs)
     assert len(results[0]) == 10 and all(isinstance(each, Generated) for each in results[0])
-    assert isinstance(results[-1][0], Failed)
+    assert isinstance(results[-1][0], GenerationFailed)
     assert await process.generate([]) == []
     await process.close()
 
@@ -95,7 +95,7 @@ async def test_a_process_that_is_killed_fails_what_it_was_at_and_is_started_agai
     await asyncio.sleep(0.3)
     os.kill(killed, signal.SIGKILL)
     for (failed,) in await asyncio.gather(*jobs):
-        assert isinstance(failed, Failed) and failed.reason == "crashed" and "status -9" in failed.detail
+        assert isinstance(failed, GenerationFailed) and failed.reason == "crashed" and "status -9" in failed.detail
     assert len(await process.generate(prompts(2))) == 2
     assert process._process.pid != killed
     await process.close()

@@ -31,10 +31,10 @@ from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.confidence import confidence, read_verdict
 from hardcut.teacher.local.generation import ModelOptions, Prompt, prompt_of
 from hardcut.teacher.prompts.render import Prompts
+from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request, Teacher
 from hardcut.teacher.registry import open_teacher
-from hardcut.teacher.replies import CaptionReply
-from hardcut.teacher.server.reply import Completion
+from hardcut.teacher.server.completion import Completion
 
 INSTALLED = {name: importlib.util.find_spec(name) is not None for name in ("torch", "transformers", "vllm")}
 needs_torch = pytest.mark.skipif(

@@ -11,8 +11,8 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.text.words import WordIndex, contains, words
 from hardcut.teacher.prompts.inputs import CaptionInputs, ComposeInputs, EvidenceLine, QueriesInputs
+from hardcut.teacher.prompts.reply_models import QueriesReply
 from hardcut.teacher.protocol import Request
-from hardcut.teacher.replies import QueriesReply
 from hardcut.teacher.rules.judge import EvidenceJudge, parse
 from hardcut.teacher.rules.rewriter import compose
 from hardcut.teacher.rules.teacher import EvidenceTeacher

@@ -20,8 +20,8 @@ from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.teacher.backend import Unmetered
 from hardcut.teacher.confidence import confidence
+from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request, Task
-from hardcut.teacher.replies import CaptionReply
 from hardcut.teacher.server.openai import OpenAITeacher
 
 Ask = Callable[..., Any]

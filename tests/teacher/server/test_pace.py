@@ -15,11 +15,11 @@ import pytest
 from hardcut.schemas.records import Sampling
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.server.openai import OpenAITeacher
-from hardcut.teacher.server.pace import Pace, Turn
+from hardcut.teacher.server.pace import Pace, Slot
 
 
 async def drive(pace: Pace, calls: int, serve: Callable[[], Awaitable[None]]) -> None:
-    async def one(turn: Turn) -> None:
+    async def one(turn: Slot) -> None:
         await serve()
         turn.answered("judge")
 
@@ -29,7 +29,7 @@ async def drive(pace: Pace, calls: int, serve: Callable[[], Awaitable[None]]) ->
 async def test_turns_come_in_order_and_never_more_than_allowed() -> None:
     pace, order, under_way, most = Pace(3, 60.0), [], 0, 0
 
-    async def one(number: int, turn: Turn) -> int:
+    async def one(number: int, turn: Slot) -> int:
         nonlocal under_way, most
         order.append(number)
         under_way += 1
@@ -47,7 +47,7 @@ async def test_turns_come_in_order_and_never_more_than_allowed() -> None:
 async def test_an_error_is_raised_once_all_have_ended() -> None:
     pace, ended = Pace(2, 60.0), []
 
-    async def one(number: int, turn: Turn) -> None:
+    async def one(number: int, turn: Slot) -> None:
         await asyncio.sleep(0.001)
         if number == 1:
             raise KeyError(number)
@@ -62,7 +62,7 @@ async def test_an_error_is_raised_once_all_have_ended() -> None:
 async def test_who_is_tried_again_waits_without_a_turn_and_goes_first() -> None:
     pace, order = Pace(1, 60.0), []
 
-    async def one(name: str, turn: Turn) -> None:
+    async def one(name: str, turn: Slot) -> None:
         order.append(name)
         if name == "a":
             turn.give_back()
@@ -79,7 +79,7 @@ async def test_who_is_tried_again_waits_without_a_turn_and_goes_first() -> None:
 async def test_who_gives_up_takes_no_turn_with_him() -> None:
     pace, begun = Pace(1, 60.0), []
 
-    async def one(name: str, turn: Turn) -> None:
+    async def one(name: str, turn: Slot) -> None:
         begun.append(name)
         if name == "again":
             turn.give_back()
@@ -107,7 +107,7 @@ async def test_who_gives_up_takes_no_turn_with_him() -> None:
 async def test_one_burst_of_refusals_is_one_cut() -> None:
     pace = Pace(64, 60.0, uniform=lambda low, high: 0.0)
 
-    async def one(turn: Turn) -> None:
+    async def one(turn: Slot) -> None:
         await asyncio.sleep(0.01)
         turn.busy()
 
@@ -118,7 +118,7 @@ async def test_one_burst_of_refusals_is_one_cut() -> None:
 async def test_nobody_sends_while_the_server_asks_for_rest() -> None:
     pace = Pace(4, 60.0)
 
-    async def refused(turn: Turn) -> None:
+    async def refused(turn: Slot) -> None:
         turn.busy(0.2)
 
     await pace.run([refused])

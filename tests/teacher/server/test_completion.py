@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.records import Tokens
-from hardcut.teacher.server.reply import Completion, Models, Tokenized, Unreadable
+from hardcut.teacher.server.completion import Completion, Models, Tokenized, Unreadable
 from hardcut.teacher.spellings import Spellings
 
 
@@ -47,7 +47,7 @@ def test_alternatives_are_looked_at_where_they_are_asked_for_alone() -> None:
     broken = token("so", top_logprobs=[{"token": 1}])
     read = Completion.read(answer(broken, token("no", top_logprobs=[token("no"), token("yes", -3)])))
     assert read.score(1, None).top == ((b"no", -0.1), (b"yes", -3.0))
-    assert read.score(0, Spellings.of({1: b"yes", 2: b"no"})).top == ()
+    assert read.score(0, Spellings.from_tokens({1: b"yes", 2: b"no"})).top == ()
     with pytest.raises(Unreadable, match=r"Expected `str`, got `int` - at `\$\[0\]\.token`"):
         read.score(0, None)
 

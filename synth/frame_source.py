@@ -17,7 +17,7 @@ from hardcut.schemas.settings import MediaSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class FrameSource:
     """Frames out of the store at `store`; a video is decoded again only where its frames were cleared away.
 
     `root` is the collection's folder, which every video's path is under; `limit_bytes` is the size of the store.
@@ -35,7 +35,7 @@ class Frames:
         return sampling_digest(self.media)
 
     @asynccontextmanager
-    async def of(self, video: Video) -> AsyncIterator[FrameSet]:
+    async def leased(self, video: Video) -> AsyncIterator[FrameSet]:
         """The video's stored frames, which stay in the store as long as the context lasts.
 
         Raises ItemError where it has to be decoded again and is another one by now.

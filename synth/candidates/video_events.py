@@ -30,7 +30,7 @@ _TEXT_SHARE = 0.4
 """Of the place where something moves, what a text must fill for the text to be what moved."""
 
 
-class Item(NamedTuple):
+class VideoEvent(NamedTuple):
     """One thing that happens: `key` says what without direction, `ways` which way, `start` when (seconds)."""
 
     kind: ItemKind
@@ -41,7 +41,7 @@ class Item(NamedTuple):
     text: str
 
 
-def seen(evidence: Iterable[Evidence]) -> tuple[Item, ...]:
+def observed_events(evidence: Iterable[Evidence]) -> tuple[VideoEvent, ...]:
     """What evidence tells of a video in order of time. Marks of a letter or two are left out: they are mostly misread;
     so is movement of what has no name, and what holds of the whole video alike (colours, cuts, metadata). Movement
     where text stands is unsure: a sign that changes its words looks like a thing that grows."""
@@ -50,7 +50,7 @@ def seen(evidence: Iterable[Evidence]) -> tuple[Item, ...]:
     return _in_order(item for line in lines for item in _of_evidence(line, texts))
 
 
-def told(caption: Caption | None, evidence: Iterable[Evidence]) -> tuple[Item, ...]:
+def claimed_events(caption: Caption | None, evidence: Iterable[Evidence]) -> tuple[VideoEvent, ...]:
     """What the caption's claims tell in order of time, but for those that rest on metadata or cuts alone."""
     if caption is None:
         return ()
@@ -58,7 +58,7 @@ def told(caption: Caption | None, evidence: Iterable[Evidence]) -> tuple[Item, .
     return _in_order(item for claim in caption.claims for item in _of_claim(claim, about))
 
 
-def specific(items: Iterable[Item]) -> bool:
+def is_specific(items: Iterable[VideoEvent]) -> bool:
     """Whether the items together say so much that hardly two scenes share it by chance: two of them at least, and
     twelve letters of words that are no directions, colours or such as any description has."""
     found = list(items)
@@ -67,7 +67,7 @@ def specific(items: Iterable[Item]) -> bool:
     return len(found) > 1 and sum(map(len, telling)) >= 12
 
 
-def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[Item]:
+def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[VideoEvent]:
     if line.span is None or line.kind not in _SURE:
         return
     sure = _is_sure(line)
@@ -78,10 +78,10 @@ def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[Item]:
         apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
         if apart.ways:
             sure = sure and not any(_covers(text.box, line.box) for text in texts)
-            yield Item("motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text)
+            yield VideoEvent("motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text)
     elif sum(map(len, found)) >= _LEAST_LETTERS:
         kind: ItemKind = "ocr" if line.kind == "ocr" else "speech"
-        yield Item(kind, " ".join(found), (), line.span.start, sure, line.text)
+        yield VideoEvent(kind, " ".join(found), (), line.span.start, sure, line.text)
 
 
 def _covers(text: Box | None, moving: Box | None) -> bool:
@@ -93,7 +93,7 @@ def _covers(text: Box | None, moving: Box | None) -> bool:
     return width > 0 and height > 0 and width * height >= _TEXT_SHARE * area
 
 
-def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[Item]:
+def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[VideoEvent]:
     """A claim is as sure as the best of what it rests on."""
     cited = [about[id] for id in claim.evidence_ids if id in about]
     if claim.span is None or (cited and {line.kind for line in cited} <= {"metadata", "shot", "colour"}):
@@ -102,12 +102,12 @@ def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[Item]:
     found = words(claim.text)
     apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
     if not _UNNAMED.intersection(found) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
-        yield Item("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text)
+        yield VideoEvent("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text)
 
 
 def _is_sure(line: Evidence) -> bool:
     return line.confidence is None or line.confidence >= _SURE.get(line.kind, 0.0)
 
 
-def _in_order(items: Iterable[Item]) -> tuple[Item, ...]:
+def _in_order(items: Iterable[VideoEvent]) -> tuple[VideoEvent, ...]:
     return tuple(sorted(items, key=lambda item: (item.start, item.kind, item.key))[:MOST])

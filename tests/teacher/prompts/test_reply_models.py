@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from hardcut.teacher.replies import (
+from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     CheckReply,
     ComposeReply,
