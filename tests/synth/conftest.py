@@ -154,7 +154,7 @@ class NoFrames:
     sampling = "none"
 
     @asynccontextmanager
-    async def of(self, video: Video) -> AsyncIterator[FrameSet]:
+    async def leased(self, video: Video) -> AsyncIterator[FrameSet]:
         yield FrameSet((), video.duration_s, True)
 
 
