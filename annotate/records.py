@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from hardcut.annotate.page import ReviewSubject
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, in_conflict, plan, readable
-from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest, reviews_in_force
+from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import ReviewSettings
 
-R = TypeVar("R", bound=Record)
 JUDGMENTS = "judgments"
 
 
@@ -68,9 +64,10 @@ class RunRecords:
         """All that is known about these pairs, as far as their videos are part of the run."""
         wanted = {self.pairs[pair_id].video_id for pair_id in pair_ids}
         starts = {self.queries[self.pairs[pair_id].query_id].reference_video_id for pair_id in pair_ids}
-        videos = {video.video_id: video for video in _read(self.folder, Video) if video.video_id in wanted | starts}
-        evidence = _grouped(_read(self.folder, Evidence), lambda line: line.video_id, wanted)
-        labels = _grouped(_read(self.folder, TeacherLabel), lambda label: label.pair_id, pair_ids)
+        files = RunFiles(self.folder)
+        videos = {video.video_id: video for video in files.read(Video) if video.video_id in wanted | starts}
+        evidence = files.grouped(Evidence, lambda line: line.video_id, wanted)
+        labels = files.grouped(TeacherLabel, lambda label: label.pair_id, pair_ids)
         found = {}
         for pair_id in pair_ids:
             pair = self.pairs[pair_id]
@@ -90,34 +87,19 @@ class RunRecords:
 
 def read_run(run: Path) -> RunRecords:
     """Reads the files of a run. Raises UsageError where there are no judgments yet: reviewing comes after them."""
-    if not (run / Judgment.FILE).exists():
+    files = RunFiles(run)
+    if not files.has(Judgment):
         raise UsageError(f"{run}: there is nothing to review yet: `hardcut run` up to its judgments first")
-    queries = {query.query_id: query for query in _read(run, Query)}
-    pairs = {pair.pair_id: pair for pair in _read(run, Pair) if pair.query_id in queries}
-    labels = _grouped(_read(run, TeacherLabel), lambda label: label.pair_id, pairs)
-    known = {each.pair_id: each.grade for each in _read(run, Judgment) if each.source == "imported"}
+    queries = files.by_id(Query)
+    pairs = {pair.pair_id: pair for pair in files.read(Pair) if pair.query_id in queries}
+    labels = files.grouped(TeacherLabel, lambda label: label.pair_id, pairs)
+    known = {each.pair_id: each.grade for each in files.read(Judgment) if each.source == "imported"}
     return RunRecords(
         folder=run,
         pairs=dict(sorted(pairs.items())),
         queries=queries,
         labels={id: readable(label.model_copy(update={"reasoning": ""}) for label in of) for id, of in labels.items()},
-        reasons={each.item: each.reason for each in _read(run, Dropped) if each.stage == JUDGMENTS},
+        reasons={each.item: each.reason for each in files.read(Dropped) if each.stage == JUDGMENTS},
         known=known,
-        reviews={id: tuple(of) for id, of in _grouped(_read(run, Review), lambda review: review.pair_id, None).items()},
+        reviews={id: tuple(of) for id, of in files.grouped(Review, lambda review: review.pair_id).items()},
     )
-
-
-def _read(run: Path, kind: type[R]) -> Iterator[R]:
-    path = run / kind.FILE
-    return read_records(path, kind) if path.exists() else iter(())
-
-
-def _grouped(
-    records: Iterable[R], key: Callable[[R], str], wanted: Collection[str] | None
-) -> defaultdict[str, list[R]]:
-    """Those whose key is wanted (None: all) by their key."""
-    found: defaultdict[str, list[R]] = defaultdict(list)
-    for record in records:
-        if wanted is None or key(record) in wanted:
-            found[key(record)].append(record)
-    return found

@@ -48,7 +48,7 @@ class Sources:
 
 
 class Meet:
-    name, version, over = "meet", 1, None
+    kind, name, version, over = "unit", "meet", 1, None
     reads: tuple[type[Record], ...] = ()
     makes: tuple[type[Record], ...] = (Pair,)
     settings: Mapping[str, Any] = {}
@@ -59,7 +59,7 @@ class Meet:
 
 
 class Settle:
-    name, version = "settle", 1
+    kind, name, version = "collection", "settle", 1
     reads: tuple[type[Record], ...] = (Pair,)
     makes: tuple[type[Record], ...] = (Judgment,)
     settings: Mapping[str, Any] = {}
@@ -73,7 +73,7 @@ class Settle:
 
 
 class Label:
-    name, version, over = "label", 1, Pair
+    kind, name, version, over = "unit", "label", 1, Pair
     reads: tuple[type[Record], ...] = (Pair, Judgment)
     makes: tuple[type[Record], ...] = (TeacherLabel,)
     settings: Mapping[str, Any] = {}

@@ -32,9 +32,9 @@ import psutil
 
 from hardcut.annotate.embedded.environment import environment
 from hardcut.annotate.embedded.server import Order, connection, running
-from hardcut.cli.paths import cache_folder
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.progress import NullProgress
+from hardcut.pipeline.cache import cache_folder
 
 BATCH = 500
 OPENED = 200

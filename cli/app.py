@@ -110,8 +110,10 @@ def run(
     json: Json = False,
 ) -> None:
     """Turn a folder of videos into records: evidence, captions, queries, pairs, labels, judgments."""
-    from hardcut.cli.run import Inputs
-    from hardcut.cli.run import run as run_chain
+    from hardcut.cli.run import run as run_job
+    from hardcut.pipeline.cache import cache_folder
+    from hardcut.pipeline.run import Job
+    from hardcut.schemas.config import load_settings
 
     overrides = {
         "teacher.spec": teacher,
@@ -124,13 +126,8 @@ def run(
         "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
     }
-    raise typer.Exit(
-        run_chain(
-            Inputs(videos=videos, out=out, config=config, overrides=overrides, limit=limit, until=until, cache=cache),
-            retry_failed=retry_failed,
-            as_json=json,
-        )
-    )
+    job = Job(videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed)
+    raise typer.Exit(run_job(job, as_json=json))
 
 
 @app.command()
@@ -169,9 +166,9 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Fit margins to what people said: temperature and isotonic, with figures before and after."""
-    from hardcut.cli.calibrate import calibrate_run
+    from hardcut.cli.calibrate import calibrate as run_calibration
 
-    raise typer.Exit(calibrate_run(run, blind=blind, as_json=json))
+    raise typer.Exit(run_calibration(run, blind=blind, as_json=json))
 
 
 @app.command()
@@ -221,11 +218,11 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
-    from hardcut.cli.export import Choices
     from hardcut.cli.export import export as run_export
+    from hardcut.pipeline.export import Choices
 
-    choices = Choices(config, format, tuple(allow or ()), with_media, min_difficulty)
-    raise typer.Exit(run_export(run, out, choices, as_json=json))
+    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty)
+    raise typer.Exit(run_export(run, out, choices, format, as_json=json))
 
 
 @app.command()
@@ -303,10 +300,10 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a reranker in two stages: perception, then ranking."""
-    from hardcut.cli.train import Asked
     from hardcut.cli.train import train as run_train
+    from hardcut.pipeline.train import Training
 
-    asked = Asked(stage, dataset, videos, model, out, revision, start, config, cache, merge)
+    asked = Training(stage, dataset, videos, model, out, revision, start, config, cache, merge)
     raise typer.Exit(run_train(asked, dry_run=dry_run, as_json=json))
 
 
@@ -325,10 +322,10 @@ def rerank(
     json: Json = False,
 ) -> None:
     """Rerank a first stage's run: every video decoded once and encoded once for all of its queries."""
-    from hardcut.cli.rerank import Asked
     from hardcut.cli.rerank import rerank as run_rerank
+    from hardcut.pipeline.rerank import Reranking
 
-    asked = Asked(model, run, queries, videos, out, depth, manifest, revision, config, cache)
+    asked = Reranking(model, run, queries, videos, out, depth, manifest, revision, config, cache)
     raise typer.Exit(run_rerank(asked, as_json=json))
 
 

@@ -50,9 +50,8 @@ def push(
     json: Json = False,
 ) -> None:
     """Put the planned pairs before reviewers; the same again changes nothing."""
-    from hardcut.cli.review_push import Media
     from hardcut.cli.review_push import push as run_push
-    from hardcut.cli.review_server import Where
+    from hardcut.pipeline.review import Media, Where
 
     where, media = Where(run, url, data, workspace, name), Media(videos, media_url, clip_limit)
     raise typer.Exit(run_push(where, media, config, budget, cache, as_json=json))
@@ -64,7 +63,7 @@ def pull(
 ) -> None:
     """Bring the answers back into the run: its judgments follow them at once."""
     from hardcut.cli.review_pull import pull as run_pull
-    from hardcut.cli.review_server import Where
+    from hardcut.pipeline.review import Where
 
     raise typer.Exit(run_pull(Where(run, url, data, workspace, name), as_json=json))
 

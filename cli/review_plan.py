@@ -11,8 +11,8 @@ from rich.table import Table
 
 from hardcut.annotate.policy import BLIND, ReviewPlan
 from hardcut.annotate.records import read_run
-from hardcut.cli.review_server import settings_of
 from hardcut.cli.terminal import output
+from hardcut.pipeline.review import review_settings
 from hardcut.schemas.judgments import Stratum
 from hardcut.schemas.settings import ReviewSettings
 
@@ -29,7 +29,7 @@ _WHY: Mapping[Stratum, str] = {
 
 def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -> int:
     """Prints what would be asked. Sends nothing."""
-    settings = with_budget(settings_of(run, config).review, budget)
+    settings = review_settings(run, config, budget).review
     found = read_run(run).plan(settings)
     if as_json:
         items = [asdict(item) | {"set": item.set} for item in found.items]
@@ -38,11 +38,6 @@ def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -
     else:
         _print(run, found, settings)
     return 0
-
-
-def with_budget(settings: ReviewSettings, budget: int | None) -> ReviewSettings:
-    """The settings with the budget of the command line in place of theirs."""
-    return settings if budget is None else settings.model_copy(update={"budget": budget})
 
 
 def _print(run: Path, found: ReviewPlan, settings: ReviewSettings) -> None:

@@ -3,74 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from hardcut.annotate.previews import Previews
-from hardcut.annotate.push import EmbeddedMedia, MediaLink, Push, Pushed, RemoteMedia
-from hardcut.annotate.records import read_run
-from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
-from hardcut.cli.review_plan import with_budget
-from hardcut.cli.review_server import Reached, Where, reach, settings_of
 from hardcut.cli.terminal import output, plain
-from hardcut.engine.pool import WorkerPool
-from hardcut.schemas.errors import UsageError
-
-REMOTE_PREVIEWS = Path("review") / "media"
-"""Where in a run's folder the previews for an Argilla elsewhere are made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """Where the videos are, and how clips reach an Argilla elsewhere: inside the record up to `limit_mb`, else under
-    `url`."""
-
-    videos: Path
-    url: str | None = None
-    limit_mb: float = 2.0
+from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.review import Media, PushDone, Where, review_settings
+from hardcut.pipeline.review import push as push_pairs
 
 
 def push(
     where: Where, media: Media, config: Path | None, budget: int | None, cache: Path | None, *, as_json: bool
 ) -> int:
     """Pushes the plan and says what changed; 1 where a pair has no preview."""
-    run = where.run
-    settings = settings_of(run, config)
-    settings = settings.model_copy(update={"review": with_budget(settings.review, budget)})
-    if not media.videos.is_dir():
-        raise UsageError(f"{media.videos}: no such folder: --videos is the one that the run was made from")
-    records = read_run(run)
-    reached = reach(where)
-    folder, link = _link(reached, run, media)
-    folder.mkdir(parents=True, exist_ok=True)
-    workers = settings.resources.workers or os.cpu_count() or 1
-    with WorkerPool(workers, settings.resources.decode_timeout_s) as pool, TerminalProgress() as progress:
-        frames = cache_folder(cache).frames
-        previews = Previews(media.videos.resolve(), frames, folder, settings.media, settings.review, pool)
-        progress.started("previews", len(records.plan(settings.review).items))
-        work = Push(records, settings, reached.server, previews, link, where.set_name)
-        told = work.carry_out(lambda: progress.advanced("previews"), lambda number: None)
-        progress.finished("previews")
+    settings = review_settings(where.run, config, budget)
+    with TerminalProgress() as progress:
+        done = push_pairs(where, media, settings, cache_folder(cache), progress)
     if as_json:
-        print(json.dumps({"sets": [asdict(each) for each in told]}, indent=2))
+        print(json.dumps({"sets": [asdict(each) for each in done.sets]}, indent=2))
     else:
-        _print(reached.url, where.run, told, folder if media.url and where.url else None)
-    return 1 if any(each.without_preview for each in told) else 0
+        _print(where.run, done)
+    return 1 if any(each.without_preview for each in done.sets) else 0
 
 
-def _link(reached: Reached, run: Path, media: Media) -> tuple[Path, MediaLink]:
-    if reached.media is not None:
-        folder, path_of = reached.media
-        return folder, EmbeddedMedia(path_of)
-    folder = run / REMOTE_PREVIEWS
-    return folder, RemoteMedia(folder, int(media.limit_mb * 1e6), media.url)
-
-
-def _print(url: str, run: Path, told: list[Pushed], to_upload: Path | None) -> None:
+def _print(run: Path, done: PushDone) -> None:
     console = output()
-    for each in told:
+    for each in done.sets:
         if not each.records and not each.removed:
             continue
         console.print(
@@ -79,6 +38,8 @@ def _print(url: str, run: Path, told: list[Pushed], to_upload: Path | None) -> N
         )
         for reason, count in each.without_preview.items():
             console.print(f"              {count:>7,} without a clip: {plain(reason)}")
-    if to_upload is not None:
-        console.print(f"previews      put the files of {plain(str(to_upload))} under the --media-url")
-    console.print(f"reviewers answer at {plain(url)}; `hardcut review pull {plain(str(run))}` brings the answers back")
+    if done.to_upload is not None:
+        console.print(f"previews      put the files of {plain(str(done.to_upload))} under the --media-url")
+    console.print(
+        f"reviewers answer at {plain(done.url)}; `hardcut review pull {plain(str(run))}` brings the answers back"
+    )

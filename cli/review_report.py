@@ -7,30 +7,17 @@ from pathlib import Path
 from rich.table import Table
 
 from hardcut.annotate.agreement import Agreement, Interval
-from hardcut.annotate.records import read_run
-from hardcut.annotate.report import REPORT_FILE, Proportion, ReviewReport
-from hardcut.annotate.report import report as make_report
-from hardcut.cli.paths import cache_folder
-from hardcut.cli.report import refresh_report
-from hardcut.cli.review_server import settings_of
+from hardcut.annotate.report import Proportion, ReviewReport
 from hardcut.cli.terminal import output, plain
-from hardcut.engine.files import atomic_writer
-from hardcut.schemas.errors import UsageError
-from hardcut.schemas.judgments import Review
+from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.review import report as make_report
 
 
 def report(run: Path, cache: Path | None, *, as_json: bool) -> int:
     """Prints the report, keeps it as review.json and brings report.html up to date."""
-    settings = settings_of(run, None)
-    if not (run / Review.FILE).exists():
-        raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")
-    found = make_report(read_run(run))
-    text = found.model_dump_json(indent=2)
-    with atomic_writer(run / REPORT_FILE) as file:
-        file.write(text + "\n")
-    page = refresh_report(run, settings, cache_folder(cache))
+    found, page = make_report(run, cache_folder(cache))
     if as_json:
-        print(text)
+        print(found.model_dump_json(indent=2))
     else:
         _print(found)
         output().print(f"page      {plain(str(page))}#review")

@@ -12,17 +12,16 @@ from typing import NoReturn
 
 from hardcut.annotate.embedded.environment import environment
 from hardcut.annotate.embedded.server import LOOPBACK, EmbeddedServer, Order, data_folder, running
-from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
-from hardcut.schemas.errors import UsageError
+from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.review import run_settings
 
 _LOCAL = (LOOPBACK, "localhost", "::1")
 
 
 def serve(run: Path, data: Path | None, order: Order, cache: Path | None) -> int:
     """Makes the environment where it is missing, starts the server, says where it is; 0 when it is stopped."""
-    if not (run / "run.toml").is_file():
-        raise UsageError(f"{run}: no run is there: `hardcut run VIDEOS --out {run}` makes one")
+    run_settings(run)
     try:
         with _sigterm_as_interrupt():
             with TerminalProgress() as progress:

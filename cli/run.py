@@ -1,45 +1,23 @@
-"""`hardcut run`: the chain, then its report and its summary."""
+"""`hardcut run`: the stages, the report, then a summary."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import asyncio
 
-from hardcut.cli.chain import Job, run_chain
-from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
-from hardcut.cli.report import refresh_report
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.engine.status import read_status
-from hardcut.schemas.config import load_settings
+from hardcut.pipeline.run import Job, carry_out
 from hardcut.schemas.errors import BudgetReached
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The arguments of the command as they were given."""
-
-    videos: Path
-    out: Path
-    config: Path | None
-    overrides: Mapping[str, Any]
-    limit: int | None
-    until: str | None
-    cache: Path | None
-
-
-def run(inputs: Inputs, *, retry_failed: bool, as_json: bool) -> int:
-    """Runs the chain, writes the report, prints the summary; 0, or 1 where items failed.
+def run(job: Job, *, as_json: bool) -> int:
+    """Carries the run out and prints the summary; 0, or 1 where items failed.
 
     A run that stops at its budget prints its summary too, then raises BudgetReached.
     """
-    settings = load_settings(inputs.config, inputs.overrides)
-    cache = cache_folder(inputs.cache)
-    job = Job(inputs.videos, inputs.out, settings, cache, inputs.limit, inputs.until, retry_failed)
     try:
-        carry_out(job)
+        carry_out_with_bars(job)
     except BudgetReached:
         print_summary(job.out, read_status(job.out), as_json=as_json)
         raise
@@ -48,12 +26,7 @@ def run(inputs: Inputs, *, retry_failed: bool, as_json: bool) -> int:
     return exit_status(status)
 
 
-def carry_out(job: Job) -> None:
-    """The chain and its report. A run that stops at its budget leaves a report too."""
-    try:
-        with TerminalProgress() as progress:
-            run_chain(job, progress)
-    except BudgetReached:
-        refresh_report(job.out, job.settings, job.cache)
-        raise
-    refresh_report(job.out, job.settings, job.cache)
+def carry_out_with_bars(job: Job) -> None:
+    """The run with bars on a terminal."""
+    with TerminalProgress() as progress:
+        asyncio.run(carry_out(job, progress))

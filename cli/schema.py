@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 
 from hardcut.schemas.catalogue import json_schemas
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.names import suggestion
 
 
 def print_schema(record: str | None) -> None:
@@ -16,7 +16,5 @@ def print_schema(record: str | None) -> None:
         print(json.dumps(schemas, indent=2, ensure_ascii=False))
         return
     if record not in schemas:
-        close = difflib.get_close_matches(record, schemas, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"there is no record {record!r}; {hint}there are: {', '.join(schemas)}")
+        raise UsageError(f"there is no record {record!r}; {suggestion(record, schemas, cutoff=0.4)}")
     print(json.dumps(schemas[record], indent=2, ensure_ascii=False))

@@ -4,92 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from hardcut.cli.paths import cache_folder
 from hardcut.cli.terminal import output, plain
-from hardcut.publish.dataset import Dataset
+from hardcut.pipeline.train import Training, estimate_training
+from hardcut.pipeline.train import train as run_training
 from hardcut.reranker.examples import COMPOSED_QUERY
-from hardcut.schemas.config import load_settings
-from hardcut.schemas.errors import MissingDependency, UsageError
 
 if TYPE_CHECKING:
     from hardcut.reranker.estimate import TrainingEstimate
     from hardcut.reranker.training import Trained
 
-Stage = Literal["perception", "ranking"]
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The options of the command."""
-
-    stage: str
-    dataset: Path
-    videos: Path
-    model: str
-    out: Path
-    revision: str | None = None
-    start: Path | None = None
-    config: Path | None = None
-    cache: Path | None = None
-    merge: bool = False
-
-
-def train(asked: Asked, *, dry_run: bool, as_json: bool) -> int:
-    """Trains, or with `dry_run` says what it would take. Raises UsageError, MissingDependency."""
-    stage = _stage(asked.stage)
-    settings = load_settings(asked.config)
-    if asked.start is not None and stage == "perception":
-        raise UsageError("--start is for ranking: it names what perception wrote")
+def train(asked: Training, *, dry_run: bool, as_json: bool) -> int:
+    """Trains, or with `dry_run` says what it would take; 1 where examples were left out."""
     if dry_run:
-        need_train()
-        from hardcut.reranker.estimate import estimate
-
-        negatives = settings.export.negatives_per_group
-        told = estimate(asked.model, stage, settings.train, settings.media, negatives)
+        told = estimate_training(asked)
         if as_json:
             print(json.dumps(asdict(told), indent=2))
         else:
             _print_estimate(told)
         return 0
-    dataset, needed = Dataset(asked.dataset), "groups" if stage == "ranking" else "captions"
-    if needed not in dataset.configs:
-        raise UsageError(f"{asked.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
-    if not asked.videos.is_dir():
-        raise UsageError(f"{asked.videos}: no such folder of videos")
-    need_train()
-    from hardcut.reranker.clips import Clips
-    from hardcut.reranker.training import TrainJob
-    from hardcut.reranker.training import train as train_stage
-
-    clips = Clips(asked.videos, cache_folder(asked.cache).frames, settings.media)
-    job = TrainJob(stage, asked.model, asked.out, clips, settings.train, asked.revision, asked.start, asked.merge)
-    trained = train_stage(dataset, job)
+    trained = run_training(asked)
     if int(os.environ.get("RANK", "0")) == 0:
         _print(trained, asked.out, as_json=as_json)
     return 1 if set(trained.left_out) - {COMPOSED_QUERY} else 0
-
-
-def _stage(name: str) -> Stage:
-    if name == "perception":
-        return "perception"
-    if name == "ranking":
-        return "ranking"
-    raise UsageError(f"{name!r} is no stage of training: perception, then ranking")
-
-
-def need_train() -> None:
-    """Raises MissingDependency where what trains is not installed."""
-    try:
-        import accelerate  # noqa: F401
-        import peft  # noqa: F401
-        import sentence_transformers  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[train]"') from error
 
 
 def _print(trained: Trained, out: Path, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from hardcut.engine.stage import CollectionStage, Stage, UnitStage
+from hardcut.engine.stage import CollectionStage, Stage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -41,7 +41,7 @@ def plan(stages: Sequence[Stage]) -> list[Step]:
     """The steps of a run. Raises ValueError where the stages do not fit together."""
     steps: list[Step] = []
     for position, stage in enumerate(stages):
-        units = stage.over if isinstance(stage, UnitStage) else ""
+        units = stage.over if stage.kind == "unit" else ""
         kinds = {*stage.reads, units} if isinstance(units, type) else set(stage.reads)
         reads_from = tuple(
             earlier.name

@@ -175,7 +175,7 @@ class Engine:
     # One stage
 
     async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], retry_failed: bool) -> None:
-        if isinstance(step.stage, UnitStage):
+        if step.stage.kind == "unit":
             await self._run_units(step, step.stage, key, sources, retry_failed)
         else:
             await self._run_collection(step, step.stage, key, retry_failed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -71,26 +71,23 @@ class Output:
     failure: Failure | None = None
 
 
-@runtime_checkable
 class UnitStage(Protocol):
     """Turns one unit into records, independent of all others.
 
     `over` says which units there are: `None`, the sources given to the engine; a stage's name, the units which that
     stage finished; a record class, every video that has such a record. `reads` are the records about the unit's video
     that it is handed, and a change of any of them does the unit again. `settings` is everything else that can change
-    the result.
+    the result; it is asked for once a run.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> int: ...
+    kind: ClassVar[Literal["unit"]]
+    name: ClassVar[str]
+    version: ClassVar[int]
+    reads: ClassVar[tuple[type[Record], ...]]
+    makes: ClassVar[tuple[type[Record], ...]]
+
     @property
     def over(self) -> str | type[Record] | None: ...
-    @property
-    def reads(self) -> tuple[type[Record], ...]: ...
-    @property
-    def makes(self) -> tuple[type[Record], ...]: ...
     @property
     def settings(self) -> Mapping[str, JsonValue]: ...
 
@@ -115,18 +112,15 @@ class Reader(Protocol):
         ...
 
 
-@runtime_checkable
 class CollectionStage(Protocol):
     """Sees all records of its inputs at once. Deterministic; its units are its own (a query, say)."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def reads(self) -> tuple[type[Record], ...]: ...
-    @property
-    def makes(self) -> tuple[type[Record], ...]: ...
+    kind: ClassVar[Literal["collection"]]
+    name: ClassVar[str]
+    version: ClassVar[int]
+    reads: ClassVar[tuple[type[Record], ...]]
+    makes: ClassVar[tuple[type[Record], ...]]
+
     @property
     def settings(self) -> Mapping[str, JsonValue]: ...
 

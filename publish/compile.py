@@ -43,7 +43,7 @@ from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_dupli
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.jsonl import parse_record, read_records, write_records
+from hardcut.schemas.jsonl import parse_record, write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
@@ -58,6 +58,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
+from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -120,13 +121,6 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
     return {config: found[config] for config in CONFIGS if config in found}
 
 
-def read(run: Path, kind: type[R]) -> Iterator[R]:
-    """The records of one of the run's files; a file that no stage has written yet holds none."""
-    path = run / kind.FILE
-    if path.exists():
-        yield from read_records(path, kind)
-
-
 class _Key(BaseModel):
     """As much of a line as says where it belongs: it is parsed in full once, with all that its query has."""
 
@@ -150,14 +144,14 @@ def _line_told(run: Path, kind: type[Record]) -> Iterator[None]:
     try:
         yield
     except (ValidationError, UnicodeDecodeError):
-        deque(read(run, kind), maxlen=0)
+        deque(RunFiles(run).read(kind), maxlen=0)
         raise
 
 
 def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables: _Tables) -> _Plan:
     """Reads what belongs to queries into the tables, and plans the splits."""
     queries: dict[str, QueryRef] = {}
-    for query in read(run, Query):
+    for query in RunFiles(run).read(Query):
         facts.teacher(query.teacher, "queries")
         queries[query.query_id] = QueryRef.from_query(query)
     relevant: defaultdict[str, list[str]] = defaultdict(list)
@@ -174,8 +168,8 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     tables.pairs.fill(lines(Pair))
     tables.labels.fill(lines(TeacherLabel))
     tables.judgments.fill(lines(Judgment))
-    copies = near_duplicates((record.group_id, record.video_id) for record in read(run, Group))
-    splits = plan_splits(read(run, Video), queries, relevant, settings.export, copies)
+    copies = near_duplicates((record.group_id, record.video_id) for record in RunFiles(run).read(Group))
+    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies)
     return _Plan(run, folder, settings, splits)
 
 
@@ -186,11 +180,11 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
     with Scratch(plan.folder) as speech, plan.writer("corpus") as writer:
         speech.fill(
             (evidence.video_id, canonical_json([evidence.span.start if evidence.span else 0.0, evidence.text]))
-            for evidence in read(plan.run, Evidence)
+            for evidence in RunFiles(plan.run).read(Evidence)
             if evidence.kind == "speech"
         )
         heard = Merge(speech.groups())
-        for video in read(plan.run, Video):
+        for video in RunFiles(plan.run).read(Video):
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
             facts.video(video, row["licence"])
@@ -202,7 +196,7 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
 def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], captions: dict[str, str]) -> Sizes:
     """Notes in `captions` the first of each video."""
     with plan.writer("captions") as writer:
-        for caption in read(plan.run, Caption):
+        for caption in RunFiles(plan.run).read(Caption):
             video = videos.get(caption.video_id)
             if video is None:
                 raise _torn(plan.run, Caption, caption.id, Video, caption.video_id)
@@ -265,7 +259,7 @@ def _compiled(
     pairs_of, labels_of = Merge(tables.pairs.groups()), Merge(tables.labels.groups())
     judgments_of = Merge(tables.judgments.groups())
     calibrated = read_calibrations(plan.run)
-    for query in read(plan.run, Query):
+    for query in RunFiles(plan.run).read(Query):
         split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
         told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)

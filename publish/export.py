@@ -13,7 +13,7 @@ from hardcut import __version__
 from hardcut.publish._folder import MARKER, replaced
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
 from hardcut.publish.checks.result import CheckResult
-from hardcut.publish.compile import read, write_configs
+from hardcut.publish.compile import write_configs
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
 from hardcut.publish.media import write_media
@@ -24,6 +24,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 STAGES: dict[str, type[Record]] = {
@@ -80,7 +81,7 @@ def export(
     Raises UsageError where the run has no judgment yet, where its files do not belong together, or where `out` is not
     ours to replace; StorageError where the disk fails.
     """
-    if next(read(run, Judgment), None) is None:
+    if next(RunFiles(run).read(Judgment), None) is None:
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced(out) as folder:
         facts = CardFacts()
@@ -105,7 +106,7 @@ def export(
 
 def _funnel(run: Path) -> list[FunnelStep]:
     dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for record in read(run, Dropped):
+    for record in RunFiles(run).read(Dropped):
         dropped[record.stage][record.reason] += 1
     steps = [
         FunnelStep(stage, _count(run / kind.FILE), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()

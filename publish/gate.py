@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from hardcut.publish.checks import content, leakage, priors, shape
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.names import suggestion
 from hardcut.schemas.settings import Settings
 
 Check = Callable[[Dataset, Settings], CheckResult]
@@ -46,9 +46,7 @@ def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> 
     """
     for name in allow:
         if name not in CHECKS:
-            close = difflib.get_close_matches(name, CHECKS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(CHECKS)}"
-            raise UsageError(f"--allow {name!r}: no such check; {hint}")
+            raise UsageError(f"--allow {name!r}: no such check; {suggestion(name, CHECKS)}")
     return [_run(name, one, dataset, settings, name in allow) for name, one in CHECKS.items()]
 
 

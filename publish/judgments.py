@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -130,10 +130,11 @@ def upper_margin(labels: Sequence[TeacherLabel]) -> float | None:
 class JudgmentStage:
     """Compiles the judgments of a run; its units are pairs, and each gets a judgment or a reason."""
 
-    name = STAGE
-    version = 3
-    reads: tuple[type[Record], ...] = (Query, Pair, TeacherLabel)
-    makes: tuple[type[Record], ...] = (Judgment,)
+    kind: ClassVar[Literal["collection"]] = "collection"
+    name: ClassVar[str] = STAGE
+    version: ClassVar[int] = 3
+    reads: ClassVar[tuple[type[Record], ...]] = (Query, Pair, TeacherLabel)
+    makes: ClassVar[tuple[type[Record], ...]] = (Judgment,)
 
     def __init__(
         self,

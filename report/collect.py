@@ -13,7 +13,6 @@ from typing import Literal, TypeVar, get_args
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
-from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
@@ -26,6 +25,7 @@ from hardcut.schemas.records import (
     TeacherLabel,
     Video,
 )
+from hardcut.schemas.run_files import RunFiles
 
 R = TypeVar("R", bound=Record)
 Relation = Literal["source", "mined", "counterfactual", "user"]
@@ -125,14 +125,14 @@ def collect(run: Path) -> ReportData:
     source_of = _queries(run, found)
     paired: set[str] = set()
     counterfactual: set[str] = set()
-    for pair in _read(run, Pair):
+    for pair in RunFiles(run).read(Pair):
         paired.add(pair.query_id)
         if pair.origins == ("counterfactual",) and pair.expected == "no":
             counterfactual.add(pair.pair_id)
-    chosen = {query.query_id: query for query in choose(_read(run, Query), paired)}
+    chosen = {query.query_id: query for query in choose(RunFiles(run).read(Query), paired)}
     counterfactuals = [
         query
-        for query in _read(run, Query)
+        for query in RunFiles(run).read(Query)
         if query.parent_query_id in chosen and query.variant in COUNTERFACTUAL and query.query_id in paired
     ]
     shown_queries = {*chosen, *(query.query_id for query in counterfactuals)}
@@ -185,7 +185,7 @@ def collect(run: Path) -> ReportData:
         if caption.video_id in wanted:
             captions.setdefault(caption.video_id, caption)
     shown_videos = wanted.union(query.reference_video_id for query in chosen.values())
-    videos = {video.video_id: video for video in _read(run, Video) if video.video_id in shown_videos}
+    videos = {video.video_id: video for video in RunFiles(run).read(Video) if video.video_id in shown_videos}
 
     for query in chosen.values():
         source = query.source_video_id or ""
@@ -258,16 +258,10 @@ def _queries(run: Path, found: ReportData) -> Mapping[str, str | None]:
 
 def _counted(run: Path, kind: type[R], found: ReportData) -> Iterator[R]:
     count = 0
-    for record in _read(run, kind):
+    for record in RunFiles(run).read(kind):
         count += 1
         yield record
     found.records[kind.FILE.removesuffix(".jsonl")] = count
-
-
-def _read(run: Path, kind: type[R]) -> Iterator[R]:
-    path = run / kind.FILE
-    if path.exists():
-        yield from read_records(path, kind)
 
 
 def _loudest(labels: list[TeacherLabel]) -> TeacherLabel | None:

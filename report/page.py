@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
-
 from hardcut import __version__
+from hardcut.engine.status import RunStatus, StageStatus, read_status
 from hardcut.media.sheet import clock
 from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, collect
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.report.review import read_review
-from hardcut.report.status import RunStatus, StageStatus
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.filters import FILTERS
@@ -73,14 +71,14 @@ class _Part:
     width: float
 
 
-def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure, out: Path) -> None:
+def write_report(run: Path, sheets: Sheets, settings: Settings, measure: Measure, out: Path) -> None:
     """Writes the report of a run's folder, finished or not, to the file `out`; a reader never sees half of it.
     `measure` gives the difficulty of an example's query.
 
     It shows counts of everything and samples of a fixed size, so it stays under a few megabytes however large the run
     is. Raises RecordError for a damaged file of the run, StorageError where `out` cannot be written.
     """
-    text = render(run.absolute().name, collect(run), sheets, status, settings, measure, read_review(run))
+    text = render(run, sheets, read_status(run), settings, measure)
     beside = out.with_name(f".{out.name}.writing")
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
@@ -89,26 +87,18 @@ def write_report(run: Path, sheets: Sheets, status: RunStatus, settings: Setting
         raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def render(
-    name: str,
-    found: ReportData,
-    sheets: Sheets,
-    status: RunStatus,
-    settings: Settings,
-    measure: Measure,
-    review: Mapping[str, JsonValue] | None = None,
-) -> str:
+def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
     """The page's text."""
-    thresholds = settings.judgments
+    found, thresholds = collect(run), settings.judgments
     return (
         _environment()
         .get_template("report.html.jinja")
         .render(
-            name=name,
+            name=run.absolute().name,
             found=found,
             status=status,
             thresholds=thresholds,
-            review=review,
+            review=read_review(run),
             tiles=_tiles(found, status),
             plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
             pending=any(stage.pending for stage in status.stages),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.names import suggestion
 from hardcut.schemas.settings import Settings
 
 
@@ -56,10 +56,7 @@ def _explain(error: ValidationError) -> str:
     key = ".".join(where)
     if first["type"] != "extra_forbidden":
         return f"{key}: {first['msg']}, got {first['input']!r}"
-    known = _keys_beside(where)
-    close = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
+    return f"unknown key {key!r}; {suggestion(where[-1], _keys_beside(where), cutoff=0.5)}"
 
 
 def _keys_beside(where: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -41,6 +41,7 @@ class CaptionStage:
     sampling: Sampling
     options: CaptionSettings
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "captions"
     version: ClassVar[int] = 3
     over: ClassVar[str] = "evidence"

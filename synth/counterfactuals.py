@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -51,6 +51,7 @@ class CounterfactualStage:
     sampling: Sampling
     options: CounterfactualSettings
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
     version: ClassVar[int] = 2
     over: ClassVar[str] = "queries"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -27,6 +27,7 @@ class SignatureStage:
     frames: FrameSource
     options: DuplicateSettings
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "signatures"
     version: ClassVar[int] = 1
     over: ClassVar[str] = "probe"
@@ -65,6 +66,7 @@ class DuplicateStage:
     Memory holds the hashes of all videos; thumbnails are read where two videos are compared.
     """
 
+    kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "duplicates"
     version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -75,6 +75,7 @@ class NegativeStage:
     run_file: Path | None = None
     judgments_file: Path | None = None
 
+    kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "negatives"
     version: ClassVar[int] = 5
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -39,6 +39,7 @@ class ProbeStage:
     media: MediaSettings
     limit_bytes: int | None = None
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
     version: ClassVar[int] = 1
     over: ClassVar[None] = None

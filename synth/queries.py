@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -39,6 +39,7 @@ class QueryStage:
     sampling: Sampling
     options: QuerySettings
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "queries"
     version: ClassVar[int] = 3
     over: ClassVar[str] = "captions"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -36,6 +36,7 @@ class RewriteStage:
 
     reviews: Path
 
+    kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "rewrites"
     version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Query,)

@@ -57,6 +57,7 @@ class ScoreStage:
     reference: Callable[[str], Unit]
     samples: int = 1
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "scores"
     version: ClassVar[int] = 4
     over: ClassVar[type[Record]] = Pair

@@ -47,6 +47,7 @@ class TwinStage:
     Memory holds the keys of the videos, their hashes and what twins were found.
     """
 
+    kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "twins"
     version: ClassVar[int] = 2
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature, Group, Evidence, Caption)

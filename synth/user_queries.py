@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, get_args
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import JsonValue
 
@@ -73,6 +73,7 @@ class UserQueryStage:
 
     path: Path
 
+    kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "user_queries"
     version: ClassVar[int] = 3
     reads: ClassVar[tuple[type[Record], ...]] = ()

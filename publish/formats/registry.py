@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats import msrvtt, multivent, qvhighlights, rankvideo, sentence_transformers, tevatron, trec
 from hardcut.publish.formats.imported import Imported
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.names import suggestion
 
 T = TypeVar("T")
 
@@ -47,6 +47,4 @@ def read(name: str, paths: Sequence[Path]) -> Imported:
 def _named(known: Mapping[str, T], name: str, what: str) -> T:
     if name in known:
         return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-    raise UsageError(f"{what} {name!r}: no such format; {hint}")
+    raise UsageError(f"{what} {name!r}: no such format; {suggestion(name, known)}")

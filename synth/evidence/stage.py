@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from pydantic import JsonValue
 
@@ -38,6 +38,7 @@ class EvidenceStage:
     options: EvidenceSettings
     recogniser: Recogniser | None = None
 
+    kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
     version: ClassVar[int] = 2
     over: ClassVar[str] = "probe"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
-from hardcut.cli.chain import Job, run_chain
-from hardcut.cli.paths import cache_folder
 from hardcut.cli.progress import TerminalProgress
 from hardcut.data.render import render_world
 from hardcut.data.world import make_world
 from hardcut.media.store import FrameStore
+from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.run import Job, carry_out
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import TeacherLabel, Video
@@ -23,7 +24,7 @@ def test_another_teacher_decodes_nothing(tmp_path: Path, teacher_server: Any) ->
     for name, spec in (("first", "evidence"), ("second", f"openai:test@{teacher_server.url}")):
         settings = load_settings(None, {"teacher.spec": spec, "resources.workers": 2})
         with TerminalProgress() as progress:
-            run_chain(Job(tmp_path / "world" / "videos", tmp_path / name, settings, cache), progress)
+            asyncio.run(carry_out(Job(tmp_path / "world" / "videos", tmp_path / name, settings, cache), progress))
         backends |= {label.teacher.backend for label in read_records(tmp_path / name / TeacherLabel.FILE, TeacherLabel)}
         store = FrameStore(cache.frames)
         videos = list(read_records(tmp_path / name / Video.FILE, Video))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TypeVar
@@ -11,10 +12,11 @@ import pytest
 pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
 
-from hardcut.cli.chain import STAGES, Job, run_chain
-from hardcut.cli.paths import Cache
 from hardcut.engine.progress import NullProgress
 from hardcut.engine.status import read_status
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.run import Job, carry_out
+from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.skipif(not SIGNS.is_dir(), reason=f"the clips of {SIGNS
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("signs")
-    run_chain(Job(SIGNS, folder / "run", Settings(), Cache(folder / "cache")), NullProgress())
+    asyncio.run(carry_out(Job(SIGNS, folder / "run", Settings(), Cache(folder / "cache")), NullProgress()))
     return folder / "run"
 
 
@@ -43,7 +45,9 @@ def read(run: Path, kind: type[R]) -> dict[str, R]:
 
 def test_the_chain_runs_through(run: Path) -> None:
     status = read_status(run)
-    assert status.finished and [stage.name for stage in status.stages] == list(STAGES)
+    assert status.finished and [stage.name for stage in status.stages] == [
+        entry.name for entry in STAGES if entry.name not in ("user_queries", "rewrites")
+    ]
     assert not any(stage.failed for stage in status.stages) and read(run, Query)
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hardcut.cli import doctor
 from hardcut.cli.app import main
+from hardcut.cli.doctor import doctor
+from hardcut.pipeline import doctor as looked_at
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 EVIL = "evil\x1b[31m\x1b]0;title\x07[bold]"
@@ -92,8 +93,8 @@ def test_a_status_shows_hostile_names_as_they_are_and_breaks_no_line_in_a_pipe(
 def test_doctor_names_the_extra_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(doctor, "_version", lambda name: None)
-    assert doctor.doctor(None, None, tmp_path / "a [b] cache", as_json=False) == 4
+    monkeypatch.setattr(looked_at, "_version", lambda name: None)
+    assert doctor(None, None, tmp_path / "a [b] cache", as_json=False) == 4
     told = capsys.readouterr().out
     for extra in ("ocr", "vision", "eval", "publish", "annotate", "train"):
         assert f'pip install "hardcut[{extra}]"' in told
@@ -104,14 +105,14 @@ def test_doctor_names_the_extra_that_is_missing(
 def test_doctor_asks_for_what_the_settings_need_and_for_every_judge(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = {name: "1.0" for extra in ("eval", "train") for name in doctor._EXTRAS[extra]}
-    monkeypatch.setattr(doctor, "_version", found.get)
+    found = {name: "1.0" for extra in ("eval", "train") for name in looked_at._EXTRAS[extra]}
+    monkeypatch.setattr(looked_at, "_version", found.get)
     config = tmp_path / "hardcut.toml"
     config.write_text(
         "[evidence]\nocr = 'off'\nshots = false\nmotion = false\nspeech = 'whisper:tiny'\n[duplicates]\nnear = false\n"
         "[queries]\nlanguages = ['de']\n[[scores.teachers]]\nspec = 'openai:m@http://127.0.0.1:9/v1'\n"
     )
-    assert doctor.doctor(config, None, tmp_path, as_json=True) == 4
+    assert doctor(config, None, tmp_path, as_json=True) == 4
     checks = json.loads(capsys.readouterr().out)["checks"]
     states = {check["name"]: check["state"] for check in checks}
     assert {name for name, state in states.items() if state == "missing"} == {"extra languages", "teacher"}

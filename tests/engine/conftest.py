@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -31,6 +32,7 @@ class Look:
     calls: Counter[str] = field(default_factory=Counter)
     mended: bool = False
     delay_s: float = 0.0
+    kind: ClassVar[str] = "unit"
     name: str = "look"
     version: int = 1
     over: None = None
@@ -64,6 +66,7 @@ class Tell:
     settings: Mapping[str, object] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     delay_s: float = 0.0
+    kind: ClassVar[str] = "unit"
     name: str = "tell"
     version: int = 1
     over: str = "look"
@@ -85,6 +88,7 @@ class Mine:
 
     settings: Mapping[str, object] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    kind: ClassVar[str] = "collection"
     name: str = "mine"
     version: int = 1
     reads: tuple[type[Record], ...] = (Query, Caption)
@@ -118,6 +122,7 @@ class Judge:
     settings: Mapping[str, object] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     delay_s: float = 0.0
+    kind: ClassVar[str] = "unit"
     name: str = "judge"
     version: int = 1
     over: type[Record] = Pair

@@ -350,7 +350,7 @@ async def test_the_last_stage_alone_leaves_what_a_whole_run_would(tmp_path, new_
     """A collection stage behind the chain, run again under other settings without the sources."""
 
     class Count:
-        name, version, reads, makes = "count", 1, (Pair,), ()
+        kind, name, version, reads, makes = "collection", "count", 1, (Pair,), ()
 
         def __init__(self, limit):
             self.settings = {"limit": limit}

@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
 from hardcut.media.sheet import clock
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose, collect
-from hardcut.report.page import MAX_SHEET_BYTES, write_report
+from hardcut.report.page import MAX_SHEET_BYTES, Sheets, render, write_report
 from hardcut.report.plots import histogram, place, time_ticks
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
@@ -68,53 +69,12 @@ def measure(example: Example) -> Difficulty:
     return difficulty(rows, [facet.model_dump() for facet in example.query.facets])
 
 
-@dataclass(frozen=True)
-class Stage:
-    name: str
-    units_in: int
-    done: int
-    dropped: int
-    failed: int
-    pending: int
-    records: dict[str, int] = field(default_factory=dict)
+EMPTY = RunStatus((), (), (), 0, (), 0)
 
 
-@dataclass(frozen=True)
-class Failed:
-    stage: str
-    unit: str
-    reason: str
-    detail: str
-    raw: str | None
-
-
-@dataclass(frozen=True)
-class Slow:
-    stage: str
-    unit: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Spent:
-    stage: str
-    teacher: str
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True)
-class Status:
-    """A status as the engine gives it."""
-
-    stages: tuple[Stage, ...]
-    failed: tuple[Failed, ...] = ()
-    slowest: tuple[Slow, ...] = ()
-    spend: tuple[Spent, ...] = ()
-
-
-EMPTY = Status(stages=())
+def write(run: Path, sheets: Sheets, status: RunStatus, out: Path) -> None:
+    """The page of a run with a status of the test's own; `write_report` reads the ledger's."""
+    out.write_text(render(run, sheets, status, SETTINGS, measure), encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -165,7 +125,7 @@ def write_run(folder: Path, records: Iterable[Record]) -> Path:
     return folder
 
 
-def hostile_run(folder: Path) -> tuple[Path, Status]:
+def hostile_run(folder: Path) -> tuple[Path, RunStatus]:
     """Hostile text in every field that holds free text."""
     teacher = TeacherRef(backend=HOSTILE, model=HOSTILE)
     whole = Span(start=1, end=2)
@@ -195,11 +155,16 @@ def hostile_run(folder: Path) -> tuple[Path, Status]:
         else:
             records.append(Dropped.create(item=pair.pair_id, stage="judgments", reason=HOSTILE, detail=HOSTILE))
     records.append(Dropped.create(item=HOSTILE, stage=HOSTILE, reason=HOSTILE, detail=HOSTILE))
-    status = Status(
-        stages=(Stage(HOSTILE, 4, 1, 1, 1, 1, {HOSTILE: 3}), Stage("judgments", 2, 1, 1, 0, 0, {"Judgment": 1})),
-        failed=(Failed(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
-        slowest=(Slow(HOSTILE, HOSTILE, 3.5),),
-        spend=(Spent(HOSTILE, HOSTILE, 3, 10, 20),),
+    status = RunStatus(
+        stages=(
+            StageStatus(HOSTILE, False, 4, 1, 1, 1, 1, records={HOSTILE: 3}),
+            StageStatus("judgments", True, 2, 1, 1, 0, 0, records={"Judgment": 1}),
+        ),
+        failed=(FailedUnit(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        failed_more=0,
+        slowest=(SlowUnit(HOSTILE, HOSTILE, 3.5),),
+        slowest_more=0,
+        spend=(Spend(HOSTILE, HOSTILE, 3, 10, 20),),
     )
     return write_run(folder, records), status
 
@@ -215,7 +180,7 @@ def jpeg() -> bytes:
 def test_nothing_in_a_run_gets_out_of_its_text(tmp_path: Path) -> None:
     folder = tmp_path / "<script>alert(1)<"
     run, status = hostile_run(folder)
-    write_report(run, lambda _: jpeg(), status, SETTINGS, measure, tmp_path / "report.html")
+    write(run, lambda _: jpeg(), status, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert not page.open
@@ -238,7 +203,7 @@ def test_nothing_in_a_run_gets_out_of_its_text(tmp_path: Path) -> None:
 
 
 def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:
-    write_report(write_run(tmp_path / "run", []), lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    write(write_run(tmp_path / "run", []), lambda _: None, EMPTY, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     policy = next(value for tag, name, value in page.attributes if tag == "meta" and value.startswith("default-src"))
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -247,7 +212,7 @@ def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_early_has_a_report(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    write(run, lambda _: None, EMPTY, tmp_path / "report.html")
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     for expected in ("No stage has run yet", "The run has no queries yet", "No margins yet", "Nothing failed"):
         assert expected in text
@@ -257,14 +222,16 @@ def test_a_damaged_file_of_the_run_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
     (run / "queries.jsonl").write_text('{"query_id": 3}\n')
     with pytest.raises(RecordError, match=r"queries\.jsonl, line 1"):
-        write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+        write(run, lambda _: None, EMPTY, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
+    with Ledger(run):  # a run that has just begun
+        pass
     with pytest.raises(StorageError, match=r"report\.html"):
-        write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "none" / "report.html")
+        write_report(run, lambda _: None, SETTINGS, measure, tmp_path / "none" / "report.html")
 
 
 def large_run(folder: Path) -> Path:
@@ -298,8 +265,8 @@ def large_run(folder: Path) -> Path:
 
 def test_a_large_run_makes_a_small_page_and_the_same_one_each_time(tmp_path: Path) -> None:
     run = large_run(tmp_path / "run")
-    failed = tuple(Failed("scores", f"v{i}", "timeout", "x " * 5000, "raw " * 50_000) for i in range(200))
-    status = Status(stages=(Stage("scores", 300, 100, 0, 200, 0),), failed=failed)
+    failed = tuple(FailedUnit("scores", f"v{i}", "timeout", "x " * 5000, "raw " * 50_000) for i in range(200))
+    status = RunStatus((StageStatus("scores", False, 300, 100, 0, 200, 0),), (), failed, 0, (), 0)
     sheet = jpeg()
     asked: list[str] = []
 
@@ -308,9 +275,9 @@ def test_a_large_run_makes_a_small_page_and_the_same_one_each_time(tmp_path: Pat
         return sheet if len(asked) % 2 else sheet + bytes(MAX_SHEET_BYTES)
 
     first, second = tmp_path / "a.html", tmp_path / "b.html"
-    write_report(run, sheets, status, SETTINGS, measure, first)
+    write(run, sheets, status, first)
     assert len(asked) == EXAMPLES and first.stat().st_size < 1_000_000
-    write_report(run, sheets, status, SETTINGS, measure, second)
+    write(run, sheets, status, second)
     assert first.read_bytes() == second.read_bytes()
     text = " ".join(Page(first.read_text(encoding="utf-8")).text.split())
     assert f"and {200 - LISTED} more failed items" in text
@@ -361,7 +328,7 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
     assert len({example.query.source_video_id for example in found.examples}) == EXAMPLES
     assert all(example.query.variant == "original" and len(example.counterfactuals) == 1 for example in found.examples)
     assert found.margins.counts["counterfactual", "no"].total() == 60 == found.margins.counts["source", "yes"].total()
-    write_report(run, lambda _: jpeg(), EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    write(run, lambda _: jpeg(), EMPTY, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     text = " ".join(page.text.split())
     for sentence, times in (
@@ -481,7 +448,7 @@ def review_figures(name: str) -> dict[str, Any]:
 def test_reviewing_has_its_part_where_there_was_any(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
     (run / "review.json").write_text(json.dumps(review_figures(HOSTILE)))
-    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    write(run, lambda _: None, EMPTY, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(html)
     assert "script" not in page.elements and "img" not in page.elements and "<script>alert(1)</script>" in page.text
@@ -492,9 +459,9 @@ def test_reviewing_has_its_part_where_there_was_any(tmp_path: Path) -> None:
 
 def test_without_reviewing_there_is_no_such_part_and_a_broken_file_is_told(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [])
-    write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+    write(run, lambda _: None, EMPTY, tmp_path / "report.html")
     assert 'id="review"' not in (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in ("{", "[]"):
         (run / "review.json").write_text(text)
         with pytest.raises(UsageError, match=r"review\.json.*hardcut review report"):
-            write_report(run, lambda _: None, EMPTY, SETTINGS, measure, tmp_path / "report.html")
+            write(run, lambda _: None, EMPTY, tmp_path / "report.html")

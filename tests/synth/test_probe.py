@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from hardcut.engine.stage import Unit, UnitStage
+from hardcut.engine.stage import Unit
 from hardcut.media.collection import scan
 from hardcut.media.store import FrameStore
 from hardcut.schemas.errors import ItemError
@@ -23,7 +23,7 @@ def stage_of(frames: FrameSource, **changes: object) -> ProbeStage:
 async def test_facts_frames_and_sidecars(frames: FrameSource) -> None:
     [file] = scan(frames.root).files
     stage = stage_of(frames)
-    assert isinstance(stage, UnitStage)
+    assert stage.kind == "unit"
     output = await stage.run(Unit(file.video_id, payload=file))
     [video] = output.records
     assert isinstance(video, Video)

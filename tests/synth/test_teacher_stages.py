@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hardcut.engine.stage import Unit, UnitStage
+from hardcut.engine.stage import Unit
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import (
     Caption,
@@ -55,7 +55,7 @@ def caption_of(video: Video) -> Caption:
 async def test_the_chain_with_the_evidence_teacher(frames: FrameSource, probed: Video) -> None:
     teacher, evidence = EvidenceTeacher(), told(probed)
     captions = CaptionStage(teacher, frames, SAMPLING, CaptionSettings())
-    assert isinstance(captions, UnitStage)
+    assert captions.kind == "unit"
     [caption] = (await captions.run(Unit(probed.video_id, records=(probed, *evidence)))).records
     assert isinstance(caption, Caption)
     assert {cited for claim in caption.claims for cited in claim.evidence_ids} <= {
@@ -63,7 +63,7 @@ async def test_the_chain_with_the_evidence_teacher(frames: FrameSource, probed: 
     }
 
     queries = QueryStage(teacher, frames, SAMPLING, QuerySettings())
-    assert isinstance(queries, UnitStage)
+    assert queries.kind == "unit"
     output = await queries.run(Unit(probed.video_id, records=(probed, *evidence, caption)))
     written = {query.query_id: query for query in output.records if isinstance(query, Query)}
     assert written
@@ -71,7 +71,7 @@ async def test_the_chain_with_the_evidence_teacher(frames: FrameSource, probed: 
     assert "ocr" not in {query.view for query in written.values()}
 
     scores = ScoreStage([Judge(teacher, SAMPLING)], frames, query=written.__getitem__, reference=Unit)
-    assert isinstance(scores, UnitStage)
+    assert scores.kind == "unit"
     pairs = tuple(
         Pair.create(query_id=query_id, video_id=probed.video_id, origins=("source",), expected="yes")
         for query_id in written

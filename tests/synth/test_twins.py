@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
@@ -16,11 +17,11 @@ pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
 pytest.importorskip("espeakng_loader", reason='worlds are rendered with pip install "hardcut[render]"')
 pytest.importorskip("imagehash", reason='needs pip install "hardcut[vision]"')
 
-from hardcut.cli.chain import Job, run_chain
-from hardcut.cli.paths import Cache
 from hardcut.data.render import render_world
 from hardcut.data.world import make_world
 from hardcut.engine.progress import NullProgress
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.run import Job, carry_out
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, TeacherRef, Twin
@@ -44,7 +45,7 @@ class World:
         self.truth: dict[str, Truth] = {truth["video_id"]: truth for truth in map(json.loads, lines)}
         self.run = folder / "run"
         job = Job(folder / "world" / "videos", self.run, Settings(), Cache(folder / "cache"), until="twins")
-        run_chain(job, NullProgress())
+        asyncio.run(carry_out(job, NullProgress()))
 
     def read(self, kind: type[R]) -> list[R]:
         return list(read_records(self.run / kind.FILE, kind))

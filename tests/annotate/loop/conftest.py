@@ -16,10 +16,10 @@ import pytest
 
 from hardcut.annotate.embedded.server import Connection, Order, connection, running
 from hardcut.cli.app import main
-from hardcut.cli.chain import Job
-from hardcut.cli.paths import Cache
-from hardcut.cli.run import carry_out
+from hardcut.cli.run import carry_out_with_bars
 from hardcut.data.bundled import sample_files
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.run import Job
 from hardcut.schemas.config import load_settings
 
 PEOPLE = ("alice", "bob", "carol")
@@ -58,7 +58,7 @@ class Sample:
     def again(self) -> None:
         """`hardcut run` with the same arguments."""
         settings = load_settings(self.config, self.inputs)
-        carry_out(Job(self.videos, self.run, settings, Cache(self.cache)))
+        carry_out_with_bars(Job(self.videos, self.run, settings, Cache(self.cache)))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from hardcut.engine.stage import Unit, UnitStage
+from hardcut.engine.stage import Unit
 from hardcut.schemas import dependencies as extras
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.records import Evidence, Video
@@ -17,7 +17,7 @@ async def test_everything_that_is_known_of_a_video(frames: FrameSource, probed: 
     pytest.importorskip("scenedetect", reason='needs pip install "hardcut[vision]"')
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stage = EvidenceStage(frames, EvidenceSettings())
-    assert isinstance(stage, UnitStage)
+    assert stage.kind == "unit"
     output = await stage.run(Unit(probed.video_id, records=(probed,)))
     found = [item for item in output.records if isinstance(item, Evidence)]
     assert sorted((item.kind, item.text) for item in found) == [

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardcut.cli.paths import Cache
-from hardcut.engine.status import read_status
+from hardcut.pipeline.cache import Cache
 from hardcut.report.review import REVIEW_FILE
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.records import Video
@@ -40,7 +39,7 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
             return None
         return contact_sheet(frames.spread(_SHEET_FRAMES), _SHEET_COLUMNS, _SHEET_WIDTH)
 
-    write_report(run, sheet, read_status(run), settings, _measure, report)
+    write_report(run, sheet, settings, _measure, report)
     return report
 
 

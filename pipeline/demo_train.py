@@ -1,4 +1,4 @@
-"""`hardcut demo --train`: the rest of the circle, with a tiny model: trained for a minute on the demo's dataset, used
+"""The demo with `--train`: the rest of the circle, with a tiny model: trained for a minute on the demo's dataset, used
 to rerank the sample's first stage, and measured against it and against a random order of the same candidates. It shows
 that everything fits together, not what a reranker can do."""
 
@@ -8,9 +8,10 @@ import asyncio
 from pathlib import Path
 from random import Random
 
-from hardcut.cli.paths import Cache
-from hardcut.cli.train import need_train
 from hardcut.media.collection import scan
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.rerank import model_process
+from hardcut.pipeline.train import need_train
 from hardcut.publish.dataset import Dataset
 from hardcut.report.page import style_sheet
 from hardcut.reranker.evaluation import evaluate
@@ -23,7 +24,6 @@ from hardcut.schemas.training import PerceptionSettings, RankingSettings, TrainS
 from hardcut.schemas.trec import Run, ranking, read_qrels, read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.local.generation import ModelOptions
-from hardcut.teacher.local.process import ModelProcess
 
 FRAMES = 8
 RANDOM, TINY = "random order", "tiny reranker"
@@ -87,8 +87,5 @@ def _random_order(job: RerankJob) -> Run:
 
 async def _rerank(job: RerankJob) -> None:
     options = ModelOptions(job.model, None, 0, None, 0.9, 1, batch=8, videos=1)
-    process = ModelProcess("transformers", options)
-    try:
+    async with model_process("transformers", options) as process:
         await rerank(job, process)
-    finally:
-        await process.close()

@@ -1,0 +1,140 @@
+"""What the stages of a run are made out of: one record, opened once and handed to every entry of `stages.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from hardcut.engine.budget import CallBudget
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.pool import WorkerPool
+from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.stage import Unit
+from hardcut.pipeline.cache import Cache
+from hardcut.schemas.errors import ItemError
+from hardcut.schemas.records import Caption, Query, Sampling, Video
+from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.scores import Judge
+from hardcut.teacher.protocol import Teacher
+from hardcut.teacher.registry import open_teacher
+
+
+class Lookup(Protocol):
+    """The records that a stage looks up by id, because they are about another video than its unit."""
+
+    def query(self, query_id: str) -> Query:
+        """The query of a pair. Raises ItemError where no stage has made it."""
+        ...
+
+    def reference(self, video_id: str) -> Unit:
+        """Video and captions of the video that a composed query starts from."""
+        ...
+
+
+class Teachers:
+    """The teachers of a run, each opened when it is first asked for, and so is the cache of their replies."""
+
+    def __init__(self, open: Callable[[TeacherSettings, ReplyCache | None], Teacher], replies: Path | None) -> None:
+        self._open = open
+        self._path = replies
+        self._replies: ReplyCache | None = None
+        self._opened: dict[TeacherSettings, Teacher] = {}
+
+    def __getitem__(self, settings: TeacherSettings) -> Teacher:
+        if settings not in self._opened:
+            if self._replies is None and self._path is not None:
+                self._replies = ReplyCache(self._path)
+            self._opened[settings] = self._open(settings, self._replies)
+        return self._opened[settings]
+
+    async def close(self) -> None:
+        """Closes what was opened."""
+        for teacher in self._opened.values():
+            await teacher.close()
+        if self._replies is not None:
+            self._replies.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Settings, folder, frames with their worker processes, teachers, and what is looked up."""
+
+    settings: Settings
+    folder: Path
+    frames: FrameSource
+    teachers: Teachers
+    lookup: Lookup
+
+    @property
+    def teacher(self) -> Teacher:
+        """Who writes."""
+        return self.teachers[self.settings.teacher]
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the teacher that writes is asked."""
+        return self.settings.teacher.sampling
+
+    @property
+    def judges(self) -> list[Judge]:
+        """Who judges pairs."""
+        return [Judge(self.teachers[each], each.sampling) for each in self.settings.judges]
+
+    def input(self, name: str) -> Path | None:
+        """A file that the user gave: `queries`, `first_stage`, `manifest` or `judgments`."""
+        given: str | None = getattr(self.settings.inputs, name)
+        return Path(given) if given else None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun(Context):
+    """The context of a run that may be carried out: with its ledger."""
+
+    ledger: Ledger
+
+
+class LedgerLookup:
+    """Looks records up in the ledger of a run that is under way."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.query = lru_cache(maxsize=4096)(self._query)
+
+    def _query(self, query_id: str) -> Query:
+        found = self._ledger.find(Query, query_id)
+        if found is None:
+            raise ItemError("input", f"a pair names the query {query_id}, which is in no stage's output")
+        return found
+
+    def reference(self, video_id: str) -> Unit:
+        video = self._ledger.find(Video, video_id)
+        captions = self._ledger.bodies(Caption.__name__, video_id, before=sys.maxsize)
+        read = [Caption.model_validate_json(body) for body in captions]
+        return Unit(video_id, (*([video] if video else ()), *read))
+
+
+@asynccontextmanager
+async def opened(settings: Settings, folder: Path, cache: Cache, root: Path = Path()) -> AsyncIterator[OpenRun]:
+    """The context of the run in `folder` over the videos under `root`. It holds the run's lock.
+
+    Raises StorageError, and UsageError where another process is at this run.
+    """
+    use = settings.resources
+    with (
+        Ledger(folder) as ledger,
+        WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s) as pool,
+    ):
+        budget = CallBudget(ledger, settings.budget)
+        frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
+        teachers = Teachers(lambda each, kept: open_teacher(each, use, replies=kept, budget=budget), cache.replies)
+        try:
+            yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
+        finally:
+            await teachers.close()

@@ -1,0 +1,150 @@
+"""What a run would ask its teachers, and what that costs, before anything is sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.media.collection import VideoFile
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
+from hardcut.pipeline.run import find_videos
+from hardcut.pipeline.stages import asking
+from hardcut.schemas.records import Caption, Pair, Query
+from hardcut.schemas.settings import Budget, Settings, TeacherSettings
+from hardcut.synth.negatives import USER_DEPTH
+from hardcut.synth.scores import TEXT_ONLY_RANK
+from hardcut.synth.user_queries import read_queries
+from hardcut.teacher.protocol import Request
+from hardcut.teacher.registry import prompts_of
+
+_CHARACTERS_A_TOKEN = 3.5
+_PIXELS_A_TOKEN = 32 * 32
+"""Of Qwen3-VL: patches of 16 pixels, merged two by two."""
+_USUAL_TEXT = 1500
+"""Tokens of text in a prompt, where no prompt is known yet."""
+_SHORTEST_REPLY = 40
+
+
+@dataclass(slots=True)
+class _Estimate:
+    """Calls that follow from the settings, with frames and without."""
+
+    shown: int = 0
+    text_only: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one stage asks of one teacher. `known` calls are counted, `estimated` ones follow from the settings, since
+    what they depend on is not there yet. Tokens and price are of what is not in the cache: prompts, and replies from
+    the shortest to the longest that are allowed."""
+
+    stage: str
+    teacher: str
+    known: int
+    cached: int
+    estimated: int
+    frames: int
+    prompt_tokens: int
+    completion_tokens: tuple[int, int]
+    price: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run asks, a line for each stage and teacher."""
+
+    videos: int
+    lines: tuple[Line, ...]
+    budget: Budget
+
+    @property
+    def calls(self) -> int:
+        """Calls that are still to be paid."""
+        return sum(line.known - line.cached + line.estimated for line in self.lines)
+
+    @property
+    def price(self) -> tuple[float, float]:
+        """The least and the most that they cost."""
+        low, high = (sum(line.price[end] for line in self.lines) for end in (0, 1))
+        return low, high
+
+
+async def estimate(videos: Path, run: Path, settings: Settings, cache: Cache) -> Estimate:
+    """What the run in `run` over the folder `videos` would ask. Raises UsageError as the run itself does."""
+    files = find_videos(videos, settings, run, cache).files
+    records = RunRecords(run)
+    found = await preview(settings, run, cache, records, asking(), sorted(records.videos))
+    lines = []
+    for (stage, teacher), more in _estimated(settings, records, files).items():
+        mine = [each for each in found if each.stage == stage and each.teacher == teacher]
+        lines.append(_line(stage, teacher, mine, more, settings))
+    return Estimate(len(files), tuple(lines), settings.budget)
+
+
+def _estimated(
+    settings: Settings, records: RunRecords, files: Sequence[VideoFile]
+) -> dict[tuple[str, TeacherSettings], _Estimate]:
+    """The calls of each stage to each teacher about videos whose records are not there yet; of those that are asked
+    only where something was found wrong (a correction, a rewriting) or alike (a composed query) none."""
+    unseen = [file for file in files if file.video_id not in records.videos]
+    options, teacher = settings.queries, settings.teacher
+    uncaptioned = len(unseen) + len(records.videos.keys() - records.videos_with[Caption])
+    unasked = len(unseen) + len(records.videos.keys() - records.videos_with[Query])
+    unpaired = unseen if records.videos_with[Pair] else files
+    queries = len(options.views) * options.per_view
+    rewordings = bool(options.paraphrases) + len(options.languages)
+    rewordings += 2 * bool(rewordings)
+    variants = len(settings.counterfactuals.variants)
+    pairs = len(unpaired) * queries * min(1 + settings.negatives.per_query, len(files))
+    if settings.inputs.queries and not records.videos_with[Pair]:
+        depth = max(USER_DEPTH, settings.negatives.per_query)
+        pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))
+    calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
+    calls["captions", teacher].shown += len(unseen) * (1 + settings.captions.check)
+    calls["queries", teacher].shown += uncaptioned
+    calls["queries", teacher].text_only += uncaptioned * rewordings
+    calls["counterfactuals", teacher].shown += unasked * queries * bool(variants)
+    for judge in settings.judges:
+        calls["counterfactuals", judge].shown += unasked * queries * variants
+    for judge in settings.judges:
+        calls["scores", judge].shown += pairs * settings.scores.samples
+    told = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
+    calls["scores", settings.judges[0]].text_only += told * queries * min(TEXT_ONLY_RANK, len(files))
+    return calls
+
+
+def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: _Estimate, settings: Settings) -> Line:
+    if is_free(teacher):
+        return Line(stage, teacher.spec, 0, 0, 0, 0, 0, (0, 0), (0.0, 0.0))
+    missing = [each.request for each in mine if not each.kept]
+    prompts = prompts_of(teacher)
+
+    def text(request: Request) -> int:
+        filled = prompts.fill(request)
+        return round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
+
+    texts = [text(request) for request in missing]
+    usual = sum(texts) // len(texts) if texts else _USUAL_TEXT
+    frames = sum(len(request.pictures) for request in missing) + more.shown * teacher.sampling.max_frames
+    estimated = more.shown + more.text_only
+    prompt = sum(texts) + estimated * usual + frames * (settings.media.max_pixels // _PIXELS_A_TOKEN)
+    calls = len(missing) + estimated
+    longest = teacher.sampling.max_tokens
+    one_token = stage == "scores" and not teacher.sampling.reasoning
+    shortest = 1 if one_token else min(_SHORTEST_REPLY, longest)
+    completion = calls * shortest, calls * (1 if one_token else longest)
+    return Line(
+        stage,
+        teacher.spec,
+        len(mine),
+        len(mine) - len(missing),
+        estimated,
+        frames,
+        prompt,
+        completion,
+        (teacher.price.cost(prompt, completion[0]), teacher.price.cost(prompt, completion[1])),
+    )

@@ -1,0 +1,79 @@
+"""From a run's folder to a dataset, or to a format of others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.annotate.agreement import Agreement, agreement, blind_answers
+from hardcut.engine.status import read_status
+from hardcut.publish._folder import MARKER
+from hardcut.publish.checks.result import CheckResult
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.export import ExportOptions, ExportSummary
+from hardcut.publish.export import export as write_dataset
+from hardcut.publish.formats.registry import convert
+from hardcut.publish.gate import check, gate_settings
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.run_files import RunFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How a run is exported. `media` is the folder of the videos, to pack the clips that may be passed on."""
+
+    config: Path | None = None
+    allow: tuple[str, ...] = ()
+    media: Path | None = None
+    min_difficulty: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was written in a format of others: rows by file, and what the gate says of the dataset behind it."""
+
+    rows: Mapping[str, int]
+    gate: Sequence[CheckResult]
+
+
+def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
+    """The dataset of a finished run, under the run's own settings unless others are given.
+
+    Raises UsageError for a run that is not there or not finished.
+    """
+    if (run / MARKER).is_file():
+        raise UsageError(f"{run} is a dataset already: name its run, or another format for it with --format")
+    status = read_status(run)
+    if not status.finished:
+        waiting = ", ".join(stage.name for stage in status.stages if not stage.finished)
+        raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
+    settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
+    failed = {stage.name: stage.failed for stage in status.stages}
+    return write_dataset(run, out, settings, failed, ExportOptions(choices.allow, choices.media, _agreement(run)))
+
+
+def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
+    """A format of others, out of a dataset or of a run. The gate looks at either; what was overridden when the dataset
+    was exported stays so."""
+    if choices.media is not None:
+        raise UsageError(f"--with-media: {format} holds no clips; leave it out")
+    if not (run / MARKER).is_file():
+        with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
+            dataset = Dataset(Path(folder) / "dataset")
+            gate = export_run(run, dataset.folder, choices).gate
+            return Converted(convert(dataset, format, out), gate)
+    if choices.min_difficulty is not None:
+        raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
+    dataset = Dataset(run)
+    settings = load_settings(choices.config) if choices.config else gate_settings(dataset)
+    before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed"]
+    return Converted(convert(dataset, format, out), check(dataset, settings, [*choices.allow, *before]))
+
+
+def _agreement(run: Path) -> Agreement | None:
+    files = RunFiles(run)
+    return agreement(blind_answers(files.read(Review))) if files.has(Review) else None

@@ -1,0 +1,168 @@
+"""What a run would ask its teachers, made by its own stages out of the records that are there. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hardcut.engine.pool import WorkerPool
+from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.stage import Unit
+from hardcut.media.store import FrameStore
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.context import Context, Teachers
+from hardcut.pipeline.stages import STAGES, Entry, asking
+from hardcut.schemas.base import Record
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.errors import DropItem, ItemError, UsageError
+from hardcut.schemas.records import COUNTERFACTUAL, Caption, Evidence, Pair, Query, Sampling, TeacherRef, Twin, Video
+from hardcut.schemas.run_files import RunFiles
+from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.synth.frame_source import FrameSource
+from hardcut.teacher.cached import CachedTeacher
+from hardcut.teacher.local.generation import prompt_of
+from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
+from hardcut.teacher.registry import open_teacher, prompts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request that a stage would make of a teacher. `kept`: its reply is in the cache; `free`: it costs nothing."""
+
+    stage: str
+    teacher: TeacherSettings
+    request: Request
+    kept: bool
+    free: bool
+
+
+class RunRecords:
+    """The records of a run's files, by video: what its stages would be handed."""
+
+    def __init__(self, run: Path) -> None:
+        files = RunFiles(run)
+        self.videos = files.by_id(Video)
+        self.queries = files.by_id(Query)
+        self._about: dict[str, list[Record]] = {video_id: [video] for video_id, video in self.videos.items()}
+        self.videos_with: dict[type[Record], set[str]] = {
+            kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
+        }
+        for query in self.queries.values():
+            if query.about and query.variant not in COUNTERFACTUAL:  # those are made out of the others
+                self._about.setdefault(query.about, []).append(query)
+                self.videos_with[Query].add(query.about)
+        for kind in (Evidence, Caption, Twin, Pair):
+            for record in files.read(kind):
+                self._about.setdefault(record.about, []).append(record)
+                self.videos_with[kind].add(record.about)
+
+    def query(self, query_id: str) -> Query:
+        return self.queries[query_id]
+
+    def reference(self, video_id: str) -> Unit:
+        """All records about a video."""
+        return Unit(video_id, tuple(self._about[video_id]))
+
+
+async def preview(
+    settings: Settings, run: Path, cache: Cache, records: RunRecords, entries: Sequence[Entry], videos: Sequence[str]
+) -> list[Question]:
+    """What some stages would ask about these videos, as far as the run's records, stored frames and replies tell."""
+    questions: list[Question] = []
+    with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
+        frames = FrameSource(Path(), cache.frames, settings.media, pool)
+        for entry in entries:
+
+            def listen(each: TeacherSettings, kept: ReplyCache | None, stage: str = entry.name) -> Teacher:
+                return _Listener(stage, each, open_teacher(each, settings.resources, replies=kept), questions)
+
+            teachers = Teachers(listen, cache.replies if cache.replies.exists() else None)
+            stage = entry.make(Context(settings, run, frames, teachers, records))
+            assert stage is not None and stage.kind == "unit"  # only these ask
+            for video_id in videos:
+                if FrameStore(frames.store).get(records.videos[video_id].sha256, frames.media) is not None:
+                    with suppress(ItemError, DropItem):  # the refusal that it got
+                        await stage.run(records.reference(video_id))
+            await teachers.close()
+    return questions
+
+
+async def messages(task: str, video: str, run: Path, config: Path | None, cache: Cache) -> list[dict[str, Any]]:
+    """Every request of a task about a video, word for word: stage, teacher, options, and the messages with each frame
+    at its place.
+
+    Raises UsageError for an unknown task or video, and where the run has not come far enough to ask it.
+    """
+    entry = next((each for each in asking() if task in each.asks), None)
+    if entry is None:
+        raise UsageError(f"no prompt {task!r}; there are: {', '.join(task for each in STAGES for task in each.asks)}")
+    own = run / "run.toml"
+    settings = load_settings(config or (own if own.exists() else None))
+    records = RunRecords(run)
+    if video not in records.videos:
+        raise UsageError(
+            f"{run}: no video {video!r} there: `hardcut run VIDEOS --out {run} --until evidence` brings it"
+        )
+    heard = await preview(settings, run, cache, records, [entry], [video])
+    found = [_message(each) for each in heard if each.request.task == task]
+    if not found:
+        raise UsageError(
+            f"{run}: stage {entry.name} asks no {task} about {video!r} yet: its frames, or the records and replies "
+            f"before that are missing (`hardcut run` with --until brings them), or nothing calls for it"
+        )
+    return found
+
+
+def is_free(teacher: TeacherSettings) -> bool:
+    """Whether the teacher costs nothing, so that its replies are not kept."""
+    return not isinstance(open_teacher(teacher), CachedTeacher)
+
+
+def _message(question: Question) -> dict[str, Any]:
+    request = question.request
+    prompt = prompt_of(request, prompts_of(question.teacher).fill(request))
+    images: list[dict[str, object]] = [
+        {"type": "image", "path": str(frame.path), "sha256": frame.sha256} for _, frame in request.pictures
+    ]
+    options: dict[str, Any] = request.sampling.model_dump(mode="json")
+    if prompt.schema is not None:
+        options["schema"] = prompt.schema
+    return {
+        "stage": question.stage,
+        "teacher": question.teacher.spec,
+        "options": options,
+        "messages": prompt.messages(images),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    """Stands where a teacher would and writes down what it is asked. It passes on what costs nothing, so that what a
+    stage asks next is heard too: replies that are in the cache, and what a teacher without a model says."""
+
+    stage: str
+    settings: TeacherSettings
+    teacher: Teacher
+    heard: list[Question]
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return self.teacher.describe(task, sampling)
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        if not isinstance(self.teacher, CachedTeacher):
+            self.heard.extend(Question(self.stage, self.settings, each, kept=False, free=True) for each in requests)
+            return await self.teacher.complete(requests)
+        replies = self.teacher.stored(requests)
+        for request, reply in zip(requests, replies, strict=True):
+            self.heard.append(Question(self.stage, self.settings, request, kept=reply is not None, free=False))
+        unsent = Refusal("not_sent", "nothing is sent")
+        return [reply or unsent for reply in replies]
+
+    async def ping(self) -> str:
+        return await self.teacher.ping()
+
+    async def close(self) -> None:
+        await self.teacher.close()

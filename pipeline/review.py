@@ -1,0 +1,192 @@
+"""The review loop of a run: which Argilla it speaks to, what is pushed there, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.annotate.argilla import ArgillaServer, key_of_environment
+from hardcut.annotate.embedded.server import connection, data_folder
+from hardcut.annotate.previews import Previews
+from hardcut.annotate.pull import Pulled
+from hardcut.annotate.pull import pull as pull_answers
+from hardcut.annotate.push import EmbeddedMedia, MediaLink, Push, Pushed, RemoteMedia
+from hardcut.annotate.records import RunRecords, read_run
+from hardcut.annotate.report import REPORT_FILE, ReviewReport
+from hardcut.annotate.report import report as make_report
+from hardcut.engine.files import atomic_writer
+from hardcut.engine.pool import WorkerPool
+from hardcut.engine.progress import Progress
+from hardcut.engine.run import Engine
+from hardcut.pipeline.cache import Cache, cache_folder
+from hardcut.pipeline.context import opened
+from hardcut.pipeline.report import refresh_report
+from hardcut.pipeline.stages import STAGES
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.judgments import Review
+from hardcut.schemas.run_files import RunFiles
+from hardcut.schemas.settings import Settings
+
+WORKSPACE = "hardcut"
+"""Where the sets are; the embedded server makes it."""
+REMOTE_PREVIEWS = Path("review") / "media"
+"""Where in a run's folder the previews for an Argilla elsewhere are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The options that say which server. `name` is what the run's sets are called there, its folder's by default."""
+
+    run: Path
+    url: str | None = None
+    data: Path | None = None
+    workspace: str | None = None
+    name: str | None = None
+
+    @property
+    def set_name(self) -> str:
+        """What the sets of the run are called."""
+        return self.name or self.run.resolve().name
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A server that answered, at `url`. `media`, for an embedded one alone, is the folder of its clips and their paths
+    there."""
+
+    server: ArgillaServer
+    url: str
+    media: tuple[Path, Callable[[str], str]] | None
+
+
+def reach(where: Where) -> Reached:
+    """Connects. Raises Unreachable, with how to start one, where nobody answers."""
+    if where.url is not None:
+        if not where.url.startswith(("http://", "https://")):
+            raise UsageError(f"--url {where.url!r}: expected http:// or https:// and an address")
+        hint = f"start it, or `hardcut review serve {where.run}` and leave --url out"
+        server = ArgillaServer(where.url, key_of_environment(), where.workspace or WORKSPACE, hint)
+        return Reached(server, where.url, None)
+    data = data_folder(where.run, where.data)
+    found = connection(data)
+    hint = f"start one with `hardcut review serve {where.run}`"
+    server = ArgillaServer(found.url, found.api_key, where.workspace or WORKSPACE, hint)
+    return Reached(server, found.url, (found.media_root, found.media_url))
+
+
+def run_settings(run: Path, config: Path | None = None) -> Settings:
+    """The settings in force: those given, else the run's own. Raises UsageError where there is no run."""
+    if not (run / "run.toml").is_file():
+        raise UsageError(f"{run}: no run is there: `hardcut run VIDEOS --out {run}` makes one")
+    return load_settings(config or run / "run.toml")
+
+
+def review_settings(run: Path, config: Path | None, budget: int | None) -> Settings:
+    """As `run_settings`, with this budget of answers in place of theirs."""
+    settings = run_settings(run, config)
+    if budget is None:
+        return settings
+    return settings.model_copy(update={"review": settings.review.model_copy(update={"budget": budget})})
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where the videos are, and how clips reach an Argilla elsewhere: inside the record up to `limit_mb`, else under
+    `url`."""
+
+    videos: Path
+    url: str | None = None
+    limit_mb: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushDone:
+    """What a push changed, set by set, on the server at `url`; `to_upload` is a folder whose files the user puts under
+    the URL of the media."""
+
+    url: str
+    sets: list[Pushed]
+    to_upload: Path | None
+
+
+def push(where: Where, media: Media, settings: Settings, cache: Cache, progress: Progress) -> PushDone:
+    """Puts the planned pairs before reviewers: previews first, then records. The same again changes nothing."""
+    if not media.videos.is_dir():
+        raise UsageError(f"{media.videos}: no such folder: --videos is the one that the run was made from")
+    records = read_run(where.run)
+    reached = reach(where)
+    folder, link = _link(reached, where.run, media)
+    folder.mkdir(parents=True, exist_ok=True)
+    use = settings.resources
+    with WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s) as pool:
+        root = media.videos.resolve()
+        previews = Previews(root, cache.frames, folder, settings.media, settings.review, pool)
+        progress.started("previews", len(records.plan(settings.review).items))
+        work = Push(records, settings, reached.server, previews, link, where.set_name)
+        sets = work.carry_out(lambda: progress.advanced("previews"), lambda number: None)
+        progress.finished("previews")
+    return PushDone(reached.url, sets, folder if media.url and where.url else None)
+
+
+def _link(reached: Reached, run: Path, media: Media) -> tuple[Path, MediaLink]:
+    if reached.media is not None:
+        folder, path_of = reached.media
+        return folder, EmbeddedMedia(path_of)
+    folder = run / REMOTE_PREVIEWS
+    return folder, RemoteMedia(folder, int(media.limit_mb * 1e6), media.url)
+
+
+@dataclass(frozen=True, slots=True)
+class PullDone:
+    """What a pull brought. `applied`: the judgments follow already; then `orphans` counts answers to a wording that the
+    run no longer has, `rewrites` the wordings of reviewers that are no query yet."""
+
+    pulled: Pulled
+    orphans: int
+    rewrites: int
+    applied: bool
+
+
+async def pull(where: Where) -> PullDone:
+    """Brings the answers into the run, and makes its judgments again out of them."""
+    settings = run_settings(where.run)
+    pulled = await asyncio.to_thread(lambda: pull_answers(where.run, where.set_name, reach(where).server))
+    if not await apply_answers(where.run, settings):
+        return PullDone(pulled, 0, 0, applied=False)
+    records = read_run(where.run)
+    return PullDone(pulled, len(records.orphans()), _rewrites(records), applied=True)
+
+
+async def apply_answers(run: Path, settings: Settings) -> bool:
+    """Makes the judgments again out of what people said; False where the run is not finished and will do it itself."""
+    async with opened(settings, run, cache_folder(None)) as context:
+        stage = STAGES[-1].make(context)
+        assert stage is not None and stage.kind == "collection"
+        return await Engine(context.ledger).run_last(stage)
+
+
+def _rewrites(found: RunRecords) -> int:
+    """How many wordings of reviewers are no query of the run yet."""
+    made = {(query.parent_query_id, query.text) for query in found.queries.values()}
+    said = {
+        (review.query_id, " ".join(review.rewritten_query.split()))
+        for reviews in found.reviews.values()
+        for review in reviews
+        if review.status == "submitted" and review.rewritten_query and review.query_id in found.queries
+    }
+    return len(said - made)
+
+
+def report(run: Path, cache: Cache) -> tuple[ReviewReport, Path]:
+    """The report on people and teachers, kept as review.json, and the run's page with it."""
+    settings = run_settings(run)
+    if not RunFiles(run).has(Review):
+        raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")
+    found = make_report(read_run(run))
+    with atomic_writer(run / REPORT_FILE) as file:
+        file.write(found.model_dump_json(indent=2) + "\n")
+    return found, refresh_report(run, settings, cache)

@@ -1,0 +1,97 @@
+"""A run: the stages over a collection of videos, then the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.engine.files import atomic_writer
+from hardcut.engine.progress import Progress
+from hardcut.engine.run import Engine
+from hardcut.engine.stage import Source
+from hardcut.media.collection import Collection, scan
+from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.context import opened
+from hardcut.pipeline.report import refresh_report
+from hardcut.pipeline.stages import entry, stages
+from hardcut.schemas.config import format_settings
+from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.settings import Inputs, Settings
+from hardcut.schemas.trec import read_run
+from hardcut.schemas.user_judgments import read_judgments
+from hardcut.synth.user_queries import read_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run is asked to do. `limit` takes the first videos by id, `until` stops after a stage."""
+
+    videos: Path
+    out: Path
+    settings: Settings
+    cache: Cache
+    limit: int | None = None
+    until: str | None = None
+    retry_failed: bool = False
+
+
+async def carry_out(job: Job, progress: Progress) -> None:
+    """Carries the run out, as far as it is not done already, and writes its report; at its budget too.
+
+    All that the user gave is looked at first, so that a wrong line is told before an hour's work and not after it.
+    Raises UsageError, MissingDependency, StorageError, BudgetReached; whatever was finished before stays.
+    """
+    if job.until is not None:
+        entry(job.until)
+    check_inputs(job.settings.inputs)
+    collection = find_videos(job.videos, job.settings, job.out, job.cache)
+    try:
+        await _run_stages(job, collection, progress)
+    except BudgetReached:
+        refresh_report(job.out, job.settings, job.cache)
+        raise
+    refresh_report(job.out, job.settings, job.cache)
+
+
+def find_videos(videos: Path, settings: Settings, out: Path, cache: Cache) -> Collection:
+    """The videos of a run; what it writes itself is none of them, wherever it lies."""
+    manifest = settings.inputs.manifest
+    return scan(videos, Path(manifest) if manifest else None, ours=(out, cache.root))
+
+
+def check_inputs(inputs: Inputs) -> None:
+    """Reads the user's own files once. Raises UsageError naming file and line."""
+    if inputs.queries:
+        read_queries(Path(inputs.queries))
+    if inputs.first_stage:
+        read_run(Path(inputs.first_stage))
+    if inputs.judgments:
+        read_judgments(Path(inputs.judgments))
+
+
+async def _run_stages(job: Job, collection: Collection, progress: Progress) -> None:
+    async with opened(job.settings, job.out, job.cache, collection.root) as context:
+        made = stages(context)
+        with atomic_writer(job.out / "run.toml") as file:
+            file.write(format_settings(job.settings))
+        engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
+        sources = _Sources(collection, job.limit)
+        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Everything found on the disk as the run's sources, the same each time it is gone through.
+
+    What was found and not taken is a source too, so that the books account for every file by name.
+    """
+
+    collection: Collection
+    limit: int | None
+
+    def __iter__(self) -> Iterator[Source]:
+        for file in self.collection.files[: self.limit]:
+            yield Source(file.video_id, file.fingerprint, file)
+        for item in self.collection.skipped:
+            yield Source(f"./{item.item}", item.reason, item)

@@ -1,0 +1,13 @@
+"""What to say of a name that is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """`did you mean 'x'?` with the known name that is nearest, or all of them where none is near."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
