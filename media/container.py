@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -28,7 +28,12 @@ from hardcut.schemas.errors import ItemError
 
 # Only formats that hold their media themselves. Playlists (hls, dash, concat, ...) name other files and addresses,
 # and a playlist with a video's name would make the decoder open them.
-_FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif"
+_ONLY_FILES = {
+    "format_whitelist": "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif",
+    "protocol_whitelist": "file",
+}
+# PyAV 19 always keeps bytes of a tag that are no UTF-8 as lone surrogates; those before it fail unless they are told.
+_OPENING: dict[str, Any] = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
 _MAX_PICTURE = 2**27
 """Pixels of the largest picture that is decoded (16384 x 8192): a frame of it takes half a gigabyte."""
 _LONGEST_PICTURE_S = 3600.0
@@ -37,14 +42,13 @@ _LONGEST_PICTURE_S = 3600.0
 
 @contextmanager
 def open_video(path: Path | str) -> Iterator[InputContainer]:
-    """The opened container. Raises ItemError("unreadable") where it is none, also while it is being read."""
+    """The opened container. Raises ItemError("unreadable") where it is none, also while it is being read.
+
+    Its tags (`metadata`) may hold lone surrogates, which no file of ours takes: bytes that were no UTF-8.
+    """
     require_file(path)
     try:
-        container = av.open(
-            f"file:{path}",
-            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
-            metadata_errors="replace",
-        )
+        container = av.open(f"file:{path}", container_options=_ONLY_FILES, **_OPENING)
     except (FFmpegError, OSError) as error:
         raise unreadable(error) from error
     with container:

@@ -77,12 +77,15 @@ def render(tmp_path: Path) -> Render:
         options: dict[str, str] | None = None,
         container_options: dict[str, str] | None = None,
         pix_fmt: str = "yuv420p",
+        title: str | None = None,
     ) -> Clip:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         shown = tuple(times) if times is not None else tuple(i / fps for i in range(count))
         # The quoted prefix keeps names with a colon or a per cent sign from being read as patterns.
         with av.open(f"file:{path}", "w", container_options=container_options or {}) as out:
+            if title is not None:
+                out.metadata["title"] = title
             streams: list[Any] = []
             for width, height in [size, *([second_size] if second_size else [])]:
                 stream = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))

@@ -17,7 +17,9 @@ import pytest
 
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.collection import scan
+from hardcut.media.container import open_video
 from hardcut.media.ingest import Ingested, ingest
+from hardcut.media.probe import probe
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.settings import MediaSettings
 
@@ -70,6 +72,16 @@ async def in_worker(paths: list[Path], store: Path) -> Counter[str]:
         outcomes = await pool.call(ingest_all, [str(path) for path in paths], str(store))
     assert len(outcomes) == len(paths)
     return Counter(outcomes)
+
+
+def test_a_tag_that_is_no_utf8_is_kept_the_same_by_every_pyav(render):
+    path = render("a.mkv", count=5, title="XXbung").path
+    content = path.read_bytes()
+    assert content.count(b"XXbung") == 1
+    path.write_bytes(content.replace(b"XXbung", b"\xdc\xfcbung"))
+    with open_video(path) as container:
+        assert container.metadata["title"] == "\udcdc\udcfcbung"
+    assert probe(path).width == 192
 
 
 async def test_truncated_at_20_places(sources, tmp_path):
