@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from hardcut.annotate.answers import Response, ShownPair, review
 from hardcut.annotate.argilla import ArgillaServer
-from hardcut.annotate.page import read_shown
 from hardcut.annotate.policy import SETS, SetName
+from hardcut.annotate.review_content import read_shown
 from hardcut.annotate.sets import review_set
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hardcut.annotate.argilla import ArgillaServer, Draft, Handle
-from hardcut.annotate.page import PreviewLinks, ReviewSubject, encode, page_content, page_digest, suggestion
 from hardcut.annotate.policy import SETS, ReviewItem, SetName
 from hardcut.annotate.previews import Preview, Previews
 from hardcut.annotate.records import RunRecords
+from hardcut.annotate.review_content import PreviewLinks, ReviewSubject, encode, page_content, page_digest, suggestion
 from hardcut.annotate.sets import review_set
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.annotate.page import ReviewSubject
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, in_conflict, plan, readable
+from hardcut.annotate.review_content import ReviewSubject
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video

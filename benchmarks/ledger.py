@@ -24,9 +24,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.run import Engine
 from hardcut.engine.stage import Output, Reader, Source, Unit
 from hardcut.engine.status import read_status
 from hardcut.schemas.base import Record

@@ -40,7 +40,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LATENCY_S, AT_ONCE, QUERIES = 0.2, 64, 4
-PROMPTS = HERE.parent / "teacher" / "prompts"
+PROMPTS = HERE.parent / "teacher" / "prompts" / "templates"
 SYSTEM, USER = PROMPTS / "judge.system.txt.jinja", PROMPTS / "judge.user.txt.jinja"
 FRAMES, FRAME_BYTES = 4, 75 * 1024
 SIZES = {"small": "small", "pictures": "300 KiB of pictures", "reasoning": "replies of 300 tokens"}

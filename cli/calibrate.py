@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hardcut.cli.terminal import output
 from hardcut.pipeline.calibrate import calibrate_run, thresholds_of
-from hardcut.teacher.calibration import Calibration, Figures
+from hardcut.report.statistics.calibration import Calibration, Figures
 
 
 def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
 from hardcut.publish.dataset import Dataset
-from hardcut.report.page import style_sheet
-from hardcut.report.statistics import Mean
+from hardcut.report.run_page import style_sheet
+from hardcut.report.statistics.significance import Mean
 from hardcut.reranker.evaluation import evaluate, named
+from hardcut.reranker.evaluation_page import Change, versus, write_page
 from hardcut.reranker.facts import UNKNOWN, read_facts
 from hardcut.reranker.measures import MEASURES
-from hardcut.reranker.page import Change, versus, write_page
 from hardcut.reranker.results import Evaluation
 from hardcut.schemas.trec import read_qrels, read_run
 

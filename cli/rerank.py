@@ -10,7 +10,7 @@ from pathlib import Path
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.rerank import Reranking
 from hardcut.pipeline.rerank import rerank as rerank_run
-from hardcut.reranker.rerank import RerankSummary
+from hardcut.reranker.reranking import RerankSummary
 
 
 def rerank(asked: Reranking, *, as_json: bool) -> int:

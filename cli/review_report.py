@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hardcut.annotate.agreement import Agreement, Interval
-from hardcut.annotate.report import Proportion, ReviewReport
+from hardcut.annotate.review_quality import Proportion, ReviewReport
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.review import report as make_report
+from hardcut.report.statistics.agreement import Agreement, Interval
 
 
 def report(run: Path, cache: Path | None, *, as_json: bool) -> int:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.annotate.records import read_run
-from hardcut.annotate.report import blind_truth
+from hardcut.annotate.review_quality import blind_truth
 from hardcut.engine.files import atomic_writer
+from hardcut.report.plots.reliability import reliability_diagram
+from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration, JudgedPair, calibrate
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Query, TeacherLabel
 from hardcut.schemas.run_files import RunFiles
 from hardcut.teacher.cached import book_name
-from hardcut.teacher.calibration import CALIBRATION_FILE, Calibration, JudgedPair, calibrate, reliability_diagram
 
 _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
 """Judgments that no teacher made."""

@@ -14,7 +14,7 @@ from hardcut.pipeline.demo_train import RANDOM, TINY, train_on_demo
 from hardcut.pipeline.export import export_run
 from hardcut.pipeline.run import Job
 from hardcut.pipeline.train import need_train
-from hardcut.publish.export import ExportSummary
+from hardcut.publish.export_dataset import ExportSummary
 from hardcut.reranker.measures import ndcg
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Query, TeacherLabel

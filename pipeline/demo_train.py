@@ -13,11 +13,11 @@ from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.rerank import model_process
 from hardcut.pipeline.train import need_train
 from hardcut.publish.dataset import Dataset
-from hardcut.report.page import style_sheet
+from hardcut.report.run_page import style_sheet
 from hardcut.reranker.evaluation import evaluate
+from hardcut.reranker.evaluation_page import write_page
 from hardcut.reranker.facts import read_facts
-from hardcut.reranker.page import write_page
-from hardcut.reranker.rerank import RerankJob, rerank
+from hardcut.reranker.reranking import RerankJob, rerank
 from hardcut.reranker.results import Evaluation
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.training import PerceptionSettings, RankingSettings, TrainSettings

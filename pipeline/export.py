@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.annotate.agreement import Agreement, agreement, blind_answers
 from hardcut.engine.status import read_status
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import ExportOptions, ExportSummary
-from hardcut.publish.export import export as write_dataset
+from hardcut.publish.export_dataset import ExportOptions, ExportSummary
+from hardcut.publish.export_dataset import export as write_dataset
 from hardcut.publish.formats.registry import convert
 from hardcut.publish.gate import check, gate_settings
+from hardcut.report.statistics.agreement import Agreement, agreement, blind_answers
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardcut.pipeline.cache import Cache
-from hardcut.report.review import REVIEW_FILE
+from hardcut.report.review_file import REVIEW_FILE
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:
     from hardcut.publish.difficulty import Difficulty
-    from hardcut.report.collect import Example
+    from hardcut.report.run_data import Example
 
 _SHEET_FRAMES = 8
 _SHEET_COLUMNS = 4
@@ -29,7 +29,7 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
         return report
     from hardcut.media.sheet import contact_sheet
     from hardcut.media.store import FrameStore
-    from hardcut.report.page import write_report
+    from hardcut.report.run_page import write_report
 
     store = FrameStore(cache.frames)
 

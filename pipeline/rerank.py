@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hardcut.media.collection import scan
 from hardcut.pipeline.cache import cache_folder
 from hardcut.reranker.identity import model_identity, shown_in_training
-from hardcut.reranker.rerank import RerankJob, RerankSummary
-from hardcut.reranker.rerank import rerank as rerank_run
+from hardcut.reranker.reranking import RerankJob, RerankSummary
+from hardcut.reranker.reranking import rerank as rerank_run
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings

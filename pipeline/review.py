@@ -15,12 +15,12 @@ from hardcut.annotate.pull import Pulled
 from hardcut.annotate.pull import pull as pull_answers
 from hardcut.annotate.push import EmbeddedMedia, MediaLink, Push, Pushed, RemoteMedia
 from hardcut.annotate.records import RunRecords, read_run
-from hardcut.annotate.report import REPORT_FILE, ReviewReport
-from hardcut.annotate.report import report as make_report
+from hardcut.annotate.review_quality import REPORT_FILE, ReviewReport
+from hardcut.annotate.review_quality import report as make_report
+from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
-from hardcut.engine.run import Engine
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.context import opened
 from hardcut.pipeline.report import refresh_report

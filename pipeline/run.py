@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.progress import Progress
-from hardcut.engine.run import Engine
 from hardcut.engine.stage import Source
 from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherLabel
 from hardcut.teacher.cached import book_name
-from hardcut.teacher.calibration import CALIBRATION_FILE, Calibration
 
 Calibrated = Callable[[TeacherLabel | None], float | None]
 

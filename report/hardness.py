@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardcut.report.collect import CandidateView, Example
+from hardcut.report.run_data import CandidateView, Example
 
 
 class Measured(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from hardcut.report.priors import FOLDS, chosen, r2_from, video_word
-from hardcut.report.statistics import Mean, mean, randomisation_test
+from hardcut.report.statistics.calibration import Calibration, JudgedPair, calibrate
+from hardcut.report.statistics.shortcuts import FOLDS, chosen, r2_from, video_word
+from hardcut.report.statistics.significance import Mean, mean, randomisation_test
 from hardcut.reranker.facts import UNKNOWN, DatasetFacts
 from hardcut.reranker.measures import MEASURES, per_query
 from hardcut.reranker.results import (
@@ -21,7 +22,6 @@ from hardcut.reranker.results import (
 )
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
-from hardcut.teacher.calibration import Calibration, JudgedPair, calibrate
 
 RULES = (
     "Every query of the qrels counts; one that a run lacks scores 0. Ties in a run are broken by document id, the "

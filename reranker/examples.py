@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, Row
+from hardcut.schemas.logistic import sigmoid
 from hardcut.schemas.trec import Qrels
-from hardcut.teacher.confidence import sigmoid
 
 SoftLabels = Literal["calibrated", "raw"]
 UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY = "unknown_query", "missing_video", "composed_query"

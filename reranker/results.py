@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hardcut.report.statistics import Mean
+from hardcut.report.statistics.calibration import Calibration
+from hardcut.report.statistics.significance import Mean
 from hardcut.schemas.base import Frozen
-from hardcut.teacher.calibration import Calibration
 
 
 class PriorResult(Frozen):

@@ -38,9 +38,9 @@ from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, ranked
-from hardcut.synth.filters.duplicates import duplicates
 from hardcut.synth.filters.grounding import ungrounded
 from hardcut.synth.filters.leaks import leak
+from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.filters.unsafe import unsafe
 
 USER_DEPTH = 10

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from hardcut.schemas.logistic import sigmoid
 from hardcut.teacher.protocol import Answer
 
 Word = Literal["yes", "no"]
@@ -132,18 +133,6 @@ def confidence(answer: Answer) -> Confidence:
         return Confidence(None, None, exact=False)
     margin = known - answer.bound if yes is not None else answer.bound - known
     return Confidence(margin, sigmoid(margin), exact=False)
-
-
-def sigmoid(margin: float) -> float:
-    """1 / (1 + exp(-margin)) without overflow."""
-    if margin >= 0:
-        return 1 / (1 + math.exp(-margin))
-    return math.exp(margin) / (1 + math.exp(margin))
-
-
-def log_sigmoid(margin: float) -> float:
-    """log sigmoid(margin) without loss of digits at either end."""
-    return -math.log1p(math.exp(-margin)) if margin >= 0 else margin - math.log1p(math.exp(margin))
 
 
 def _find(data: bytes) -> tuple[Word, int] | None:

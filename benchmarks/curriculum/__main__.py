@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
-from benchmarks.curriculum.report import CHANCE, FIRST, PERFECT, best, figures, table
+from benchmarks.curriculum.results_table import CHANCE, FIRST, PERFECT, best, figures, table
 from benchmarks.curriculum.world import DEPTH, World, make_world
 from hardcut.engine.files import atomic_writer
 

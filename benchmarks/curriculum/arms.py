@@ -11,7 +11,7 @@ from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.network import Network, build
 from benchmarks.curriculum.world import DEPTH, Part, Scale, World
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.rerank import RerankJob, RerankSummary, rerank
+from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.training import LossSettings, PerceptionSettings, RankingSettings, TrainSettings

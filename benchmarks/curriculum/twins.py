@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from benchmarks.curriculum.stories import Asked, Story
 from benchmarks.curriculum.world import Part
-from hardcut.report.statistics import Mean, mean
+from hardcut.report.statistics.significance import Mean, mean
 from hardcut.schemas.trec import Run
 
 Twins = Callable[[Asked, Story, Story], bool]

@@ -13,8 +13,8 @@ from benchmarks.curriculum.footage import clip, write_clip
 from benchmarks.curriculum.stories import REVERSES, Asked, Story, families, questions
 from hardcut.data.fonts import installed_fonts
 from hardcut.reranker.examples import ClipRef
+from hardcut.schemas.logistic import sigmoid
 from hardcut.schemas.trec import Qrels, Run, ranking
-from hardcut.teacher.confidence import sigmoid
 
 SPLITS = ("train", "validation", "test")
 DEPTH = 20

@@ -1,8 +1,8 @@
 """What a label can be told from without looking at the video: the shortcuts that a reranker would learn.
 
-The models are those of `report/priors.py`: AUC of the label, R2 of the teacher's margin. The query's folds part
-queries, so that it is words that tell and not names; the video's folds part pairs, since it is the name that must not
-tell.
+The models are those of `report/statistics/shortcuts.py`: AUC of the label, R2 of the teacher's margin. The query's
+folds part queries, so that it is words that tell and not names; the video's folds part pairs, since it is the name that
+must not tell.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from hardcut.publish.checks.result import CheckResult, Findings, by_limit
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.similar import normalised
-from hardcut.report.priors import auc, auc_from, chosen, r2_from, video_word
+from hardcut.report.statistics.shortcuts import auc, auc_from, chosen, r2_from, video_word
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.settings import Settings
 

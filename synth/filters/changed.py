@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from hardcut.schemas.records import Caption, Query
 from hardcut.schemas.text.words import words
-from hardcut.synth.filters.duplicates import meaning
+from hardcut.synth.filters.repeated import meaning
 from hardcut.synth.rewording.translation import primary
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import WrittenVariant

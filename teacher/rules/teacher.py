@@ -13,8 +13,8 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
+from hardcut.schemas.logistic import log_sigmoid
 from hardcut.schemas.records import Sampling, TeacherRef
-from hardcut.teacher.confidence import log_sigmoid
 from hardcut.teacher.prompts.inputs import (
     CaptionInputs,
     CheckInputs,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.publish.export import ExportOptions, export
+from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.schemas.settings import ExportSettings, Settings
 
 Process = Callable[..., subprocess.CompletedProcess[str]]

@@ -73,7 +73,7 @@ def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_agai
     assert hardcut(*setup(OPENAI)).returncode == 0
     assert teacher_server.total_asked == before, "nothing has changed, so nothing is served"
 
-    shipped = resources.files("hardcut.teacher") / "prompts"
+    shipped = resources.files("hardcut.teacher.prompts") / "templates"
     own = tmp_path / "prompts"
     own.mkdir()
     mine = OPENAI + f"prompts = {str(own)!r}\n"

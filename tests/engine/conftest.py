@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import pytest
 
+from hardcut.engine.engine import Engine
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.run import Engine
 from hardcut.engine.stage import Output, Reader, Source, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import DropItem, ItemError

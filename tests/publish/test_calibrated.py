@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hardcut.publish.calibrated import read_calibrations
+from hardcut.report.statistics.calibration import CALIBRATION_FILE, JudgedPair, calibrate
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherLabel, TeacherRef
-from hardcut.teacher.calibration import CALIBRATION_FILE, JudgedPair, calibrate
 
 
 def label(model: str, margin: float, *, exact: bool = True) -> TeacherLabel:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import export
+from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.imported import write_import
 from hardcut.publish.formats.registry import IMPORTERS, convert, read
 from hardcut.schemas.errors import UsageError

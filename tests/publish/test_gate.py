@@ -16,7 +16,7 @@ import pytest
 
 from hardcut.publish.checks.content import luhn, personal
 from hardcut.publish.dataset import Dataset, digests
-from hardcut.publish.export import export, write_marker
+from hardcut.publish.export_dataset import export, write_marker
 from hardcut.publish.gate import CHECKS, check, gate_settings, stopped
 from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.errors import UsageError

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diagnostic import RULE, passes
 from hardcut.publish.difficulty import Difficulty, difficulty
-from hardcut.publish.export import ExportOptions, export
+from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.groups import training_groups
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import FirstStage, Pair

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.publish.export import export
+from hardcut.publish.export_dataset import export
 from hardcut.schemas.settings import ExportSettings, Settings
 
 SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))

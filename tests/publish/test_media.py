@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import ExportOptions, export
+from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.gate import CHECKS
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings

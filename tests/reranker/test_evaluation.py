@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from hardcut.report.statistics import mean, randomisation_test
+from hardcut.report.statistics.significance import mean, randomisation_test
 from hardcut.reranker.evaluation import evaluate, named
+from hardcut.reranker.evaluation_page import render, versus
 from hardcut.reranker.facts import DatasetFacts, QueryFacts, Suite, read_facts
-from hardcut.reranker.page import render, versus
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
 

@@ -16,7 +16,7 @@ from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.text.clean import tokens
 from hardcut.synth.candidates.first_stage import Bm25
-from hardcut.synth.filters.duplicates import duplicates
+from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.negatives import NegativeStage
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')

@@ -6,15 +6,14 @@ import math
 
 import pytest
 
+from hardcut.schemas.logistic import log_sigmoid, sigmoid
 from hardcut.teacher.confidence import (
     TokenScore,
     confidence,
     first_token_answer,
-    log_sigmoid,
     read_answer,
     read_verdict,
     reasoning_of,
-    sigmoid,
 )
 from hardcut.teacher.protocol import Answer
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hardcut.report.statistics import Mean
+from hardcut.report.plots.reliability import reliability_diagram
+from hardcut.report.statistics.significance import Mean
 from hardcut.reranker.results import Comparison, Evaluation, QueryRow
 from hardcut.schemas.errors import StorageError
-from hardcut.teacher.calibration import reliability_diagram
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hardcut.annotate.agreement import Interval
+from hardcut.report.statistics.agreement import Interval
 from hardcut.schemas.base import Frozen
 
 _DRAWS = 20_000

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from hardcut.media.sheet import clock
-from hardcut.report.collect import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, MarginCounts, Relation
+from hardcut.report.run_data import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, MarginCounts, Relation
 from hardcut.schemas.records import Span
 
 BINS = 48

@@ -1,6 +1,6 @@
 """How fast the embedded Argilla takes records and hands them out, and what it needs.
 
-    python benchmarks/review.py [RECORDS]
+    python benchmarks/review_load.py [RECORDS]
 
 Starts a server on new data, pushes records (default 10,000) as `hardcut review push` does (the SDK's client, batches of
 500), opens the next record two hundred times as a reviewer's page does, answering it in between, lets sixteen reviewers

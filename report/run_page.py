@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from hardcut import __version__
 from hardcut.engine.status import RunStatus, StageStatus, read_status
-from hardcut.media.sheet import clock
-from hardcut.report.collect import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, collect
 from hardcut.report.hardness import Measure, reasons
-from hardcut.report.plots import histogram, place, time_ticks
-from hardcut.report.review import read_review
+from hardcut.report.plots.margins import histogram, place, time_ticks
+from hardcut.report.review_file import read_review
+from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, collect
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.filters import FILTERS

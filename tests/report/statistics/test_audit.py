@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hardcut.annotate.audit import Cell, estimate
+from hardcut.report.statistics.audit import Cell, estimate
 
 
 def test_by_hand() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardcut.annotate.page import (
+from hardcut.annotate.previews import window
+from hardcut.annotate.review_content import (
     PreviewLinks,
     ReviewSubject,
     decode,
@@ -19,7 +20,6 @@ from hardcut.annotate.page import (
     read_shown,
     suggestion,
 )
-from hardcut.annotate.previews import window
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Evidence, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.settings import ReviewSettings, Settings

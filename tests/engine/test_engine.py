@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
+from hardcut.engine.engine import Engine
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.run import Engine
 from hardcut.engine.stage import Failure, Output
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, MissingDependency, StorageError, UsageError

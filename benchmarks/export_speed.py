@@ -1,6 +1,6 @@
 """Export of a large run: time and peak memory, out of a synthetic run folder, the gate included.
 
-python benchmarks/export.py --pairs 1000000 --out benchmarks/results/export.json
+python benchmarks/export_speed.py --pairs 1000000 --out benchmarks/results/export.json
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-from hardcut.publish.export import export
+from hardcut.publish.export_dataset import export
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from hardcut.annotate.agreement import (
+from hardcut.annotate.policy import readable
+from hardcut.annotate.records import RunRecords
+from hardcut.report.statistics.agreement import (
     Agreement,
     Answers,
     Interval,
@@ -16,9 +18,7 @@ from hardcut.annotate.agreement import (
     cohen_kappas,
     share_interval,
 )
-from hardcut.annotate.audit import Cell, TeacherEstimate, estimate
-from hardcut.annotate.policy import readable
-from hardcut.annotate.records import RunRecords
+from hardcut.report.statistics.audit import Cell, TeacherEstimate, estimate
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel

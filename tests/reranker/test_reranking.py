@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from hardcut.media.frames import FrameSet
-from hardcut.reranker import rerank as module
-from hardcut.reranker.rerank import RerankJob, RerankSummary, rerank
+from hardcut.reranker import reranking as module
+from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings

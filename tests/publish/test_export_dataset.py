@@ -18,7 +18,7 @@ import pytest
 from hardcut.publish import _parquet
 from hardcut.publish.card import escape_markdown, languages, size_category
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export import export
+from hardcut.publish.export_dataset import export
 from hardcut.publish.licences import front_matter
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError

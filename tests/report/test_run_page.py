@@ -20,9 +20,9 @@ from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
 from hardcut.media.sheet import clock
 from hardcut.publish.difficulty import Difficulty, difficulty
-from hardcut.report.collect import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose, collect
-from hardcut.report.page import MAX_SHEET_BYTES, Sheets, render, write_report
-from hardcut.report.plots import histogram, place, time_ticks
+from hardcut.report.plots.margins import histogram, place, time_ticks
+from hardcut.report.run_data import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose, collect
+from hardcut.report.run_page import MAX_SHEET_BYTES, Sheets, render, write_report
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import RecordError, StorageError, UsageError

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.curriculum.stories import KINDS
 from benchmarks.curriculum.twins import chiral, negated
 from benchmarks.curriculum.world import Part
-from hardcut.report.statistics import Mean, mean, randomisation_test
+from hardcut.report.statistics.significance import Mean, mean, randomisation_test
 from hardcut.reranker.measures import ndcg_per_query
 from hardcut.schemas.trec import Run, ranking
 

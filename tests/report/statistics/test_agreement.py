@@ -10,7 +10,15 @@ from hypothesis import assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hardcut.annotate.agreement import agreement, alpha, blind_answers, cohen, cohen_kappas, fleiss, share_interval
+from hardcut.report.statistics.agreement import (
+    agreement,
+    alpha,
+    blind_answers,
+    cohen,
+    cohen_kappas,
+    fleiss,
+    share_interval,
+)
 from hardcut.schemas.judgments import Review
 
 COLUMNS = st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=2, max_size=40)

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hardcut.teacher.calibration import (
+from hardcut.report.plots.reliability import reliability_diagram
+from hardcut.report.statistics.calibration import (
     JudgedPair,
     auc,
     calibrate,
     figures,
     fit_isotonic,
     fit_temperature,
-    reliability_diagram,
 )
-from hardcut.teacher.confidence import sigmoid
+from hardcut.schemas.logistic import sigmoid
 
 PAIRS = st.lists(st.tuples(st.integers(-40, 40).map(lambda n: n / 4), st.booleans()), min_size=2, max_size=60).filter(
     lambda pairs: len({relevant for _, relevant in pairs}) == 2

@@ -1,0 +1,1 @@
+"""Plots of pages and cards: their geometry and their pictures."""
