@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hardcut import __version__
 from hardcut.engine.status import RunStatus, StageStatus, read_status
+from hardcut.media.sheet import clock
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.review_file import read_review

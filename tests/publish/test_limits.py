@@ -13,8 +13,8 @@ from hardcut.publish.formats.imported import write_import
 from hardcut.publish.formats.registry import read
 from hardcut.publish.splits import read_splits
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.judged import read_judgments
 from hardcut.schemas.trec import read_qrels, read_run
+from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.user_queries import read_queries
 
 LONG, HUGE = "7" * 5000, str(10**400)
