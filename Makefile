@@ -6,7 +6,7 @@ VENV_ARGILLA ?= .venv-argilla
 VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-train test test-vllm test-train lint clean
+.PHONY: demo demo-train test test-vllm test-train docs lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -44,6 +44,10 @@ $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)
 	touch $@
 
+# The documentation as a site, in site/; a broken link or reference is an error. To read it: python -m http.server -d site
+docs: $(VENV)/.docs
+	$(BIN)/properdocs build --strict --quiet -f mkdocs.yml
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,9 +61,13 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[demo]'
 	touch $@
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	touch $@
+
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) build dist runs
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) build dist runs site

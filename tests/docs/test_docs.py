@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,47 +20,101 @@ from hardcut.publish.columns import features
 from hardcut.schemas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"`([\w.-]+/[\w./-]*(?:/|\.(?:py|md|toml|yml|json|jinja|html|sh|txt|ipynb)))`")
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for found, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            if found == language:
+                yield _name(page), block
+
+
+def _lines() -> Iterator[tuple[str, list[str]]]:
+    """The words of every line of every bash block."""
+    for page, block in _blocks("bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                yield page, words
 
 
 def _commands() -> list[tuple[str, list[str]]]:
-    found = []
-    for page in PAGES:
-        for block in FENCE.findall(page.read_text(encoding="utf-8")):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words and Path(words[0]).name == "hardcut":
-                    found.append((page.name, words[1:]))
-    return found
+    return [(page, words[1:]) for page, words in _lines() if Path(words[0]).name == "hardcut"]
 
 
 @pytest.mark.parametrize(
     ("page", "words"), _commands(), ids=lambda value: value if isinstance(value, str) else " ".join(value)
 )
 def test_every_command_in_the_documentation_parses(page: str, words: list[str]) -> None:
-    group = typer.main.get_command(app)
-    name, *arguments = words
-    command = group.commands[name]  # type: ignore[attr-defined]
-    command.make_context(name, arguments)
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands"):  # `review serve` is a command inside a command
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, words)
 
 
 def test_there_are_commands_to_check() -> None:
-    assert {words[0] for _, words in _commands()} >= {"run", "status", "export", "doctor", "init", "schema"}
+    assert {words[0] for _, words in _commands()} >= {"run", "status", "export", "doctor", "init", "schema", "review"}
 
 
-def test_every_make_target_in_the_readme_is_one() -> None:
+def test_every_make_target_that_is_named_is_one() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for block in FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8")):
-        for target in re.findall(r"^make (\w+)", block, re.MULTILINE):
-            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    targets = {target for _, words in _lines() if words[0] == "make" for target in words[1:]}
+    targets |= {found for page in PAGES for found in re.findall(r"`make ([\w-]+)`", page.read_text(encoding="utf-8"))}
+    assert targets >= {"demo", "test", "docs"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(("page", "block"), list(_blocks("python")), ids=lambda value: str(value).splitlines()[0])
+def test_every_python_block_compiles_and_imports_what_there_is(page: str, block: str) -> None:
+    for node in ast.walk(ast.parse(block, page)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "hardcut":
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                assert hasattr(module, alias.name), f"{page}: {node.module} has no {alias.name}"
+
+
+def test_every_extra_that_is_named_is_one() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for page in PAGES:
+        for named in re.findall(r"hardcut\[([\w,]+)\]", page.read_text(encoding="utf-8")):
+            assert set(named.split(",")) <= set(extras), f"{_name(page)}: {named}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+            assert (page.parent / target).exists(), f"{_name(page)}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_file_of_the_project_that_is_named_is_there(page: Path) -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"runs", "site"}
+    for named in NAMED.findall(page.read_text(encoding="utf-8")):
+        if named.split("/")[0] in folders:
+            assert (ROOT / named).exists(), f"{_name(page)} names {named}: it was moved or removed; mend the page"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"[\w/-]+\.md", text.split("\nnav:\n")[1].split("\nvalidation:\n")[0]))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert pages == listed, "a page of docs/ has one line under `nav` in mkdocs.yml"
+
+
+def test_every_folder_of_tests_is_on_the_map() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    for folder in (ROOT / "tests").iterdir():
+        if folder.is_dir() and any(folder.rglob("test_*.py")) and folder.name != "benchmarks":
+            assert f"`tests/{folder.name}/" in page, f"docs/testing.md says nothing of tests/{folder.name}/"
 
 
 def test_the_settings_page_shows_the_settings() -> None:
@@ -65,6 +122,11 @@ def test_the_settings_page_shows_the_settings() -> None:
     block = page.split("```toml\n")[1].split("```")[0]
     assert block.strip() == template().strip(), "render docs/settings.md again: paste what `hardcut init` writes"
     assert Settings.model_validate(tomllib.loads(template())) == Settings()
+
+
+def test_every_block_of_toml_is_settings_that_exist() -> None:
+    for page, block in _blocks("toml"):
+        assert Settings.model_validate(tomllib.loads(block)), page
 
 
 def test_the_example_card_is_of_this_version() -> None:
