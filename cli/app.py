@@ -112,7 +112,7 @@ def run(
     """Turn a folder of videos into records: evidence, captions, queries, pairs, labels, judgments."""
     from hardcut.cli.run import run as run_job
     from hardcut.pipeline.cache import cache_folder
-    from hardcut.pipeline.run import Job
+    from hardcut.pipeline.carry_out import Job
     from hardcut.schemas.config import load_settings
 
     overrides = {
@@ -219,7 +219,7 @@ def export(
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import export as run_export
-    from hardcut.pipeline.export import Choices
+    from hardcut.pipeline.run_export import Choices
 
     choices = Choices(config, tuple(allow or ()), with_media, min_difficulty)
     raise typer.Exit(run_export(run, out, choices, format, as_json=json))
@@ -339,10 +339,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
-    from hardcut.cli.evaluate import Asked, evaluate_runs
+    from hardcut.cli.evaluate import evaluate_runs
 
-    asked = Asked(qrels, tuple(run), tuple(measure or ()), dataset, page)
-    raise typer.Exit(evaluate_runs(asked, as_json=json))
+    raise typer.Exit(evaluate_runs(qrels, run, measure or (), dataset, page, as_json=json))
 
 
 @app.command()

@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
-from hardcut.publish.dataset import Dataset
-from hardcut.report.run_page import style_sheet
+from hardcut.pipeline.evaluate_runs import evaluate
 from hardcut.report.statistics.significance import Mean
-from hardcut.reranker.evaluation import evaluate, named
-from hardcut.reranker.evaluation_page import Change, versus, write_page
-from hardcut.reranker.facts import UNKNOWN, read_facts
-from hardcut.reranker.measures import MEASURES
+from hardcut.reranker.evaluation_page import Change, versus
 from hardcut.reranker.results import Evaluation
-from hardcut.schemas.trec import read_qrels, read_run
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is compared. `dataset` is the folder of a dataset that knows the queries; `page` a file to write."""
-
-    qrels: Path
-    runs: tuple[Path, ...]
-    measures: tuple[str, ...]
-    dataset: Path | None = None
-    page: Path | None = None
-
-
-def evaluate_runs(asked: Asked, *, as_json: bool) -> int:
+def evaluate_runs(
+    qrels: Path,
+    runs: Sequence[Path],
+    measures: Sequence[str],
+    dataset: Path | None,
+    page: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Measures the runs and prints what was found. Raises UsageError for a file that is not what it should be."""
-    qrels = read_qrels(asked.qrels)
-    runs = named((path.stem, read_run(path).scores) for path in asked.runs)
-    facts = UNKNOWN
-    if asked.dataset is not None:
-        dataset = Dataset(asked.dataset)
-        dataset.marker  # noqa: B018 - refuses a folder that is no dataset
-        facts = read_facts(dataset)
-    found = evaluate(qrels, runs, facts, asked.measures or MEASURES)
-    if asked.page is not None:
-        write_page(found, style_sheet(), asked.page)
+    found = evaluate(qrels, *runs, measures=measures, dataset=dataset, page=page)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
         print_evaluation(found)
-        if asked.page is not None:
-            output().print(f"page      {plain(str(asked.page))}")
+        if page is not None:
+            output().print(f"page      {plain(str(page))}")
     return 0
 
 

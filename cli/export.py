@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hardcut.cli.gate import print_gate
 from hardcut.cli.terminal import output, plain
-from hardcut.pipeline.export import Choices, export_as, export_run
+from hardcut.pipeline.run_export import Choices, export_as, export_run
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.export_dataset import ExportSummary
 from hardcut.publish.gate import stopped

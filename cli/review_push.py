@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from hardcut.cli.progress import TerminalProgress
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.progress import TerminalProgress
 from hardcut.pipeline.review import Media, PushDone, Where, review_settings
 from hardcut.pipeline.review import push as push_pairs
 

@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from hardcut.annotate.embedded.environment import environment
 from hardcut.annotate.embedded.server import LOOPBACK, EmbeddedServer, Order, data_folder, running
-from hardcut.cli.progress import TerminalProgress
 from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.progress import TerminalProgress
 from hardcut.pipeline.review import run_settings
 
 _LOCAL = (LOOPBACK, "localhost", "::1")

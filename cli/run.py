@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from hardcut.cli.progress import TerminalProgress
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.engine.status import read_status
-from hardcut.pipeline.run import Job, carry_out
+from hardcut.pipeline.carry_out import Job, carry_out
+from hardcut.pipeline.progress import TerminalProgress
 from hardcut.schemas.errors import BudgetReached
 
 

@@ -1,53 +1,51 @@
 """Work in processes that may hang or crash without harm: only the call that did it fails.
 
-Built on pebble, because the pools of the standard library neither kill a call that takes too long nor survive a
-worker that dies.
+The pools of the standard library neither kill a call that takes too long nor survive a worker that dies.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import multiprocessing
 import os
 import pickle
 import signal
-import sys
+import subprocess
 import threading
-import traceback
-from collections.abc import Callable, Collection
-from multiprocessing.connection import wait
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any, Self, TypeVar, cast
 
+from hardcut.engine.child import start
 from hardcut.engine.stopwatch import waiting
+from hardcut.engine.worker import work
 from hardcut.schemas.errors import ItemError
 
 T = TypeVar("T")
 
-_PR_SET_PDEATHSIG = 1
 _TRIES = 3
 """How often a call is begun before it is held to be what kills the worker."""
+_END_S = 10.0
+"""How long the end of a process may take that has let go of its connection."""
 
 
 class WorkerPool:
     """Up to `workers` processes that carry out one call each at a time, each call within `timeout_s` seconds.
 
-    No process is started before it is needed, and leaving the context ends all of them. Workers are spawned, never
-    forked: a fork would copy the locks of our threads. They end with us even where we are killed with SIGKILL: on
-    Linux the kernel does that (PR_SET_PDEATHSIG), elsewhere a thread in every worker waits for our end, which a call
-    that never lets go of the interpreter's lock can hold up.
-
-    Each worker is a pebble pool of one: in a shared one, a worker that dies within a moment of taking a call can take
-    the others' calls with it.
+    No process is started before it is needed, and leaving the context ends all of them. Workers are begun anew, never
+    forked: a fork would copy the locks of our threads. They end with us even where we are killed with SIGKILL
+    (`worker.py`). A thread waits for each; it is also what the kernel takes for the worker's parent, so it lives as
+    long as the pool.
     """
 
     def __init__(self, workers: int, timeout_s: float) -> None:
         self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="hardcut-worker")
+        self._workers = [_Worker() for _ in range(workers)]
         self._closed = False
-        self._pools: set[Any] = set()
-        self._idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()  # last in, first out: warm workers before new ones
-        for _ in range(workers):
-            self._idle.put_nowait(None)
+        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()  # last in, first out: warm workers before new ones
+        for worker in self._workers:
+            self._idle.put_nowait(worker)
 
     def __enter__(self) -> Self:
         return self
@@ -61,60 +59,120 @@ class WorkerPool:
         `timeout_s` counts from the moment the worker takes the call. Raises ItemError("timeout") where it was not
         enough and ItemError("crashed") where the worker died (its exit status or signal is in the detail); what `fn`
         raises comes back as it is, the worker's traceback added as a note. Cancelling kills the work. Where a worker
-        dies before anyone saw it take the call, the call is begun again, so `fn` must stand being repeated.
+        dies before it took the call, the call is begun again, so `fn` must stand being repeated.
         """
-        from pebble import ProcessExpired
-
-        name = getattr(fn, "__qualname__", repr(fn))
+        if self._closed:
+            raise RuntimeError("the worker pool is closed")
         limit = self._timeout_s if timeout_s is None else timeout_s
-        work = pickle.dumps((fn, args))
+        call = pickle.dumps((fn, args))
         with waiting():
-            pool = await self._idle.get()
+            worker = await self._idle.get()
         try:
-            for _ in range(_TRIES):
-                pool = pool or self._start()
-                try:
-                    reply = await asyncio.wrap_future(pool.schedule(_carry_out, args=(work,), timeout=limit))
-                except TimeoutError:
-                    raise ItemError("timeout", f"{name} took longer than {limit:g} s and was killed") from None
-                except ProcessExpired as error:
-                    raise ItemError("crashed", f"{name}: its process died, {_death(error.exitcode)}") from None
-                except RuntimeError:  # the pool is broken: its worker died without a call that it is known to have
-                    broken, pool = pool, None
-                    self._pools.discard(broken)
-                    await asyncio.to_thread(_end, [broken])
-                    continue
-                value, note = pickle.loads(reply)
-                if note is None:
-                    return cast(T, value)
-                value.add_note(note)
-                raise value
-            raise ItemError("crashed", f"{name}: its process died {_TRIES} times before it was seen to take the call")
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._threads, worker.carry_out, call, limit)
+        except _TookTooLong:
+            raise ItemError("timeout", f"{_name(fn)} took longer than {limit:g} s and was killed") from None
+        except _Died as death:
+            raise ItemError("crashed", f"{_name(fn)}: its process died, {death}") from None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
         finally:
-            self._idle.put_nowait(pool)
+            self._idle.put_nowait(worker)
+        value, note = pickle.loads(reply)
+        if note is None:
+            return cast(T, value)
+        value.add_note(note)
+        raise value
 
     def close(self) -> None:
         """Ends all workers, whatever they are doing."""
         self._closed = True
-        _end(self._pools)
-        self._pools.clear()
-
-    def _start(self) -> Any:
-        from pebble import ProcessPool
-
-        if self._closed:
-            raise RuntimeError("the worker pool is closed")
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPool(1, initializer=_end_with, initargs=(os.getpid(),), context=context)
-        self._pools.add(pool)
-        return pool
+        for worker in self._workers:
+            worker.close()
+        self._threads.shutdown()
 
 
-def _end(pools: Collection[Any]) -> None:
-    for pool in pools:
-        pool.stop()
-    for pool in pools:
-        pool.join()
+class _TookTooLong(Exception):
+    """The call was killed."""
+
+
+class _Died(Exception):
+    """The process died, and how."""
+
+
+class _Worker:
+    """A process that is started when it is needed, and again after it died. One call at a time."""
+
+    def __init__(self) -> None:
+        self._busy = threading.Lock()
+        """Held by the thread that speaks with the process."""
+        self._lock = threading.Lock()
+        """Of what follows: `kill` comes from another thread."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._closed = False
+
+    def carry_out(self, call: bytes, limit_s: float) -> bytes:
+        """The worker's reply. In a thread. Raises _TookTooLong, _Died."""
+        with self._busy:
+            for _ in range(_TRIES):
+                connection = self._open()
+                try:
+                    connection.send_bytes(call)
+                    connection.recv_bytes()  # that it was taken
+                    break
+                except (EOFError, OSError):
+                    status = self._end()
+            else:
+                raise _Died(f"{_death(status)}, {_TRIES} times before it took the call")
+            try:
+                if connection.poll(limit_s):
+                    return connection.recv_bytes()
+            except (EOFError, OSError):
+                raise _Died(_death(self._end())) from None
+            self.kill()
+            self._end()
+            raise _TookTooLong
+
+    def kill(self) -> None:
+        """Ends the process; a call in flight then raises _Died."""
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """As `kill`, and starts no other."""
+        self._closed = True
+        self.kill()
+        with self._busy:
+            self._end()
+
+    def _open(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise _Died("the pool was closed")
+            if self._connection is None:
+                self._process, self._connection = start(work, os.getpid())
+            return self._connection
+
+    def _end(self) -> int:
+        """Waits for the end of the process, and makes it where it does not come by itself. Returns its exit status."""
+        with self._lock:
+            process, connection = self._process, self._connection
+            self._process = self._connection = None
+        if process is None or connection is None:
+            return 0
+        connection.close()
+        try:
+            return process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+
+def _name(fn: Callable[..., object]) -> str:
+    return getattr(fn, "__qualname__", repr(fn))
 
 
 def _death(status: int) -> str:
@@ -124,35 +182,3 @@ def _death(status: int) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
-
-
-def _carry_out(work: bytes) -> bytes:
-    """In the worker: one call. Everything crosses as bytes, so that what does not pickle harms no other call."""
-    try:
-        fn, args = pickle.loads(work)
-        return pickle.dumps((fn(*args), None))
-    except Exception as error:  # noqa: BLE001 - it is raised where the call was made
-        note = "in a worker process:\n" + "".join(traceback.format_exception(error))
-        try:
-            reply = pickle.dumps((error, note))
-            pickle.loads(reply)
-        except Exception:  # noqa: BLE001 - exceptions whose constructors take what they do not keep
-            reply = pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), note))
-        return reply
-
-
-def _end_with(parent: int) -> None:
-    """In the worker, at its start: see to it that it ends with process `parent`."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-    else:
-        threading.Thread(target=_watch_parent, daemon=True).start()
-
-
-def _watch_parent() -> None:
-    process = multiprocessing.parent_process()
-    if process is not None:
-        wait([process.sentinel])
-    os._exit(1)

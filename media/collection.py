@@ -275,3 +275,19 @@ def _check_listed(
 def _printable(name: str) -> str:
     """A name with bytes that are not UTF-8 shown as \\xNN."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def find_video(path: Path) -> VideoFile:
+    """One video with what lies beside it. Raises UsageError where there is no such file, or it is no video."""
+    if not path.is_file():
+        raise UsageError(f"{path} is a folder, not a video" if path.is_dir() else f"{path}: no such file")
+    where = path.resolve()
+    skipped: list[Skipped] = []
+    beside = next(_walk(str(where.parent), "", frozenset(), skipped), [])
+    stem = where.name.removesuffix(where.suffix)
+    found = _videos([file for file in beside if file.relative.startswith(f"{stem}.")], None, skipped)
+    for video in found:
+        if video.location == str(where):
+            return video
+    why = next((item.detail for item in skipped if item.item == where.name), "it is hidden or no regular file")
+    raise UsageError(f"{path}: not a video: {why}; its name ends in one of {', '.join(VIDEO_SUFFIXES)}")

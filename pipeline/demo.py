@@ -10,9 +10,9 @@ from pathlib import Path
 from hardcut.data.bundled import sample_files
 from hardcut.engine.status import RunStatus, read_status
 from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.carry_out import Job
 from hardcut.pipeline.demo_train import RANDOM, TINY, train_on_demo
-from hardcut.pipeline.export import export_run
-from hardcut.pipeline.run import Job
+from hardcut.pipeline.run_export import export_run
 from hardcut.pipeline.train import need_train
 from hardcut.publish.export_dataset import ExportSummary
 from hardcut.reranker.measures import ndcg

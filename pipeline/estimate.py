@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hardcut.media.collection import VideoFile
 from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.carry_out import find_videos
 from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
-from hardcut.pipeline.run import find_videos
 from hardcut.pipeline.stages import asking
 from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Budget, Settings, TeacherSettings

@@ -15,7 +15,7 @@ from hardcut.reranker.reranking import RerankJob, RerankSummary
 from hardcut.reranker.reranking import rerank as rerank_run
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import MediaSettings, Settings
 from hardcut.schemas.trec import read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.local.generation import ModelOptions
@@ -43,18 +43,16 @@ class Reranking:
 
 async def rerank(asked: Reranking) -> RerankSummary:
     """Reranks into `out`, going on where it was stopped. Raises UsageError, MissingDependency."""
-    job, kind, options = _prepared(asked)
-    async with model_process(kind, options) as process:
+    job, chosen = _prepared(asked)
+    async with model_process(chosen.kind, chosen.options) as process:
         return await rerank_run(job, process)
 
 
-def _prepared(asked: Reranking) -> tuple[RerankJob, Kind, ModelOptions]:
+def _prepared(asked: Reranking) -> tuple[RerankJob, ChosenModel]:
     settings, cache = load_settings(asked.config), cache_folder(asked.cache)
-    kind, model = _backend(asked.model)
-    folder = Path(model)
-    if kind == "vllm" and (folder / "adapter_config.json").is_file():
-        raise UsageError(f"{model}: an adapter, and vLLM takes whole weights: train with --merge, or use transformers:")
-    media, frames = shown_in_training(model) or (settings.media, settings.train.ranking.frames)
+    chosen = choose_model(asked.model, asked.revision, settings)
+    model = chosen.options.model
+    place = Path(model).resolve() if Path(model).is_dir() else model
     files = scan(asked.videos, asked.manifest, ours=(cache.root,)).files
     job = RerankJob(
         run=read_run(asked.run).scores,
@@ -62,12 +60,12 @@ def _prepared(asked: Reranking) -> tuple[RerankJob, Kind, ModelOptions]:
         videos={video.video_id: video.path for video in files},
         out=asked.out,
         store=cache.frames,
-        media=media,
-        model=f"{kind}:{folder.resolve() if folder.is_dir() else model}@{asked.revision or model_identity(model)}",
+        media=chosen.media,
+        model=f"{chosen.kind}:{place}@{asked.revision or model_identity(model)}",
         depth=asked.depth,
-        frames=frames,
+        frames=chosen.frames,
     )
-    return job, kind, _options(model, asked.revision, settings)
+    return job, chosen
 
 
 @asynccontextmanager
@@ -80,17 +78,28 @@ async def model_process(kind: Kind, options: ModelOptions) -> AsyncIterator[Mode
         await process.close()
 
 
-def _options(model: str, revision: str | None, settings: Settings) -> ModelOptions:
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """What runs the model and how, and how it is shown videos: sampling, and frames of each."""
+
+    kind: Kind
+    options: ModelOptions
+    media: MediaSettings
+    frames: int
+
+
+def choose_model(spec: str, revision: str | None, settings: Settings) -> ChosenModel:
+    """`vllm:MODEL`, `transformers:MODEL`, or a model alone, which transformers runs. One that Hardcut trained is shown
+    videos as in its training. Raises UsageError for an adapter that vLLM cannot take."""
+    name, colon, rest = spec.partition(":")
+    kind: Kind = "vllm" if colon and name == "vllm" else "transformers"
+    model = rest if colon and name == kind else spec
+    if kind == "vllm" and (Path(model) / "adapter_config.json").is_file():
+        raise UsageError(f"{model}: an adapter, and vLLM takes whole weights: train with --merge, or use transformers:")
+    media, frames = shown_in_training(model) or (settings.media, settings.train.ranking.frames)
     use = settings.resources
-    return ModelOptions(
+    options = ModelOptions(
         model, revision, max_images=0, max_model_len=use.max_model_len, gpu_memory=use.gpu_memory, gpus=use.gpus,
         batch=use.batch, videos=1,
     )  # fmt: skip
-
-
-def _backend(spec: str) -> tuple[Kind, str]:
-    """`vllm:MODEL`, `transformers:MODEL`, or a model alone, which transformers runs."""
-    name, colon, rest = spec.partition(":")
-    if colon and name == "vllm":
-        return "vllm", rest
-    return "transformers", rest if colon and name == "transformers" else spec
+    return ChosenModel(kind, options, media, frames)

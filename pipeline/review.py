@@ -23,7 +23,7 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.context import opened
-from hardcut.pipeline.report import refresh_report
+from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError

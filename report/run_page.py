@@ -91,7 +91,7 @@ def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, mea
     """The page's text."""
     found, thresholds = collect(run), settings.judgments
     return (
-        _environment()
+        environment()
         .get_template("report.html.jinja")
         .render(
             name=run.absolute().name,
@@ -114,7 +114,7 @@ def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, mea
             parts=_parts,
             place=place,
             time_ticks=time_ticks,
-            sheet_of=lambda video: _data_url(sheets(video)),
+            sheet_of=lambda video: data_url(sheets(video)),
         )
     )
 
@@ -168,7 +168,8 @@ def _parts(stage: StageStatus) -> list[_Part]:
     return parts
 
 
-def _data_url(sheet: bytes | None) -> str | None:
+def data_url(sheet: bytes | None) -> str | None:
+    """A picture inside the page; None where there is none, or one too large."""
     if sheet is None or len(sheet) > MAX_SHEET_BYTES:
         return None
     return "data:image/jpeg;base64," + base64.b64encode(sheet).decode("ascii")
@@ -176,10 +177,10 @@ def _data_url(sheet: bytes | None) -> str | None:
 
 def style_sheet() -> str:
     """The style of the report, for other pages of Hardcut's."""
-    return _environment().get_template("style.css.jinja").render()
+    return environment().get_template("style.css.jinja").render()
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Jinja that escapes every value for HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup

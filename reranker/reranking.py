@@ -100,6 +100,16 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
     return RerankSummary(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
 
 
+def score(result: Generated | GenerationFailed) -> float:
+    """What a reranker ranks by: the margin of the words yes and no. Raises ItemError where the model gave none."""
+    if isinstance(result, GenerationFailed):
+        raise ItemError(result.reason, result.detail)
+    answer = first_token_answer(result.scores)
+    if answer is None or answer.token_yes is None or answer.token_no is None:
+        raise ItemError("no_score", "the model gave yes or no no score")
+    return answer.token_yes - answer.token_no
+
+
 class _Work:
     """Scores videos, and counts what went wrong."""
 
@@ -125,16 +135,13 @@ class _Work:
             results = results * len(prompts)
         scores = {}
         for query, result in zip(queries, results, strict=True):
-            if isinstance(result, GenerationFailed):
-                self.failed[f"{query} {video}"] = f"{result.reason}: {result.detail}"
-                continue
-            self.cached += result.tokens.cached
-            self.prompted += result.tokens.prompt
-            answer = first_token_answer(result.scores)
-            if answer is None or answer.token_yes is None or answer.token_no is None:
-                self.failed[f"{query} {video}"] = "the model gave yes or no no score"
-                continue
-            scores[query] = answer.token_yes - answer.token_no
+            if isinstance(result, Generated):
+                self.cached += result.tokens.cached
+                self.prompted += result.tokens.prompt
+            try:
+                scores[query] = score(result)
+            except ItemError as error:
+                self.failed[f"{query} {video}"] = str(error)
         self._book.add(video, scores)
 
     def _frames(self, video: str) -> tuple[tuple[Path, float], ...]:

@@ -15,12 +15,14 @@ from hardcut.schemas.names import suggestion
 from hardcut.schemas.settings import Settings
 
 
-def load_settings(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The settings of a TOML file (none: the defaults) with `overrides` ("teacher.spec": value) laid over them.
+def load_settings(source: Path | Settings | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a TOML file or record (none: the defaults) with `overrides` ("teacher.spec": value) laid over
+    them.
 
     Raises UsageError naming the file, the key and, for an unknown one, the nearest that exists.
     """
-    table: dict[str, Any] = {}
+    path = source if isinstance(source, Path) else None
+    table: dict[str, Any] = source.model_dump() if isinstance(source, Settings) else {}
     if path is not None:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -45,8 +47,10 @@ def format_settings(settings: Settings) -> str:
 
 
 def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
+    for number, part in enumerate(path[:-1], 1):
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{'.'.join(path)}: {'.'.join(path[:number])} is given as {table!r}, which has no parts")
     table[path[-1]] = value
 
 

@@ -1,4 +1,4 @@
-"""Teachers by name. A new backend gets its line in `_BACKENDS`."""
+"""Teachers by name. A new backend gets its line in `_BACKENDS`; one of others registers under `hardcut.backends`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.extensions import extended
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
@@ -23,7 +24,7 @@ _OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class BackendContext:
     """All that a backend can be made with."""
 
     settings: TeacherSettings
@@ -36,6 +37,7 @@ class _Context:
         return prompts_of(self.settings)
 
     def cached(self, backend: Backend) -> Teacher:
+        """The backend behind the cache of replies and the budget."""
         return CachedTeacher(backend, self.replies, self.budget, self.settings.price)
 
 
@@ -61,18 +63,20 @@ def open_teacher(
     Without `replies` nothing is kept. Raises UsageError for a spec that names no teacher.
     """
     name, _, rest = settings.spec.partition(":")
-    if name not in _BACKENDS:
-        raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join(_FORMS)}")
-    return _BACKENDS[name](rest, _Context(settings, resources or Resources(), replies, budget))
+    backends = extended(_BACKENDS, "hardcut.backends")
+    if name not in backends:
+        others = sorted(set(backends) - set(_BACKENDS))
+        raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
+    return backends[name](rest, BackendContext(settings, resources or Resources(), replies, budget))
 
 
-def _evidence(rest: str, context: _Context) -> Teacher:
+def _evidence(rest: str, context: BackendContext) -> Teacher:
     if rest:
         raise UsageError(f"teacher 'evidence:{rest}': it is called evidence and nothing more")
     return EvidenceTeacher()
 
 
-def _openai(rest: str, context: _Context) -> Teacher:
+def _openai(rest: str, context: BackendContext) -> Teacher:
     from hardcut.teacher.server.openai import OpenAITeacher
 
     match = _OPENAI.fullmatch(rest)
@@ -90,8 +94,14 @@ def _openai(rest: str, context: _Context) -> Teacher:
     return context.cached(backend)
 
 
-def _local(kind: Kind) -> Callable[[str, _Context], Teacher]:
-    def make(model: str, context: _Context) -> Teacher:
+def _function(name: str, context: BackendContext) -> Teacher:
+    from hardcut.teacher.function import FunctionTeacher
+
+    return context.cached(FunctionTeacher(name, context.settings.revision, context.prompts))
+
+
+def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:
+    def make(model: str, context: BackendContext) -> Teacher:
         from hardcut.teacher.local.teacher import LocalTeacher
 
         if not model:
@@ -111,8 +121,9 @@ def _local(kind: Kind) -> Callable[[str, _Context], Teacher]:
     return make
 
 
-_BACKENDS: Mapping[str, Callable[[str, _Context], Teacher]] = {
+_BACKENDS: Mapping[str, Callable[[str, BackendContext], Teacher]] = {
     "evidence": _evidence,
+    "function": _function,
     "openai": _openai,
     "vllm": _local("vllm"),
     "transformers": _local("transformers"),

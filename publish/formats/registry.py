@@ -1,4 +1,5 @@
-"""Which formats there are. Another one is a file beside this with `read` or `write`, and a line here."""
+"""Which formats there are. Another one is a file beside this with `read` or `write`, and a line here; one of others
+registers under `hardcut.exporters` or `hardcut.importers`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats import msrvtt, multivent, qvhighlights, rankvideo, sentence_transformers, tevatron, trec
 from hardcut.publish.formats.imported import Imported
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.extensions import extended
 from hardcut.schemas.names import suggestion
 
 T = TypeVar("T")
@@ -34,14 +36,14 @@ IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
 
 def convert(dataset: Dataset, name: str, out: Path) -> dict[str, int]:
     """Writes a dataset in a format of others to a new folder; rows by file. Raises UsageError for an unknown name."""
-    exporter = _named(EXPORTERS, name, "--format")
+    exporter = _named(extended(EXPORTERS, "hardcut.exporters"), name, "--format")
     with folder_for(out) as folder:
         return exporter(dataset, folder)
 
 
 def read(name: str, paths: Sequence[Path]) -> Imported:
     """What is in files of a format of others. Raises UsageError for another name, and naming file and line."""
-    return _named(IMPORTERS, name, "import")(paths)
+    return _named(extended(IMPORTERS, "hardcut.importers"), name, "import")(paths)
 
 
 def _named(known: Mapping[str, T], name: str, what: str) -> T:

@@ -1,13 +1,71 @@
 """Hardcut: training data for video rerankers, out of a folder of videos.
 
-The packages stand at the top of the repository and are linked here; see docs/architecture.md.
+Everything here is loaded when it is first used, so `import hardcut` costs nothing; docs/python.md shows what each is
+for. The packages stand at the top of the repository and are linked here; see docs/architecture.md.
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardcut.pipeline.api import arun, caption, judge, run
+    from hardcut.pipeline.evaluate_runs import evaluate
+    from hardcut.pipeline.open_dataset import open_dataset
+    from hardcut.pipeline.open_run import Run, open_run
+    from hardcut.pipeline.open_reranker import load_reranker
+    from hardcut.pipeline.open_teacher import open_teacher, teacher_from
+    from hardcut.schemas.errors import HardcutError
+    from hardcut.schemas.settings import Settings
 
 try:
     __version__ = version("hardcut")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0.0.0+source"
 
-__all__ = ["__version__"]
+_WHERE = {
+    "run": "pipeline.api",
+    "arun": "pipeline.api",
+    "caption": "pipeline.api",
+    "judge": "pipeline.api",
+    "evaluate": "pipeline.evaluate_runs",
+    "open_dataset": "pipeline.open_dataset",
+    "Run": "pipeline.open_run",
+    "open_run": "pipeline.open_run",
+    "load_reranker": "pipeline.open_reranker",
+    "open_teacher": "pipeline.open_teacher",
+    "teacher_from": "pipeline.open_teacher",
+    "HardcutError": "schemas.errors",
+    "Settings": "schemas.settings",
+}
+
+__all__ = [
+    "HardcutError",
+    "Run",
+    "Settings",
+    "__version__",
+    "arun",
+    "caption",
+    "evaluate",
+    "judge",
+    "load_reranker",
+    "open_dataset",
+    "open_run",
+    "open_teacher",
+    "run",
+    "teacher_from",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module 'hardcut' has no attribute {name!r}")
+        from importlib import import_module
+
+        found = globals()[name] = getattr(import_module(f"hardcut.{_WHERE[name]}"), name)
+        return found

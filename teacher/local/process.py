@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import multiprocessing
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
+from hardcut.engine.child import start
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Generator, ModelOptions, Prompt
 
@@ -42,7 +43,6 @@ class ModelProcess:
         """Of what follows: a job is either seen by the thread that finds the process dead, or begins another one."""
         self._jobs: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Future[Results]]] = {}
         self._connection: Connection | None = None
-        self._process: Any = None
         self._answered = False
         self._unusable: HardcutError | None = None
 
@@ -69,26 +69,11 @@ class ModelProcess:
         if connection is not None:
             with contextlib.suppress(OSError):  # it is gone already
                 connection.send(None)  # closing would not reach it while our thread reads
-            await asyncio.to_thread(self._process.join, _END_S)
-            if self._process.exitcode is None:
-                _kill(self._process)
+            await asyncio.to_thread(_end, self._process)
             connection.close()
 
     def _start(self) -> Connection:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        # A model over several GPUs has processes of its own, which a daemon may not have.
-        self._process = context.Process(
-            target=serve, args=(self._kind, self._options, theirs), daemon=self._options.gpus == 1
-        )
-        # A terminal sends Ctrl-C to all processes in front. It is for us to say what becomes of the model: interrupted
-        # by itself, it would print where it was, and what it was asked would count as failed.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+        self._process, ours = start(serve, self._kind, self._options)
         name = f"replies of {self._kind}"
         threading.Thread(target=self._read, args=(ours,), name=name, daemon=True).start()
         self._connection = ours
@@ -113,13 +98,13 @@ class ModelProcess:
     def _died(self, connection: Connection) -> None:
         if self._connection is connection:
             _kill(self._process)
-            self._process.join(_END_S)
+            _end(self._process)
         with self._lock:
             if self._connection is not connection:  # closed by ourselves
                 self._fail_all(MissingDependency(f"{self._kind}:{self._options.model} was closed"))
                 return
             self._connection = None
-            how = f"the process of {self._kind}:{self._options.model} died (status {self._process.exitcode})"
+            how = f"the process of {self._kind}:{self._options.model} died (status {self._process.returncode})"
             if not self._answered:
                 self._unusable = MissingDependency(f"{how} before its first answer: see what it said above")
                 self._fail_all(self._unusable)
@@ -132,10 +117,19 @@ class ModelProcess:
             _tell(loop, future, fault)
 
 
-def _kill(process: Any) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """It and what it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Waits for its end, and makes it where it does not come by itself."""
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        process.wait()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Results], outcome: Any) -> None:
@@ -152,9 +146,8 @@ def _settle(future: asyncio.Future[Results], outcome: Results | GenerationFailed
         future.set_result([outcome] if isinstance(outcome, GenerationFailed) else outcome)
 
 
-def serve(kind: Kind, options: ModelOptions, connection: Connection) -> None:
+def serve(connection: Connection, kind: Kind, options: ModelOptions) -> None:
     """In the process: loads the model, then answers jobs until the other side is gone."""
-    os.setsid()  # the processes that a model may start end with it
     jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
     idle = threading.Event()
     threading.Thread(target=_receive, args=(connection, jobs, idle), daemon=True).start()

@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from hardcut.cli.progress import TerminalProgress
 from hardcut.data.render import render_world
 from hardcut.data.world import make_world
 from hardcut.media.store import FrameStore
 from hardcut.pipeline.cache import cache_folder
-from hardcut.pipeline.run import Job, carry_out
+from hardcut.pipeline.carry_out import Job, carry_out
+from hardcut.pipeline.progress import TerminalProgress
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import TeacherLabel, Video

@@ -15,7 +15,7 @@ pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')
 from hardcut.engine.progress import NullProgress
 from hardcut.engine.status import read_status
 from hardcut.pipeline.cache import Cache
-from hardcut.pipeline.run import Job, carry_out
+from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records

@@ -21,7 +21,7 @@ from hardcut.data.render import render_world
 from hardcut.data.world import make_world
 from hardcut.engine.progress import NullProgress
 from hardcut.pipeline.cache import Cache
-from hardcut.pipeline.run import Job, carry_out
+from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, TeacherRef, Twin

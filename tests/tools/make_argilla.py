@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from hardcut.annotate.embedded.environment import environment
-from hardcut.cli.progress import TerminalProgress
+from hardcut.pipeline.progress import TerminalProgress
 from hardcut.schemas.errors import MissingDependency
 
 try:

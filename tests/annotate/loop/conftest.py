@@ -19,7 +19,7 @@ from hardcut.cli.app import main
 from hardcut.cli.run import carry_out_with_bars
 from hardcut.data.bundled import sample_files
 from hardcut.pipeline.cache import Cache
-from hardcut.pipeline.run import Job
+from hardcut.pipeline.carry_out import Job
 from hardcut.schemas.config import load_settings
 
 PEOPLE = ("alice", "bob", "carol")

@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from hardcut.annotate.sets import RELEVANCE
-from hardcut.pipeline.export import export_run
+from hardcut.pipeline.run_export import export_run
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,16 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
     files = [path for name in names if (path := run / name).exists()]
     if report.exists() and all(path.stat().st_mtime_ns <= report.stat().st_mtime_ns for path in files):
         return report
+    from hardcut.report.run_page import write_report
+
+    write_report(run, sheets_of(settings, cache), settings, _measure, report)
+    return report
+
+
+def sheets_of(settings: Settings, cache: Cache) -> Callable[[Video], bytes | None]:
+    """Makes the contact sheet of a video, out of its stored frames; None where they are not there any more."""
     from hardcut.media.sheet import contact_sheet
     from hardcut.media.store import FrameStore
-    from hardcut.report.run_page import write_report
 
     store = FrameStore(cache.frames)
 
@@ -39,8 +47,7 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
             return None
         return contact_sheet(frames.spread(_SHEET_FRAMES), _SHEET_COLUMNS, _SHEET_WIDTH)
 
-    write_report(run, sheet, settings, _measure, report)
-    return report
+    return sheet
 
 
 def _measure(example: Example) -> Difficulty:

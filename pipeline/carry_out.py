@@ -13,7 +13,7 @@ from hardcut.engine.stage import Source
 from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import opened
-from hardcut.pipeline.report import refresh_report
+from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import entry, stages
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import BudgetReached

@@ -1,0 +1,153 @@
+"""What `import hardcut` offers beside the things that have a file of their own: runs, and single clips."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from hardcut.engine.background import background
+from hardcut.engine.progress import Progress
+from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.carry_out import Job, carry_out
+from hardcut.pipeline.open_run import Run
+from hardcut.pipeline.open_teacher import OpenTeacher, open_teacher
+from hardcut.pipeline.progress import TerminalProgress
+from hardcut.pipeline.single_clip import Judged
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.records import Caption
+from hardcut.schemas.settings import Settings, TeacherSettings
+
+PathLike = str | Path
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def run(
+    videos: PathLike,
+    out: PathLike,
+    *,
+    teacher: str | OpenTeacher | None = None,
+    judges: Sequence[str | OpenTeacher] = (),
+    queries: PathLike | None = None,
+    first_stage: PathLike | None = None,
+    judgments: PathLike | None = None,
+    manifest: PathLike | None = None,
+    limit: int | None = None,
+    until: str | None = None,
+    retry_failed: bool = False,
+    settings: Settings | PathLike | None = None,
+    cache: PathLike | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Run:
+    """Turns a folder of videos into records, as `hardcut run` does, and goes on with a run that was begun before.
+
+    `out` is the run's folder. `teacher` writes, and judges unless `judges` are named: a name such as
+    `openai:MODEL@URL`, or an opened teacher. `queries`, `first_stage`, `judgments`, `manifest` are files of your own.
+    `limit` takes the first videos by id, `until` stops after a stage, `retry_failed` tries again what failed.
+    `settings` is a record or a TOML file; `overrides` are laid over it by their dotted names
+    (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for later runs. `progress` is told what happens
+    (default: bars on a terminal).
+
+    Works in a script, in a notebook and inside a running event loop, where it holds the caller up; `arun` does not.
+    Ctrl-C ends it; the same call again goes on. What failed is in `status()`.
+
+    Raises UsageError for what the caller can mend, MissingDependency, StorageError, and BudgetReached where the budget
+    is spent: the report is written, and a higher budget goes on.
+
+    Example:
+        >>> import hardcut
+        >>> run = hardcut.run("videos/", "runs/first")  # doctest: +SKIP
+        >>> run.status().finished  # doctest: +SKIP
+        True
+    """
+    return background.run(_run(locals()))
+
+
+def _takes_what(function: Callable[P, T]) -> Callable[[Callable[..., Awaitable[T]]], Callable[P, Awaitable[T]]]:
+    """Gives a coroutine function the parameters of another function."""
+
+    def give(same: Callable[..., Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        same.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+        return same
+
+    return give
+
+
+@_takes_what(run)
+async def arun(*args: Any, **kwargs: Any) -> Run:
+    """As `run`, for a caller with an event loop of its own, which goes on meanwhile. Cancelling it ends the run.
+
+    Example:
+        >>> run = await hardcut.arun("videos/", "runs/first")  # doctest: +SKIP
+    """
+    given = inspect.signature(run).bind(*args, **kwargs)
+    given.apply_defaults()
+    return await background.arun(_run(given.arguments))
+
+
+async def _run(given: Mapping[str, Any]) -> Run:
+    """Carries out what the arguments of `run` say."""
+    source, teacher, cache = given["settings"], given["teacher"], given["cache"]
+    settings = load_settings(Path(source) if isinstance(source, str | Path) else source, _overrides(given))
+    if teacher is not None:
+        settings = settings.model_copy(update={"teacher": _named(teacher, settings)})
+    if given["judges"]:
+        judges = tuple(_named(judge, settings) for judge in given["judges"])
+        settings = settings.model_copy(update={"scores": settings.scores.model_copy(update={"teachers": judges})})
+    where = cache_folder(Path(cache) if cache is not None else None)
+    job = Job(
+        Path(given["videos"]), Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
+        given["limit"], given["until"], given["retry_failed"],
+    )  # fmt: skip
+    if given["progress"] is not None:
+        await carry_out(job, given["progress"])
+    else:
+        with TerminalProgress() as bars:
+            await carry_out(job, bars)
+    return Run(job.out, job.cache)
+
+
+def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    files = ("queries", "first_stage", "judgments", "manifest")
+    inputs = {f"inputs.{name}": str(given[name]) for name in files if given[name] is not None}
+    return {**inputs, **given["overrides"]}
+
+
+def _named(teacher: str | OpenTeacher, settings: Settings) -> TeacherSettings:
+    """The settings of a teacher: those of an opened one, or the run's with another name."""
+    if isinstance(teacher, OpenTeacher):
+        return teacher.teacher
+    return settings.teacher.model_copy(update={"spec": teacher})
+
+
+def caption(video: PathLike, teacher: str | OpenTeacher = "evidence") -> Caption:
+    """What happens in one video, in sentences whose claims were checked. Looks for evidence first, as a run does.
+
+    Open the teacher once (`open_teacher`) for several videos. Raises UsageError for what is no video, ItemError where
+    it yields no picture or the teacher no usable reply.
+
+    Example:
+        >>> hardcut.caption("clip.mp4").text  # doctest: +SKIP
+    """
+    if isinstance(teacher, OpenTeacher):
+        return teacher.caption(video)
+    with open_teacher(teacher) as opened:
+        return opened.caption(video)
+
+
+def judge(
+    query: str, video: PathLike, teacher: str | OpenTeacher = "evidence", *, caption: Caption | None = None
+) -> Judged:
+    """Whether one video answers a query, with the teacher's margin. It is shown frames and evidence, and the caption
+    where one is given. Raises as `caption`.
+
+    Example:
+        >>> hardcut.judge("the lid closes before the light goes out", "clip.mp4").margin  # doctest: +SKIP
+    """
+    if isinstance(teacher, OpenTeacher):
+        return teacher.judge(query, video, caption)
+    with open_teacher(teacher) as opened:
+        return opened.judge(query, video, caption)

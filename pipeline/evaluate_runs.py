@@ -1,0 +1,52 @@
+"""Runs against judgments: files or values in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hardcut.publish.dataset import Dataset
+from hardcut.report.run_page import style_sheet
+from hardcut.reranker.evaluation import evaluate as measure
+from hardcut.reranker.evaluation import named
+from hardcut.reranker.evaluation_page import write_page
+from hardcut.reranker.facts import UNKNOWN, read_facts
+from hardcut.reranker.measures import MEASURES
+from hardcut.reranker.results import Evaluation
+from hardcut.schemas.trec import Qrels, Run, read_qrels, read_run
+
+PathLike = str | Path
+
+
+def evaluate(
+    qrels: Qrels | PathLike,
+    *runs: Run | PathLike,
+    measures: Sequence[str] = (),
+    dataset: PathLike | None = None,
+    page: PathLike | None = None,
+) -> Evaluation:
+    """Measures TREC runs against qrels; the first run is the one that the others are compared with.
+
+    `qrels` and `runs` are files, or values: grades, and scores, by query and video. `measures` are names such as
+    `nDCG@10` and `R@50` (default: the usual ones). `dataset` is the folder of a dataset that knows the queries: it adds
+    texts, slices and the diagnostic set. `page` is a file that a page with plots is written to.
+
+    Raises UsageError for a file that is not what it should be, MissingDependency without the extra `eval`.
+
+    Example:
+        >>> import hardcut
+        >>> found = hardcut.evaluate({"q1": {"a": 1, "b": 0}}, {"q1": {"a": 2.0, "b": 1.0}}, measures=["nDCG@10"])
+        >>> found.runs[0].measures["nDCG@10"].mean
+        1.0
+    """
+    read = qrels if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
+    facts = UNKNOWN
+    if dataset is not None:
+        tables = Dataset(Path(dataset))
+        tables.marker  # noqa: B018 - refuses a folder that is no dataset
+        facts = read_facts(tables)
+    names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
+    found = measure(read, named(names), facts, tuple(measures) or MEASURES)
+    if page is not None:
+        write_page(found, style_sheet(), Path(page))
+    return found

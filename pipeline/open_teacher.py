@@ -1,0 +1,121 @@
+"""A teacher in the hands of a script: opened by name, or made of a function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from hardcut.engine.background import background
+from hardcut.pipeline.cache import Cache, cache_folder
+from hardcut.pipeline.single_clip import Judged, SingleClips
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.records import Caption
+from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.teacher.function import Function, register
+
+PathLike = str | Path
+
+
+class OpenTeacher:
+    """Made by `hardcut.open_teacher` and `hardcut.teacher_from`. Nothing is loaded or connected to before it is asked.
+
+    Use it as a context, or `close` it, to let go of a model; at the end of the process it goes by itself.
+    """
+
+    def __init__(self, settings: Settings, cache: Cache) -> None:
+        self.settings = settings
+        """All settings in force: how videos are sampled, what is looked for, how captions are written."""
+        self.cache = cache
+        self._clips: SingleClips | None = None
+
+    @property
+    def teacher(self) -> TeacherSettings:
+        """Its name, and how it is asked."""
+        return self.settings.teacher
+
+    def caption(self, video: PathLike) -> Caption:
+        """As `hardcut.caption`."""
+        return background.run(self._open().caption(Path(video)))
+
+    def judge(self, query: str, video: PathLike, caption: Caption | None = None) -> Judged:
+        """As `hardcut.judge`."""
+        return background.run(self._open().judge(query, Path(video), caption))
+
+    def close(self) -> None:
+        """Ends what it started. Asked again, it starts again."""
+        clips, self._clips = self._clips, None
+        if clips is not None:
+            self._closing.detach()
+            background.run(clips.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<teacher {self.teacher.spec}>"
+
+    def _open(self) -> SingleClips:
+        if self._clips is None:
+            self._clips = SingleClips(self.settings, self.cache)
+            self._closing = background.close_with(self, self._clips.close)
+        return self._clips
+
+
+def open_teacher(
+    spec: str = "evidence",
+    *,
+    settings: Settings | PathLike | None = None,
+    cache: PathLike | None = None,
+    **overrides: Any,
+) -> OpenTeacher:
+    """The teacher of that name: `evidence`, `openai:MODEL@URL`, `vllm:MODEL`, `transformers:MODEL`.
+
+    `settings` (a record, or a TOML file) and `overrides` by their dotted names say the rest, as in a run. Raises
+    UsageError for a wrong name or setting.
+
+    Example:
+        >>> import hardcut
+        >>> hardcut.open_teacher("evidence")
+        <teacher evidence>
+    """
+    found = load_settings(_source(settings), {"teacher.spec": spec, **overrides})
+    from hardcut.teacher.registry import open_teacher as open_backend
+
+    open_backend(found.teacher, found.resources)  # a wrong name is told here, not at the first question
+    return OpenTeacher(found, cache_folder(Path(cache) if cache is not None else None))
+
+
+def teacher_from(
+    function: Function,
+    *,
+    name: str,
+    revision: str | None = None,
+    concurrency: int = 1,
+    settings: Settings | PathLike | None = None,
+    cache: PathLike | None = None,
+    **overrides: Any,
+) -> OpenTeacher:
+    """A teacher that is a Python function, plain or async: for tests, and for models of your own.
+
+    The function is handed a `FunctionRequest`. It answers `judge` with True, False, a margin or an `Answer`, and every
+    other task with what fits `request.reply`. What it raises fails that request alone.
+
+    Replies are kept under `name` and `revision`: change one of them when the function would answer differently, or the
+    old replies are found. `concurrency` is how many calls of it may run at a time; a plain one runs in a thread.
+
+    Example:
+        >>> import hardcut
+        >>> hardcut.teacher_from(lambda asked: "red" in asked.request.inputs["query"], name="sees-red")
+        <teacher function:sees-red>
+    """
+    register(name, function, concurrency)
+    return open_teacher(
+        f"function:{name}", settings=settings, cache=cache, **{"teacher.revision": revision, **overrides}
+    )
+
+
+def _source(settings: Settings | PathLike | None) -> Settings | Path | None:
+    return settings if settings is None or isinstance(settings, Settings) else Path(settings)
