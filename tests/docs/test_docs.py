@@ -98,9 +98,9 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_file_of_the_project_that_is_named_is_there(page: Path) -> None:
     folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"runs", "site"}
-    for named in NAMED.findall(page.read_text(encoding="utf-8")):
-        if named.split("/")[0] in folders:
-            assert (ROOT / named).exists(), f"{_name(page)} names {named}: it was moved or removed; mend the page"
+    ours = {name for name in NAMED.findall(page.read_text(encoding="utf-8")) if name.split("/")[0] in folders}
+    gone = sorted(name for name in ours if not (ROOT / name).exists())
+    assert not gone, f"{_name(page)} names what was moved or removed: mend the page"
 
 
 def test_every_page_is_in_the_navigation() -> None:
