@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from hardcut.annotate.answers import Response
+from hardcut.annotate.responses import Response
 from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
 from hardcut.schemas.errors import HardcutError, MissingDependency, Unreachable, UsageError
 from hardcut.schemas.judgments import Relevance
@@ -211,7 +211,7 @@ class ArgillaServer:
         except httpx.HTTPStatusError as error:
             raise self._refused(error.response.status_code, error.response.text) from error
         except httpx.HTTPError as error:
-            raise Unreachable(f"no Argilla answers at {self._url} ({_said(error)}): {self._hint}") from error
+            raise Unreachable(f"no Argilla answers at {self._url} ({_error_text(error)}): {self._hint}") from error
         except problems.ArgillaCredentialsError as error:
             raise self._refused(401, "") from error
         except problems.ArgillaAPIError as error:
@@ -283,5 +283,5 @@ def _batches(drafts: Iterable[Draft]) -> Iterator[list[Draft]]:
         yield batch
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(error) or type(error).__name__

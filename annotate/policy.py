@@ -91,13 +91,15 @@ class ReviewPlan:
     shares: tuple[StratumShare, ...]
 
 
-def readable(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
+def readable_labels(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
     """The labels that saw the video and could be read, sorted by id."""
     found = (label for label in labels if label.input == "full" and label.verdict != "unparsed")
     return tuple(sorted(found, key=lambda label: label.label_id))
 
 
-def plan(candidates: Sequence[ReviewCandidate], conflicts: Iterable[str], settings: ReviewSettings) -> ReviewPlan:
+def plan_review(
+    candidates: Sequence[ReviewCandidate], conflicts: Iterable[str], settings: ReviewSettings
+) -> ReviewPlan:
     """Chooses what is asked. The same candidates and settings give the same plan, and answers do not change it: a pair
     that was asked keeps its place, so the budget is of all answers ever and not of the next ones.
 
@@ -125,7 +127,7 @@ def plan(candidates: Sequence[ReviewCandidate], conflicts: Iterable[str], settin
     return ReviewPlan(tuple(items), tuple(shares))
 
 
-def in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
+def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
     """The pairs whose reviewers come to no answer, sorted."""
     return sorted(
         pair.pair_id

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hardcut.annotate.answers import Response, ShownPair, review
 from hardcut.annotate.argilla import ArgillaServer
 from hardcut.annotate.policy import SETS, SetName
+from hardcut.annotate.responses import Response, ShownPair, read_response
 from hardcut.annotate.review_content import read_shown
 from hardcut.annotate.sets import review_set
 from hardcut.engine.files import atomic_writer
@@ -77,7 +77,7 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
                 pages[each.dataset_id][response_id] = noted
             continue
         reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
-        made, problem = review(each.shown, each.answer, reviewer, each.of, took.get(response_id))
+        made, problem = read_response(each.shown, each.answer, reviewer, each.of, took.get(response_id))
         if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
             made = made.model_copy(update={"seconds": old.seconds})
         pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}

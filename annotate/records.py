@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, in_conflict, plan, readable
+from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_conflict, plan_review, readable_labels
 from hardcut.annotate.review_content import ReviewSubject
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
@@ -48,7 +48,7 @@ class RunRecords:
     def plan(self, settings: ReviewSettings) -> ReviewPlan:
         """What is asked under these settings."""
         both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
-        return plan(self.candidates(), in_conflict(both, self.reviews), settings)
+        return plan_review(self.candidates(), pairs_in_conflict(both, self.reviews), settings)
 
     def orphans(self) -> list[Review]:
         """Answers to a wording, or to a pair, that the run no longer has: kept, and applied to nothing."""
@@ -78,7 +78,7 @@ class RunRecords:
                     query,
                     videos[pair.video_id],
                     evidence[pair.video_id],
-                    readable(labels[pair_id]),
+                    readable_labels(labels[pair_id]),
                     reviews_in_force(query, self.reviews.get(pair_id, ())),
                     videos.get(query.reference_video_id or ""),
                 )
@@ -98,7 +98,9 @@ def read_run(run: Path) -> RunRecords:
         folder=run,
         pairs=dict(sorted(pairs.items())),
         queries=queries,
-        labels={id: readable(label.model_copy(update={"reasoning": ""}) for label in of) for id, of in labels.items()},
+        labels={
+            id: readable_labels(label.model_copy(update={"reasoning": ""}) for label in of) for id, of in labels.items()
+        },
         reasons={each.item: each.reason for each in files.read(Dropped) if each.stage == JUDGMENTS},
         known=known,
         reviews={id: tuple(of) for id, of in files.grouped(Review, lambda review: review.pair_id).items()},

@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from hardcut.annotate.answers import ShownPair
 from hardcut.annotate.policy import SetName
 from hardcut.annotate.previews import Window, window
+from hardcut.annotate.responses import ShownPair
 from hardcut.annotate.sets import RELEVANCE
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Relevance, Review, Stratum

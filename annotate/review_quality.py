@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from hardcut.annotate.policy import readable
+from hardcut.annotate.policy import readable_labels
 from hardcut.annotate.records import RunRecords
 from hardcut.report.statistics.agreement import (
     Agreement,
@@ -90,7 +90,7 @@ class ReviewReport(Frozen):
     teachers: tuple[TeacherEstimate, ...]
 
 
-def report(run: RunRecords) -> ReviewReport:
+def assess_reviews(run: RunRecords) -> ReviewReport:
     """Over all reviews of a run. The same files give the same report."""
     reviews = [review for of in run.reviews.values() for review in of]
     told = [review for review in reviews if is_answer(review)]
@@ -208,7 +208,7 @@ def _teachers(run: RunRecords) -> list[TeacherEstimate]:
         if pair_id in run.known:
             continue
         by_teacher: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
-        for label in readable(labels):
+        for label in readable_labels(labels):
             by_teacher[book_name(label.teacher)].append(label)
             by_teacher[TOGETHER].append(label)
         for teacher, of in by_teacher.items():

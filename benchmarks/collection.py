@@ -152,7 +152,7 @@ def _queries(number: int) -> list[Query]:
 
 def candidates(made: Made) -> dict[str, int]:
     """The first half of stage duplicates: which videos are worth laying over one another."""
-    from hardcut.media.duplicates import candidates as met
+    from hardcut.media.duplicates import candidate_pairs as met
 
     hashes = {record.video_id: tuple(int(h, 16) for h in record.hashes) for record in made.all(Signature)}
     return {"met": sum(1 for _ in met(hashes))}

@@ -27,7 +27,7 @@ from hardcut.reranker.model import lora
 from hardcut.reranker.tiny import Size, make
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import RankingSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import Clip, pair_inputs, teach_pairs
+from hardcut.teacher.local.pair_prompt import DecodedClip, add_pair_template, pair_inputs
 
 NEGATIVES = 2
 
@@ -45,7 +45,7 @@ def main() -> None:
     told = estimate(given.model, "ranking", settings, media, NEGATIVES)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _, processor = make(["Query: Does the video answer the query? 0123456789 seconds"] * 50, Size(frame_patches=220))
-    teach_pairs(processor)
+    add_pair_template(processor)
     config = model_config(given.model)
     for name in ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id"):
         setattr(config, name, getattr(processor, name))
@@ -60,7 +60,7 @@ def main() -> None:
     frames = settings.ranking.frames
     pictures = draw.integers(0, 255, (1 + NEGATIVES, frames, 352, 640, 3), dtype=np.uint8)
     times = tuple(number / 2 for number in range(frames))
-    inputs = pair_inputs(processor, [("a red ball rolls to the left", Clip(each, times)) for each in pictures])
+    inputs = pair_inputs(processor, [("a red ball rolls to the left", DecodedClip(each, times)) for each in pictures])
     inputs = inputs.to(device)
     shape = (1, 1 + NEGATIVES)
     batch = Batch(torch.ones(shape, dtype=torch.bool, device=device), torch.full(shape, 0.3, device=device))

@@ -64,7 +64,7 @@ def _measures(found: Evaluation) -> Table:
     for run in found.runs:
         table.add_column(plain(run.name), justify="right")
     for measure in found.measures:
-        table.add_row(measure, *(_told(run.measures[measure]) for run in found.runs))
+        table.add_row(measure, *(_mean_text(run.measures[measure]) for run in found.runs))
     return table
 
 
@@ -79,7 +79,7 @@ def _comparison(found: Evaluation, name: str) -> Table:
         table.add_column(column, justify="left" if column == "measure" else "right")
     for of in comparison.measures:
         numbers = (f"{of.won:,}", f"{of.lost:,}", f"{of.equal:,}")
-        table.add_row(of.measure, _told(of.difference, "+.3f"), f"{of.p_value:.4f}", *numbers)
+        table.add_row(of.measure, _mean_text(of.difference, "+.3f"), f"{of.p_value:.4f}", *numbers)
     return table
 
 
@@ -98,7 +98,7 @@ def _slices(found: Evaluation) -> Table:
     for facet, parts in found.runs[0].slices.items():
         for part in parts:
             means = [run.slices[facet][part] for run in found.runs]
-            table.add_row(plain(f"{facet}: {part}"), f"{means[0].queries:,}", *map(_told, means))
+            table.add_row(plain(f"{facet}: {part}"), f"{means[0].queries:,}", *map(_mean_text, means))
     return table
 
 
@@ -123,7 +123,7 @@ def _calibration(console: Console, found: Evaluation, name: str) -> None:
             )
 
 
-def _told(mean: Mean, form: str = ".3f") -> str:
+def _mean_text(mean: Mean, form: str = ".3f") -> str:
     if mean.mean is None or mean.low is None or mean.high is None:
         return "-"
     return f"{mean.mean:{form}} [dim]({mean.low:{form}} to {mean.high:{form}})[/]"

@@ -23,7 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from hardcut.media.entry import is_entry
+from hardcut.media.random_access import is_random_access_point
 from hardcut.schemas.errors import ItemError
 
 # Only formats that hold their media themselves. Playlists (hls, dash, concat, ...) name other files and addresses,
@@ -50,7 +50,7 @@ def open_video(path: Path | str) -> Iterator[InputContainer]:
     try:
         container = av.open(f"file:{path}", container_options=_ONLY_FILES, **_OPENING)
     except (FFmpegError, OSError) as error:
-        raise unreadable(error) from error
+        raise decoding_error(error) from error
     with container:
         yield container
 
@@ -60,14 +60,14 @@ def require_file(path: Path | str) -> None:
     try:
         status = Path(path).stat()
     except OSError as error:
-        raise unreadable(error) from error
+        raise decoding_error(error) from error
     if not stat.S_ISREG(status.st_mode):
         raise ItemError("unreadable", "not a regular file")
     if status.st_size == 0:
         raise ItemError("unreadable", "the file is empty")
 
 
-def unreadable(error: FFmpegError | OSError) -> ItemError:
+def decoding_error(error: FFmpegError | OSError) -> ItemError:
     """What a decoder's or the system's error means for the item. Names no path: records travel to other machines."""
     return ItemError("unreadable", error.strerror or type(error).__name__)
 
@@ -214,7 +214,7 @@ def read_timeline(path: Path | str) -> Timeline:
                 misplaced += 1
                 continue
             in_order = in_order and (not ticks or tick > ticks[-1])
-            if not ticks or is_entry(packet):
+            if not ticks or is_random_access_point(packet):
                 entries.append(tick)
             ticks.append(tick)
             groups.append(len(entries) - 1)

@@ -91,7 +91,7 @@ def hashes_of(signatures: Iterable[Signature]) -> dict[str, NDArray[np.uint64]]:
     return {each.video_id: np.array([int(value, 16) for value in each.hashes], dtype=np.uint64) for each in signatures}
 
 
-def candidates(hashes: Mapping[str, Hashes]) -> Iterator[tuple[str, str]]:
+def candidate_pairs(hashes: Mapping[str, Hashes]) -> Iterator[tuple[str, str]]:
     """The pairs of videos (ids in order, sorted, each once) that are worth a closer look. The others never meet.
 
     Time and memory grow with the videos and not with their pairs: what is compared is sorted, one part after another.
@@ -115,7 +115,7 @@ def candidates(hashes: Mapping[str, Hashes]) -> Iterator[tuple[str, str]]:
             yield one, other
 
 
-def meetings(keys: Sequence[int], owners: Sequence[int]) -> Iterator[tuple[int, int]]:
+def pairs_with_shared_key(keys: Sequence[int], owners: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The pairs of owners (numbers from 0) that share a key, smaller first, sorted, each once. A key that more than
     `CROWD` share brings nobody together. Of the keys, digests, the last 33 bits count."""
     return _pairs(_codes(np.asarray(keys, np.uint64) & np.uint64((1 << _KEY_BITS) - 1), np.asarray(owners)))
@@ -159,7 +159,7 @@ def same_recording(one: Fingerprint, other: Fingerprint) -> bool:
     )
 
 
-def groups(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def group_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """`{video_id: group}` of all videos in `pairs`; a group bears the first id in it, by order of text."""
     parent: dict[str, str] = {}
 

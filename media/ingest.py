@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.media.container import read_timeline, unreadable
+from hardcut.media.container import decoding_error, read_timeline
 from hardcut.media.frames import FrameSet
 from hardcut.media.probe import Probe, probe
 from hardcut.media.sampler import Sample, Samples, open_samples
@@ -77,7 +77,7 @@ def _state(path: str) -> tuple[int, int]:
     try:
         status = Path(path).stat()
     except OSError as error:
-        raise unreadable(error) from error
+        raise decoding_error(error) from error
     return status.st_size, status.st_mtime_ns
 
 

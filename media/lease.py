@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> Iterator[None]:
     """Holds the file at `path` (made where it is missing) together with others who share it. Waits. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
@@ -18,7 +18,7 @@ def shared(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[bool]:
+def exclusive_lock(path: Path) -> Iterator[bool]:
     """Holds the file for oneself; yields False, at once, where somebody else has it. Raises OSError."""
     with path.open("ab") as file:
         try:

@@ -14,13 +14,13 @@ from av.video.stream import VideoStream
 from hardcut.media.container import (
     Orientation,
     best_stream,
+    decoding_error,
     frame_rate,
     open_video,
     promised_duration,
     read_timeline,
     real_streams,
     require_file,
-    unreadable,
 )
 from hardcut.schemas.errors import ItemError
 
@@ -90,7 +90,7 @@ def _content(path: Path | str) -> tuple[str, int]:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as error:
-        raise unreadable(error) from error
+        raise decoding_error(error) from error
 
 
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
@@ -102,7 +102,7 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
         except StopIteration:
             raise ItemError("no_pictures", "not a single picture could be decoded") from None
         except FFmpegError as error:
-            raise unreadable(error) from error
+            raise decoding_error(error) from error
         try:
             frames = stream.decode(packet)
         except FFmpegError:

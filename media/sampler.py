@@ -26,8 +26,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
-from hardcut.media.entry import is_entry
 from hardcut.media.probe import displayed_size
+from hardcut.media.random_access import is_random_access_point
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.settings import MediaSettings
 
@@ -142,7 +142,7 @@ class Samples:
             if keys_only and packet.size and not packet.is_keyframe:
                 continue
             if needed is not None and packet.size and not packet.is_discard:
-                entered = started and is_entry(packet)
+                entered = started and is_random_access_point(packet)
                 group, started = group + entered, True
                 if entered and (group in needed) != (group - 1 in needed):
                     yield from self._decode(stream, None)  # give out what is held back, then start afresh

@@ -37,13 +37,13 @@ def contact_sheet(frames: Sequence[Frame], columns: int = 6, width: int = 960) -
         x = left + column * (cell + _GAP)
         y = _GAP + row * (height + _GAP)
         sheet.paste(picture, (x + (cell - picture.width) // 2, y + (picture_height - picture.height) // 2))
-        draw.text((x + 2, y + picture_height + _LABEL_GAP - top), clock(frame.time_s), font=font, fill=_INK)
+        draw.text((x + 2, y + picture_height + _LABEL_GAP - top), clock_time(frame.time_s), font=font, fill=_INK)
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=82, optimize=True)
     return buffer.getvalue()
 
 
-def clock(seconds: float) -> str:
+def clock_time(seconds: float) -> str:
     """A time as players show it: 0:07.5, 1:02:03.0."""
     tenths = round(seconds * 10)
     minutes, rest = divmod(tenths, 600)

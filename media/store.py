@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from hardcut.media.frames import Frame, FrameSet
-from hardcut.media.lease import alone, shared
+from hardcut.media.lease import exclusive_lock, shared_lock
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
@@ -64,7 +64,7 @@ class FrameStore:
     @contextmanager
     def lease(self, sha256: str) -> Iterator[None]:
         """While this is held, by any process that lives, no frames of the video are evicted. Raises StorageError."""
-        held = shared(self._root / sha256[:2] / sha256 / "lease")
+        held = shared_lock(self._root / sha256[:2] / sha256 / "lease")
         try:
             held.__enter__()
         except OSError as error:
@@ -196,7 +196,10 @@ class FrameStore:
     def _remove(self, folder: Path) -> bool:
         """Removes a folder of frames unless somebody reads or writes it."""
         sampling = folder.name.split(".")[1] if folder.name.startswith(".") else folder.name
-        with alone(folder.parent / "lease") as unused, alone(folder.parent / f"{sampling}.decodes") as idle:
+        with (
+            exclusive_lock(folder.parent / "lease") as unused,
+            exclusive_lock(folder.parent / f"{sampling}.decodes") as idle,
+        ):
             if unused and idle:
                 shutil.rmtree(folder)
             return unused and idle

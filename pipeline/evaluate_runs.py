@@ -8,7 +8,7 @@ from pathlib import Path
 from hardcut.publish.dataset import Dataset
 from hardcut.report.run_page import style_sheet
 from hardcut.reranker.evaluation import evaluate as measure
-from hardcut.reranker.evaluation import named
+from hardcut.reranker.evaluation import runs_by_name
 from hardcut.reranker.evaluation_page import write_page
 from hardcut.reranker.facts import UNKNOWN, read_facts
 from hardcut.reranker.measures import MEASURES
@@ -46,7 +46,7 @@ def evaluate(
         tables.marker  # noqa: B018 - refuses a folder that is no dataset
         facts = read_facts(tables)
     names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
-    found = measure(read, named(names), facts, tuple(measures) or MEASURES)
+    found = measure(read, runs_by_name(names), facts, tuple(measures) or MEASURES)
     if page is not None:
         write_page(found, style_sheet(), Path(page))
     return found

@@ -16,7 +16,7 @@ from hardcut.annotate.pull import pull as pull_answers
 from hardcut.annotate.push import EmbeddedMedia, MediaLink, Push, Pushed, RemoteMedia
 from hardcut.annotate.records import RunRecords, read_run
 from hardcut.annotate.review_quality import REPORT_FILE, ReviewReport
-from hardcut.annotate.review_quality import report as make_report
+from hardcut.annotate.review_quality import assess_reviews as make_report
 from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.pool import WorkerPool

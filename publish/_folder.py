@@ -14,7 +14,7 @@ MARKER = "hardcut.json"
 
 
 @contextmanager
-def replaced(out: Path) -> Iterator[Path]:
+def replaced_folder(out: Path) -> Iterator[Path]:
     """A new, empty folder that takes the place of `out` when the block ends, and leaves no trace when it fails.
 
     Raises UsageError where `out` is something that Hardcut did not write, StorageError where the disk fails. Two
@@ -52,7 +52,7 @@ def _refuse_foreign(out: Path) -> None:
 
 
 @contextmanager
-def folder_for(out: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
     """A new folder for files of others' formats, renamed to `out` when the block ends; `out` must be new or empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder: name another place")

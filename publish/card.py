@@ -14,7 +14,7 @@ from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
-from hardcut.publish.recipe import changed
+from hardcut.publish.recipe import changed_settings
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
@@ -203,7 +203,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
     DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     body = _environment().get_template("card.md.jinja")
     text = body.render(
-        changed=changed(settings),
+        changed=changed_settings(settings),
         name=settings.export.name,
         licence=settings.export.licence,
         export=settings.export,

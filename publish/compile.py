@@ -38,7 +38,7 @@ from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
 from hardcut.publish.groups import training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
-from hardcut.publish.mix import selects, unwanted
+from hardcut.publish.mix import is_selective, unwanted_queries
 from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_duplicates, plan_splits
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
@@ -211,7 +211,7 @@ def _write_by_query(
 ) -> dict[str, Sizes]:
     """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
     settings = plan.settings.export
-    out = unwanted(((one.query, one.rows) for one in compiled()), settings) if selects(settings) else {}
+    out = unwanted_queries(((one.query, one.rows) for one in compiled()), settings) if is_selective(settings) else {}
 
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 RULE = "score(query, video) > score(variant, video) for every variant"
 
 
-def passes(original: float, variants: Sequence[float]) -> bool:
+def passes_suite(original: float, variants: Sequence[float]) -> bool:
     """Whether a reranker that gave these scores passes a suite: a tie is no pass."""
     return all(original > variant for variant in variants)
 

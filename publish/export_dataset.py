@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardcut import __version__
-from hardcut.publish._folder import MARKER, replaced
+from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import write_configs
@@ -18,7 +18,7 @@ from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
-from hardcut.publish.recipe import published
+from hardcut.publish.recipe import recipe_settings
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
@@ -83,7 +83,7 @@ def export(
     """
     if next(RunFiles(run).read(Judgment), None) is None:
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
-    with replaced(out) as folder:
+    with replaced_folder(out) as folder:
         facts = CardFacts()
         sizes = write_configs(run, folder, settings, facts)
         if options.media is not None:
@@ -128,7 +128,7 @@ def _recipe(
     return {
         "hardcut": __version__,
         "format": 2,
-        "settings": published(settings),
+        "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": rows,
         "gate": {result.name: result.state for result in results},

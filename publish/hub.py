@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hardcut.publish._folder import MARKER, replaced
+from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.dataset import Dataset, digests, verify
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 
@@ -111,7 +111,7 @@ def _upload(
     tag: str | None,
 ) -> Upload:
     """Makes a repository hold the files of `local`, digests by path; what of it is `ours` and not among them goes."""
-    with _told(repo_id):
+    with _reported_errors(repo_id):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         api = _api()
@@ -145,8 +145,8 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
     Raises UsageError where the repository holds no dataset of Hardcut's or its files are not what its marker says,
     HubError where the Hub cannot be reached or refuses.
     """
-    with replaced(out) as folder:
-        with _told(repo_id):
+    with replaced_folder(out) as folder:
+        with _reported_errors(repo_id):
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
             found = _api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
@@ -205,7 +205,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextmanager
-def _told(repo_id: str) -> Iterator[None]:
+def _reported_errors(repo_id: str) -> Iterator[None]:
     """Errors of the client as ours, with what to do. Their texts carry addresses and no token."""
     try:
         from huggingface_hub.errors import (

@@ -12,12 +12,12 @@ Row = Mapping[str, Any]
 Reason = tuple[str, str]
 
 
-def selects(settings: ExportSettings) -> bool:
+def is_selective(settings: ExportSettings) -> bool:
     """Whether the settings leave anything out."""
     return settings.min_difficulty is not None or settings.mix != MixSettings()
 
 
-def unwanted(queries: Iterable[tuple[Row, Sequence[Row]]], settings: ExportSettings) -> dict[str, Reason]:
+def unwanted_queries(queries: Iterable[tuple[Row, Sequence[Row]]], settings: ExportSettings) -> dict[str, Reason]:
     """Reason and detail of every query that is left out, by id. `queries`: rows of `queries`, each with its `pairs`.
 
     A query goes with the one that it was rewritten from. Which of a kind stay hangs on their ids and the seed, so that

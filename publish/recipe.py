@@ -18,7 +18,7 @@ _OF_CARD = frozenset({"export.name", "export.description", "export.authors", "ex
 """What a card says elsewhere."""
 
 
-def published(settings: Settings) -> dict[str, Any]:
+def recipe_settings(settings: Settings) -> dict[str, Any]:
     """The settings by group and name, as JSON."""
     told = settings.model_dump(mode="json", include=set(_GROUPS))
     for group, name in _PATHS:
@@ -27,10 +27,10 @@ def published(settings: Settings) -> dict[str, Any]:
     return {group: told[group] for group in _GROUPS}
 
 
-def changed(settings: Settings) -> dict[str, Any]:
+def changed_settings(settings: Settings) -> dict[str, Any]:
     """Those that are not the defaults and that a card does not say elsewhere, by dotted name."""
-    default = dict(_flat("", published(Settings())))
-    found = _flat("", published(settings))
+    default = dict(_flat("", recipe_settings(Settings())))
+    found = _flat("", recipe_settings(settings))
     return {name: value for name, value in found if value != default[name] and name not in _OF_CARD}
 
 

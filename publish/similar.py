@@ -17,12 +17,12 @@ _NEIGHBOURS = 16
 """How many texts of a crowded band one text is compared with."""
 
 
-def normalised(text: str) -> str:
+def normalised_text(text: str) -> str:
     """A text without regard to case, punctuation, accents' encoding and white space."""
     return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-class Joined:
+class DisjointSets:
     """Names that were joined, directly or through others (union-find). A set goes by the least name in it."""
 
     def __init__(self) -> None:
@@ -53,13 +53,13 @@ def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[
     """
     same: defaultdict[str, list[str]] = defaultdict(list)
     for id in sorted(texts):
-        same[normalised(texts[id])].append(id)
+        same[normalised_text(texts[id])].append(id)
     for ids in same.values():
         yield from ((ids[0], other) for other in ids[1:])
     unique = sorted(text for text in same if text)
     if threshold >= 1 or len(unique) < 2:
         return
-    joined = Joined()
+    joined = DisjointSets()
     for bucket in _buckets(unique):
         for place, first in enumerate(bucket):
             for second in bucket[place + 1 : place + 1 + _NEIGHBOURS]:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardcut.publish.similar import Joined, similar_pairs
+from hardcut.publish.similar import DisjointSets, similar_pairs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_objects
@@ -107,7 +107,7 @@ def video_groups(
 
     A group is named by what joins it (the first in order of text: an event before a digest), else by its content.
     """
-    joined = Joined()
+    joined = DisjointSets()
     content_of: dict[str, str] = {}
     for video in videos:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
@@ -283,7 +283,7 @@ def _of_field(value: object, video_id: str, field: str) -> Split:
 
 def _families(queries: Mapping[str, QueryRef], threshold: float) -> dict[str, list[str]]:
     """Queries that stay together, by a name that does not change when others come: rewrites, near duplicate texts."""
-    joined = Joined()
+    joined = DisjointSets()
     for query_id, ref in queries.items():
         if ref.parent_query_id is not None and ref.parent_query_id in queries:
             joined.join(query_id, ref.parent_query_id)

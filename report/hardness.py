@@ -9,7 +9,7 @@ from typing import Protocol
 from hardcut.report.run_data import CandidateView, Example
 
 
-class Measured(Protocol):
+class MeasuredDifficulty(Protocol):
     """What was measured of a query (`publish/difficulty.py`): None where it is not known."""
 
     @property
@@ -26,7 +26,7 @@ class Measured(Protocol):
     def score(self) -> float | None: ...
 
 
-Measure = Callable[[Example], Measured]
+Measure = Callable[[Example], MeasuredDifficulty]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Reason:
     text: str
 
 
-def reasons(example: Example, measured: Measured) -> list[Reason]:
+def reasons(example: Example, measured: MeasuredDifficulty) -> list[Reason]:
     """What is known, each as a sentence that a reader of the page can check beside it."""
     found = []
     rank = measured.positive_rank

@@ -6,7 +6,7 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.media.sheet import clock
+from hardcut.media.sheet import clock_time
 from hardcut.report.run_page import Sheets, data_url, environment
 from hardcut.schemas.errors import StorageError, UsageError
 from hardcut.schemas.judgments import Judgment, Review
@@ -69,7 +69,7 @@ def pair_page(files: RunFiles, pair_id: str, sheets: Sheets) -> Page:
             judgment=next((each for each in files.read(Judgment) if each.pair_id == pair_id), None),
             reviews=[review for review in files.read(Review) if review.pair_id == pair_id],
             left_out=[each for each in files.read(Dropped) if each.item == pair_id],
-            clock=clock,
+            clock=clock_time,
             sheet_of=lambda video: data_url(sheets(video)),
         )
     )

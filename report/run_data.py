@@ -118,7 +118,7 @@ class ReportData:
     examples: list[Example] = field(default_factory=list)
 
 
-def collect(run: Path) -> ReportData:
+def read_report_data(run: Path) -> ReportData:
     """Reads a run's folder, at whatever point it was stopped: a file that is not there holds nothing."""
     found = ReportData()
     _videos(run, found)
@@ -129,7 +129,7 @@ def collect(run: Path) -> ReportData:
         paired.add(pair.query_id)
         if pair.origins == ("counterfactual",) and pair.expected == "no":
             counterfactual.add(pair.pair_id)
-    chosen = {query.query_id: query for query in choose(RunFiles(run).read(Query), paired)}
+    chosen = {query.query_id: query for query in choose_examples(RunFiles(run).read(Query), paired)}
     counterfactuals = [
         query
         for query in RunFiles(run).read(Query)
@@ -205,7 +205,9 @@ def collect(run: Path) -> ReportData:
     return found
 
 
-def choose(queries: Iterable[Query], paired: Container[str] | None = None, number: int = PER_KIND) -> list[Query]:
+def choose_examples(
+    queries: Iterable[Query], paired: Container[str] | None = None, number: int = PER_KIND
+) -> list[Query]:
     """So many queries of every kind, of its views in turn: those that made pairs before others (`paired`, all where
     None), of several videos, by a hash of their ids, so that their order does not matter. Counterfactuals are shown
     beside what they were made from and not chosen."""

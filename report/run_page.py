@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from hardcut import __version__
 from hardcut.engine.status import RunStatus, StageStatus, read_status
-from hardcut.media.sheet import clock
+from hardcut.media.sheet import clock_time
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.review_file import read_review
-from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, collect
+from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, read_report_data
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import StorageError
 from hardcut.schemas.filters import FILTERS
@@ -89,7 +89,7 @@ def write_report(run: Path, sheets: Sheets, settings: Settings, measure: Measure
 
 def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
     """The page's text."""
-    found, thresholds = collect(run), settings.judgments
+    found, thresholds = read_report_data(run), settings.judgments
     return (
         environment()
         .get_template("report.html.jinja")
@@ -194,7 +194,7 @@ def environment() -> Environment:
         finalize=lambda value: _visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters.update(
-        clip=_clip, clock=clock, thousands=lambda number: f"{number:,}", byname=_by_count, filename=_file_name
+        clip=_clip, clock=clock_time, thousands=lambda number: f"{number:,}", byname=_by_count, filename=_file_name
     )
     return environment
 

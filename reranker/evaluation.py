@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from hardcut.report.statistics.calibration import Calibration, JudgedPair, calibrate
-from hardcut.report.statistics.shortcuts import FOLDS, chosen, r2_from, video_word
+from hardcut.report.statistics.shortcuts import FOLDS, is_sampled, r2_from, video_word
 from hardcut.report.statistics.significance import Mean, mean, randomisation_test
 from hardcut.reranker.facts import UNKNOWN, DatasetFacts
 from hardcut.reranker.measures import MEASURES, per_query
@@ -140,7 +140,7 @@ def _prior(qrels: Qrels, run: Run, facts: DatasetFacts) -> PriorResult:
     found = [
         (query, video, score)
         for query in sorted(qrels)
-        if chosen(query, whole)
+        if is_sampled(query, whole)
         for video, score in sorted(run.get(query, {}).items())
     ]
     if len(found) < LEAST or len({score for *_, score in found}) < 2:
@@ -176,7 +176,7 @@ def _diagnostic(run: Run, facts: DatasetFacts) -> Diagnostic | None:
     return Diagnostic(suites=len(facts.suites), suites_passed=whole, kinds=kinds)
 
 
-def named(runs: Iterable[tuple[str, Run]]) -> dict[str, Run]:
+def runs_by_name(runs: Iterable[tuple[str, Run]]) -> dict[str, Run]:
     """Runs by name; where two go by one name, they are counted."""
     found: dict[str, Run] = {}
     for name, run in runs:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import teach_pairs
+from hardcut.teacher.local.pair_prompt import add_pair_template
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
 _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -83,7 +83,7 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
         raise UsageError(f"{model} cannot be loaded: {error}") from error
     if settings.method == "qlora":
         _ready_for_training(transformer.model)
-    teach_pairs(transformer.processor)
+    add_pair_template(transformer.processor)
     transformer.processor.video_processor.max_frames = settings.ranking.frames
     answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
     if any(len(ids) != 1 for ids in answers):
@@ -93,7 +93,7 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
     return Reranker(encoder, transformer.model)
 
 
-def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
+def make_trainable(reranker: Reranker, settings: TrainSettings, name: str) -> None:
     """Makes it trainable: all weights, or a new adapter on top of those that it has, which stay as they are."""
     if settings.method == "full":
         reranker.network.requires_grad_(True)
@@ -109,7 +109,7 @@ def prepare(reranker: Reranker, settings: TrainSettings, name: str) -> None:
         parameter.requires_grad = f".{name}." in parameter_name
 
 
-def start_from(reranker: Reranker, folder: Path, *, merged: bool) -> None:
+def load_stage_one(reranker: Reranker, folder: Path, *, merged: bool) -> None:
     """Takes the adapter that stage 1 left in `folder`: merged into the weights, or frozen beneath what comes.
 
     Raises UsageError where there is none, or where the weights have four bits and cannot take it in.

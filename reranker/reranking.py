@@ -77,7 +77,9 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
             asked[video].append(query)
     missing = {video: "no such video in the folder" for video in sorted(asked) if video not in job.videos}
     partial = job.out.with_name(f"{job.out.name}.partial.jsonl")
-    book = _Book(partial, digest(job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _told(job)))
+    book = _Book(
+        partial, digest(job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _job_identity(job))
+    )
     work = _Work(job, scorer, book, missing)
     waiting = asyncio.Semaphore(_AHEAD)
 
@@ -207,7 +209,7 @@ def _ordered(job: RerankJob, scores: Mapping[str, Mapping[str, float]]) -> Itera
         yield query, found | {video: least - place for place, video in enumerate(rest, 1)}
 
 
-def _told(job: RerankJob) -> list[object]:
+def _job_identity(job: RerankJob) -> list[object]:
     """What of the job decides its scores: texts, files by size and time of change."""
     files = []
     for video in sorted({video for scores in job.run.values() for video in scores} & set(job.videos)):

@@ -18,7 +18,7 @@ from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.training import LossSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import Clip, pair_inputs, read_clip, video_inputs
+from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, read_clip, video_inputs
 
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""
@@ -130,7 +130,7 @@ class GroupCollator:
         widest = max(len(group.candidates) for group in groups)
         present = torch.zeros((len(groups), widest), dtype=torch.bool)
         soft = torch.full((len(groups), widest), torch.nan)
-        pairs: list[tuple[str, Clip]] = []
+        pairs: list[tuple[str, DecodedClip]] = []
         for row, group in enumerate(groups):
             for column, candidate in enumerate(group.candidates):
                 present[row, column] = True

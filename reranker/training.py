@@ -26,7 +26,16 @@ from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT, model_identity
-from hardcut.reranker.model import FIRST, SECOND, Reranker, open_reranker, prepare, save, start_from, trainable
+from hardcut.reranker.model import (
+    FIRST,
+    SECOND,
+    Reranker,
+    load_stage_one,
+    make_trainable,
+    open_reranker,
+    save,
+    trainable,
+)
 from hardcut.reranker.trainers import (
     CaptionCollator,
     GroupCollator,
@@ -108,8 +117,8 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = open_reranker(job.model, job.revision, job.settings)
     if job.start is not None:
-        start_from(reranker, job.start, merged=_merged(job))
-    prepare(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
+        load_stage_one(reranker, job.start, merged=_merged(job))
+    make_trainable(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
     trainer = _trainer(given, job, reranker)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())

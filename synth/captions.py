@@ -89,7 +89,7 @@ class CaptionStage:
             if not problems:
                 break
             claims: list[JsonValue] = [
-                {**_told(number, draft.parts[number]), "problem": said} for number, said in problems.items()
+                {**_claim_inputs(number, draft.parts[number]), "problem": said} for number, said in problems.items()
             ]
             reply = await asker.ask("refine", RefineReply, claims=claims)
             corrected = {each.number: draft.read(each.number, each) for each in reply.claims if each.number in problems}
@@ -108,13 +108,15 @@ class CaptionStage:
 
 async def _problems(asker: Asker, parts: Mapping[int, Claim]) -> dict[int, str]:
     """The parts that a check does not find supported, each with what is wrong. What it says nothing of is one too."""
-    reply = await asker.ask("check", CheckReply, claims=[_told(number, claim) for number, claim in parts.items()])
+    reply = await asker.ask(
+        "check", CheckReply, claims=[_claim_inputs(number, claim) for number, claim in parts.items()]
+    )
     supported = {each.number for each in reply.claims if each.supported}
     said = {each.number: clean(each.problem, 300) for each in reply.claims if not each.supported}
     return {number: said.get(number, _UNJUDGED) for number in parts if number not in supported or number in said}
 
 
-def _told(number: int, claim: Claim) -> dict[str, JsonValue]:
+def _claim_inputs(number: int, claim: Claim) -> dict[str, JsonValue]:
     return {"number": number, **claim_inputs(claim)}
 
 
@@ -156,27 +158,27 @@ class _Draft:
         """The claim without references to what is not there, which is dropped; None for one that says nothing."""
         text = clean(claim.text)
         if not text:
-            self.drops.drop("empty", f"{_name(number)}: says nothing that can be shown")
+            self.drops.drop("empty", f"{_part_name(number)}: says nothing that can be shown")
             return None
         cited = tuple(dict.fromkeys(claim.evidence))
         for evidence_id in cited:
             if evidence_id not in self._known:
-                detail = f"{_name(number)}: cites {clean(evidence_id, 80)!r}, which is no evidence of this video"
+                detail = f"{_part_name(number)}: cites {clean(evidence_id, 80)!r}, which is no evidence of this video"
                 self.drops.drop("unknown_evidence", detail)
         try:
             span = span_within(claim.start, claim.end, self._video.duration_s)
         except ValueError as error:
-            self.drops.drop("span_outside", f"{_name(number)}: {error}")
+            self.drops.drop("span_outside", f"{_part_name(number)}: {error}")
             span = None
         return Claim(text=text, span=span, evidence_ids=tuple(each for each in cited if each in self._known))
 
     def give_up(self, number: int, problem: str) -> None:
         """Takes out a part that is not supported."""
         claim = self.parts.pop(number)
-        self.drops.drop("unsupported_claim", f"{_name(number)}: {clean(claim.text, 200)!r}: {problem}")
+        self.drops.drop("unsupported_claim", f"{_part_name(number)}: {clean(claim.text, 200)!r}: {problem}")
 
 
-def _name(number: int) -> str:
+def _part_name(number: int) -> str:
     return f"claim {number}" if number != _SHORT else "the short caption"
 
 

@@ -19,8 +19,8 @@ from hardcut.media.frames import FrameSet
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
-from hardcut.schemas.text.clean import clean, length_of
-from hardcut.synth.filters.changed import Known
+from hardcut.schemas.text.clean import clean, length_class
+from hardcut.synth.filters.changed import KnownWordings
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
@@ -78,7 +78,7 @@ class CounterfactualStage:
         refused: dict[str, Refusal] = {}
         inputs = video_inputs(video, evidence)
         about = {**inputs, "caption": caption.text}
-        known = Known(_LINES.validate_python(inputs["evidence"]), caption, queries)
+        known = KnownWordings(_LINES.validate_python(inputs["evidence"]), caption, queries)
         async with self.frames.leased(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
             for _ in range(1 + self.options.rounds):
@@ -90,7 +90,9 @@ class CounterfactualStage:
             work.report(drops)
         return Output(records=kept, dropped=drops.records, failure=joint_failure(refused))
 
-    async def _write(self, asker: Asker, works: Sequence[_Work], known: Known, refused: dict[str, Refusal]) -> None:
+    async def _write(
+        self, asker: Asker, works: Sequence[_Work], known: KnownWordings, refused: dict[str, Refusal]
+    ) -> None:
         """One question for each query, all together; what can be used becomes the work's candidates."""
         inputs = [work.inputs(self.options.max_words) for work in works]
         for work, outcome in zip(
@@ -174,7 +176,7 @@ class _Work:
             "max_words": max_words,
         }
 
-    def take(self, written: Sequence[ChangedReply], known: Known, max_words: int) -> None:
+    def take(self, written: Sequence[ChangedReply], known: KnownWordings, max_words: int) -> None:
         """Makes candidates of what is wanted and can be used."""
         for each in written:
             if each.variant not in self.pending or each.variant in self.candidates:
@@ -209,7 +211,7 @@ class _Work:
                 view=self.query.view,
                 kind=_KINDS.get(variant, self.query.kind),
                 variant=variant,
-                length=length_of(written.text),
+                length=length_class(written.text),
                 style=self.query.style,
                 facets=drops.facets(f"{variant} of {self.query.query_id}", written.facets),
                 source_video_id=self.query.source_video_id,

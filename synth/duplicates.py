@@ -74,7 +74,7 @@ class DuplicateStage:
     settings: ClassVar[Mapping[str, JsonValue]] = {}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        from hardcut.media.duplicates import Fingerprint, candidates, groups, hashes_of, same_recording
+        from hardcut.media.duplicates import Fingerprint, candidate_pairs, group_pairs, hashes_of, same_recording
 
         @lru_cache(maxsize=256)
         def of(video_id: str) -> Fingerprint:
@@ -84,8 +84,8 @@ class DuplicateStage:
             hashes = tuple(int(value, 16) for value in found.hashes)
             return Fingerprint(found.times, hashes, base64.b64decode(found.sheet))
 
-        near = candidates(hashes_of(records.all(Signature)))
-        group_of = groups((a, b) for a, b in near if same_recording(of(a), of(b)))
+        near = candidate_pairs(hashes_of(records.all(Signature)))
+        group_of = group_pairs((a, b) for a, b in near if same_recording(of(a), of(b)))
         sizes = Counter(group_of.values())
         for video in records.all(Video):
             group = group_of.get(video.video_id)

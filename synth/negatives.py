@@ -37,7 +37,7 @@ from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
-from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, ranked
+from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
 from hardcut.synth.filters.grounding import ungrounded
 from hardcut.synth.filters.leaks import leak
 from hardcut.synth.filters.repeated import duplicates
@@ -128,7 +128,7 @@ class NegativeStage:
                 return Output(records=self._counterfactual(query, source, collection, index))
         aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
         if given is not None and key is not None:
-            run, hits = given.tag, ranked(given.scores[key])[: self._depth(query)]
+            run, hits = given.tag, rank_hits(given.scores[key])[: self._depth(query)]
             hits = tuple(hit for hit in hits if hit.video_id in collection.videos)
         elif given is not None and query.view == "user" and query.variant != "rewritten":
             detail = f"{given.tag} has no line for {query.external_id!r}"

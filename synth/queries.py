@@ -14,7 +14,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
 from hardcut.schemas.settings import QuerySettings
-from hardcut.schemas.text.clean import WORDS, clean, length_of
+from hardcut.schemas.text.clean import WORDS, clean, length_class
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
@@ -123,7 +123,7 @@ class QueryStage:
                 language=written.language,
                 view="caption",
                 kind="composed",
-                length=length_of(text),
+                length=length_class(text),
                 facets=drops.facets(what, written.facets),
                 source_video_id=drops.video.video_id,
                 reference_video_id=twin.other_video_id,
@@ -180,7 +180,7 @@ class _Sieve:
                     language=written.language,
                     view=written.view,
                     kind=written.kind,
-                    length=length_of(text),
+                    length=length_class(text),
                     style=written.style,
                     facets=self._drops.facets(f"query {number}", written.facets),
                     source_video_id=self._drops.video.video_id,

@@ -22,7 +22,7 @@ def video_inputs(video: Video, evidence: Iterable[Evidence]) -> dict[str, JsonVa
     evidence = list(evidence)
     cues = [item.span for item in evidence if item.kind == "speech" and item.extractor in SUBTITLES and item.span]
     told = [item for item in evidence if not _said_better(item, cues)]
-    return {"video": {"duration_s": video.duration_s}, "evidence": [_told(item) for item in by_time(told)]}
+    return {"video": {"duration_s": video.duration_s}, "evidence": [_evidence_input(item) for item in by_time(told)]}
 
 
 def claim_inputs(claim: Claim) -> dict[str, JsonValue]:
@@ -61,7 +61,7 @@ def _said_better(item: Evidence, cues: Sequence[Span]) -> bool:
     return under > 0 and under >= 0.5 * (span.end - span.start)
 
 
-def _told(item: Evidence) -> dict[str, JsonValue]:
+def _evidence_input(item: Evidence) -> dict[str, JsonValue]:
     return {
         "id": item.evidence_id,
         "kind": item.kind,

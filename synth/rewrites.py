@@ -17,7 +17,7 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Query
 from hardcut.schemas.reviews import query_digest
-from hardcut.schemas.text.clean import clean, length_of
+from hardcut.schemas.text.clean import clean, length_class
 
 MAX_CHARACTERS = 500
 """A longer wording is no query: it is left out, not cut."""
@@ -83,7 +83,7 @@ def _rewrite(parent: Query, text: str) -> Query:
         view=parent.view,
         kind=parent.kind,
         variant="rewritten",
-        length=length_of(text),
+        length=length_class(text),
         facets=parent.facets,
         source_video_id=None if parent.variant in COUNTERFACTUAL else parent.source_video_id,
         parent_query_id=parent.query_id,

@@ -208,7 +208,7 @@ def _meetings(
     records: Reader, telling_of: Callable[[str], VideoTelling], hashes: Mapping[str, NDArray[np.uint64]]
 ) -> Iterator[tuple[str, str]]:
     """Pairs of videos worth a closer look, each once, in order of ids."""
-    from hardcut.media.duplicates import candidates, meetings
+    from hardcut.media.duplicates import candidate_pairs, pairs_with_shared_key
 
     ids: list[str] = []
     keys, owners = array("Q"), array("L")
@@ -217,8 +217,8 @@ def _meetings(
         found = _keys(telling_of(video.video_id))
         keys.extend(found)
         owners.extend(repeat(place, len(found)))
-    by_word = ((ids[here], ids[there]) for here, there in meetings(keys, owners))
-    for pair, _ in groupby(merge(by_word, candidates(hashes))):
+    by_word = ((ids[here], ids[there]) for here, there in pairs_with_shared_key(keys, owners))
+    for pair, _ in groupby(merge(by_word, candidate_pairs(hashes))):
         yield pair
 
 

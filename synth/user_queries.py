@@ -18,7 +18,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.limits import MAX_ID
 from hardcut.schemas.records import Query, Split
-from hardcut.schemas.text.clean import clean, length_of
+from hardcut.schemas.text.clean import clean, length_class
 
 _ID_COLUMNS = ("query_id", "qid", "id")
 _TEXT_COLUMNS = ("query", "text")
@@ -58,7 +58,7 @@ def read_queries(path: Path) -> list[Query]:
             language=row.language,
             view="user",
             kind="event",
-            length=length_of(text),
+            length=length_class(text),
             external_id=row.query_id,
             split=row.split,
         )

@@ -20,7 +20,7 @@ from hardcut.schemas.errors import BudgetReached, ItemError, MissingDependency, 
 from hardcut.schemas.logistic import log_sigmoid
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
-from hardcut.teacher.prompts.question import closed, prepare, validation_message
+from hardcut.teacher.prompts.question import closed_reply, prepare_questions, validation_message
 from hardcut.teacher.prompts.render import Prompts, Rendered
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
 
@@ -85,7 +85,7 @@ class FunctionTeacher:
         )
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
-        return prepare(requests, self.describe, self._prompts, VERSION)
+        return prepare_questions(requests, self.describe, self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -131,7 +131,7 @@ def read(said: object, question: Question) -> Outcome:
         answer = _answer(said)
         if answer is None:
             return Refusal("invalid_reply", "a judge says yes or no, a margin, or an Answer", repr(said))
-        return Reply(closed(answer), question.teacher, answer=answer)
+        return Reply(closed_reply(answer), question.teacher, answer=answer)
     try:
         if isinstance(said, str):
             parsed = model.model_validate_json(said)

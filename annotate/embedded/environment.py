@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hardcut.engine.files import storage_error
 from hardcut.engine.progress import Progress
-from hardcut.media.lease import alone
+from hardcut.media.lease import exclusive_lock
 from hardcut.schemas.errors import MissingDependency
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -167,6 +167,6 @@ def _remove_others(folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
     for other in folder.parent.iterdir():
         if other != folder and (other / _DONE).is_file():
-            with alone(lease(other / "bin" / "python")) as free:
+            with exclusive_lock(lease(other / "bin" / "python")) as free:
                 if free:
                     shutil.rmtree(other, ignore_errors=True)

@@ -20,7 +20,7 @@ from typing import Any
 from hardcut.annotate.embedded.environment import lease
 from hardcut.annotate.embedded.inside.keys import OWNER, api_key, path_of
 from hardcut.engine.files import storage_error
-from hardcut.media.lease import alone, shared
+from hardcut.media.lease import exclusive_lock, shared_lock
 from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 
 LOOPBACK = "127.0.0.1"
@@ -109,7 +109,7 @@ def running(python: Path, data: Path, order: Order) -> Iterator[EmbeddedServer]:
     except OSError as error:
         raise storage_error(data, error) from error
     try:
-        with shared(lease(python)):
+        with shared_lock(lease(python)):
             process = subprocess.Popen(
                 [python, "-I", _INSIDE],
                 stdin=subprocess.PIPE,
@@ -151,7 +151,7 @@ def _url_of(data: Path) -> str | None:
     try:
         if not lock.exists():
             return None
-        with alone(lock) as free:
+        with exclusive_lock(lock) as free:
             if free:
                 return None
             said = lock.read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from typing import Any
 
 from hardcut.publish.checks.result import CheckResult, Findings, by_limit
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.similar import normalised
-from hardcut.report.statistics.shortcuts import auc, auc_from, chosen, r2_from, video_word
+from hardcut.publish.similar import normalised_text
+from hardcut.report.statistics.shortcuts import auc, auc_from, is_sampled, r2_from, video_word
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.settings import Settings
 
@@ -79,13 +79,13 @@ def text_only(dataset: Dataset, settings: Settings) -> CheckResult:
 def copied_text(dataset: Dataset, settings: Settings) -> CheckResult:
     """Queries that are, word for word, a metadata field of the video that they were written from."""
     fields = {
-        row["video_id"]: {normalised(entry["value"]) for entry in row["metadata"]}
+        row["video_id"]: {normalised_text(entry["value"]) for entry in row["metadata"]}
         for _, row in dataset.rows("corpus", ("video_id", "metadata"))
     }
     found, whole = Findings(), 0
     for _, row in dataset.rows("queries", ("query_id", "query", "source_video_id")):
         whole += 1
-        text = normalised(row["query"])
+        text = normalised_text(row["query"])
         if text and text in fields.get(row["source_video_id"], ()):
             found.add(f"{row['query_id']}: {row['query']!r} is in the metadata of {row['source_video_id']}")
     share = found.count / whole if whole else 0.0
@@ -147,7 +147,7 @@ def _sample(dataset: Dataset) -> _Sample:
             continue
         query_id = row["query_id"]
         if query_id not in kept:
-            kept = {query_id: chosen(query_id, whole)}  # a query's pairs lie together
+            kept = {query_id: is_sampled(query_id, whole)}  # a query's pairs lie together
         if kept[query_id]:
             sample.queries.append(query_id)
             sample.texts.append(row["query"])

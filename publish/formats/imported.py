@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from hardcut.engine.files import atomic_writer
-from hardcut.publish._folder import folder_for
+from hardcut.publish._folder import new_folder
 from hardcut.publish.splits import SPLIT_NAMES, SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
@@ -188,7 +188,7 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
     queries = [found.queries[id] for id in sorted(found.queries)]
     qrels = [f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one)]
     run = _run(found, paths)
-    with folder_for(out) as folder:
+    with new_folder(out) as folder:
         _write(folder / "manifest.jsonl", (_json(row) for row in manifest))
         _write(folder / "queries.jsonl", (_json(row) for row in queries))
         _write(folder / "judgments.jsonl", (one.model_dump_json(exclude_none=True) for one in judgments))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from hardcut.publish._folder import folder_for
+from hardcut.publish._folder import new_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats import msrvtt, multivent, qvhighlights, rankvideo, sentence_transformers, tevatron, trec
 from hardcut.publish.formats.imported import Imported
@@ -37,7 +37,7 @@ IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
 def convert(dataset: Dataset, name: str, out: Path) -> dict[str, int]:
     """Writes a dataset in a format of others to a new folder; rows by file. Raises UsageError for an unknown name."""
     exporter = _named(extended(EXPORTERS, "hardcut.exporters"), name, "--format")
-    with folder_for(out) as folder:
+    with new_folder(out) as folder:
         return exporter(dataset, folder)
 
 

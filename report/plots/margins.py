@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hardcut.media.sheet import clock
+from hardcut.media.sheet import clock_time
 from hardcut.report.run_data import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, MarginCounts, Relation
 from hardcut.schemas.records import Span
 
@@ -107,7 +107,7 @@ def place(span: Span, duration: float) -> tuple[float, float]:
 def time_ticks(duration: float) -> tuple[Tick, ...]:
     """Four to eight round times on a video's time line, the start included."""
     return tuple(
-        Tick(round(100 * value / max(duration, 0.001), 2), clock(value))
+        Tick(round(100 * value / max(duration, 0.001), 2), clock_time(value))
         for value in _round_numbers(0.0, duration, times=True)
     )
 

@@ -51,7 +51,7 @@ def video_word(video_id: str) -> str:
     return f"v{digest(video_id)[:16]}"
 
 
-def chosen(query_id: str, pairs: int) -> bool:
+def is_sampled(query_id: str, pairs: int) -> bool:
     """Whether a query is among those that a model is fitted on, of so many pairs in all."""
     return int(digest(query_id)[:8], 16) < min(1.0, PAIRS / max(1, pairs)) * 16**8
 

@@ -31,7 +31,7 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.casefold())
 
 
-def length_of(text: str) -> Length:
+def length_class(text: str) -> Length:
     """How long a query is, by its words."""
     count = len(tokens(text))
     return next((length for length, most in WORDS.items() if count <= most), "long")

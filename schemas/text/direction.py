@@ -23,14 +23,14 @@ for _one, _other in _OPPOSITES:
     _AXES.setdefault(_other, (_one, -1))
 
 
-class Directed(NamedTuple):
+class DirectedText(NamedTuple):
     """A text taken apart: its words with each direction named by its axis, and which way each direction goes."""
 
     words: tuple[str, ...]
     ways: tuple[int, ...]
 
 
-def directed(words: Iterable[str]) -> Directed:
+def split_directions(words: Iterable[str]) -> DirectedText:
     """Splits directions off normalised words (`teacher.words.words`); an ending -s of a verb does not matter."""
     plain: list[str] = []
     ways: list[int] = []
@@ -39,10 +39,10 @@ def directed(words: Iterable[str]) -> Directed:
         plain.append(f"±{found[0]}" if found else word)
         if found:
             ways.append(found[1])
-    return Directed(tuple(plain), tuple(ways))
+    return DirectedText(tuple(plain), tuple(ways))
 
 
-def directions(words: Iterable[str]) -> dict[str, int]:
+def axis_directions(words: Iterable[str]) -> dict[str, int]:
     """Which way each axis goes that the words name; an axis that goes both ways is left out."""
     found: dict[str, set[int]] = {}
     for axis, way in filter(None, map(_axis, words)):

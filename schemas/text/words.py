@@ -50,20 +50,20 @@ def words(text: str) -> list[str]:
     return ["moves" if word in _MOVING else word for word in found]
 
 
-def weight(word: str) -> float:
+def word_weight(word: str) -> float:
     """How much a word tells, for want of a corpus to count it in: its length, between 2 and 8."""
     return float(min(max(len(word), 2), 8))
 
 
-def contains(text: Sequence[str], phrase: Sequence[str]) -> bool:
+def contains_phrase(text: Sequence[str], phrase: Sequence[str]) -> bool:
     """Whether the words of `phrase` stand in `text` side by side."""
     size = len(phrase)
     return any(list(text[at : at + size]) == list(phrase) for at in range(len(text) - size + 1)) if size else False
 
 
-def edited(one: str, other: str) -> bool:
+def one_letter_apart(one: str, other: str) -> bool:
     """Whether two words of five letters or more are one letter apart: wrong, missing, added or swapped."""
-    return not variants(one).isdisjoint(variants(other))
+    return not deletion_variants(one).isdisjoint(deletion_variants(other))
 
 
 class WordIndex:
@@ -80,7 +80,7 @@ class WordIndex:
             for word in words(text):
                 self._exact.setdefault(word, set()).add(number)
         for word, numbers in self._exact.items():
-            for variant in variants(word):
+            for variant in deletion_variants(word):
                 self._fuzzy.setdefault(variant, set()).update(numbers)
 
     def find(self, word: str) -> dict[int, float]:
@@ -89,12 +89,12 @@ class WordIndex:
         if exact:
             return dict.fromkeys(exact, self.EXACT)
         found: set[int] = set()
-        for variant in variants(word):
+        for variant in deletion_variants(word):
             found |= self._fuzzy.get(variant, set())
         return dict.fromkeys(found, self.FUZZY)
 
 
-def variants(word: str) -> set[str]:
+def deletion_variants(word: str) -> set[str]:
     """The word and the word without any one letter, of five letters or more: two words share one of these if they are
     an edit apart."""
     if len(word) < 5 or word.isdigit():

@@ -73,6 +73,6 @@ class Bm25:
         return at if at < len(self._ids) and self._ids[at] == video_id else None
 
 
-def ranked(scores: Mapping[str, float]) -> tuple[Hit, ...]:
+def rank_hits(scores: Mapping[str, float]) -> tuple[Hit, ...]:
     """A run's hits for one query, best first, in the order in which runs are judged."""
     return tuple(Hit(video_id, rank, scores[video_id]) for rank, video_id in enumerate(ranking(scores), 1))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from hardcut.schemas.records import Box, Caption, Claim, Evidence, EvidenceKind
-from hardcut.schemas.text.direction import directed
+from hardcut.schemas.text.direction import split_directions
 from hardcut.schemas.text.words import COLOURS, MOVEMENT, STOP_WORDS, words
 
 ItemKind = Literal["ocr", "speech", "motion", "claim"]
@@ -75,7 +75,7 @@ def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[VideoEve
     if line.kind == "motion":
         if _UNNAMED.intersection(found):
             return
-        apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
+        apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
         if apart.ways:
             sure = sure and not any(_covers(text.box, line.box) for text in texts)
             yield VideoEvent("motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text)
@@ -100,7 +100,7 @@ def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[VideoEvent]:
         return
     sure = not cited or any(_is_sure(line) for line in cited)
     found = words(claim.text)
-    apart = directed(word for word in found if word not in STOP_WORDS and word not in _MANNER)
+    apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
     if not _UNNAMED.intersection(found) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
         yield VideoEvent("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text)
 

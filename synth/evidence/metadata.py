@@ -23,7 +23,7 @@ def metadata_evidence(video: Video, fields: Sequence[str]) -> tuple[list[Evidenc
         value = video.metadata.get(field)
         if value is None:
             continue
-        told = _told(value)
+        told = _value_text(value)
         if told is None:
             detail = f"field {field!r} of the metadata is neither a text, a number nor a list of them"
             dropped.append(Dropped.create(item=video.video_id, stage="evidence", reason="not_text", detail=detail))
@@ -36,12 +36,12 @@ def metadata_evidence(video: Video, fields: Sequence[str]) -> tuple[list[Evidenc
     return found, dropped
 
 
-def _told(value: JsonValue) -> str | None:
+def _value_text(value: JsonValue) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, list):
-        parts = [None if isinstance(part, list) else _told(part) for part in value]
+        parts = [None if isinstance(part, list) else _value_text(part) for part in value]
         return None if None in parts else ", ".join(part for part in parts if part)
     return None

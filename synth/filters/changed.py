@@ -10,7 +10,7 @@ from hardcut.synth.filters.repeated import meaning
 from hardcut.synth.rewording.translation import primary
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import WrittenVariant
-from hardcut.teacher.rules.judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse
+from hardcut.teacher.rules.judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJudge, parse_query
 
 _ALL = 0.95
 """Of the words of a text, what must be found in evidence, in the order asked for, for the video to answer it surely."""
@@ -18,7 +18,7 @@ _READ = frozenset({"en", "und"})
 """Languages whose negations and words of order are understood (`teacher/rules/judge.py`)."""
 
 
-class Known:
+class KnownWordings:
     """What is known of a video before anybody judges: its evidence, and what queries and the caption's claims say."""
 
     def __init__(self, evidence: Sequence[EvidenceLine], caption: Caption, queries: Iterable[Query]) -> None:
@@ -46,7 +46,7 @@ class Known:
             return "still_answered", "asks for what the caption says of this video"
         if primary(language) not in _READ:
             return None
-        denied = parse(text).absent
+        denied = parse_query(text).absent
         if variant == "negated" and not denied and not _negates(text):
             return "denies_nothing", "denies nothing: say with no, not, never or without what is not to be there"
         if denied and self._told.judge(" ".join(denied)).margin < 0:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hardcut.schemas.records import Caption, Evidence, EvidenceKind, Facet, Modality, Query, Span
-from hardcut.schemas.text.words import WordIndex, weight
-from hardcut.teacher.rules.judge import parse
+from hardcut.schemas.text.words import WordIndex, word_weight
+from hardcut.teacher.rules.judge import parse_query
 
 _KINDS: dict[Modality, frozenset[EvidenceKind]] = {
     "ocr": frozenset({"ocr"}),
@@ -37,7 +37,7 @@ def ungrounded(query: Query, evidence: Sequence[Evidence], captions: Iterable[Ca
 
 
 def _borne_out(facet: Facet, lines: Sequence[tuple[str, Span | None]]) -> bool:
-    wanted = [word for clause in parse(facet.text).clauses for word in clause]
+    wanted = [word for clause in parse_query(facet.text).clauses for word in clause]
     if not wanted:
         return True  # it names nothing that could be looked up, or only what must be absent
     textual = facet.modality in _TEXTUAL
@@ -45,8 +45,8 @@ def _borne_out(facet: Facet, lines: Sequence[tuple[str, Span | None]]) -> bool:
     if not near:
         return not textual
     index = WordIndex(near)
-    found = sum(weight(word) for word in wanted if index.find(word))
-    return found >= _LEAST * sum(map(weight, wanted)) if textual else found > 0
+    found = sum(word_weight(word) for word in wanted if index.find(word))
+    return found >= _LEAST * sum(map(word_weight, wanted)) if textual else found > 0
 
 
 def _meets(facet: Span | None, line: Span | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from hardcut.schemas.records import Caption, Query, Video
-from hardcut.schemas.text.words import contains, words
+from hardcut.schemas.text.words import contains_phrase, words
 
 _TITLES = frozenset({"title", "name", "headline", "filename", "file_name"})
 _TEXTS = _TITLES | {"description", "summary"}
@@ -31,13 +31,13 @@ def leak(query: Query, video: Video, captions: Iterable[Caption]) -> str | None:
         if title and (asked == title or (query.view != "metadata" and _holds(asked, title))):
             return f"holds the {field} {text!r}"
     for field, text in _texts(video, captions):
-        if len(asked) >= _LEAST_COPIED and contains(words(text), asked):
+        if len(asked) >= _LEAST_COPIED and contains_phrase(words(text), asked):
             return f"stands word for word in the {field}"
     return None
 
 
 def _holds(asked: list[str], title: list[str]) -> bool:
-    return len(title) >= _LEAST_TITLE and contains(asked, title)
+    return len(title) >= _LEAST_TITLE and contains_phrase(asked, title)
 
 
 def _titles(video: Video) -> Iterator[tuple[str, str]]:

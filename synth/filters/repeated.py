@@ -10,9 +10,9 @@ from itertools import repeat
 from typing import NamedTuple
 
 from hardcut.schemas.records import Query
-from hardcut.schemas.text.direction import directed
-from hardcut.schemas.text.words import edited, variants, words
-from hardcut.teacher.rules.judge import parse
+from hardcut.schemas.text.direction import split_directions
+from hardcut.schemas.text.words import deletion_variants, one_letter_apart, words
+from hardcut.teacher.rules.judge import parse_query
 
 _BITS = (1 << 64) - 1
 
@@ -52,7 +52,7 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
 def _alike(texts: list[_Said]) -> Iterator[tuple[_Said, _Said]]:
     """Pairs that may differ in a letter of one word, in order: those that share all other words and what is left of
     this one without a letter. What is held are numbers, and no text is compared with all others."""
-    from hardcut.media.duplicates import meetings
+    from hardcut.media.duplicates import pairs_with_shared_key
 
     keys, owners = array("Q"), array("L")
     for place, said in enumerate(texts):
@@ -61,14 +61,14 @@ def _alike(texts: list[_Said]) -> Iterator[tuple[_Said, _Said]]:
         without = [(whole - own + each) & _BITS for own, less in found for each in less]
         keys.extend(without)
         owners.extend(repeat(place, len(without)))
-    for one, other in meetings(keys, owners):
+    for one, other in pairs_with_shared_key(keys, owners):
         yield texts[one], texts[other]
 
 
 @lru_cache(maxsize=1 << 16)
 def _word(place: int, word: str) -> tuple[int, tuple[int, ...]]:
     """Numbers of a word at its place in a text: its own, and those of what is left of it without a letter."""
-    return _hash(place, word), tuple(_hash(place, "-", less) for less in variants(word))
+    return _hash(place, word), tuple(_hash(place, "-", less) for less in deletion_variants(word))
 
 
 def _hash(*parts: object) -> int:
@@ -78,7 +78,7 @@ def _hash(*parts: object) -> int:
 def meaning(text: str) -> object:
     """What is asked for, clause by clause in order of time, and what must be absent, as something to compare: filling
     words and endings do not count."""
-    parsed = parse(text)
+    parsed = parse_query(text)
     clauses = [tuple(map(_stem, clause)) for clause in parsed.clauses]
     relations = list(parsed.relations)
     if relations == ["after"]:
@@ -90,9 +90,9 @@ def meaning(text: str) -> object:
 
 def _nearly(one: str, other: str) -> bool:
     here, there = words(one), words(other)
-    if len(here) != len(there) or directed(here).ways != directed(there).ways:
+    if len(here) != len(there) or split_directions(here).ways != split_directions(there).ways:
         return False
-    return all(a == b or edited(a, b) for a, b in zip(here, there, strict=True))
+    return all(a == b or one_letter_apart(a, b) for a, b in zip(here, there, strict=True))
 
 
 def _stem(word: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from hardcut.schemas.records import Query
 from hardcut.schemas.settings import QuerySettings
-from hardcut.schemas.text.clean import clean, length_of
+from hardcut.schemas.text.clean import clean, length_class
 from hardcut.synth.requests import Asker, DropLog, parsed_reply
 from hardcut.synth.rewording.translation import primary, signs_of_error
 from hardcut.teacher.prompts.reply_models import ParaphraseReply, SameReply, TranslateReply, WordingReply
@@ -38,7 +38,7 @@ class _Wording:
             view=parent.view,
             kind=parent.kind,
             variant="paraphrase",
-            length=length_of(self.text),
+            length=length_class(self.text),
             style=parent.style if self.task == "translate" else None,
             facets=parent.facets,
             source_video_id=parent.source_video_id,
@@ -83,7 +83,7 @@ class Reworder:
         if not options.paraphrases or not queries:
             return []
         inputs: dict[str, JsonValue] = {
-            "queries": _told(queries), "count": options.paraphrases, "max_words": options.max_words,
+            "queries": _query_inputs(queries), "count": options.paraphrases, "max_words": options.max_words,
         }  # fmt: skip
         [outcome] = await self.asker.outcomes("paraphrase", ParaphraseReply, [inputs])
         if isinstance(outcome, Refusal):
@@ -107,7 +107,7 @@ class Reworder:
         }
         asked = {language: foreign for language, foreign in asked.items() if foreign}
         inputs: list[dict[str, JsonValue]] = [
-            {"queries": _told(foreign), "language": language} for language, foreign in asked.items()
+            {"queries": _query_inputs(foreign), "language": language} for language, foreign in asked.items()
         ]
         wordings: list[_Wording] = []
         outcomes = await self.asker.outcomes("translate", TranslateReply, inputs)
@@ -176,7 +176,7 @@ class Reworder:
         self.drops.drop(reason, wording.what + more, wording.query.query_id)
 
 
-def _told(queries: Sequence[Query]) -> list[JsonValue]:
+def _query_inputs(queries: Sequence[Query]) -> list[JsonValue]:
     return [
         {"number": number, "text": query.text, "language": query.language} for number, query in enumerate(queries, 1)
     ]

@@ -44,7 +44,7 @@ MILLISECONDS = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class DecodedClip:
     """Frames of a video as a processor takes them: `array` is uint8 of shape (frames, height, width, 3), `times_s` the
     seconds that they are shown at."""
 
@@ -63,7 +63,7 @@ class Clip:
         }
 
 
-def read_clip(frames: Sequence[tuple[Path, float]]) -> Clip:
+def read_clip(frames: Sequence[tuple[Path, float]]) -> DecodedClip:
     """Stored JPEGs of one video with their times. Raises OSError where one is gone."""
     import numpy as np
     from PIL import Image
@@ -72,17 +72,17 @@ def read_clip(frames: Sequence[tuple[Path, float]]) -> Clip:
     for path, _ in frames:
         with Image.open(path) as picture:
             pictures.append(np.asarray(picture.convert("RGB")))
-    return Clip(np.stack(pictures), tuple(time for _, time in frames))
+    return DecodedClip(np.stack(pictures), tuple(time for _, time in frames))
 
 
-def teach_pairs(processor: Any) -> None:
+def add_pair_template(processor: Any) -> None:
     """Gives a processor's chat template the roles of a pair, unless it knows them; nothing else of it changes."""
     template = processor.chat_template
     if _MARK not in template:
         processor.chat_template = _BEFORE + template + _AFTER
 
 
-def knows_pairs(processor: Any) -> bool:
+def has_pair_template(processor: Any) -> bool:
     """Whether a processor's chat template is one that `teach_pairs` made."""
     return isinstance(processor.chat_template, str) and _MARK in processor.chat_template
 
@@ -96,13 +96,13 @@ def pair_text(processor: Any, query: str) -> str:
     return str(processor.apply_chat_template(messages, tokenize=False))
 
 
-def pair_inputs(processor: Any, pairs: Sequence[tuple[str, Clip]]) -> Any:
+def pair_inputs(processor: Any, pairs: Sequence[tuple[str, DecodedClip]]) -> Any:
     """What a model is given for (query, clip) pairs, padded on the left: PyTorch tensors."""
     texts = [pair_text(processor, query) for query, _ in pairs]
     return video_inputs(processor, texts, [clip for _, clip in pairs])
 
 
-def video_inputs(processor: Any, texts: Sequence[str], clips: Sequence[Clip], padding_side: str = "left") -> Any:
+def video_inputs(processor: Any, texts: Sequence[str], clips: Sequence[DecodedClip], padding_side: str = "left") -> Any:
     """What a model is given for rendered texts that hold one video each."""
     return processor(
         text=list(texts),

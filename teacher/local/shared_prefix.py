@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from hardcut.schemas.errors import UsageError
-from hardcut.teacher.local.pair_prompt import Clip, pair_text, video_inputs
+from hardcut.teacher.local.pair_prompt import DecodedClip, pair_text, video_inputs
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedPrompts:
     """Prompts that begin alike, ready for the model: `inputs` (on the CPU) are of what they have in common, `endings`
     the tokens that follow in each. None of them is empty."""
 
@@ -49,7 +49,7 @@ class SharedPrefix:
         if not self._end:
             raise UsageError(f"{type(processor).__name__} is no processor of a Qwen-VL model, which a reranker needs")
 
-    def prepare(self, texts: Sequence[str], inputs: Callable[[str], Any]) -> Shared:
+    def prepare(self, texts: Sequence[str], inputs: Callable[[str], Any]) -> SharedPrompts:
         """`texts` are rendered prompts, alike up to the end of their media; `inputs` makes of that beginning what the
         model is given. Needs no model, so that it can be done while the model is at work. Raises ValueError for texts
         that begin otherwise."""
@@ -63,15 +63,15 @@ class SharedPrefix:
         given = _longer(inputs(beginning + end), endings[0][:alike])
         for name in given.keys() & {"pixel_values", "pixel_values_videos"}:
             given[name] = given[name].to(self._model.dtype)
-        return Shared(given, [ending[alike:] for ending in endings])
+        return SharedPrompts(given, [ending[alike:] for ending in endings])
 
-    def prepare_pairs(self, clip: Clip, queries: Sequence[str]) -> Shared:
+    def prepare_pairs(self, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts:
         """As `prepare`, for the queries that a reranker is asked of one clip."""
         texts = [pair_text(self._processor, query) for query in queries]
         return self.prepare(texts, lambda beginning: video_inputs(self._processor, [beginning], [clip]))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
-    def logprobs(self, shared: Shared, tokens: Sequence[int]) -> list[list[float]]:
+    def logprobs(self, shared: SharedPrompts, tokens: Sequence[int]) -> list[list[float]]:
         """For each prompt the log-probabilities of `tokens` as the next one."""
         prefix = shared.inputs.to(self._model.device)
         cache = self._model(**prefix, use_cache=True, logits_to_keep=1).past_key_values

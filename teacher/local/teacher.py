@@ -17,7 +17,7 @@ from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
-from hardcut.teacher.prompts.question import Invalid, closed, parse, prepare
+from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
 
@@ -44,7 +44,7 @@ class LocalTeacher:
         )
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
-        return prepare(requests, self.describe, self._prompts, VERSION)
+        return prepare_questions(requests, self.describe, self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -59,7 +59,7 @@ class LocalTeacher:
         prompts = [prompt_of(question.request, question.prompt) for question in questions]
         results = await self._generate(prompts, meter)
         outcomes = [self._read(question, result) for question, result in zip(questions, results, strict=True)]
-        broken = {at: outcome for at, outcome in enumerate(outcomes) if isinstance(outcome, Invalid)}
+        broken = {at: outcome for at, outcome in enumerate(outcomes) if isinstance(outcome, InvalidReply)}
         if broken:
             for _ in broken:
                 await meter.sending()
@@ -68,7 +68,7 @@ class LocalTeacher:
             )
             for at, result in zip(broken, again, strict=True):
                 outcomes[at] = self._read(questions[at], result)
-        final = [outcome.refusal() if isinstance(outcome, Invalid) else outcome for outcome in outcomes]
+        final = [outcome.refusal() if isinstance(outcome, InvalidReply) else outcome for outcome in outcomes]
         for at, outcome in enumerate(final):
             if isinstance(outcome, Reply):
                 await meter.keep(at, outcome)
@@ -93,7 +93,7 @@ class LocalTeacher:
             meter.received(result.tokens if isinstance(result, Generated) else Tokens())
         return results
 
-    def _read(self, question: Question, result: Generated | GenerationFailed) -> Outcome | Invalid:
+    def _read(self, question: Question, result: Generated | GenerationFailed) -> Outcome | InvalidReply:
         request, teacher = question.request, question.teacher
         if isinstance(result, GenerationFailed):
             return Refusal(result.reason, result.detail)
@@ -101,7 +101,7 @@ class LocalTeacher:
             answer = first_token_answer(result.scores)
             if answer is None:
                 return Refusal("invalid_reply", "the model gave neither yes nor no a score", result.text)
-            return Reply(closed(answer), teacher, answer=answer, tokens=result.tokens)
+            return Reply(closed_reply(answer), teacher, answer=answer, tokens=result.tokens)
         if result.finish == "length":
             return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", result.text)
         if request.reply is None:
@@ -110,9 +110,9 @@ class LocalTeacher:
                 return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", result.text)
             reasoning = reasoning_of(result.text)
             return Reply(result.text, teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
-        parsed, problem = parse(request.reply, result.text)
+        parsed, problem = parse_reply(request.reply, result.text)
         if parsed is None:
-            return Invalid(result.text, problem)
+            return InvalidReply(result.text, problem)
         return Reply(result.text, teacher, parsed=parsed, tokens=result.tokens)
 
 

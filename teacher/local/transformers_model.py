@@ -16,9 +16,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProce
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
-from hardcut.teacher.local.pair_prompt import read_clip, teach_pairs
+from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
-from hardcut.teacher.local.shared_prefix import Shared, SharedPrefix, can_share
+from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
 from hardcut.teacher.spellings import Spellings, spellings_of
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class TransformersGenerator:
     def _prepare(self, batch: Sequence[Prompt]) -> Any:
         """What the model is given, on the CPU. Raises OSError or ValueError."""
         if batch[0].pair:
-            teach_pairs(self._processor)
+            add_pair_template(self._processor)
             return self._prefix.prepare_pairs(read_clip(batch[0].frames), [prompt.user for prompt in batch])
         texts = [self._text(prompt) for prompt in batch]
         if self._shared(batch[0]):
@@ -108,7 +108,7 @@ class TransformersGenerator:
         return self._inputs(texts, batch)
 
     def _answer(self, batch: Sequence[Prompt], ready: Any) -> list[Generated]:
-        if isinstance(ready, Shared):
+        if isinstance(ready, SharedPrompts):
             return self._score_shared(ready)
         inputs = ready.to(self._device)
         return self._score(inputs) if batch[0].prefilled else self._generate(batch, inputs)
@@ -141,7 +141,7 @@ class TransformersGenerator:
             for row, length in zip(logprobs, lengths, strict=True)
         ]
 
-    def _score_shared(self, shared: Shared) -> list[Generated]:
+    def _score_shared(self, shared: SharedPrompts) -> list[Generated]:
         """The same, where all but the first find what they have in common there."""
         logprobs, common = self._prefix.logprobs(shared, self._spellings.ids), shared.length
         return [

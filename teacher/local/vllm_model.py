@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
-from hardcut.teacher.local.pair_prompt import pair_text, read_clip, teach_pairs
+from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.spellings import spellings_of
 
@@ -79,7 +79,7 @@ class VllmGenerator:
             from transformers import AutoProcessor
 
             self._processor = AutoProcessor.from_pretrained(self._options.model, revision=self._options.revision)
-            teach_pairs(self._processor)
+            add_pair_template(self._processor)
         clips = {prompt.frames: read_clip(prompt.frames) for prompt in prompts}
         outputs = self._llm.generate(
             [

@@ -19,7 +19,7 @@ PREFILL = "<answer>"
 """What the reply begins with where a judge is not to reason: yes or no comes next."""
 
 
-def prepare(
+def prepare_questions(
     requests: Sequence[Request], describe: Callable[[Task, Sampling], TeacherRef], prompts: Prompts, version: int
 ) -> list[Question]:
     """The questions with their prompts filled in. A key covers teacher, `version` (of the backend), rendered prompt,
@@ -73,7 +73,7 @@ def _schema_text(model: type[BaseModel]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Invalid:
+class InvalidReply:
     """A reply that does not fit its schema, and why."""
 
     text: str
@@ -89,12 +89,12 @@ class Invalid:
         return Refusal("invalid_reply", f"does not fit the schema, nor did its repair: {self.problem}", self.text)
 
 
-def closed(answer: Answer) -> str:
+def closed_reply(answer: Answer) -> str:
     """The text of a reply whose answer was read off the first token."""
     return f"{PREFILL}{answer.verdict}</answer>"
 
 
-def parse(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
+def parse_reply(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
     """The value, or None and what is wrong. Thoughts before the JSON, and a fence of Markdown around it, as many models
     write, are no fault."""
     before, thought, after = text.partition("</think>")

@@ -19,7 +19,7 @@ from hardcut.teacher.prompts.reply_models import (
     SameReply,
     VerdictReply,
 )
-from hardcut.teacher.rules.judge import SLOPE, THRESHOLD, EvidenceJudge, parse
+from hardcut.teacher.rules.judge import SLOPE, THRESHOLD, EvidenceJudge, parse_query
 from hardcut.teacher.rules.mentions import QUOTED
 from hardcut.teacher.rules.writer import claims_of, write_caption
 
@@ -62,7 +62,7 @@ def _verdict(claim: NumberedClaim, evidence: Sequence[EvidenceLine]) -> VerdictR
     problems = []
     for part in _parts(claim.text):
         judgment = judge.judge(part)
-        names_nothing = not any(parse(part).clauses)  # it says that nothing is known
+        names_nothing = not any(parse_query(part).clauses)  # it says that nothing is known
         if judgment.margin / SLOPE + THRESHOLD < COVERED and (cited or not names_nothing):
             problems.append(judgment.reasoning)
     return VerdictReply(number=claim.number, problem=" ".join(problems), supported=not problems)
@@ -102,7 +102,7 @@ def _follows(number: int, first: str, second: str) -> FollowsReply:
 
 def _asked(query: str) -> set[tuple[str, ...]]:
     """All that a query asks for: words, words denied, and each two words of which one must come before the other."""
-    parsed = parse(query)
+    parsed = parse_query(query)
     asked: set[tuple[str, ...]] = {(word,) for clause in parsed.clauses for word in clause}
     asked |= {("no", word) for word in parsed.absent}
     for at, relation in enumerate(parsed.relations):

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Literal
 
-from hardcut.schemas.text.direction import directions
-from hardcut.schemas.text.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, weight, words
+from hardcut.schemas.text.direction import axis_directions
+from hardcut.schemas.text.words import COLOURS, DIRECTIONS, MOVEMENT, STOP_WORDS, WordIndex, word_weight, words
 from hardcut.teacher.prompts.inputs import EvidenceLine
 
 SLOPE = 24.0
@@ -62,7 +62,7 @@ _VERBS = {"ocr": "read", "speech": "said", "metadata": "told"}
 
 
 @dataclass(slots=True)
-class Parsed:
+class ParsedQuery:
     """A query taken apart: clauses of words, how each stands in time to the one after it (None: that is not said), and
     the words that must be absent."""
 
@@ -94,13 +94,13 @@ class Assessment:
     reasoning: str
 
 
-def parse(query: str) -> Parsed:
+def parse_query(query: str) -> ParsedQuery:
     """Splits at words of order, sets aside what is negated, keeps quoted words as content whatever they are.
 
     Understood are "A before B", "A then B", "A followed by B", "A until B", "B after A", "after A, B", "A while B",
     "first A, and B", "A and B later", "from A to B".
     """
-    parsed = Parsed()
+    parsed = ParsedQuery()
     negated = False
     turned: Relation | None = None  # the query began with a word of order: "after A, B"
     awaited: frozenset[str] = frozenset()  # what leads to the second part of "first A and B", "from A to B"
@@ -163,7 +163,7 @@ class EvidenceJudge:
 
     def judge(self, query: str, reference: str | None = None) -> Assessment:
         """The judgment on one query; `reference` is the caption of the video that a composed query starts from."""
-        parsed = parse(query)
+        parsed = parse_query(query)
         wanted = [word for clause in parsed.clauses for word in clause]
         if not self._lines:
             return _judgment(UNKNOWN, "There is no evidence that the query could be checked against")
@@ -198,8 +198,8 @@ class EvidenceJudge:
     def _alike(self, reference: str) -> float:
         """How far the video shows what the reference does: 1 where it has at least `ALIKE` of what is told of that."""
         told = [word for word in words(reference) if word not in STOP_WORDS and word not in _CUES]
-        shared = sum(weight(word) for word in told if self._index.find(word))
-        return min(1.0, shared / (ALIKE * sum(map(weight, told)))) if told else 1.0
+        shared = sum(word_weight(word) for word in told if self._index.find(word))
+        return min(1.0, shared / (ALIKE * sum(map(word_weight, told)))) if told else 1.0
 
     def _share(self, clauses: Sequence[Sequence[str]], absent: Sequence[str]) -> tuple[float, float, float]:
         """Coverage by sure lines alone, by all lines, and by all that may be there, before the order is looked at."""
@@ -217,8 +217,10 @@ class EvidenceJudge:
         return least * gone[0], told * gone[1], most * gone[2]
 
     def _coverage(self, clauses: Sequence[Sequence[str]], lines: set[int], guess: bool) -> float:
-        found = sum(weight(word) * credit for clause in clauses for word, credit in self._credits(clause, lines, guess))
-        return found / sum(weight(word) for clause in clauses for word in clause)
+        found = sum(
+            word_weight(word) * credit for clause in clauses for word, credit in self._credits(clause, lines, guess)
+        )
+        return found / sum(word_weight(word) for clause in clauses for word in clause)
 
     def _credits(self, clause: Sequence[str], among: set[int], guess: bool) -> Iterator[tuple[str, float]]:
         """How surely each word of a clause was found. What a clause says of a movement must be true of one movement.
@@ -227,7 +229,7 @@ class EvidenceJudge:
         lines = [number for number in sorted(among) if (line := self._lines[number]) and line.kind == "motion"]
         bound = MOVEMENT.intersection(moving) and lines
         hits = {word: {n: hit for n, hit in self._index.find(word).items() if n in among} for word in clause}
-        best = max(lines, key=lambda n: sum(weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
+        best = max(lines, key=lambda n: sum(word_weight(word) * hits[word].get(n, 0.0) for word in moving), default=0)
         directions = DIRECTIONS.intersection(moving)
         perhaps = guess and directions and any(directions <= unnamed for unnamed in self._unnamed)
         for word in clause:
@@ -259,27 +261,27 @@ class EvidenceJudge:
                 for number, credit in self._index.find(word).items()
                 if (line := self._lines[number]) and line.start is not None
             }
-            told += weight(word) if found else 0.0
+            told += word_weight(word) if found else 0.0
             for number, credit in found.items():
-                scores[number] = scores.get(number, 0.0) + weight(word) * credit
+                scores[number] = scores.get(number, 0.0) + word_weight(word) * credit
         highest = max(scores.values(), default=0.0)
-        if not scores or highest < max(0.4 * told, 0.1 * sum(weight(word) for word in clause)):
+        if not scores or highest < max(0.4 * told, 0.1 * sum(word_weight(word) for word in clause)):
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 
     def _turned(self, clauses: Sequence[Sequence[str]]) -> bool:
         """Whether what a clause asks for surely goes the other way, and nowhere the way that is asked for."""
         for clause in clauses:
-            asked = directions(clause)
-            rest = [word for word in clause if not directions([word])]
+            asked = axis_directions(clause)
+            rest = [word for word in clause if not axis_directions([word])]
             against = False
             for line in (self._lines[number] for number in sorted(self._sure)) if asked and rest else ():
                 if line is None or line.kind != "motion":
                     continue
                 found = WordIndex([line.text])
-                if 2 * sum(weight(word) for word in rest if found.find(word)) < sum(map(weight, rest)):
+                if 2 * sum(word_weight(word) for word in rest if found.find(word)) < sum(map(word_weight, rest)):
                     continue
-                way = directions(words(line.text))
+                way = axis_directions(words(line.text))
                 if all(way.get(axis) == sign for axis, sign in asked.items()):
                     break
                 against = against or any(way.get(axis) == -sign for axis, sign in asked.items())
@@ -288,7 +290,7 @@ class EvidenceJudge:
                     return True
         return False
 
-    def _order(self, parsed: Parsed) -> Literal["kept", "violated", "unknown"] | None:
+    def _order(self, parsed: ParsedQuery) -> Literal["kept", "violated", "unknown"] | None:
         """Whether the clauses were found as they should follow each other; None where no order is asked for."""
         links = [
             (self._best(parsed.clauses[at]), relation, self._best(parsed.clauses[at + 1]))

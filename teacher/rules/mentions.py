@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, Modality
-from hardcut.schemas.text.words import STOP_WORDS, WordIndex, weight, words
+from hardcut.schemas.text.words import STOP_WORDS, WordIndex, word_weight, words
 from hardcut.teacher.prompts.inputs import ClaimLine, EvidenceLine, QueriesInputs
 from hardcut.teacher.prompts.reply_models import FacetReply, WrittenView
 from hardcut.teacher.rules.judge import NEGATIONS, RELATIONS
@@ -45,11 +45,11 @@ class Mention:
         """The phrase as a statement, worded by a digest of `seed`."""
         quoted = f'"{self.phrase}"'
         if self.modality == "ocr":
-            return pick(
+            return pick_by_digest(
                 (f"the text {quoted} appears", f"{quoted} is written on screen", f"a sign reads {quoted}"), seed
             )
         if self.modality == "speech":
-            return pick((f"someone says {quoted}", f"a speaker says {quoted}", f"{quoted} is said"), seed)
+            return pick_by_digest((f"someone says {quoted}", f"a speaker says {quoted}", f"{quoted} is said"), seed)
         return quoted if set(words(self.phrase)) & (NEGATIONS | RELATIONS.keys()) else self.phrase
 
     def facet(self) -> FacetReply:
@@ -73,7 +73,7 @@ def mentions_of(view: WrittenView, inputs: QueriesInputs) -> list[Mention]:
             for line in inputs.evidence
             if (line.kind == view if view != "all" else can_be_asked(line, inputs.video.duration_s))
         ]
-    telling = [m for m in found if sum(weight(word) for word in words(m.phrase) if word not in STOP_WORDS) >= 3]
+    telling = [m for m in found if sum(word_weight(word) for word in words(m.phrase) if word not in STOP_WORDS) >= 3]
     unique = {(mention.modality, tuple(words(mention.phrase))): mention for mention in reversed(telling)}
     return list(reversed(unique.values()))
 
@@ -120,7 +120,7 @@ def phrase_of(text: str, most: int) -> str:
     parts = [part.strip(".,;:!?()[]…-–—*|/\\") for part in QUOTES.sub(" ", text).lower().split()]
     parts = [part if part.isascii() else part[:24] for part in parts if part]
     if len(parts) > most:
-        tells = [sum(weight(word) for word in words(part) if word not in STOP_WORDS) for part in parts]
+        tells = [sum(word_weight(word) for word in words(part) if word not in STOP_WORDS) for part in parts]
         at = max(range(len(parts) - most + 1), key=lambda begin: (sum(tells[begin : begin + most]), -begin))
         telling = [place for place in range(at, at + most) if tells[place]] or [at]
         parts = parts[telling[0] : telling[-1] + 1]
@@ -145,7 +145,7 @@ def shuffled(items: Sequence[_Item], seed: str) -> list[_Item]:
     return [item for _, item in sorted(enumerate(items), key=lambda pair: digest(seed, pair[0]))]
 
 
-def pick(choices: Sequence[str], seed: str) -> str:
+def pick_by_digest(choices: Sequence[str], seed: str) -> str:
     """One of the choices, by digest."""
     return choices[number_of(digest(seed, list(choices))) % len(choices)]
 

@@ -128,13 +128,13 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
     parts = _split(text, ("before", "and then", "after", "while"))
     if parts:
         for half in (parts[0], parts[2]):
-            said = [facet for facet in facets if _said(facet, half)]
+            said = [facet for facet in facets if _facet_phrase(facet, half)]
             other = [facet for facet in facets if facet not in said]
             if said and other:
                 yield f"{opening}{half} but {_denied(other[0])}{end}", facets
     there = [mention_of(line) for line in inputs.evidence if can_be_asked(line, inputs.video.duration_s)]
     affirmed = text[: len(_masked(text).split(" but ")[0])]  # a denial takes the place of another one
-    for mention in shuffled([each for each in there if not _told_in(each, inputs)], digest(inputs.query)):
+    for mention in shuffled([each for each in there if not _is_in_query(each, inputs)], digest(inputs.query)):
         yield f"{opening}{affirmed} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
     for facet in facets:
         yield f"a clip where {_denied(facet)}", (facet,)
@@ -145,7 +145,7 @@ def _facet_changed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     facets = tuple(_facet(facet) for facet in inputs.facets)
     for facet in sorted(facets, key=lambda facet: -len(facet.text)):
-        said = _said(facet, inputs.query)
+        said = _facet_phrase(facet, inputs.query)
         if said is None:
             continue
         for other in _exchanged(facet, index, digest(inputs.query)):
@@ -192,13 +192,13 @@ def _denied(facet: FacetReply) -> str:
     return _DENIED.get(facet.modality, "never {}").format(facet.text)
 
 
-def _told_in(mention: Mention, inputs: CounterfactualInputs) -> bool:
+def _is_in_query(mention: Mention, inputs: CounterfactualInputs) -> bool:
     """Whether the query or one of its facets shares a word with the mention."""
     said = {word for text in (inputs.query, *(facet.text for facet in inputs.facets)) for word in words(text)}
     return bool(said.intersection(words(mention.phrase)))
 
 
-def _said(facet: FacetReply, text: str) -> str | None:
+def _facet_phrase(facet: FacetReply, text: str) -> str | None:
     """How the text says the facet: in its words, or in the keywords of them."""
     return next((form for form in (facet.text, keywords(facet.text)) if form in text), None)
 

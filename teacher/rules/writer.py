@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, QueryKind, Register
-from hardcut.schemas.text.words import WordIndex, contains, words
+from hardcut.schemas.text.words import WordIndex, contains_phrase, words
 from hardcut.teacher.prompts.inputs import CaptionInputs, EvidenceLine, QueriesInputs
 from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, QueriesReply, QueryReply, WrittenView
 from hardcut.teacher.rules.mentions import (
@@ -19,7 +19,7 @@ from hardcut.teacher.rules.mentions import (
     keywords,
     mentions_of,
     number_of,
-    pick,
+    pick_by_digest,
     shuffled,
 )
 
@@ -89,7 +89,7 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
                 for query in group
                 if query.text not in written
                 and len(query.text.split()) <= inputs.max_words
-                and (view == "metadata" or not any(contains(words(query.text), title) for title in titles))
+                and (view == "metadata" or not any(contains_phrase(words(query.text), title) for title in titles))
             ]
             for group in _candidates(view, mentions, index, seed)
         ]
@@ -130,7 +130,7 @@ def _candidates(view: WrittenView, mentions: Sequence[Mention], index: WordIndex
     some = shuffled(mentions, seed)[:_CHOICES]
 
     def query(kind: QueryKind, texts: Sequence[str], *facets: Mention) -> QueryReply:
-        text = pick(texts, digest(seed, kind, [facet.phrase for facet in facets]))
+        text = pick_by_digest(texts, digest(seed, kind, [facet.phrase for facet in facets]))
         return QueryReply(
             text=text,
             language="en",

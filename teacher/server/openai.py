@@ -20,7 +20,7 @@ from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import find_answer, first_token_answer, scored_answer
-from hardcut.teacher.prompts.question import Invalid, closed, parse, prepare
+from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Shown, Task
 from hardcut.teacher.server.completion import Completion, Models, Tokenized, Unreadable
@@ -86,7 +86,7 @@ class OpenAITeacher:
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
         """The key covers model, server, rendered prompt, frames and their times, sampling and schema."""
-        return prepare(requests, self.describe, self._prompts, VERSION)
+        return prepare_questions(requests, self.describe, self._prompts, VERSION)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -131,7 +131,7 @@ class OpenAITeacher:
             if call.question.request.reply is None:
                 call.exact = await self._spellings()
             outcome = await self._send(call, turn)
-            if isinstance(outcome, Invalid):
+            if isinstance(outcome, InvalidReply):
                 call.further = outcome.repair()
                 outcome = await self._send(call, turn)
         except RequestRejected as error:
@@ -151,13 +151,13 @@ class OpenAITeacher:
                     "mend the server, then start again to go on"
                 ) from error
             return Refusal(error.reason, f"{error} (after {self._attempts} attempts)", error.raw)
-        return outcome.refusal() if isinstance(outcome, Invalid) else outcome
+        return outcome.refusal() if isinstance(outcome, InvalidReply) else outcome
 
-    async def _send(self, call: _Call, turn: Slot) -> Outcome | Invalid:
+    async def _send(self, call: _Call, turn: Slot) -> Outcome | InvalidReply:
         """One question, tried again as long as its failures may pass."""
         return await with_retries(partial(self._attempt, call, turn), attempts=self._attempts, base_s=self._backoff_s)
 
-    async def _attempt(self, call: _Call, turn: Slot) -> Outcome | Invalid:
+    async def _attempt(self, call: _Call, turn: Slot) -> Outcome | InvalidReply:
         """Its bytes are made when its turn comes: those of all that wait would fill the memory. A reply is kept before
         the next call is sent in its place: so no more than what may be in flight is lost with the process."""
         await turn.take()
@@ -220,7 +220,7 @@ class _Call:
         asked = ChatRequest(model, request.task, request.sampling, request.reply, self.exact)
         return chat(asked, self.question.prompt, self.media, self.further)
 
-    def take(self, data: bytes) -> Outcome | Invalid:
+    def take(self, data: bytes) -> Outcome | InvalidReply:
         """Reads an answer. Raises Failed where it is none."""
         try:
             completion = Completion.read(data)
@@ -233,13 +233,13 @@ class _Call:
         self.meter.received(tokens)
         return outcome
 
-    def _read(self, completion: Completion, tokens: Tokens) -> Outcome | Invalid:
+    def _read(self, completion: Completion, tokens: Tokens) -> Outcome | InvalidReply:
         request, teacher, text = self.question.request, self.question.teacher, completion.text
         if request.reply is None and self.exact and not request.sampling.reasoning:
             answer = first_token_answer([completion.score(0, self.exact)] if completion.content else [])
             if answer is None:
                 return Refusal("invalid_reply", "the server shows neither yes nor no", text)
-            return Reply(closed(answer), teacher, answer=answer, tokens=tokens)
+            return Reply(closed_reply(answer), teacher, answer=answer, tokens=tokens)
         if refusal := completion.refusal():
             return refusal
         if request.reply is None:
@@ -250,9 +250,9 @@ class _Call:
             if place.token is not None:
                 answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
             return Reply(text, teacher, answer=answer, reasoning=completion.reasoning(), tokens=tokens)
-        parsed, problem = parse(request.reply, text)
+        parsed, problem = parse_reply(request.reply, text)
         if parsed is None:
-            return Invalid(text, problem)
+            return InvalidReply(text, problem)
         return Reply(text, teacher, parsed=parsed, tokens=tokens)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hardcut.annotate.policy import REASONS, ReviewCandidate, ReviewItem, ReviewPlan, plan
+from hardcut.annotate.policy import REASONS, ReviewCandidate, ReviewItem, ReviewPlan, plan_review
 from hardcut.schemas.judgments import Stratum
 from hardcut.schemas.records import Pair, Query, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ReviewSettings
@@ -41,7 +41,7 @@ def world() -> list[ReviewCandidate]:
 
 def test_a_budget_is_kept_and_shared() -> None:
     settings = ReviewSettings(budget=200, overlap=2, audit=0.4, gold=0.1)
-    found = plan(world(), [], settings)
+    found = plan_review(world(), [], settings)
     shares = {share.stratum: share for share in found.shares}
     assert sum(share.answers for share in found.shares) == 200
     assert (shares["audit"].records, shares["audit"].answers, shares["gold"].records) == (40, 80, 10)
@@ -53,17 +53,17 @@ def test_a_budget_is_kept_and_shared() -> None:
 def test_the_audit_is_drawn_from_yes_and_no_alike_and_is_never_left_out() -> None:
     some = [candidate(n, 5.0 if n < 30 else -9.0) for n in range(600)]
     yes = {each.pair.pair_id for each in some if each.verdict == "yes"}
-    found = plan(some, [], ReviewSettings(budget=100, overlap=1, audit=0.4, gold=0))
+    found = plan_review(some, [], ReviewSettings(budget=100, overlap=1, audit=0.4, gold=0))
     audit = [item.pair_id for item in found.items if item.stratum == "audit"]
     assert len(audit) == 40 and sum(pair_id in yes for pair_id in audit) == 20
-    least = plan(some, [], ReviewSettings(budget=1, overlap=3, audit=0.01, gold=0.5))
+    least = plan_review(some, [], ReviewSettings(budget=1, overlap=3, audit=0.01, gold=0.5))
     assert [item.stratum for item in least.items] == ["audit"]
 
 
 def test_the_most_urgent_come_first() -> None:
     some = [candidate(n, n / 10 + 0.1, "suspected_positive") for n in range(60)]
     some += [candidate(100 + n, -n / 10 - 0.1) for n in range(60)]
-    found = plan(some, [], ReviewSettings(budget=20, overlap=1, audit=0.1, gold=0, near_margin=1))
+    found = plan_review(some, [], ReviewSettings(budget=20, overlap=1, audit=0.1, gold=0, near_margin=1))
     margins = {each.pair.pair_id: each.margin or 0 for each in some}
     audit = {item.pair_id for item in found.items if item.stratum == "audit"}
     suspected = sorted(margins[item.pair_id] for item in found.items if item.stratum == "suspected")
@@ -78,7 +78,7 @@ def test_the_most_urgent_come_first() -> None:
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_every_reason_of_the_table_is_asked(reason: str) -> None:
     some = [candidate(n, 9.0 if n % 2 else -9.0, reason if n % 2 else None) for n in range(20)]
-    found = plan(some, [], ReviewSettings(budget=8, overlap=1, audit=0.25, gold=0))
+    found = plan_review(some, [], ReviewSettings(budget=8, overlap=1, audit=0.25, gold=0))
     assert list(strata(found).values()).count(REASONS[reason]) == 6
 
 
@@ -87,7 +87,7 @@ def test_every_reason_of_the_table_is_asked(reason: str) -> None:
 def test_answers_change_nothing_in_the_plan(seed: int, budget: int, overlap: int) -> None:
     """Some are answered and judged: their reason is gone, the plan is the same."""
     settings = ReviewSettings(budget=budget, overlap=overlap, seed=seed)
-    before = plan(world(), [], settings)
+    before = plan_review(world(), [], settings)
     told = strata(before)
     after = [
         ReviewCandidate(each.pair, each.query, each.labels, None, each.known, told[each.pair.pair_id])
@@ -95,13 +95,13 @@ def test_answers_change_nothing_in_the_plan(seed: int, budget: int, overlap: int
         else each
         for each in world()
     ]
-    assert plan(after, [], settings) == ReviewPlan(before.items, plan(after, [], settings).shares)
-    assert plan(list(reversed(world())), [], settings).items == before.items
+    assert plan_review(after, [], settings) == ReviewPlan(before.items, plan_review(after, [], settings).shares)
+    assert plan_review(list(reversed(world())), [], settings).items == before.items
 
 
 def test_conflicts_come_on_top() -> None:
     settings = ReviewSettings(budget=10, overlap=1)
-    found = plan(world(), ["p_1", "p_2"], settings)
+    found = plan_review(world(), ["p_1", "p_2"], settings)
     assert [item for item in found.items if item.set == "adjudication"] == sorted(
         (ReviewItem("p_1", "conflict"), ReviewItem("p_2", "conflict")), key=lambda item: found.items.index(item)
     )

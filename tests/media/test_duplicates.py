@@ -20,10 +20,10 @@ from hardcut.media.duplicates import (
     CROWD,
     FRAMES,
     Fingerprint,
-    candidates,
+    candidate_pairs,
     fingerprint,
-    groups,
-    meetings,
+    group_pairs,
+    pairs_with_shared_key,
     same_recording,
 )
 from hardcut.media.ingest import ingest
@@ -64,8 +64,8 @@ def fingerprints(paths: dict[str, Path], store: Path) -> dict[str, Fingerprint]:
 
 
 def found(prints: dict[str, Fingerprint]) -> dict[str, str]:
-    near = candidates({name: made.hashes for name, made in prints.items()})
-    return groups((a, b) for a, b in near if same_recording(prints[a], prints[b]))
+    near = candidate_pairs({name: made.hashes for name, made in prints.items()})
+    return group_pairs((a, b) for a, b in near if same_recording(prints[a], prints[b]))
 
 
 def pairs(group_of: dict[str, str]) -> set[tuple[str, str]]:
@@ -132,12 +132,12 @@ def test_candidates_meet_by_parts_and_crowds_do_not():
     hashes["copy"] = [value ^ 0b101 for value in hashes["v00007"]]
     for values in hashes.values():
         values.append(0)  # a black picture in all of them
-    assert list(candidates(hashes)) == [("copy", "v00007")]
+    assert list(candidate_pairs(hashes)) == [("copy", "v00007")]
 
 
 def test_groups_are_closed_and_named_by_their_first():
-    assert groups([("c", "d"), ("b", "c"), ("x", "y")]) == {"b": "b", "c": "b", "d": "b", "x": "x", "y": "x"}
-    assert groups([]) == {}
+    assert group_pairs([("c", "d"), ("b", "c"), ("x", "y")]) == {"b": "b", "c": "b", "d": "b", "x": "x", "y": "x"}
+    assert group_pairs([]) == {}
 
 
 def test_one_frame_and_any_shape(tmp_path, render):
@@ -158,8 +158,8 @@ def test_those_that_share_a_key_meet_once() -> None:
     keys += [999] * (CROWD + 1)
     owners += range(100, 101 + CROWD)
     wanted = {pair for those in sharing.values() for pair in combinations(sorted(those), 2)}
-    assert list(meetings(keys, owners)) == sorted(wanted) and len(wanted) > 1000
-    assert list(meetings([], [])) == [] == list(candidates({}))
+    assert list(pairs_with_shared_key(keys, owners)) == sorted(wanted) and len(wanted) > 1000
+    assert list(pairs_with_shared_key([], [])) == [] == list(candidate_pairs({}))
 
 
 def test_the_many_do_not_meet_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +179,6 @@ def test_the_many_do_not_meet_by_chance(monkeypatch: pytest.MonkeyPatch) -> None
         return True
 
     monkeypatch.setattr(duplicates, "look_alike", look_alike)
-    met = set(candidates(hashes))
+    met = set(candidate_pairs(hashes))
     assert {(f"v{number:04}", f"v{number + 1:04}") for number in range(0, 400, 2)} <= met
     assert looked < 300

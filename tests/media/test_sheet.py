@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hardcut.media.frames import Frame
-from hardcut.media.sheet import clock, contact_sheet
+from hardcut.media.sheet import clock_time, contact_sheet
 
 
 @pytest.fixture
@@ -64,4 +64,4 @@ def test_deterministic_and_never_empty(frames):
     ("seconds", "text"), [(0, "0:00.0"), (7.46, "0:07.5"), (59.97, "1:00.0"), (3723.04, "1:02:03.0")]
 )
 def test_clock(seconds, text):
-    assert clock(seconds) == text
+    assert clock_time(seconds) == text

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
-from hardcut.media.sheet import clock
+from hardcut.media.sheet import clock_time
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.report.plots.margins import histogram, place, time_ticks
-from hardcut.report.run_data import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose, collect
+from hardcut.report.run_data import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose_examples, read_report_data
 from hardcut.report.run_page import MAX_SHEET_BYTES, Sheets, render, write_report
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
@@ -323,7 +323,7 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
             blind = {**fields, "verdict": "no", "logit_margin": -1.0, "teacher": teacher, "input": "text_only"}
             records.append(TeacherLabel.create(**blind))
     run = write_run(tmp_path / "run", records)
-    found = collect(run)
+    found = read_report_data(run)
     assert Counter(example.query.kind for example in found.examples) == dict.fromkeys(kinds, PER_KIND)
     assert len({example.query.source_video_id for example in found.examples}) == EXAMPLES
     assert all(example.query.variant == "original" and len(example.counterfactuals) == 1 for example in found.examples)
@@ -351,7 +351,7 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
 
 def test_what_is_counted(tmp_path: Path) -> None:
     run, _ = hostile_run(tmp_path / "run")
-    found = collect(run)
+    found = read_report_data(run)
     assert found.records == {
         "videos": 2, "evidence": 1, "captions": 1, "queries": 1, "pairs": 2, "labels": 2, "judgments": 1, "dropped": 2,
     }  # fmt: skip
@@ -367,11 +367,11 @@ def test_what_is_counted(tmp_path: Path) -> None:
 def test_examples_cover_every_view_and_kind_whatever_the_order(number: int, order: Any) -> None:
     kinds = ("event", "temporal", "negation", "composed", "multi_hop", "moment")
     queries = [Query.create(text=f"q{i}", view=("caption", "ocr")[i % 2], kind=kinds[i % 6]) for i in range(number)]
-    chosen = choose(queries)
+    chosen = choose_examples(queries)
     assert len(chosen) == min(number, EXAMPLES) == len({query.query_id for query in chosen})
     assert {(q.view, q.kind) for q in chosen} == {(q.view, q.kind) for q in queries}
     order.shuffle(queries)
-    assert choose(queries) == chosen
+    assert choose_examples(queries) == chosen
 
 
 MARGINS = st.floats(-1e6, 1e6, allow_nan=False)
@@ -420,7 +420,7 @@ def test_a_time_line_has_a_few_ticks(duration: float) -> None:
     "seconds, text", [(0, "0:00.0"), (7.5, "0:07.5"), (59.96, "1:00.0"), (750, "12:30.0"), (3723.25, "1:02:03.2")]
 )
 def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert clock_time(seconds) == text
 
 
 def review_figures(name: str) -> dict[str, Any]:

@@ -31,11 +31,11 @@ ROWS, COLUMNS, FRAMES = 5, 9, 8
 def size(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     """A folder with a configuration, and a processor."""
     from hardcut.reranker.tiny import make_config, make_processor
-    from hardcut.teacher.local.pair_prompt import teach_pairs
+    from hardcut.teacher.local.pair_prompt import add_pair_template
 
     folder = tmp_path_factory.mktemp("size")
     processor = make_processor(["Does the video answer the query?"] * 20, 600, ROWS * COLUMNS * 32 * 32)
-    teach_pairs(processor)
+    add_pair_template(processor)
     make_config(processor.tokenizer, TEXT, VISION).save_pretrained(folder)
     return str(folder), processor
 
@@ -52,7 +52,7 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
 
     from hardcut.reranker import estimate
     from hardcut.reranker.model import lora
-    from hardcut.teacher.local.pair_prompt import Clip, pair_inputs
+    from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs
 
     folder, processor = size
     settings = TrainSettings(
@@ -76,7 +76,9 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
         sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
     draw = np.random.default_rng(0)
-    clip = Clip(draw.integers(0, 255, (FRAMES, 32 * ROWS, 32 * COLUMNS, 3), dtype=np.uint8), tuple(range(FRAMES)))
+    clip = DecodedClip(
+        draw.integers(0, 255, (FRAMES, 32 * ROWS, 32 * COLUMNS, 3), dtype=np.uint8), tuple(range(FRAMES))
+    )
     inputs = pair_inputs(processor, [("a red ball", clip)] * 3)
     tokens = inputs["input_ids"].shape[1]
     assert told.tokens_a_pair == FRAMES // 2 * (ROWS * COLUMNS + 10) + 110

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hardcut.report.statistics.significance import mean, randomisation_test
-from hardcut.reranker.evaluation import evaluate, named
+from hardcut.reranker.evaluation import evaluate, runs_by_name
 from hardcut.reranker.evaluation_page import render, versus
 from hardcut.reranker.facts import DatasetFacts, QueryFacts, Suite, read_facts
 from hardcut.schemas.errors import UsageError
@@ -137,7 +137,7 @@ def test_what_cannot_be_evaluated_is_told() -> None:
         evaluate({}, {"run": {"q": {"a": 1.0}}})
     with pytest.raises(UsageError, match="no measure"):
         evaluate({"q": {"a": 1}}, {"run": {}}, measures=[])
-    assert list(named([("run", {}), ("run", {"q": {}}), ("run", {})])) == ["run", "run (2)", "run (3)"]
+    assert list(runs_by_name([("run", {}), ("run", {"q": {}}), ("run", {})])) == ["run", "run (2)", "run (3)"]
 
 
 def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:

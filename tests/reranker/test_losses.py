@@ -91,13 +91,13 @@ def test_without_any_soft_label_the_teacher_is_silent() -> None:
 def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, world: Any) -> None:
     from hardcut.reranker.examples import read_ranking
     from hardcut.reranker.losses import Batch, ranking_loss
-    from hardcut.reranker.model import open_reranker, prepare
+    from hardcut.reranker.model import make_trainable, open_reranker
     from hardcut.reranker.trainers import GroupCollator
 
     off = {other: 0.0 for other in ("pairwise", "teacher", "pointwise") if other != name}
     settings = TrainSettings(lora=LoraSettings(rank=2, dropout=0.0))
     reranker = open_reranker(tiny, None, settings)
-    prepare(reranker, settings, "ranking")
+    make_trainable(reranker, settings, "ranking")
     batch = GroupCollator(reranker.processor, world.clips, 4)(read_ranking(world, "raw").examples[:2])
     scores = reranker.scores(reranker.network, batch["pairs"]).reshape(batch["present"].shape)
     total, terms = ranking_loss(scores, Batch(batch["present"], batch["soft"]), LossSettings(**off))

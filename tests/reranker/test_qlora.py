@@ -44,7 +44,7 @@ def test_gradients_are_those_of_the_weights_that_four_bits_stand_for(tiny: str, 
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Linear4bit
 
-    from hardcut.reranker.model import open_reranker, prepare
+    from hardcut.reranker.model import make_trainable, open_reranker
 
     torch.manual_seed(0)
     four = open_reranker(tiny, None, SETTINGS)
@@ -54,11 +54,11 @@ def test_gradients_are_those_of_the_weights_that_four_bits_stand_for(tiny: str, 
         if isinstance(module, Linear4bit)
     }
     assert len(weights) > 14 and all(f"layers.{n}.mlp.down_proj" in " ".join(weights) for n in (0, 1))
-    prepare(four, SETTINGS, "ranking")
+    make_trainable(four, SETTINGS, "ranking")
     plain = open_reranker(tiny, None, SETTINGS.model_copy(update={"method": "lora"}))
     for name, weight in weights.items():
         plain.network.get_submodule(name).weight.data.copy_(weight)
-    prepare(plain, SETTINGS, "ranking")
+    make_trainable(plain, SETTINGS, "ranking")
     adapter = {name: value for name, value in four.network.state_dict().items() if "lora_" in name}
     assert not plain.network.load_state_dict(adapter, strict=False).unexpected_keys
     four.network.eval()

@@ -32,7 +32,7 @@ from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, Qu
 from hardcut.schemas.text.words import COLOURS
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
-from hardcut.synth.filters.changed import Known
+from hardcut.synth.filters.changed import KnownWordings
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.prompts.inputs import EvidenceLine
@@ -235,7 +235,7 @@ def test_what_can_be_seen_without_a_judge(variant: Any, text: str, language: str
     query = Query.create(
         text="somebody says good morning before a bell rings", view="all", kind="temporal", source_video_id="v"
     )
-    fault = Known(lines, caption, [query]).fault(variant, text, language)
+    fault = KnownWordings(lines, caption, [query]).fault(variant, text, language)
     assert (fault and fault[0]) == reason
 
 

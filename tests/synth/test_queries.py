@@ -42,7 +42,7 @@ from hardcut.schemas.settings import (
     MediaSettings,
     QuerySettings,
 )
-from hardcut.schemas.text.clean import length_of
+from hardcut.schemas.text.clean import length_class
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.evidence.stage import EvidenceStage
@@ -204,7 +204,7 @@ def assert_all_forms(queries: list[Query]) -> None:
     assert {query.length for query in queries} >= {"short", "medium"}
     assert {query.style for query in written if query.kind != "composed"} == set(get_args(Register))
     for query in queries:
-        assert query.length == length_of(query.text)
+        assert query.length == length_class(query.text)
 
 
 def test_a_composed_query_is_of_this_video_and_not_of_its_reference(rendered: Rendered) -> None:
@@ -369,7 +369,7 @@ def test_forms_take_turns(no_frames: Any, make_video: Callable[..., Video]) -> N
      ("红球从左向右滚动", "short"), ("红球从左向右滚动之后门打开", "medium")],
 )  # fmt: skip
 def test_how_long_a_query_is(text: str, length: Length) -> None:
-    assert length_of(text) == length
+    assert length_class(text) == length
 
 
 def test_the_evidence_teachers_forms_are_answered_by_their_video(

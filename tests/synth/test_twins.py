@@ -26,7 +26,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, TeacherRef, Twin
 from hardcut.schemas.settings import Settings
-from hardcut.schemas.text.direction import directed, directions
+from hardcut.schemas.text.direction import axis_directions, split_directions
 from hardcut.schemas.text.words import words
 from hardcut.synth.candidates.video_events import observed_events
 from hardcut.synth.twins import TwinStage
@@ -232,10 +232,10 @@ def test_captions_find_twins_where_evidence_says_nothing(make_video: Any) -> Non
 
 
 def test_directions() -> None:
-    assert directed(words("opens the door")).words == directed(words("closes the door")).words
-    assert directions(words("it moves from left to right")) == {"lefttoright": 1}
-    assert directions(words("it moves from right to left")) == {"lefttoright": -1}
-    assert directions(words("up and down")) == {}
+    assert split_directions(words("opens the door")).words == split_directions(words("closes the door")).words
+    assert axis_directions(words("it moves from left to right")) == {"lefttoright": 1}
+    assert axis_directions(words("it moves from right to left")) == {"lefttoright": -1}
+    assert axis_directions(words("up and down")) == {}
     assert observed_events(told("a", "7", "日")[:2]) == ()  # type: ignore[arg-type]
 
 

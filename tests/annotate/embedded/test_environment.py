@@ -15,7 +15,7 @@ import pytest
 from hardcut.annotate.embedded import environment as module
 from hardcut.annotate.embedded.environment import REQUIREMENTS, environment, lease
 from hardcut.engine.progress import NullProgress
-from hardcut.media.lease import shared
+from hardcut.media.lease import shared_lock
 from hardcut.schemas.errors import MissingDependency
 
 ONE, OTHER = "backoff==2.2.1\n", "# less\nsniffio==1.3.1\n"
@@ -110,7 +110,7 @@ def test_other_pins_make_another_and_remove_what_no_server_uses(made: Made) -> N
     old.mkdir()
     (old / "hardcut-made").touch()
     (made.root / "of somebody else").mkdir()
-    with shared(lease(made.python)):  # as a running server holds it
+    with shared_lock(lease(made.python)):  # as a running server holds it
         other = environment(made.root, NullProgress(), print)
     assert _imports(other, "sniffio") and not _imports(other, "backoff")
     kept = {other.parent.parent, made.python.parent.parent, made.root / "of somebody else"}

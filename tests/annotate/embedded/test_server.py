@@ -21,7 +21,7 @@ import pytest
 
 from hardcut.annotate.embedded.environment import lease
 from hardcut.annotate.embedded.server import Order, connection, running
-from hardcut.media.lease import alone
+from hardcut.media.lease import exclusive_lock
 from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 
 REVIEWERS = tuple(f"reviewer{number:02}" for number in range(16))
@@ -58,7 +58,7 @@ def test_up_in_time_and_gone_without_a_trace(argilla_python: Path, tmp_path: Pat
         assert listens == ["127.0.0.1"]
         assert api(data).call("GET", "me")["role"] == "owner"
         assert (data / "tmp").is_dir()
-        with alone(lease(argilla_python)) as free:
+        with exclusive_lock(lease(argilla_python)) as free:
             assert not free, "its environment is not removed while it runs"
     assert not psutil.pid_exists(server.pid)
     left = {path.name for path in data.iterdir()}

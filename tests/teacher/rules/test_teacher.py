@@ -9,11 +9,11 @@ import pytest
 
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.text.words import WordIndex, contains, words
+from hardcut.schemas.text.words import WordIndex, contains_phrase, words
 from hardcut.teacher.prompts.inputs import CaptionInputs, ComposeInputs, EvidenceLine, QueriesInputs
 from hardcut.teacher.prompts.reply_models import QueriesReply
 from hardcut.teacher.protocol import Request
-from hardcut.teacher.rules.judge import EvidenceJudge, parse
+from hardcut.teacher.rules.judge import EvidenceJudge, parse_query
 from hardcut.teacher.rules.rewriter import compose
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from hardcut.teacher.rules.writer import write_caption, write_queries
@@ -126,7 +126,7 @@ def test_a_title_is_copied_by_the_metadata_view_alone(inputs: Inputs) -> None:
     written = queries(inputs, evidence=evidence, per_view=10).queries
     assert written
     for query in written:
-        assert contains(words(query.text), words(title)) == (query.view == "metadata")
+        assert contains_phrase(words(query.text), words(title)) == (query.view == "metadata")
 
 
 def test_negation_names_only_what_is_truly_absent(inputs: Inputs) -> None:
@@ -178,7 +178,7 @@ def test_order_and_negation_decide(evidence: list[dict[str, Any]], right: str, w
 
 
 def test_words_of_order_and_negation_in_quotation_marks_are_content() -> None:
-    parsed = parse('the sign "do not enter before noon" but no dog')
+    parsed = parse_query('the sign "do not enter before noon" but no dog')
     assert parsed.clauses == [["not", "enter", "before", "noon"]] and parsed.absent == ["dog"]
     assert parsed.relations == []
 

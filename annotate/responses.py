@@ -43,7 +43,7 @@ class Response:
     given_s: float
 
 
-def review(
+def read_response(
     shown: ShownPair, answer: Response, reviewer: str, of: SetName, seconds: float | None
 ) -> tuple[Review, str | None]:
     """The Review, and what of the answer could not be read (a moment that is none), else None."""

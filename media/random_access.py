@@ -16,7 +16,7 @@ _HEVC_IDR = frozenset({19, 20})
 _AV1_SEQUENCE_HEADER, _AV1_TEMPORAL_DELIMITER = 1, 2
 
 
-def is_entry(packet: Packet[Any]) -> bool:
+def is_random_access_point(packet: Packet[Any]) -> bool:
     """Whether no picture after this packet of a video stream, in order of decoding, refers to one before it."""
     if not packet.is_keyframe:
         return False

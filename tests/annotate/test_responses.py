@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardcut.annotate.answers import Response, ShownPair, parse_moment, review
+from hardcut.annotate.responses import Response, ShownPair, parse_moment, read_response
 from hardcut.schemas.records import Span
 
 SHOWN = ShownPair("p_1", "q_1", "v1", "0" * 64, "suspected", 2)
@@ -49,7 +49,7 @@ def test_all_of_an_answer() -> None:
     told = answer(
         relevance="in_part", moment="1-2", well_formed="no", rewrite="  a door closes ", flags=["unsafe", "ambiguous"]
     )
-    found, unread = review(SHOWN, told, "ada", "assisted", 4.25)
+    found, unread = read_response(SHOWN, told, "ada", "assisted", 4.25)
     assert unread is None
     assert (found.relevance, found.suggested, found.changed, found.blind) == (1, 2, True, False)
     assert (found.well_formed, found.rewritten_query, found.flags) == (False, "a door closes", ("ambiguous", "unsafe"))
@@ -57,16 +57,16 @@ def test_all_of_an_answer() -> None:
 
 
 def test_a_blind_answer_knows_no_suggestion() -> None:
-    found, _ = review(SHOWN, answer(relevance="answers"), "ada", "blind", None)
+    found, _ = read_response(SHOWN, answer(relevance="answers"), "ada", "blind", None)
     assert (found.blind, found.suggested, found.changed, found.adjudicates) == (True, None, None, False)
 
 
 def test_what_cannot_be_read_is_told_and_costs_only_itself() -> None:
-    found, unread = review(SHOWN, answer(relevance="answers", moment="the end", flags="x"), "ada", "blind", None)
+    found, unread = read_response(SHOWN, answer(relevance="answers", moment="the end", flags="x"), "ada", "blind", None)
     assert found.relevance == 2 and found.span is None and found.flags == ()
     assert unread is not None and "p_1" in unread and "'the end'" in unread
 
 
 def test_a_draft_without_an_answer() -> None:
-    found, _ = review(SHOWN, Response("r", None, "draft", {}, 0.0), "ada", "adjudication", None)
+    found, _ = read_response(SHOWN, Response("r", None, "draft", {}, 0.0), "ada", "adjudication", None)
     assert (found.relevance, found.status, found.adjudicates) == (None, "draft", True)
