@@ -23,7 +23,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel
 from hardcut.schemas.reviews import consensus, is_answer, reviews_in_force
-from hardcut.teacher.cached import book_name
+from hardcut.teacher.names import book_name
 
 REPORT_FILE = "review.json"
 """Where a run's folder keeps the report, for its page."""

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 
@@ -59,9 +59,11 @@ class CallBudget:
         self._oldest_unwritten = 0.0
         self._writing: asyncio.Task[None] | None = None
 
-    def charge(self, teacher: str, price: Price) -> None:
-        """What `teacher` took and will take is counted at this price."""
-        self._prices[teacher] = price
+    def charge(self, teacher: str, price: Price, *, is_called: Callable[[str], bool] = lambda booked: False) -> None:
+        """What `teacher` took and will take is counted at this price, whatever it was called (`is_called`) when it was
+        booked by an earlier start."""
+        for name in {teacher, *filter(is_called, self._taken)}:
+            self._prices[name] = price
 
     async def reserve(self, stage: str, teacher: str) -> None:
         """Allows one call; it is booked on the disk. Raises BudgetReached past a limit."""
@@ -85,7 +87,9 @@ class CallBudget:
         """Takes a call back that was certainly never sent."""
         self._ahead[stage, teacher] += 1
 
-    def spent(self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int) -> None:
+    def spent(
+        self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int, *, estimated: bool = False
+    ) -> None:
         """Adds the tokens that a call took. Raises what went wrong when earlier ones were written. Needs a running
         event loop."""
         if not self._unwritten:

@@ -33,7 +33,7 @@ async def with_retries(
     attempts: int,
     base_s: float = 0.5,
     max_wait_s: float = 60.0,
-    max_retry_after_s: float = 300.0,
+    max_retry_after_s: float = 60.0,
     on_retry: Callable[[Transient], None] = lambda error: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     uniform: Callable[[float, float], float] = random.uniform,

@@ -133,7 +133,10 @@ async def opened(settings: Settings, folder: Path, cache: Cache, root: Path = Pa
     ):
         budget = CallBudget(ledger, settings.budget)
         frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
-        teachers = Teachers(lambda each, kept: open_teacher(each, use, replies=kept, budget=budget), cache.replies)
+        teachers = Teachers(
+            lambda each, kept: open_teacher(each, use, main=settings.teacher, replies=kept, budget=budget),
+            cache.replies,
+        )
         try:
             yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
         finally:

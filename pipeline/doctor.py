@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import shutil
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Literal
 from hardcut.annotate.embedded.environment import made
 from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import HardcutError, MissingDependency
-from hardcut.schemas.settings import Resources, Settings, TeacherSettings
+from hardcut.schemas.settings import Settings, TeacherSettings
 
 _EXTRAS = {
     "ocr": ("rapidocr", "onnxruntime"),
@@ -52,7 +51,7 @@ def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     yield _writable(cache.root)
     yield _reviewers(cache.argilla)
     for teacher in dict.fromkeys((settings.teacher, *settings.judges)):
-        yield _teacher(teacher, settings.resources)
+        yield _teacher(teacher, settings)
 
 
 def _needed(settings: Settings) -> set[str]:
@@ -116,13 +115,13 @@ def _reviewers(root: Path) -> Check:
     return Check(name, "ok", str(python.parent.parent))
 
 
-def _teacher(teacher: TeacherSettings, resources: Resources) -> Check:
+def _teacher(teacher: TeacherSettings, settings: Settings) -> Check:
     import asyncio
 
     from hardcut.teacher.registry import open_teacher
 
     async def reach() -> str:
-        backend = open_teacher(teacher, resources)
+        backend = open_teacher(teacher, settings.resources, main=settings.teacher)
         try:
             return await backend.ping()
         finally:
@@ -131,5 +130,4 @@ def _teacher(teacher: TeacherSettings, resources: Resources) -> Check:
     try:
         return Check("teacher", "ok", asyncio.run(reach()))
     except HardcutError as error:
-        key = "set" if os.environ.get("HARDCUT_API_KEY") or os.environ.get("OPENAI_API_KEY") else "not set"
-        return Check("teacher", "missing", teacher.spec, f"{error} (an API key is {key})")
+        return Check("teacher", "missing", teacher.spec, str(error))

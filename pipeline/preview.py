@@ -77,7 +77,8 @@ async def preview(
         for entry in entries:
 
             def listen(each: TeacherSettings, kept: ReplyCache | None, stage: str = entry.name) -> Teacher:
-                return _Listener(stage, each, open_teacher(each, settings.resources, replies=kept), questions)
+                teacher = open_teacher(each, settings.resources, main=settings.teacher, replies=kept)
+                return _Listener(stage, each, teacher, questions)
 
             teachers = Teachers(listen, cache.replies if cache.replies.exists() else None)
             stage = entry.make(Context(settings, run, frames, teachers, records))

@@ -9,7 +9,7 @@ from pathlib import Path
 from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherLabel
-from hardcut.teacher.cached import book_name
+from hardcut.teacher.names import book_name, canonical_name
 
 Calibrated = Callable[[TeacherLabel | None], float | None]
 
@@ -23,7 +23,7 @@ def read_calibrations(run: Path) -> Calibrated:
     path = run / CALIBRATION_FILE
     try:
         told = json.loads(path.read_text("utf-8"))["teachers"] if path.exists() else []
-        fitted = {each.teacher: each for each in map(Calibration.model_validate, told)}
+        fitted = {canonical_name(each.teacher): each for each in map(Calibration.model_validate, told)}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}): call `hardcut calibrate {run}` again") from error
 

@@ -18,6 +18,9 @@ from hardcut.schemas.training import TrainSettings
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 """A language by its tag of BCP 47, such as `en` or `pt-BR`."""
 
+KeyVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+"""The name of an environment variable, in capitals: so nobody writes the key itself into the settings."""
+
 
 class MediaSettings(Frozen):
     """How videos are sampled. One sampling serves evidence, teachers and reports, so a video is decoded once."""
@@ -49,6 +52,9 @@ class EvidenceSettings(Frozen):
     speech: str = Field(
         default="subtitles",
         description="off | subtitles | whisper:MODEL | server:MODEL@URL, the last two beside subtitles",
+    )
+    speech_key_variable: KeyVariable | None = Field(
+        default=None, description="environment variable that holds the key of the speech server"
     )
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
@@ -82,6 +88,11 @@ class TeacherSettings(Frozen):
     spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL | vllm:MODEL | transformers:MODEL")
     revision: str | None = None
     prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
+    key_variable: KeyVariable | None = Field(
+        default=None,
+        description="environment variable that holds its server's key; default: HARDCUT_API_KEY or OPENAI_API_KEY, "
+        "for the main teacher's host alone",
+    )
     sampling: Sampling = Sampling()
     price: Price = Price()
 

@@ -11,8 +11,8 @@ from hardcut.teacher.prompts.render import Rendered
 from hardcut.teacher.protocol import Outcome, Reply, Request, Task
 
 
-class Meter(Protocol):
-    """Told by a backend of everything that it sends and gets, at the moment it happens."""
+class CallMeter(Protocol):
+    """Told of everything that is sent and comes back, at the moment it happens."""
 
     async def sending(self) -> None:
         """Before each call that may be billed: first tries, retries and repairs. Raises BudgetReached."""
@@ -22,9 +22,13 @@ class Meter(Protocol):
         """A call that was announced certainly never reached the server."""
         ...
 
-    def received(self, tokens: Tokens) -> None:
-        """What an answered call took, whether or not the answer could be used."""
+    def received(self, tokens: Tokens, estimated: bool = False) -> None:
+        """What a call took, whether or not its answer could be used; `estimated` where nobody has counted it."""
         ...
+
+
+class Meter(CallMeter, Protocol):
+    """What a backend tells of its calls and its replies."""
 
     async def keep(self, position: int, reply: Reply) -> None:
         """A valid reply to the request at `position`. Called while the other requests of the batch are still on their
@@ -37,18 +41,20 @@ class Unmetered:
 
     async def sending(self) -> None: ...
     def unsent(self) -> None: ...
-    def received(self, tokens: Tokens) -> None: ...
+    def received(self, tokens: Tokens, estimated: bool = False) -> None: ...
     async def keep(self, position: int, reply: Reply) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request with its prompt filled in. `key` is a digest of all that could change the reply."""
+    """A request with its prompt filled in. `key` is a digest of all that could change the reply; `former` are keys
+    under which an earlier version kept the same reply."""
 
     request: Request
     teacher: TeacherRef
     prompt: Rendered
     key: str
+    former: tuple[str, ...] = ()
 
 
 class Backend(Protocol):

@@ -14,6 +14,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
+from hardcut.teacher.names import book_name, canonical_name
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
 
@@ -33,7 +34,7 @@ class CachedTeacher:
         self._backend = backend
         self._name = book_name(backend.describe("judge", Sampling()))
         if budget and price:
-            budget.charge(self._name, price)
+            budget.charge(self._name, price, is_called=lambda booked: canonical_name(booked) == self._name)
         self._replies = replies
         self._budget = budget
         self._asked: dict[str, asyncio.Future[Outcome | None]] = {}
@@ -95,8 +96,12 @@ class CachedTeacher:
                     future.set_result(None)
 
     def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Reply]:
-        bodies = self._replies.get_many(list(wanted)) if self._replies else {}
-        replies = {key: self._read(body, wanted[key].request) for key, body in bodies.items()}
+        if self._replies is None:
+            return {}
+        keys = {key: (key, *question.former) for key, question in wanted.items()}
+        bodies = self._replies.get_many([each for every in keys.values() for each in every])
+        found = {key: [bodies[each] for each in every if each in bodies] for key, every in keys.items()}
+        replies = {key: self._read(kept[0], wanted[key].request) for key, kept in found.items() if kept}
         return {key: reply for key, reply in replies.items() if reply is not None}
 
     def _read(self, body: str, request: Request) -> Reply | None:
@@ -114,11 +119,6 @@ class CachedTeacher:
             reasoning=kept.reasoning,
             tokens=kept.tokens,
         )
-
-
-def book_name(teacher: TeacherRef) -> str:
-    """The teacher's name in a run's books."""
-    return f"{teacher.backend}:{teacher.model}" + (f"@{teacher.endpoint}" if teacher.endpoint else "")
 
 
 class _Kept(Frozen):
@@ -150,9 +150,9 @@ class _Meter:
         if self.budget:
             self.budget.release(self.stage, self.label)
 
-    def received(self, tokens: Tokens) -> None:
+    def received(self, tokens: Tokens, estimated: bool = False) -> None:
         if self.budget:
-            self.budget.spent(self.stage, self.label, tokens.prompt, tokens.completion)
+            self.budget.spent(self.stage, self.label, tokens.prompt, tokens.completion, estimated=estimated)
 
     async def keep(self, position: int, reply: Reply) -> None:
         if self.replies is None:

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from hardcut.schemas.logistic import sigmoid
+from hardcut.schemas.records import Sampling
 from hardcut.teacher.protocol import Answer
+from hardcut.teacher.spellings import SPELLINGS
 
 Word = Literal["yes", "no"]
 
@@ -133,6 +135,21 @@ def confidence(answer: Answer) -> Confidence:
         return Confidence(None, None, exact=False)
     margin = known - answer.bound if yes is not None else answer.bound - known
     return Confidence(margin, sigmoid(margin), exact=False)
+
+
+def contradicts(answer: Answer, sampling: Sampling) -> bool:
+    """Whether a reply says what its own log-probabilities deny.
+
+    Without chance (temperature 0) the likeliest token is drawn. It is at least as likely as each of the other word's
+    spellings, so that a word that was drawn is behind the other by log 9 at most, 9 being the spellings of a word: by
+    more, text and log-probabilities are not of one reply. With chance the less likely word may be drawn, and nothing
+    can be said.
+    """
+    yes, no = answer.logprob_yes, answer.logprob_no
+    if yes is None or no is None or sampling.temperature > 0:
+        return False
+    ahead = yes - no if answer.verdict == "yes" else no - yes
+    return ahead < -math.log(len(SPELLINGS) / 2)
 
 
 def _find(data: bytes) -> tuple[Word, int] | None:

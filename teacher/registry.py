@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +15,32 @@ from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import Kind
+from hardcut.teacher.names import canonical_name, model_and_address
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.rules.teacher import EvidenceTeacher
-
-_OPENAI = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
+from hardcut.teacher.server.keys import KeySource, key_source
 
 
 @dataclass(frozen=True, slots=True)
 class BackendContext:
-    """All that a backend can be made with."""
+    """All that a backend can be made with. `main` is the main teacher of the run, often the same."""
 
     settings: TeacherSettings
     resources: Resources
     replies: ReplyCache | None
     budget: CallBudget | None
+    main: TeacherSettings
 
     @property
     def prompts(self) -> Prompts:
         return prompts_of(self.settings)
+
+    def key(self, url: str) -> KeySource:
+        """Where the key of this teacher's server is."""
+        if self.settings == self.main:
+            return main_key(self.settings)
+        return key_of(url, self.settings.key_variable, "key_variable in [[scores.teachers]]", self.main)
 
     def cached(self, backend: Backend) -> Teacher:
         """The backend behind the cache of replies and the budget."""
@@ -48,26 +54,41 @@ def prompts_of(settings: TeacherSettings) -> Prompts:
 
 def booked_as(settings: TeacherSettings) -> str:
     """The name under which a run's books have the teacher."""
-    return settings.spec.rstrip("/")
+    return canonical_name(settings.spec)
+
+
+def main_key(settings: TeacherSettings) -> KeySource:
+    """Where the key of a run's main teacher is: in the variable that its settings name, or in the default ones."""
+    return KeySource((settings.key_variable,), named=True) if settings.key_variable else KeySource()
+
+
+def key_of(url: str, named: str | None, setting: str, main: TeacherSettings) -> KeySource:
+    """Where the key of another server of a run is, whose `setting` may have `named` a variable: the main teacher's key
+    is for the main teacher's host only."""
+    backend, _, rest = main.spec.partition(":")
+    at = model_and_address(rest) if backend == "openai" else None
+    return key_source(url, named, setting, (at[1], main_key(main)) if at else None)
 
 
 def open_teacher(
     settings: TeacherSettings,
     resources: Resources | None = None,
     *,
+    main: TeacherSettings | None = None,
     replies: ReplyCache | None = None,
     budget: CallBudget | None = None,
 ) -> Teacher:
     """The teacher that `settings.spec` names. Connects to nothing yet.
 
-    Without `replies` nothing is kept. Raises UsageError for a spec that names no teacher.
+    `main` is the main teacher of the run that this is a judge of, to whose host alone the default API key goes; without
+    it, this is the main teacher. Without `replies` nothing is kept. Raises UsageError for a spec that names no teacher.
     """
     name, _, rest = settings.spec.partition(":")
     backends = extended(_BACKENDS, "hardcut.backends")
     if name not in backends:
         others = sorted(set(backends) - set(_BACKENDS))
         raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
-    return backends[name](rest, BackendContext(settings, resources or Resources(), replies, budget))
+    return backends[name](rest, BackendContext(settings, resources or Resources(), replies, budget, main or settings))
 
 
 def _evidence(rest: str, context: BackendContext) -> Teacher:
@@ -79,14 +100,16 @@ def _evidence(rest: str, context: BackendContext) -> Teacher:
 def _openai(rest: str, context: BackendContext) -> Teacher:
     from hardcut.teacher.server.openai import OpenAITeacher
 
-    match = _OPENAI.fullmatch(rest)
-    if match is None:
+    found = model_and_address(rest)
+    if found is None:
         raise UsageError("teacher openai: give openai:MODEL@URL, such as openai:Qwen3-VL-8B@http://127.0.0.1:8000/v1")
+    model, url = found
     backend = OpenAITeacher(
-        match["model"],
-        match["url"],
+        model,
+        url,
         revision=context.settings.revision,
         prompts=context.prompts,
+        key=context.key(url),
         concurrency=context.resources.concurrency,
         timeout_s=context.resources.request_timeout_s,
         attempts=context.resources.max_attempts,

@@ -27,3 +27,10 @@ def teacher_server() -> Iterator[Any]:
     """A chat completions server on loopback, see teacher_server.py."""
     with _load("teacher_server").TeacherServer() as server:
         yield server
+
+
+@pytest.fixture
+def second_server() -> Iterator[Any]:
+    """Another one, of another owner."""
+    with _load("teacher_server").TeacherServer() as server:
+        yield server

@@ -28,11 +28,12 @@ from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail: a status (429, 500, …), or drop, half, hang, not_json, wrong_json, wrong_schema, truncated,
-    no_logprobs, no_yes, redirect, echo_key."""
+    """One way to fail: a status (429, 500, …) with the server's `words` (a message, or a whole body), or drop, half,
+    hang, not_json, wrong_json, wrong_schema, truncated, no_logprobs, no_top, no_yes, contrary, redirect, echo_key."""
 
     kind: str | int
     retry_after: str | None = None
+    words: str | dict[str, Any] | None = None
 
 
 @dataclass
@@ -49,6 +50,10 @@ class TeacherServer:
     """What it lists as its models; None: it lists none."""
     tokenizes: bool = False
     """Whether it tells a text's tokens, as vLLM does."""
+    usage: str | None = '{"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}'
+    """The JSON of what a call took; None: it does not say."""
+    options: frozenset[str] | None = None
+    """The options that it knows; None: all. Others are refused, as strict servers do."""
 
     asked: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
@@ -76,9 +81,15 @@ class TeacherServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
-    def fail(self, *kinds: str | int, retry_after: str | None = None) -> None:
+    def fail(
+        self, *kinds: str | int, retry_after: str | None = None, words: str | dict[str, Any] | None = None
+    ) -> None:
         """Has the next requests fail, one after the other."""
-        self.faults.extend(Fault(kind, retry_after) for kind in kinds)
+        self.faults.extend(Fault(kind, retry_after, words) for kind in kinds)
+
+    def fail_always(self, kind: str | int, words: str | dict[str, Any] | None = None) -> None:
+        """Has every request fail from now on."""
+        self.always = Fault(kind, None, words)
 
     def refuse(self, seconds: float) -> None:
         """Answers everything with 429 at once, for so long."""
@@ -153,10 +164,19 @@ class TeacherServer:
         if fault and isinstance(fault.kind, int):
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             text = "logprobs are not supported" if fault.kind == 400 and "logprobs" in body else "no"
-            return web.json_response({"error": {"message": text}}, status=fault.kind, headers=headers)
+            said = fault.words if isinstance(fault.words, dict) else {"error": {"message": fault.words or text}}
+            return web.json_response(said, status=fault.kind, headers=headers)
+        if self.options is not None and (unknown := sorted(body.keys() - self.options)):
+            said = {"error": {"message": f"Unrecognized request argument supplied: {unknown[0]}"}}
+            return web.json_response(said, status=400)
         kind = fault.kind if fault else None
         if kind == "redirect":
-            return web.Response(status=307, headers={"Location": "http://192.0.2.1/v1/chat/completions"})
+            to = (
+                fault.words
+                if fault and isinstance(fault.words, str) and "://" in fault.words
+                else "http://192.0.2.1/v1"
+            )
+            return web.Response(status=307, headers={"Location": f"{to}/chat/completions"})
         if kind == "echo_key":
             return web.json_response({"error": f"bad key {request.headers.get('Authorization')}"}, status=400)
         if kind == "drop":
@@ -166,6 +186,8 @@ class TeacherServer:
         if kind == "not_json":
             return web.Response(text="<html>proxy error</html>", content_type="application/json")
         reply = json.dumps(await self._reply(body, kind)).encode()
+        if self.usage is not None:
+            reply = reply[:-1] + f', "usage": {self.usage}}}'.encode()
         if kind == "half":
             response = web.StreamResponse(headers={"Content-Length": str(len(reply))})
             await response.prepare(request)
@@ -188,6 +210,8 @@ class TeacherServer:
             text = '{"something": "else"}'
         if kind == "truncated":
             text = text[: len(text) // 2]
+        if kind == "contrary":
+            text = re.sub("<answer>(yes|no)<", lambda found: f"<answer>{'no' if found[1] == 'yes' else 'yes'}<", text)
         choice: dict[str, Any] = {
             "index": 0,
             "message": {"role": "assistant", "content": text},
@@ -197,8 +221,9 @@ class TeacherServer:
             choice["logprobs"] = {
                 "content": logprobs(text, margin, body["top_logprobs"], without_other=kind == "no_yes")
             }
-        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
-        return {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
+            if kind == "no_top":
+                choice["logprobs"]["content"] = [{**each, "top_logprobs": []} for each in choice["logprobs"]["content"]]
+        return {"id": "x", "object": "chat.completion", "choices": [choice]}
 
     @staticmethod
     def prefix(body: dict[str, Any]) -> str:

@@ -62,7 +62,8 @@ class EvidenceStage:
             versions["opencv"] = opencv("evidence.motion = false")
         if self.recogniser:
             versions["speech"] = self.recogniser.settings
-        return {**options.model_dump(mode="json"), "sampling": self.frames.sampling, "versions": versions}
+        told = options.model_dump(mode="json", exclude={"speech_key_variable"})
+        return {**told, "sampling": self.frames.sampling, "versions": versions}
 
     async def run(self, unit: Unit) -> Output:
         video = unit.one(Video)

@@ -17,7 +17,8 @@ from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Resources
 from hardcut.synth.evidence.speech import Spoken, pieces
-from hardcut.teacher.server.http import Endpoint, RequestFailed, RequestRejected
+from hardcut.teacher.server.faults import RequestFailed, RequestRejected
+from hardcut.teacher.server.http import Endpoint
 
 PIECE_S = 300.0
 """Longest sound of one request: 9.6 MB, less than half of what servers take."""

@@ -6,6 +6,7 @@ alternatives is 1.3 MB, of which one token's are looked at. msgspec passes over 
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, TypeVar
 
@@ -19,11 +20,17 @@ from hardcut.teacher.spellings import Spellings
 
 T = TypeVar("T")
 
-_Count = Annotated[int, Meta(ge=0)]
+_MOST_TOKENS = 10**8
+"""More than any model takes in one call: a larger count is no count."""
+_Count = Annotated[int, Meta(ge=0, le=_MOST_TOKENS)]
 
 
 class Unreadable(ValueError):
     """What a server sent is not what it should be, and where."""
+
+
+class Unusable(Unreadable):
+    """A reply of the model that cannot be read, or whose counts of tokens cannot be: paid for, and not asked again."""
 
 
 class Tokenized(Struct):
@@ -96,12 +103,12 @@ class _Choice(Struct):
 
 
 class _Details(Struct):
-    cached_tokens: int | None = None
+    cached_tokens: _Count | None = None
 
 
 class _Usage(Struct):
-    prompt_tokens: _Count = 0
-    completion_tokens: _Count = 0
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
 
 
@@ -109,16 +116,26 @@ class Completion(Struct):
     """The parts of a chat completion that are read."""
 
     choices: Annotated[list[_Choice], Meta(min_length=1)]
-    usage: _Usage | None = None
+    usage: Raw = Raw(b"null")
 
     @staticmethod
     def read(data: bytes) -> Completion:
-        """Raises Unreadable."""
-        return _read(_COMPLETION, data)
+        """Raises Unusable for a reply of a model, Unreadable for anything else (a page of a proxy, half a reply)."""
+        try:
+            return _read(_COMPLETION, data)
+        except Unreadable as error:
+            if _is_reply(data):
+                raise Unusable(str(error)) from error
+            raise
 
     @property
     def text(self) -> str:
         return self.choices[0].message.content or ""
+
+    @property
+    def written(self) -> str:
+        """All that the model wrote, its thoughts too."""
+        return (self.choices[0].message.thoughts or "") + self.text
 
     @property
     def content(self) -> list[_Token]:
@@ -126,15 +143,10 @@ class Completion(Struct):
         logprobs = self.choices[0].logprobs
         return (logprobs.content if logprobs else None) or []
 
-    def tokens(self) -> Tokens:
-        """What was taken."""
-        if self.usage is None:
-            return Tokens()
-        details = self.usage.prompt_tokens_details
-        cached = details.cached_tokens if details else None
-        return Tokens(
-            prompt=self.usage.prompt_tokens, completion=self.usage.completion_tokens, cached=max(0, cached or 0)
-        )
+    def tokens(self) -> Tokens | None:
+        """What was taken; None where the server does not say. Raises Unusable."""
+        told = _tokens(self.usage)
+        return None if told and self.text and not told.completion else told
 
     def refusal(self) -> Refusal | None:
         """Why the text is not to be read, if so."""
@@ -152,6 +164,10 @@ class Completion(Struct):
         thoughts, before = self.choices[0].message.thoughts, reasoning_of(self.text)
         return "\n".join(filter(None, (thoughts, before)))
 
+    def scores_words(self, at: int) -> bool:
+        """Whether the server gives alternatives with their log-probabilities for the token at this place."""
+        return bool(_read(_TOPS, self.content[at].top_logprobs))
+
     def score(self, at: int, exact: Spellings | None) -> TokenScore:
         """The token at this place with its alternatives. Where the server was asked for certain tokens, they tell
         nothing of a place at which none of them was drawn, unless it is the only one. Raises Unreadable."""
@@ -159,6 +175,42 @@ class Completion(Struct):
         meant = exact is None or len(self.content) == 1 or data in exact.texts
         tops = _read(_TOPS, token.top_logprobs) if meant else None
         return TokenScore(data, _number(token.logprob), tuple((top.data, _number(top.logprob)) for top in tops or ()))
+
+
+class _Bill(Struct):
+    """What is looked at of an answer that is no completion."""
+
+    usage: Raw = Raw(b"null")
+
+
+def billed(data: bytes) -> Tokens | None:
+    """What an answer took that could not be read otherwise, where it says so."""
+    try:
+        return _tokens(_read(_BILL, data).usage)
+    except Unreadable:
+        return None
+
+
+def _is_reply(data: bytes) -> bool:
+    """Whether it has the form of a completion, however much of it is wrong."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and bool(told.get("choices"))
+
+
+def _tokens(usage: Raw) -> Tokens | None:
+    """None where prompt and reply are not both counted: a prompt of no tokens is none."""
+    try:
+        told = _read(_USAGE, usage)
+    except Unreadable as error:
+        raise Unusable(f"its usage is no count of tokens: {error}") from error
+    if told is None or not told.prompt_tokens or told.completion_tokens is None:
+        return None
+    details = told.prompt_tokens_details
+    cached = (details.cached_tokens if details else None) or 0
+    return Tokens(prompt=told.prompt_tokens, completion=told.completion_tokens, cached=cached)
 
 
 def _number(logprob: float | None) -> float:
@@ -173,4 +225,5 @@ def _read(decoder: Decoder[T], data: bytes | Raw) -> T:
 
 
 _TOKENIZED, _MODELS, _COMPLETION = Decoder(Tokenized), Decoder(Models), Decoder(Completion)
+_BILL, _USAGE = Decoder(_Bill), Decoder(_Usage | None)
 _TOPS: Decoder[list[_Top] | None] = Decoder(list[_Top] | None)

@@ -30,7 +30,7 @@ _NOTICED_S = 0.1
 _FOLLOW = 0.2
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
-_LONGEST_ASKED_S = 300.0
+_LONGEST_ASKED_S = 60.0
 _LEAST_ROUND = 8
 """Answers that are looked at together at least, where so many are allowed."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,18 +24,29 @@ from hardcut.teacher.spellings import Spellings
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
 """What a judge is asked for beside its text: the most that the API allows."""
+_NEUTRAL: dict[str, JsonValue] = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
+"""So that a server takes no defaults out of the model's `generation_config.json` (vLLM and SGLang do): a judge's answer
+and its log-probabilities are to be the model's own."""
+UNKNOWN_OPTION = re.compile(
+    "|".join(_NEUTRAL) + r"|(unrecogni[sz]ed|unknown|unexpected|unsupported|additional|extra|invalid)\b.{0,40}"
+    r"\b(name|field|parameter|argument|key|propert|input|option)|extra_forbidden|not permitted",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What a server says that knows no such option. It has no such defaults either."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """How a question is asked, whatever it says: the same for many. `reply` as in `Request`; `exact` are the tokens
-    whose log-probabilities a judge is asked for, where the server tells them."""
+    whose log-probabilities a judge is asked for, where the server tells them. `neutral`: a judge is sent values that
+    undo what the server would take out of the model's folder."""
 
     model: str
     task: Task
     sampling: Sampling
     reply: type[BaseModel] | None
     exact: Spellings | None
+    neutral: bool = False
 
     @property
     def prefilled(self) -> bool:
@@ -89,6 +101,8 @@ def _options(asked: ChatRequest) -> bytes:
     }
     if asked.reply is None:
         options |= _LOGPROBS
+        if asked.neutral:
+            options |= _NEUTRAL
         if asked.exact:
             options["logprob_token_ids"] = list(asked.exact.ids)
         if asked.prefilled:

@@ -22,7 +22,7 @@ from hardcut.engine.ledger import Ledger
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import Budget
+from hardcut.schemas.settings import Budget, Price
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request
@@ -122,6 +122,23 @@ async def test_refusals_are_not_kept_and_their_calls_are_booked(
         assert booked(ledger)[0][2:] == (4, 300, 30)  # the 500 took no tokens
 
 
+@pytest.mark.parametrize("count", ["1" + "0" * 30, "-5", "12.5", "NaN", '"7"', "9e99"])
+async def test_an_absurd_count_of_tokens_fails_one_reply_and_nothing_else(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], count: str
+) -> None:
+    with opened(tmp_path, teacher_server.url) as (teacher, ledger):
+        await teacher.complete(judgments[:1])
+        teacher_server.usage = f'{{"prompt_tokens": {count}, "completion_tokens": 10}}'
+        (refusal,) = await teacher.complete(judgments[1:2])
+        assert isinstance(refusal, Refusal) and refusal.reason == "unreadable" and refusal.raw
+        teacher_server.usage = '{"prompt_tokens": 100, "completion_tokens": 10}'
+        assert all(isinstance(each, Reply) for each in await teacher.complete(judgments[2:]))
+        await teacher.close()
+        assert teacher_server.total_asked == 6, "it is paid for, and not asked for again"
+        ((_, _, calls, prompt, completion, *_),) = booked(ledger)
+        assert calls == 6 and 500 < prompt < 5000 and 50 < completion < 2000, "what it took is an estimate"
+
+
 async def test_a_budget_holds_over_several_starts_and_keeps_what_it_paid_for(
     tmp_path: Path, teacher_server: Any, judgments: list[Request]
 ) -> None:
@@ -137,6 +154,40 @@ async def test_a_budget_holds_over_several_starts_and_keeps_what_it_paid_for(
             await teacher.close()
         assert teacher_server.total_asked <= limit and teacher_server.total_served == served
     assert max(teacher_server.served.values()) == 1
+
+
+async def test_replies_under_an_address_as_it_was_written_are_found(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    """Version 26e4c37 had the address in its keys as it was written."""
+    written = teacher_server.url.replace("http://", "HTTP://")
+    with ReplyCache(tmp_path / "replies.sqlite") as replies:
+        backend = OpenAITeacher("m", written)
+        questions = backend.prepare(judgments)
+        for now, plain in zip(questions, OpenAITeacher("m", teacher_server.url).prepare(judgments), strict=True):
+            assert now.key == plain.key and not plain.former
+            assert now.teacher.endpoint == teacher_server.url
+        first = CachedTeacher(backend, replies)
+        asked = await first.complete(judgments)
+        kept = replies.get_many([question.key for question in questions])
+    with ReplyCache(tmp_path / "as-it-was.sqlite") as replies:
+        for question in questions:
+            await replies.put(question.former[0], kept[question.key])
+        assert await CachedTeacher(backend, replies).complete(judgments) == asked
+    await backend.close()
+    assert teacher_server.total_asked == len(judgments)
+
+
+async def test_what_is_booked_under_an_address_as_it_was_written_is_priced(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        before = CallBudget(ledger)
+        await before.reserve("scores", "openai:m@HTTP://Host:80/v1")
+        before.spent("scores", "openai:m@HTTP://Host:80/v1", 600, 60)
+        await before.close()
+        budget = CallBudget(ledger, Budget(money=0.0006))
+        CachedTeacher(OpenAITeacher("m", "http://host/v1/"), None, budget, Price(prompt=1.0, completion=1.0))
+        with pytest.raises(BudgetReached, match=r"raise budget\.money"):
+            await budget.reserve("scores", "openai:m@http://host/v1")
 
 
 async def test_a_reply_that_no_longer_fits_is_asked_for_again(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.records import Tokens
-from hardcut.teacher.server.completion import Completion, Models, Tokenized, Unreadable
+from hardcut.teacher.server.completion import Completion, Models, Tokenized, Unreadable, Unusable, billed
 from hardcut.teacher.spellings import Spellings
 
 
@@ -55,17 +55,25 @@ def test_alternatives_are_looked_at_where_they_are_asked_for_alone() -> None:
 @pytest.mark.parametrize(
     ("usage", "tokens"),
     [
-        ({}, Tokens()),
-        ({"usage": None}, Tokens()),
+        ({}, None),
+        ({"usage": None}, None),
+        ({"usage": {}}, None),
+        ({"usage": {"prompt_tokens": 0, "completion_tokens": 0}}, None),
+        ({"usage": {"prompt_tokens": 7}}, None),
+        ({"usage": {"prompt_tokens": 7, "completion_tokens": 0}}, None),
         ({"usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}}, Tokens(prompt=7, completion=2)),
         (
-            {"usage": {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5, "audio_tokens": None}}},
-            Tokens(prompt=7, cached=5),
+            {"usage": {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 5}}},
+            Tokens(prompt=7, completion=2, cached=5),
         ),
-        ({"usage": {"prompt_tokens": 7, "prompt_tokens_details": None}}, Tokens(prompt=7)),
+        (
+            {"usage": {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": None}},
+            Tokens(prompt=7, completion=2),
+        ),
     ],
 )
-def test_what_was_taken(usage: dict[str, Any], tokens: Tokens) -> None:
+def test_what_was_taken(usage: dict[str, Any], tokens: Tokens | None) -> None:
+    """None where nobody says: no prompt is of no tokens, and no text."""
     assert Completion.read(answer(token("a"), **usage)).tokens() == tokens
 
 
@@ -78,7 +86,6 @@ def test_what_was_taken(usage: dict[str, Any], tokens: Tokens) -> None:
         (b'{"choices":[{"message":{"content":"a"}}', "truncated"),
         (b'{"choices":[{"message":"a"}]}', r"choices\[0\]\.message"),
         (b'{"error":{"message":"no"}}', "choices"),
-        (b'{"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":-1}}', "prompt_tokens"),
         (answer(token("a", bytes=[256])), "bytes"),
         (answer(token("a", math.nan)), "malformed"),
         (b'{"choices":[{"message":{"content":"\xff"}}]}', "UTF-8|utf-8"),
@@ -87,6 +94,28 @@ def test_what_was_taken(usage: dict[str, Any], tokens: Tokens) -> None:
 def test_what_is_no_completion_says_where(data: bytes, where: str) -> None:
     with pytest.raises(Unreadable, match=where):
         Completion.read(data)
+
+
+@pytest.mark.parametrize("count", ["1" + "0" * 30, "-1", "12.5", "100.0", '"7"', "true", "[]"])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_a_count_that_cannot_be_makes_a_reply_unusable(name: str, count: str) -> None:
+    usage = f'{{"prompt_tokens": 7, "completion_tokens": 2, "{name}": {count}}}'
+    data = answer(token("a"))[:-1] + f',"usage":{usage}}}'.encode()
+    with pytest.raises(Unusable, match=name):
+        Completion.read(data).tokens()
+    assert billed(data) is None
+
+
+@pytest.mark.parametrize("data", [answer(token("a", bytes=[256])), answer(token("a", math.nan))])
+def test_a_reply_of_a_model_that_cannot_be_read_is_told_from_what_is_none(data: bytes) -> None:
+    """It is paid for, and asked for again it would be paid again."""
+    with pytest.raises(Unusable):
+        Completion.read(data)
+
+
+def test_what_an_unreadable_reply_took() -> None:
+    assert billed(b'{"usage":{"prompt_tokens":7,"completion_tokens":2}}') == Tokens(prompt=7, completion=2)
+    assert billed(b"<html>") is billed(b'{"choices":[]}') is None
 
 
 def test_other_answers() -> None:

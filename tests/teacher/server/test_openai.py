@@ -30,7 +30,7 @@ Ask = Callable[..., Any]
 class Counting(Unmetered):
     def __init__(self) -> None:
         self.sent = self.not_sent = 0
-        self.tokens = Tokens()
+        self.tokens = self.estimated = Tokens()
 
     async def sending(self) -> None:
         self.sent += 1
@@ -38,8 +38,10 @@ class Counting(Unmetered):
     def unsent(self) -> None:
         self.not_sent += 1
 
-    def received(self, tokens: Tokens) -> None:
-        self.tokens = Tokens(prompt=self.tokens.prompt + tokens.prompt, completion=self.tokens.completion)
+    def received(self, tokens: Tokens, estimated: bool = False) -> None:
+        before = self.estimated if estimated else self.tokens
+        both = Tokens(prompt=before.prompt + tokens.prompt, completion=before.completion + tokens.completion)
+        self.tokens, self.estimated = (self.tokens, both) if estimated else (both, self.estimated)
 
 
 @pytest.fixture
@@ -122,7 +124,7 @@ async def test_questions_on_one_video_share_their_prefix(teacher_server: Any, ju
     teacher_server.latency_s = 0.5
     replies = await ask(teacher_server.url, *requests)
     assert len(replies) == 8 and teacher_server.prefix_hits == 7
-    assert teacher_server.most_in_flight == 8  # together, not one after the other
+    assert teacher_server.most_in_flight == 7  # the first shows what the server gives, then all together
     asked = [body["messages"][1]["content"][-1]["text"] for body in teacher_server.bodies]
     assert {text.split("Query:")[0] for text in asked} == {asked[0].split("Query:")[0]}
 
@@ -257,12 +259,43 @@ async def test_a_judge_without_a_verdict_is_refused(teacher_server: Any, judge: 
     assert refusal == Refusal("invalid_reply", refusal.detail, text)
 
 
-async def test_a_server_without_logprobs_gives_a_verdict_without_numbers(teacher_server: Any, judge: Request) -> None:
+@pytest.mark.parametrize("dropped", ["no_logprobs", "no_top"])
+@pytest.mark.parametrize("reasoning", [True, False])
+async def test_a_server_that_drops_logprobs_ends_the_run_before_a_second_judgment_is_paid_for(
+    teacher_server: Any, judge: Request, dropped: str, reasoning: bool
+) -> None:
+    teacher_server.fail_always(dropped)
+    teacher_server.latency_s = 0.05
+    sampling = Sampling(reasoning=reasoning)
+    videos = [[replace(judge, inputs={**judge.inputs, "query": f"{v} {n}"}, sampling=sampling) for n in range(6)]
+              for v in range(4)]  # fmt: skip
+    teacher, meter = OpenAITeacher("some/model", teacher_server.url), Counting()
+    ends = await asyncio.gather(
+        *(teacher.ask(teacher.prepare(requests), meter) for requests in videos), return_exceptions=True
+    )
+    await teacher.close()
+    assert {type(end) for end in ends} == {UsageError}
+    assert "gives no log-probabilities" in str(ends[0]) and "scores.teachers" in str(ends[0])
+    assert teacher_server.total_asked == 1 and meter.tokens == Tokens(prompt=100, completion=10)
+
+
+async def test_one_reply_without_logprobs_after_others_with_them_is_refused(
+    teacher_server: Any, judge: Request
+) -> None:
+    teacher = OpenAITeacher("some/model", teacher_server.url)
+    await teacher.complete([judge])
     teacher_server.fail("no_logprobs")
-    (reply,) = await ask(teacher_server.url, judge)
-    assert reply.answer.verdict == "yes"
-    assert (reply.answer.logprob_yes, reply.answer.logprob_no, reply.answer.bound) == (None, None, None)
-    assert not confidence(reply.answer).exact and confidence(reply.answer).p_yes is None
+    (refusal,) = await teacher.complete([replace(judge, sampling=Sampling(seed=1))])
+    await teacher.close()
+    assert isinstance(refusal, Refusal) and refusal.reason == "no_logprobs" and "<answer>" in (refusal.raw or "")
+
+
+async def test_a_verdict_that_its_own_logprobs_deny_is_no_reply(teacher_server: Any, judge: Request) -> None:
+    teacher_server.fail_always("contrary")
+    (refusal,) = await ask(teacher_server.url, judge)
+    assert isinstance(refusal, Refusal) and refusal.reason == "invalid_reply" and "deny" in refusal.detail
+    (drawn,) = await ask(teacher_server.url, replace(judge, sampling=Sampling(temperature=1.0)))
+    assert isinstance(drawn, Reply), "with chance, the less likely word may be drawn"
 
 
 async def test_a_word_missing_from_the_top_20_gives_a_bound(teacher_server: Any, judge: Request) -> None:
@@ -274,11 +307,31 @@ async def test_a_word_missing_from_the_top_20_gives_a_bound(teacher_server: Any,
     assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log1p(math.exp(3.0)))
 
 
-async def test_a_server_that_refuses_logprobs_is_told_of(teacher_server: Any, judge: Request) -> None:
-    teacher_server.fail(400)
-    (refusal,) = await ask(teacher_server.url, judge)
-    assert refusal.reason == "no_logprobs" and "logprobs are not supported" in refusal.raw
+async def test_a_server_that_refuses_logprobs_ends_the_run(teacher_server: Any, judge: Request) -> None:
+    teacher_server.fail_always(400)
+    with pytest.raises(UsageError, match="gives no log-probabilities"):
+        await ask(teacher_server.url, judge, replace(judge, sampling=Sampling(seed=1)))
     assert teacher_server.total_asked == 1
+
+
+async def test_defaults_of_a_models_folder_are_undone_where_the_server_may_have_them(
+    teacher_server: Any, judge: Request, caption: Request
+) -> None:
+    """vLLM takes repetition_penalty, top_k and min_p out of generation_config.json for whoever does not send them."""
+    await ask(teacher_server.url, judge, caption)
+    judged, captioned = sorted(teacher_server.bodies, key=lambda body: "response_format" in body)
+    assert (judged["repetition_penalty"], judged["top_k"], judged["min_p"]) == (1.0, -1, 0.0)
+    assert "repetition_penalty" not in captioned, "a caption has no margin"
+
+
+async def test_a_server_that_does_not_know_those_options_is_asked_without(teacher_server: Any, judge: Request) -> None:
+    teacher_server.options = frozenset(
+        {"model", "messages", "temperature", "top_p", "max_tokens", "seed", "logprobs", "top_logprobs"}
+    )
+    requests = [replace(judge, sampling=Sampling(seed=seed)) for seed in range(4)]
+    replies = await ask(teacher_server.url, *requests)
+    assert all(isinstance(reply, Reply) for reply in replies)
+    assert teacher_server.total_asked == 5, "the first finds out"
 
 
 @pytest.mark.parametrize("status", [400, 422, 413])
@@ -395,11 +448,14 @@ async def test_replies_that_were_paid_for_are_kept_when_another_ends_the_run(
         async def keep(self, position: int, reply: Reply) -> None:
             kept.append(position)
 
-    requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling()) for n in range(5)]
+    requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling()) for n in range(6)]
     teacher_server.latency_s = 0.05
+    teacher = OpenAITeacher("some/model", teacher_server.url)
+    await teacher.complete(requests[:1])
     teacher_server.fail(401)
     with pytest.raises(UsageError):
-        await ask(teacher_server.url, *requests, meter=Keeping())
+        await teacher.ask(teacher.prepare(requests[1:]), Keeping())
+    await teacher.close()
     assert len(kept) == 4
 
 

@@ -1,0 +1,146 @@
+"""One question on its way to a server of chat completions: what goes out for it, and what came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Tokens
+from hardcut.teacher.backend import Meter, Question
+from hardcut.teacher.confidence import confidence, contradicts, find_answer, first_token_answer, scored_answer
+from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply
+from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply
+from hardcut.teacher.server.completion import Completion, Unreadable, Unusable, billed
+from hardcut.teacher.server.faults import RequestFailed
+from hardcut.teacher.server.request import ChatRequest, chat
+from hardcut.teacher.spellings import Spellings
+from hardcut.teacher.token_estimate import estimated_tokens
+
+
+@dataclass(slots=True)
+class Judges:
+    """What is known of a server's answers to judges: whether one came with log-probabilities, and whether it takes
+    neutral values for what it would read out of the model's folder."""
+
+    proven: bool = False
+    neutral: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class ChatCall:
+    """A question at its `position` among those that were asked together. `further` are messages after the first, (role,
+    text)."""
+
+    model: str
+    position: int
+    question: Question
+    media: bytes
+    meter: Meter
+    known: Judges
+    exact: Spellings | None = None
+    further: tuple[tuple[str, str], ...] = ()
+    tokens: Tokens = field(default_factory=Tokens)
+
+    @property
+    def path(self) -> str:
+        return "/chat/completions"
+
+    @property
+    def kind(self) -> str:
+        return self.question.request.task
+
+    @property
+    def judges(self) -> bool:
+        """Whether yes or no is asked for."""
+        return self.question.request.reply is None
+
+    def body(self) -> tuple[bytes, str]:
+        request = self.question.request
+        neutral = self.judges and self.known.neutral
+        asked = ChatRequest(self.model, request.task, request.sampling, request.reply, self.exact, neutral)
+        return chat(asked, self.question.prompt, self.media, self.further), "application/json"
+
+    def guess(self) -> Tokens:
+        return estimated_tokens(self.question, self.further, "")
+
+    async def take(self, data: bytes) -> Outcome | InvalidReply:
+        """Reads an answer, books what it took, and keeps a valid reply.
+
+        A reply of the model that cannot be read is refused and not asked for again: it is paid for. Raises
+        RequestFailed for what is no reply of a model, and UsageError where a judge's reply shows that the server drops
+        log-probabilities.
+        """
+        try:
+            completion = Completion.read(data)
+            self._book(completion.tokens(), completion.written)
+            outcome = self._read(completion)
+        except Unreadable as error:
+            raw = data.decode("utf-8", "replace")
+            if isinstance(error, Unusable):
+                self._book(billed(data), raw)
+                return Refusal("unreadable", f"the server's reply cannot be read: {error}", raw)
+            self._book(None, "")
+            raise RequestFailed("bad_response", f"not a chat completion: {error}", raw=raw) from error
+        if isinstance(outcome, Reply):
+            await self.meter.keep(self.position, outcome)
+        return outcome
+
+    def without_logprobs(self, raw: str) -> Refusal:
+        """A judge's reply, or a refusal, of a server that gives no log-probabilities. Raises UsageError where it never
+        gave any."""
+        if self.known.proven:
+            return Refusal("no_logprobs", "this reply came without log-probabilities, which a judge needs", raw)
+        raise UsageError(
+            f"{self.question.teacher.endpoint} gives no log-probabilities for {self.model}, so that a judge's answers "
+            "would have no confidence: use a server that gives them (vLLM does), or name another judge "
+            "([[scores.teachers]])"
+        )
+
+    def _book(self, tokens: Tokens | None, written: str) -> None:
+        if tokens is None:
+            self.meter.received(estimated_tokens(self.question, self.further, written), estimated=True)
+        else:
+            self.meter.received(tokens)
+            self.tokens = _sum(self.tokens, tokens)
+
+    def _read(self, completion: Completion) -> Outcome | InvalidReply:
+        request, text = self.question.request, completion.text
+        if self.judges and self.exact and not request.sampling.reasoning:
+            return self._first_token(completion)
+        if refusal := completion.refusal():
+            return refusal
+        if request.reply is None:
+            return self._judgment(completion)
+        parsed, problem = parse_reply(request.reply, text)
+        if parsed is None:
+            return InvalidReply(text, problem)
+        return Reply(text, self.question.teacher, parsed=parsed, tokens=self.tokens)
+
+    def _first_token(self, completion: Completion) -> Outcome:
+        if not completion.content:
+            return self.without_logprobs(completion.text)
+        answer = first_token_answer([completion.score(0, self.exact)])
+        if answer is None:
+            return Refusal("invalid_reply", "the server shows neither yes nor no", completion.text)
+        self.known.proven = True
+        return Reply(closed_reply(answer), self.question.teacher, answer=answer, tokens=self.tokens)
+
+    def _judgment(self, completion: Completion) -> Outcome:
+        text = completion.text
+        place = find_answer(text, [token.data for token in completion.content])
+        if place is None:
+            return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
+        answer, given = Answer(place.verdict), bool(completion.content)
+        if place.token is not None:
+            answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
+            given = confidence(answer).logit_margin is not None or completion.scores_words(place.token)
+        if not given:
+            return self.without_logprobs(text)
+        self.known.proven = True
+        if contradicts(answer, self.question.request.sampling):
+            return Refusal("invalid_reply", f"says {answer.verdict}, which its own log-probabilities deny", text)
+        return Reply(text, self.question.teacher, answer=answer, reasoning=completion.reasoning(), tokens=self.tokens)
+
+
+def _sum(a: Tokens, b: Tokens) -> Tokens:
+    return Tokens(prompt=a.prompt + b.prompt, completion=a.completion + b.completion, cached=a.cached + b.cached)
