@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 
+from hardcut.engine.checksums import stamp
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Budget, Price
@@ -193,8 +194,10 @@ def _book_tokens(taken: Mapping[Account, Sequence[int]], connection: sqlite3.Con
 
 def _book(connection: sqlite3.Connection, stage: str, teacher: str, calls: int, prompt: int, completion: int) -> None:
     connection.execute(
-        "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (stage, teacher) DO UPDATE SET "
+        "INSERT INTO spend (stage, teacher, calls, prompt_tokens, completion_tokens) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (stage, teacher) DO UPDATE SET "
         "calls = calls + excluded.calls, prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
         "completion_tokens = completion_tokens + excluded.completion_tokens",
         (stage, teacher, calls, prompt, completion),
     )
+    stamp(connection, "spend", "stage = ? AND teacher = ?", (stage, teacher))

@@ -13,9 +13,11 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -44,22 +46,53 @@ _ADVICE = {
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class Database:
-    """`schema` is the script that makes the tables, `version` what it is called in `PRAGMA user_version`;
-    `if_damaged` says what to do about a file that is no database. Several processes may have one file open; their
-    writes take turns. Without `flushed`, a commit survives the end of the process but no power cut, until `flush`.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tables of a kind of file.
 
-    Raises StorageError where the disk or the file is at fault, and UsageError for a file of a newer version.
+    `version` is kept in the file (`PRAGMA user_version`), `script` makes the tables of that version, `table` is one
+    that every version has, and `upgrades[n]` turns the tables of version n into those of n + 1.
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int, if_damaged: str, flushed: bool = True) -> None:
+    version: int
+    script: str
+    table: str
+    upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] = field(default_factory=dict)
+
+    def version_of(self, connection: sqlite3.Connection, path: Path) -> int:
+        """The version of a file, 0 for an empty one. Raises UsageError where it is newer than this one, and where the
+        file is not of this kind."""
+        found, ours, tables = connection.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?), "
+            "(SELECT count(*) FROM sqlite_master) FROM pragma_user_version",
+            (self.table,),
+        ).fetchone()
+        if found > self.version:
+            raise UsageError(
+                f"{path}: written by a newer Hardcut (layout {found}, this one knows {self.version}): upgrade Hardcut"
+            )
+        known = ours and found in (*self.upgrades, self.version) if found else not tables
+        if not known:
+            raise UsageError(f"{path}: no file of Hardcut's (layout {found}): move it away or name another folder")
+        return int(found)
+
+
+class Database:
+    """`if_damaged` says what to do about a file that is no database. A file of an older layout is brought up. Several
+    processes may have one file open; their writes take turns. Without `flushed`, a commit survives the end of the
+    process but no power cut, until `flush`.
+
+    Raises StorageError where the disk or the file is at fault, and UsageError for a file of a newer or unknown layout.
+    """
+
+    def __init__(self, path: Path, *, layout: Layout, if_damaged: str, flushed: bool = True) -> None:
         self.path = path
         self._if_damaged = if_damaged
         self._queue: queue.SimpleQueue[tuple[Write[Any], Future[Any]] | None] = queue.SimpleQueue()
         with self.errors():
             self._writer = _connect(path)
             try:
-                _prepare(self._writer, path, schema, version, flushed)
+                _prepare(self._writer, path, layout, flushed)
             except BaseException:
                 self._writer.close()
                 raise
@@ -150,6 +183,22 @@ class Database:
         with self.errors():
             return self.reader.execute(sql, parameters).fetchall()
 
+    def mend_indexes(self) -> bool:
+        """Reads the whole file and makes its indexes anew where they do not fit its tables; says whether it did.
+
+        Raises StorageError where that does not help.
+        """
+        check = "PRAGMA integrity_check(1)"
+        with self.errors():
+            if self.reader.execute(check).fetchone()[0] == "ok":
+                return False
+        self.submit(lambda connection: connection.execute("REINDEX")).result()
+        with self.errors():
+            found = self.reader.execute(check).fetchone()[0]
+        if found != "ok":
+            raise StorageError(f"{self.path}: damaged ({found}): {self._if_damaged}")
+        return True
+
     def connect_reader(self) -> sqlite3.Connection:
         """Another connection that only reads, for use in one thread at a time."""
         connection = _connect(self.path)
@@ -219,7 +268,18 @@ def _is_busy(error: sqlite3.DatabaseError) -> bool:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_S)
+    return _rows(connection)
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is there, for looking at it without the lock of whoever works on it."""
+    return _rows(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None))
+
+
+def _rows(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
+    # Text whose bytes were damaged is read nevertheless, so that its checksum tells.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
     return connection
 
 
@@ -232,13 +292,23 @@ def _connect_impatient(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, schema: str, version: int, flushed: bool) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, layout: Layout, flushed: bool) -> None:
+    found = layout.version_of(connection, path)  # first, so that a file that is not ours stays as it is
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > version:
-        raise UsageError(
-            f"{path}: written by a newer Hardcut (layout {found}, this one knows {version}): upgrade Hardcut"
-        )
-    if found < version:
-        connection.executescript(f"BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {version}; COMMIT;")
+    if found == layout.version:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = layout.version_of(connection, path)  # another process may have been faster
+        if not found:
+            for statement in layout.script.split(";\n"):
+                connection.execute(statement)
+        for version in range(found or layout.version, layout.version):
+            layout.upgrades[version](connection)
+        connection.execute(f"PRAGMA user_version = {layout.version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.rollback()
+        raise

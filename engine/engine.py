@@ -16,12 +16,13 @@ import itertools
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from hardcut.engine import run_files
 from hardcut.engine.budget import current_stage
-from hardcut.engine.files import atomic_writer
-from hardcut.engine.ledger import PAGE, Ledger, Published
+from hardcut.engine.checksums import DamagedResult
+from hardcut.engine.ledger import PAGE, Ledger
 from hardcut.engine.plan import Step, plan, step_behind, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
@@ -61,6 +62,8 @@ class Engine:
         self._concurrency = concurrency
         self._progress: Progress = progress or NullProgress()
         self._logged: set[tuple[str, type[Exception]]] = set()
+        self._checked: set[str] = set()
+        """Stages whose units were held against their checksums."""
 
     async def run(
         self,
@@ -79,13 +82,37 @@ class Engine:
         Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
         flight. Everything that finished before is kept, and the next call goes on from there.
+
+        What the ledger keeps of a unit and is damaged is found where it is read, told, and done again.
         """
+        await self._mending(lambda: self._run(stages, sources, until, retry_failed))
+
+    async def _mending(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does the work, from its start again as often as results turn out to be damaged, each at most once."""
+        mended: set[tuple[str, str]] = set()
+        while True:
+            try:
+                return await work()
+            except DamagedResult as damage:
+                found = {(damage.stage, unit) for unit in damage.units or ("",)}
+                if found <= mended:
+                    raise
+                mended |= found
+                _log.warning("%s", damage.told)
+                await self._ledger.discard(damage.stage, damage.units)
+
+    async def _run(
+        self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, retry_failed: bool
+    ) -> None:
+        self._checked.clear()
         steps = plan(stages)
         wanted = up_to(steps, until)
         origin = _digest_of(sources) if any(step.units is None for step in steps) else ""
         await self._ledger.declare([step.name for step in steps])
         current = self._current(steps, origin, retry_failed)
         await self._withdraw_others(steps, current)
+        if not current.issuperset(step.name for step in wanted):
+            self._ledger.verify()
         for step in wanted:
             if step.name in current:
                 self._progress.started(step.name, 0)
@@ -103,6 +130,10 @@ class Engine:
         False, and nothing done, where another is the last one or a stage before it is not finished. What it leaves is
         what `run` would leave: the next start finds the stage current.
         """
+        return await self._mending(lambda: self._run_last(stage))
+
+    async def _run_last(self, stage: CollectionStage) -> bool:
+        self._checked.clear()
         rows = self._ledger.stages()
         before, last = rows[:-1], rows[-1] if rows else None
         if last is None or last.name != stage.name or any(row.phase != "finished" for row in before):
@@ -111,8 +142,9 @@ class Engine:
         key = self._key(step, "")
         if last.phase == "finished" and last.key == key:
             return True
+        self._ledger.verify()
         await self._ledger.withdraw([step.name])
-        self._write_files(step.files)
+        run_files.write(self._ledger, step.files)
         await self._ledger.withdrawn([step.name])
         await self._carry_out(step, key, (), retry_failed=False)
         return True
@@ -125,11 +157,14 @@ class Engine:
 
     def _current(self, steps: Sequence[Step], origin: str, retry_failed: bool) -> set[str]:
         known = {row.name: row for row in self._ledger.stages()}
+        if short := self._ledger.short():
+            _log.warning("%s: units of %s are gone: they are done again", self._ledger.run, ", ".join(sorted(short)))
         current: set[str] = set()
         for step in steps:
             row = known[step.name]
             if (
                 row.phase == "finished"
+                and step.name not in short
                 and current.issuperset(step.reads_from)
                 and row.key == self._key(step, origin)
                 and not (retry_failed and self._ledger.count(step.name, "failed"))
@@ -141,47 +176,35 @@ class Engine:
         known = self._ledger.stages()
         stale = [row for row in known if row.name not in current and row.files]
         files = {kind: file for row in stale for kind, file in row.files.items()}
-        for row in known:
-            if row.name in current:
-                files.update((kind, file) for kind, file in row.files.items() if not (self._ledger.run / file).exists())
+        shown = {kind: file for row in known if row.name in current for kind, file in row.files.items()}
+        files |= run_files.altered(self._ledger, {kind: file for kind, file in shown.items() if kind not in files})
         if stale:
             await self._ledger.withdraw(row.name for row in stale)
-        self._write_files(files)
+        run_files.write(self._ledger, files)
         if stale:
             await self._ledger.withdrawn(row.name for row in stale)
+        run_files.remove_unclaimed(self._ledger)
         if gone := {row.name for row in known} - {step.name for step in steps}:
             await self._ledger.forget(sorted(gone))
-
-    def _write_files(self, files: dict[str, str]) -> None:
-        shown = {kind for row in self._ledger.stages() if row.phase in ("publishing", "finished") for kind in row.files}
-        for kind, file in sorted(files.items()):
-            path = self._ledger.run / file
-            if kind not in shown:
-                path.unlink(missing_ok=True)
-                continue
-            with atomic_writer(path) as lines:
-                before: Published | None = None
-                for record in self._ledger.published(kind):
-                    if before and before.id == record.id:
-                        if kind == Dropped.__name__:  # its id covers all that it says
-                            continue
-                        raise HardcutError(
-                            f"{file}: {record.id!r} is made twice, by unit {before.unit!r} of stage {before.stage} and "
-                            f"by unit {record.unit!r} of stage {record.stage}: mend the stage or its inputs"
-                        )
-                    lines.write(record.body + "\n")
-                    before = record
 
     # One stage
 
     async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], retry_failed: bool) -> None:
+        for name in step.reads_from:
+            self._check(name)
         if step.stage.kind == "unit":
             await self._run_units(step, step.stage, key, sources, retry_failed)
         else:
             await self._run_collection(step, step.stage, key, retry_failed)
         await self._ledger.publish(step.name, step.files)
-        self._write_files(step.files)
+        self._checked.add(step.name)
+        run_files.write(self._ledger, step.files)
         await self._ledger.finish(step.name)
+
+    def _check(self, name: str) -> None:
+        if name not in self._checked:
+            self._ledger.check(name)
+            self._checked.add(name)
 
     async def _run_units(
         self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], retry_failed: bool
@@ -196,7 +219,7 @@ class Engine:
         if not pending:
             return
         jobs = self._jobs(stage, sources)
-        stopped: list[BudgetReached] = []
+        stopped: list[BudgetReached | DamagedResult] = []
 
         async def work() -> None:
             for unit_id, unit_key, payload in jobs:
@@ -204,7 +227,8 @@ class Engine:
                     return
                 try:
                     await self._run_unit(step, stage, unit_id, unit_key, payload)
-                except BudgetReached as error:  # what the others have in flight is paid for: let it come in
+                except (BudgetReached, DamagedResult) as error:
+                    # what the others have in flight is paid for: let it come in
                     stopped.append(error)
 
         try:

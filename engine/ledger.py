@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-from hardcut.engine import tables
+from hardcut.engine import checksums, tables
+from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import digest
 
 R = TypeVar("R", bound=Record)
+
+_log = logging.getLogger(__name__)
 
 LEDGER_FILE = "ledger.sqlite"
 PAGE = 500
@@ -78,16 +80,21 @@ class Ledger:
             raise storage_error(run, error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._verified = os.pread(self._lock, 200, 0) == self._state()
             self.database = Database(
                 run / LEDGER_FILE,
-                schema=tables.SCHEMA,
-                version=tables.LAYOUT,
+                layout=tables.LAYOUT,
                 if_damaged="restore it from a copy, or start the run again in a new folder",
             )
+            mended = self.database.submit(lambda connection: tables.mend(connection, run / LEDGER_FILE)).result()
+            if mended:
+                _log.warning("%s was damaged (%s): what it held is made anew", run / LEDGER_FILE, ", ".join(mended))
         except BlockingIOError:
             os.close(self._lock)
             raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
         except BaseException as error:
+            if hasattr(self, "database"):
+                self.database.close()
             os.close(self._lock)
             if isinstance(error, OSError):
                 raise storage_error(run, error) from error
@@ -102,15 +109,33 @@ class Ledger:
     def close(self) -> None:
         """Finishes what is being written and lets go of the run."""
         self.database.close()
+        if self._verified:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, self._state(), 0)
         os.close(self._lock)
+
+    def verify(self) -> None:
+        """Reads the whole ledger for damage to its structure, unless it is as one who did left it. What stands in its
+        rows is checked where they are read. Raises StorageError."""
+        if not self._verified and self.database.mend_indexes():
+            _log.warning("%s was damaged: its indexes are made anew", self.run / LEDGER_FILE)
+        self._verified = True
+
+    def _state(self) -> bytes:
+        path = self.run / LEDGER_FILE
+        if not path.exists():
+            return b""
+        status = path.stat()
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()
 
     # Stages
 
     def stages(self) -> list[StageRow]:
         """All stages that this run knows, in order."""
+        columns = ", ".join(StageRow.__slots__)
         return [
             StageRow(**{**row, "files": json.loads(row["files"]), "records": json.loads(row["records"])})
-            for row in self.database.read("SELECT * FROM stage ORDER BY position, name")
+            for row in self.database.read(f"SELECT {columns} FROM stage ORDER BY position, name")
         ]
 
     def stage(self, name: str) -> StageRow:
@@ -127,6 +152,7 @@ class Ledger:
                 "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
                 [(name, position) for position, name in enumerate(names)],
             )
+            checksums.stamp(connection, "stage")
 
         await self.database.write(write)
 
@@ -146,26 +172,69 @@ class Ledger:
 
     async def _each(self, sql: str, names: Iterable[str]) -> None:
         rows = [(name,) for name in names]
-        await self.database.write(lambda connection: connection.executemany(sql, rows))
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(sql, rows)
+            checksums.stamp(connection, "stage")
+
+        await self.database.write(write)
 
     async def publish(self, name: str, files: Mapping[str, str]) -> None:
-        """All units of the stage are settled; its records go into the files now."""
-        state, records = self._state(name)
+        """All units of the stage are settled; its records go into the files now. Raises DamagedResult."""
+        found = self._survey(name)
+
+        def write(connection: sqlite3.Connection) -> None:
+            snapshot = "stage = ?1 AND generation = (SELECT generation FROM stage WHERE name = ?1)"
+            connection.execute(f"UPDATE snapshot SET state = ?2 WHERE {snapshot}", (name, found.state))
+            checksums.stamp(connection, "snapshot", snapshot, (name,))
+
+        await self.database.write(write)
         await self._update(
             name,
-            "phase = 'publishing', state = ?, records = ?, files = ?",
-            state,
-            json.dumps(records, sort_keys=True),
-            json.dumps(files, sort_keys=True),
+            "phase = 'publishing', state = ?, records = ?, statuses = ?, files = ?",
+            found.state,
+            *(json.dumps(each, sort_keys=True) for each in (found.records, found.statuses, files)),
         )
+
+    def check(self, name: str) -> None:
+        """Holds all that the ledger has of a finished stage's units against what was put there, but for the records'
+        bodies, which are checked when they are read. Raises DamagedResult."""
+        if self._survey(name).state != self.stage(name).state:
+            raise DamagedResult(self.run, name, ())
+
+    def _survey(self, name: str) -> checksums.Survey:
+        with self.database.errors():
+            found = checksums.survey(self.database.reader, name)
+            kept = self.database.read(
+                "SELECT p.state FROM snapshot p JOIN stage s ON s.name = p.stage AND s.generation = p.generation "
+                "WHERE s.name = ? AND p.state NOT IN ('', ?)",
+                (name, found.state),
+            )
+        if found.damaged or kept:
+            raise DamagedResult(self.run, name, sorted(found.damaged.values()))
+        return found
+
+    def short(self) -> set[str]:
+        """The finished stages that have not the units any more that they finished with."""
+        with self.database.errors():
+            return checksums.short(self.database.reader)
+
+    async def discard(self, name: str, units: Sequence[str]) -> None:
+        """What the stage had is not trusted any more: these units are to be done again, and where it is a collection
+        stage all of them."""
+
+        await self.database.write(lambda connection: tables.discard(connection, name, units))
 
     async def finish(self, name: str) -> None:
         """The files are written."""
         await self._update(name, "phase = 'finished'")
 
     async def _update(self, name: str, assignments: str, *values: Any) -> None:
-        sql = f"UPDATE stage SET {assignments} WHERE name = ?"
-        await self.database.write(lambda connection: connection.execute(sql, (*values, name)))
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(f"UPDATE stage SET {assignments} WHERE name = ?", (*values, name))
+            checksums.stamp(connection, "stage", "name = ?", (name,))
+
+        await self.database.write(write)
 
     # Units
 
@@ -177,6 +246,7 @@ class Ledger:
             connection.execute(
                 "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
             )
+            checksums.stamp(connection, "stage", "name = ?", (name,))
             return generation
 
         return await self.database.write(write)
@@ -199,8 +269,8 @@ class Ledger:
             )
             connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
             connection.execute(
-                f"UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL "
-                f"WHERE id IN (SELECT id {failed})",
+                f"UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL, "
+                f"checksum = NULL WHERE id IN (SELECT id {failed})",
                 (name,),
             )
 
@@ -250,21 +320,6 @@ class Ledger:
         )
         return {row["unit"]: row["key"] for row in rows}
 
-    def _state(self, name: str) -> tuple[str, Counter[str]]:
-        """A digest over what became of the current units, whatever the settings were, and their records by kind."""
-        state, records = "", Counter[str]()
-        with self.database.errors():
-            for row in self.database.reader.execute(
-                "SELECT u.unit, u.status, r.kind, r.id, r.digest FROM unit u LEFT JOIN record r ON r.unit = u.id "
-                "WHERE u.stage = ?1 AND u.generation = (SELECT generation FROM stage WHERE name = ?1) "
-                "ORDER BY u.unit, r.kind, r.id",
-                (name,),
-            ):
-                state = digest(state, *row)
-                if row["kind"]:
-                    records[row["kind"]] += 1
-        return state, records
-
     # Snapshots of collection stages
 
     def snapshot(self, name: str, key: str, with_failed: bool) -> int | None:
@@ -296,10 +351,15 @@ class Ledger:
         """Makes the units of `generation`, and no others, the stage's current ones."""
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)", (name, key, generation))
+            connection.execute(
+                "INSERT INTO snapshot (stage, key, generation) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, key, generation),
+            )
             connection.execute(
                 "UPDATE stage SET phase = 'enumerated', key = ?, generation = ? WHERE name = ?", (key, generation, name)
             )
+            for table, column in (("snapshot", "stage"), ("stage", "name")):
+                checksums.stamp(connection, table, f"{column} = ?", (name,))
 
         await self.database.write(write)
 
@@ -321,8 +381,12 @@ class Ledger:
         return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before)]
 
     def bodies(self, kind: str, about: str, before: int) -> list[str]:
-        """The records about one thing, of one kind, of the finished stages before a position, sorted by id."""
-        return [row["body"] for row in self._about("body", kind, about, before)]
+        """The records about one thing, of one kind, of the finished stages before a position, sorted by id.
+
+        Raises DamagedResult where one of them is not what was put there.
+        """
+        rows = self._about("body, digest, stage, unit", kind, about, before)
+        return [self.sound(row) for row in rows]
 
     def _about(self, columns: str, kind: str, about: str, before: int) -> list[Any]:
         return self.database.read(
@@ -332,18 +396,27 @@ class Ledger:
         )
 
     def find(self, kind: type[R], id: str) -> R | None:
-        """One record of the finished stages by its id. For the event loop's thread."""
+        """One record of the finished stages by its id. For the event loop's thread. Raises DamagedResult."""
         rows = self.database.read(
-            "SELECT body FROM current_record WHERE kind = ? AND id = ? AND phase = 'finished'", (kind.__name__, id)
+            "SELECT body, digest, stage, unit FROM current_record WHERE kind = ? AND id = ? AND phase = 'finished'",
+            (kind.__name__, id),
         )
-        return kind.model_validate_json(rows[0]["body"]) if rows else None
+        return kind.model_validate_json(self.sound(rows[0])) if rows else None
 
     def published(self, kind: str) -> Iterator[Published]:
-        """All records of one kind that belong into its file, sorted by id."""
+        """All records of one kind that belong into its file, sorted by id. Raises DamagedResult."""
         with self.database.errors():
             for row in self.database.reader.execute(
-                "SELECT id, body, stage, unit FROM current_record WHERE kind = ? "
+                "SELECT id, body, digest, stage, unit FROM current_record WHERE kind = ? "
                 "AND phase IN ('publishing', 'finished') ORDER BY id",
                 (kind,),
             ):
-                yield Published(*row)
+                yield Published(row["id"], self.sound(row), row["stage"], row["unit"])
+
+    def sound(self, row: Mapping[str, Any]) -> str:
+        """The body of a record's row that also has its digest, stage and unit. Raises DamagedResult where they do not
+        fit."""
+        body: str = row["body"]
+        if checksums.of_body(body) != row["digest"]:
+            raise DamagedResult(self.run, row["stage"], [row["unit"]])
+        return body

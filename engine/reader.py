@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hardcut.engine.ledger import PAGE, Ledger
 from hardcut.engine.plan import Step
@@ -25,23 +25,24 @@ class LedgerReader:
     def all(self, kind: type[R]) -> Iterator[R]:
         last = ""
         while page := self._select(kind, f"id > ? ORDER BY id LIMIT {PAGE}", last):
-            for record_id, body in page:
-                yield kind.model_validate_json(body)
-                last = record_id
+            for row in page:
+                yield kind.model_validate_json(self._ledger.sound(row))
+                last = row["id"]
 
     def get(self, kind: type[R], id: str) -> R | None:
         found = self._select(kind, "id = ?", id)
-        return kind.model_validate_json(found[0][1]) if found else None
+        return kind.model_validate_json(self._ledger.sound(found[0])) if found else None
 
     def about(self, kind: type[R], subject: str) -> list[R]:
-        return [kind.model_validate_json(body) for _, body in self._select(kind, "about = ? ORDER BY id", subject)]
+        rows = self._select(kind, "about = ? ORDER BY id", subject)
+        return [kind.model_validate_json(self._ledger.sound(row)) for row in rows]
 
-    def _select(self, kind: type[Record], condition: str, value: str) -> list[tuple[str, str]]:
+    def _select(self, kind: type[Record], condition: str, value: str) -> list[Any]:
         self.check()
         if kind not in self._step.stage.reads:
             raise ValueError(f"stage {self._step.name} does not say that it reads {kind.__name__}")
         sql = (
-            "SELECT id, body FROM current_record "
+            "SELECT id, body, digest, stage, unit FROM current_record "
             f"WHERE kind = ? AND position < ? AND phase = 'finished' AND {condition}"
         )
         with self._ledger.database.errors():

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
-from hardcut.engine.database import Database
+from hardcut.engine.database import Database, Layout
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import StorageError
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)"
+_LAYOUT = Layout(1, "CREATE TABLE reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)", "reply")
 _PUT = "INSERT OR REPLACE INTO reply VALUES (?, ?)"
 _PAGE = 500
 _FLUSHED_AFTER_S = 0.25
@@ -37,8 +37,7 @@ class ReplyCache:
             raise storage_error(path, error) from error
         self._database = Database(
             path,
-            schema=_SCHEMA,
-            version=1,
+            layout=_LAYOUT,
             if_damaged="delete it; the replies that it kept will be asked for again",
             flushed=False,
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from hardcut.engine.checksums import damaged_rows, fits, short
+from hardcut.engine.database import connect_to_read
 from hardcut.engine.ledger import LEDGER_FILE, Phase
 from hardcut.engine.tables import LAYOUT
 from hardcut.schemas.errors import StorageError, UsageError
@@ -93,30 +95,28 @@ def read_status(run: Path, limit: int = 20) -> RunStatus:
     if not path.is_file():
         raise UsageError(f"{run}: no run is here ({LEDGER_FILE} is missing): give the folder that --out named")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as ledger:
+        with closing(connect_to_read(path)) as ledger:
             ledger.execute("BEGIN")  # one snapshot for all that is read
-            layout = ledger.execute("PRAGMA user_version").fetchone()[0]
-            if layout == 0:  # a run that is being made this moment
+            layout = LAYOUT.version_of(ledger, path)
+            if not layout:  # a run that is being made this moment
                 return RunStatus((), (), (), 0, (), 0)
-            if layout != LAYOUT:
-                raise UsageError(f"{path}: layout {layout}, this Hardcut knows {LAYOUT}: upgrade it")
-            return _read(ledger, limit)
+            return _read(ledger, limit, path if layout == LAYOUT.version else None)
     except sqlite3.DatabaseError as error:
         raise StorageError(f"{path}: cannot read it ({error}): restore it from a copy or start a new run") from error
 
 
-def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
+def _read(ledger: sqlite3.Connection, limit: int, checked: Path | None) -> RunStatus:
     rows = ledger.execute("SELECT name, generation, phase, records FROM stage ORDER BY position, name").fetchall()
     counts = {name: _counts(ledger, name, generation) for name, generation, _, _ in rows}
     stages = tuple(_stage(ledger, name, phase, json.loads(records), counts[name]) for name, _, phase, records in rows)
-    failed = tuple(
-        FailedUnit(*row)
-        for row in ledger.execute(
-            f"SELECT u.stage, u.unit, u.reason, u.detail, u.raw FROM {_CURRENT} WHERE u.status = 'failed' "
-            "ORDER BY s.position, u.unit LIMIT ?",
-            (limit,),
-        )
-    )
+    failures = ledger.execute(
+        f"SELECT u.id, u.stage, u.unit, u.reason, u.detail, u.raw FROM {_CURRENT} WHERE u.status = 'failed' "
+        "ORDER BY s.position, u.unit LIMIT ?",
+        (limit,),
+    ).fetchall()
+    if checked:
+        _check(ledger, checked, [row["id"] for row in failures])
+    failed = tuple(FailedUnit(*row[1:]) for row in failures)
     slow = [
         SlowUnit(*row)
         for stage in stages
@@ -129,9 +129,21 @@ def _read(ledger: sqlite3.Connection, limit: int) -> RunStatus:
     ]
     slowest = tuple(sorted(slow, key=lambda unit: (-unit.seconds, unit.stage, unit.unit))[:limit])
     timed = sum(count.timed for statuses in counts.values() for count in statuses.values())
-    spend = tuple(Spend(*row) for row in ledger.execute("SELECT * FROM spend ORDER BY stage, teacher"))
+    spend = tuple(
+        Spend(*row)
+        for row in ledger.execute(
+            "SELECT stage, teacher, calls, prompt_tokens, completion_tokens FROM spend ORDER BY stage, teacher"
+        )
+    )
     all_failed = sum(stage.failed for stage in stages)
     return RunStatus(stages, spend, failed, all_failed - len(failed), slowest, timed - len(slowest))
+
+
+def _check(ledger: sqlite3.Connection, path: Path, units: Sequence[int]) -> None:
+    """Raises StorageError where what is told of the run, these units included, would not be what it wrote."""
+    damaged = any(damaged_rows(ledger, table) for table in ("stage", "spend"))
+    if damaged or short(ledger) or not all(fits(ledger, unit) for unit in units):
+        raise StorageError(f"{path}: what it holds was damaged: start the run again, which mends it or says what to do")
 
 
 class _Count(NamedTuple):
