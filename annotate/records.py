@@ -8,11 +8,11 @@ from pathlib import Path
 
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_conflict, plan_review, readable_labels
 from hardcut.annotate.review_content import ReviewSubject
+from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest, reviews_in_force
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import ReviewSettings
 
 JUDGMENTS = "judgments"

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import FailedUnit, RunStatus, Spend, read_status
 from hardcut.schemas.config import load_settings
-from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Dropped
 from hardcut.schemas.settings import Price
 from hardcut.teacher.registry import booked_as
@@ -126,7 +126,4 @@ def _money(spend: Spend, prices: Mapping[str, Price]) -> float | None:
 
 
 def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:
-    path = run / Dropped.FILE
-    if not path.exists():
-        return Counter()
-    return Counter((dropped.stage, dropped.reason) for dropped in read_records(path, Dropped))
+    return Counter((dropped.stage, dropped.reason) for dropped in RunFiles(run).read(Dropped))

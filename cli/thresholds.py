@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.table import Table
 
 from hardcut.cli.terminal import output
+from hardcut.engine.run_files import RunFiles
 from hardcut.publish.thresholds import Margins, Point, Thresholds, choose, margins_of
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Pair, TeacherLabel
 
 PLOT = "thresholds.png"
@@ -49,12 +49,13 @@ def thresholds(run: Path, target: float, *, as_json: bool) -> int:
 
 def read_margins(run: Path) -> Margins:
     """The margins of a run's pairs."""
-    if not (run / TeacherLabel.FILE).exists():
+    files = RunFiles(run)
+    if not files.has(TeacherLabel):
         raise UsageError(f"{run}: no pair was judged yet: `hardcut run` judges them in its stage scores")
     labels: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
-    for label in read_records(run / TeacherLabel.FILE, TeacherLabel):
+    for label in files.read(TeacherLabel):
         labels[label.pair_id].append(label)
-    return margins_of(read_records(run / Pair.FILE, Pair), labels)
+    return margins_of(files.read(Pair), labels)
 
 
 def _print(run: Path, margins: Margins, chosen: Thresholds) -> None:

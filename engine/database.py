@@ -210,11 +210,14 @@ class Database:
         """Turns SQLite's errors about disk and file into ours."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> Exception:
         code = getattr(error, "sqlite_errorcode", None)
+        lost = code == sqlite3.SQLITE_ERROR and str(error).startswith("no such ")  # a table or column, by its name
+        if lost or isinstance(error, UnicodeDecodeError):
+            return StorageError(f"{self.path}: damaged ({error}): {self._if_damaged}")
         if not isinstance(error, sqlite3.DatabaseError) or code is None:
             return error
         if code & 0xFF in _DAMAGED:

@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from hardcut.engine import run_files
+from hardcut.engine import published
 from hardcut.engine.budget import current_stage
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
@@ -31,6 +31,7 @@ from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage
 from hardcut.engine.stopwatch import Stopwatch, current_unit
 from hardcut.schemas.errors import (
     BudgetReached,
+    DamagedInput,
     DropItem,
     HardcutError,
     ItemError,
@@ -144,7 +145,7 @@ class Engine:
             return True
         self._ledger.verify()
         await self._ledger.withdraw([step.name])
-        run_files.write(self._ledger, step.files)
+        published.write(self._ledger, step.files)
         await self._ledger.withdrawn([step.name])
         await self._carry_out(step, key, (), retry_failed=False)
         return True
@@ -177,13 +178,13 @@ class Engine:
         stale = [row for row in known if row.name not in current and row.files]
         files = {kind: file for row in stale for kind, file in row.files.items()}
         shown = {kind: file for row in known if row.name in current for kind, file in row.files.items()}
-        files |= run_files.altered(self._ledger, {kind: file for kind, file in shown.items() if kind not in files})
+        files |= published.altered(self._ledger, {kind: file for kind, file in shown.items() if kind not in files})
         if stale:
             await self._ledger.withdraw(row.name for row in stale)
-        run_files.write(self._ledger, files)
+        published.write(self._ledger, files)
         if stale:
             await self._ledger.withdrawn(row.name for row in stale)
-        run_files.remove_unclaimed(self._ledger)
+        published.remove_unclaimed(self._ledger)
         if gone := {row.name for row in known} - {step.name for step in steps}:
             await self._ledger.forget(sorted(gone))
 
@@ -198,7 +199,7 @@ class Engine:
             await self._run_collection(step, step.stage, key, retry_failed)
         await self._ledger.publish(step.name, step.files)
         self._checked.add(step.name)
-        run_files.write(self._ledger, step.files)
+        published.write(self._ledger, step.files)
         await self._ledger.finish(step.name)
 
     def _check(self, name: str) -> None:
@@ -284,7 +285,7 @@ class Engine:
         token = current_unit.set(watch)
         try:
             try:
-                output = await stage.run(Unit(unit_id, records, payload))
+                output = await _run_stage(stage, Unit(unit_id, records, payload))
             except DropItem as drop:
                 dropped = Dropped.create(item=unit_id, stage=step.name, reason=drop.reason, detail=drop.detail)
                 output = Output(drop=dropped)
@@ -339,6 +340,15 @@ class Engine:
                 reader.check()
         finally:
             reader.close()
+
+
+async def _run_stage(stage: UnitStage, unit: Unit) -> Output:
+    """Once more where what it read turned out to be damaged: that is out of the way now."""
+    try:
+        return await stage.run(unit)
+    except DamagedInput as damage:
+        _log.warning("stage %s, unit %r: %s: it is done once more", stage.name, unit.id, damage.detail)
+        return await stage.run(unit)
 
 
 def _digest_of(sources: Iterable[Source]) -> str:

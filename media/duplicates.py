@@ -76,7 +76,7 @@ def fingerprint(frames: Sequence[Frame]) -> Fingerprint:
     sheet = Image.new("RGB", (_COLUMNS * _SIDE, -(-len(frames) // _COLUMNS) * _SIDE))
     hashes = []
     for number, frame in enumerate(frames):
-        with Image.open(frame.path) as picture:
+        with Image.open(io.BytesIO(frame.read())) as picture:
             rgb = picture.convert("RGB")
         hashes.append(int(str(imagehash.phash(rgb)), 16))
         tile = rgb.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)

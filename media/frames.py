@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from hardcut.schemas.errors import DamagedInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,19 @@ class Frame:
     path: Path
     time_s: float
     sha256: str
+
+    def read(self) -> bytes:
+        """The JPEG's bytes. Raises DamagedInput where they are not those that were stored, or are gone; then the file
+        is removed, so that whoever wants the video's frames next has it decoded again."""
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise DamagedInput("frames", f"stored frame {self.path} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            with suppress(OSError):
+                self.path.unlink()
+            raise DamagedInput("frames", f"stored frame {self.path} does not fit its digest")
+        return data
 
 
 @dataclass(frozen=True, slots=True)

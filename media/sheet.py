@@ -54,7 +54,7 @@ def clock_time(seconds: float) -> str:
 
 def _thumbnail(frame: Frame, width: int) -> Image.Image:
     # A cell is at most as high as it is wide, so that one upright video does not fill a page.
-    with Image.open(frame.path) as image:
+    with Image.open(io.BytesIO(frame.read())) as image:
         image.draft("RGB", (width, width))  # the decoder scales down for free
         picture = image.convert("RGB")
     scale = min(width / picture.width, width / picture.height)

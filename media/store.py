@@ -1,6 +1,7 @@
 """The frame store: JPEGs under content and sampling, written once, read for every later use.
 
-    ROOT/ab/abcd.../SAMPLING/index.json, 00000.jpg, 00001.jpg, ...      whole or absent
+    ROOT/ab/abcd.../SAMPLING/index.json, 00000.jpg, 00001.jpg, ...      whole or absent; known by digest
+    ROOT/ab/abcd.../SAMPLING/touched.json                               sizes, times of change and inodes of the frames
     ROOT/ab/abcd.../SAMPLING.decodes                                    one byte for each time the video was decoded
     ROOT/ab/abcd.../lease                                               locked by those who are using the frames
     ROOT/size                                                           bytes of all frames, as far as is known
@@ -15,15 +16,18 @@ import fcntl
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
+from hardcut.engine.files import atomic_writer, sha256_of
 from hardcut.media.frames import Frame, FrameSet
 from hardcut.media.lease import exclusive_lock, shared_lock
 from hardcut.schemas.errors import StorageError
@@ -33,9 +37,12 @@ from hardcut.schemas.settings import MediaSettings
 if TYPE_CHECKING:
     from hardcut.media.sampler import Pictures
 
+_log = logging.getLogger(__name__)
+
 SAMPLER_VERSION = 1
 """Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
 _INDEX = "index.json"
+_TOUCHED = "touched.json"
 _EVICT_TO = 0.9
 """Share of the limit that eviction leaves, so that not every new video sets it off."""
 
@@ -47,6 +54,35 @@ def sampling_digest(settings: MediaSettings) -> str:
 
 
 class _Entry(NamedTuple):
+    """A frame's file, its second, its digest and its bytes."""
+
+    name: str
+    time_s: float
+    sha256: str
+    size: int
+
+
+@dataclass
+class _Index:
+    """What `index.json` says of a sampling's frames. Earlier versions wrote no digest of it."""
+
+    frames: list[_Entry]
+    duration_s: float
+    missing: list[str]
+    digest: str = ""
+
+    @property
+    def right_digest(self) -> str:
+        """The digest of the rest."""
+        return digest(self.frames, self.duration_s, self.missing)
+
+    def frame_set(self, folder: Path) -> FrameSet:
+        """The frames, in order."""
+        frames = tuple(Frame(folder / entry.name, entry.time_s, entry.sha256) for entry in self.frames)
+        return FrameSet(frames, self.duration_s, not self.missing, tuple(self.missing))
+
+
+class _Sampling(NamedTuple):
     """A stored sampling: when it was used last (ns), its folder, and the bytes of its frames."""
 
     used_ns: int
@@ -81,19 +117,18 @@ class FrameStore:
         """
         folder = self._folder(sha256, settings)
         try:
-            index = json.loads((folder / _INDEX).read_text("utf-8"))
-            frames = []
-            for name, time_s, sha, size in index["frames"]:
-                if (folder / name).stat().st_size != size:
-                    return None
-                frames.append(Frame(folder / name, time_s, sha))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            index = _read_index(folder)
+            if index is None or not _sound(folder, index.frames):
+                return None
+        except FileNotFoundError:
             return None
         except OSError as error:
             raise StorageError(f"the frame store {self._root} cannot be read: {error.strerror or error}") from error
         with suppress(OSError):  # a store that may only be read is used without being told
+            if not index.digest:
+                _write_index(folder, index)
             os.utime(folder / _INDEX)
-        return FrameSet(tuple(frames), index["duration_s"], not index["missing"], tuple(index["missing"]))
+        return index.frame_set(folder)
 
     def fill(self, sha256: str, settings: MediaSettings, samples: Pictures) -> FrameSet:
         """The stored frames; where they are not there, decodes `samples` into the store, a picture at a time.
@@ -145,13 +180,14 @@ class FrameStore:
                 jpeg = buffer.getvalue()
                 name = f"{number:05d}.jpg"
                 (temporary / name).write_bytes(jpeg)
-                frames.append((name, round(sample.time_s, 6), hashlib.sha256(jpeg).hexdigest(), len(jpeg)))
-            index = {"frames": frames, "duration_s": round(samples.duration_s, 6), "missing": samples.missing}
-            (temporary / _INDEX).write_text(json.dumps(index), "utf-8")
+                sha = hashlib.sha256(jpeg).hexdigest()
+                frames.append(_Entry(name, round(sample.time_s, 6), sha, len(jpeg)))
+            _write_index(temporary, _Index(frames, round(samples.duration_s, 6), list(samples.missing)))
+            _write_touched(temporary, [_touched(temporary / entry.name) for entry in frames])
             if folder.exists():
                 shutil.rmtree(folder)
             temporary.rename(folder)
-            return sum(size for *_, size in frames)
+            return sum(entry.size for entry in frames)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -180,18 +216,19 @@ class FrameStore:
                 total -= entry.size
         return total
 
-    def _entries(self) -> Iterator[_Entry]:
+    def _entries(self) -> Iterator[_Sampling]:
         """What is stored. What killed processes left is removed on the way."""
         for folder in self._root.glob("*/*/*"):
             if folder.name.startswith("."):
                 self._remove(folder)
                 continue
             try:
-                index = json.loads((folder / _INDEX).read_text("utf-8"))
+                index = _read_index(folder)
                 used_ns = (folder / _INDEX).stat().st_mtime_ns
-            except (OSError, json.JSONDecodeError):
-                continue  # a file, or an entry that is being replaced: `get` does not give it either
-            yield _Entry(used_ns, folder, sum(size for *_, size in index["frames"]))
+            except OSError:
+                continue  # a file, or an entry that is being replaced
+            size = sum(entry.size for entry in index.frames) if index else 0
+            yield _Sampling(used_ns, folder, size)
 
     def _remove(self, folder: Path) -> bool:
         """Removes a folder of frames unless somebody reads or writes it."""
@@ -213,3 +250,57 @@ class FrameStore:
 
     def _log(self, sha256: str, settings: MediaSettings) -> Path:
         return self._folder(sha256, settings).with_suffix(".decodes")
+
+
+def _read_index(folder: Path) -> _Index | None:
+    """The index of a sampling's folder, None for one that is not what was written. Raises OSError."""
+    try:
+        found = json.loads((folder / _INDEX).read_text("utf-8"))
+        index = _Index(**{**found, "frames": [_Entry(*entry) for entry in found["frames"]]})
+        sound = index.digest in ("", index.right_digest)
+    except NotADirectoryError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        sound = False
+    if not sound:
+        _log.warning("%s is not what was written: its video is decoded again", folder / _INDEX)
+        return None
+    return index
+
+
+def _write_index(folder: Path, index: _Index) -> None:
+    with atomic_writer(folder / _INDEX) as file:
+        json.dump(asdict(index) | {"digest": index.right_digest}, file)
+
+
+def _sound(folder: Path, frames: Sequence[_Entry]) -> bool:
+    """Whether the frames are those that were stored. Only what was touched since it was read last is read again.
+
+    Raises OSError.
+    """
+    try:
+        known = json.loads((folder / _TOUCHED).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):  # of an earlier version, or damaged: everything is read
+        known = []
+    touched = [_touched(folder / entry.name) for entry in frames]
+    if touched == known:
+        return True
+    for at, entry in enumerate(frames):
+        path = folder / entry.name
+        if touched[at] not in known[at : at + 1] and sha256_of(path) != entry.sha256:
+            _log.warning("%s does not fit its digest: its video is decoded again", path)
+            return False
+    with suppress(OSError):  # a store that may only be read
+        _write_touched(folder, touched)
+    return True
+
+
+def _write_touched(folder: Path, touched: Sequence[Sequence[int]]) -> None:
+    """Keeps the state of the frames' files at which they were seen to fit their digests."""
+    with atomic_writer(folder / _TOUCHED) as file:
+        json.dump(touched, file)
+
+
+def _touched(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ino]

@@ -11,12 +11,14 @@ from pathlib import Path
 from hardcut.annotate.records import read_run
 from hardcut.annotate.review_quality import blind_truth
 from hardcut.engine.files import atomic_writer
+from hardcut.engine.run_files import RunFiles
 from hardcut.report.plots.reliability import reliability_diagram
 from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration, JudgedPair, calibrate
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Query, TeacherLabel
 from hardcut.schemas.run_files import RunFiles
+from hardcut.teacher.cached import book_name
 from hardcut.teacher.names import book_name
 
 _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})

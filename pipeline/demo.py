@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.data.bundled import sample_files
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import RunStatus, read_status
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job
@@ -18,7 +19,6 @@ from hardcut.publish.export_dataset import ExportSummary
 from hardcut.reranker.measures import ndcg
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Query, TeacherLabel
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.trec import read_qrels, read_run
 

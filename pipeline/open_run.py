@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import RunStatus, read_status
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.record_views import Records
@@ -14,7 +15,6 @@ from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Video
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:

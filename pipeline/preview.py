@@ -10,6 +10,7 @@ from typing import Any
 
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.stage import Unit
 from hardcut.media.store import FrameStore
 from hardcut.pipeline.cache import Cache
@@ -19,7 +20,6 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import DropItem, ItemError, UsageError
 from hardcut.schemas.records import COUNTERFACTUAL, Caption, Evidence, Pair, Query, Sampling, TeacherRef, Twin, Video
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.cached import CachedTeacher

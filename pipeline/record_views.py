@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json
-from hardcut.schemas.run_files import RunFiles
 
 if TYPE_CHECKING:
     import pandas
@@ -35,10 +35,7 @@ class Records(Generic[R]):
 
     def __len__(self) -> int:
         """How many there are; counts lines and reads no record."""
-        if not self._files.has(self._kind):
-            return 0
-        with self._files.path(self._kind).open("rb") as file:
-            return sum(1 for line in file if line.strip())
+        return self._files.count(self._kind)
 
     def __getitem__(self, id: str) -> R:
         """The record of that id. Raises UsageError where there is none."""

@@ -21,6 +21,7 @@ from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.progress import Progress
+from hardcut.engine.run_files import RunFiles
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.context import opened
 from hardcut.pipeline.run_report import refresh_report
@@ -28,7 +29,6 @@ from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 WORKSPACE = "hardcut"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import read_status
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
@@ -19,7 +20,6 @@ from hardcut.report.statistics.agreement import Agreement, agreement, blind_answ
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
-from hardcut.schemas.run_files import RunFiles
 
 
 @dataclass(frozen=True, slots=True)

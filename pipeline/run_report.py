@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hardcut.pipeline.cache import Cache
 from hardcut.report.review_file import REVIEW_FILE
 from hardcut.schemas.catalogue import RECORDS
+from hardcut.schemas.errors import DamagedInput
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import Settings
 
@@ -45,7 +46,10 @@ def sheets_of(settings: Settings, cache: Cache) -> Callable[[Video], bytes | Non
         frames = store.get(video.sha256, settings.media)
         if frames is None:
             return None
-        return contact_sheet(frames.spread(_SHEET_FRAMES), _SHEET_COLUMNS, _SHEET_WIDTH)
+        try:
+            return contact_sheet(frames.spread(_SHEET_FRAMES), _SHEET_COLUMNS, _SHEET_WIDTH)
+        except DamagedInput:
+            return None
 
     return sheet
 

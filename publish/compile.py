@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.calibrated import read_calibrations
@@ -58,7 +59,6 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 R = TypeVar("R", bound=Record)
@@ -130,8 +130,8 @@ class _Key(BaseModel):
 
 
 def _lines(run: Path, kind: type[Record]) -> Iterator[tuple[_Key, str]]:
-    path = run / kind.FILE
-    if path.exists():
+    path = RunFiles(run).sound(kind)
+    if path:
         with _line_told(run, kind), path.open(encoding="utf-8-sig") as file:
             for line in file:
                 if line.strip():

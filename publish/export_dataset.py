@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hardcut import __version__
+from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
 from hardcut.publish.checks.result import CheckResult
@@ -24,7 +25,6 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
-from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 STAGES: dict[str, type[Record]] = {
@@ -106,19 +106,11 @@ def export(
 
 def _funnel(run: Path) -> list[FunnelStep]:
     dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for record in RunFiles(run).read(Dropped):
+    files = RunFiles(run)
+    for record in files.read(Dropped):
         dropped[record.stage][record.reason] += 1
-    steps = [
-        FunnelStep(stage, _count(run / kind.FILE), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()
-    ]
+    steps = [FunnelStep(stage, files.count(kind), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()]
     return [*steps, *(FunnelStep(stage, None, dropped[stage]) for stage in sorted(dropped))]
-
-
-def _count(path: Path) -> int:
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        return sum(1 for line in file if line.strip())
 
 
 def _recipe(

@@ -6,12 +6,12 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.media.sheet import clock_time
 from hardcut.report.run_page import Sheets, data_url, environment
 from hardcut.schemas.errors import StorageError, UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Video
-from hardcut.schemas.run_files import RunFiles
 
 LINES = 200
 """Lines of evidence that a page shows at most."""

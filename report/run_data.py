@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
+from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
@@ -25,7 +26,6 @@ from hardcut.schemas.records import (
     TeacherLabel,
     Video,
 )
-from hardcut.schemas.run_files import RunFiles
 
 R = TypeVar("R", bound=Record)
 Relation = Literal["source", "mined", "counterfactual", "user"]

@@ -61,6 +61,10 @@ class ItemError(HardcutError):
         return type(self), (self.reason, self.detail, self.raw)
 
 
+class DamagedInput(ItemError):
+    """What a unit reads was damaged and is out of the way now: done again, the unit finds it made anew."""
+
+
 class DropItem(HardcutError):
     """One work unit is left out on purpose, with a reason; it is no failure."""
 

@@ -65,13 +65,13 @@ def chat(asked: ChatRequest, prompt: Rendered, media: bytes, further: Iterable[t
 
 
 def media_parts(pictures: Sequence[tuple[str, Frame]]) -> bytes:
-    """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. Raises OSError."""
+    """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. Raises DamagedInput."""
     parts: list[bytes] = []
     for label, frame in pictures:
         parts += [
             to_json({"type": "text", "text": label}),
             b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,',
-            base64.b64encode(frame.path.read_bytes()),
+            base64.b64encode(frame.read()),
             b'"}},',
         ]
     return b"".join(parts)

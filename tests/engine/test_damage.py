@@ -9,9 +9,9 @@ import sqlite3
 
 import pytest
 
+from hardcut.engine.engine import Engine
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.run import Engine
-from hardcut.engine.run_files import sound
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import StorageError, UsageError
 from hardcut.schemas.judgments import Review
@@ -77,7 +77,7 @@ async def test_a_touched_or_copied_file_is_read_once_and_left_alone(finished, gi
     assert await chain.run(copied, given(40)) == NOTHING
     assert (copied / "captions.jsonl").stat().st_mtime == 1, "it was not written again"
     read = []
-    monkeypatch.setattr("hardcut.engine.run_files.sha256_of", lambda path: read.append(path) or "")
+    monkeypatch.setattr("hardcut.engine.published.sha256_of", lambda path: read.append(path) or "")
     assert await chain.run(copied, given(40)) == NOTHING
     assert read == [], "size, time of change and inode are those of the digest"
 
@@ -177,7 +177,7 @@ async def test_status_tells_of_no_run_that_was_changed(finished, what):
 async def test_a_reader_is_given_what_the_run_wrote(finished, caplog, how):
     run, _, files = finished
     name = Caption.FILE
-    assert sound(run, Caption) == run / name
+    assert RunFiles(run).sound(Caption) == run / name
     if how == "removed":
         (run / name).unlink()
     else:
@@ -185,7 +185,7 @@ async def test_a_reader_is_given_what_the_run_wrote(finished, caplog, how):
         (run / name).write_bytes(ALTERED[how](files[name]))
         os.utime(run / name, ns=(state.st_atime_ns, state.st_mtime_ns))
     with caplog.at_level(logging.WARNING):
-        assert sound(run, Caption) == run / name
+        assert RunFiles(run).sound(Caption) == run / name
     assert (run / name).read_bytes() == files[name]
     assert [line for line in caplog.messages if name in line and "restored from the ledger" in line]
 
@@ -194,29 +194,29 @@ async def test_a_reader_is_not_given_what_cannot_be_restored(finished):
     run, _, _ = finished
     (run / Caption.FILE).write_text("")
     with Ledger(run), pytest.raises(StorageError, match=r"captions.jsonl is not what its run wrote.*another process"):
-        sound(run, Caption)
+        RunFiles(run).sound(Caption)
     change(run, "UPDATE record SET body = body || ' ' WHERE kind = 'Caption'")
     with pytest.raises(StorageError, match=r"stage tell.*is damaged: start the run again"):
-        sound(run, Caption)
+        RunFiles(run).sound(Caption)
 
 
 async def test_a_reader_is_given_nothing_that_no_stage_shows(finished, given):
     run, chain, files = finished
     chain.judge.settings = {"depth": 5}
     await chain.run(run, given(40), until="mine")
-    assert sound(run, TeacherLabel) is None
+    assert RunFiles(run).sound(TeacherLabel) is None
     (run / TeacherLabel.FILE).write_bytes(files[TeacherLabel.FILE])
-    assert sound(run, TeacherLabel) is None, "a copy of what was withdrawn"
-    assert sound(run, Query) == run / Query.FILE
+    assert RunFiles(run).sound(TeacherLabel) is None, "a copy of what was withdrawn"
+    assert RunFiles(run).sound(Query) == run / Query.FILE
 
 
 async def test_a_file_that_no_stage_writes_is_given_as_it_is(finished, tmp_path):
     run, _, _ = finished
-    assert sound(run, Review) is None
+    assert RunFiles(run).sound(Review) is None
     (run / Review.FILE).write_text("")
-    assert sound(run, Review) == run / Review.FILE
+    assert RunFiles(run).sound(Review) == run / Review.FILE
     (tmp_path / Caption.FILE).write_text("")
-    assert sound(tmp_path, Caption) == tmp_path / Caption.FILE, "no ledger, no digest"
+    assert RunFiles(tmp_path).sound(Caption) == tmp_path / Caption.FILE, "no ledger, no digest"
 
 
 # Layouts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 
 import pytest
 
@@ -12,7 +13,15 @@ from hardcut.engine.engine import Engine
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.stage import Failure, Output
 from hardcut.engine.status import read_status
-from hardcut.schemas.errors import BudgetReached, DropItem, HardcutError, MissingDependency, StorageError, UsageError
+from hardcut.schemas.errors import (
+    BudgetReached,
+    DamagedInput,
+    DropItem,
+    HardcutError,
+    MissingDependency,
+    StorageError,
+    UsageError,
+)
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair
 
 NOTHING = {"look": 0, "tell": 0, "mine": 0, "judge": 0}
@@ -241,6 +250,27 @@ async def test_errors_that_stop_the_run_leave_the_unit_pending(tmp_path, new_cha
     counts = await chain.run(tmp_path / "stopped", given(60))
     assert counts["look"] == 0 and counts["tell"] == tell.units_in - done
     assert files_of(tmp_path / "stopped") == finished[2]
+
+
+async def test_a_unit_whose_input_was_damaged_is_done_once_more(tmp_path, new_chain, given, files_of, finished, caplog):
+    chain = new_chain()
+    work, tries = chain.tell.run, Counter()
+
+    async def damaged_once(unit):
+        tries[unit.id] += 1
+        if (tries[unit.id] == 1 and unit.id.endswith("4")) or unit.id == "video0008":
+            raise DamagedInput("frames", "00001.jpg does not fit its digest")
+        return await work(unit)
+
+    chain.tell.run = damaged_once
+    await chain.run(tmp_path / "damaged", given(60))
+    status = read_status(tmp_path / "damaged")
+    assert [(each.unit, each.reason) for each in status.failed if each.stage == "tell"] == [("video0008", "frames")]
+    assert tries["video0008"] == tries["video0004"] == 2 and tries["video0001"] == 1
+    assert "'video0004': 00001.jpg does not fit its digest: it is done once more" in caplog.text
+    chain.tell.run = work
+    await chain.run(tmp_path / "damaged", given(60), retry_failed=True)
+    assert files_of(tmp_path / "damaged") == finished[2]
 
 
 async def test_at_the_budget_what_is_in_flight_comes_in(tmp_path, new_chain, given):

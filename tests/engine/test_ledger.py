@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from hardcut.engine.checksums import stamp
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import StorageError, UsageError
@@ -53,9 +54,13 @@ def test_a_run_folder_that_cannot_be_made(tmp_path):
 
 async def test_one_write_that_fails_harms_no_other_of_its_group(tmp_path):
     with Ledger(tmp_path) as ledger:
-        add = "INSERT INTO spend (stage, teacher, calls) VALUES (?, 'm', 1)"
+
+        def add(connection, name):
+            connection.execute("INSERT INTO spend (stage, teacher, calls) VALUES (?, 'm', 1)", (name,))
+            stamp(connection, "spend", "stage = ?", (name,))
+
         names = ["a", "b", "a", "c"]
-        futures = [ledger.database.submit(lambda c, name=name: c.execute(add, (name,)).rowcount) for name in names]
+        futures = [ledger.database.submit(lambda c, name=name: add(c, name)) for name in names]
         outcomes = [future.exception() for future in futures]
         assert [type(error) for error in outcomes] == [type(None), type(None), sqlite3.IntegrityError, type(None)]
     assert [spend.stage for spend in read_status(tmp_path).spend] == ["a", "b", "c"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hardcut.engine.files import sha256_of
 from hardcut.media.sampler import Sample
 from hardcut.media.store import FrameStore
+from hardcut.schemas.errors import DamagedInput
 from hardcut.schemas.settings import MediaSettings
 
 SETTINGS = MediaSettings(fps=1)
@@ -148,3 +151,42 @@ def test_what_a_killed_process_left_is_removed(root, limit):
     (leftover / "00000.jpg").write_bytes(b"x" * limit)
     fill(root, limit, *range(1, 9))
     assert not leftover.exists() and size(root) <= limit
+
+
+def test_frames_that_nobody_touched_are_not_read_to_be_given(root, monkeypatch):
+    fill(root, None, 1)
+    read = []
+    monkeypatch.setattr("hardcut.media.store.sha256_of", lambda path: read.append(path.name) or sha256_of(path))
+    store = FrameStore(root)
+    frames = store.get(name(1), SETTINGS)
+    assert read == []
+    os.utime(frames.frames[2].path)
+    assert store.get(name(1), SETTINGS) == frames and read == ["00002.jpg"], "it was touched: read, and sound"
+    assert store.get(name(1), SETTINGS) == frames and read == ["00002.jpg"], "once"
+
+
+def test_a_store_of_an_earlier_version_is_read_and_gets_its_digest(root):
+    fill(root, None, 1)
+    index = FrameStore(root)._folder(name(1), SETTINGS) / "index.json"
+    whole = json.loads(index.read_text())
+    index.write_text(json.dumps({key: whole[key] for key in ("frames", "duration_s", "missing")}))
+    index.with_name("touched.json").unlink()
+    assert FrameStore(root).get(name(1), SETTINGS) is not None
+    assert json.loads(index.read_text()) == whole
+
+
+def test_a_frame_that_changed_behind_its_time_of_change_is_not_used(root):
+    """As a bad disk does it: only who reads the bytes can tell."""
+    fill(root, None, 1)
+    frames = FrameStore(root).get(name(1), SETTINGS)
+    frame = frames.frames[2]
+    assert frame.read() == frame.path.read_bytes()
+    state = frame.path.stat()
+    frame.path.write_bytes(frame.read()[:-9] + b"123456789")
+    os.utime(frame.path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert FrameStore(root).get(name(1), SETTINGS) == frames
+    with pytest.raises(DamagedInput, match=r"00002\.jpg does not fit its digest"):
+        frame.read()
+    assert FrameStore(root).get(name(1), SETTINGS) is None, "it is decoded again"
+    with pytest.raises(DamagedInput, match="cannot be read"):
+        frame.read()
