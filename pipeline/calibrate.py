@@ -17,8 +17,6 @@ from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration,
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Query, TeacherLabel
-from hardcut.schemas.run_files import RunFiles
-from hardcut.teacher.cached import book_name
 from hardcut.teacher.names import book_name
 
 _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
