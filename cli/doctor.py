@@ -13,7 +13,7 @@ from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.doctor import checks
 from hardcut.schemas.config import load_settings
 
-_MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]![/]", "missing": "[red]no[/]"}
+_MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]![/]", "missing": "[red]no[/]", "broken": "[red]no[/]"}
 
 
 def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_json: bool) -> int:
@@ -28,4 +28,4 @@ def doctor(config: Path | None, teacher: str | None, cache: Path | None, *, as_j
         for check in found:
             table.add_row(_MARKS[check.state], check.name, plain(check.found), plain(check.advice))
         output().print(table)
-    return 4 if any(check.state == "missing" for check in found) else 0
+    return 4 if any(check.state in ("missing", "broken") for check in found) else 0

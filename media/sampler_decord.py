@@ -17,7 +17,8 @@ from PIL import Image
 from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
 from hardcut.media.probe import displayed_size, first_frame
 from hardcut.media.sampler import Sample, Samples, fit, wanted_ticks
-from hardcut.schemas.errors import ItemError, MissingDependency
+from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.errors import ItemError
 
 _NO_FILLING_IN = 1e-9
 """The share of pictures that decord may replace by their neighbours before it gives up: none."""
@@ -67,9 +68,7 @@ def _decord() -> Any:
     try:
         import decord
     except ImportError as error:
-        raise MissingDependency(
-            'decord is not installed: pip install "hardcut[decord]", or set media.reader = "pyav"'
-        ) from error
+        raise not_imported("decord", error, "decord", 'media.reader = "pyav"') from error
     decord.logging.set_level(decord.logging.QUIET)
     return decord
 

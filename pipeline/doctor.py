@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from hardcut.annotate.embedded.environment import made
 from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.libraries import broken, decode_sample, libraries, pythons, unfit
+from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency
 from hardcut.schemas.settings import Settings, TeacherSettings
 
-_EXTRAS = {
-    "ocr": ("rapidocr", "onnxruntime"),
-    "vision": ("scenedetect-headless", "opencv-python-headless", "imagehash"),
-    "eval": ("ir_measures", "bm25s"),
-    "publish": ("scikit-learn",),
-    "annotate": ("argilla", "krippendorff"),
-    "train": ("torch", "torchvision", "transformers", "accelerate", "peft", "sentence-transformers"),
-    "asr": ("torch", "transformers"),
-    "languages": ("py3langid",),
-    "paddle": ("paddleocr", "paddlepaddle"),
-    "decord": ("decord2",),
-}
+_EXTRAS = (
+    *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr"),
+    *("languages", "paddle", "decord"),
+)
 _GB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `advice` says what to do where it is not ok."""
+    """One thing that was looked at. `advice` says what to do where it is not ok; with `missing` and `broken` a run with
+    these settings cannot start."""
 
     name: str
-    state: Literal["ok", "missing", "warning"]
+    state: Literal["ok", "missing", "broken", "warning"]
     found: str
     advice: str = ""
 
 
 def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     """Every check, one after another: those of the teachers may take as long as a server takes to answer."""
-    yield Check("python", "ok", sys.version.split()[0])
-    yield _decoder()
+    yield _python()
     needed = _needed(settings)
-    for extra, packages in _EXTRAS.items():
-        yield _extra(extra, packages, needed=extra in needed)
+    with ThreadPoolExecutor() as beside:  # each of these waits for a process that imports
+        tried = beside.map(
+            lambda look: look(),
+            [
+                _core,
+                partial(_decoder, settings.media.reader),
+                *(partial(_extra, extra, needed=extra in needed) for extra in _EXTRAS),
+            ],
+        )
+        yield from tried
     yield _writable(cache.root)
     yield _reviewers(cache.argilla)
     for teacher in dict.fromkeys((settings.teacher, *settings.judges)):
@@ -66,30 +69,48 @@ def _needed(settings: Settings) -> set[str]:
         "languages": bool(settings.queries.languages),
         "decord": settings.media.reader == "decord",
     }
-    return {extra for extra, is_wanted in wanted.items() if is_wanted}
+    kinds = {teacher.spec.partition(":")[0] for teacher in (settings.teacher, *settings.judges)}
+    return {extra for extra, is_wanted in wanted.items() if is_wanted} | kinds.intersection(("transformers", "vllm"))
 
 
-def _decoder() -> Check:
-    import av
-
-    version = ".".join(str(part) for part in av.library_versions["libavcodec"])
-    return Check("decoder", "ok", f"PyAV {importlib.metadata.version('av')}, libavcodec {version}")
-
-
-def _extra(extra: str, packages: tuple[str, ...], *, needed: bool) -> Check:
-    found = {name: _version(name) for name in packages}
-    if all(found.values()):
-        return Check(f"extra {extra}", "ok", ", ".join(f"{name} {version}" for name, version in found.items()))
-    missing = ", ".join(name for name, version in found.items() if not version)
-    advice = f'pip install "hardcut[{extra}]"'
-    return Check(f"extra {extra}", "missing" if needed else "warning", f"without {missing}", advice)
+def _python() -> Check:
+    found = sys.version.split()[0]
+    if ".".join(map(str, sys.version_info[:2])) in pythons():
+        return Check("python", "ok", found)
+    return Check("python", "warning", f"{found}, with which Hardcut was not tried", f"use {', '.join(pythons())}")
 
 
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _core() -> Check:
+    return _libraries("libraries", None, needed=True)
+
+
+def _decoder(reader: str) -> Check:
+    """Decodes a clip of the sample, since a library that can be imported may still fail at its work."""
+    [av] = (library for library in libraries(None) if library.name == "av")
+    found = f"PyAV {av.version}"
+    if problem := decode_sample(reader):
+        return Check("decoder", "broken", f"{found}: {problem}", f'pip install --force-reinstall "av{av.accepted}"')
+    return Check("decoder", "ok", f"{found}, decodes a clip of the sample")
+
+
+def _extra(extra: str, *, needed: bool) -> Check:
+    return _libraries(f"extra {extra}", extra, needed=needed)
+
+
+def _libraries(name: str, extra: str | None, *, needed: bool) -> Check:
+    """Whether all libraries of an extra (None: those that Hardcut always needs) are there and can be imported."""
+    wanted = libraries(extra)
+    advice = pip_install(extra) if extra else "pip install hardcut"
+    missing = [library.name for library in wanted if library.version is None]
+    if missing:
+        return Check(name, "missing" if needed else "warning", f"without {', '.join(missing)}", advice)
+    found = ", ".join(f"{library.name} {library.version}" for library in wanted)
+    if problem := broken(wanted):
+        again = advice.replace("install", "install --force-reinstall", 1)
+        return Check(name, "broken" if needed else "warning", f"broken: {problem}", again)
+    if other := unfit(wanted):
+        return Check(name, "warning", f"{found}: {other}", f"{advice} brings what was tried")
+    return Check(name, "ok", found)
 
 
 def _writable(cache: Path) -> Check:

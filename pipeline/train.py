@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from hardcut.pipeline.cache import cache_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.config import load_settings
-from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from hardcut.reranker.estimate import TrainingEstimate
@@ -79,4 +80,4 @@ def need_train() -> None:
         import sentence_transformers  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[train]"') from error
+        raise not_imported("the training libraries", error, "train") from error

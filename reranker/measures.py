@@ -10,7 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run, ranking
 
 MEASURES = ("nDCG@10", "R@10", "R@100", "RR", "AP", "Success@1", "Success@5", "Judged@10")
@@ -57,7 +58,7 @@ def _parsed(name: str) -> Any:
     try:
         import ir_measures
     except ImportError as error:
-        raise MissingDependency('ir_measures is not installed: pip install "hardcut[eval]"') from error
+        raise not_imported("ir_measures", error, "eval") from error
     try:
         measure = ir_measures.parse_measure(name)
         hash(measure)  # fails where a parameter is none of the measure's

@@ -6,14 +6,38 @@ from importlib.metadata import PackageNotFoundError, version
 
 from hardcut.schemas.errors import MissingDependency
 
+DEFAULT_PARTS = frozenset({"ocr", "vision", "eval", "publish"})
+"""The extras that `default` brings: without one of them a run with the default settings stops."""
+
+
+def pip_install(extra: str) -> str:
+    """The command that brings an extra; for a part of `default` the one that brings all of them, so that nobody is told
+    to install one after another."""
+    return f'pip install "hardcut[{"default" if extra in DEFAULT_PARTS else extra}]"'
+
+
+def not_installed(package: str, extra: str, otherwise: str = "") -> MissingDependency:
+    """The error for a library that is not there. `otherwise` is a setting that does without it."""
+    return MissingDependency(f"{package} is not installed: {_advice(extra, otherwise)}")
+
+
+def not_imported(package: str, error: ImportError, extra: str, otherwise: str = "") -> MissingDependency:
+    """The error for a library whose import failed: it, or what it needs, is not there, or it is there and broken."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return not_installed(error.name.partition(".")[0], extra, otherwise)
+    return MissingDependency(f"{package} is installed and broken: {error}: {_advice(extra, otherwise)}")
+
+
+def _advice(extra: str, otherwise: str) -> str:
+    return pip_install(extra) + (f", or set {otherwise}" if otherwise else "")
+
 
 def installed(package: str, extra: str, otherwise: str = "") -> str:
     """The version of an installed package. Raises MissingDependency: the extra that brings it, and what else helps."""
     try:
         return version(package)
     except PackageNotFoundError:
-        hint = f", or set {otherwise}" if otherwise else ""
-        raise MissingDependency(f'{package} is not installed: pip install "hardcut[{extra}]"{hint}') from None
+        raise not_installed(package, extra, otherwise) from None
 
 
 def opencv(otherwise: str) -> str:
@@ -23,4 +47,4 @@ def opencv(otherwise: str) -> str:
             return version(package)
         except PackageNotFoundError:
             continue
-    raise MissingDependency(f'OpenCV is not installed: pip install "hardcut[vision]", or set {otherwise}')
+    raise not_installed("OpenCV", "vision", otherwise)

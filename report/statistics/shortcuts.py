@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hardcut.schemas.errors import MissingDependency
+from hardcut.schemas.dependencies import not_imported
 from hardcut.schemas.ids import digest
 
 PAIRS = 10_000
@@ -60,7 +60,7 @@ def _need_sklearn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
-        raise MissingDependency('scikit-learn is not installed: pip install "hardcut[publish]"') from error
+        raise not_imported("scikit-learn", error, "publish") from error
 
 
 def _predicted(model: Any, texts: Sequence[str], wanted: Any, parts: Sequence[str] | None, method: str) -> Any:

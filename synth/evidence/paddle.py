@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from hardcut.schemas.dependencies import installed
-from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.dependencies import installed, not_imported
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import EvidenceSettings
 
@@ -42,7 +42,7 @@ class PaddleEngine:
         try:
             from paddleocr import TextDetection, TextRecognition
         except ImportError as error:
-            raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[paddle]"') from None
+            raise not_imported("paddleocr", error, "paddle") from None
         common = {"device": "cpu", "cpu_threads": 1}
         try:
             self._det = TextDetection(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from hardcut.engine.pool import WorkerPool
-from hardcut.schemas.dependencies import installed
+from hardcut.schemas.dependencies import installed, not_imported
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.ids import digest
 from hardcut.synth.evidence.speech import Spoken, pieces
@@ -77,7 +77,7 @@ def _engine(model: str) -> Any:
         import torch
         from transformers import pipeline
     except ImportError as error:
-        raise MissingDependency(f'{error.name} is not installed: pip install "hardcut[asr]"') from None
+        raise not_imported("transformers", error, "asr") from None
     torch.set_num_threads(1)  # one process a core already
     try:
         return pipeline("automatic-speech-recognition", model=model, device=0 if torch.cuda.is_available() else -1)

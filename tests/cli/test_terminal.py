@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import select
@@ -17,8 +16,6 @@ import psutil
 import pytest
 
 from hardcut.cli.app import main
-from hardcut.cli.doctor import doctor
-from hardcut.pipeline import doctor as looked_at
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 EVIL = "evil\x1b[31m\x1b]0;title\x07[bold]"
@@ -88,33 +85,3 @@ def test_a_status_shows_hostile_names_as_they_are_and_breaks_no_line_in_a_pipe(
     assert f"report  {run / 'report.html'}\n" in told
     [line] = [line for line in told.splitlines() if "80 columns" in line]
     assert "No such file" in line, "a script that looks for a name finds the reason on its line"
-
-
-def test_doctor_names_the_extra_that_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr(looked_at, "_version", lambda name: None)
-    assert doctor(None, None, tmp_path / "a [b] cache", as_json=False) == 4
-    told = capsys.readouterr().out
-    for extra in ("ocr", "vision", "eval", "publish", "annotate", "train"):
-        assert f'pip install "hardcut[{extra}]"' in told
-    assert "a [b] cache" in told
-    assert "`hardcut review serve` makes it" in told
-
-
-def test_doctor_asks_for_what_the_settings_need_and_for_every_judge(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    found = {name: "1.0" for extra in ("eval", "train") for name in looked_at._EXTRAS[extra]}
-    monkeypatch.setattr(looked_at, "_version", found.get)
-    config = tmp_path / "hardcut.toml"
-    config.write_text(
-        "[evidence]\nocr = 'off'\nshots = false\nmotion = false\nspeech = 'whisper:tiny'\n[duplicates]\nnear = false\n"
-        "[queries]\nlanguages = ['de']\n[[scores.teachers]]\nspec = 'openai:m@http://127.0.0.1:9/v1'\n"
-    )
-    assert doctor(config, None, tmp_path, as_json=True) == 4
-    checks = json.loads(capsys.readouterr().out)["checks"]
-    states = {check["name"]: check["state"] for check in checks}
-    assert {name for name, state in states.items() if state == "missing"} == {"extra languages", "teacher"}
-    assert states["extra train"] == states["extra asr"] == "ok" and states["extra vision"] == "warning"
-    assert [check["state"] for check in checks if check["name"] == "teacher"] == ["ok", "missing"]

@@ -361,7 +361,7 @@ def test_without_its_library_a_check_is_not_run_and_stops(clean: Path, monkeypat
     monkeypatch.setitem(sys.modules, "sklearn", None)
     results = {result.name: result for result in check(Dataset(clean), SETTINGS)}
     assert results["query_prior"].state == "not_run" and results["query_prior"].stops
-    assert 'pip install "hardcut[publish]"' in results["query_prior"].told
+    assert 'pip install "hardcut[default]"' in results["query_prior"].told
 
 
 def test_a_folder_of_others_and_a_broken_table_are_told(clean: Path, tmp_path: Path) -> None:

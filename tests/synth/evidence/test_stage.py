@@ -51,9 +51,9 @@ def test_missing_libraries_say_how_to_get_them(frames: FrameSource, monkeypatch:
         return find
 
     for package, extra, otherwise in (
-        ("rapidocr", "hardcut[ocr]", 'evidence.ocr = "off"'),
-        ("onnxruntime", "hardcut[ocr]", 'evidence.ocr = "off"'),
-        ("scenedetect-headless", "hardcut[vision]", "evidence.shots = false and evidence.motion = false"),
+        ("rapidocr", "hardcut[default]", 'evidence.ocr = "off"'),
+        ("onnxruntime", "hardcut[default]", 'evidence.ocr = "off"'),
+        ("scenedetect-headless", "hardcut[default]", "evidence.shots = false and evidence.motion = false"),
     ):
         monkeypatch.setattr(extras, "version", without(package))
         with pytest.raises(MissingDependency) as error:
