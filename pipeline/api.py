@@ -14,7 +14,7 @@ from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.pipeline.open_run import Run
 from hardcut.pipeline.open_teacher import OpenTeacher, open_teacher
 from hardcut.pipeline.progress import TerminalProgress
-from hardcut.pipeline.single_clip import Judged
+from hardcut.pipeline.single_clip import JudgedClip
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
 from hardcut.schemas.settings import Settings, TeacherSettings
@@ -140,7 +140,7 @@ def caption(video: PathLike, teacher: str | OpenTeacher = "evidence") -> Caption
 
 def judge(
     query: str, video: PathLike, teacher: str | OpenTeacher = "evidence", *, caption: Caption | None = None
-) -> Judged:
+) -> JudgedClip:
     """Whether one video answers a query, with the teacher's margin. It is shown frames and evidence, and the caption
     where one is given. Raises as `caption`.
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from hardcut.engine.background import background
 from hardcut.pipeline.cache import Cache, cache_folder
-from hardcut.pipeline.single_clip import Judged, SingleClips
+from hardcut.pipeline.single_clip import JudgedClip, SingleClips
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
 from hardcut.schemas.settings import Settings, TeacherSettings
@@ -37,7 +37,7 @@ class OpenTeacher:
         """As `hardcut.caption`."""
         return background.run(self._open().caption(Path(video)))
 
-    def judge(self, query: str, video: PathLike, caption: Caption | None = None) -> Judged:
+    def judge(self, query: str, video: PathLike, caption: Caption | None = None) -> JudgedClip:
         """As `hardcut.judge`."""
         return background.run(self._open().judge(query, Path(video), caption))
 

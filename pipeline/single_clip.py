@@ -23,7 +23,7 @@ from hardcut.teacher.registry import open_teacher
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedClip:
     """What a teacher says of a query and a clip. `label` is the whole record."""
 
     label: TeacherLabel
@@ -85,7 +85,7 @@ class SingleClips:
         [caption] = [record for record in await _made("captions", context, unit) if isinstance(record, Caption)]
         return caption
 
-    async def judge(self, query: str, clip: Path, caption: Caption | None = None) -> Judged:
+    async def judge(self, query: str, clip: Path, caption: Caption | None = None) -> JudgedClip:
         """Raises as `caption`."""
         unit, context = await self._look(clip)
         asked = Query.create(text=query, view="user", kind="event")
@@ -94,7 +94,7 @@ class SingleClips:
         told = [caption] if caption else []
         handed = Unit(unit.id, (*unit.records, *told, pair))
         [label, *_] = [each for each in await _made("scores", context, handed) if isinstance(each, TeacherLabel)]
-        return Judged(label)
+        return JudgedClip(label)
 
     async def close(self) -> None:
         """Ends the teacher and the worker processes."""

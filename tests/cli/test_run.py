@@ -178,6 +178,10 @@ def test_a_run_in_the_folder_of_videos_is_no_part_of_the_collection(
     first, second = hardcut(*arguments), hardcut(*arguments)
     assert first.returncode == 0, first.stderr
     assert second.stdout == first.stdout, "its own files are no units of the second start"
+    planned = hardcut("plan", videos, "--out", videos / "run", "--cache", videos / "cache", "--json")
+    copied = shutil.copy(next((world / "videos").glob("*.mp4")), videos / "run" / "preview.mp4")
+    again = hardcut("plan", videos, "--out", videos / "run", "--cache", videos / "cache", "--json")
+    assert json.loads(planned.stdout)["videos"] == json.loads(again.stdout)["videos"] == 6, f"{copied} is its own"
     refused = hardcut("run", videos, "--out", videos, "--until", "probe")
     assert refused.returncode == 2
     assert "give another" in refused.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hardcut.media.collection import SubtitleFile, scan
+from hardcut.media.collection import SubtitleFile, find_video, scan
 from hardcut.schemas.errors import UsageError
 
 
@@ -236,3 +236,16 @@ def test_what_we_write_may_lie_in_the_folder_of_videos(root):
     assert [item.item for item in found.skipped] == ["linked"]
     with pytest.raises(UsageError, match="one of its own"):
         scan(root, ours=(root / "runs" / "..",))
+
+
+def test_one_video_is_found_with_what_lies_beside_it_alone(tmp_path: Path) -> None:
+    for name in ("talk.mp4", "talk.en.srt", "talk.json", "talk2.mp4", "other.mp4", "notes.txt"):
+        (tmp_path / name).write_text('{"title": "A talk"}' if name.endswith(".json") else "x")
+    whole = scan(tmp_path).files
+    (tmp_path / "other.json").write_text("no JSON at all")  # of another video: it is not read
+    found = find_video(tmp_path / "talk.mp4")
+    assert found == next(file for file in whole if file.video_id == "talk")
+    assert found.metadata == {"title": "A talk"} and [path.name for path, *_ in found.subtitles] == ["talk.en.srt"]
+    for wrong, said in (("notes.txt", "not a video"), ("none.mp4", "no such file"), (".", "a folder")):
+        with pytest.raises(UsageError, match=said):
+            find_video(tmp_path / wrong)

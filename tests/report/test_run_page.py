@@ -20,6 +20,7 @@ from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
 from hardcut.media.sheet import clock_time
 from hardcut.publish.difficulty import Difficulty, difficulty
+from hardcut.report.pair_page import pair_page
 from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.run_data import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose_examples, read_report_data
 from hardcut.report.run_page import MAX_SHEET_BYTES, Sheets, render, write_report
@@ -44,6 +45,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
+from hardcut.schemas.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 
 HOSTILE = (
@@ -200,6 +202,30 @@ def test_nothing_in_a_run_gets_out_of_its_text(tmp_path: Path) -> None:
     assert page.text.count("<script>alert(1)</script>") >= 15
     assert "{{ 7*7 }}" in page.text and "49" not in page.text
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08]", html)
+
+
+def test_the_page_of_a_pair_shows_all_that_is_known_of_it_and_trusts_none(tmp_path: Path) -> None:
+    files = RunFiles(hostile_run(tmp_path / "run")[0])
+    for pair in files.read(Pair):
+        shown = pair_page(files, pair.pair_id, lambda _: jpeg())
+        page = Page(shown.html)
+        assert not page.open and "script" not in page.elements
+        assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+        sources = [value for _, name, value in page.attributes if name == "src"]
+        assert sources and all(value.startswith("data:image/jpeg;base64,") for value in sources)
+        said = {line.text for line in files.read(Evidence)} if pair.video_id == HOSTILE else set()
+        assert all(text.replace("\u202e", "\ufffd").replace("\x07", "\ufffd") in page.text for text in said)
+        assert "{{ 7*7 }}" in page.text and not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08]", shown.html)
+        assert ("Grade 1" in page.text) is (pair.video_id == HOSTILE)
+        frame = shown._repr_html_()
+        inner = Page(frame)
+        assert inner.elements == ["iframe"] and ("iframe", "sandbox", "") in inner.attributes
+        [inside] = [value for _, name, value in inner.attributes if name == "srcdoc"]
+        assert inside == shown.html, "the whole page is inside the frame, and nothing of it outside"
+    with pytest.raises(UsageError, match="no pair 'p_none'"):
+        pair_page(files, "p_none", lambda _: None)
+    with pytest.raises(StorageError, match="nowhere"):
+        shown.save(tmp_path / "nowhere" / "page.html")
 
 
 def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -182,3 +186,34 @@ def test_from_the_command_a_video_is_decoded_once(tiny: str, hardcut_command: An
         assert told["pairs"] == len(lines) and told["cached_tokens"] > 0
         sha = probe(str(sample / "videos" / "signs" / "order-01-a.mp4")).sha256
     assert FrameStore(tmp_path / "cache" / "frames").decodes(sha, MediaSettings()) == 1
+
+
+@pytest.mark.torch
+def test_from_a_script_without_a_guard_the_scores_are_those_of_the_command(
+    tiny: str, hardcut_command: Any, tmp_path: Path
+) -> None:
+    """The script is the last block of docs/python.md."""
+    from hardcut.data.bundled import sample_files
+
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "first").symlink_to(tiny)
+    (tmp_path / "videos").mkdir()
+    with sample_files() as sample:
+        for name, clip in (("again.mkv", "signs/order-01-a.mp4"), ("bird.mkv", "motion/ball-01-a.mp4")):
+            shutil.copy(sample / "videos" / clip, tmp_path / "videos" / name)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+    block = page.split("<!-- needs: train -->\n```python\n")[1].split("```")[0]
+    (tmp_path / "script.py").write_text("import hardcut\n" + block)
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    (tmp_path / "first.trec").write_text("q Q0 again 1 1.0 f\nq Q0 bird 2 0.5 f\n")
+    (tmp_path / "queries.tsv").write_text("q\ta hand moves down\n")
+    given = ("--run", tmp_path / "first.trec", "--queries", tmp_path / "queries.tsv", "--videos", tmp_path / "videos")
+    ran = hardcut_command("rerank", "--model", tiny, *given, "--out", tmp_path / "o.trec", "--cache", tmp_path / "c")
+    assert ran.returncode == 0, ran.stderr
+    found = read_run(tmp_path / "o.trec").scores["q"]
+    assert scores == pytest.approx([found["again"], found["bird"]], abs=1e-4)

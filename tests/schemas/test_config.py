@@ -25,6 +25,15 @@ def test_flags_lie_over_the_file(tmp_path: Path) -> None:
     assert settings.budget.calls is None
 
 
+def test_overrides_lie_over_a_record_too_and_are_checked_the_same() -> None:
+    settings = load_settings(Settings.model_validate({"media": {"fps": 2}}), {"media.max_frames": 8})
+    assert (settings.media.fps, settings.media.max_frames) == (2, 8)
+    with pytest.raises(UsageError, match="did you mean 'max_words'"):
+        load_settings(Settings(), {"captions.max_wrods": 80})
+    with pytest.raises(UsageError, match="media is given as 3, which has no parts"):
+        load_settings(None, {"media": 3, "media.fps": 2})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
