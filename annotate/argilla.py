@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from hardcut.annotate.responses import Response
 from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
-from hardcut.schemas.errors import HardcutError, MissingDependency, Unreachable, UsageError
+from hardcut.schemas.dependencies import needs
+from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 from hardcut.schemas.judgments import Relevance
 
 KEY_VARIABLE = "ARGILLA_API_KEY"
@@ -80,10 +81,8 @@ class ArgillaServer:
     """
 
     def __init__(self, url: str, api_key: str, workspace: str, hint: str) -> None:
-        try:
+        with needs("argilla", "annotate"):
             import argilla
-        except ImportError as error:
-            raise MissingDependency("reviewing needs Argilla's client: pip install 'hardcut[annotate]'") from error
         self._sdk = argilla
         self._url, self._hint = url, hint
         local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

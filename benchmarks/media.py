@@ -31,7 +31,7 @@ from hardcut.engine.files import atomic_writer
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.ingest import ingest
 from hardcut.media.probe import probe
-from hardcut.media.sampler import open_samples
+from hardcut.media.readers import open_samples
 from hardcut.schemas.settings import MediaSettings
 
 WORKERS = 2

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
+
+from hardcut.schemas.text.visible import replace_hidden
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_KEPT = frozenset("\n\t")
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _PIPE_WIDTH = 160
 """Columns of a table in a pipe, where no window says how many there are."""
 
@@ -34,10 +33,4 @@ def plain(text: str) -> str:
 def visible(text: str) -> str:
     """The text with control characters, halves of surrogate pairs and what turns the direction of writing spelled out
     (`\\x1b`): a terminal would obey them."""
-    return "".join(_spelled(character) for character in text)
-
-
-def _spelled(character: str) -> str:
-    if character in _KEPT or not (character in _TURNING or unicodedata.category(character) in ("Cc", "Cs")):
-        return character
-    return character.encode("unicode_escape").decode()
+    return replace_hidden(text, lambda character: character.encode("unicode_escape").decode())

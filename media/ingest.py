@@ -9,7 +9,8 @@ from pathlib import Path
 from hardcut.media.container import decoding_error, read_timeline
 from hardcut.media.frames import FrameSet
 from hardcut.media.probe import Probe, probe
-from hardcut.media.sampler import Sample, Samples, open_samples
+from hardcut.media.readers import open_samples
+from hardcut.media.sampler import Sample, Samples
 from hardcut.media.store import FrameStore
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.settings import MediaSettings

@@ -182,15 +182,6 @@ class Samples:
         self.missing = tuple(missing)
 
 
-def open_samples(path: Path | str, settings: MediaSettings) -> Samples:
-    """The pictures of a file by the reader that the settings name."""
-    if settings.reader == "decord":
-        from hardcut.media.sampler_decord import DecordSamples
-
-        return DecordSamples(path, settings)
-    return Samples(path, settings)
-
-
 def _needed_groups(timeline: Timeline, wanted: frozenset[int]) -> frozenset[int]:
     """The groups of pictures that must be decoded for the `wanted` ticks.
 

@@ -17,7 +17,7 @@ from PIL import Image
 from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
 from hardcut.media.probe import displayed_size, first_frame
 from hardcut.media.sampler import Sample, Samples, fit, wanted_ticks
-from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import ItemError
 
 _NO_FILLING_IN = 1e-9
@@ -65,10 +65,8 @@ class DecordSamples(Samples):
 
 
 def _decord() -> Any:
-    try:
+    with needs("decord", "decord", 'media.reader = "pyav"'):
         import decord
-    except ImportError as error:
-        raise not_imported("decord", error, "decord", 'media.reader = "pyav"') from error
     decord.logging.set_level(decord.logging.QUIET)
     return decord
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from hardcut.media.frames import Frame
+from hardcut.schemas.text.times import clock_time
 
 _GAP = 6
 _LABEL_GAP = 4
@@ -41,15 +42,6 @@ def contact_sheet(frames: Sequence[Frame], columns: int = 6, width: int = 960) -
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=82, optimize=True)
     return buffer.getvalue()
-
-
-def clock_time(seconds: float) -> str:
-    """A time as players show it: 0:07.5, 1:02:03.0."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{head}:{rest // 10:02d}.{rest % 10}"
 
 
 def _thumbnail(frame: Frame, width: int) -> Image.Image:

@@ -13,9 +13,8 @@ from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.rerank import model_process
 from hardcut.pipeline.train import need_train
 from hardcut.publish.dataset import Dataset
-from hardcut.report.run_page import style_sheet
 from hardcut.reranker.evaluation import evaluate
-from hardcut.reranker.evaluation_page import write_page
+from hardcut.reranker.evaluation_page import write_evaluation
 from hardcut.reranker.facts import read_facts
 from hardcut.reranker.reranking import RerankJob, rerank
 from hardcut.reranker.results import Evaluation
@@ -71,7 +70,7 @@ def train_on_demo(sample: Path, dataset: Path, out: Path, settings: Settings, ca
     asyncio.run(_rerank(job))
     runs = {"first stage": first, RANDOM: _random_order(job), TINY: read_run(job.out).scores}
     found = evaluate(read_qrels(sample / "qrels.txt"), runs, read_facts(tables))
-    write_page(found, style_sheet(), out / "evaluation.html")
+    write_evaluation(found, out / "evaluation.html")
     return found
 
 

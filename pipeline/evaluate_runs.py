@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hardcut.publish.dataset import Dataset
-from hardcut.report.run_page import style_sheet
 from hardcut.reranker.evaluation import evaluate as measure
 from hardcut.reranker.evaluation import runs_by_name
-from hardcut.reranker.evaluation_page import write_page
+from hardcut.reranker.evaluation_page import write_evaluation
 from hardcut.reranker.facts import UNKNOWN, read_facts
 from hardcut.reranker.measures import MEASURES
 from hardcut.reranker.results import Evaluation
@@ -48,5 +47,5 @@ def evaluate(
     names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
     found = measure(read, runs_by_name(names), facts, tuple(measures) or MEASURES)
     if page is not None:
-        write_page(found, style_sheet(), Path(page))
+        write_evaluation(found, Path(page))
     return found

@@ -72,7 +72,7 @@ def decode_sample(reader: str) -> str:
 
 def first_picture(reader: Literal["pyav", "decord"]) -> str | None:
     """In that process: the message to end with, None where a picture came out."""
-    from hardcut.media.sampler import open_samples  # a decoder that cannot be imported must not take doctor with it
+    from hardcut.media.readers import open_samples  # a decoder that cannot be imported must not take doctor with it
     from hardcut.schemas.settings import MediaSettings
 
     with sample_files() as sample:

@@ -14,7 +14,7 @@ from hardcut.schemas.names import suggestion
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
-from hardcut.synth.evidence.speech import open_recogniser
+from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from hardcut.pipeline.cache import cache_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.config import load_settings
-from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ def _stage(asked: Training) -> Stage:
 
 def need_train() -> None:
     """Raises MissingDependency where what trains is not installed."""
-    try:
+    with needs("the training libraries", "train"):
         import accelerate  # noqa: F401
         import peft  # noqa: F401
         import sentence_transformers  # noqa: F401
         import torch  # noqa: F401
-    except ImportError as error:
-        raise not_imported("the training libraries", error, "train") from error

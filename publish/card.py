@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +14,12 @@ from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
+from hardcut.report.templates import markdown_template
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    pass
 
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
@@ -63,7 +63,6 @@ _CREATORS = {
     "imported": "found",
 }
 _COUNTED = 12
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~!$@:]|(?<=www)\.)")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -201,8 +200,10 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         **front_matter(settings.export.licence),
     )
     DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
-    body = _environment().get_template("card.md.jinja")
-    text = body.render(
+    template = markdown_template(
+        "hardcut.publish", "card.md.jinja", counted=_counted, share=_share, number=lambda value: f"{value:.2f}"
+    )
+    text = template.render(
         changed=changed_settings(settings),
         name=settings.export.name,
         licence=settings.export.licence,
@@ -223,14 +224,6 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
     return f"---\n{front.to_yaml()}\n---\n\n{text}"
 
 
-def escape_markdown(value: object) -> str:
-    """A value as plain text in Markdown: one line, no markup, HTML or link, nothing invisible that turns text round."""
-    line = " ".join(str(value).split())
-    visible = "".join(char for char in line if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))
-    escaped = _MARKDOWN.sub(r"\\\1", visible)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def languages(codes: Iterable[str]) -> list[str]:
     """Languages as the Hub takes them: two or three small letters, without script or region. `und` says nothing."""
     bare = {code.split("-")[0].lower() for code in codes if _LANGUAGE.fullmatch(code)}
@@ -246,39 +239,6 @@ def size_category(rows: int) -> str:
             return f"n<{name}" if below == "n" else f"{below}<n<{name}"
         below = name
     return "n>10M"
-
-
-class _Raw(str):
-    """Our own words, that may carry markup."""
-
-    __slots__ = ()
-
-
-def _environment() -> Environment:
-    """Jinja that escapes every value for Markdown, save what the template itself calls raw."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("hardcut.publish", ""),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        finalize=lambda value: value if isinstance(value, _Raw) else escape_markdown("" if value is None else value),
-    )
-    environment.filters.update(
-        raw=_Raw,
-        thousands=lambda number: "" if number is None else f"{number:,}",
-        duration=_duration,
-        counted=_counted,
-        share=_share,
-        number=lambda value: f"{value:.2f}",
-    )
-    return environment
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER
 from hardcut.publish.splits import SPLITS
 from hardcut.schemas.errors import UsageError
@@ -93,11 +93,7 @@ def digests(folder: Path) -> dict[str, dict[str, Any]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.is_file() and name.as_posix() != MARKER and not any(part.startswith(".") for part in name.parts):
-            with path.open("rb") as file:
-                found[name.as_posix()] = {
-                    "size": path.stat().st_size,
-                    "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-                }
+            found[name.as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
     return found
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.dataset import Dataset, digests, verify
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
@@ -66,7 +67,7 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
         raise UsageError(
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
-    local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: _sha256(folder / MARKER)}
+    local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: sha256_of(folder / MARKER)}
     return _upload(folder, repo_id, "dataset", local, _OURS, public=public, tag=tag)
 
 
@@ -88,7 +89,7 @@ def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str 
         if path.is_file() and name.parts[0] != "checkpoints" and not any(part.startswith(".") for part in name.parts):
             if path.suffix not in _MODEL:
                 raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
-            local[name.as_posix()] = _sha256(path)
+            local[name.as_posix()] = sha256_of(path)
     return _upload(folder, repo_id, "model", local, _OURS_OF_MODEL, public=public, tag=tag)
 
 
@@ -197,11 +198,6 @@ def _same(path: Path, sha256: str, there: Any) -> bool:
 
 def _next_version(tags: Iterable[str]) -> str:
     return f"v{max((int(match[1]) for tag in tags if (match := _VERSION.fullmatch(tag))), default=0) + 1}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

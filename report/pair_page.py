@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.engine.run_files import RunFiles
-from hardcut.media.sheet import clock_time
-from hardcut.report.run_page import Sheets, data_url, environment
-from hardcut.schemas.errors import StorageError, UsageError
+from hardcut.report.run_page import Sheets, data_url
+from hardcut.report.templates import html_template, write_page
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Video
 
@@ -27,10 +27,7 @@ class Page:
     def save(self, path: str | Path) -> Path:
         """Writes the page to a file and returns it. Raises StorageError where that fails."""
         out = Path(path)
-        try:
-            out.write_text(self.html, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
+        write_page(out, self.html)
         return out
 
     def _repr_html_(self) -> str:
@@ -54,23 +51,18 @@ def pair_page(files: RunFiles, pair_id: str, sheets: Sheets) -> Page:
     evidence = [line for line in files.read(Evidence) if line.video_id == pair.video_id]
     evidence.sort(key=lambda line: (line.span.start if line.span else -1.0, line.kind, line.evidence_id))
     reference = videos.get(query.reference_video_id or "") if query else None
-    text = (
-        environment()
-        .get_template("pair.html.jinja")
-        .render(
-            pair=pair,
-            query=query,
-            video=videos.get(pair.video_id),
-            reference=reference,
-            caption=next((each for each in files.read(Caption) if each.video_id == pair.video_id), None),
-            evidence=evidence[:LINES],
-            evidence_total=len(evidence),
-            labels=[label for label in files.read(TeacherLabel) if label.pair_id == pair_id],
-            judgment=next((each for each in files.read(Judgment) if each.pair_id == pair_id), None),
-            reviews=[review for review in files.read(Review) if review.pair_id == pair_id],
-            left_out=[each for each in files.read(Dropped) if each.item == pair_id],
-            clock=clock_time,
-            sheet_of=lambda video: data_url(sheets(video)),
-        )
+    text = html_template("hardcut.report", "pair.html.jinja").render(
+        pair=pair,
+        query=query,
+        video=videos.get(pair.video_id),
+        reference=reference,
+        caption=next((each for each in files.read(Caption) if each.video_id == pair.video_id), None),
+        evidence=evidence[:LINES],
+        evidence_total=len(evidence),
+        labels=[label for label in files.read(TeacherLabel) if label.pair_id == pair_id],
+        judgment=next((each for each in files.read(Judgment) if each.pair_id == pair_id), None),
+        reviews=[review for review in files.read(Review) if review.pair_id == pair_id],
+        left_out=[each for each in files.read(Dropped) if each.item == pair_id],
+        sheet_of=lambda video: data_url(sheets(video)),
     )
     return Page(text)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import base64
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hardcut import __version__
 from hardcut.engine.status import RunStatus, StageStatus, read_status
-from hardcut.media.sheet import clock_time
 from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.review_file import read_review
 from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, read_report_data
-from hardcut.schemas.catalogue import RECORDS
-from hardcut.schemas.errors import StorageError
+from hardcut.report.templates import html_template, write_page
 from hardcut.schemas.filters import FILTERS
 from hardcut.schemas.records import QueryKind, Video
 from hardcut.schemas.settings import Settings
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from hardcut.schemas.text.times import duration_text
 
 _KINDS: Mapping[QueryKind, str] = {
     "event": "Something happens, is shown or is said.",
@@ -78,44 +72,34 @@ def write_report(run: Path, sheets: Sheets, settings: Settings, measure: Measure
     It shows counts of everything and samples of a fixed size, so it stays under a few megabytes however large the run
     is. Raises RecordError for a damaged file of the run, StorageError where `out` cannot be written.
     """
-    text = render(run, sheets, read_status(run), settings, measure)
-    beside = out.with_name(f".{out.name}.writing")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(out)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
+    write_page(out, render(run, sheets, read_status(run), settings, measure))
 
 
 def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
     """The page's text."""
     found, thresholds = read_report_data(run), settings.judgments
-    return (
-        environment()
-        .get_template("report.html.jinja")
-        .render(
-            name=run.absolute().name,
-            found=found,
-            status=status,
-            thresholds=thresholds,
-            review=read_review(run),
-            tiles=_tiles(found, status),
-            plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
-            pending=any(stage.pending for stage in status.stages),
-            failed_total=max(sum(stage.failed for stage in status.stages), len(status.failed)),
-            slowest=max((item.seconds for item in status.slowest), default=0.0) or 1.0,
-            listed=LISTED,
-            version=__version__,
-            kinds=_kinds(found),
-            filters=_filters(found, settings),
-            measure=measure,
-            reasons=reasons,
-            shown_pairs=PAIRS_PER_EXAMPLE,
-            parts=_parts,
-            place=place,
-            time_ticks=time_ticks,
-            sheet_of=lambda video: data_url(sheets(video)),
-        )
+    return html_template("hardcut.report", "report.html.jinja").render(
+        name=run.absolute().name,
+        found=found,
+        status=status,
+        thresholds=thresholds,
+        review=read_review(run),
+        tiles=_tiles(found, status),
+        plot=histogram(found.margins, thresholds.trusted_below, thresholds.suspected_above),
+        pending=any(stage.pending for stage in status.stages),
+        failed_total=max(sum(stage.failed for stage in status.stages), len(status.failed)),
+        slowest=max((item.seconds for item in status.slowest), default=0.0) or 1.0,
+        listed=LISTED,
+        version=__version__,
+        kinds=_kinds(found),
+        filters=_filters(found, settings),
+        measure=measure,
+        reasons=reasons,
+        shown_pairs=PAIRS_PER_EXAMPLE,
+        parts=_parts,
+        place=place,
+        time_ticks=time_ticks,
+        sheet_of=lambda video: data_url(sheets(video)),
     )
 
 
@@ -146,7 +130,7 @@ def _tiles(found: ReportData, status: RunStatus) -> list[_Tile]:
     people = sum(number for (source, _), number in found.grades.items() if source in ("human", "adjudicated"))
     failed = sum(stage.failed for stage in status.stages)
     return [
-        _Tile("videos", f"{count['videos']:,}", f"{_length(found.seconds)} in all"),
+        _Tile("videos", f"{count['videos']:,}", f"{duration_text(found.seconds)} in all"),
         _Tile("lines of evidence", f"{count['evidence']:,}", ", ".join(sorted(found.evidence))),
         _Tile("queries", f"{count['queries']:,}", f"of {count['captions']:,} captioned videos"),
         _Tile("pairs", f"{count['pairs']:,}", f"{found.margins.labels:,} teacher labels"),
@@ -173,59 +157,3 @@ def data_url(sheet: bytes | None) -> str | None:
     if sheet is None or len(sheet) > MAX_SHEET_BYTES:
         return None
     return "data:image/jpeg;base64," + base64.b64encode(sheet).decode("ascii")
-
-
-def style_sheet() -> str:
-    """The style of the report, for other pages of Hardcut's."""
-    return environment().get_template("style.css.jinja").render()
-
-
-def environment() -> Environment:
-    """Jinja that escapes every value for HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("hardcut.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: _visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    environment.filters.update(
-        clip=_clip, clock=clock_time, thousands=lambda number: f"{number:,}", byname=_by_count, filename=_file_name
-    )
-    return environment
-
-
-def _clip(text: str, limit: int) -> str:
-    """At most `limit` characters, and how many were cut."""
-    return text if len(text) <= limit else f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"
-
-
-def _visible(text: str) -> str:
-    """Text without what a page must not hold: control characters, lone surrogates, marks that turn text round."""
-    return "".join("\ufffd" if _is_hidden(char) else char for char in text)
-
-
-def _is_hidden(char: str) -> bool:
-    return char in _BIDI or (unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t")
-
-
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-
-
-def _file_name(kind: str) -> str:
-    """`queries` for `Query`: what people see of a kind of record is its file."""
-    return next((record.FILE.removesuffix(".jsonl") for record in RECORDS if record.__name__ == kind), kind)
-
-
-def _length(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hardcut.report.plots.reliability import reliability_diagram
 from hardcut.report.statistics.significance import Mean
+from hardcut.report.templates import html_template, write_page
 from hardcut.reranker.results import Comparison, Evaluation, QueryRow
-from hardcut.schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -64,35 +64,20 @@ class Versus:
     steps: tuple[Step, ...]
 
 
-def write_page(evaluation: Evaluation, style: str, out: Path) -> None:
-    """Writes the page; `style` is its style sheet. Raises StorageError where `out` cannot be written."""
-    text = render(evaluation, style)
-    beside = out.with_name(f".{out.name}.writing")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.replace(out)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
+def write_evaluation(evaluation: Evaluation, out: Path) -> None:
+    """Writes the page. Raises StorageError where `out` cannot be written."""
+    write_page(out, render(evaluation))
 
 
-def render(evaluation: Evaluation, style: str) -> str:
+def render(evaluation: Evaluation) -> str:
     """The page's text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=PackageLoader("hardcut.reranker", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     diagrams: dict[str, Markup] = {
         run.name: Markup(reliability_diagram(run.calibration)) for run in evaluation.runs if run.calibration
     }
-    return environment.get_template("evaluation.html.jinja").render(
+    return html_template("hardcut.reranker", "evaluation.html.jinja").render(
         evaluation=evaluation,
-        style=Markup(style),
         whiskers={measure: _whiskers(evaluation, measure) for measure in evaluation.measures},
         slices=_slices(evaluation),
         versus=[versus(evaluation, comparison) for comparison in evaluation.comparisons],

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run, ranking
 
@@ -55,10 +55,8 @@ def per_query(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> dic
 
 
 def _parsed(name: str) -> Any:
-    try:
+    with needs("ir_measures", "eval"):
         import ir_measures
-    except ImportError as error:
-        raise not_imported("ir_measures", error, "eval") from error
     try:
         measure = ir_measures.parse_measure(name)
         hash(measure)  # fails where a parameter is none of the measure's

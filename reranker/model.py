@@ -18,7 +18,8 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
 from torch import Tensor
 
-from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.dependencies import needs
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
 from hardcut.teacher.local.pair_prompt import add_pair_template
 
@@ -200,10 +201,8 @@ def _ready_for_training(network: Any) -> None:
 
 
 def _four_bits() -> Any:
-    try:
+    with needs("bitsandbytes", "qlora", 'train.method = "lora"'):
         import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise MissingDependency('train.method qlora needs bitsandbytes: pip install "hardcut[qlora]"') from error
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(

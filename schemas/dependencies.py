@@ -1,7 +1,9 @@
-"""Optional libraries: their versions for a stage's key, or one line that says how to get them."""
+"""Optional libraries: what installs them, and their versions for a stage's key."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from hardcut.schemas.errors import MissingDependency
@@ -32,8 +34,17 @@ def _advice(extra: str, otherwise: str) -> str:
     return pip_install(extra) + (f", or set {otherwise}" if otherwise else "")
 
 
+@contextmanager
+def needs(package: str, extra: str, otherwise: str = "") -> Iterator[None]:
+    """Stands around the imports of an extra's library. Raises MissingDependency where one of them fails."""
+    try:
+        yield
+    except ImportError as error:
+        raise not_imported(package, error, extra, otherwise) from error
+
+
 def installed(package: str, extra: str, otherwise: str = "") -> str:
-    """The version of an installed package. Raises MissingDependency: the extra that brings it, and what else helps."""
+    """The version of an installed package. Raises MissingDependency."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -6,7 +6,6 @@ query was rewritten so that its source does not answer it, or the video is a twi
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
+from hardcut.engine.files import sha256_of
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
@@ -287,7 +287,6 @@ def _dropped(item: str, reason: str, detail: str) -> Dropped:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise UsageError(f"{path}: the first-stage run cannot be read: {error.strerror}") from error

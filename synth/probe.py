@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
+from hardcut.engine.files import sha256_of
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Output, Unit
 from hardcut.media.collection import Skipped, SubtitleFile, VideoFile
@@ -86,8 +86,7 @@ class ProbeStage:
         found = []
         for path, language in files:
             try:
-                with path.open("rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                sha256 = sha256_of(path)
             except OSError as error:
                 raise ItemError("unreadable", f"subtitles {path.name}: {error.strerror}") from error
             found.append(Subtitles(path=path.relative_to(root).as_posix(), sha256=sha256, language=language))

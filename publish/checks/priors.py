@@ -15,7 +15,7 @@ from hardcut.publish.checks.result import CheckResult, Findings, by_limit
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.similar import normalised_text
 from hardcut.report.statistics.shortcuts import auc, auc_from, is_sampled, r2_from, video_word
-from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.settings import Settings
 
 LEAST = 30
@@ -127,10 +127,8 @@ def _score(texts: Sequence[str], sample: _Sample, parts: Sequence[str] | None) -
 
 def _overlaps(queries: Sequence[str], documents: Sequence[str]) -> list[float]:
     """Cosine of the TF-IDF vectors of each query and its document."""
-    try:
+    with needs("scikit-learn", "publish"):
         from sklearn.feature_extraction.text import TfidfVectorizer
-    except ImportError as error:
-        raise not_imported("scikit-learn", error, "publish") from error
     words = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True).fit([*set(queries), *set(documents)])
     return list((words.transform(queries).multiply(words.transform(documents))).sum(axis=1).A1.tolist())
 

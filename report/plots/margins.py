@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hardcut.media.sheet import clock_time
 from hardcut.report.run_data import MARGIN_LIMIT, MARGIN_STEP, RELATIONS, MarginCounts, Relation
 from hardcut.schemas.records import Span
+from hardcut.schemas.text.times import clock_time
 
 BINS = 48
 

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.errors import MissingDependency
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.reviews import is_answer
 
@@ -102,10 +102,8 @@ def cohen_kappas(answers: Answers) -> list[Kappa]:
 
 def alpha(table: Counts, level: Literal["nominal", "ordinal"] = "nominal") -> float | None:
     """Krippendorff's alpha (Krippendorff 2011)."""
-    try:
+    with needs("krippendorff", "annotate"):
         import krippendorff
-    except ImportError as error:
-        raise MissingDependency("agreement needs krippendorff: pip install 'hardcut[annotate]'") from error
     if (table.sum(axis=0) > 0).sum() < 2:
         return None
     return float(krippendorff.alpha(value_counts=table, level_of_measurement=level, value_domain=range(GRADES)))

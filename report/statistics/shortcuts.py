@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hardcut.schemas.dependencies import not_imported
+from hardcut.schemas.dependencies import needs
 from hardcut.schemas.ids import digest
 
 PAIRS = 10_000
@@ -57,10 +57,9 @@ def is_sampled(query_id: str, pairs: int) -> bool:
 
 
 def _need_sklearn() -> None:
-    try:
+    """Raises MissingDependency where scikit-learn is not installed."""
+    with needs("scikit-learn", "publish"):
         import sklearn  # noqa: F401
-    except ImportError as error:
-        raise not_imported("scikit-learn", error, "publish") from error
 
 
 def _predicted(model: Any, texts: Sequence[str], wanted: Any, parts: Sequence[str] | None, method: str) -> Any:

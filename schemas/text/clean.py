@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from hardcut.schemas.records import Length
-
-_BIDI_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
+from hardcut.schemas.text.visible import BIDI_CONTROLS
 
 _SCRIPTS = {
     "LATIN": "Latn", "CYRILLIC": "Cyrl", "GREEK": "Grek", "CJK": "Hani", "HIRAGANA": "Hira", "KATAKANA": "Kana",
@@ -65,4 +63,4 @@ def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Cc":
         return " "
-    return "" if category == "Cs" or character in _BIDI_OVERRIDES else character
+    return "" if category == "Cs" or character in BIDI_CONTROLS else character

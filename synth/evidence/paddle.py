@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from hardcut.schemas.dependencies import installed, not_imported
+from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import EvidenceSettings
@@ -39,10 +39,8 @@ class PaddleEngine:
     """Finds lines and reads them, as `RapidEngine` does."""
 
     def __init__(self, det: Path, rec: Path) -> None:
-        try:
+        with needs("paddleocr", "paddle"):
             from paddleocr import TextDetection, TextRecognition
-        except ImportError as error:
-            raise not_imported("paddleocr", error, "paddle") from None
         common = {"device": "cpu", "cpu_threads": 1}
         try:
             self._det = TextDetection(

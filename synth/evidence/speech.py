@@ -1,8 +1,7 @@
-"""Speech by recognition: who does it, and its words as lines of evidence. Subtitles are in `subtitles.py`."""
+"""Speech by recognition: what a recogniser is, and its words as lines of evidence. Subtitles are in `subtitles.py`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
 
-from hardcut.engine.pool import WorkerPool
-from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Evidence, Span, Video
-from hardcut.schemas.settings import Resources
 from hardcut.schemas.text.clean import clean
 
 if TYPE_CHECKING:
@@ -27,8 +23,6 @@ SEARCH_S = 5.0
 QUIET_S = 0.2
 SILENCE = 1e-3
 """Sound whose loudest 0.2 s is below this (root mean square, of 1) holds no speech; recognisers make some up."""
-
-_SERVER = re.compile(r"(?P<model>.+?)@(?P<url>[A-Za-z][A-Za-z0-9+.-]*://.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +52,6 @@ class Recogniser(Protocol):
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
         """What is said in a file that has sound. Raises ItemError, also `no_audio` where nothing of it decodes."""
         ...
-
-
-def open_recogniser(spec: str, pool: WorkerPool, resources: Resources) -> Recogniser | None:
-    """Who `evidence.speech` names: `whisper:MODEL` (a name or a folder) or `server:MODEL@URL`; None for `off` and
-    `subtitles`. Raises UsageError for anything else. Loads and connects to nothing yet."""
-    from hardcut.synth.evidence.transcription import Server
-    from hardcut.synth.evidence.whisper import Whisper
-
-    kind, _, rest = spec.partition(":")
-    if spec in ("off", "subtitles"):
-        return None
-    if kind == "whisper" and rest:
-        return Whisper(rest, pool)
-    match = _SERVER.fullmatch(rest)
-    if kind == "server" and match:
-        return Server(match["model"], match["url"], pool, resources)
-    raise UsageError(
-        f"evidence.speech = {spec!r}: give off, subtitles, whisper:MODEL or server:MODEL@URL, "
-        "such as server:whisper-1@http://127.0.0.1:8000/v1"
-    )
 
 
 def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) -> list[Evidence]:

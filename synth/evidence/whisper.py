@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from hardcut.engine.pool import WorkerPool
-from hardcut.schemas.dependencies import installed, not_imported
+from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.ids import digest
 from hardcut.synth.evidence.speech import Spoken, pieces
@@ -73,11 +73,9 @@ def transcribe(path: str, model: str) -> list[Spoken]:
 @cache
 def _engine(model: str) -> Any:
     """The recogniser, on the CPU or the GPU that there is; nothing of a model's own code is run."""
-    try:
+    with needs("torch", "asr"):
         import torch
         from transformers import pipeline
-    except ImportError as error:
-        raise not_imported("transformers", error, "asr") from None
     torch.set_num_threads(1)  # one process a core already
     try:
         return pipeline("automatic-speech-recognition", model=model, device=0 if torch.cuda.is_available() else -1)

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from hardcut.engine.child import start
+from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Generator, ModelOptions, Prompt
 
@@ -204,7 +205,6 @@ def _load(kind: Kind, options: ModelOptions) -> Generator:
 
         return TransformersGenerator(options)
     except ImportError as error:
-        advice = f'pip install "hardcut[{kind}]"'
-        raise MissingDependency(f"{kind}:{options.model}: {error}: {advice}") from error
+        raise MissingDependency(f"{kind}:{options.model}: {error}: {pip_install(kind)}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{kind}:{options.model} cannot be loaded: {error}") from error

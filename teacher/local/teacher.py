@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.dependencies import not_installed
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
@@ -77,7 +78,7 @@ class LocalTeacher:
     async def ping(self) -> str:
         """Looks for the package, and for the model where it is a folder; loads nothing."""
         if importlib.util.find_spec(self._kind) is None:
-            raise MissingDependency(f'{self._kind} is not installed: pip install "hardcut[{self._kind}]"')
+            raise not_installed(self._kind, self._kind)
         where = _where(self._options.model)
         return f"{self._kind} is installed; {self._options.model} ({where}) is loaded by the first question"
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardcut.media.sampler import Sample, Samples, open_samples
+from hardcut.media.readers import open_samples
+from hardcut.media.sampler import Sample, Samples
 from hardcut.schemas.errors import ItemError, MissingDependency
 from hardcut.schemas.settings import MediaSettings
 

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from hardcut.media.frames import Frame
-from hardcut.media.sheet import clock_time, contact_sheet
+from hardcut.media.sheet import contact_sheet
+from hardcut.schemas.text.times import clock_time
 
 
 @pytest.fixture

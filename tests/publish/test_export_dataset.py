@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from hardcut.publish import _parquet
-from hardcut.publish.card import escape_markdown, languages, size_category
+from hardcut.publish.card import languages, size_category
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import export
 from hardcut.publish.licences import front_matter
+from hardcut.report.templates import escape_markdown
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.judgments import Judgment

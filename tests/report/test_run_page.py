@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
-from hardcut.media.sheet import clock_time
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.report.pair_page import pair_page
 from hardcut.report.plots.margins import histogram, place, time_ticks
@@ -45,8 +44,9 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.run_files import RunFiles
+from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.settings import Settings
+from hardcut.schemas.text.times import clock_time
 
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=alert(2)>{{ 7*7 }}{% raw %}**b** `c`"

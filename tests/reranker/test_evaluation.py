@@ -145,7 +145,7 @@ def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:
     bad = QueryFacts("<script>alert(1)</script>", {"kind": "<b>", "language": "en"})
     facts = DatasetFacts({**facts.queries, "q000": bad}, suites=[Suite("q000", "v1", (("q001", "negation"),))])
     found = evaluate(qrels, {"<i>": runs["chance"], "good": runs["good"]}, facts)
-    text = render(found, "")
+    text = render(found)
     assert "<script>" not in text and "<i>" not in text and "<b>&lt;" not in text
     for part in ("measures", "comparison", "slices", "calibration", "audits"):
         assert f'id="{part}"' in text

@@ -27,7 +27,8 @@ from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings, Resources
 from hardcut.synth.evidence import whisper
-from hardcut.synth.evidence.speech import Spoken, open_recogniser, pieces, recognised_evidence
+from hardcut.synth.evidence.recognisers import open_recogniser
+from hardcut.synth.evidence.speech import Spoken, pieces, recognised_evidence
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.evidence.transcription import wav_pieces
 from hardcut.synth.frame_source import FrameSource
