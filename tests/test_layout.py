@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,71 @@ def test_nothing_heavy_is_loaded_at_start_up(statement: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split("LOADED")[-1].split()}
     assert not loaded & HEAVY
+
+
+MOST_ROOMS = 14
+CODE = (*sorted(MAY_IMPORT), "benchmarks")
+PLAIN = {"__init__.py", "__main__.py", "conftest.py"}
+SCENARIOS = {Path("annotate/loop"): "people, server and run together"}
+"""Folders of tests that mirror no folder of code, and why."""
+
+
+def _modules() -> dict[str, Path]:
+    """Every file of code by its import name."""
+    found = {}
+    for room in CODE:
+        for path in (ROOT / room).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(("hardcut", *parts) if room in MAY_IMPORT else parts).removesuffix(".__init__")] = path
+    return found
+
+
+def _arrows(modules: Mapping[str, Path]) -> dict[str, set[str]]:
+    """What each file imports of ours, inside functions and for types too."""
+    arrows = {}
+    for name, path in modules.items():
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                dotted = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {each for each in dotted if each in modules} or {node.module}
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+        arrows[name] = (found & set(modules)) - {name}
+    return arrows
+
+
+def test_there_are_few_rooms() -> None:
+    rooms = {
+        path.parent.relative_to(ROOT).parts[0]
+        for path in ROOT.glob("*/**/*.py")
+        if path.parts[len(ROOT.parts)][0] != "."
+    }
+    assert len(rooms - {"tests"}) <= MOST_ROOMS, sorted(rooms)
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    arrows = _arrows(_modules())
+    open_files = dict(arrows)
+    while leaves := {name for name, targets in open_files.items() if not targets & set(open_files)}:
+        open_files = {name: targets for name, targets in open_files.items() if name not in leaves}
+    assert not open_files, f"in a circle, or above one: {sorted(open_files)}"
+
+
+def test_no_file_name_stands_three_times() -> None:
+    names = Counter(path.name for path in _modules().values() if path.name not in PLAIN)
+    assert not [name for name, count in names.items() if count > 2]
+
+
+def test_tests_mirror_the_packages() -> None:
+    """Their folders are folders of code, and a test named like a file of its package lies where that file does."""
+    for room in MAY_IMPORT:
+        homes: dict[str, set[Path]] = {}
+        for path in (ROOT / room).rglob("*.py"):
+            homes.setdefault(f"test_{path.name}", set()).add(path.parent.relative_to(ROOT))
+        for test in (ROOT / "tests" / room).rglob("test_*.py"):
+            folder = test.parent.relative_to(ROOT / "tests")
+            if folder in SCENARIOS:
+                continue
+            assert (ROOT / folder).is_dir(), f"{test}: there is no {folder}/"
+            assert folder in homes.get(test.name, {folder}), f"{test}: what it tests is in {homes[test.name]}"
