@@ -55,8 +55,8 @@ class Tally:
         """The first filter that leaves the query out, and why."""
         if settings.unspecific and self.answers > settings.max_answers:
             return "unspecific", f"{self.answers} videos beside its own answer it, {settings.max_answers} may"
-        blind = settings.without_watching and self.view != "metadata"
-        if blind and solved_without_watching(self.positives, self.negatives):
+        looked_at = settings.without_watching and self.view != "metadata"
+        if looked_at and solved_without_watching(self.positives, self.negatives):
             asked = sum(verdict is not None for verdict in self.negatives)
             return "without_watching", f"metadata alone tells its video from {asked} others"
         return None

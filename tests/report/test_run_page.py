@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.engine.ledger import Ledger
+from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageStatus
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.report.pair_page import pair_page
@@ -44,7 +45,6 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.times import clock_time
 
