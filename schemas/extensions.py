@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +26,15 @@ def extended(ours: Mapping[str, T], group: ExtensionGroup) -> dict[str, T]:
         if name in ours:
             raise UsageError(f"entry point {name!r} of {group} bears a name of Hardcut's own: give it another one")
         found[name] = extension
+    return found
+
+
+def loaded(entry: T | str) -> T:
+    """An entry of a registry: what it is, or what `module:function` names, imported now."""
+    if not isinstance(entry, str):
+        return entry
+    module, _, name = entry.partition(":")
+    found: T = getattr(import_module(module), name)
     return found
 
 

@@ -12,7 +12,7 @@ import math
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,7 +22,10 @@ from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.prompts.question import closed_reply, prepare_questions, validation_message
 from hardcut.teacher.prompts.render import Prompts, Rendered
-from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task, Teacher
+
+if TYPE_CHECKING:
+    from hardcut.teacher.registry import BackendContext
 
 VERSION = 1
 """Counted up when what a function is handed changes: part of every key."""
@@ -122,6 +125,11 @@ class FunctionTeacher:
     async def _said(self, asked: FunctionRequest) -> Said:
         said = self._function(asked) if self._is_async else await asyncio.to_thread(self._function, asked)
         return await said if inspect.isawaitable(said) else said
+
+
+def open_function(name: str, context: BackendContext) -> Teacher:
+    """The teacher `function:NAME`."""
+    return context.cached(FunctionTeacher(name, context.settings.revision, context.prompts))
 
 
 def read(said: object, question: Question) -> Outcome:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.extensions import extended
+from hardcut.schemas.extensions import extended, loaded
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
@@ -88,7 +88,8 @@ def open_teacher(
     if name not in backends:
         others = sorted(set(backends) - set(_BACKENDS))
         raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
-    return backends[name](rest, BackendContext(settings, resources or Resources(), replies, budget, main or settings))
+    context = BackendContext(settings, resources or Resources(), replies, budget, main or settings)
+    return loaded(backends[name])(rest, context)
 
 
 def _evidence(rest: str, context: BackendContext) -> Teacher:
@@ -117,12 +118,6 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
     return context.cached(backend)
 
 
-def _function(name: str, context: BackendContext) -> Teacher:
-    from hardcut.teacher.function import FunctionTeacher
-
-    return context.cached(FunctionTeacher(name, context.settings.revision, context.prompts))
-
-
 def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:
     def make(model: str, context: BackendContext) -> Teacher:
         from hardcut.teacher.local.teacher import LocalTeacher
@@ -144,11 +139,15 @@ def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:
     return make
 
 
-_BACKENDS: Mapping[str, Callable[[str, BackendContext], Teacher]] = {
+BackendMaker = Callable[[str, BackendContext], Teacher]
+"""Makes a teacher out of what stands behind the colon of its spec."""
+
+_BACKENDS: Mapping[str, BackendMaker | str] = {
     "evidence": _evidence,
-    "function": _function,
+    "function": "hardcut.teacher.function:open_function",
     "openai": _openai,
     "vllm": _local("vllm"),
     "transformers": _local("transformers"),
 }
+"""By the name that a spec begins with: the function, or `module:function`, which is imported when it is used."""
 _FORMS = ("evidence", "openai:MODEL@URL", "vllm:MODEL", "transformers:MODEL")

@@ -28,7 +28,7 @@ from hardcut.teacher.prompts.inputs import (
     TranslateInputs,
 )
 from hardcut.teacher.prompts.reply_models import TranslateReply
-from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
 from hardcut.teacher.rules.checker import check_claims, compare_queries, refine_claims
 from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
@@ -80,7 +80,7 @@ class EvidenceTeacher:
 
     def _answer(
         self, request: Request, judges: dict[tuple[tuple[EvidenceLine, ...], str | None], EvidenceJudge]
-    ) -> Reply:
+    ) -> Reply | Refusal:
         teacher = self.describe(request.task, request.sampling)
         try:
             if request.task == "judge":
@@ -90,6 +90,8 @@ class EvidenceTeacher:
                     judges[key] = EvidenceJudge(*key)
                 told = asked.reference.caption if asked.reference else None
                 return _judged(judges[key].judge(asked.query, told), teacher)
+            if request.task not in _SKILLS:
+                return Refusal("no_rule", f"the evidence teacher has no rule for the task {request.task}")
             parsed = _SKILLS[request.task](request.inputs)
             return Reply(parsed.model_dump_json(), teacher, parsed=parsed)
         except ValidationError as error:

@@ -126,6 +126,8 @@ def test_the_settings_page_shows_the_settings() -> None:
 
 def test_every_block_of_toml_is_settings_that_exist() -> None:
     for page, block in _blocks("toml"):
+        if "[project]" in block:  # a package of the reader's own
+            continue
         assert Settings.model_validate(tomllib.loads(block)), page
 
 
