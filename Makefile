@@ -33,7 +33,7 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 # Training, on the CPU: an environment of its own with torch and what trains. Skipped likewise.
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
-	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli; fi
+	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli tests/examples; fi
 
 # The demo, and a tiny reranker trained on what it made.
 demo-train: $(VENV_TRAIN)/.test

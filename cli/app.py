@@ -73,11 +73,12 @@ def demo(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="The settings file to write.")] = Path("hardcut.toml"),
+    preset: Annotated[str | None, typer.Option(help="small-try | one-gpu | many-machines")] = None,
 ) -> None:
-    """Write a settings file with every key, its default and what it means."""
-    from hardcut.cli.init import write_template
+    """Write a settings file with every key, its default and what it means, or a preset."""
+    from hardcut.cli.init import write_settings
 
-    write_template(path)
+    write_settings(path, preset)
     print(f"wrote {path}: edit it, then `hardcut run VIDEOS --out RUN --config {path}`")
 
 

@@ -1,4 +1,4 @@
-"""`hardcut init`: a settings file with every key, its default and what it means, out of the settings records."""
+"""`hardcut init`: a settings file with every key, its default and what it means, or one of the presets."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel
 
+from hardcut.data.bundled import preset
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
 
-def write_template(path: Path) -> None:
-    """Writes the template. Raises UsageError where the file exists, which is not overwritten, and StorageError where
-    it cannot be written."""
+def write_settings(path: Path, name: str | None) -> None:
+    """Writes the preset of that name, or the template. Raises UsageError where there is no such preset or the file
+    exists, which is not overwritten, and StorageError where it cannot be written."""
+    text = preset(name) if name else template()
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(template())
+            file.write(text)
     except FileExistsError as error:
         raise UsageError(f"{path} exists; give another name: `hardcut init NAME.toml`") from error
     except OSError as error:

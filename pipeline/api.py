@@ -57,7 +57,7 @@ def run(
     Raises UsageError for what the caller can mend, MissingDependency, StorageError, and BudgetReached where the budget
     is spent: the report is written, and a higher budget goes on.
 
-    Example:
+    Examples:
         >>> import hardcut
         >>> run = hardcut.run("videos/", "runs/first")  # doctest: +SKIP
         >>> run.status().finished  # doctest: +SKIP
@@ -80,7 +80,7 @@ def _takes_what(function: Callable[P, T]) -> Callable[[Callable[..., Awaitable[T
 async def arun(*args: Any, **kwargs: Any) -> Run:
     """As `run`, for a caller with an event loop of its own, which goes on meanwhile. Cancelling it ends the run.
 
-    Example:
+    Examples:
         >>> run = await hardcut.arun("videos/", "runs/first")  # doctest: +SKIP
     """
     given = inspect.signature(run).bind(*args, **kwargs)
@@ -129,7 +129,7 @@ def caption(video: PathLike, teacher: str | OpenTeacher = "evidence") -> Caption
     Open the teacher once (`open_teacher`) for several videos. Raises UsageError for what is no video, ItemError where
     it yields no picture or the teacher no usable reply.
 
-    Example:
+    Examples:
         >>> hardcut.caption("clip.mp4").text  # doctest: +SKIP
     """
     if isinstance(teacher, OpenTeacher):
@@ -144,7 +144,7 @@ def judge(
     """Whether one video answers a query, with the teacher's margin. It is shown frames and evidence, and the caption
     where one is given. Raises as `caption`.
 
-    Example:
+    Examples:
         >>> hardcut.judge("the lid closes before the light goes out", "clip.mp4").margin  # doctest: +SKIP
     """
     if isinstance(teacher, OpenTeacher):

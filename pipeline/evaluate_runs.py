@@ -32,7 +32,7 @@ def evaluate(
 
     Raises UsageError for a file that is not what it should be, MissingDependency without the extra `eval`.
 
-    Example:
+    Examples:
         >>> import hardcut
         >>> found = hardcut.evaluate({"q1": {"a": 1, "b": 0}}, {"q1": {"a": 2.0, "b": 1.0}}, measures=["nDCG@10"])
         >>> found.runs[0].measures["nDCG@10"].mean

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ExportedDataset(Dataset):
     """A dataset that Hardcut wrote: `folder`, `configs`, `splits`, `rows`, `count`.
 
-    Example:
+    Examples:
         >>> dataset = run.export("data/first")  # doctest: +SKIP
         >>> [result.name for result in dataset.check() if result.stops]  # doctest: +SKIP
     """

@@ -80,7 +80,7 @@ def load_reranker(
     """A reranker that `hardcut train` wrote, or another Qwen3-VL reranker: its folder, its name on the Hub, or
     `vllm:MODEL`. Nothing is loaded before the first call.
 
-    Example:
+    Examples:
         >>> model = hardcut.load_reranker("models/first")  # doctest: +SKIP
         >>> model.scores("the lid closes before the light goes out", ["a.mp4", "b.mp4"])  # doctest: +SKIP
     """

@@ -29,7 +29,7 @@ class Run:
     """A run, finished or not: `hardcut.run` and `hardcut.open_run` give it. Its records are read when they are asked
     for, so what another process adds meanwhile is seen.
 
-    Example:
+    Examples:
         >>> run = hardcut.open_run("runs/first")  # doctest: +SKIP
         >>> run.pairs().to_pandas().groupby("expected").size()  # doctest: +SKIP
     """

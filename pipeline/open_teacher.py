@@ -76,7 +76,7 @@ def open_teacher(
     `settings` (a record, or a TOML file) and `overrides` by their dotted names say the rest, as in a run. Raises
     UsageError for a wrong name or setting.
 
-    Example:
+    Examples:
         >>> import hardcut
         >>> hardcut.open_teacher("evidence")
         <teacher evidence>
@@ -106,7 +106,7 @@ def teacher_from(
     Replies are kept under `name` and `revision`: change one of them when the function would answer differently, or the
     old replies are found. `concurrency` is how many calls of it may run at a time; a plain one runs in a thread.
 
-    Example:
+    Examples:
         >>> import hardcut
         >>> hardcut.teacher_from(lambda asked: "red" in asked.request.inputs["query"], name="sees-red")
         <teacher function:sees-red>

@@ -21,7 +21,7 @@ R = TypeVar("R", bound=Record)
 class Records(Generic[R]):
     """All records of one kind, sorted by id. Nothing is kept: each time they are gone through the file is read.
 
-    Example:
+    Examples:
         >>> for pair in run.pairs():  # doctest: +SKIP
         ...     print(pair.query_id, pair.video_id, pair.expected)
     """

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
+import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +107,14 @@ def test_every_file_of_the_project_that_is_named_is_there(page: Path) -> None:
     assert not gone, f"{_name(page)} names what was moved or removed: mend the page"
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "api").glob("*.md")), ids=_name)
+def test_everything_that_a_page_is_built_from_is_there(page: Path) -> None:
+    for named in re.findall(r"^::: ([\w.]+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        place, _, name = named.rpartition(".")
+        there = hasattr(importlib.import_module(place), name) or importlib.util.find_spec(named)
+        assert there, f"{_name(page)}: {named} was moved or removed"
+
+
 def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"[\w/-]+\.md", text.split("\nnav:\n")[1].split("\nvalidation:\n")[0]))
@@ -147,6 +159,17 @@ def test_every_command_is_in_the_reference() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     for name in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
         assert f"`hardcut {name}" in page, name
+
+
+def test_the_example_of_the_readme_says_what_it_says(tmp_path: Path) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = (block for language, block in FENCE.findall(page) if language == "python")
+    (said,) = (block for language, block in FENCE.findall(page) if language == "text")
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    line = [sys.executable, str(tmp_path / "example.py")]
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+    assert done.stdout == said, done.stderr
 
 
 def test_the_readme_is_one_screen() -> None:

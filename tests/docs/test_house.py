@@ -49,6 +49,11 @@ def test_issue_forms_ask_questions_that_have_names() -> None:
         assert all(part["attributes"]["label"] for part in asked), path.name
 
 
+def test_the_changelog_names_pages_without_links() -> None:
+    """It is read at the top of the repository and as a page of the site, where a relative link leads elsewhere."""
+    assert not re.findall(r"\]\((?!https?://)", CHANGELOG)
+
+
 def test_the_changelog_has_this_version_and_a_place_for_the_next() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     sections = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)

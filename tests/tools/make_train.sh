@@ -9,7 +9,7 @@ pip=("$folder/bin/python" -m pip install --quiet)
 install() {
   "${pip[@]}" --upgrade pip
   "${pip[@]}" torch==2.13.0  # first and alone: a build for CPUs, where there is one
-  "${pip[@]}" torch==2.13.0 -e '.[train,qlora,demo]' pytest pytest-asyncio pytest-timeout hypothesis
+  "${pip[@]}" torch==2.13.0 -e '.[train,qlora,demo]' pytest pytest-asyncio pytest-timeout hypothesis nbclient ipykernel
   local site
   site=$("$folder/bin/python" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")
   cp tests/tools/torchvision_on_cpu.py "$site/"
