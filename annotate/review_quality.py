@@ -22,7 +22,7 @@ from hardcut.report.statistics.audit import Cell, TeacherEstimate, estimate
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel
-from hardcut.schemas.reviews import consensus, is_answer, reviews_in_force
+from hardcut.schemas.reviews import Consensus, consensus, is_answer, reviews_in_force
 from hardcut.teacher.names import book_name
 
 REPORT_FILE = "review.json"
@@ -92,28 +92,23 @@ class ReviewReport(Frozen):
 
 def assess_reviews(run: RunRecords) -> ReviewReport:
     """Over all reviews of a run. The same files give the same report."""
-    reviews = [review for of in run.reviews.values() for review in of]
-    told = [review for review in reviews if is_answer(review)]
+    reviews = [review for group in run.reviews.values() for review in group]
+    answered = [review for review in reviews if is_answer(review)]
     answers = blind_answers(reviews)
     orphans = {review.review_id for review in run.orphans()}
-    live = [review for review in told if review.review_id not in orphans]
-    verdicts = {
-        pair_id: consensus(reviews_in_force(run.queries[pair.query_id], run.reviews[pair_id]))
-        for pair_id, pair in run.pairs.items()
-        if pair_id in run.reviews and pair_id not in run.known
-    }
-    judged = {review.pair_id for review in live}
+    judged = {review.pair_id for review in answered if review.review_id not in orphans}
+    found = _consensus_by_pair(run)
     return ReviewReport(
-        answers=len(told),
-        pairs=len({review.pair_id for review in told}),
+        answers=len(answered),
+        pairs=len({review.pair_id for review in answered}),
         drafts=sum(review.status == "draft" for review in reviews),
         discarded=sum(review.status == "discarded" for review in reviews),
         orphans=len(orphans),
-        conflicts=tuple(sorted(id for id, found in verdicts.items() if found is None and id in judged)),
-        decided=dict(sorted(Counter(found.source for found in verdicts.values() if found is not None).items())),
-        flags=dict(sorted(Counter(flag for review in told for flag in review.flags).items())),
-        rewrites=len({(review.query_id, review.rewritten_query) for review in told if review.rewritten_query}),
-        suggestions_changed=_share(review.changed for review in told if review.changed is not None),
+        conflicts=tuple(sorted(id for id, each in found.items() if each is None and id in judged)),
+        decided=dict(sorted(Counter(each.source for each in found.values() if each is not None).items())),
+        flags=dict(sorted(Counter(flag for review in answered for flag in review.flags).items())),
+        rewrites=len({(review.query_id, review.rewritten_query) for review in answered if review.rewritten_query}),
+        suggestions_changed=_share(review.changed for review in answered if review.changed is not None),
         agreement=agreement(answers),
         by_kind=_by_kind(run, answers),
         kappas=tuple(cohen_kappas(answers)),
@@ -121,6 +116,15 @@ def assess_reviews(run: RunRecords) -> ReviewReport:
         gold_disputes=tuple(_disputes(run)),
         teachers=tuple(_teachers(run)),
     )
+
+
+def _consensus_by_pair(run: RunRecords) -> dict[str, Consensus | None]:
+    """What people come to on every pair that was reviewed and that the user's own judgments do not know."""
+    return {
+        pair_id: consensus(reviews_in_force(run.queries[pair.query_id], run.reviews[pair_id]))
+        for pair_id, pair in run.pairs.items()
+        if pair_id in run.reviews and pair_id not in run.known
+    }
 
 
 def blind_truth(run: RunRecords) -> dict[str, bool]:

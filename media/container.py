@@ -9,7 +9,7 @@ import stat
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -158,7 +159,7 @@ class Timeline:
 
     `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. `groups`
     says for each tick in which group of pictures its packet is, counted in order of decoding; a group begins where a
-    decoder may enter (`entry.py`), and `entries` are the ticks that the groups begin with.
+    decoder may enter (`random_access.py`), and `entries` are the ticks that the groups begin with.
 
     A picture of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in
     the file ends, `promised_s` where its header says that it does (None: it does not say); `cut_short` says that the
@@ -188,71 +189,96 @@ def read_timeline(path: Path | str) -> Timeline:
     """Reads every packet of the picture's stream once. Raises ItemError: no_video, unreadable, no_pictures."""
     with open_video(path) as container:
         stream = best_stream(container)
-        time_base = float(stream.time_base or 1)
-        streams = [stream] if stream.duration else [stream, *container.streams.audio]
-        ticks, keys, groups, entries = array("q"), array("q"), array("q"), array("q")
-        sound_ends = 0.0
-        last_duration: tuple[int, int] | None = None  # of the picture with the highest time stamp: (tick, ticks)
-        trusted = True
-        in_order = True
-        misplaced = 0
-        packets = container.demux(streams)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, FFmpegError):  # a file that breaks off: what is missing shows at the end
-                break
-            if not packet.size or packet.is_discard:
-                continue
-            tick = packet.pts if packet.pts is not None else packet.dts
-            if packet.stream_index != stream.index:
-                if tick is not None and packet.time_base:
-                    sound_ends = max(sound_ends, float((tick + (packet.duration or 0)) * packet.time_base))
-                continue
-            trusted = trusted and packet.pts is not None
-            if tick is None:
-                misplaced += 1
-                continue
-            in_order = in_order and (not ticks or tick > ticks[-1])
-            if not ticks or is_random_access_point(packet):
-                entries.append(tick)
-            ticks.append(tick)
-            groups.append(len(entries) - 1)
-            if packet.is_keyframe:
-                keys.append(tick)
-            if packet.duration:
-                last_duration = max(last_duration or (tick, 0), (tick, packet.duration))
-        rate = frame_rate(stream)
-        if not ticks:
+        packets = _read_packets(container, stream)
+        if not packets.ticks:
             raise ItemError("no_pictures", "the file has a video stream without a single picture")
-        everything = np.frombuffer(ticks, dtype=np.int64)
-        distinct, places = np.unique(everything, return_index=True)
-        kept = _together(distinct, time_base)
-        first, last = int(kept[0]), int(kept[-1])
-        start = clock_start(container)
-        if abs(first * time_base - start) > _LONGEST_PICTURE_S:
-            start = first * time_base
-        usual = 1 / rate if rate else (last - first) * time_base / max(1, len(kept) - 1)
-        shown_for = last_duration[1] * time_base if last_duration and last_duration[0] == last else usual
-        end = last * time_base + shown_for - start
-        promised = promised_duration(container, stream)
-        tolerance = 0.1 + 1.5 * usual
-        reached = max(end, sound_ends - start)
-        key_ticks = np.intersect1d(np.frombuffer(keys, dtype=np.int64), kept) if keys else kept[:1]
-        return Timeline(
-            ticks=kept,
-            keys=key_ticks,
-            groups=np.frombuffer(groups, dtype=np.int64)[places[np.searchsorted(distinct, kept)]],
-            entries=np.frombuffer(entries, dtype=np.int64),
-            time_base=time_base,
-            start_s=start,
-            end_s=end,
-            promised_s=promised,
-            cut_short=promised is not None and reached < promised - tolerance,
-            tolerance_s=tolerance,
-            misplaced=misplaced + int(np.count_nonzero((everything < first) | (everything > last))),
-            trusted=trusted and not (in_order and stream.codec_context.has_b_frames),
-        )
+        return _timeline(container, stream, packets)
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What the packets of a stream say, in order of decoding; times in ticks of the stream but for `sound_ends_s`.
+    `last_shown` is the picture with the highest time stamp, (tick, how long it is shown)."""
+
+    ticks: array[int] = field(default_factory=lambda: array("q"))
+    keys: array[int] = field(default_factory=lambda: array("q"))
+    groups: array[int] = field(default_factory=lambda: array("q"))
+    entries: array[int] = field(default_factory=lambda: array("q"))
+    last_shown: tuple[int, int] | None = None
+    sound_ends_s: float = 0.0
+    misplaced: int = 0
+    all_stamped: bool = True
+    in_order: bool = True
+
+    def add(self, packet: Packet[Any]) -> None:
+        """Takes in a packet of the pictures."""
+        self.all_stamped = self.all_stamped and packet.pts is not None
+        tick = _tick(packet)
+        if tick is None:
+            self.misplaced += 1
+            return
+        self.in_order = self.in_order and (not self.ticks or tick > self.ticks[-1])
+        if not self.ticks or is_random_access_point(packet):
+            self.entries.append(tick)
+        self.ticks.append(tick)
+        self.groups.append(len(self.entries) - 1)
+        if packet.is_keyframe:
+            self.keys.append(tick)
+        if packet.duration:
+            self.last_shown = max(self.last_shown or (tick, 0), (tick, packet.duration))
+
+    def add_sound(self, packet: Packet[Any]) -> None:
+        """Takes in a packet of sound: where a file ends that does not say how long its pictures are."""
+        tick = _tick(packet)
+        if tick is not None and packet.time_base:
+            self.sound_ends_s = max(self.sound_ends_s, float((tick + (packet.duration or 0)) * packet.time_base))
+
+
+def _tick(packet: Packet[Any]) -> int | None:
+    return packet.pts if packet.pts is not None else packet.dts
+
+
+def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
+    found = _Packets()
+    packets = container.demux([stream] if stream.duration else [stream, *container.streams.audio])
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):  # a file that breaks off: what is missing shows at the end
+            return found
+        if packet.size and not packet.is_discard:
+            (found.add if packet.stream_index == stream.index else found.add_sound)(packet)
+
+
+def _timeline(container: InputContainer, stream: VideoStream, packets: _Packets) -> Timeline:
+    time_base, rate = float(stream.time_base or 1), frame_rate(stream)
+    everything = np.frombuffer(packets.ticks, dtype=np.int64)
+    distinct, places = np.unique(everything, return_index=True)
+    kept = _together(distinct, time_base)
+    first, last = int(kept[0]), int(kept[-1])
+    start = clock_start(container)
+    if abs(first * time_base - start) > _LONGEST_PICTURE_S:
+        start = first * time_base
+    usual = 1 / rate if rate else (last - first) * time_base / max(1, len(kept) - 1)
+    shown = packets.last_shown
+    end = last * time_base + (shown[1] * time_base if shown and shown[0] == last else usual) - start
+    promised = promised_duration(container, stream)
+    tolerance = 0.1 + 1.5 * usual
+    keys = np.intersect1d(np.frombuffer(packets.keys, dtype=np.int64), kept) if packets.keys else kept[:1]
+    return Timeline(
+        ticks=kept,
+        keys=keys,
+        groups=np.frombuffer(packets.groups, dtype=np.int64)[places[np.searchsorted(distinct, kept)]],
+        entries=np.frombuffer(packets.entries, dtype=np.int64),
+        time_base=time_base,
+        start_s=start,
+        end_s=end,
+        promised_s=promised,
+        cut_short=promised is not None and max(end, packets.sound_ends_s - start) < promised - tolerance,
+        tolerance_s=tolerance,
+        misplaced=packets.misplaced + int(np.count_nonzero((everything < first) | (everything > last))),
+        trusted=packets.all_stamped and not (packets.in_order and stream.codec_context.has_b_frames),
+    )
 
 
 def _together(ticks: NDArray[np.int64], time_base: float) -> NDArray[np.int64]:

@@ -62,27 +62,36 @@ def judge(
         return _judgment(pair, max(imported, 0), "imported", ())
 
     people = reviews_in_force(query, reviews)
-    if people:
-        told = consensus(people)
-        if told is None:
-            votes = Counter(review.relevance for review in people)
-            said = ", ".join(f"{count} x {value}" for value, count in sorted(votes.items(), key=str))
-            return _left_out(pair, "reviewers_disagree", said)
-        return _judgment(pair, told.relevance, told.source, [review.review_id for review in told.reviews])
+    return _by_people(pair, people) if people else _by_teachers(pair, labels, settings, trust_source)
 
-    seen = [label for label in labels if label.input == "full"]
-    read = [label for label in seen if label.verdict != "unparsed"]
-    if not read:
+
+def _by_people(pair: Pair, reviews: Sequence[Review]) -> Judgment | Dropped:
+    """What reviewers come to; nothing where no grade has more than half of them."""
+    found = consensus(reviews)
+    if found is None:
+        votes = Counter(review.relevance for review in reviews)
         return _left_out(
-            pair, "unparsed" if seen else "unlabelled", f"of {len(seen)} teacher labels none could be read"
+            pair, "reviewers_disagree", ", ".join(f"{n} x {value}" for value, n in sorted(votes.items(), key=str))
         )
-    verdicts = {label.verdict for label in read}
+    return _judgment(pair, found.relevance, found.source, [review.review_id for review in found.reviews])
+
+
+def _by_teachers(
+    pair: Pair, labels: Sequence[TeacherLabel], settings: JudgmentSettings, trust_source: bool
+) -> Judgment | Dropped:
+    """What the labels come to that saw the video and could be read."""
+    full = [label for label in labels if label.input == "full"]
+    readable = [label for label in full if label.verdict != "unparsed"]
+    if not readable:
+        reason = "unparsed" if full else "unlabelled"
+        return _left_out(pair, reason, f"of {len(full)} teacher labels none could be read")
+    verdicts = {label.verdict for label in readable}
     if len(verdicts) > 1:
-        return _left_out(pair, "teachers_disagree", f"{len(read)} teacher labels")
+        return _left_out(pair, "teachers_disagree", f"{len(readable)} teacher labels")
     yes = verdicts == {"yes"}
-    margin = upper_margin(read)
+    margin = upper_margin(readable)
     known = "margin not known" if margin is None else f"margin {margin:.2f}"
-    support = sorted(label.label_id for label in read)
+    support = sorted(label.label_id for label in readable)
     if pair.expected == "no" and margin is not None and margin > settings.suspected_above:
         return _left_out(pair, "suspected_positive", known)
     if margin is not None and abs(margin) < settings.undecided_within:

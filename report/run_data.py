@@ -6,7 +6,7 @@ Every file of the run is read as a stream; ids are all that is kept of what is n
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
@@ -123,86 +123,136 @@ def read_report_data(run: Path) -> ReportData:
     found = ReportData()
     _videos(run, found)
     source_of = _queries(run, found)
+    shown = _shown(run)
+    said = _said(run, found, shown, source_of)
+    about = _about(run, found, shown)
+    variants = _variants(shown, said)
+    found.examples += [_example(query, said, about, variants[query.query_id]) for query in shown.chosen.values()]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The queries of the examples by id, their counterfactuals, and the ids of all pairs that those make."""
+
+    chosen: Mapping[str, Query]
+    counterfactuals: Sequence[Query]
+    counterfactual_pairs: Container[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said of the pairs of the queries that are shown; pairs by query, everything else by pair."""
+
+    pairs: Mapping[str, Sequence[Pair]]
+    labels: Mapping[str, Sequence[TeacherLabel]]
+    text_only: Mapping[str, TeacherLabel]
+    judgments: Mapping[str, Judgment]
+    left_out: Mapping[str, str]
+
+    def view(self, pair: Pair) -> CandidateView:
+        """A pair with what was said of it."""
+        at = pair.pair_id
+        label = _loudest(self.labels.get(at, ()))
+        return CandidateView(pair, label, self.text_only.get(at), self.judgments.get(at), self.left_out.get(at))
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is known of the videos of the examples, by video."""
+
+    videos: Mapping[str, Video]
+    captions: Mapping[str, Caption]
+    evidence: Mapping[str, Sequence[Evidence]]
+
+
+def _shown(run: Path) -> _Shown:
     paired: set[str] = set()
-    counterfactual: set[str] = set()
+    counterfactual_pairs: set[str] = set()
     for pair in RunFiles(run).read(Pair):
         paired.add(pair.query_id)
         if pair.origins == ("counterfactual",) and pair.expected == "no":
-            counterfactual.add(pair.pair_id)
+            counterfactual_pairs.add(pair.pair_id)
     chosen = {query.query_id: query for query in choose_examples(RunFiles(run).read(Query), paired)}
     counterfactuals = [
         query
         for query in RunFiles(run).read(Query)
         if query.parent_query_id in chosen and query.variant in COUNTERFACTUAL and query.query_id in paired
     ]
-    shown_queries = {*chosen, *(query.query_id for query in counterfactuals)}
+    return _Shown(chosen, counterfactuals, counterfactual_pairs)
 
+
+def _said(run: Path, found: ReportData, shown: _Shown, source_of: Mapping[str, str | None]) -> _Said:
+    queries = {*shown.chosen, *(query.query_id for query in shown.counterfactuals)}
     labels: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
     text_only: dict[str, TeacherLabel] = {}
     for label in _counted(run, TeacherLabel, found):
         source = source_of.get(label.query_id)
         relation: Relation = "user" if source is None else "source" if source == label.video_id else "mined"
         if label.input == "full":
-            found.margins.add(label, "counterfactual" if label.pair_id in counterfactual else relation)
-            if label.query_id in shown_queries:
+            is_counterfactual = label.pair_id in shown.counterfactual_pairs
+            found.margins.add(label, "counterfactual" if is_counterfactual else relation)
+            if label.query_id in queries:
                 labels[label.pair_id].append(label)
-        elif label.query_id in chosen:
+        elif label.query_id in shown.chosen:
             text_only[label.pair_id] = label
     pairs: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in _counted(run, Pair, found):
-        if pair.query_id in shown_queries:
+        if pair.query_id in queries:
             pairs[pair.query_id].append(pair)
     judgments: dict[str, Judgment] = {}
     for judgment in _counted(run, Judgment, found):
         found.grades[judgment.source, judgment.grade] += 1
-        if judgment.query_id in shown_queries:
+        if judgment.query_id in queries:
             judgments[judgment.pair_id] = judgment
-    shown = {pair.pair_id for group in pairs.values() for pair in group}
+    shown_pairs = {pair.pair_id for group in pairs.values() for pair in group}
     left_out: dict[str, str] = {}
     for record in _counted(run, Dropped, found):
         found.dropped[record.stage][record.reason] += 1
-        if record.item in shown:
+        if record.item in shown_pairs:
             left_out[record.item] = record.reason
+    return _Said(pairs, labels, text_only, judgments, left_out)
 
-    def candidate(pair: Pair) -> CandidateView:
-        told = labels[pair.pair_id], text_only.get(pair.pair_id)
-        return CandidateView(pair, _loudest(told[0]), told[1], judgments.get(pair.pair_id), left_out.get(pair.pair_id))
 
-    variants: defaultdict[str, list[CounterfactualView]] = defaultdict(list)
-    for query in counterfactuals:
-        of_source = (pair for pair in pairs[query.query_id] if pair.video_id == query.source_video_id)
-        meets = next(of_source, None)
-        variants[query.parent_query_id or ""].append(CounterfactualView(query, candidate(meets) if meets else None))
-
-    wanted = {query.source_video_id for query in chosen.values()}
+def _about(run: Path, found: ReportData, shown: _Shown) -> _About:
+    sources = {query.source_video_id for query in shown.chosen.values()}
     evidence: defaultdict[str, list[Evidence]] = defaultdict(list)
     for line in _counted(run, Evidence, found):
         found.evidence[line.kind] += 1
-        if line.video_id in wanted:
+        if line.video_id in sources:
             evidence[line.video_id].append(line)
     captions: dict[str, Caption] = {}
     for caption in _counted(run, Caption, found):
-        if caption.video_id in wanted:
+        if caption.video_id in sources:
             captions.setdefault(caption.video_id, caption)
-    shown_videos = wanted.union(query.reference_video_id for query in chosen.values())
-    videos = {video.video_id: video for video in RunFiles(run).read(Video) if video.video_id in shown_videos}
+    wanted = sources.union(query.reference_video_id for query in shown.chosen.values())
+    videos = {video.video_id: video for video in RunFiles(run).read(Video) if video.video_id in wanted}
+    return _About(videos, captions, evidence)
 
-    for query in chosen.values():
-        source = query.source_video_id or ""
-        candidates = sorted(map(candidate, pairs[query.query_id]), key=_candidate_order)
-        found.examples.append(
-            Example(
-                query=query,
-                video=videos.get(source),
-                reference=videos.get(query.reference_video_id or ""),
-                caption=captions.get(source),
-                evidence=_spread(sorted(evidence[source], key=_time), EVIDENCE_PER_EXAMPLE),
-                evidence_total=len(evidence[source]),
-                candidates=tuple(candidates),
-                counterfactuals=tuple(sorted(variants[query.query_id], key=lambda each: each.query.query_id)),
-            )
-        )
-    return found
+
+def _variants(shown: _Shown, said: _Said) -> defaultdict[str, list[CounterfactualView]]:
+    """The counterfactuals by the query that they were made from, each with its pair on that query's video."""
+    variants: defaultdict[str, list[CounterfactualView]] = defaultdict(list)
+    for query in shown.counterfactuals:
+        of_source = (p for p in said.pairs.get(query.query_id, ()) if p.video_id == query.source_video_id)
+        pair = next(of_source, None)
+        variants[query.parent_query_id or ""].append(CounterfactualView(query, said.view(pair) if pair else None))
+    return variants
+
+
+def _example(query: Query, said: _Said, about: _About, variants: Sequence[CounterfactualView]) -> Example:
+    source = query.source_video_id or ""
+    evidence = about.evidence.get(source, ())
+    return Example(
+        query=query,
+        video=about.videos.get(source),
+        reference=about.videos.get(query.reference_video_id or ""),
+        caption=about.captions.get(source),
+        evidence=_spread(sorted(evidence, key=_time), EVIDENCE_PER_EXAMPLE),
+        evidence_total=len(evidence),
+        candidates=tuple(sorted(map(said.view, said.pairs.get(query.query_id, ())), key=_candidate_order)),
+        counterfactuals=tuple(sorted(variants, key=lambda each: each.query.query_id)),
+    )
 
 
 def choose_examples(
@@ -266,7 +316,7 @@ def _counted(run: Path, kind: type[R], found: ReportData) -> Iterator[R]:
     found.records[kind.FILE.removesuffix(".jsonl")] = count
 
 
-def _loudest(labels: list[TeacherLabel]) -> TeacherLabel | None:
+def _loudest(labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
     """Of several labels the one to show: readable before unparsed, then the highest margin."""
     return max(
         sorted(labels, key=lambda label: label.label_id),
