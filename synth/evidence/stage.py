@@ -15,6 +15,8 @@ from hardcut.schemas.dependencies import installed, opencv
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
+from hardcut.synth.evidence.extractors import EXTRACTORS
+from hardcut.synth.evidence.look import Look
 from hardcut.synth.evidence.metadata import metadata_evidence
 from hardcut.synth.evidence.motion import find_motion, motion_evidence
 from hardcut.synth.evidence.ocr import ocr_evidence, read_lines
@@ -49,7 +51,7 @@ class EvidenceStage:
     def settings(self) -> Mapping[str, JsonValue]:
         """Raises MissingDependency where an extractor that is switched on is not installed."""
         options = self.options
-        versions: dict[str, JsonValue] = {}
+        versions: dict[str, JsonValue] = {each.name: each.version for each in EXTRACTORS}
         if options.ocr == "rapidocr":
             for package in ("rapidocr", "onnxruntime"):
                 versions[package] = installed(package, "ocr", 'evidence.ocr = "off"')
@@ -72,7 +74,15 @@ class EvidenceStage:
             found += heard
             dropped += lost
         found += await self._seen(video)
+        found += await self._found_by_others(video)
         return Output(records=_sorted(found), dropped=_sorted(dropped))
+
+    async def _found_by_others(self, video: Video) -> list[Evidence]:
+        if not EXTRACTORS:
+            return []
+        async with self.frames.leased(video) as stored:
+            look = Look(video, self.frames.root / video.path, tuple(stored.frames), self.frames.pool)
+            return [line for each in EXTRACTORS for line in await each.extract(look)]
 
     async def _said(self, video: Video) -> tuple[list[Evidence], list[Dropped]]:
         if self.options.speech == "off" or not video.subtitles:

@@ -163,9 +163,9 @@ def apply(folder: Path, diff: str) -> None:
         text = path.read_text(encoding="utf-8")
         for hunk in hunks:
             lines = hunk.rstrip("\n").split("\n")
-            before = "".join(line[1:] + "\n" for line in lines if line.startswith(" "))
+            before = "".join(line[1:] + "\n" for line in lines if not line.startswith("+"))
             after = "".join(line[1:] + "\n" for line in lines)
-            assert all(line[0] in " +" for line in lines) and text.count(before) == 1, f"{name}: {before}"
+            assert all(line[:1] in ("", " ", "+") for line in lines) and text.count(before) == 1, f"{name}: {before}"
             text = text.replace(before, after)
         path.write_text(text, encoding="utf-8")
 
@@ -178,6 +178,17 @@ def test_a_backend_of_ours(inside: Callable[[str], Script]) -> None:
     asked = "hardcut.judge('a door opens', 'videos/motion/door-01-a.mp4', teacher).margin"
     opened = "hardcut.open_teacher('constant:-2', settings='settings.toml', cache='cache')"
     assert script(f"import hardcut\nwith {opened} as teacher: print({asked})") == "-2.0\n"
+
+
+def test_an_extractor(inside: Callable[[str], Script]) -> None:
+    code = """
+import hardcut
+options = dict(settings="settings.toml", cache="cache", until="evidence")
+run = hardcut.run("videos", "dim", **options)
+found = [line for line in run.evidence() if line.extractor == "dimness"]
+print(len(found) > 0, {line.text for line in found})
+"""
+    assert inside("An extractor of evidence")(code) == "True {'it is dim'}\n"
 
 
 def test_a_stage_that_asks_a_teacher(inside: Callable[[str], Script], example: Path) -> None:
