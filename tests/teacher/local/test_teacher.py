@@ -6,6 +6,7 @@ Needs torch and vllm (`make test-vllm`); the plain tests leave it out.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import json
 import os
@@ -137,7 +138,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Frame, ...]]:
             ImageDraw.Draw(picture).rectangle((left, 20, left + 25, 60), fill=(250 - 40 * video, 20 + 50 * video, 90))
             path = folder / f"{video}-{number}.jpg"
             picture.save(path, quality=90)
-            frames.append(Frame(path, number * 1.5, f"{video:032x}{number:032x}"))
+            frames.append(Frame(path, number * 1.5, hashlib.sha256(path.read_bytes()).hexdigest()))
         made.append(tuple(frames))
     return made
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import math
 import socket
@@ -50,7 +51,7 @@ def frames(tmp_path: Path) -> tuple[Frame, ...]:
     for number in range(3):
         path = tmp_path / f"{number}.jpg"
         path.write_bytes(b"\xff\xd8 frame %d \xff\xd9" % number)
-        made.append(Frame(path, number * 1.5, f"{number:064x}"))
+        made.append(Frame(path, number * 1.5, hashlib.sha256(path.read_bytes()).hexdigest()))
     return tuple(made)
 
 
