@@ -38,6 +38,7 @@ from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
+from hardcut.synth.filters.added import ADDED_FILTERS, first_fault
 from hardcut.synth.filters.grounding import ungrounded
 from hardcut.synth.filters.leaks import leak
 from hardcut.synth.filters.repeated import duplicates
@@ -90,6 +91,7 @@ class NegativeStage:
             "bm25s": installed("bm25s", "eval"),
             "run": _digest(self.run_file) if self.run_file else None,
             "judged": digest(self._judged()) if self.judgments_file else None,
+            **({"added": {each.name: each.version for each in ADDED_FILTERS}} if ADDED_FILTERS else {}),
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
@@ -102,6 +104,10 @@ class NegativeStage:
         for query in records.all(Query):
             key = _key(query, given.scores if given else {})
             listed.add(key or "")
+            video = records.get(Video, query.source_video_id) if ADDED_FILTERS and query.source_video_id else None
+            if video and (fault := first_fault(query, video, records.about(Caption, video.video_id))):
+                yield query.query_id, Output(drop=_dropped(query.query_id, *fault))
+                continue
             output = self._pairs(query, records, collection, index, given, key, repeats)
             own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collection.videos]
             output = _with_judged(query, output, own) if query.source_video_id is None else output

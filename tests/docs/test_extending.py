@@ -191,6 +191,18 @@ print(len(found) > 0, {line.text for line in found})
     assert inside("An extractor of evidence")(code) == "True {'it is dim'}\n"
 
 
+def test_a_filter(inside: Callable[[str], Script]) -> None:
+    code = """
+import hardcut
+options = dict(settings="settings.toml", cache="cache", until="negatives")
+run = hardcut.run("videos", "filtered", **options)
+brief = {query.query_id for query in run.queries() if len(query.text.split()) < 4 and query.source_video_id}
+dropped = {each.item for each in run.dropped() if each.reason == "brief"}
+print(len(brief) > 0, brief == dropped, brief & {pair.query_id for pair in run.pairs()}, len(run.pairs()) > 0)
+"""
+    assert inside("A filter of queries")(code) == "True True set() True\n"
+
+
 def test_a_stage_that_asks_a_teacher(inside: Callable[[str], Script], example: Path) -> None:
     script = inside("A stage that asks a teacher")
     code = """
