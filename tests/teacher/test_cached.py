@@ -50,7 +50,12 @@ def opened(run: Path, url: str, calls: int | None = None) -> Iterator[tuple[Cach
 
 
 def booked(ledger: Ledger) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in ledger.database.read("SELECT * FROM spend ORDER BY stage, teacher")]
+    return [
+        tuple(row)
+        for row in ledger.database.read(
+            "SELECT stage, teacher, calls, prompt_tokens, completion_tokens FROM spend ORDER BY stage, teacher"
+        )
+    ]
 
 
 async def test_a_second_run_asks_nothing_and_gets_the_same(
