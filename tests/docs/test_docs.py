@@ -63,6 +63,18 @@ def test_every_command_in_the_documentation_parses(page: str, words: list[str]) 
     command.make_context(name, words)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_inside_a_sentence_are_commands_and_their_flags_are_theirs(page: Path) -> None:
+    for named in re.findall(r"`hardcut ([a-z][^`]*)`", page.read_text(encoding="utf-8")):
+        command, words = typer.main.get_command(app), named.replace("\\|", " ").split()
+        while hasattr(command, "commands") and words:
+            assert words[0] in command.commands, f"{_name(page)}: hardcut {named}"
+            command = command.commands[words.pop(0)]
+        flags = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+        wrong = set(re.findall(r"(?<!\w)--[a-z-]+", " ".join(words))) - flags - {"--help"}
+        assert not wrong, f"{_name(page)}: hardcut {named} has no {sorted(wrong)}"
+
+
 def test_there_are_commands_to_check() -> None:
     assert {words[0] for _, words in _commands()} >= {"run", "status", "export", "doctor", "init", "schema", "review"}
 
@@ -92,11 +104,19 @@ def test_every_extra_that_is_named_is_one() -> None:
             assert set(named.split(",")) <= set(extras), f"{_name(page)}: {named}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_name)
+def _anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md"], ids=_name)
 def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{_name(page)}: {target}"
+            there = page.parent / target if target else page
+            assert there.exists(), f"{_name(page)}: {target}"
+            assert not anchor or anchor in _anchors(there), f"{_name(page)}: {target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
