@@ -6,7 +6,7 @@ VENV_ARGILLA ?= .venv-argilla
 VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-train test test-vllm test-train docs lint clean
+.PHONY: demo demo-train test test-vllm test-train goldens docs lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -43,6 +43,10 @@ demo-train: $(VENV_TRAIN)/.test
 $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)
 	touch $@
+
+# The golden results of stages and backends whose version was counted up, and of new ones.
+goldens: $(VENV)/.test
+	HARDCUT_GOLDENS=renew $(BIN)/python -m pytest -q tests/golden
 
 # The documentation as a site, in site/; a broken link or reference is an error. To read it: python -m http.server -d site
 docs: $(VENV)/.docs

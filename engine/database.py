@@ -137,6 +137,25 @@ class Database:
             raise self._translated(error) from error
         return True
 
+    def attempt(self, work: Write[T]) -> T | None:
+        """`work` in a transaction of its own in the caller's thread, as `write_at_once`; None where that would have to
+        wait."""
+        connection = self._impatient
+        assert connection, f"{self.path.name}: its commits wait for the disk"
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            done = work(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.rollback()
+            if isinstance(error, sqlite3.DatabaseError):
+                if _is_busy(error):
+                    return None
+                raise self._translated(error) from error
+            raise
+        return done
+
     def submit(self, work: Write[T]) -> Future[T]:
         """Has `work(connection)` carried out in the next commit; the future is done when it is on the disk.
 
@@ -295,6 +314,11 @@ def _connect_impatient(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def statements(script: str) -> list[str]:
+    """The statements of a script; each ends with its line."""
+    return [statement for statement in script.split(";\n") if statement.strip()]
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, layout: Layout, flushed: bool) -> None:
     found = layout.version_of(connection, path)  # first, so that a file that is not ours stays as it is
     connection.execute("PRAGMA journal_mode = WAL")
@@ -305,7 +329,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, layout: Layout, flushed
     try:
         found = layout.version_of(connection, path)  # another process may have been faster
         if not found:
-            for statement in layout.script.split(";\n"):
+            for statement in statements(layout.script):
                 connection.execute(statement)
         for version in range(found or layout.version, layout.version):
             layout.upgrades[version](connection)

@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
-from hardcut.engine.database import Database, Layout
+from hardcut.engine import claims
+from hardcut.engine.claims import Claims
+from hardcut.engine.database import Database, Layout, statements
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import StorageError
 
-_LAYOUT = Layout(1, "CREATE TABLE reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)", "reply")
-_PUT = "INSERT OR REPLACE INTO reply VALUES (?, ?)"
+_log = logging.getLogger(__name__)
+
+_SCRIPT = f"""
+CREATE TABLE reply (key TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
+{claims.SCRIPT.strip()}
+"""
+_PUT = "INSERT OR REPLACE INTO reply (key, body, digest) VALUES (?, ?, ?)"
 _PAGE = 500
 _FLUSHED_AFTER_S = 0.25
 _TOGETHER_S = 0.001
 
-_Put = tuple[asyncio.Future[None], tuple[str, str]]
+_Row = tuple[str, str, str]
+_Put = tuple[asyncio.Future[None], _Row]
 """Who waits for it, and the row."""
+
+
+def _add_digests(connection: sqlite3.Connection) -> None:
+    """From layout 1, of version 26e4c37."""
+    connection.execute("ALTER TABLE reply ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    last = connection.execute("SELECT coalesce(max(rowid), 0) FROM reply").fetchone()[0]
+    for first in range(1, last + 1, _PAGE):
+        page = (first, first + _PAGE - 1)
+        rows = connection.execute("SELECT key, body FROM reply WHERE rowid BETWEEN ? AND ?", page).fetchall()
+        digests = [(_digest(key, body), key) for key, body in rows]
+        connection.executemany("UPDATE reply SET digest = ? WHERE key = ?", digests)
+    for statement in statements(claims.SCRIPT):
+        connection.execute(statement)
+
+
+_LAYOUT = Layout(2, _SCRIPT, "reply", {1: _add_digests})
 
 
 class ReplyCache:
     """A file of replies by key, shared by processes and runs. What the key covers is the caller's business.
 
     What was put is read by everybody at once, survives the end of the process, and is on the disk 0.25 s later: a power
-    cut costs what was put since. Raises StorageError where the file is damaged or cannot be written.
+    cut costs what was put since. A reply that is not what was put any more is none, and a line says so. `claims` tell
+    who asks what at the moment. Raises StorageError where the file is damaged or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +69,8 @@ class ReplyCache:
             if_damaged="delete it; the replies that it kept will be asked for again",
             flushed=False,
         )
+        self.claims = Claims(self._database)
+        self._rejected: dict[str, str] = {}
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._together: list[_Put] = []
         self._behind: set[Future[Any]] = set()
@@ -57,6 +87,7 @@ class ReplyCache:
 
     def close(self) -> None:
         """Has everything on the disk, then closes the file. Raises StorageError where that fails."""
+        self.claims.close()
         self._commit()
         for written in tuple(self._behind):
             self._failed = self._failed or written.exception()
@@ -76,8 +107,22 @@ class ReplyCache:
         for start in range(0, len(keys), _PAGE):
             page = tuple(keys[start : start + _PAGE])
             marks = ",".join("?" * len(page))
-            found.update(map(tuple, self._database.read(f"SELECT key, body FROM reply WHERE key IN ({marks})", page)))
+            rows = self._database.read(f"SELECT key, body, digest FROM reply WHERE key IN ({marks})", page)
+            for key, body, kept in rows:
+                if kept == _digest(key, body):
+                    found[key] = body
+                elif self._rejected.get(key) != kept:
+                    _log.warning("%s: the reply %s is damaged: it is asked for again", self._database.path, key)
+                    self._rejected[key] = kept
         return found
+
+    def reject(self, key: str, body: str) -> None:
+        """What was got under `key` is of no use to whoever got it, who will ask anew: it does not count for claims."""
+        self._rejected[key] = _digest(key, body)
+
+    async def claim(self, keys: Collection[str]) -> set[str]:
+        """Those of `keys` that are the caller's to ask. Of the others somebody else is asking, or has got the reply."""
+        return await self.claims.take(keys, self._rejected)
 
     async def put(self, key: str, body: str) -> None:
         """Keeps `body`; an earlier body of the same key is replaced. Also raises what went wrong when earlier ones were
@@ -88,8 +133,9 @@ class ReplyCache:
         kept = loop.create_future()
         if not self._together or self._together[0][0].get_loop() is not loop:  # a loop can end before its millisecond
             loop.call_later(_TOGETHER_S, self._commit)
-        self._together.append((kept, (key, body)))
+        self._together.append((kept, (key, body, _digest(key, body))))
         await kept
+        self.claims.answered(key)
 
     def _commit(self) -> None:
         if not self._together:
@@ -143,3 +189,7 @@ class ReplyCache:
                 self._database.flush()
             except StorageError as error:
                 self._failed = error
+
+
+def _digest(key: str, body: str) -> str:
+    return hashlib.sha256(f"{key} {body}".encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
+from hardcut.teacher.confidence import contradicts
 from hardcut.teacher.names import book_name, canonical_name
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
@@ -75,34 +76,53 @@ class CachedTeacher:
             await self._budget.close()
 
     async def _ask(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
-        """Asks the backend, letting others who want the same wait for it."""
+        """Asks the backend, letting others who want the same wait for it. What another process is asking is waited for
+        and not among the outcomes: it is in the cache then, or free to be asked."""
         if not wanted:
             return {}
         loop = asyncio.get_running_loop()
         futures = {key: loop.create_future() for key in wanted}
         self._asked |= futures
+        mine: Collection[str] = wanted
         try:
-            questions = list(wanted.values())
-            stage = current_stage.get() if self._budget else ""
-            meter = _Meter(list(wanted), self._replies, self._budget, stage, self._name)
-            outcomes = dict(zip(wanted, await self._backend.ask(questions, meter), strict=True))
+            if self._replies:
+                mine = await self._replies.claim(wanted)
+            outcomes = await self._ask_backend({key: wanted[key] for key in wanted if key in mine})
             for key, outcome in outcomes.items():
                 futures[key].set_result(outcome)
+            if self._replies:
+                self._replies.claims.give_up(mine)
+                await self._replies.claims.wait(wanted.keys() - mine)
             return outcomes
         finally:
+            if self._replies:
+                self._replies.claims.give_up(mine)
             for key, future in futures.items():
                 del self._asked[key]
                 if not future.done():
                     future.set_result(None)
+
+    async def _ask_backend(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
+        if not wanted:
+            return {}
+        stage = current_stage.get() if self._budget else ""
+        meter = _Meter(list(wanted), self._replies, self._budget, stage, self._name)
+        return dict(zip(wanted, await self._backend.ask(list(wanted.values()), meter), strict=True))
 
     def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Reply]:
         if self._replies is None:
             return {}
         keys = {key: (key, *question.former) for key, question in wanted.items()}
         bodies = self._replies.get_many([each for every in keys.values() for each in every])
-        found = {key: [bodies[each] for each in every if each in bodies] for key, every in keys.items()}
-        replies = {key: self._read(kept[0], wanted[key].request) for key, kept in found.items() if kept}
-        return {key: reply for key, reply in replies.items() if reply is not None}
+        found: dict[str, Reply] = {}
+        for key, every in keys.items():
+            for each in (each for each in every if each in bodies):
+                reply = self._read(bodies[each], wanted[key].request)
+                if reply is not None:
+                    found[key] = reply
+                    break
+                self._replies.reject(each, bodies[each])
+        return found
 
     def _read(self, body: str, request: Request) -> Reply | None:
         """The kept reply; None where it no longer passes the checks that it passed when it was kept."""
@@ -110,6 +130,8 @@ class CachedTeacher:
             kept = _Kept.model_validate_json(body)
             parsed = request.reply.model_validate_json(kept.parsed) if request.reply and kept.parsed else None
         except ValidationError:
+            return None
+        if kept.answer and contradicts(kept.answer, request.sampling):
             return None
         return Reply(
             text=kept.text,

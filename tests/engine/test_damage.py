@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import shutil
 import sqlite3
 
@@ -13,7 +14,7 @@ from hardcut.engine.engine import Engine
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import read_status
-from hardcut.schemas.errors import StorageError, UsageError
+from hardcut.schemas.errors import HardcutError, StorageError, UsageError
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Caption, Query, TeacherLabel
 
@@ -168,6 +169,37 @@ async def test_status_tells_of_no_run_that_was_changed(finished, what):
     change(run, ROWS.get(what, "UPDATE unit SET detail = 'well' WHERE status = 'failed'"))
     with pytest.raises(StorageError, match=r"ledger\.sqlite: what it holds was damaged: start the run again"):
         read_status(run)
+
+
+FLIPS = int(os.environ.get("HARDCUT_FLIPS", "40"))
+
+
+@pytest.mark.timeout(900)
+async def test_no_flipped_bit_of_a_ledger_leads_to_another_result(finished, new_chain, given, files_of, tmp_path):
+    """Either the files are those of a fresh run, or the run ends with one error that names the ledger."""
+    run, _, _ = finished
+    whole = (run / "ledger.sqlite").read_bytes()
+    fresh = new_chain()
+    fresh.judge.settings = {"depth": 5}
+    await fresh.run(tmp_path / "fresh", given(40))
+    expected, refused, dice = files_of(tmp_path / "fresh"), 0, random.Random(5)
+    for number in range(FLIPS):
+        flipped = tmp_path / f"flipped{number}"
+        shutil.copytree(run, flipped)
+        damaged = bytearray(whole)
+        damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
+        (flipped / "ledger.sqlite").write_bytes(damaged)
+        chain = new_chain()
+        chain.judge.settings = {"depth": 5}
+        try:
+            await chain.run(flipped, given(40))
+        except HardcutError as error:
+            assert "ledger.sqlite" in str(error)
+            refused += 1
+        else:
+            assert files_of(flipped) == expected, number
+        shutil.rmtree(flipped)
+    assert refused < FLIPS / 4
 
 
 # Those who read a run's files

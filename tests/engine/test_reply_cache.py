@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from hardcut.engine.reply_cache import ReplyCache
-from hardcut.schemas.errors import StorageError
+from hardcut.schemas.errors import StorageError, UsageError
 
 
 async def until(condition):
@@ -266,3 +267,137 @@ async def test_the_log_of_a_long_run_is_carried_over_into_the_file(tmp_path):
         for n in range(64):
             await cache.put(f"k{n}", "v" * 100_000)
         assert await until(lambda: (tmp_path / "replies.sqlite").stat().st_size > 4 * 2**20)
+
+
+def changed(path, sql, *values):
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(sql, values)
+    connection.close()
+
+
+async def test_a_cache_of_an_earlier_layout_is_brought_up(tmp_path):
+    path = tmp_path / "replies.sqlite"
+    changed(path, "CREATE TABLE reply (key TEXT PRIMARY KEY, body TEXT NOT NULL)")
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.executemany("INSERT INTO reply VALUES (?, ?)", [(f"k{n}", f"body {n} é") for n in range(1200)])
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with ReplyCache(path) as cache, ReplyCache(path) as other:
+        assert cache.get_many([f"k{n}" for n in range(1200)]) == {f"k{n}": f"body {n} é" for n in range(1200)}
+        await other.put("k7", "newer")
+        assert cache.get("k7") == "newer"
+    changed(path, "UPDATE reply SET body = 'another' WHERE key = 'k8'")
+    with ReplyCache(path) as cache:
+        assert cache.get("k8") is None and cache.get("k9") == "body 9 é"
+
+
+@pytest.mark.parametrize("layout", [-1, 99])
+def test_a_cache_of_a_newer_or_unknown_layout_is_refused(tmp_path, layout):
+    path = tmp_path / "replies.sqlite"
+    ReplyCache(path).close()
+    changed(path, f"PRAGMA user_version = {layout}")
+    with pytest.raises(UsageError, match=rf"replies\.sqlite: .*layout {layout}"):
+        ReplyCache(path)
+
+
+async def test_no_bit_of_a_reply_can_flip_unnoticed(tmp_path):
+    path = tmp_path / "replies.sqlite"
+    body = '{"answer": "yes", "margin": 3.25}'
+    with ReplyCache(path) as cache:
+        for n in range(40):
+            await cache.put(f"key{n}", body)
+    whole = path.read_bytes()
+    places = [at for at in range(len(whole)) if whole.startswith(body.encode(), at)]
+    assert len(places) == 40
+    dice = random.Random(3)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        at = dice.choice(places) + dice.randrange(len(body))
+        damaged[at] ^= 1 << dice.randrange(8)
+        path.write_bytes(damaged)
+        with ReplyCache(path) as cache:
+            found = cache.get_many([f"key{n}" for n in range(40)])
+            assert len(found) == 39 and set(found.values()) == {body}
+
+
+# Claims
+
+
+async def test_a_key_is_claimed_once_and_free_when_it_is_given_up_or_answered(tmp_path):
+    with ReplyCache(tmp_path / "replies.sqlite") as one, ReplyCache(tmp_path / "replies.sqlite") as other:
+        assert await one.claim(["a", "b", "c"]) == {"a", "b", "c"}
+        assert await one.claim(["a"]) == set(), "nor does one process ask twice"
+        assert await other.claim(["b", "c", "d"]) == {"d"}
+        waiting = asyncio.create_task(other.claims.wait(["b", "c"]))
+        await one.put("b", "body")
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        one.claims.give_up(["a", "b", "c"])
+        await asyncio.wait_for(waiting, 5)
+        assert await other.claim(["a", "b", "c"]) == {"a", "c"}, "b has its reply"
+        other.reject("b", "body")
+        assert await other.claim(["b"]) == {"b"}, "which is of no use to this one"
+    with ReplyCache(tmp_path / "replies.sqlite") as later:
+        assert await later.claim(["a", "c", "d"]) == {"a", "c", "d"}, "who ends has no claims"
+
+
+async def test_the_claims_of_a_process_that_died_count_no_more(tmp_path, child):
+    code = """
+from hardcut.engine.reply_cache import ReplyCache
+async def main():
+    cache = ReplyCache(Path(sys.argv[1]))
+    await cache.claim(["a", "b"])
+    print("claimed", flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    holder = child(code, tmp_path / "replies.sqlite", stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == "claimed\n"
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        assert await cache.claim(["a", "b", "c"]) == {"c"}
+        waiting = asyncio.create_task(cache.claims.wait(["a", "b"]))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        holder.kill()
+        holder.wait()
+        await asyncio.wait_for(waiting, 5)
+        assert await cache.claim(["a", "b"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "free"),
+    [
+        ("beat = beat - 29", False),
+        ("place = 'another machine', beat = beat - 25", False),
+        ("place = 'another machine', beat = beat - 31", True),
+        ("beat = beat - 301", True),  # it is there, and stopped
+        ("started = '1'", True),  # its process id is another's by now
+        ("pid = 4194305", True),
+    ],
+)
+async def test_an_owner_who_is_gone_elsewhere_silent_or_stopped_has_no_claims(tmp_path, owner, free):
+    path = tmp_path / "replies.sqlite"
+    with ReplyCache(path) as one, ReplyCache(path) as other:
+        assert await one.claim(["a"]) == {"a"}
+        changed(path, f"UPDATE owner SET {owner}")
+        assert bool(await other.claim(["a"])) is free
+
+
+async def test_a_claim_waits_its_turn_where_another_process_is_writing(tmp_path):
+    path = tmp_path / "replies.sqlite"
+    with ReplyCache(path) as cache:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        claiming = asyncio.create_task(cache.claim(["a"]))
+        stopped = asyncio.create_task(cache.claim(["b"]))
+        await asyncio.sleep(0.2)
+        assert not claiming.done() and not stopped.done()
+        stopped.cancel()
+        other.execute("COMMIT")
+        other.close()
+        assert await asyncio.wait_for(claiming, 5) == {"a"}
+        await asyncio.gather(stopped, return_exceptions=True)
+        with ReplyCache(path) as another:
+            assert await another.claim(["a", "b"]) == {"b"}, "whoever was stopped meanwhile claims nothing"

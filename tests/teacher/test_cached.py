@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -206,6 +207,112 @@ async def test_a_reply_that_no_longer_fits_is_asked_for_again(
         (outcome,) = await teacher.complete(judgments[:1])
         assert isinstance(outcome, Reply) and teacher_server.total_asked == 2
         await teacher.close()
+
+
+async def test_a_kept_verdict_that_contradicts_its_log_probabilities_is_no_reply(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        (honest,) = await teacher.complete(judgments[:1])
+        assert isinstance(honest, Reply) and honest.answer
+        key = OpenAITeacher("m", teacher_server.url).prepare(judgments[:1])[0].key
+        with ReplyCache(tmp_path / "replies.sqlite") as replies:
+            kept = json.loads(replies.get(key) or "")
+            kept["answer"]["verdict"] = "no" if honest.answer.verdict == "yes" else "yes"
+            await replies.put(key, json.dumps(kept))
+        assert await teacher.complete(judgments[:1]) == [honest]
+        assert teacher_server.total_asked == 2
+        await teacher.close()
+
+
+async def test_a_kept_reply_that_was_changed_is_none(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        honest = await teacher.complete(judgments[:2])
+        await teacher.close()
+    change = sqlite3.connect(tmp_path / "replies.sqlite")
+    with change:
+        assert change.execute("UPDATE reply SET body = replace(body, 'yes', 'no')").rowcount == 2
+    change.close()
+    with opened(tmp_path, teacher_server.url) as (teacher, _):
+        assert await teacher.complete(judgments[:2]) == honest
+        assert teacher_server.total_asked == 4 and caplog.text.count("is damaged: it is asked for again") == 2
+        assert await teacher.complete(judgments[:2]) == honest and teacher_server.total_asked == 4
+        await teacher.close()
+
+
+def processes(run: Path, url: str, count: int) -> Iterator[CachedTeacher]:
+    """Teachers that share a cache as teachers of different processes do."""
+    for _ in range(count):
+        yield CachedTeacher(OpenAITeacher("m", url, concurrency=2, backoff_s=0.01), ReplyCache(run / "replies.sqlite"))
+
+
+async def in_flight(server: Any, calls: int) -> None:
+    async with asyncio.timeout(10):
+        while server.in_flight < calls:  # noqa: ASYNC110 - the server counts in a thread of its own
+            await asyncio.sleep(0.01)
+
+
+async def closed(*teachers: CachedTeacher) -> None:
+    for teacher in teachers:
+        await teacher.close()
+        assert teacher._replies
+        teacher._replies.close()
+
+
+async def test_of_several_processes_one_asks_and_the_others_wait_for_it(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    teacher_server.latency_s = 0.2
+    teachers = list(processes(tmp_path, teacher_server.url, 4))
+    outcomes = await asyncio.gather(*(teacher.complete(judgments) for teacher in teachers))
+    assert teacher_server.total_asked == len(judgments)
+    assert all(outcome == outcomes[0] for outcome in outcomes) and all(isinstance(o, Reply) for o in outcomes[0])
+    await closed(*teachers)
+
+
+async def test_waiting_for_another_process_keeps_nobody_from_asking(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    """Neither the loop nor a place among the calls in flight (two here) is taken while one waits."""
+    slow, other = processes(tmp_path, teacher_server.url, 2)
+    for n, teacher in enumerate((slow, other)):  # the first question to a server is asked alone
+        await teacher.complete([replace(judgments[0], inputs={**judgments[0].inputs, "query": f"first of {n}"})])
+    teacher_server.latency_s = 1.0
+    asking = asyncio.create_task(slow.complete(judgments[:2]))
+    await in_flight(teacher_server, 2)
+    teacher_server.latency_s = 0.0
+    waiting = [asyncio.create_task(other.complete(judgments[:2])) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    assert all(isinstance(outcome, Reply) for outcome in await other.complete(judgments[2:]))
+    assert not any(task.done() for task in (asking, *waiting))
+    for outcomes in await asyncio.gather(*waiting):
+        assert outcomes == await asking
+    assert max(teacher_server.asked.values()) == 1
+    await closed(slow, other)
+
+
+@pytest.mark.parametrize("how", ["refused", "budget", "cancelled", "server gone"])
+async def test_what_one_process_gives_up_another_asks(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], how: str
+) -> None:
+    one, other = processes(tmp_path, teacher_server.url, 2)
+    if how == "budget":
+        one._budget = CallBudget(Ledger(tmp_path / "run"), Budget(calls=1))
+    if how in ("refused", "server gone"):
+        teacher_server.fail(*[400 if how == "refused" else 401] * 50)
+    teacher_server.latency_s = 0.3
+    asking = asyncio.create_task(one.complete(judgments))
+    await in_flight(teacher_server, 1)
+    waiting = asyncio.create_task(other.complete(judgments))
+    await asyncio.sleep(0.05)
+    if how == "cancelled":
+        asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    teacher_server.faults.clear()
+    assert all(isinstance(outcome, Reply) for outcome in await asyncio.wait_for(waiting, 10))
+    await closed(one, other)
 
 
 _PROGRAM = """
