@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from hardcut.media.frames import Frame
-from hardcut.media.sampler import open_samples
+from hardcut.media.readers import open_samples
 from hardcut.media.store import SAMPLER_VERSION
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.schemas.settings import MediaSettings
