@@ -359,6 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The console script: runs one command and exits with a status of the table in docs/cli.md."""
     try:
         status_code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it is told like any other
     except _UsageProblem as error:
         name = error.ctx.command_path if error.ctx else "hardcut"
         _say(f"{error.format_message()} (`{name} --help` lists what it takes)")
@@ -369,12 +370,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HardcutError as error:
         _say(str(error))
         sys.exit(error.status)
+    except Exception as error:
+        _end_at_the_disk(error)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     if status_code == _INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
         _say_interrupted()
     sys.exit(status_code if isinstance(status_code, int) else 0)
+
+
+def _end_at_the_disk(error: Exception) -> None:
+    """Ends the command in one line where a disk that is full, read-only or broken is behind the error."""
+    from hardcut.engine.files import disk_error
+
+    told = disk_error(error)
+    if told is not None:
+        _say(str(told))
+        sys.exit(told.status)
 
 
 def _say_interrupted() -> None:

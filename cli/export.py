@@ -41,7 +41,7 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
 
 
 def _status(gate: Sequence[CheckResult]) -> int:
-    """1 where a check failed; one that could not be run stands in the way of publishing alone."""
+    """1 where a check failed; one that could not look stands in the way of publishing alone."""
     return 1 if any(result.state == "failed" for result in gate) else 0
 
 

@@ -11,38 +11,42 @@ from hardcut.cli.terminal import output, plain
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check as run_checks
-from hardcut.publish.gate import gate_settings, stopped
+from hardcut.publish.gate import gate_settings, refuse_damaged, stopped
 from hardcut.schemas.config import load_settings
 
-_COLOURS = {"passed": "green", "failed": "red", "allowed": "yellow", "not_run": "red"}
+_COLOURS = {"passed": "green", "failed": "red", "allowed": "yellow", "unknown": "red", "off": "dim"}
 
 
 def check(folder: Path, config: Path | None, allow: Sequence[str], *, as_json: bool) -> int:
-    """Runs every check and says what it found; 0, 1 where one failed, 4 where one could not be run."""
+    """Runs every check and says what it found; 0, 1 where one failed or could not look, 4 where it lacks a library.
+
+    Raises DamagedDataset where files were altered, so that checks cannot look.
+    """
     dataset = Dataset(folder)
     settings = gate_settings(dataset) if config is None else load_settings(config)
     results = run_checks(dataset, settings, allow)
     if as_json:
         print(json.dumps({"dataset": str(folder), "checks": [asdict(result) for result in results]}, indent=2))
     else:
+        refuse_damaged(results)
         print_gate(results)
     return gate_status(results)
 
 
 def gate_status(results: Sequence[CheckResult]) -> int:
     """The exit status that a gate's results stand for."""
-    wrong = {result.state for result in stopped(results)}
-    return 4 if "not_run" in wrong else 1 if wrong else 0
+    wrong = {result.cause for result in stopped(results)}
+    return 4 if "needs" in wrong else 2 if "damaged" in wrong else 1 if wrong else 0
 
 
 def print_gate(results: Sequence[CheckResult]) -> None:
-    """A line a check; under one that failed a few examples and what to do."""
+    """A line a check; under one that failed or could not look a few items and what to do."""
     console = output()
     for result in results:
         mark = f"[{_COLOURS[result.state]}]{result.state:8}[/]"
-        console.print(f"{mark} {result.name:24} {plain(result.told)}", highlight=False)
-        if result.state in ("failed", "allowed"):
+        console.print(f"{mark} {result.name:28} {plain(result.told)}", highlight=False)
+        if result.state in ("failed", "unknown", "allowed"):
             for example in result.examples:
                 console.print(f"           {plain(example)}", highlight=False)
-            if result.state == "failed":
+            if result.stops and result.advice:
                 console.print(f"           [bold]to do:[/] {plain(result.advice)}", highlight=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hardcut.cli.gate import gate_status, print_gate
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.gate import check, gate_settings, stopped
+from hardcut.publish.gate import check, gate_settings, refuse_damaged, stopped
 from hardcut.publish.hub import Upload
 from hardcut.publish.hub import publish as upload
 from hardcut.publish.hub import publish_model as upload_model
@@ -20,10 +20,12 @@ from hardcut.schemas.errors import UsageError
 def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, tag: str | None, as_json: bool) -> int:
     """Checks the dataset, uploads what changed and says what that was. A dataset that fails a check is not uploaded.
 
-    Raises UsageError for `--allow` of a check that the card does not say it was overridden.
+    Raises UsageError for `--allow` of a check that the card does not say it was overridden, DamagedDataset where files
+    were altered.
     """
     dataset = Dataset(folder)
     results = check(dataset, gate_settings(dataset), allow)
+    refuse_damaged(results)
     wrong = stopped(results)
     if wrong and as_json:
         print(json.dumps({"url": None, "checks": [asdict(result) for result in wrong]}, indent=2))

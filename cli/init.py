@@ -10,7 +10,7 @@ import tomli_w
 from pydantic import BaseModel
 
 from hardcut.data.bundled import preset
-from hardcut.engine.files import storage_error
+from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
@@ -19,13 +19,10 @@ def write_settings(path: Path, name: str | None) -> None:
     """Writes the preset of that name, or the template. Raises UsageError where there is no such preset or the file
     exists, which is not overwritten, and StorageError where it cannot be written."""
     text = preset(name) if name else template()
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists; give another name: `hardcut init NAME.toml`") from error
-    except OSError as error:
-        raise storage_error(path, error) from error
+    if path.exists():
+        raise UsageError(f"{path} exists; give another name: `hardcut init NAME.toml`")
+    with atomic_writer(path) as file:
+        file.write(text)
 
 
 def template() -> str:

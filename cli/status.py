@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +16,13 @@ from hardcut.cli.terminal import output, plain
 from hardcut.engine.run_files import RunFiles
 from hardcut.engine.status import FailedUnit, RunStatus, Spend, read_status
 from hardcut.schemas.config import load_settings
+from hardcut.schemas.guards import GUARDS, Unchecked
 from hardcut.schemas.records import Dropped
 from hardcut.schemas.settings import Price
 from hardcut.teacher.registry import booked_as
 
 _SHOWN = 5
+_LISTED = 20
 _ALL = 1_000_000
 
 
@@ -48,6 +50,12 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
         console.print("[bold]dropped[/]")
         for (stage, reason), count in sorted(reasons.items()):
             console.print(f"  {count:>6}  {stage}: {plain(reason)}")
+    for guard, items in unchecked_items(run).items():
+        console.print(f"[bold red]could not look[/] {guard} ({len(items)})")
+        for told in items[:_SHOWN]:
+            console.print(f"  {plain(told)}")
+        if len(items) > _SHOWN:
+            console.print(f"  ... {len(items) - _SHOWN} more: {plain(str(run / Unchecked.FILE))}")
     if found.failed:
         total = len(found.failed) + found.failed_more
         shown = found.failed if list_failed else found.failed[:_SHOWN]
@@ -81,11 +89,23 @@ def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int])
         "dropped": [
             {"stage": stage, "reason": reason, "count": count} for (stage, reason), count in sorted(reasons.items())
         ],
+        "unchecked": [
+            {"guard": guard, "count": len(items), "items": items[:_LISTED]}
+            for guard, items in unchecked_items(run).items()
+        ],
         "failed": [asdict(item) for item in found.failed],
         "failed_more": found.failed_more,
         "spend": [{**asdict(spend), "money": _money(spend, prices)} for spend in found.spend],
         "report": str(run / "report.html"),
     }
+
+
+def unchecked_items(run: Path) -> dict[str, list[str]]:
+    """What each guard of the run could not look at, and why, in words; guards that could look at all are left out."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for record in RunFiles(run).read(Unchecked):
+        found[record.guard].append(f"{record.item!r}: {record.detail}")
+    return {guard.name: found[guard.name] for guard in GUARDS if guard.name in found}
 
 
 def stage_table(found: RunStatus) -> Table:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -78,6 +79,47 @@ def sha256_of(path: Path) -> str:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The StorageError that says why `path` cannot be written, and what to do."""
     return StorageError(f"{path}: cannot write it: {_ADVICE.get(error.errno or 0, error.strerror or str(error))}")
+
+
+def disk_error(error: BaseException) -> StorageError | None:
+    """The StorageError that an error comes down to, whoever raised it: the system, SQLite, or a library that only puts
+    the system's words into its message. None where it has to do with no disk.
+
+    For the edge of the program: whoever knows which file is written says so with `storage_error`.
+    """
+    for each in _causes(error):
+        if isinstance(each, StorageError):
+            return each
+        if isinstance(each, OSError) and each.errno in _WRITING:
+            return storage_error(Path(os.fsdecode(each.filename)) if each.filename else _SOMEWHERE, each)
+        if isinstance(each, sqlite3.OperationalError) and (code := _SQLITE.get(_primary(each))):
+            return storage_error(_SOMEWHERE, OSError(code, str(each)))
+        for code in _WRITING:
+            if os.strerror(code) in str(each) or f"(os error {code})" in str(each):
+                return storage_error(_SOMEWHERE, OSError(code, str(each)))
+    return None
+
+
+_SOMEWHERE = Path("what this command writes")
+_SQLITE = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS, sqlite3.SQLITE_IOERR: errno.EIO}
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, those of its group, and what led to it."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        waiting += [cause for cause in (each.__cause__, each.__context__) if cause is not None]
 
 
 def _open_locked(draft: Path, mode: Literal["w", "wb"]) -> IO[Any]:

@@ -22,6 +22,7 @@ from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
+from hardcut.engine.scratch import sweep_drafts
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 
@@ -81,6 +82,7 @@ class Ledger:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._verified = os.pread(self._lock, 200, 0) == self._state()
+            sweep_drafts(run)
             self.database = Database(
                 run / LEDGER_FILE,
                 layout=tables.LAYOUT,

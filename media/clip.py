@@ -6,7 +6,6 @@ variable), are turned as they are displayed, and have even sides; the sound is o
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hardcut.engine.files import storage_error
+from hardcut.engine.scratch import scratch_folder
 from hardcut.media.audio import sound_pieces
 from hardcut.media.container import best_stream, frame_rate, open_video, read_timeline
 from hardcut.media.sampler import Converter, Samples
@@ -69,8 +69,8 @@ def cut(
     """
     target = Path(out)
     try:
-        with tempfile.TemporaryDirectory(prefix=".clip-", dir=target.parent) as folder:
-            draft = Path(folder) / f"clip.{container}"
+        with scratch_folder(target.parent, ".clip-") as folder:
+            draft = folder / f"clip.{container}"
             options = {"movflags": "+faststart"} if container == "mp4" else {}
             with av_open(f"file:{draft}", "w", format=container, options={"fflags": "+bitexact", **options}) as file:
                 clip = _write(path, span, file, max_side, with_sound, container)

@@ -14,8 +14,8 @@ from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
 from hardcut.pipeline.stages import asking
 from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Budget, Settings, TeacherSettings
+from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import USER_DEPTH
-from hardcut.synth.scores import TEXT_ONLY_RANK
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import prompts_of

@@ -42,7 +42,7 @@ def evaluate(
     facts = UNKNOWN
     if dataset is not None:
         tables = Dataset(Path(dataset))
-        tables.marker  # noqa: B018 - refuses a folder that is no dataset
+        tables.refuse_altered(("queries", "diagnostic"))
         facts = read_facts(tables)
     names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
     found = measure(read, runs_by_name(names), facts, tuple(measures) or MEASURES)

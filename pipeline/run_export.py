@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.engine.run_files import RunFiles
+from hardcut.engine.scratch import scratch_folder
 from hardcut.engine.status import read_status
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
@@ -15,7 +15,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, ExportSummary
 from hardcut.publish.export_dataset import export as write_dataset
 from hardcut.publish.formats.registry import convert
-from hardcut.publish.gate import check, gate_settings
+from hardcut.publish.gate import CHECKS, check, gate_settings, refuse_damaged
 from hardcut.report.statistics.agreement import Agreement, agreement, blind_answers
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
@@ -58,20 +58,23 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
 
 def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     """A format of others, out of a dataset or of a run. The gate looks at either; what was overridden when the dataset
-    was exported stays so."""
+    was exported stays so. Raises DamagedDataset, with file and column, for one that was altered."""
     if choices.media is not None:
         raise UsageError(f"--with-media: {format} holds no clips; leave it out")
     if not (run / MARKER).is_file():
-        with tempfile.TemporaryDirectory(prefix="hardcut-") as folder:
-            dataset = Dataset(Path(folder) / "dataset")
+        with scratch_folder() as folder:
+            dataset = Dataset(folder / "dataset")
             gate = export_run(run, dataset.folder, choices).gate
             return Converted(convert(dataset, format, out), gate)
     if choices.min_difficulty is not None:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
+    dataset.refuse_altered()
     settings = load_settings(choices.config) if choices.config else gate_settings(dataset)
-    before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed"]
-    return Converted(convert(dataset, format, out), check(dataset, settings, [*choices.allow, *before]))
+    before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed" and name in CHECKS]
+    gate = check(dataset, settings, [*choices.allow, *before])
+    refuse_damaged(gate)
+    return Converted(convert(dataset, format, out), gate)
 
 
 def _agreement(run: Path) -> Agreement | None:

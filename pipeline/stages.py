@@ -80,7 +80,7 @@ STAGES = (
     Entry(UserQueryStage, _user_queries),
     Entry(ProbeStage, _probe),
     Entry(SignatureStage, lambda run: SignatureStage(run.frames, run.settings.duplicates)),
-    Entry(DuplicateStage, lambda run: DuplicateStage()),
+    Entry(DuplicateStage, lambda run: DuplicateStage(run.settings.duplicates)),
     Entry(EvidenceStage, _evidence),
     Entry(
         CaptionStage,

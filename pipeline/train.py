@@ -45,13 +45,15 @@ def estimate_training(asked: Training) -> TrainingEstimate:
 
 
 def train(asked: Training) -> Trained:
-    """Trains, going on where it was stopped. Raises UsageError, MissingDependency."""
+    """Trains, going on where it was stopped. Raises UsageError, also for a dataset that was altered, and
+    MissingDependency."""
     stage, settings = _stage(asked), load_settings(asked.config)
     dataset, needed = Dataset(asked.dataset), "groups" if stage == "ranking" else "captions"
     if needed not in dataset.configs:
         raise UsageError(f"{asked.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
     if not asked.videos.is_dir():
         raise UsageError(f"{asked.videos}: no such folder of videos")
+    dataset.refuse_altered(("queries", "pairs", "groups", "captions"))
     need_train()
     from hardcut.reranker.clips import Clips
     from hardcut.reranker.training import TrainJob

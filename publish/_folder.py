@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hardcut.engine.files import storage_error
+from hardcut.engine.scratch import staging_folder
 from hardcut.schemas.errors import StorageError, UsageError
 
 MARKER = "hardcut.json"
@@ -21,27 +23,23 @@ def replaced_folder(out: Path) -> Iterator[Path]:
     renames make the swap; an export that dies between them is mended at the start of the next.
     """
     out = out.absolute()
-    building = out.with_name(f".{out.name}.hardcut-building")
     previous = out.with_name(f".{out.name}.hardcut-previous")
-    try:
-        if previous.exists() and not out.exists():
-            previous.rename(out)
-        _refuse_foreign(out)
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written ({error.strerror})") from error
-    try:
-        yield building
-        shutil.rmtree(previous, ignore_errors=True)
-        if out.exists():
-            out.rename(previous)
-        building.rename(out)
-        shutil.rmtree(previous, ignore_errors=True)
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written ({error.strerror or error}); what was there is whole") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with staging_folder(out) as building:
+        try:
+            if previous.exists() and not out.exists():
+                previous.rename(out)
+            _refuse_foreign(out)
+        except OSError as error:
+            raise storage_error(out, error) from error
+        try:
+            yield building
+            shutil.rmtree(previous, ignore_errors=True)
+            if out.exists():
+                out.rename(previous)
+            building.rename(out)
+            shutil.rmtree(previous, ignore_errors=True)
+        except OSError as error:
+            raise StorageError(f"{storage_error(out, error)}; what was there is whole") from error
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -56,13 +54,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     """A new folder for files of others' formats, renamed to `out` when the block ends; `out` must be new or empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder: name another place")
-    building = out.absolute().with_name(f".{out.name}.hardcut-building")
-    try:
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        yield building
-        building.rename(out.absolute())
-    except OSError as error:
-        raise StorageError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with staging_folder(out) as building:
+        try:
+            yield building
+            out = out.absolute()
+            if out.exists():
+                out.rmdir()
+            building.rename(out)
+        except OSError as error:
+            raise storage_error(out, error) from error

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from hardcut.engine.scratch import scratch_folder
 from hardcut.schemas.errors import StorageError
 
 T = TypeVar("T")
@@ -22,11 +23,16 @@ class Scratch:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="hardcut-", dir=folder)
-        self._db = sqlite3.connect(Path(self._folder.name) / "scratch.sqlite", isolation_level=None)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -16384"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute("CREATE TABLE row (key TEXT NOT NULL, body TEXT NOT NULL)")
+        self._open = ExitStack()
+        with ExitStack() as stack:
+            where = stack.enter_context(scratch_folder(folder))
+            with _room():
+                self._db = sqlite3.connect(where / "scratch.sqlite", isolation_level=None)
+                stack.callback(self._db.close)
+                for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", "cache_size = -16384"):
+                    self._db.execute(f"PRAGMA {pragma}")
+                self._db.execute("CREATE TABLE row (key TEXT NOT NULL, body TEXT NOT NULL)")
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Scratch:
         return self
@@ -34,23 +40,29 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._db.close()
-        self._folder.cleanup()
+        self._open.close()
 
     def fill(self, rows: Iterable[tuple[str, str]]) -> None:
         """Adds rows as they come."""
-        try:
+        with _room():
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO row VALUES (?, ?)", rows)
             self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise StorageError(f"no room for temporary tables ({error}): free some space and start again") from error
 
     def groups(self) -> Iterator[tuple[str, list[str]]]:
         """(key, its bodies in the order in which they were added), sorted by key."""
-        rows = self._db.execute("SELECT key, body FROM row ORDER BY key, rowid")
+        with _room():  # sorting many rows takes room too
+            rows = self._db.execute("SELECT key, body FROM row ORDER BY key, rowid")
         for key, group in groupby(rows, key=lambda row: row[0]):
             yield key, [body for _, body in group]
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"no room for temporary tables ({error}): free some space and start again") from error
 
 
 class Merge(Generic[T]):

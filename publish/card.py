@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.publish._parquet import SplitSize, info
-from hardcut.publish.checks.result import CheckResult
+from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult, State
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
@@ -55,6 +55,9 @@ _COLUMN_TOLD = {
     "reference_video_id": "the video that a composed query starts from",
     "caption": "the candidate's caption",
 }
+_STATES: Mapping[State, str] = {
+    "passed": "passed", "failed": "failed", "unknown": "could not look", "allowed": "overridden", "off": "off",
+}  # fmt: skip
 _CREATORS = {
     "teacher": "machine-generated",
     "human": "expert-generated",
@@ -214,6 +217,8 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         trusted=settings.export.trusted_per_group,
         stopped=[result for result in told.gate if result.stops],
         allowed=[result for result in told.gate if result.state == "allowed"],
+        unlooked=[result for result in told.gate if result.told.startswith(COULD_NOT_LOOK)],
+        states=_STATES,
         rows=rows,
         total=total,
         rule=RULE,

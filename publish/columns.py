@@ -38,23 +38,30 @@ OF_QUERY = (
 )
 """The columns that a row of `pairs` has from its query."""
 
-# Names of arrow types, and lists and structs of them; `_feature` turns them into datasets' own.
-_SPAN = {"start": "float64", "end": "float64"}
+# Names of arrow types, and lists and structs of them, which `_feature` turns into datasets' own. `?` and `Maybe`: the
+# value may be missing. A missing value anywhere else says that the file was tampered with.
+
+
+class Maybe(dict[str, Any]):
+    """A struct that may be missing."""
+
+
+_SPAN = Maybe({"start": "float64", "end": "float64"})
 _FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
 _DIFFICULTY = {
-    "score": "float64",
-    "positive_rank": "int32",
-    "margin_gap": "float64",
-    "unwatched": "bool",
-    "modalities": "int32",
-    "spans": "int32",
+    "score": "float64?",
+    "positive_rank": "int32?",
+    "margin_gap": "float64?",
+    "unwatched": "bool?",
+    "modalities": "int32?",
+    "spans": "int32?",
 }
 _TEACHER = {
     "teacher": "string",
     "sample": "int32",
     "verdict": "string",
-    "logit_margin": "float64",
-    "p_yes": "float64",
+    "logit_margin": "float64?",
+    "p_yes": "float64?",
     "exact": "bool",
 }
 _CANDIDATE = {
@@ -65,11 +72,11 @@ _CANDIDATE = {
     "label": "int32",
     "label_source": "string",
     "negative": "string",
-    "logit_margin": "float64",
-    "p_yes": "float64",
-    "exact": "bool",
+    "logit_margin": "float64?",
+    "p_yes": "float64?",
+    "exact": "bool?",
 }
-_COLUMNS: dict[str, dict[str, Any]] = {
+COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "pairs": {
         "pair_id": "string",
         "query_id": "string",
@@ -80,26 +87,26 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "label": "int32",
         "label_source": "string",
         "negative": "string",
-        "logit_margin": "float64",
-        "p_yes": "float64",
-        "p_calibrated": "float64",
-        "exact": "bool",
-        "text_only": "string",
-        "teacher": "string",
+        "logit_margin": "float64?",
+        "p_yes": "float64?",
+        "p_calibrated": "float64?",
+        "exact": "bool?",
+        "text_only": "string?",
+        "teacher": "string?",
         "teachers": [_TEACHER],
-        "agreement": "float64",
-        "reasoning": "string",
+        "agreement": "float64?",
+        "reasoning": "string?",
         "view": "string",
         "kind": "string",
         "variant": "string",
-        "length": "string",
-        "style": "string",
+        "length": "string?",
+        "style": "string?",
         "language": "string",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
-        "reference_video_id": "string",
+        "reference_video_id": "string?",
         "first_stage": [{"run": "string", "rank": "int32", "score": "float64"}],
-        "caption": "string",
+        "caption": "string?",
         "origins": ["string"],
     },
     "groups": {
@@ -116,26 +123,26 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "video_path": "string",
         "sha256": "string",
         "caption": "string",
-        "short": "string",
+        "short": "string?",
         "claims": [{"text": "string", "span": _SPAN}],
         "teacher": "string",
     },
     "queries": {
         "query_id": "string",
-        "external_id": "string",
+        "external_id": "string?",
         "query": "string",
         "language": "string",
         "view": "string",
         "kind": "string",
         "variant": "string",
-        "length": "string",
-        "style": "string",
+        "length": "string?",
+        "style": "string?",
         "facets": _FACETS,
         "difficulty": _DIFFICULTY,
-        "source_video_id": "string",
-        "reference_video_id": "string",
-        "parent_query_id": "string",
-        "teacher": "string",
+        "source_video_id": "string?",
+        "reference_video_id": "string?",
+        "parent_query_id": "string?",
+        "teacher": "string?",
     },
     "corpus": {
         "video_id": "string",
@@ -149,11 +156,11 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "has_audio": "bool",
         "complete": "bool",
         "group": "string",
-        "licence": "string",
-        "speech": "string",
+        "licence": "string?",
+        "speech": "string?",
         "metadata": [{"key": "string", "value": "string"}],
     },
-    "qrels": {"query_id": "string", "external_id": "string", "video_id": "string", "grade": "int32"},
+    "qrels": {"query_id": "string", "external_id": "string?", "video_id": "string", "grade": "int32"},
     "diagnostic": {
         "suite_id": "string",
         "video_id": "string",
@@ -168,7 +175,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
         "video_id": "string",
         "video": "video",
         "sha256": "string",
-        "licence": "string",
+        "licence": "string?",
         "duration_s": "float64",
     },
 }
@@ -178,7 +185,7 @@ def features(config: str) -> Features:
     """The typed columns of a config."""
     from datasets import Features
 
-    return Features({name: _feature(kind) for name, kind in _COLUMNS[config].items()})
+    return Features({name: _feature(kind) for name, kind in COLUMNS[config].items()})
 
 
 def caption_row(caption: Caption, video: Mapping[str, Any]) -> Row:
@@ -321,7 +328,7 @@ def _feature(kind: Any) -> Any:
         return [_feature(kind[0])]
     if isinstance(kind, dict):
         return {name: _feature(inner) for name, inner in kind.items()}
-    return Value(kind)
+    return Value(kind.rstrip("?"))
 
 
 def _span(span: Span | None) -> Row | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,25 @@ from typing import Any
 
 from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER
+from hardcut.publish.columns import COLUMNS
+from hardcut.publish.damage import damage
 from hardcut.publish.splits import SPLITS
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import parse_json
 
 FILES = "files"
 """The key of the marker under which the digests of all other files stand."""
+GUARDED = "guards"
+"""The key of the marker under which stands what the run's guards looked at, and what they could not look at."""
 LEFT_OUT = "left_out.jsonl"
 """What was judged and is in no split, and videos without a clip, each with its reason."""
 Row = dict[str, Any]
+_AGAIN = "it was altered after the export: export the run again"
+
+
+class DamagedDataset(UsageError):
+    """A file of a dataset is missing or not as it was written. The message names the file and, in a table, the
+    column."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +43,18 @@ class Dataset:
         """What `hardcut.json` says. Raises UsageError where the folder is no dataset of ours."""
         path = self.folder / MARKER
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise UsageError(f"{self.folder}: no {MARKER} in it: name a folder that `hardcut export` wrote") from error
-        except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(f"{path}: cannot be read ({error})") from error
+        except (OSError, ValueError) as error:
+            raise DamagedDataset(f"{path}: cannot be read ({error})") from error
         if not isinstance(found, dict):
-            raise UsageError(f"{path}: not an object")
-        settings = found.get("settings", {})
-        objects = [found.get("gate", {}), settings, *(settings.values() if isinstance(settings, dict) else ())]
-        if not all(isinstance(one, dict) for one in objects):
-            raise UsageError(f"{path}: its settings or gate are no objects: export the run again")
+            raise DamagedDataset(f"{path}: not an object")
+        for name in ("settings", "gate", "rows", GUARDED):
+            inner = found.get(name, {})
+            objects = [inner, *(inner.values() if isinstance(inner, dict) and name != "gate" else ())]
+            if not all(isinstance(one, dict) for one in objects):
+                raise DamagedDataset(f"{path}: {name!r} is not what it should be: {_AGAIN}")
         return found
 
     @cached_property
@@ -58,55 +70,111 @@ class Dataset:
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
         """(split, row) of a config in the order of the files; `columns` are all that is read of it.
 
-        Raises UsageError naming the file where one cannot be read or lacks a column.
+        Raises DamagedDataset naming file and column where a table cannot be read, lacks a file, a column or rows that
+        the marker lists, or holds what was never written.
         """
-        import pyarrow as pa
+        if "rows" not in self.marker:
+            raise DamagedDataset(f"{self.folder / MARKER}: it lists no rows: {_AGAIN}")
+        for split in SPLITS:
+            count, shards = 0, self._shards(config, split)
+            for path in shards:
+                for row in _table(path, config, columns):
+                    count += 1
+                    yield split, row
+            listed = self.marker["rows"].get(config, {}).get(split, count)
+            if listed != count:
+                path = self.folder / "data" / config
+                raise DamagedDataset(f"{path}: {count:,} rows of {split}, {MARKER} lists {listed!r}: {_AGAIN}")
+
+    def refuse_incomplete(self) -> None:
+        """Raises DamagedDataset where a table lacks one of its columns, whether or not anybody reads it."""
         import pyarrow.parquet as pq
 
-        for split in SPLITS:
-            for path in self._shards(config, split):
-                try:
-                    with pq.ParquetFile(path) as file:
-                        missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
-                        if missing:
-                            raise UsageError(f"{path}: no column {missing[0]!r}: export the run again")
-                        for batch in file.iter_batches(batch_size=2_000, columns=columns and list(columns)):
-                            for row in batch.to_pylist():
-                                yield split, row
-                except (pa.ArrowException, OSError) as error:
-                    raise UsageError(f"{path}: not readable as Parquet ({error}): export the run again") from error
+        for config in self.configs:
+            for path in (path for split in SPLITS for path in self._shards(config, split)):
+                with _readable(path):
+                    _need_columns(path, COLUMNS.get(config, {}), pq.read_schema(path).names)
+
+    def refuse_altered(self, configs: Collection[str] = ()) -> None:
+        """Raises DamagedDataset where a file is missing, altered or not listed: of these configs, else of all. For who
+        uses a dataset without asking the gate."""
+        parts = tuple(f"data/{config}/" for config in configs)
+        wrong = verify(self.folder, parts)
+        if wrong:
+            more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+            raise DamagedDataset(f"{self.folder}/{wrong[0]}{more}: {_AGAIN}")
 
     def count(self, config: str, split: str | None = None) -> int:
-        """How many rows a config, or one split of it, has."""
+        """How many rows a config, or one split of it, has. Raises DamagedDataset where a table cannot be read."""
         import pyarrow.parquet as pq
 
         splits = self.splits(config) if split is None else (split,)
-        return sum(pq.read_metadata(path).num_rows for one in splits for path in self._shards(config, one))
+        found = 0
+        for path in (path for one in splits for path in self._shards(config, one)):
+            with _readable(path):
+                found += pq.read_metadata(path).num_rows
+        return found
 
     def _shards(self, config: str, split: str) -> list[Path]:
         return sorted((self.folder / "data" / config).glob(f"{split}-*.parquet"))
 
 
-def digests(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file of a dataset but its marker, by path; hidden files are none of it."""
+def _table(path: Path, config: str, columns: Sequence[str] | None) -> Iterator[Row]:
+    """The rows of one file."""
+    import pyarrow.parquet as pq
+
+    with _readable(path), pq.ParquetFile(path) as file:
+        _need_columns(path, columns or COLUMNS.get(config, {}), file.schema_arrow.names)
+        for batch in file.iter_batches(batch_size=2_000, columns=columns and list(columns)):
+            for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                wrong = damage(config, name, values)
+                if wrong is not None:
+                    raise DamagedDataset(f"{path}: the column {name!r} {wrong}: {_AGAIN}")
+            yield from batch.to_pylist()
+
+
+def _need_columns(path: Path, wanted: Collection[str], there: Collection[str]) -> None:
+    missing = sorted(set(wanted) - set(there))
+    if missing:
+        raise DamagedDataset(f"{path}: no column {missing[0]!r}: export the run again")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong in reading a table, as our error."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise DamagedDataset(f"{path}: not readable as Parquet ({told}): {_AGAIN}") from error
+
+
+def digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of every file of a dataset but its marker, by path; hidden files are none of it. `parts` are how
+    the paths begin that are looked at; none: all."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.is_file() and name.as_posix() != MARKER and not any(part.startswith(".") for part in name.parts):
+        ours = name.as_posix() != MARKER and not any(part.startswith(".") for part in name.parts)
+        if ours and path.is_file() and (not parts or name.as_posix().startswith(parts)):
             found[name.as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
     return found
 
 
-def verify(folder: Path) -> list[str]:
-    """What of a dataset is not as its marker says: files that are missing, altered or not listed, a line each.
+def verify(folder: Path, parts: tuple[str, ...] = ()) -> list[str]:
+    """What of a dataset is not as its marker says: files that are missing, altered or not listed, a line each; `parts`
+    as in `digests`.
 
     Raises UsageError where the folder is no dataset of ours or names files outside of itself.
     """
     marker = Dataset(folder).marker
     listed = marker.get(FILES)
     if not isinstance(listed, dict):
-        raise UsageError(f"{folder / MARKER}: it lists no files: export the run again with this version of Hardcut")
-    there = digests(folder)
+        raise DamagedDataset(f"{folder / MARKER}: it lists no files: export the run again with this version of Hardcut")
+    listed = {name: file for name, file in listed.items() if not parts or name.startswith(parts)}
+    there = digests(folder, parts)
     wrong = [f"{name}: missing" for name in sorted(set(listed) - set(there))]
     wrong += [f"{name}: not listed in {MARKER}" for name in sorted(set(there) - set(listed))]
     wrong += [f"{name}: altered" for name in sorted(set(there) & set(listed)) if there[name] != listed[name]]

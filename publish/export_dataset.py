@@ -14,17 +14,19 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
 from hardcut.publish.checks.result import CheckResult
-from hardcut.publish.compile import write_configs
-from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests
+from hardcut.publish.compile import Sizes, write_configs
+from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
+from hardcut.publish.guarded import looked
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
 from hardcut.schemas.settings import Settings
 
 STAGES: dict[str, type[Record]] = {
@@ -86,6 +88,8 @@ def export(
     with replaced_folder(out) as folder:
         facts = CardFacts()
         sizes = write_configs(run, folder, settings, facts)
+        write_marker(folder, _recipe(sizes, facts, settings, {}))
+        guards = _guards(run, Dataset(folder), settings)
         if options.media is not None:
             clips, unpacked = write_media(Dataset(folder), options.media)
             sizes |= clips
@@ -93,15 +97,16 @@ def export(
             with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
                 write_records(left_out, unpacked)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
-        rows = {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()}
-        write_marker(folder, _recipe(rows, facts, settings), digests(folder))
+        recipe = _recipe(sizes, facts, settings, guards)
+        write_marker(folder, recipe, digests(folder))
         results = check(Dataset(folder), settings, options.allow)
         told = CardInputs(_funnel(run), failed, margins, results, options.agreement)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
-        write_marker(folder, _recipe(rows, facts, settings, results), digests(folder))
+        recipe["gate"] = {result.name: result.state for result in results}
+        write_marker(folder, recipe, digests(folder))
     left = dict(sorted(facts.left_out.items()))
-    return ExportSummary(out, rows, left, dict(sorted(facts.unpacked.items())), results)
+    return ExportSummary(out, recipe["rows"], left, dict(sorted(facts.unpacked.items())), results)
 
 
 def _funnel(run: Path) -> list[FunnelStep]:
@@ -113,8 +118,22 @@ def _funnel(run: Path) -> list[FunnelStep]:
     return [*steps, *(FunnelStep(stage, None, dropped[stage]) for stage in sorted(dropped))]
 
 
+def _guards(run: Path, dataset: Dataset, settings: Settings) -> dict[str, dict[str, Any]]:
+    """What the run's guards looked at of what is in the dataset; empty where the run is of a version that did not note
+    it, whose stages made no such file."""
+    files = RunFiles(run)
+    unchecked = files.read(Unchecked) if files.has(Unchecked) else None
+    videos = {row["video_id"] for _, row in dataset.rows("corpus", ("video_id",))}
+    queries = {
+        row["query_id"]: row["variant"] in COUNTERFACTUAL
+        for _, row in dataset.rows("queries", ("query_id", "variant", "source_video_id"))
+        if row["source_video_id"] is not None
+    }
+    return looked(unchecked, videos, queries, settings)
+
+
 def _recipe(
-    rows: Mapping[str, Mapping[str, int]], facts: CardFacts, settings: Settings, results: Sequence[CheckResult] = ()
+    sizes: Mapping[str, Sizes], facts: CardFacts, settings: Settings, guards: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     return {
@@ -122,8 +141,9 @@ def _recipe(
         "format": 2,
         "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
-        "rows": rows,
-        "gate": {result.name: result.state for result in results},
+        "rows": {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()},
+        GUARDED: guards,
+        "gate": {},
     }
 
 

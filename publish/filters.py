@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel, Verdict, View
 from hardcut.schemas.settings import FilterSettings
+from hardcut.schemas.text_only import asked_text_only
 
 ENOUGH_NEGATIVES = 3
 """Negatives that a judge without the video must have been asked about, for being right to be no luck."""
@@ -36,30 +38,57 @@ def text_only_label(labels: Iterable[TeacherLabel]) -> TeacherLabel | None:
 
 @dataclass(slots=True)
 class Tally:
-    """What is known of a query after all its pairs were judged."""
+    """What is known of a query after all its pairs were judged. `unread` are the candidates beside its own video that
+    no teacher gave a readable answer on, `lost` the pairs whose answer by metadata alone cannot be had. `metadata` is
+    whether its own video has any: one without gives nothing away, and nobody is asked."""
 
     view: View
+    metadata: bool = True
     answers: int = 0
+    unread: int = 0
+    lost: int = 0
     positives: list[Verdict | None] = field(default_factory=list)
     negatives: list[Verdict | None] = field(default_factory=list)
 
-    def add(self, pair: Pair, query: Query, labels: Sequence[TeacherLabel], grade: int | None) -> None:
-        """Counts a pair; `grade` is that of its judgment, None where it has none."""
-        if any(label.input == "full" and label.verdict == "yes" for label in labels):
-            self.answers += pair.video_id != query.source_video_id
+    def add(
+        self, pair: Pair, query: Query, labels: Sequence[TeacherLabel], grade: int | None, metadata: bool = True
+    ) -> None:
+        """Counts a pair; `grade` is that of its judgment, None where it has none, `metadata` whether its video has any
+        that a teacher could be asked by."""
+        verdicts = {label.verdict for label in labels if label.input == "full"} - {"unparsed"}
+        if pair.video_id != query.source_video_id:
+            self.answers += "yes" in verdicts
+            self.unread += not verdicts
         told = text_only_label(labels)
+        self.lost += told is None and metadata and asked_text_only(pair)
         if grade is not None:
             (self.positives if grade > 0 else self.negatives).append(told.verdict if told else None)
 
-    def reason(self, settings: FilterSettings) -> tuple[str, str] | None:
-        """The first filter that leaves the query out, and why."""
-        if settings.unspecific and self.answers > settings.max_answers:
-            return "unspecific", f"{self.answers} videos beside its own answer it, {settings.max_answers} may"
-        looked_at = settings.without_watching and self.view != "metadata"
-        if looked_at and solved_without_watching(self.positives, self.negatives):
-            asked = sum(verdict is not None for verdict in self.negatives)
-            return "without_watching", f"metadata alone tells its video from {asked} others"
-        return None
+    def answers_of(self, settings: FilterSettings) -> Iterator[tuple[str, Answer]]:
+        """What each filter that is on says of the query, in their order."""
+        if settings.unspecific:
+            yield "unspecific", self._unspecific(settings.max_answers)
+        if settings.without_watching and self.view != "metadata":
+            yield "without_watching", self._without_watching()
+
+    def _unspecific(self, most: int) -> Answer:
+        if self.answers > most:
+            return found(f"{self.answers} videos beside its own answer it, {most} may")
+        if self.answers + self.unread > most:
+            return could_not_look(f"{self.answers} videos beside its own answer it, and of {self.unread} nobody knows")
+        return PASSED
+
+    def _without_watching(self) -> Answer:
+        solved = solved_without_watching(self.positives, self.negatives)
+        asked = sum(verdict is not None for verdict in self.negatives)
+        if solved:
+            return found(f"metadata alone tells its video from {asked} others")
+        if solved is not None or not self.metadata or not self.positives:
+            return PASSED  # a query without a positive is in no training group
+        if not any(self.positives):
+            return could_not_look("no teacher's answer on its own video by metadata alone")
+        detail = f"by metadata alone a teacher told of {asked} negatives, {ENOUGH_NEGATIVES} are needed to tell"
+        return could_not_look(detail, "missing" if self.lost else "few")
 
 
 def is_filtered(query: Query) -> bool:

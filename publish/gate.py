@@ -2,54 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from hardcut.publish.checks import content, leakage, priors, shape
-from hardcut.publish.checks.result import CheckResult
-from hardcut.publish.dataset import Dataset
-from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
+from hardcut.publish.checks import content, filters, leakage, priors, shape
+from hardcut.publish.checks.check import Check
+from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult
+from hardcut.publish.dataset import DamagedDataset, Dataset
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended
 from hardcut.schemas.names import suggestion
 from hardcut.schemas.settings import Settings
 
-Check = Callable[[Dataset, Settings], CheckResult]
-
-CHECKS: dict[str, Check] = {
-    check.__name__: check
-    for check in (
-        shape.references,
-        leakage.video_leakage,
-        leakage.event_leakage,
-        leakage.near_duplicate_leakage,
-        leakage.query_leakage,
-        leakage.held_out_use,
-        priors.query_prior,
-        priors.video_prior,
-        priors.text_only,
-        priors.copied_text,
-        shape.groups,
-        shape.degenerate,
-        shape.exactness,
-        shape.media,
-        content.licence,
-        content.personal_data,
-    )
-}
-"""Every check of ours by its name, in the order in which they are told; those of others come after them."""
+_OURS: tuple[Check, ...] = (
+    shape.references,
+    leakage.video_leakage,
+    leakage.event_leakage,
+    leakage.near_duplicate_leakage,
+    leakage.query_leakage,
+    leakage.held_out_use,
+    priors.query_prior,
+    priors.video_prior,
+    priors.text_only,
+    priors.copied_text,
+    shape.groups,
+    shape.degenerate,
+    shape.exactness,
+    shape.media,
+    content.licence,
+    content.personal_data,
+    *filters.FILTERS,
+    filters.added_filters,
+)
+CHECKS: Mapping[str, Check] = {one.name: one for one in _OURS}
+"""Every check of ours by its name, in the order in which they are told; the filters of the run are the last, and those
+of others come after them."""
 
 
 def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> list[CheckResult]:
     """What every check says. `allow` overrides checks by name: they are run and told all the same.
 
-    A check whose library is not installed is `not_run`, and says how to get it. Raises UsageError for a name in `allow`
-    that is no check, and where the dataset cannot be read.
+    A check that could not look is `unknown` and says why: a damaged file, a library that is not installed, too little
+    to say anything. Only the last can be overridden. Raises UsageError for a name in `allow` that is no check, and
+    where the folder is no dataset.
     """
-    checks = extended(CHECKS, "hardcut.checks")
+    checks = {name: Check.of(name, one) for name, one in extended(CHECKS, "hardcut.checks").items()}
     for name in allow:
         if name not in checks:
             raise UsageError(f"--allow {name!r}: no such check; {suggestion(name, checks)}")
-    return [_run(name, one, dataset, settings, name in allow) for name, one in checks.items()]
+    dataset.marker  # noqa: B018 - refuses a folder that is no dataset
+    return [_allowed(one(dataset, settings), name in allow) for name, one in checks.items()]
+
+
+def refuse_damaged(results: Sequence[CheckResult]) -> None:
+    """Raises DamagedDataset, with the first file and column that a check could not read, where there is one: a dataset
+    that was altered says nothing more that counts."""
+    damaged = [result for result in results if result.cause == "damaged"]
+    if damaged:
+        told = damaged[0].told.removeprefix(COULD_NOT_LOOK)
+        raise DamagedDataset(f"{told} ({len(damaged)} of {len(results)} checks could not look)")
 
 
 def stopped(results: Sequence[CheckResult]) -> list[CheckResult]:
@@ -66,15 +77,5 @@ def gate_settings(dataset: Dataset) -> Settings:
         raise UsageError(f"{dataset.folder}: its settings cannot be read: export it with this version") from error
 
 
-def _run(name: str, one: Check, dataset: Dataset, settings: Settings, allowed: bool) -> CheckResult:
-    try:
-        result = one(dataset, settings)
-    except MissingDependency as error:
-        return CheckResult(name, "not_run", str(error))
-    except HardcutError:
-        raise
-    except Exception as error:
-        if name in CHECKS:  # a fault of ours
-            raise
-        return CheckResult(name, "not_run", f"{type(error).__name__}: {error}", "mend the check, or uninstall it")
-    return replace(result, state="allowed") if result.state == "failed" and allowed else result
+def _allowed(result: CheckResult, allowed: bool) -> CheckResult:
+    return replace(result, state="allowed") if allowed and result.can_be_allowed else result

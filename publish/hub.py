@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hardcut.engine.files import sha256_of
+from hardcut.engine.files import disk_error, sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.dataset import Dataset, digests, verify
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
@@ -227,6 +227,8 @@ def _reported_errors(repo_id: str) -> Iterator[None]:
     except ValueError as error:
         raise UsageError(f"{repo_id}: the card cannot be sent ({' '.join(str(error).split())})") from error
     except _network_errors() as error:
+        if (full := disk_error(error)) is not None:  # of the Hub's cache, or of the folder that is fetched into
+            raise full from error
         raise HubError(
             f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on"
         ) from error

@@ -16,10 +16,11 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
+from hardcut.schemas.guards import Answer, Unchecked
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel
 from hardcut.schemas.reviews import consensus, reviews_in_force
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 from hardcut.schemas.user_judgments import read_judgments
@@ -141,9 +142,9 @@ class JudgmentStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = STAGE
-    version: ClassVar[int] = 3
-    reads: ClassVar[tuple[type[Record], ...]] = (Query, Pair, TeacherLabel)
-    makes: ClassVar[tuple[type[Record], ...]] = (Judgment,)
+    version: ClassVar[int] = 4
+    reads: ClassVar[tuple[type[Record], ...]] = (Evidence, Query, Pair, TeacherLabel)
+    makes: ClassVar[tuple[type[Record], ...]] = (Judgment, Unchecked)
 
     def __init__(
         self,
@@ -183,11 +184,11 @@ class JudgmentStage:
                 (told.pair_id if isinstance(told, Judgment) else told.item, format_record(told))
                 for told in self._judged(records, own, used, tallies, Merge(labels.groups()), Merge(reviews.groups()))
             )
-            reasons = {id: reason for id, tally in tallies.items() if (reason := tally.reason(self._filters))}
+            answers = {id: list(tally.answers_of(self._filters)) for id, tally in tallies.items()}
             found = Merge(verdicts.groups())
             for pair in records.all(Pair):
                 [body] = found(pair.pair_id) or [""]
-                yield pair.pair_id, self._output(pair, body, reasons.get(pair.query_id))
+                yield pair.pair_id, self._output(pair, body, answers)
         for query_id in sorted(own):
             for video_id in sorted(set(own[query_id]) - {video for id, video in used if id == query_id}):
                 item = f"judgment {query_id} {video_id}"
@@ -204,6 +205,7 @@ class JudgmentStage:
         reviews_of: Merge[list[str]],
     ) -> Iterator[Judgment | Dropped]:
         """What each pair by itself comes to; notes in `used` which of the user's judgments have a pair."""
+        metadata = {record.video_id for record in records.all(Evidence) if record.kind == "metadata"}
         for pair in records.all(Pair):
             query = records.get(Query, pair.query_id)
             if query is None:
@@ -217,18 +219,26 @@ class JudgmentStage:
             trusting = not self._filters.misjudged_source
             told = judge(pair, query, labels, reviews, self._settings, imported, trusting)
             if is_filtered(query):
-                tally = tallies.setdefault(pair.query_id, Tally(query.view))
-                tally.add(pair, query, labels, told.grade if isinstance(told, Judgment) else None)
+                tally = tallies.setdefault(pair.query_id, Tally(query.view, query.source_video_id in metadata))
+                grade = told.grade if isinstance(told, Judgment) else None
+                tally.add(pair, query, labels, grade, pair.video_id in metadata)
             yield told
 
-    def _output(self, pair: Pair, body: str, reason: tuple[str, str] | None) -> Output:
-        """A pair's judgment, unless a filter left its query out; what people or the user said stays."""
+    def _output(self, pair: Pair, body: str, answers: dict[str, list[tuple[str, Answer]]]) -> Output:
+        """A pair's judgment, unless a filter left its query out; what people or the user said stays. What a filter
+        could not tell of a query goes along with the first of its pairs that stays for a teacher's sake."""
         if "dropped_id" in json.loads(body):
             return Output(drop=parse_record(Dropped, body))
         judgment = parse_record(Judgment, body)
-        if reason is not None and judgment.source == "teacher":
-            return Output(drop=_left_out(pair, reason[0], f"query {pair.query_id}: {reason[1]}"))
-        return Output(records=(judgment,))
+        if judgment.source != "teacher":
+            return Output(records=(judgment,))
+        told = answers.get(pair.query_id, [])
+        for guard, answer in told:
+            if answer.state == "found":
+                return Output(drop=_left_out(pair, guard, f"query {pair.query_id}: {answer.detail}"))
+        answers.pop(pair.query_id, None)
+        unchecked = [Unchecked.of(guard, pair.query_id, answer) for guard, answer in told if answer.state == "unknown"]
+        return Output(records=(judgment, *unchecked))
 
     def _answers(self) -> Iterator[Review]:
         return read_records(self._reviews, Review) if self._reviews and self._reviews.exists() else iter(())

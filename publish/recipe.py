@@ -9,7 +9,7 @@ from typing import Any
 from hardcut.schemas.settings import Settings
 
 _GROUPS = (
-    *("media", "evidence", "captions", "queries", "counterfactuals", "negatives", "filters"),
+    *("media", "duplicates", "evidence", "captions", "queries", "counterfactuals", "negatives", "filters"),
     *("judgments", "export", "check"),
 )
 """What decides on the content of a dataset."""

@@ -14,7 +14,7 @@ from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.review_file import read_review
 from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, read_report_data
 from hardcut.report.templates import html_template, write_page
-from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.records import QueryKind, Video
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.times import duration_text

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from hardcut.report.statistics.calibration import Calibration, JudgedPair, calibrate
-from hardcut.report.statistics.shortcuts import FOLDS, is_sampled, r2_from, video_word
+from hardcut.report.statistics.shortcuts import FOLDS, is_sampled, r2_from, r2_tells, video_word
 from hardcut.report.statistics.significance import Mean, mean, randomisation_test
 from hardcut.reranker.facts import UNKNOWN, DatasetFacts
 from hardcut.reranker.measures import MEASURES, per_query
@@ -29,8 +29,6 @@ RULES = (
     "bootstrap over queries. p-values: two-sided paired randomisation test over queries. Calibration figures are "
     "cross-fitted over queries."
 )
-LEAST = 30
-"""Pairs that it takes to say what scores can be told from."""
 
 Values = Mapping[str, Mapping[str, float]]
 """Values by measure by query."""
@@ -130,7 +128,7 @@ def _calibrated(name: str, qrels: Qrels, run: Run, facts: DatasetFacts) -> tuple
     ]
     left_out = sum(len(grades) for grades in qrels.values()) - len(pairs)
     if len({pair.relevant for pair in pairs}) < 2:
-        return None, "not measured: it takes scores of judged pairs of both kinds, relevant and not"
+        return None, "could not look: it takes scores of judged pairs of both kinds, relevant and not"
     return calibrate(name, pairs, left_out), ""
 
 
@@ -143,14 +141,16 @@ def _prior(qrels: Qrels, run: Run, facts: DatasetFacts) -> PriorResult:
         if is_sampled(query, whole)
         for video, score in sorted(run.get(query, {}).items())
     ]
-    if len(found) < LEAST or len({score for *_, score in found}) < 2:
-        return PriorResult(
-            pairs=len(found), video_only=None, query_only=None, note=f"it takes {LEAST} scored pairs to tell"
-        )
+    if not r2_tells(len(found)) or len({score for *_, score in found}) < 2:
+        few = f"could not look: {len(found)} scored pairs are too few to tell"
+        note = "could not look: all scores are the same" if r2_tells(len(found)) else few
+        return PriorResult(pairs=len(found), video_only=None, query_only=None, note=note)
     queries, scores = [query for query, *_ in found], [score for *_, score in found]
     by_video = r2_from([video_word(video) for _, video, _ in found], scores)
     if len(set(queries)) < FOLDS or any(query not in facts.queries for query in queries):
-        note = "the queries' words are not known: name the dataset that has them (--dataset)"
+        note = "could not look: the queries' words are not known: name the dataset that has them (--dataset)"
+        if len(set(queries)) < FOLDS:
+            note = f"could not look: {len(set(queries))} queries are too few to tell by their words, {FOLDS} are needed"
         return PriorResult(pairs=len(found), video_only=by_video, query_only=None, note=note)
     by_query = r2_from([facts.queries[query].text for query in queries], scores, queries)
     return PriorResult(pairs=len(found), video_only=by_video, query_only=by_query)

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -177,11 +178,15 @@ class _Book:
             self._write({"video": video, "scores": dict(scores)})
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what did not get to the disk was told when it was written
+            self._file.close()
 
     def _write(self, line: Mapping[str, object]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise storage_error(Path(self._file.name), error) from error
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import torch
@@ -21,6 +20,7 @@ from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.utils import logging
 
 from hardcut.engine.files import atomic_writer
+from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
@@ -192,10 +192,10 @@ def _write(reranker: Reranker, job: TrainJob, trained: Trained) -> None:
 
 def _unquantized(reranker: Reranker, job: TrainJob) -> Reranker:
     """The adapters on the weights as they were saved: merged into four bits they would be rounded."""
-    with TemporaryDirectory() as folder:
-        save(reranker, Path(folder), whole=False)
+    with scratch_folder() as folder:
+        save(reranker, folder, whole=False)
         plain = open_reranker(job.model, job.revision, job.settings.model_copy(update={"method": "lora"}))
-        plain.network, plain.adapters = PeftModel.from_pretrained(plain.network, folder), ("default",)
+        plain.network, plain.adapters = PeftModel.from_pretrained(plain.network, str(folder)), ("default",)
     return plain
 
 

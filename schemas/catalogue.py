@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hardcut.schemas.base import Record
+from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import (
     Caption,
@@ -32,6 +33,7 @@ RECORDS: tuple[type[Record], ...] = (
     Review,
     Judgment,
     Dropped,
+    Unchecked,
 )
 """Every record, in the order in which a run produces them."""
 

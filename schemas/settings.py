@@ -262,6 +262,7 @@ class CheckSettings(Frozen):
     without_group: float = Field(default=0.5, ge=0, le=1, description="training queries that make no group")
     one_label: float = Field(default=0.98, ge=0.5, le=1, description="share of the more frequent label in a split")
     inexact: float = Field(default=0.2, ge=0, le=1, description="teachers' labels without exact confidence")
+    unchecked: float = Field(default=0.1, ge=0, le=1, description="queries of which a filter had too little to tell")
 
 
 class Budget(Frozen):

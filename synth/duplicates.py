@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -15,6 +15,7 @@ from hardcut.engine.stage import Output, Reader, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import ItemError
+from hardcut.schemas.guards import Unchecked, could_not_look
 from hardcut.schemas.records import Group, Signature, Video
 from hardcut.schemas.settings import DuplicateSettings
 from hardcut.synth.frame_source import FrameSource
@@ -63,15 +64,21 @@ class SignatureStage:
 class DuplicateStage:
     """Makes the Group of each video that has a near duplicate. Its units are the videos.
 
-    Memory holds the hashes of all videos; thumbnails are read where two videos are compared.
+    A video without a signature was compared with none: it is told in `unchecked.jsonl`. Memory holds the hashes of all
+    videos; thumbnails are read where two videos are compared.
     """
+
+    options: DuplicateSettings = field(default_factory=DuplicateSettings)
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "duplicates"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature)
-    makes: ClassVar[tuple[type[Record], ...]] = (Group,)
-    settings: ClassVar[Mapping[str, JsonValue]] = {}
+    makes: ClassVar[tuple[type[Record], ...]] = (Group, Unchecked)
+
+    @property
+    def settings(self) -> Mapping[str, JsonValue]:
+        return {} if self.options.near else {"near": False}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         from hardcut.media.duplicates import Fingerprint, candidate_pairs, group_pairs, hashes_of, same_recording
@@ -84,10 +91,16 @@ class DuplicateStage:
             hashes = tuple(int(value, 16) for value in found.hashes)
             return Fingerprint(found.times, hashes, base64.b64decode(found.sheet))
 
-        near = candidate_pairs(hashes_of(records.all(Signature)))
+        hashes = hashes_of(records.all(Signature))
+        near = candidate_pairs(hashes)
         group_of = group_pairs((a, b) for a, b in near if same_recording(of(a), of(b)))
         sizes = Counter(group_of.values())
         for video in records.all(Video):
             group = group_of.get(video.video_id)
-            found = () if group is None else (Group(video_id=video.video_id, group_id=group, size=sizes[group]),)
-            yield video.video_id, Output(records=found)
+            found: list[Record] = []
+            if group is not None:
+                found.append(Group(video_id=video.video_id, group_id=group, size=sizes[group]))
+            if self.options.near and video.video_id not in hashes:
+                answer = could_not_look("it has no signature: the stage `signatures` failed for it")
+                found.append(Unchecked.of("near_duplicates", video.video_id, answer))
+            yield video.video_id, Output(records=tuple(found))

@@ -19,6 +19,7 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.guards import Answer, Unchecked, could_not_look
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import (
     COUNTERFACTUAL,
@@ -38,10 +39,10 @@ from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
-from hardcut.synth.filters.added import ADDED_FILTERS, first_fault
+from hardcut.synth.filters.added import ADDED_FILTERS
 from hardcut.synth.filters.grounding import ungrounded
 from hardcut.synth.filters.leaks import leak
-from hardcut.synth.filters.repeated import duplicates
+from hardcut.synth.filters.repeated import duplicate, duplicates
 from hardcut.synth.filters.unsafe import unsafe
 
 USER_DEPTH = 10
@@ -63,6 +64,8 @@ class NegativeStage:
     reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show) with mined
     candidates beside them, since such a query may have a positive.
 
+    What a filter of text could not look at is told in `unchecked.jsonl`.
+
     A user's query: the best max(10, per_query) videos (mined, expected unknown), and every video of the collection that
     the user has judged for it (`judgments_file`; imported, expected unknown).
 
@@ -78,9 +81,9 @@ class NegativeStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
-    makes: ClassVar[tuple[type[Record], ...]] = (Pair,)
+    makes: ClassVar[tuple[type[Record], ...]] = (Pair, Unchecked)
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
@@ -104,10 +107,6 @@ class NegativeStage:
         for query in records.all(Query):
             key = _key(query, given.scores if given else {})
             listed.add(key or "")
-            video = records.get(Video, query.source_video_id) if ADDED_FILTERS and query.source_video_id else None
-            if video and (fault := first_fault(query, video, records.about(Caption, video.video_id))):
-                yield query.query_id, Output(drop=_dropped(query.query_id, *fault))
-                continue
             output = self._pairs(query, records, collection, index, given, key, repeats)
             own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collection.videos]
             output = _with_judged(query, output, own) if query.source_video_id is None else output
@@ -126,12 +125,18 @@ class NegativeStage:
         repeats: Mapping[str, str],
     ) -> Output:
         source = query.source_video_id
+        unchecked: list[Unchecked] = []
         if source is not None:
-            refused = self._refused(query, source, records, collection, repeats)
-            if refused is not None:
-                return Output(drop=_dropped(query.query_id, *refused))
+            missing = _missing(query, source, collection)
+            if missing is not None:
+                return Output(drop=_dropped(query.query_id, "source_missing", missing))
+            for guard, answer in self._asked(query, source, records, repeats):
+                if answer.state == "found":
+                    return Output(drop=_dropped(query.query_id, guard, answer.detail))
+                if answer.state == "unknown":
+                    unchecked.append(Unchecked.of(guard, query.query_id, answer))
             if query.variant in COUNTERFACTUAL:
-                return Output(records=self._counterfactual(query, source, collection, index))
+                return Output(records=[*self._counterfactual(query, source, collection, index), *unchecked])
         aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
         if given is not None and key is not None:
             run, hits = given.tag, rank_hits(given.scores[key])[: self._depth(query)]
@@ -145,7 +150,7 @@ class NegativeStage:
             run, hits = BM25_RUN, tuple(hit for hit in found if hit.rank <= self._depth(query))
         if source is None:
             return _user_pairs(query, run, hits)
-        return self._written_pairs(query, source, run, hits, aside, collection)
+        return self._written_pairs(query, source, run, hits, aside, collection, unchecked)
 
     def _judged(self) -> dict[str, list[str]]:
         """The videos that the user has judged, by query. The grades matter to the judgments alone."""
@@ -168,29 +173,33 @@ class NegativeStage:
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
 
-    def _refused(
-        self, query: Query, source: str, records: Reader, collection: CollectionIndex, repeats: Mapping[str, str]
-    ) -> tuple[str, str] | None:
-        """The first filter of text that leaves the query out, and why."""
-        video = records.get(Video, source)
-        if video is None or (query.reference_video_id and query.reference_video_id not in collection.videos):
-            missing = f"source {source!r}" if video is None else f"reference {query.reference_video_id!r}"
-            return "source_missing", f"its {missing} is not among the videos any more"
-        if query.query_id in repeats:
-            return "duplicate", f"says the same as {repeats[query.query_id]}: {query.text!r}"
+    def _asked(
+        self, query: Query, source: str, records: Reader, repeats: Mapping[str, str]
+    ) -> Iterator[tuple[str, Answer]]:
+        """What each filter of text that is on says of the query, in their order."""
         captions = records.about(Caption, source)
-        if self.filters.leak and (found := leak(query, video, captions)):
-            return "leak", f"{query.text!r} {found}"
-        invents = query.variant in COUNTERFACTUAL  # what it asks for is not to be there
-        evidence = records.about(Evidence, source) if self.filters.ungrounded and not invents else []
-        if evidence and (found := ungrounded(query, evidence, captions)):
-            return "ungrounded", f"{query.text!r}: {found}"
-        if self.filters.unsafe and (found := unsafe(query, self.filters.unsafe)):
-            return "unsafe", f"has {found!r}, which is on the list"
-        return None
+        video = records.get(Video, source)
+        if video is not None:
+            for each in ADDED_FILTERS:
+                yield each.name, each.answer(query, video, captions)
+        if self.filters.duplicate:
+            yield "duplicate", duplicate(query, repeats)
+        if self.filters.leak and video is not None:
+            yield "leak", leak(query, video, captions)
+        if self.filters.ungrounded and query.variant not in COUNTERFACTUAL:  # what those ask for is not to be there
+            yield "ungrounded", ungrounded(query, records.about(Evidence, source), captions)
+        if self.filters.unsafe:
+            yield "unsafe", unsafe(query, self.filters.unsafe)
 
     def _written_pairs(
-        self, query: Query, source: str, run: str, hits: Sequence[Hit], aside: set[str], collection: CollectionIndex
+        self,
+        query: Query,
+        source: str,
+        run: str,
+        hits: Sequence[Hit],
+        aside: set[str],
+        collection: CollectionIndex,
+        unchecked: list[Unchecked],
     ) -> Output:
         dropped: list[Dropped] = []
         positive = next((hit for hit in hits if hit.video_id == source), None)
@@ -205,6 +214,9 @@ class NegativeStage:
         if others and positive.score > 0 and others[0].score > limit:
             detail = f"{others[0].video_id} scores {others[0].score:g}, its source {source} {positive.score:g} in {run}"
             return Output(dropped=dropped, drop=_dropped(query.query_id, "negative_outscores_positive", detail))
+        if others and positive.score <= 0:
+            answer = could_not_look(f"its own video scores {positive.score:g} in {run}, of which no ratio can be told")
+            unchecked = [*unchecked, Unchecked.of("negative_outscores_positive", query.query_id, answer)]
         pairs = [_found(query, positive, run, ("source",), "yes")]
         twins = [twin for twin in collection.twins(source, self.options.twins) if twin.video_id not in aside]
         alike = {twin.video_id for twin in twins}
@@ -213,7 +225,15 @@ class NegativeStage:
             pairs.append(_found(query, hit, run, origins, "no"))
         mined = {hit.video_id for hit in others}
         pairs += [_counter(query, twin.video_id, "no") for twin in twins if twin.video_id not in mined]
-        return Output(records=pairs, dropped=dropped)
+        return Output(records=[*pairs, *unchecked], dropped=dropped)
+
+
+def _missing(query: Query, source: str, collection: CollectionIndex) -> str | None:
+    """Which video that the query cannot do without is gone; None where all are there."""
+    for name, video_id in (("source", source), ("reference", query.reference_video_id)):
+        if video_id is not None and video_id not in collection.videos:
+            return f"its {name} {video_id!r} is not among the videos any more"
+    return None
 
 
 def _user_pairs(query: Query, run: str, hits: Sequence[Hit]) -> Output:
@@ -246,8 +266,11 @@ def _with_reference(query: Query, output: Output, records: Reader) -> Output:
     video = records.get(Video, query.reference_video_id)
     captions = [caption.text for caption in records.about(Caption, query.reference_video_id)]
     shown = digest(video.sha256 if video else None, captions)
-    pairs = [record.model_copy(update={"reference": shown}) for record in output.records]
-    return Output(records=pairs, dropped=output.dropped)
+    marked = [
+        record.model_copy(update={"reference": shown}) if isinstance(record, Pair) else record
+        for record in output.records
+    ]
+    return Output(records=marked, dropped=output.dropped)
 
 
 def _set_aside(query: Query, video_id: str, source: str, collection: CollectionIndex) -> Dropped:

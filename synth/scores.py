@@ -14,6 +14,7 @@ from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.text_only import asked_text_only
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import video_inputs
 from hardcut.synth.requests import joint_failure
@@ -22,9 +23,6 @@ from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
 _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 """Refusals where the teacher did answer, but not so that it can be read."""
-TEXT_ONLY_RANK = 5
-"""Mined candidates up to this rank are also judged without the video: four or five a query, so that a judge that
-guesses is right about all of them and the source less than once in thirty times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class ScoreStage:
 
     async def _ask_text_only(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
         """The judge's labels by metadata alone. A video without any gives nothing away and is not asked about."""
-        video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if _is_judged_text_only(pair)]
+        video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if asked_text_only(pair)]
         told = [item for item in unit.all(Evidence) if item.kind == "metadata"]
         if not pairs or not told:
             return [], {}
@@ -157,12 +155,6 @@ class ScoreStage:
 
 def _caption(unit: Unit) -> str | None:
     return next((caption.text for caption in unit.all(Caption)), None)
-
-
-def _is_judged_text_only(pair: Pair) -> bool:
-    """Whether a pair shows if a query can be answered without watching: its source, and its best candidates."""
-    near = any(found.rank <= TEXT_ONLY_RANK for found in pair.first_stage)
-    return "source" in pair.origins or ("mined" in pair.origins and pair.expected == "no" and near)
 
 
 def _label(

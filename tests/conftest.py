@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,3 +36,41 @@ def second_server() -> Iterator[Any]:
     """Another one, of another owner."""
     with _load("teacher_server").TeacherServer() as server:
         yield server
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """A disk of a megabyte of its own (tmpfs): `small_disk()`. Skips the test where nothing may be mounted."""
+    made: list[Path] = []
+
+    def mount(size: str = "1m") -> Path:
+        folder = tmp_path / f"disk{len(made)}"
+        folder.mkdir()
+        line = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("there is no command `mount`")
+        if done.returncode:
+            pytest.skip(f"nothing may be mounted here: {done.stderr.strip()}")
+        made.append(folder)
+        return folder
+
+    yield mount
+    for folder in made:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def fill() -> Callable[..., None]:
+    """Fills a disk up to so many bytes with a file called `filler`, or makes it read-only: `fill(disk, free=0)`."""
+
+    def take(disk: Path, free: int = 0, read_only: bool = False) -> None:
+        if read_only:
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+            return
+        with (disk / "filler").open("wb") as file:
+            room = os.statvfs(disk)
+            os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize - free))
+
+    return take

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count
 from hardcut.publish.dataset import Dataset, Row
 from hardcut.publish.licences import allows_redistribution
@@ -22,6 +23,12 @@ _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
 
 
+@check(
+    {"corpus": ("video_id", "licence"), "media": ("video_id",)},
+    "no licence; a packed clip whose licence does not let it be passed on",
+    may_be_empty=("media",),
+    marker=("settings",),
+)
 def licence(dataset: Dataset, settings: Settings) -> CheckResult:
     """A dataset without a licence; a packed clip whose licence does not let it be passed on."""
     found = Findings()
@@ -36,6 +43,16 @@ def licence(dataset: Dataset, settings: Settings) -> CheckResult:
     return by_count("licence", found, "a licence, and none broken", "{count} licences are missing or broken", advice)
 
 
+@check(
+    {
+        "queries": ("query_id", "query", "facets"),
+        "captions": ("caption_id", "caption", "short", "claims"),
+        "corpus": ("video_id", "video_path", "licence", "speech", "metadata"),
+        "pairs": ("pair_id", "reasoning"),
+    },
+    "mail addresses, telephone numbers and payment cards, by pattern, in every text; not names or faces",
+    may_be_empty=("captions",),
+)
 def personal_data(dataset: Dataset, settings: Settings) -> CheckResult:
     """Mail addresses, telephone numbers and payment cards in any text that is published."""
     found = Findings()

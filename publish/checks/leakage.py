@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from hardcut.publish.checks.result import CheckResult, Findings, by_count
-from hardcut.publish.dataset import Dataset
+from hardcut.publish.checks.check import check
+from hardcut.publish.checks.result import CheckResult, Findings, by_count, could_not_look
+from hardcut.publish.dataset import GUARDED, Dataset
+from hardcut.publish.guarded import Looked
 from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import may_use
 from hardcut.schemas.settings import Settings
@@ -14,6 +16,9 @@ from hardcut.schemas.settings import Settings
 _REGROUP = "export the run again, or correct the split that you gave"
 
 
+@check(
+    {"corpus": ("video_id", "video_path", "sha256")}, "the same video, by its file's digest, path or id, in two splits"
+)
 def video_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """The same file (sha256), path or id in two splits of the corpus."""
     rows = dataset.rows("corpus", ("video_id", "video_path", "sha256"))
@@ -24,6 +29,11 @@ def video_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     )
 
 
+@check(
+    {"corpus": ("metadata",)},
+    "the same event or source (`export.group_by`) in two splits",
+    "no video names one; where there are none to name, set `export.group_by = []`",
+)
 def event_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos of one event or source in two splits."""
     fields = set(settings.export.group_by)
@@ -33,21 +43,40 @@ def event_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
         for entry in row["metadata"]
         if entry["key"] in fields and entry["value"].strip()
     ]
-    found = _straddling(named)
-    kinds = " or ".join(sorted(fields)) or "event"
-    told = f"no {kinds} is in two splits" if named else f"no video names its {kinds}, so nothing could be looked for"
-    return by_count("event_leakage", found, told, "{count} events or sources are in two splits", _REGROUP)
+    if fields and not named:
+        return could_not_look(
+            "event_leakage", f"no video names its {' or '.join(sorted(fields))}",
+            "name them in a manifest or beside the videos; where there are none, set `export.group_by = []`",
+        )  # fmt: skip
+    told = f"no {' or '.join(sorted(fields))} is in two splits" if fields else "`export.group_by` names no field"
+    return by_count("event_leakage", _straddling(named), told, "{count} events or sources are in two splits", _REGROUP)
 
 
+@check(
+    {"corpus": ("group",)},
+    "copies of one recording in two splits",
+    "the stage `signatures` failed for a video, or `duplicates.near` is off",
+    marker=(GUARDED,),
+)
 def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos of one group (near duplicates, among others) in two splits."""
     found = _straddling((split, f"group {row['group']}") for split, row in dataset.rows("corpus", ("group",)))
+    looked = Looked.read(dataset, "near_duplicates")
+    if not found.count and not looked.on:
+        return could_not_look(
+            "near_duplicate_leakage", "the run looked for no copies", "set `duplicates.near` and run again"
+        )
+    if not found.count and looked.unknown is not None:
+        advice = "mend what failed, `hardcut run` again with --retry-failed, then export again"
+        count = looked.missing + looked.few
+        return could_not_look("near_duplicate_leakage", looked.unknown, advice, count, looked.items)
     return by_count(
         "near_duplicate_leakage", found, "no group of videos is in two splits",
         "{count} groups of near duplicate videos are in two splits", _REGROUP,
     )  # fmt: skip
 
 
+@check({"queries": ("query_id", "query")}, "the same wording, in all but a letter or two, in two splits")
 def query_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Queries of near duplicate text in two splits."""
     texts: dict[str, str] = {}
@@ -65,15 +94,31 @@ def query_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     )  # fmt: skip
 
 
+@check(
+    {
+        "corpus": ("video_id",),
+        "pairs": ("pair_id", "video_id", "reference_video_id"),
+        "diagnostic": ("suite_id", "video_id"),
+        "captions": ("caption_id", "video_id"),
+        "groups": ("group_id", "positive", "negatives"),
+    },
+    "a row with a video that is held out for a later split",
+    "a row names a video that the corpus lacks",
+    may_be_empty=("diagnostic", "captions", "groups"),
+)
 def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
     """Pairs (their composed query's reference too), groups, captions and suites with a video held out for a later
     split."""
     split_of = {row["video_id"]: split for split, row in dataset.rows("corpus", ("video_id",))}
-    found = Findings()
+    found, unknown = Findings(), Findings()
 
     def look(config: str, split: str, video_id: str | None, name: str) -> None:
-        video_split = split_of.get(video_id or "")
-        if video_split is not None and not may_use(split, video_split):  # type: ignore[arg-type]
+        if video_id is None:
+            return
+        video_split = split_of.get(video_id)
+        if video_split is None:
+            unknown.add(f"{config} {name}: the video {video_id} is not in the corpus")
+        elif not may_use(split, video_split):  # type: ignore[arg-type]
             found.add(f"{config} {name} of {split}: the video {video_id} is held out for {video_split}")
 
     for split, row in dataset.rows("pairs", ("pair_id", "video_id", "reference_video_id")):
@@ -87,6 +132,9 @@ def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
         for candidate in (row["positive"], *row["negatives"]):
             if candidate is not None:
                 look("groups", split, candidate["video_id"], row["group_id"])
+    if unknown.count and not found.count:
+        told = f"{unknown.count:,} rows name a video that the corpus lacks"
+        return could_not_look("held_out_use", told, _REGROUP, unknown.count, unknown.examples)
     return by_count(
         "held_out_use", found, "no split uses a video of a later one", "{count} rows use a video of a later split",
         _REGROUP,

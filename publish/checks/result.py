@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hardcut.schemas.errors import HardcutError
+
 SHOWN = 5
+State = Literal["passed", "failed", "unknown", "allowed", "off"]
+"""The three answers of a check: nothing found, found, could not look (`unknown`). `allowed`: one of the last two,
+overridden by name. `off`: nobody asked it, since the settings of the run switch it off."""
+
+
+COULD_NOT_LOOK = "could not look: "
+"""What a check says begins with it, where it has no answer."""
+
+
+class CouldNotLook(HardcutError):
+    """What a check goes by is not there. Its message says what, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found. `value` and `limit` are in the check's own unit; `examples` are a few of `count` findings.
+    """What a check found. `value` and `limit` are in the check's own unit; `examples` are a few of `count` findings, or
+    of the items that it could not look at.
 
-    `state`: passed; failed; allowed (failed, and overridden by name); not_run (`told` says why).
+    `cause`, of an unknown: `damaged` (a file of the dataset is not what it was), `needs` (something is not installed);
+    empty where what was to be looked at is not there or not enough.
     """
 
     name: str
-    state: Literal["passed", "failed", "allowed", "not_run"]
+    state: State
     told: str
     advice: str = ""
     count: int = 0
     examples: tuple[str, ...] = ()
     value: float | None = None
     limit: float | None = None
+    cause: Literal["", "damaged", "needs"] = ""
 
     @property
     def stops(self) -> bool:
         """Whether the dataset may not be published as it is."""
-        return self.state in ("failed", "not_run")
+        return self.state in ("failed", "unknown")
+
+    @property
+    def can_be_allowed(self) -> bool:
+        """Whether it may be overridden by name: not what is damaged, nor what an installation mends."""
+        return self.stops and not self.cause
 
 
 @dataclass(slots=True)
@@ -67,3 +88,15 @@ def by_limit(
         return CheckResult(name, "passed", told, value=value, limit=limit)
     found = found or Findings()
     return CheckResult(name, "failed", told, advice, found.count, tuple(found.examples), value, limit)
+
+
+def could_not_look(
+    name: str,
+    why: str,
+    advice: str = "",
+    count: int = 0,
+    items: Sequence[str] = (),
+    cause: Literal["", "damaged", "needs"] = "",
+) -> CheckResult:
+    """The check has no answer. `count` items were not looked at, `items` are some of them."""
+    return CheckResult(name, "unknown", f"{COULD_NOT_LOOK}{why}", advice, count, tuple(items[:SHOWN]), cause=cause)

@@ -6,8 +6,9 @@ import hashlib
 from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 
-from hardcut.publish.checks.result import CheckResult, Findings, by_count, by_limit
-from hardcut.publish.dataset import LEFT_OUT, Dataset, verify
+from hardcut.publish.checks.check import check
+from hardcut.publish.checks.result import CheckResult, Findings, by_count, by_limit, could_not_look
+from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, verify
 from hardcut.publish.media import GONE
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import COUNTERFACTUAL, Dropped
@@ -16,11 +17,26 @@ from hardcut.schemas.settings import Settings
 _AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
 
 
+@check(
+    {
+        "queries": ("query_id",),
+        "corpus": ("video_id",),
+        "pairs": ("pair_id", "query_id", "video_id", "label"),
+        "captions": ("caption_id", "video_id"),
+        "qrels": ("query_id", "video_id", "grade"),
+        "groups": ("group_id", "query_id", "positive", "negatives"),
+    },
+    "rows that name what is not there, ids twice, files unlike their digests",
+    "`hardcut.json` lists no digests",
+    may_be_empty=("captions", "groups"),
+    marker=(FILES, "rows"),
+)
 def references(dataset: Dataset, settings: Settings) -> CheckResult:
     """Rows that name a query, a video or a pair that is not there, ids that are there twice, qrels unlike the pairs,
     and files that are missing or not as `hardcut.json` lists them."""
     found = Findings()
-    found.extend(verify(dataset.folder))  # raises where nothing is listed: what was left in is not known then
+    dataset.refuse_incomplete()
+    found.extend(verify(dataset.folder))
     ids: dict[str, set[str]] = {}
     for config, key in (
         ("queries", "query_id"),
@@ -62,6 +78,12 @@ def references(dataset: Dataset, settings: Settings) -> CheckResult:
     )
 
 
+@check(
+    {"groups": ("group_id", "query_id", "positive", "negatives"), "pairs": ("query_id", "variant")},
+    "training groups without a positive or enough trusted negatives; training queries that make none",
+    "no training query was judged",
+    may_be_empty=("groups",),
+)
 def groups(dataset: Dataset, settings: Settings) -> CheckResult:
     """Training groups without a positive or a trusted negative, and training queries that make no group."""
     found = Findings()
@@ -83,15 +105,22 @@ def groups(dataset: Dataset, settings: Settings) -> CheckResult:
         for split, row in dataset.rows("pairs", ("query_id", "variant"))
         if split == "train" and row["variant"] not in COUNTERFACTUAL  # most of these are answered by no video
     }
+    if not judged:
+        return could_not_look("groups", "no training query was judged", _AGAIN)
     lacking = sorted(judged - grouped)
     for query_id in lacking:
         found.add(f"{query_id}: no positive, or not enough trusted and other negatives")
-    share = len(lacking) / len(judged) if judged else 0.0
+    share = len(lacking) / len(judged)
     limit = settings.check.without_group
     told = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
     return by_limit("groups", share, limit, told, advice, found)
 
 
+@check(
+    {"pairs": ("query_id", "query", "video_id", "label", "logit_margin", "label_source"), "corpus": ("video_id",)},
+    "a split without pairs or with one label, a constant margin, one query or video in most pairs",
+    "no teacher's label has a margin",
+)
 def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
     """A split without pairs or with one label only, margins that are all one value, pairs judged twice, one query text
     or one video in most of the pairs."""
@@ -101,7 +130,10 @@ def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
     seen: set[tuple[str, str]] = set()
     texts: Counter[str] = Counter()
     videos: Counter[str] = Counter()
-    for split, row in dataset.rows("pairs", ("query_id", "query", "video_id", "label", "logit_margin")):
+    taught = False
+    columns = ("query_id", "query", "video_id", "label", "logit_margin", "label_source")
+    for split, row in dataset.rows("pairs", columns):
+        taught |= row["label_source"] == "teacher"
         labels[split][row["label"] > 0] += 1
         texts[row["query"]] += 1
         videos[row["video_id"]] += 1
@@ -111,7 +143,7 @@ def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
             found.add(f"the pair {row['query_id']} {row['video_id']} is there twice")
         seen.add((row["query_id"], row["video_id"]))
     whole = len(seen)
-    for split in dataset.splits("corpus"):
+    for split in dict.fromkeys(split for split, _ in dataset.rows("corpus", ("video_id",))):
         count = labels[split].total()
         if count == 0:
             found.add(f"{split}: no pair")
@@ -122,12 +154,16 @@ def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
     for name, counts in (("query text", texts), ("video", videos)):
         if whole >= 20 and counts.most_common(1)[0][1] > whole / 2:
             found.add(f"one {name} is in more than half of the pairs: {counts.most_common(1)[0][0]!r}")
+    if taught and not margins and not found.count:
+        advice = "ask a server that gives log-probabilities"
+        return could_not_look("degenerate", "no teacher's label has a margin: whether it varies, nobody knows", advice)
     return by_count(
         "degenerate", found, "both labels in every split, no constant margin, nothing repeated",
         "{count} distributions have nothing to learn from", "add videos or queries, or change the shares of the splits",
     )  # fmt: skip
 
 
+@check({"pairs": ("label_source", "exact")}, "teachers' labels without exact confidence")
 def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
     """Teachers' labels without exact confidence."""
     counts: Counter[bool] = Counter()
@@ -141,6 +177,12 @@ def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
     return by_limit("exactness", share, limit, told, advice)
 
 
+@check(
+    {"corpus": ("video_id", "video_path", "sha256", "size_bytes"), "media": ("video_id", "video", "sha256")},
+    "videos that cannot be found again, files that were missing or changed when clips were packed",
+    f"`{LEFT_OUT}` is missing",
+    may_be_empty=("media",),
+)
 def media(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos that cannot be found again: no digest, an unsafe path; a file that was not there, or was another, when its
     clip was to be packed; a packed clip that is not the file it should be."""
@@ -153,7 +195,9 @@ def media(dataset: Dataset, settings: Settings) -> CheckResult:
         elif len(row["sha256"] or "") != 64 or not row["size_bytes"]:
             found.add(f"{row['video_id']}: no digest or no bytes")
     left_out = dataset.folder / LEFT_OUT
-    for record in read_records(left_out, Dropped) if left_out.exists() else ():
+    if not left_out.exists():
+        return could_not_look("media", f"{left_out} is missing, which says what could not be packed", _AGAIN)
+    for record in read_records(left_out, Dropped):
         if record.reason == GONE:
             found.add(f"{record.item}: {record.detail}")
     for _, row in dataset.rows("media", ("video_id", "video", "sha256")):

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardcut.engine.files import atomic_writer
+
 if TYPE_CHECKING:
     from PIL import ImageDraw
 
@@ -70,7 +72,8 @@ def write_bars(
     for place in range(first, len(labels), every):
         x = _LEFT + (place + 0.5) * step
         draw.text((x, _TOP + height + 12), labels[place], font=font, fill=_INK, anchor="ma")
-    image.save(path, "PNG", optimize=True)
+    with atomic_writer(path, "wb") as file:
+        image.save(file, "PNG", optimize=True)
 
 
 def _ticks(most: int) -> list[int]:

@@ -6,6 +6,7 @@ a label (AUC), ridge regression for a margin or score (R2, as in RANKVIDEO's aud
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,11 @@ from hardcut.schemas.ids import digest
 PAIRS = 10_000
 """Pairs that a model is fitted on at most, whole queries, chosen by hash."""
 FOLDS = 5
+WIDEST_AUC = 0.15
+"""How far a 95 % interval of an AUC may reach to either side for the AUC to say anything: as far as from chance (.5) to
+the strictest limit of the gate (.65). With a wider one, a clean set and one beyond the limit look the same."""
+WIDEST_R2 = 0.2
+"""The same for an R2 at the strictest limit (.3): a measured 0 is then no .3."""
 
 
 def auc_from(texts: Sequence[str], labels: Sequence[int], parts: Sequence[str] | None = None) -> float:
@@ -44,6 +50,29 @@ def auc(labels: Sequence[int], scores: Iterable[float]) -> float:
 
     found = float(roc_auc_score(labels, list(scores)))
     return max(found, 1 - found)
+
+
+def auc_half_width(relevant: int, others: int) -> float:
+    """How far the 95 % interval of an AUC at chance reaches to either side, of so many pairs of each label (Hanley and
+    McNeil, 1982: the standard error of the Wilcoxon statistic). Pairs of one query are taken for independent."""
+    if not relevant or not others:
+        return 1.0
+    return 1.96 * math.sqrt((relevant + others + 1) / (12 * relevant * others))
+
+
+def r2_half_width(pairs: int, r2: float = 0.3) -> float:
+    """The same of an R2 (its large-sample variance, 4 R2 (1 - R2)^2 / n)."""
+    return 1.96 * math.sqrt(4 * r2 * (1 - r2) ** 2 / pairs) if pairs else 1.0
+
+
+def auc_tells(labels: Sequence[int]) -> bool:
+    """Whether there are pairs enough of both labels for an AUC to say anything."""
+    return auc_half_width(sum(labels), len(labels) - sum(labels)) <= WIDEST_AUC
+
+
+def r2_tells(pairs: int) -> bool:
+    """Whether there are pairs enough for an R2 to say anything."""
+    return r2_half_width(pairs) <= WIDEST_R2
 
 
 def video_word(video_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Caption, Evidence, EvidenceKind, Facet, Modality, Query, Span
 from hardcut.schemas.text.words import WordIndex, word_weight
 from hardcut.teacher.rules.judge import parse_query
@@ -22,18 +23,21 @@ _SLACK_S = 1.0
 """How far a facet's time may be off that of what bears it out; both are read at a few frames a second."""
 
 
-def ungrounded(query: Query, evidence: Sequence[Evidence], captions: Iterable[Caption]) -> str | None:
-    """The first facet that nothing bears out, in words; None where all are, as far as can be told.
+def ungrounded(query: Query, evidence: Sequence[Evidence], captions: Iterable[Caption]) -> Answer:
+    """The first facet that nothing bears out.
 
     What is read, said or told must be found in evidence of its kind and at its time by half of its words; of what is
-    seen at least one word must be, in evidence or in a claim of the caption, if there is either at that time.
+    seen at least one word must be, in evidence or in a claim of the caption, if there is either at that time. Without
+    any evidence nothing can be told of what is read, said or told, and without a claim too of nothing.
     """
     claims = [(claim.text, claim.span) for caption in captions for claim in caption.claims]
     for facet in query.facets:
+        if not evidence and (facet.modality in _TEXTUAL or not claims):
+            return could_not_look(f"nothing is known of its video that could bear out {facet.text!r}")
         lines = [(line.text, line.span) for line in evidence if line.kind in _KINDS[facet.modality]]
         if not _borne_out(facet, lines if facet.modality in _TEXTUAL else lines + claims):
-            return f"{facet.modality} facet {facet.text!r} is not in what is known of the video"
-    return None
+            return found(f"{query.text!r}: {facet.modality} facet {facet.text!r} is not in what is known of the video")
+    return PASSED
 
 
 def _borne_out(facet: Facet, lines: Sequence[tuple[str, Span | None]]) -> bool:

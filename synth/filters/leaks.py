@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Caption, Query, Video
 from hardcut.schemas.text.words import contains_phrase, words
 
@@ -18,22 +19,24 @@ _LEAST_COPIED = 5
 _PARTS = re.compile(r"[\W_]+")
 
 
-def leak(query: Query, video: Video, captions: Iterable[Caption]) -> str | None:
-    """What the query copies of its video, in words; None where it copies nothing.
+def leak(query: Query, video: Video, captions: Sequence[Caption]) -> Answer:
+    """What the query copies of its video. It cannot be told of a query without a word, or of a video without a caption.
 
     A title or file name of two words or more that stands in the query whole; a query that lies whole in a title, a
     description or the caption. A query of the view `metadata` is written from the title and may name it among other
     things: there a copy is what is equal to the title.
     """
     asked = words(query.text)
+    if not asked:
+        return could_not_look("it has no word that could be looked for")
     for field, text in _titles(video):
         title = words(text)
         if title and (asked == title or (query.view != "metadata" and _holds(asked, title))):
-            return f"holds the {field} {text!r}"
+            return found(f"{query.text!r} holds the {field} {text!r}")
     for field, text in _texts(video, captions):
         if len(asked) >= _LEAST_COPIED and contains_phrase(words(text), asked):
-            return f"stands word for word in the {field}"
-    return None
+            return found(f"{query.text!r} stands word for word in the {field}")
+    return PASSED if captions else could_not_look("its video has no caption that it could be a copy of")
 
 
 def _holds(asked: list[str], title: list[str]) -> bool:

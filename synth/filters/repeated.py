@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
 from typing import NamedTuple
 
+from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Query
 from hardcut.schemas.text.direction import split_directions
 from hardcut.schemas.text.words import deletion_variants, one_letter_apart, words
@@ -30,11 +31,12 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
     Two say the same if, besides filling words and endings, they ask for the same things in the same order of time
     ("A before B", "B after A"), or differ in one letter of one word, but not in a direction or a figure. Compared
     are original queries that a teacher wrote: a paraphrase is meant to say the same, and a counterfactual nearly so.
+    Those without a word say the same as nothing.
     """
     written = sorted(
         _Said(query.query_id, query.text, query.kind, query.reference_video_id)
         for query in queries
-        if query.variant == "original" and query.source_video_id is not None
+        if query.variant == "original" and query.source_video_id is not None and words(query.text)
     )
     first: dict[int, str] = {}
     found: dict[str, str] = {}
@@ -47,6 +49,13 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
         if (one.kind, one.reference) == (other.kind, other.reference) and _nearly(one.text, other.text):
             found.setdefault(other.query_id, found.get(one.query_id, one.query_id))
     return found
+
+
+def duplicate(query: Query, repeats: Mapping[str, str]) -> Answer:
+    """Whether the query is one of `repeats` (of `duplicates`). It cannot be told of one without a word."""
+    if query.query_id in repeats:
+        return found(f"says the same as {repeats[query.query_id]}: {query.text!r}")
+    return PASSED if words(query.text) else could_not_look("it has no word that could be compared")
 
 
 def _alike(texts: list[_Said]) -> Iterator[tuple[_Said, _Said]]:

@@ -109,17 +109,17 @@ def make() -> Make:
     return Make()
 
 
+def written(folder: Path, records: Iterable[Record]) -> Path:
+    """A run folder as the engine writes it: each kind in its file, sorted by id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = list(records)
+    for kind in RECORDS:
+        chosen = sorted((record for record in everything if isinstance(record, kind)), key=lambda record: record.id)
+        with (folder / kind.FILE).open("w", encoding="utf-8") as file:
+            write_records(file, chosen)
+    return folder
+
+
 @pytest.fixture
 def write_run() -> Callable[[Path, Iterable[Record]], Path]:
-    """Writes a run folder as the engine does: each kind in its file, sorted by id."""
-
-    def write(folder: Path, records: Iterable[Record]) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        everything = list(records)
-        for kind in RECORDS:
-            chosen = sorted((record for record in everything if isinstance(record, kind)), key=lambda record: record.id)
-            with (folder / kind.FILE).open("w", encoding="utf-8") as file:
-                write_records(file, chosen)
-        return folder
-
-    return write
+    return written

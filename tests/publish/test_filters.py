@@ -10,7 +10,7 @@ import pytest
 
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
-from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Pair, Query

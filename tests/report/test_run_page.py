@@ -27,7 +27,7 @@ from hardcut.report.run_page import MAX_SHEET_BYTES, Sheets, render, write_repor
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
 from hardcut.schemas.errors import RecordError, StorageError, UsageError
-from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment

@@ -20,7 +20,7 @@ import pytest
 from hardcut.media.frames import FrameSet
 from hardcut.reranker import reranking as module
 from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
-from hardcut.schemas.errors import ItemError
+from hardcut.schemas.errors import ItemError, StorageError
 from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import ranking, read_run
@@ -101,6 +101,15 @@ def test_what_cannot_be_scored_is_named_and_stays_in_order(job: RerankJob) -> No
     assert done.missing_videos["b"].startswith("unreadable") and set(done.failed) == {"q2 a", "q2 c"}
     scores = read_run(job.out).scores
     assert ranking(scores["q1"]) == ["c", "a", "b", "d"] and ranking(scores["q2"]) == ranking(RUN["q2"])
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_disk_that_is_full_or_read_only(job: RerankJob, small_disk: Any, fill: Any, read_only: bool) -> None:
+    disk = small_disk()
+    fill(disk, read_only=read_only)
+    with pytest.raises(StorageError, match="read-only" if read_only else "no space is left"):
+        _do(replace(job, out=disk / "out.trec"), Model())
+    assert not (disk / "out.trec").exists()
 
 
 def test_an_interrupted_call_goes_on_and_pays_for_nothing_twice(job: RerankJob, tmp_path: Path) -> None:

@@ -76,6 +76,24 @@ def _pairs(world: Any) -> tuple[list[Any], list[str]]:
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("free", [0, 65_536])
+def test_a_full_disk_is_known_behind_what_the_libraries_raise(
+    job: Callable[..., Any], world: Any, small_disk: Any, fill: Any, free: int
+) -> None:
+    """`hardcut train` ends in one line then (`cli/app.py`)."""
+    from hardcut.engine.files import disk_error
+    from hardcut.reranker.training import train
+
+    disk = small_disk()
+    fill(disk, free)
+    with pytest.raises(Exception) as raised:
+        train(world, job("perception", disk / "out"))
+    told = disk_error(raised.value)
+    assert told is not None and "no space is left" in str(told), repr(raised.value)
+    assert not (disk / "out" / "train.json").exists(), "no finished training"
+
+
+@pytest.mark.torch
 def test_the_prompt_is_the_same_in_training_and_in_the_saved_model(stages: dict[str, Path], world: Any) -> None:
     from sentence_transformers import CrossEncoder
 

@@ -50,7 +50,11 @@ async def test_a_copy_is_grouped_and_every_video_is_accounted_for(frames: FrameS
     outputs = dict(stage.run(Records(*records, make_video("unsigned"))))
     assert sorted(outputs) == ["copy", "talks/one", "unsigned"]
     assert outputs["talks/one"].records == (Group(video_id="talks/one", group_id="copy", size=2),)
-    assert outputs["unsigned"].records == ()
+    [unchecked] = outputs["unsigned"].records
+    assert (unchecked.guard, unchecked.item, unchecked.why) == ("near_duplicates", "unsigned", "missing")
+    off = DuplicateStage(DuplicateSettings(near=False))
+    assert dict(off.run(Records(make_video("unsigned"))))["unsigned"].records == (), "who did not ask is not told"
+    assert off.settings != stage.settings == {}
 
 
 async def test_it_can_be_switched_off(frames: FrameSource, probed: Video) -> None:

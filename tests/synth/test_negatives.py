@@ -11,7 +11,7 @@ import pytest
 from hardcut.engine.stage import Output
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.filters import FILTERS
+from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.text.clean import tokens

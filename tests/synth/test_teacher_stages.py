@@ -23,10 +23,11 @@ from hardcut.schemas.records import (
     Video,
 )
 from hardcut.schemas.settings import CaptionSettings, QuerySettings
+from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import TEXT_ONLY_RANK, Judge, ScoreStage
+from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.prompts.question import prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
