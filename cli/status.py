@@ -14,12 +14,12 @@ from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.run_files import RunFiles
-from hardcut.engine.status import FailedUnit, RunStatus, Spend, read_status
+from hardcut.engine.status import FailedUnit, RunStatus, read_status
+from hardcut.report.spending import SpendLine, spend_lines
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.guards import GUARDS, Unchecked
 from hardcut.schemas.records import Dropped
-from hardcut.schemas.settings import Price
-from hardcut.teacher.registry import booked_as
+from hardcut.schemas.settings import Settings
 
 _SHOWN = 5
 _LISTED = 20
@@ -65,15 +65,14 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
         if total > len(shown):
             console.print(f"  ... {total - len(shown)} more: `hardcut status {plain(str(run))} --failed`")
         console.print("  after mending what can be mended: the same `hardcut run` again with --retry-failed")
-    prices = _prices(run)
-    for spend in found.spend:
-        tokens = f", {spend.prompt_tokens:,} + {spend.completion_tokens:,} tokens" if spend.prompt_tokens else ""
-        price = _money(spend, prices)
-        money = "" if price is None else f", {price:,.2f}"
-        console.print(f"spent   {spend.stage}: {spend.calls:,} calls to {plain(spend.teacher)}{tokens}{money}")
-    if prices:
-        spent = sum(_money(spend, prices) or 0.0 for spend in found.spend)
+    lines = spend_lines(found.spend, _settings(run))
+    for line in lines:
+        console.print(f"spent   {line.stage}: {line.calls:,} calls to {plain(line.teacher)}{_took(line)}")
+    if any(line.money is not None for line in lines):
+        spent = sum(line.money or 0.0 for line in lines)
         console.print(f"        {spent:,.2f} in all, at the prices of the run's settings")
+    if estimated := sum(line.estimated_tokens for line in lines):
+        console.print(f"        {estimated:,} tokens are an estimate: the server did not say what these calls took")
     report = run / "report.html"
     if report.exists():
         console.print(f"report  {plain(str(report))}")
@@ -81,7 +80,6 @@ def print_summary(run: Path, found: RunStatus, *, as_json: bool, list_failed: bo
 
 def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     """The summary as plain JSON values; `money` is null where the settings name no price."""
-    prices = _prices(run)
     return {
         "run": str(run),
         "finished": found.finished,
@@ -95,7 +93,7 @@ def summary(run: Path, found: RunStatus, reasons: Mapping[tuple[str, str], int])
         ],
         "failed": [asdict(item) for item in found.failed],
         "failed_more": found.failed_more,
-        "spend": [{**asdict(spend), "money": _money(spend, prices)} for spend in found.spend],
+        "spend": [asdict(line) for line in spend_lines(found.spend, _settings(run))],
         "report": str(run / "report.html"),
     }
 
@@ -132,17 +130,26 @@ def _print_failed(console: Console, item: FailedUnit, *, with_raw: bool) -> None
             console.print(f"      | {plain(line)}")
 
 
-def _prices(run: Path) -> dict[str, Price]:
-    """What the run's settings say of the price of each teacher in its books, where they name one."""
+def _took(line: SpendLine) -> str:
+    """What calls took, as far as there is anything to say."""
+    parts = []
+    if line.prompt_tokens:
+        parts.append(f"{line.prompt_tokens:,} + {line.completion_tokens:,} tokens")
+    if line.estimated_tokens:
+        parts.append(f"of which {line.estimated_tokens:,} estimated")
+    if line.sound_s:
+        parts.append(f"{line.sound_s / 60:,.1f} minutes of sound")
+    if line.money is not None:
+        parts.append(
+            f"{line.money:,.2f}" + (f" ({line.estimated_money:,.2f} estimated)" if line.estimated_money else "")
+        )
+    return "".join(f", {part}" for part in parts)
+
+
+def _settings(run: Path) -> Settings:
+    """Those in force, for the prices of the teachers in the books."""
     path = run / "run.toml"
-    settings = load_settings(path if path.exists() else None)
-    teachers = (settings.teacher, *settings.judges)
-    return {booked_as(teacher): teacher.price for teacher in teachers if teacher.price != Price()}
-
-
-def _money(spend: Spend, prices: Mapping[str, Price]) -> float | None:
-    price = prices.get(spend.teacher)
-    return round(price.cost(spend.prompt_tokens, spend.completion_tokens), 6) if price else None
+    return load_settings(path if path.exists() else None)
 
 
 def _drop_reasons(run: Path) -> Counter[tuple[str, str]]:

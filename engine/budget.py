@@ -8,11 +8,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
 
 from hardcut.engine.checksums import stamp
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import Budget, Price
 
 current_stage: ContextVar[str] = ContextVar("current_stage")
@@ -27,6 +29,30 @@ _SHARE = 64
 
 Account = tuple[str, str]
 """A stage and a teacher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What calls took: tokens, those of them that nobody has counted, and seconds of sound."""
+
+    prompt: int = 0
+    completion: int = 0
+    estimated_prompt: int = 0
+    estimated_completion: int = 0
+    sound_s: float = 0.0
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.estimated_prompt + other.estimated_prompt,
+            self.estimated_completion + other.estimated_completion,
+            self.sound_s + other.sound_s,
+        )
+
+    def cost(self, price: Price, minute: float) -> float:
+        """At the price of tokens and of a minute of sound."""
+        return price.cost(self.prompt, self.completion) + self.sound_s / 60 * minute
 
 
 class CallBudget:
@@ -44,27 +70,35 @@ class CallBudget:
     def __init__(self, ledger: Ledger, limits: Budget | None = None) -> None:
         self._ledger = ledger
         self._limits = limits or Budget()
-        self._prices: dict[str, Price] = {}
+        self._prices: dict[str, tuple[Price, float]] = {}
         self._booked = 0
-        self._taken: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for teacher, calls, prompt, completion in ledger.database.read(
-            "SELECT teacher, sum(calls), sum(prompt_tokens), sum(completion_tokens) FROM spend GROUP BY teacher"
+        self._taken: defaultdict[str, Taken] = defaultdict(Taken)
+        for teacher, calls, *taken in ledger.database.read(
+            "SELECT teacher, sum(calls), sum(prompt_tokens), sum(completion_tokens), sum(estimated_prompt_tokens), "
+            "sum(estimated_completion_tokens), sum(sound_s) FROM spend GROUP BY teacher"
         ):
             self._booked += calls
-            self._taken[teacher] = [prompt, completion]
+            self._taken[teacher] = Taken(*taken)
         self._ahead: Counter[Account] = Counter()
         self._waiting: Counter[Account] = Counter()
         self._booking = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
-        self._unwritten: defaultdict[Account, list[int]] = defaultdict(lambda: [0, 0])
+        self._unwritten: defaultdict[Account, Taken] = defaultdict(Taken)
         self._oldest_unwritten = 0.0
         self._writing: asyncio.Task[None] | None = None
 
-    def charge(self, teacher: str, price: Price, *, is_called: Callable[[str], bool] = lambda booked: False) -> None:
-        """What `teacher` took and will take is counted at this price, whatever it was called (`is_called`) when it was
-        booked by an earlier start."""
+    def charge(
+        self,
+        teacher: str,
+        price: Price,
+        *,
+        minute: float = 0.0,
+        is_called: Callable[[str], bool] = lambda booked: False,
+    ) -> None:
+        """What `teacher` took and will take is counted at this price, and a minute of sound at `minute`, whatever it
+        was called (`is_called`) when it was booked by an earlier start."""
         for name in {teacher, *filter(is_called, self._taken)}:
-            self._prices[name] = price
+            self._prices[name] = price, minute
 
     async def reserve(self, stage: str, teacher: str) -> None:
         """Allows one call; it is booked on the disk. Raises BudgetReached past a limit."""
@@ -91,13 +125,20 @@ class CallBudget:
     def spent(
         self, stage: str, teacher: str, prompt_tokens: int, completion_tokens: int, *, estimated: bool = False
     ) -> None:
-        """Adds the tokens that a call took. Raises what went wrong when earlier ones were written. Needs a running
-        event loop."""
+        """Adds the tokens that a call took; `estimated` where nobody has counted them. Raises what went wrong when
+        earlier ones were written. Needs a running event loop."""
+        counts = prompt_tokens, completion_tokens
+        self._add(stage, teacher, Taken(*counts, *counts) if estimated else Taken(*counts))
+
+    def heard(self, stage: str, teacher: str, sound_s: float) -> None:
+        """Adds the seconds of sound that a call was about. As `spent`."""
+        self._add(stage, teacher, Taken(sound_s=sound_s))
+
+    def _add(self, stage: str, teacher: str, taken: Taken) -> None:
         if not self._unwritten:
             self._oldest_unwritten = time.monotonic()
-        for sums in (self._taken[teacher], self._unwritten[stage, teacher]):
-            sums[0] += prompt_tokens
-            sums[1] += completion_tokens
+        self._taken[teacher] += taken
+        self._unwritten[stage, teacher] += taken
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None
@@ -113,7 +154,7 @@ class CallBudget:
             else:
                 await self._ledger.database.write(partial(_book_tokens, self._take_unwritten()))
 
-    def _take_unwritten(self) -> dict[Account, list[int]]:
+    def _take_unwritten(self) -> dict[Account, Taken]:
         taken = dict(self._unwritten)
         self._unwritten.clear()
         return taken
@@ -128,19 +169,24 @@ class CallBudget:
 
     def _check_taken(self) -> None:
         if self._limits.tokens is not None:
-            tokens = sum(map(sum, self._taken.values()))
+            tokens = sum(taken.prompt + taken.completion for taken in self._taken.values())
             if tokens >= self._limits.tokens:
                 raise BudgetReached(
-                    f"{tokens:,} tokens are spent, {self._limits.tokens:,} are allowed: raise budget.tokens and start "
-                    "again to go on"
+                    f"{tokens:,} tokens are spent{self._estimated()}, {self._limits.tokens:,} are allowed: raise "
+                    "budget.tokens and start again to go on"
                 )
         if self._limits.money is not None:
-            money = sum(price.cost(*self._taken[teacher]) for teacher, price in self._prices.items())
+            money = sum(self._taken[teacher].cost(*prices) for teacher, prices in self._prices.items())
             if money >= self._limits.money:
                 raise BudgetReached(
-                    f"{money:.2f} is spent, {self._limits.money:.2f} is allowed: raise budget.money and start again to "
-                    "go on"
+                    f"{money:.2f} is spent{self._estimated()}, {self._limits.money:.2f} is allowed: raise budget.money "
+                    "and start again to go on"
                 )
+
+    def _estimated(self) -> str:
+        """What is to be said where nobody has counted some of the tokens."""
+        tokens = sum(taken.estimated_prompt + taken.estimated_completion for taken in self._taken.values())
+        return f" ({tokens:,} tokens of it are an estimate: the server does not count them)" if tokens else ""
 
     def _left(self) -> int | None:
         return None if self._limits.calls is None else self._limits.calls - self._booked
@@ -183,21 +229,57 @@ class CallBudget:
                 self._booked -= calls
 
 
+class BookedCalls:
+    """Books the calls to one teacher in the stage that was running when this was made. Nothing without a budget."""
+
+    def __init__(self, budget: CallBudget | None, teacher: str) -> None:
+        self.budget = budget
+        self.stage = current_stage.get() if budget else ""
+        self.teacher = teacher
+
+    async def sending(self) -> None:
+        """Before each call. Raises BudgetReached."""
+        if self.budget:
+            await self.budget.reserve(self.stage, self.teacher)
+
+    def unsent(self) -> None:
+        """A call that was announced certainly never reached anybody."""
+        if self.budget:
+            self.budget.release(self.stage, self.teacher)
+
+    def received(self, tokens: Tokens, estimated: bool = False) -> None:
+        """What a call took; `estimated` where nobody has counted it."""
+        if self.budget:
+            self.budget.spent(self.stage, self.teacher, tokens.prompt, tokens.completion, estimated=estimated)
+
+    def heard(self, sound_s: float) -> None:
+        """Seconds of sound that a call was about."""
+        if self.budget:
+            self.budget.heard(self.stage, self.teacher, sound_s)
+
+
 def _book_calls(account: Account, calls: int, connection: sqlite3.Connection) -> None:
-    _book(connection, *account, calls, 0, 0)
+    _book(connection, account, calls, Taken())
 
 
-def _book_tokens(taken: Mapping[Account, Sequence[int]], connection: sqlite3.Connection) -> None:
-    for account, (prompt, completion) in taken.items():
-        _book(connection, *account, 0, prompt, completion)
+def _book_tokens(taken: Mapping[Account, Taken], connection: sqlite3.Connection) -> None:
+    for account, each in taken.items():
+        _book(connection, account, 0, each)
 
 
-def _book(connection: sqlite3.Connection, stage: str, teacher: str, calls: int, prompt: int, completion: int) -> None:
+def _book(connection: sqlite3.Connection, account: Account, calls: int, taken: Taken) -> None:
+    columns = {
+        "calls": calls,
+        "prompt_tokens": taken.prompt,
+        "completion_tokens": taken.completion,
+        "estimated_prompt_tokens": taken.estimated_prompt,
+        "estimated_completion_tokens": taken.estimated_completion,
+        "sound_s": taken.sound_s,
+    }
+    added = ", ".join(f"{column} = {column} + excluded.{column}" for column in columns)
     connection.execute(
-        "INSERT INTO spend (stage, teacher, calls, prompt_tokens, completion_tokens) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (stage, teacher) DO UPDATE SET "
-        "calls = calls + excluded.calls, prompt_tokens = prompt_tokens + excluded.prompt_tokens, "
-        "completion_tokens = completion_tokens + excluded.completion_tokens",
-        (stage, teacher, calls, prompt, completion),
+        f"INSERT INTO spend (stage, teacher, {', '.join(columns)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        f"ON CONFLICT (stage, teacher) DO UPDATE SET {added}",
+        (*account, *columns.values()),
     )
-    stamp(connection, "spend", "stage = ? AND teacher = ?", (stage, teacher))
+    stamp(connection, "spend", "stage = ? AND teacher = ?", account)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +21,17 @@ _CURRENT = "stage s CROSS JOIN unit u ON u.stage = s.name AND u.generation = s.g
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a stage spent on a teacher, over all starts and settings of the run."""
+    """What a stage spent on a teacher, over all starts and settings of the run. `estimated_...` is the part of the
+    tokens that nobody has counted, `sound_s` the seconds of sound that a speech server was sent."""
 
     stage: str
     teacher: str
     calls: int
     prompt_tokens: int
     completion_tokens: int
+    estimated_prompt_tokens: int = 0
+    estimated_completion_tokens: int = 0
+    sound_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,7 @@ def _read(ledger: sqlite3.Connection, limit: int, checked: Path | None) -> RunSt
     ]
     slowest = tuple(sorted(slow, key=lambda unit: (-unit.seconds, unit.stage, unit.unit))[:limit])
     timed = sum(count.timed for statuses in counts.values() for count in statuses.values())
-    spend = tuple(
-        Spend(*row)
-        for row in ledger.execute(
-            "SELECT stage, teacher, calls, prompt_tokens, completion_tokens FROM spend ORDER BY stage, teacher"
-        )
-    )
+    spend = tuple(_spend(row) for row in ledger.execute("SELECT * FROM spend ORDER BY stage, teacher"))
     all_failed = sum(stage.failed for stage in stages)
     return RunStatus(stages, spend, failed, all_failed - len(failed), slowest, timed - len(slowest))
 
@@ -144,6 +143,11 @@ def _check(ledger: sqlite3.Connection, path: Path, units: Sequence[int]) -> None
     damaged = any(damaged_rows(ledger, table) for table in ("stage", "spend"))
     if damaged or short(ledger) or not all(fits(ledger, unit) for unit in units):
         raise StorageError(f"{path}: what it holds was damaged: start the run again, which mends it or says what to do")
+
+
+def _spend(row: sqlite3.Row) -> Spend:
+    """A row of the books, of this layout or an older one."""
+    return Spend(**{field.name: row[field.name] for field in fields(Spend) if field.name in row.keys()})  # noqa: SIM118
 
 
 class _Count(NamedTuple):

@@ -45,9 +45,12 @@ CREATE TABLE snapshot (
     stage TEXT, key TEXT, generation INTEGER NOT NULL, state TEXT NOT NULL DEFAULT '',
     checksum TEXT NOT NULL DEFAULT '', PRIMARY KEY (stage, key)
 );
+-- `estimated_...` is the part of the tokens that nobody has counted.
 CREATE TABLE spend (
     stage TEXT, teacher TEXT, calls INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER NOT NULL DEFAULT 0,
-    completion_tokens INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '', PRIMARY KEY (stage, teacher)
+    completion_tokens INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '',
+    estimated_prompt_tokens INTEGER NOT NULL DEFAULT 0, estimated_completion_tokens INTEGER NOT NULL DEFAULT 0,
+    sound_s REAL NOT NULL DEFAULT 0, PRIMARY KEY (stage, teacher)
 );
 -- Files as they were written last: `before` is the digest that they had until then.
 {_FILE.strip()};
@@ -87,7 +90,14 @@ def _add_checksums(connection: sqlite3.Connection) -> None:
         stamp(connection, table)
 
 
-LAYOUT = Layout(version=2, script=_SCRIPT, table="stage", upgrades={1: _add_checksums})
+def _add_estimates(connection: sqlite3.Connection) -> None:
+    """From layout 2. What was booked until now had been counted."""
+    for column in ("estimated_prompt_tokens INTEGER", "estimated_completion_tokens INTEGER", "sound_s REAL"):
+        connection.execute(f"ALTER TABLE spend ADD COLUMN {column} NOT NULL DEFAULT 0")
+    stamp(connection, "spend")
+
+
+LAYOUT = Layout(version=3, script=_SCRIPT, table="stage", upgrades={1: _add_checksums, 2: _add_estimates})
 
 
 def enrol(connection: sqlite3.Connection, name: str, generation: int, units: Iterable[tuple[str, str]]) -> None:

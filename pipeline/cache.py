@@ -21,6 +21,11 @@ class Cache:
         return self.root / "replies.sqlite"
 
     @property
+    def digests(self) -> Path:
+        """What is known of models in folders: digests of their files."""
+        return self.root / "digests.json"
+
+    @property
     def argilla(self) -> Path:
         return self.root / "argilla"
 

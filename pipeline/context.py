@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hardcut.engine.budget import CallBudget
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
@@ -20,6 +21,8 @@ from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Query, Sampling, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.synth.evidence.recognisers import open_recogniser
+from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.scores import Judge
 from hardcut.teacher.protocol import Teacher
@@ -39,25 +42,68 @@ class Lookup(Protocol):
 
 
 class Teachers:
-    """The teachers of a run, each opened when it is first asked for, and so is the cache of their replies."""
+    """The teachers of a run and who hears its speech, each opened when it is first asked for, and so is the cache of
+    their replies. `listen` may put something before a teacher. `digests` know models in folders again."""
 
-    def __init__(self, open: Callable[[TeacherSettings, ReplyCache | None], Teacher], replies: Path | None) -> None:
-        self._open = open
+    def __init__(
+        self,
+        settings: Settings,
+        replies: Path | None,
+        digests: FileDigests,
+        *,
+        budget: CallBudget | None = None,
+        listen: Callable[[TeacherSettings, Teacher], Teacher] = lambda settings, teacher: teacher,
+    ) -> None:
+        self.digests = digests
+        self._settings = settings
         self._path = replies
+        self._budget = budget
+        self._listen = listen
         self._replies: ReplyCache | None = None
         self._opened: dict[TeacherSettings, Teacher] = {}
+        self._recogniser: Recogniser | None = None
 
     def __getitem__(self, settings: TeacherSettings) -> Teacher:
         if settings not in self._opened:
-            if self._replies is None and self._path is not None:
-                self._replies = ReplyCache(self._path)
-            self._opened[settings] = self._open(settings, self._replies)
+            opened = open_teacher(
+                settings,
+                self._settings.resources,
+                main=self._settings.teacher,
+                replies=self._kept(),
+                budget=self._budget,
+                digests=self.digests,
+            )
+            self._opened[settings] = self._listen(settings, opened)
         return self._opened[settings]
+
+    def recogniser(self, pool: WorkerPool) -> Recogniser | None:
+        """Who hears speech, in processes of `pool` or at a server; None for nobody."""
+        if self._recogniser is None:
+            options = self._settings.evidence
+            self._recogniser = open_recogniser(
+                options.speech,
+                pool,
+                self._settings.resources,
+                main=self._settings.teacher,
+                key_variable=options.speech_key_variable,
+                minute=options.speech_price,
+                replies=self._kept,
+                budget=self._budget,
+                digests=self.digests,
+            )
+        return self._recogniser
+
+    def _kept(self) -> ReplyCache | None:
+        if self._replies is None and self._path is not None:
+            self._replies = ReplyCache(self._path)
+        return self._replies
 
     async def close(self) -> None:
         """Closes what was opened."""
         for teacher in self._opened.values():
             await teacher.close()
+        if self._recogniser is not None:
+            await self._recogniser.close()
         if self._replies is not None:
             self._replies.close()
 
@@ -133,10 +179,7 @@ async def opened(settings: Settings, folder: Path, cache: Cache, root: Path = Pa
     ):
         budget = CallBudget(ledger, settings.budget)
         frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
-        teachers = Teachers(
-            lambda each, kept: open_teacher(each, use, main=settings.teacher, replies=kept, budget=budget),
-            cache.replies,
-        )
+        teachers = Teachers(settings, cache.replies, FileDigests(cache.digests), budget=budget)
         try:
             yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
         finally:

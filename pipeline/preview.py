@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
-from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.run_files import RunFiles
 from hardcut.engine.stage import Unit
 from hardcut.media.store import FrameStore
@@ -73,14 +73,14 @@ async def preview(
     """What some stages would ask about these videos, as far as the run's records, stored frames and replies tell."""
     questions: list[Question] = []
     with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
-        frames = FrameSource(Path(), cache.frames, settings.media, pool)
+        frames, digests = FrameSource(Path(), cache.frames, settings.media, pool), FileDigests(cache.digests)
         for entry in entries:
 
-            def listen(each: TeacherSettings, kept: ReplyCache | None, stage: str = entry.name) -> Teacher:
-                teacher = open_teacher(each, settings.resources, main=settings.teacher, replies=kept)
+            def listen(each: TeacherSettings, teacher: Teacher, stage: str = entry.name) -> Teacher:
                 return _Listener(stage, each, teacher, questions)
 
-            teachers = Teachers(listen, cache.replies if cache.replies.exists() else None)
+            kept = cache.replies if cache.replies.exists() else None
+            teachers = Teachers(settings, kept, digests, listen=listen)
             stage = entry.make(Context(settings, run, frames, teachers, records))
             assert stage is not None and stage.kind == "unit"  # only these ask
             for video_id in videos:

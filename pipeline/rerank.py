@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.media.collection import scan
 from hardcut.pipeline.cache import cache_folder
-from hardcut.reranker.identity import model_identity, shown_in_training
+from hardcut.reranker.identity import shown_in_training
 from hardcut.reranker.reranking import RerankJob, RerankSummary
 from hardcut.reranker.reranking import rerank as rerank_run
 from hardcut.schemas.config import load_settings
@@ -20,6 +21,7 @@ from hardcut.schemas.trec import read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import ModelProcess
+from hardcut.teacher.model_files import model_identity
 
 if TYPE_CHECKING:
     from hardcut.teacher.local.process import Kind
@@ -52,7 +54,6 @@ def _prepared(asked: Reranking) -> tuple[RerankJob, ChosenModel]:
     settings, cache = load_settings(asked.config), cache_folder(asked.cache)
     chosen = choose_model(asked.model, asked.revision, settings)
     model = chosen.options.model
-    place = Path(model).resolve() if Path(model).is_dir() else model
     files = scan(asked.videos, asked.manifest, ours=(cache.root,)).files
     job = RerankJob(
         run=read_run(asked.run).scores,
@@ -61,7 +62,7 @@ def _prepared(asked: Reranking) -> tuple[RerankJob, ChosenModel]:
         out=asked.out,
         store=cache.frames,
         media=chosen.media,
-        model=f"{chosen.kind}:{place}@{asked.revision or model_identity(model)}",
+        model=f"{chosen.kind}:{model_identity(model, FileDigests(cache.digests))}@{asked.revision}",
         depth=asked.depth,
         frames=chosen.frames,
     )

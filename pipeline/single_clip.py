@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Output, Unit
 from hardcut.media.collection import find_video
@@ -19,7 +20,6 @@ from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.records import Caption, Pair, Query, TeacherLabel
 from hardcut.schemas.settings import Settings
 from hardcut.synth.frame_source import FrameSource
-from hardcut.teacher.registry import open_teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class SingleClips:
         self._pool = WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s)
         self._cache = cache
         self._settings = settings
-        self._teachers = Teachers(lambda each, kept: open_teacher(each, use, replies=kept), cache.replies)
+        self._teachers = Teachers(settings, cache.replies, FileDigests(cache.digests))
         self._seen: dict[str, Unit] = {}
 
     async def caption(self, clip: Path) -> Caption:

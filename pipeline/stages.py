@@ -14,7 +14,6 @@ from hardcut.schemas.names import suggestion
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
-from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
@@ -55,7 +54,7 @@ def _probe(run: Context) -> Stage:
 
 def _evidence(run: Context) -> Stage:
     options = run.settings.evidence
-    return EvidenceStage(run.frames, options, open_recogniser(options.speech, run.frames.pool, run.settings.resources))
+    return EvidenceStage(run.frames, options, run.teachers.recogniser(run.frames.pool), run.teachers.digests)
 
 
 def _rewrites(run: Context) -> Stage | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.pipeline.cache import cache_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.config import load_settings
@@ -47,7 +48,7 @@ def estimate_training(asked: Training) -> TrainingEstimate:
 def train(asked: Training) -> Trained:
     """Trains, going on where it was stopped. Raises UsageError, also for a dataset that was altered, and
     MissingDependency."""
-    stage, settings = _stage(asked), load_settings(asked.config)
+    stage, settings, cache = _stage(asked), load_settings(asked.config), cache_folder(asked.cache)
     dataset, needed = Dataset(asked.dataset), "groups" if stage == "ranking" else "captions"
     if needed not in dataset.configs:
         raise UsageError(f"{asked.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
@@ -59,8 +60,11 @@ def train(asked: Training) -> Trained:
     from hardcut.reranker.training import TrainJob
     from hardcut.reranker.training import train as train_stage
 
-    clips = Clips(asked.videos, cache_folder(asked.cache).frames, settings.media)
-    job = TrainJob(stage, asked.model, asked.out, clips, settings.train, asked.revision, asked.start, asked.merge)
+    clips = Clips(asked.videos, cache.frames, settings.media)
+    job = TrainJob(
+        stage, asked.model, asked.out, clips, settings.train, asked.revision, asked.start, asked.merge,
+        FileDigests(cache.digests),
+    )  # fmt: skip
     return train_stage(dataset, job)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration
+from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherLabel
-from hardcut.teacher.names import book_name, canonical_name
+from hardcut.teacher.names import book_name
 
 Calibrated = Callable[[TeacherLabel | None], float | None]
 

@@ -13,6 +13,7 @@ from hardcut.report.hardness import Measure, reasons
 from hardcut.report.plots.margins import histogram, place, time_ticks
 from hardcut.report.review_file import read_review
 from hardcut.report.run_data import KINDS, LISTED, PAIRS_PER_EXAMPLE, Example, ReportData, read_report_data
+from hardcut.report.spending import spend_lines
 from hardcut.report.templates import html_template, write_page
 from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.records import QueryKind, Video
@@ -78,6 +79,7 @@ def write_report(run: Path, sheets: Sheets, settings: Settings, measure: Measure
 def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, measure: Measure) -> str:
     """The page's text."""
     found, thresholds = read_report_data(run), settings.judgments
+    spent = spend_lines(status.spend, settings)
     return html_template("hardcut.report", "report.html.jinja").render(
         name=run.absolute().name,
         found=found,
@@ -90,6 +92,8 @@ def render(run: Path, sheets: Sheets, status: RunStatus, settings: Settings, mea
         failed_total=max(sum(stage.failed for stage in status.stages), len(status.failed)),
         slowest=max((item.seconds for item in status.slowest), default=0.0) or 1.0,
         listed=LISTED,
+        spent=spent,
+        estimated=sum(line.estimated_tokens for line in spent),
         version=__version__,
         kinds=_kinds(found),
         filters=_filters(found, settings),

@@ -1,4 +1,4 @@
-"""What a model's folder says of it: what names it, and how videos were shown to it in training."""
+"""What a model's folder says of it: how videos were shown to it in training, and what it was called before."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ RESULT = "train.json"
 """What a training leaves in its folder: the last file that it writes."""
 
 
-def model_identity(model: str) -> str:
-    """What was begun with one model is not finished with another. Of a model that Hardcut trained, what names its
-    training; of another folder its weights by size and time of change; of anything else, which is on the Hub, its name.
-    """
+def former_identity(model: str) -> str:
+    """What told a model from others in version 26e4c37: of a model that Hardcut trained, what names its training; of
+    another folder its weights by size and time of change. Only for going on with a training of that version; today it
+    is the content (`teacher/model_files.py`)."""
     folder = Path(model)
     if not folder.is_dir():
         return model

@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -19,13 +20,14 @@ from peft import PeftModel
 from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.utils import logging
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
 from hardcut.reranker.facts import DatasetTables
-from hardcut.reranker.identity import RESULT, model_identity
+from hardcut.reranker.identity import RESULT, former_identity
 from hardcut.reranker.model import (
     FIRST,
     SECOND,
@@ -48,6 +50,7 @@ from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
+from hardcut.teacher.model_files import model_identity
 
 Stage = Literal["perception", "ranking"]
 LEFT_OUT = "left_out.jsonl"
@@ -57,7 +60,7 @@ CHECKPOINTS = "checkpoints"
 @dataclass(frozen=True, slots=True)
 class TrainJob:
     """What is trained: a stage, of which model, from which adapter of stage 1, on which videos, into which folder.
-    `whole` writes all weights in place of an adapter."""
+    `whole` writes all weights in place of an adapter. `digests` knows models in folders again."""
 
     stage: Stage
     model: str
@@ -67,6 +70,7 @@ class TrainJob:
     revision: str | None = None
     start: Path | None = None
     whole: bool = False
+    digests: FileDigests | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +108,9 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         if job.stage == "perception"
         else read_ranking(tables, job.settings.ranking.loss.soft_labels)
     )
-    key = _digest(given, job)
+    key = _digest(given, job, partial(model_identity, digests=job.digests))
     with _one_first():
-        done = _done(job.out, key)
+        done = _done(job.out, key, lambda: _digest(given, job, former_identity))
     if done is not None and done.whole == _whole(job):
         return done
     _quieten()
@@ -274,11 +278,11 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _digest(given: Given, job: TrainJob) -> str:
+def _digest(given: Given, job: TrainJob, identity: Callable[[str], str]) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
-    start = None if job.start is None else model_identity(str(job.start))
     told = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
-    return digest(job.stage, model_identity(job.model), job.revision, start, *told, asdict(given))
+    start = None if job.start is None else identity(str(job.start))
+    return digest(job.stage, identity(job.model), job.revision, start, *told, asdict(given))
 
 
 def _one_first() -> AbstractContextManager[None]:
@@ -287,11 +291,12 @@ def _one_first() -> AbstractContextManager[None]:
     return first
 
 
-def _done(out: Path, key: str) -> Trained | None:
-    """The result of a training that is done. Notes in the folder which training it is for."""
+def _done(out: Path, key: str, former: Callable[[], str]) -> Trained | None:
+    """The result of a training that is done. Notes in the folder which training it is for. `former` is its name in
+    version 26e4c37."""
     mark = out / CHECKPOINTS / "training"
     there = mark.read_text("utf-8") if mark.is_file() else None
-    if there not in (None, key) or (there is None and out.is_dir() and any(out.iterdir())):
+    if (there not in (None, key) and there != former()) or (there is None and out.is_dir() and any(out.iterdir())):
         raise UsageError(f"{out}: holds something else, or a training with other settings or data: name another folder")
     mark.parent.mkdir(parents=True, exist_ok=True)
     with atomic_writer(mark) as file:

@@ -59,7 +59,7 @@ def _explain(error: ValidationError) -> str:
     where = [str(part) for part in first["loc"]]
     key = ".".join(where)
     if first["type"] != "extra_forbidden":
-        if where[-1].endswith("key_variable"):  # it may be the key itself
+        if key.endswith("key_variable"):  # it may be the key itself
             return f"{key}: give the name of an environment variable in capitals, such as HARDCUT_API_KEY"
         return f"{key}: {first['msg']}, got {first['input']!r}"
     return f"unknown key {key!r}; {suggestion(where[-1], _keys_beside(where), cutoff=0.5)}"

@@ -56,6 +56,7 @@ class EvidenceSettings(Frozen):
     speech_key_variable: KeyVariable | None = Field(
         default=None, description="environment variable that holds the key of the speech server"
     )
+    speech_price: float = Field(default=0.0, ge=0, description="what the speech server charges for a minute of sound")
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
     shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")

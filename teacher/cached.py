@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from hardcut.engine.budget import CallBudget, current_stage
+from hardcut.engine.budget import BookedCalls, CallBudget
 from hardcut.engine.reply_cache import ReplyCache
+from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
 from hardcut.teacher.confidence import contradicts
-from hardcut.teacher.names import book_name, canonical_name
+from hardcut.teacher.names import book_name
 from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
 
 
@@ -23,6 +23,7 @@ class CachedTeacher:
     """Asks `backend` only for what is not in `replies`, and each question once, however often it is asked at the same
     time. Only valid replies are kept, each before anybody sees it (none are without `replies`). With a `budget`, every
     call is booked before it is sent; BudgetReached then ends the batch after what was in flight has been kept.
+    `name` is that of the teacher in the books.
     """
 
     def __init__(
@@ -31,9 +32,11 @@ class CachedTeacher:
         replies: ReplyCache | None = None,
         budget: CallBudget | None = None,
         price: Price | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         self._backend = backend
-        self._name = book_name(backend.describe("judge", Sampling()))
+        self._name = name or book_name(backend.describe("judge", Sampling()))
         if budget and price:
             budget.charge(self._name, price, is_called=lambda booked: canonical_name(booked) == self._name)
         self._replies = replies
@@ -105,8 +108,7 @@ class CachedTeacher:
     async def _ask_backend(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
         if not wanted:
             return {}
-        stage = current_stage.get() if self._budget else ""
-        meter = _Meter(list(wanted), self._replies, self._budget, stage, self._name)
+        meter = _Meter(list(wanted), self._replies, self._budget, self._name)
         return dict(zip(wanted, await self._backend.ask(list(wanted.values()), meter), strict=True))
 
     def _stored(self, wanted: Mapping[str, Question]) -> dict[str, Reply]:
@@ -153,28 +155,16 @@ class _Kept(Frozen):
     tokens: Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class _Meter:
+class _Meter(BookedCalls):
     """Books calls and tokens under the stage that was running when they were asked for, and keeps replies under their
     keys."""
 
-    keys: Sequence[str]
-    replies: ReplyCache | None
-    budget: CallBudget | None
-    stage: str
-    label: str
-
-    async def sending(self) -> None:
-        if self.budget:
-            await self.budget.reserve(self.stage, self.label)
-
-    def unsent(self) -> None:
-        if self.budget:
-            self.budget.release(self.stage, self.label)
-
-    def received(self, tokens: Tokens, estimated: bool = False) -> None:
-        if self.budget:
-            self.budget.spent(self.stage, self.label, tokens.prompt, tokens.completion, estimated=estimated)
+    def __init__(
+        self, keys: Sequence[str], replies: ReplyCache | None, budget: CallBudget | None, teacher: str
+    ) -> None:
+        super().__init__(budget, teacher)
+        self.keys = keys
+        self.replies = replies
 
     async def keep(self, position: int, reply: Reply) -> None:
         if self.replies is None:

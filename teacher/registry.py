@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.engine.budget import CallBudget
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.reply_cache import ReplyCache
+from hardcut.schemas.addresses import canonical_name, model_and_address
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended, loaded
 from hardcut.schemas.settings import Resources, TeacherSettings
@@ -15,7 +17,6 @@ from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import Kind
-from hardcut.teacher.names import canonical_name, model_and_address
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.rules.teacher import EvidenceTeacher
@@ -31,6 +32,7 @@ class BackendContext:
     replies: ReplyCache | None
     budget: CallBudget | None
     main: TeacherSettings
+    digests: FileDigests | None = None
 
     @property
     def prompts(self) -> Prompts:
@@ -44,7 +46,7 @@ class BackendContext:
 
     def cached(self, backend: Backend) -> Teacher:
         """The backend behind the cache of replies and the budget."""
-        return CachedTeacher(backend, self.replies, self.budget, self.settings.price)
+        return CachedTeacher(backend, self.replies, self.budget, self.settings.price, name=booked_as(self.settings))
 
 
 def prompts_of(settings: TeacherSettings) -> Prompts:
@@ -77,18 +79,20 @@ def open_teacher(
     main: TeacherSettings | None = None,
     replies: ReplyCache | None = None,
     budget: CallBudget | None = None,
+    digests: FileDigests | None = None,
 ) -> Teacher:
     """The teacher that `settings.spec` names. Connects to nothing yet.
 
     `main` is the main teacher of the run that this is a judge of, to whose host alone the default API key goes; without
-    it, this is the main teacher. Without `replies` nothing is kept. Raises UsageError for a spec that names no teacher.
+    it, this is the main teacher. Without `replies` nothing is kept. `digests` knows models in folders again. Raises
+    UsageError for a spec that names no teacher.
     """
     name, _, rest = settings.spec.partition(":")
     backends = extended(_BACKENDS, "hardcut.backends")
     if name not in backends:
         others = sorted(set(backends) - set(_BACKENDS))
         raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
-    context = BackendContext(settings, resources or Resources(), replies, budget, main or settings)
+    context = BackendContext(settings, resources or Resources(), replies, budget, main or settings, digests)
     return loaded(backends[name])(rest, context)
 
 
@@ -134,7 +138,7 @@ def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:
             gpus=resources.gpus,
             batch=resources.batch,
         )
-        return context.cached(LocalTeacher(kind, options, context.prompts))
+        return context.cached(LocalTeacher(kind, options, context.prompts, context.digests))
 
     return make
 

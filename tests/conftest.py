@@ -74,3 +74,10 @@ def fill() -> Callable[..., None]:
             os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize - free))
 
     return take
+
+
+@pytest.fixture
+def speech_server() -> Iterator[Any]:
+    """A server of transcriptions on loopback, see speech_server.py."""
+    with _load("speech_server").TranscriptionServer() as server:
+        yield server

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import EvidenceSettings
+from hardcut.teacher.model_files import model_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +28,13 @@ CONFIG = "inference.yml"
 _MODEL_NAME = re.compile(r"^\s+model_name:\s*[\"']?([\w.-]+)", re.MULTILINE)
 
 
-def paddle_settings(options: EvidenceSettings) -> JsonValue:
-    """Versions and models, for the stage's key. Raises MissingDependency, and UsageError where a folder is no model."""
+def paddle_settings(options: EvidenceSettings, digests: FileDigests | None = None) -> JsonValue:
+    """Versions, and models by the content of their folders, for the stage's key. Raises MissingDependency, and
+    UsageError where a folder is no model."""
     without = 'evidence.ocr = "rapidocr"'
     versions = {package: installed(package, "paddle", without) for package in ("paddleocr", "paddlepaddle")}
     folders = _folders(options)
-    return {**versions, "models": [digest((folder / CONFIG).read_text("utf-8")) for folder in folders]}
+    return {**versions, "models": [model_folder(folder, digests).digest for folder in folders]}
 
 
 class PaddleEngine:

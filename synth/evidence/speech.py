@@ -50,7 +50,12 @@ class Recogniser(Protocol):
         ...
 
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
-        """What is said in a file that has sound. Raises ItemError, also `no_audio` where nothing of it decodes."""
+        """What is said in a file that has sound. Raises ItemError, also `no_audio` where nothing of it decodes; for a
+        server also what ends the run."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import JsonValue
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed, opencv
@@ -34,11 +35,13 @@ class EvidenceStage:
     """Makes the Evidence of each probed video. Each extractor is a file of its own.
 
     `recogniser` hears speech beside the subtitles; both are kept, and teachers are told the subtitles where both are.
+    `digests` know models in folders again.
     """
 
     frames: FrameSource
     options: EvidenceSettings
     recogniser: Recogniser | None = None
+    digests: FileDigests | None = None
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
@@ -56,7 +59,7 @@ class EvidenceStage:
             for package in ("rapidocr", "onnxruntime"):
                 versions[package] = installed(package, "ocr", 'evidence.ocr = "off"')
         if options.ocr == "paddle":
-            versions["paddle"] = paddle_settings(options)
+            versions["paddle"] = paddle_settings(options, self.digests)
         if options.shots or options.motion:
             without = "evidence.shots = false and evidence.motion = false"
             versions["scenedetect"] = installed("scenedetect-headless", "vision", without)
@@ -64,7 +67,7 @@ class EvidenceStage:
             versions["opencv"] = opencv("evidence.motion = false")
         if self.recogniser:
             versions["speech"] = self.recogniser.settings
-        told = options.model_dump(mode="json", exclude={"speech_key_variable"})
+        told = options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price"})
         return {**told, "sampling": self.frames.sampling, "versions": versions}
 
     async def run(self, unit: Unit) -> Output:

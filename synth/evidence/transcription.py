@@ -5,30 +5,49 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
 from math import exp
 from pathlib import Path
+from typing import Annotated
+from weakref import WeakValueDictionary
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
+from hardcut.engine.budget import BookedCalls, CallBudget
 from hardcut.engine.pool import WorkerPool
-from hardcut.engine.retry import with_retries
-from hardcut.schemas.errors import ItemError, UsageError
+from hardcut.engine.reply_cache import ReplyCache
+from hardcut.schemas.addresses import canonical_name
+from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.settings import Resources
+from hardcut.schemas.settings import Price, Resources
 from hardcut.synth.evidence.speech import Spoken, pieces
+from hardcut.teacher.server.calls import Calls
 from hardcut.teacher.server.faults import RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
+from hardcut.teacher.server.keys import KeySource
+from hardcut.teacher.server.pace import Slot
 
 PIECE_S = 300.0
 """Longest sound of one request: 9.6 MB, less than half of what servers take."""
+_BYTES_A_SECOND = 2 * 16_000
+"""Of sound: 16 bits, 16 kHz."""
+VERSION = 1
+"""Counted up when the form of a request changes: part of every reply's key."""
+
+_Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class _Segment(BaseModel):
-    start: float
-    end: float
+    """Numbers come from outside: what is no time and no probability makes a reply unreadable."""
+
+    start: _Seconds
+    end: _Seconds
     text: str
-    avg_logprob: float | None = None
+    avg_logprob: Annotated[float, Field(ge=-1e3, le=1e-3, allow_inf_nan=False)] | None = None
 
 
 class _Transcript(BaseModel):
@@ -38,22 +57,41 @@ class _Transcript(BaseModel):
     segments: list[_Segment]
 
 
-@dataclass(frozen=True, slots=True)
 class Server:
-    """The API key, if one is needed, is read from the environment as for teachers."""
+    """A server of transcriptions: its replies are kept, its calls booked, paced and tried again as a teacher's are.
 
-    model: str
-    url: str
-    pool: WorkerPool
-    resources: Resources
-    _slots: asyncio.Semaphore = field(init=False, repr=False, compare=False)
+    Each piece of sound is asked for once: replies are kept in `replies` by model, address and sound. Where nobody is
+    there, or the account is at fault, the run ends (`teacher.server.calls.Calls`).
+    """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_slots", asyncio.Semaphore(self.resources.concurrency))
-        try:
-            self._endpoint()
-        except UsageError as error:
-            raise UsageError(f"evidence.speech: {error}") from error
+    def __init__(
+        self,
+        model: str,
+        url: str,
+        pool: WorkerPool,
+        resources: Resources,
+        *,
+        key: KeySource | None = None,
+        replies: ReplyCache | None = None,
+        budget: CallBudget | None = None,
+        minute: float = 0.0,
+    ) -> None:
+        self.model = model
+        self.url = url
+        self._pool = pool
+        self._endpoint = Endpoint(
+            url, concurrency=resources.concurrency, timeout_s=resources.request_timeout_s, key=key
+        )
+        self._calls = Calls(self._endpoint, attempts=resources.max_attempts, backoff_s=0.5)
+        self._replies = replies
+        self._budget = budget
+        self._book_name = f"server:{self.model}@{self._endpoint.url}"
+        if budget:
+            budget.charge(
+                self._book_name, Price(), minute=minute, is_called=lambda name: canonical_name(name) == self._book_name
+            )
+        self._asked: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """A lock for each piece of sound that is asked for: copies of a video ask once."""
 
     @property
     def name(self) -> str:
@@ -64,40 +102,84 @@ class Server:
         return {"model": self.model, "url": self.url}
 
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
-        sounds = await self.pool.call(wav_pieces, str(path))
-        endpoint = self._endpoint()
+        """What is said in a file that has sound. Raises ItemError, and what ends the run."""
+        sounds = await self._pool.call(wav_pieces, str(path))
+        meter = BookedCalls(self._budget, self._book_name)
+        calls = [_Call(self.model, self._endpoint.url, start, sound, meter, self._replies) for start, sound in sounds]
+        async with AsyncExitStack() as stack:
+            for key in sorted({call.key for call in calls}):  # in this order, so that nobody waits for a third
+                await stack.enter_async_context(self._asked.setdefault(key, asyncio.Lock()))
+            kept = self._replies.get_many([call.key for call in calls]) if self._replies else {}
+            stack.enter_context(self._calls.asking())
+            heard = await self._calls.run([partial(self._one, call, kept.get(call.key)) for call in calls])
+        return [spoken for piece in heard for spoken in piece]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._endpoint.close()
+
+    async def _one(self, call: _Call, kept: str | None, slot: Slot) -> Sequence[Spoken]:
+        if kept is not None:
+            with suppress(ValidationError):  # of an earlier version: asked for again
+                return call.spoken(_Transcript.model_validate_json(kept))
         try:
-            heard = await asyncio.gather(*(self._transcribe(endpoint, start, data) for start, data in sounds))
-        finally:
-            await endpoint.close()
-        return [item for piece in heard for item in piece]
-
-    def _endpoint(self) -> Endpoint:
-        return Endpoint(
-            self.url, concurrency=self.resources.concurrency, timeout_s=self.resources.request_timeout_s
-        )  # fmt: skip
-
-    async def _transcribe(self, endpoint: Endpoint, start: float, data: bytes) -> list[Spoken]:
-        content_type, body = _form({"model": self.model, "response_format": "verbose_json", "temperature": "0"}, data)
-
-        async def post() -> bytes:
-            async with self._slots:
-                return await endpoint.post("/audio/transcriptions", body, content_type=content_type)
-
-        try:
-            reply = await with_retries(post, attempts=self.resources.max_attempts)
-            told = _Transcript.model_validate_json(reply)
+            return await self._calls.send(call, slot)
         except RequestFailed as error:
-            raise ItemError(error.reason, f"speech from {start:g} s: {error}", error.raw) from error
+            raise ItemError(error.reason, f"speech from {call.start:g} s: {error}", error.raw) from error
         except RequestRejected as error:
-            raise ItemError(f"http_{error.status}", f"speech from {start:g} s: {error}", error.raw) from error
+            raise ItemError(f"http_{error.status}", f"speech from {call.start:g} s: {error}", error.raw) from error
+
+
+@dataclass(slots=True)
+class _Call:
+    """One piece of sound (WAV) that begins at `start` seconds of its video, on its way."""
+
+    model: str
+    address: str
+    start: float
+    sound: bytes
+    meter: BookedCalls
+    replies: ReplyCache | None
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The key covers all that can change the reply."""
+        self.key = digest("transcription", VERSION, self.model, self.address, sha256(self.sound).hexdigest())
+
+    @property
+    def path(self) -> str:
+        return "/audio/transcriptions"
+
+    @property
+    def kind(self) -> str:
+        return "speech"
+
+    def body(self) -> tuple[bytes, str]:
+        fields = {"model": self.model, "response_format": "verbose_json", "temperature": "0"}
+        content_type, body = _form(fields, self.sound)
+        return body, content_type
+
+    def lost(self) -> None:
+        self.meter.heard(len(self.sound) / _BYTES_A_SECOND)
+
+    async def take(self, data: bytes) -> Sequence[Spoken]:
+        """What is said; the reply is kept. Raises ItemError for one that cannot be read: it is paid for."""
+        self.meter.heard(len(self.sound) / _BYTES_A_SECOND)
+        try:
+            told = _Transcript.model_validate_json(data)
         except ValidationError as error:
-            detail = f"speech from {start:g} s: {self.url} did not answer with verbose_json and its segments"
-            raise ItemError("invalid_reply", detail, reply.decode("utf-8", "replace")) from error
+            detail = f"speech from {self.start:g} s: {self.address} did not answer with verbose_json and its segments"
+            raise ItemError("invalid_reply", detail, data.decode("utf-8", "replace")) from error
+        if self.replies:
+            await self.replies.put(self.key, data.decode())
+        return self.spoken(told)
+
+    def spoken(self, told: _Transcript) -> list[Spoken]:
+        """The segments in seconds of the video."""
         return [
             Spoken(
-                round(start + segment.start, 3),
-                round(start + max(segment.start, segment.end), 3),
+                round(self.start + segment.start, 3),
+                round(self.start + max(segment.start, segment.end), 3),
                 segment.text,
                 told.language,
                 None if segment.avg_logprob is None else round(min(1.0, exp(segment.avg_logprob)), 4),

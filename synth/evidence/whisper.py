@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
-from hardcut.schemas.ids import digest
 from hardcut.synth.evidence.speech import Spoken, pieces
+from hardcut.teacher.model_files import model_folder
 
 WINDOW_S = 30.0
 """What Whisper hears at once."""
@@ -32,6 +33,7 @@ class Whisper:
 
     model: str
     pool: WorkerPool
+    digests: FileDigests | None = None
 
     @property
     def name(self) -> str:
@@ -42,9 +44,13 @@ class Whisper:
         versions = {
             package: installed(package, "asr", 'evidence.speech = "subtitles"') for package in ("torch", "transformers")
         }
-        config = Path(self.model) / "config.json"
-        known = digest(config.read_text("utf-8")) if config.is_file() else None
-        return {"model": self.model, "config": known, **versions}
+        folder = Path(self.model)
+        if folder.is_dir():
+            return {"model": model_folder(folder, self.digests).digest, **versions}
+        return {"model": self.model, "config": None, **versions}
+
+    async def close(self) -> None:
+        """The processes are the pool's."""
 
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
         return await self.pool.call(transcribe, str(path), self.model, timeout_s=300 + _SLOWEST * duration_s)

@@ -7,10 +7,12 @@ exact, since all logits are at hand.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
+from hardcut.engine.file_digests import FileDigests
 from hardcut.schemas.dependencies import not_installed
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
@@ -18,34 +20,63 @@ from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
+from hardcut.teacher.model_files import ModelFolder, model_folder
 from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
 
-VERSION = 2
-"""Counted up when the form of a prompt or the reading of a reply changes: part of every key."""
+VERSIONS: Mapping[Kind, int] = {"transformers": 3, "vllm": 2}
+"""Counted up when the form of a prompt or the reading of a reply changes: part of every key. Up to version 2 of
+transformers, defaults of the model's folder (`repetition_penalty`, ...) shifted the margins of judges that reason."""
 
 
 class LocalTeacher:
-    """A model, loaded by the first question that is not in the cache."""
+    """A model, loaded by the first question that is not in the cache.
 
-    def __init__(self, kind: Kind, options: ModelOptions, prompts: Prompts | None = None) -> None:
+    A model on the hub is told by its name and revision, one in a folder by the content of its files: the folder's path
+    is part of no key and no record.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        options: ModelOptions,
+        prompts: Prompts | None = None,
+        digests: FileDigests | None = None,
+    ) -> None:
         self._kind: Kind = kind
         self._options = options
         self._prompts = prompts or Prompts()
+        self._digests = digests
         self._process = ModelProcess(kind, options)
 
+    @cached_property
+    def _folder(self) -> ModelFolder | None:
+        """What is in the model's folder; read when somebody asks who would answer."""
+        folder = Path(self._options.model)
+        return model_folder(folder, self._digests) if folder.is_dir() else None
+
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        folder = self._folder
         return TeacherRef(
             backend=self._kind,
-            model=self._options.model,
-            revision=self._options.revision,
+            model=folder.name if folder else self._options.model,
+            revision=f"sha256:{folder.digest}" if folder else self._options.revision,
             prompt_digest=self._prompts.digest(task),
             sampling=sampling,
         )
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
-        return prepare_questions(requests, self.describe, self._prompts, VERSION)
+        """The key covers model, rendered prompt, frames and their times, sampling and schema."""
+        questions = prepare_questions(requests, self.describe, self._prompts, VERSIONS[self._kind])
+        if self._kind == "vllm" or self._folder:
+            return questions
+        former = prepare_questions(requests, self.describe, self._prompts, 2)
+        return [
+            question if question.request.reply is None and question.request.sampling.reasoning
+            else replace(question, former=(before.key,))
+            for question, before in zip(questions, former, strict=True)
+        ]  # fmt: skip
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -88,6 +119,8 @@ class LocalTeacher:
 
     async def _generate(self, prompts: Sequence[Prompt], meter: Meter) -> list[Generated | GenerationFailed]:
         results = await self._process.generate(prompts)
+        if self._folder:
+            self._folder.check()  # between its digest and its loading, another one may have been put there
         if len(results) != len(prompts):  # one failure for all: the process died
             results = results * len(prompts)
         for result in results:

@@ -11,7 +11,13 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProcessor, LogitsProcessorList
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
@@ -36,6 +42,7 @@ class TransformersGenerator:
         self._model = AutoModelForImageTextToText.from_pretrained(
             options.model, revision=options.revision, dtype="auto", use_safetensors=True, trust_remote_code=False
         )
+        self._model.generation_config = _neutral(self._model.generation_config)
         self._model.to(self._device).eval()
         self._processor.tokenizer.padding_side = "left"
         # To read with while the processor's own is being written with: one that pads cannot be shared by threads.
@@ -188,6 +195,17 @@ class TransformersGenerator:
         drawn, asked = watch.steps[at]
         top = self._spellings.scores(asked[row]) if id in self._spellings.ids else ()
         return TokenScore(token, drawn[row], top)
+
+
+def _neutral(own: GenerationConfig) -> GenerationConfig:
+    """What the model's folder says of how to generate, without all that changes its scores (`repetition_penalty`,
+    `top_k`, `bad_words_ids`, ...): only its special tokens are left."""
+    return GenerationConfig(
+        bos_token_id=own.bos_token_id,
+        eos_token_id=own.eos_token_id,
+        pad_token_id=own.pad_token_id,
+        decoder_start_token_id=own.decoder_start_token_id,
+    )
 
 
 class _Watch(LogitsProcessor):  # type: ignore[misc,unused-ignore]

@@ -37,6 +37,8 @@ class VllmGenerator:
             load_format="safetensors",
             trust_remote_code=False,
             seed=0,
+            generation_config="vllm",  # no defaults out of the model's folder
+            logprobs_mode="raw_logprobs",
         )
         self._spellings = spellings_of(self._llm.get_tokenizer())
         self._options = options

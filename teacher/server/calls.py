@@ -9,8 +9,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from hardcut.engine.retry import with_retries
-from hardcut.schemas.errors import BudgetReached, HardcutError, MissingDependency
-from hardcut.schemas.records import Tokens
+from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency
 from hardcut.teacher.backend import CallMeter
 from hardcut.teacher.server.faults import NoConnection, RequestFailed
 from hardcut.teacher.server.http import Endpoint
@@ -45,8 +44,8 @@ class Call(Protocol[R]):
         asking again may help."""
         ...
 
-    def guess(self) -> Tokens:
-        """What the call may have taken, for when nobody says."""
+    def lost(self) -> None:
+        """Books what the call may have taken, of which nothing is known."""
         ...
 
 
@@ -104,7 +103,7 @@ class Calls:
                     )
                 ) from error
             raise
-        except BudgetReached:
+        except (BudgetReached, ItemError):
             raise
         except HardcutError as error:
             raise self.end(error) from error.__cause__
@@ -149,8 +148,8 @@ class Calls:
             if error.reason in _BUSY:
                 slot.busy(error.retry_after_s)
             if not error.refused:
-                call.meter.received(call.guess(), estimated=True)
+                call.lost()
             raise
         except asyncio.CancelledError:
-            call.meter.received(call.guess(), estimated=True)
+            call.lost()
             raise

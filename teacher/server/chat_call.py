@@ -60,8 +60,8 @@ class ChatCall:
         asked = ChatRequest(self.model, request.task, request.sampling, request.reply, self.exact, neutral)
         return chat(asked, self.question.prompt, self.media, self.further), "application/json"
 
-    def guess(self) -> Tokens:
-        return estimated_tokens(self.question, self.further, "")
+    def lost(self) -> None:
+        self._book(None, "")
 
     async def take(self, data: bytes) -> Outcome | InvalidReply:
         """Reads an answer, books what it took, and keeps a valid reply.

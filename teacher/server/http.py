@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.errors import UsageError
-from hardcut.teacher.names import canonical_address
 from hardcut.teacher.server.faults import NoConnection, RequestFailed, fault_of
 from hardcut.teacher.server.keys import KeySource
 from hardcut.teacher.server.pace import Pace

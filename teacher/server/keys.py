@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from hardcut.schemas.addresses import host_of
 from hardcut.schemas.errors import UsageError
-from hardcut.teacher.names import host_of
 
 DEFAULT_VARIABLES = ("HARDCUT_API_KEY", "OPENAI_API_KEY")
 """Where the main teacher's key is looked for, in this order, unless its settings name a variable."""

@@ -123,6 +123,33 @@ async def test_what_another_stage_booked_ahead_is_not_lost_at_the_limit(tmp_path
             await budget.reserve("scores", "m")
 
 
+async def test_estimates_count_and_are_kept_apart(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        budget = CallBudget(ledger, Budget(tokens=1000))
+        await budget.reserve("captions", "m")
+        budget.spent("captions", "m", 300, 20)
+        budget.spent("captions", "m", 600, 80, estimated=True)
+        with pytest.raises(BudgetReached, match=r"1,000 tokens are spent \(680 tokens of it are an estimate"):
+            await budget.reserve("captions", "m")
+        await budget.close()
+    (spend,) = read_status(tmp_path).spend
+    assert spend == Spend("captions", "m", 1, 900, 100, 600, 80)
+    with Ledger(tmp_path) as ledger, pytest.raises(BudgetReached, match="680 tokens of it are an estimate"):
+        await CallBudget(ledger, Budget(tokens=1000)).reserve("captions", "m")
+
+
+async def test_a_minute_of_sound_has_a_price(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        budget = CallBudget(ledger, Budget(money=0.01))
+        budget.charge("server:w", Price(), minute=0.006)
+        await budget.reserve("evidence", "server:w")
+        budget.heard("evidence", "server:w", 100.0)
+        with pytest.raises(BudgetReached, match=r"raise budget\.money"):
+            await budget.reserve("evidence", "server:w")
+        await budget.close()
+    assert read_status(tmp_path).spend == (Spend("evidence", "server:w", 1, 0, 0, sound_s=100.0),)
+
+
 @pytest.mark.parametrize(
     ("limits", "says"), [(Budget(tokens=1000), "raise budget.tokens"), (Budget(money=0.05), "raise budget.money")]
 )

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from PIL import Image
 from pydantic import BaseModel
@@ -173,3 +174,24 @@ def worlds() -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def make_sound() -> Callable[..., Path]:
+    """Makes a file of so many seconds: a tone that is heard from and to the seconds given, and silence else."""
+
+    def sound_file(path: Path, seconds: float, *loud: tuple[float, float]) -> Path:
+        """A tone that is heard from and to the seconds given, and silence else."""
+        rate = 16_000
+        times = np.arange(int(seconds * rate)) / rate
+        heard = sum(((times >= start) & (times < end)) for start, end in loud)
+        samples = (np.sin(times * 440 * 6.283) * heard * 12_000).astype(np.int16)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+            frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
+            frame.sample_rate = rate
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return sound_file

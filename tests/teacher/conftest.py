@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,13 +24,19 @@ from hardcut.teacher.prompts.reply_models import (
 )
 from hardcut.teacher.protocol import Task
 
+SHIFTING = {"repetition_penalty": 1.3, "temperature": 0.3, "top_k": 3, "top_p": 0.5, "min_p": 0.1}
+
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Qwen3-VL that reasons and answers. Needs torch and transformers."""
+    """A tiny Qwen3-VL that reasons and answers, with defaults of how to generate that would shift its answers: no
+    backend may use them. Needs torch and transformers."""
     folder = tmp_path_factory.mktemp("tiny") / "qwen3vl"
     program = Path(__file__).parents[1] / "tiny_model.py"
     subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=500)
+    defaults = folder / "generation_config.json"
+    own = json.loads(defaults.read_text())
+    defaults.write_text(json.dumps({**own, "do_sample": True, **SHIFTING}))
     return folder
 
 

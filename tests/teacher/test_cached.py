@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import sqlite3
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.status import read_status
+from hardcut.media.frames import Frame
 from hardcut.schemas.errors import BudgetReached
-from hardcut.schemas.records import Sampling
+from hardcut.schemas.records import Sampling, Tokens
 from hardcut.schemas.settings import Budget, Price
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.prompts.reply_models import CaptionReply
@@ -50,13 +54,11 @@ def opened(run: Path, url: str, calls: int | None = None) -> Iterator[tuple[Cach
         yield CachedTeacher(backend, replies, CallBudget(ledger, Budget(calls=calls))), ledger
 
 
+COLUMNS = "stage, teacher, calls, prompt_tokens, completion_tokens"
+
+
 def booked(ledger: Ledger) -> list[tuple[Any, ...]]:
-    return [
-        tuple(row)
-        for row in ledger.database.read(
-            "SELECT stage, teacher, calls, prompt_tokens, completion_tokens FROM spend ORDER BY stage, teacher"
-        )
-    ]
+    return [tuple(row) for row in ledger.database.read(f"SELECT {COLUMNS} FROM spend ORDER BY stage, teacher")]
 
 
 async def test_a_second_run_asks_nothing_and_gets_the_same(
@@ -160,6 +162,62 @@ async def test_a_budget_holds_over_several_starts_and_keeps_what_it_paid_for(
             await teacher.close()
         assert teacher_server.total_asked <= limit and teacher_server.total_served == served
     assert max(teacher_server.served.values()) == 1
+
+
+@pytest.mark.parametrize("usage", [None, "null", "{}", '{"prompt_tokens": 0, "completion_tokens": 0}'])
+async def test_calls_that_nobody_counts_are_estimated_from_texts_and_frames(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], usage: str | None
+) -> None:
+    """No reply is refused for it."""
+    picture = tmp_path / "frame.jpg"
+    Image.new("RGB", (640, 352)).save(picture)
+    sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
+    shown = tuple(Frame(picture, float(n), sha256) for n in range(8))
+    teacher_server.usage = usage
+    requests = [replace(judgment, frames=shown) for judgment in judgments]
+    with opened(tmp_path, teacher_server.url) as (teacher, ledger):
+        replies = await teacher.complete(requests)
+        assert all(isinstance(reply, Reply) and reply.tokens == Tokens() for reply in replies)
+        await teacher.close()
+        (spend,) = read_status(ledger.run).spend
+    asked = teacher_server.bodies[0]["messages"]
+    words = len(asked[0]["content"].split()) + len(asked[1]["content"][-1]["text"].split())
+    assert spend.calls == 6 and spend.prompt_tokens == spend.estimated_prompt_tokens
+    assert 8 * 220 + words < spend.prompt_tokens / 6 < 8 * 240 + 4 * words, "8 pictures of 220 tokens, and the text"
+    written = [reply.text for reply in replies if isinstance(reply, Reply)]
+    assert sum(len(text.split()) for text in written) < spend.estimated_completion_tokens < sum(map(len, written))
+
+
+async def test_a_budget_holds_where_nobody_counts(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request]
+) -> None:
+    teacher_server.usage = None
+    with ReplyCache(tmp_path / "replies.sqlite") as replies, Ledger(tmp_path / "run") as ledger:
+        backend = OpenAITeacher("m", teacher_server.url, concurrency=1)
+        price = Price(prompt=1000.0, completion=1000.0)
+        teacher = CachedTeacher(backend, replies, CallBudget(ledger, Budget(money=1.0)), price)
+        with pytest.raises(BudgetReached, match="are an estimate"):
+            await teacher.complete(judgments)
+        await teacher.close()
+    assert 1 <= teacher_server.total_asked < 6
+
+
+@pytest.mark.parametrize("fault", ["half", "not_json", "hang", "truncated", "wrong_json"])
+async def test_what_was_paid_for_and_could_not_be_read_is_booked(
+    tmp_path: Path, teacher_server: Any, inputs: dict[str, Any], fault: str
+) -> None:
+    request = Request("caption", inputs["caption"], Sampling(), reply=CaptionReply)
+    with ReplyCache(tmp_path / "replies.sqlite") as replies, Ledger(tmp_path / "run") as ledger:
+        backend = OpenAITeacher("m", teacher_server.url, attempts=2, backoff_s=0.01, timeout_s=1.0)
+        teacher = CachedTeacher(backend, replies, CallBudget(ledger))
+        teacher_server.fail(fault)
+        await teacher.complete([request])
+        await teacher.close()
+        (spend,) = read_status(ledger.run).spend
+    told = fault in ("truncated", "wrong_json")
+    assert spend.calls == (1 if fault == "truncated" else 2)
+    assert (spend.estimated_prompt_tokens == 0) == told
+    assert spend.prompt_tokens > (99 if told else 100 + 300), "the server's count, or an estimate beside the reply's"
 
 
 async def test_replies_under_an_address_as_it_was_written_are_found(

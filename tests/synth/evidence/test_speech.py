@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import json
-import threading
 import wave
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from aiohttp import web
 
 from hardcut.data.render import render_world
 from hardcut.data.truth import truth_record
@@ -37,121 +32,14 @@ from hardcut.synth.request_inputs import video_inputs
 
 ONLY_SPEECH = {"ocr": "off", "shots": False, "motion": False, "metadata_fields": ()}
 RESOURCES = Resources(max_attempts=3, request_timeout_s=10)
+MakeSound = Callable[..., Path]
 
 
-def sound_file(path: Path, seconds: float, *loud: tuple[float, float]) -> Path:
-    """A tone that is heard from and to the seconds given, and silence else."""
-    rate = 16_000
-    times = np.arange(int(seconds * rate)) / rate
-    heard = sum(((times >= start) & (times < end)) for start, end in loud)
-    samples = (np.sin(times * 440 * 6.283) * heard * 12_000).astype(np.int16)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-        frame.sample_rate = rate
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
-
-
-class TranscriptionServer:
-    """Says of each request one segment over all of its sound; fails first with the statuses in `faults`."""
-
-    def __init__(self) -> None:
-        self.forms: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.faults: deque[int] = deque()
-        self.reply: str | None = None
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-
-    def __enter__(self) -> TranscriptionServer:
-        threading.Thread(target=self._serve, daemon=True).start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def _serve(self) -> None:
-        async def start() -> None:
-            app = web.Application(client_max_size=2**25)
-            app.router.add_post("/v1/audio/transcriptions", self._answer)
-            runner = web.AppRunner(app)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-            self._ready.set()
-
-        self._loop.run_until_complete(start())
-        self._loop.run_forever()
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        self.headers.append(dict(request.headers))
-        form = await request.post()
-        sound = form["file"]
-        assert isinstance(sound, web.FileField)
-        with wave.open(io.BytesIO(sound.file.read())) as file:
-            seconds = file.getnframes() / file.getframerate()
-        self.forms.append({**{k: v for k, v in form.items() if k != "file"}, "seconds": seconds})
-        if self.faults:
-            return web.Response(status=self.faults.popleft(), headers={"Retry-After": "0"}, text="busy")
-        if self.reply is not None:
-            return web.Response(text=self.reply)
-        segment = {"id": 0, "start": 0.5, "end": seconds, "text": f" piece {len(self.forms)}", "avg_logprob": -0.1}
-        return web.json_response({"task": "transcribe", "language": "en", "duration": seconds, "segments": [segment]})
-
-
-@pytest.fixture
-def server() -> Iterator[TranscriptionServer]:
-    with TranscriptionServer() as running:
-        yield running
-
-
-async def test_a_server_is_asked_with_the_sound_and_tried_again(
-    server: TranscriptionServer, pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HARDCUT_API_KEY", "secret-key-123")
-    server.faults.extend([429, 503])
-    hearing = open_recogniser(f"server:whisper-1@{server.url}", pool, RESOURCES)
+async def test_silence_is_not_sent(speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound) -> None:
+    hearing = open_recogniser(f"server:whisper-1@{speech_server.url}", pool, RESOURCES)
     assert hearing is not None
-    [spoken] = await hearing.hear(sound_file(tmp_path / "a.mkv", 4.0, (1.0, 3.0)), 4.0)
-    assert (spoken.start, spoken.end, spoken.text, spoken.language) == (0.5, 4.0, " piece 3", "en")
-    assert spoken.confidence == pytest.approx(0.905, abs=0.001)
-    assert len(server.forms) == 3
-    assert server.forms[0] == {
-        "model": "whisper-1", "response_format": "verbose_json", "temperature": "0",
-        "seconds": pytest.approx(4, abs=0.01),
-    }  # fmt: skip
-    assert server.headers[0]["Authorization"] == "Bearer secret-key-123"
-    assert "secret" not in json.dumps(hearing.settings)
-
-
-async def test_a_server_that_fails_or_says_something_else(
-    server: TranscriptionServer, pool: WorkerPool, tmp_path: Path
-) -> None:
-    path = sound_file(tmp_path / "a.mkv", 2.0, (0.0, 2.0))
-    hearing = open_recogniser(f"server:whisper-1@{server.url}", pool, RESOURCES)
-    assert hearing is not None
-    server.faults.extend([500] * 3)
-    with pytest.raises(ItemError) as error:
-        await hearing.hear(path, 2.0)
-    assert (error.value.reason, error.value.raw) == ("http_500", "busy")
-    server.faults.append(400)
-    with pytest.raises(ItemError, match="http_400"):
-        await hearing.hear(path, 2.0)
-    server.reply = '{"text": "without times"}'
-    with pytest.raises(ItemError) as error:
-        await hearing.hear(path, 2.0)
-    assert (error.value.reason, error.value.raw) == ("invalid_reply", server.reply)
-
-
-async def test_silence_is_not_sent(server: TranscriptionServer, pool: WorkerPool, tmp_path: Path) -> None:
-    hearing = open_recogniser(f"server:whisper-1@{server.url}", pool, RESOURCES)
-    assert hearing is not None
-    assert await hearing.hear(sound_file(tmp_path / "a.mkv", 3.0), 3.0) == []
-    assert server.forms == []
+    assert await hearing.hear(make_sound(tmp_path / "a.mkv", 3.0), 3.0) == []
+    assert speech_server.forms == []
 
 
 def test_long_sound_is_cut_where_it_is_quiet() -> None:
@@ -165,8 +53,8 @@ def test_long_sound_is_cut_where_it_is_quiet() -> None:
     assert list(pieces(iter([np.zeros(5 * rate, dtype=np.float32)]), 30.0, rate)) == []
 
 
-def test_pieces_of_a_file_are_wav_of_16_khz(tmp_path: Path) -> None:
-    [(start, data)] = wav_pieces(str(sound_file(tmp_path / "a.mkv", 2.0, (0.0, 2.0))))
+def test_pieces_of_a_file_are_wav_of_16_khz(tmp_path: Path, make_sound: MakeSound) -> None:
+    [(start, data)] = wav_pieces(str(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))))
     with wave.open(io.BytesIO(data)) as file:
         assert (start, file.getframerate(), file.getnchannels(), file.getnframes()) == (0.0, 16_000, 1, 32_000)
 
@@ -191,13 +79,13 @@ def test_without_transformers_it_says_how_to_get_them(pool: WorkerPool, monkeypa
         _ = hearing.settings
 
 
-async def test_subtitles_win_and_both_are_kept(server: TranscriptionServer, pool: WorkerPool, tmp_path: Path) -> None:
+async def test_subtitles_win_and_both_are_kept(speech_server: Any, pool: WorkerPool, tmp_path: Path) -> None:
     """On a rendered world: subtitles right to 0.5 s; what a server hears at the same time is kept, and not told."""
     world = make_world(31, clips=2, families=("talk",))
     render_world(world, tmp_path / "world")
     collection = scan(tmp_path / "world" / "videos")
     store, media = tmp_path / "store", MediaSettings()
-    hearing = open_recogniser(f"server:whisper-1@{server.url}", pool, RESOURCES)
+    hearing = open_recogniser(f"server:whisper-1@{speech_server.url}", pool, RESOURCES)
     stage = EvidenceStage(
         FrameSource(collection.root, store, media, pool), EvidenceSettings.model_validate(ONLY_SPEECH), hearing
     )
@@ -288,27 +176,31 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.torch
-async def test_whisper_out_of_a_folder(tiny_whisper: Path, pool: WorkerPool, tmp_path: Path) -> None:
+async def test_whisper_out_of_a_folder(
+    tiny_whisper: Path, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
     """Random weights say nonsense: what is held is that it is heard in a worker, within the sound, the same twice."""
     hearing = open_recogniser(f"whisper:{tiny_whisper}", pool, RESOURCES)
     assert hearing is not None
     assert isinstance(hearing.settings, dict)
-    path = sound_file(tmp_path / "a.mkv", 40.0, (0.0, 26.0), (27.0, 40.0))
+    path = make_sound(tmp_path / "a.mkv", 40.0, (0.0, 26.0), (27.0, 40.0))
     spoken = await hearing.hear(path, 40.0)
     assert spoken
     assert all(0 <= item.start <= item.end <= 40 for item in spoken)
     assert {item.start >= 25 for item in spoken} == {False, True}  # both pieces were heard
     assert {item.language for item in spoken} <= {"en", "english", None}
     assert await hearing.hear(path, 40.0) == spoken
-    assert await hearing.hear(sound_file(tmp_path / "b.mkv", 3.0), 3.0) == []
+    assert await hearing.hear(make_sound(tmp_path / "b.mkv", 3.0), 3.0) == []
 
 
 @pytest.mark.torch
-async def test_whisper_that_is_not_there(tiny_whisper: Path, pool: WorkerPool, tmp_path: Path) -> None:
+async def test_whisper_that_is_not_there(
+    tiny_whisper: Path, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
     hearing = open_recogniser(f"whisper:{tmp_path / 'nothing'}", pool, RESOURCES)
     assert hearing is not None
     with pytest.raises(MissingDependency, match="cannot be loaded"):
-        await hearing.hear(sound_file(tmp_path / "a.mkv", 1.0, (0.0, 1.0)), 1.0)
+        await hearing.hear(make_sound(tmp_path / "a.mkv", 1.0, (0.0, 1.0)), 1.0)
 
 
 def test_words_are_joined_to_lines() -> None:

@@ -230,6 +230,40 @@ def prompts_of(requests: Sequence[Request]) -> list[Prompt]:
 @pytest.mark.torch
 @needs_torch
 @pytest.mark.timeout(300)
+def test_margins_are_of_the_bare_logits(
+    generator: Any, model: Path, videos: list[tuple[Frame, ...]], inputs: dict[str, Any]
+) -> None:
+    """Whatever `generation_config.json` says: asked of the model by hand, token by token, it says and scores the
+    same."""
+    import torch
+
+    assert json.loads((model / "generation_config.json").read_text())["repetition_penalty"] == 1.3
+    prompts = prompts_of(judgments(inputs, videos[0], Sampling(max_frames=4, max_tokens=24))[:4])
+    processor, tokenizer = generator._processor, generator._tokenizer
+    for prompt, answer in zip(prompts, answers(generator, prompts), strict=True):
+        asked = processor.apply_chat_template(
+            prompt.messages([{"type": "image"}] * 4), tokenize=False, add_generation_prompt=True
+        )
+        pictures = [Image.open(path) for _, path in prompt.pictures]
+        written, scored = "", []
+        for score in answer.scores:
+            given = processor(text=asked + written, images=pictures, return_tensors="pt")
+            with torch.inference_mode():
+                logprobs = generator._model(**given).logits[0, -1].float().log_softmax(-1)
+            best = int(logprobs.argmax())
+            assert tokenizer.decode([best]).encode() == score.token, "greedy, by the bare logits"
+            assert score.logprob == pytest.approx(float(logprobs[best]), abs=1e-3)
+            for word, value in score.top:
+                if len(ids := tokenizer.encode(word.decode(), add_special_tokens=False)) == 1:
+                    assert value == pytest.approx(float(logprobs[ids[0]]), abs=1e-3)
+                    scored.append(word)
+            written += score.token.decode()
+        assert {b"yes", b"no"} <= set(scored), "the answer's place was among them"
+
+
+@pytest.mark.torch
+@needs_torch
+@pytest.mark.timeout(300)
 def test_ten_judgments_on_a_video_encode_it_once(
     generator: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,207 @@
+"""Speech recognised at a server: through the same cache, budget, pace and stop as a teacher."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hardcut.engine.budget import CallBudget, current_stage
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.pool import WorkerPool
+from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.status import read_status
+from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency, UsageError
+from hardcut.schemas.settings import Budget, Resources, TeacherSettings
+from hardcut.synth.evidence.recognisers import open_recogniser
+from hardcut.synth.evidence.speech import Recogniser, Spoken
+from hardcut.synth.evidence.transcription import PIECE_S
+
+RESOURCES = Resources(max_attempts=3, request_timeout_s=10)
+MakeSound = Callable[..., Path]
+
+
+@pytest.fixture
+def own_pool() -> Iterator[WorkerPool]:
+    """Not the session's: it is waited for, and waiting binds it to one event loop."""
+    with WorkerPool(1, timeout_s=120) as running:
+        yield running
+
+
+@asynccontextmanager
+async def opened(url: str, pool: WorkerPool, **more: Any) -> AsyncIterator[Recogniser]:
+    hearing = open_recogniser(f"server:whisper-1@{url}", pool, RESOURCES, **more)
+    assert hearing is not None
+    yield hearing
+    await hearing.close()
+
+
+async def test_a_server_is_asked_with_the_sound_and_tried_again(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARDCUT_API_KEY", "secret-key-123")
+    speech_server.faults.extend([429, 503])
+    async with opened(speech_server.url, pool) as hearing:
+        [spoken] = await hearing.hear(make_sound(tmp_path / "a.mkv", 4.0, (1.0, 3.0)), 4.0)
+    assert (spoken.start, spoken.end, spoken.text, spoken.language) == (0.5, 4.0, " piece 3", "en")
+    assert spoken.confidence == pytest.approx(0.905, abs=0.001)
+    assert len(speech_server.forms) == 3
+    assert speech_server.forms[0] == {
+        "model": "whisper-1", "response_format": "verbose_json", "temperature": "0",
+        "seconds": pytest.approx(4, abs=0.01),
+    }  # fmt: skip
+    assert speech_server.headers[0]["Authorization"] == "Bearer secret-key-123"
+    assert "secret" not in json.dumps(hearing.settings)
+
+
+async def test_a_server_that_fails_or_says_something_else(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    path = make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))
+    async with opened(speech_server.url, pool) as hearing:
+        await hearing.hear(path, 2.0)
+        speech_server.faults.extend([500] * 3)
+        with pytest.raises(ItemError) as error:
+            await hearing.hear(path, 2.0)
+        assert (error.value.reason, error.value.raw) == ("http_500", "busy")
+        speech_server.faults.append(413)
+        with pytest.raises(ItemError, match="http_413"):
+            await hearing.hear(path, 2.0)
+        speech_server.reply = '{"text": "without times"}'
+        with pytest.raises(ItemError) as error:
+            await hearing.hear(path, 2.0)
+        assert (error.value.reason, error.value.raw) == ("invalid_reply", speech_server.reply)
+
+
+SEGMENT = '{"id": 0, "start": %s, "end": %s, "text": "hello", "avg_logprob": %s}'
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [("NaN", "1", "-0.1"), ("0", "1e400", "-0.1"), ("-3", "1", "-0.1"), ("0", "1", "1e9"), ("0", "1" + "0" * 30, "-1"),
+     ("0", '"x"', "-0.1"), ("0", "1", "-Infinity")],
+)  # fmt: skip
+async def test_absurd_numbers_make_one_reply_unreadable(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound, numbers: tuple[str, str, str]
+) -> None:
+    speech_server.reply = f'{{"language": "en", "segments": [{SEGMENT % numbers}]}}'
+    async with opened(speech_server.url, pool) as hearing:
+        with pytest.raises(ItemError, match="invalid_reply"):
+            await hearing.hear(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0)), 2.0)
+    assert len(speech_server.forms) == 1, "it is paid for, and not asked for again"
+
+
+async def test_replies_are_kept_and_calls_are_booked(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    path = make_sound(tmp_path / "a.mkv", PIECE_S + 20, (0.0, PIECE_S + 20))
+    copy = tmp_path / "copy.mkv"
+    copy.write_bytes(path.read_bytes())
+    token = current_stage.set("evidence")
+    heard: list[list[Spoken]] = []
+    try:
+        for address in (speech_server.url, speech_server.url + "/"):
+            with ReplyCache(tmp_path / "replies.sqlite") as replies, Ledger(tmp_path / "run") as ledger:
+                budget = CallBudget(ledger)
+                async with opened(address, pool, replies=lambda kept=replies: kept, budget=budget) as hearing:
+                    heard += await asyncio.gather(hearing.hear(path, 320), hearing.hear(copy, 320))
+                await budget.close()
+    finally:
+        current_stage.reset(token)
+    assert len(speech_server.forms) == 2, "two pieces, each once: of a copy, by a second run, at another spelling"
+    assert all(each == heard[0] for each in heard) and heard[0][1].start > PIECE_S - 6
+    (spend,) = read_status(tmp_path / "run").spend
+    assert (spend.stage, spend.teacher, spend.calls) == ("evidence", f"server:whisper-1@{speech_server.url}", 2)
+
+
+async def test_a_budget_of_calls_holds(
+    speech_server: Any, own_pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    paths = [make_sound(tmp_path / f"{n}.mkv", 2.0, (0.0, 1.0 + n / 10)) for n in range(4)]
+    token = current_stage.set("evidence")
+    try:
+        with Ledger(tmp_path / "run") as ledger:
+            budget = CallBudget(ledger, Budget(calls=2))
+            async with opened(speech_server.url, own_pool, budget=budget) as hearing:
+                ends = await asyncio.gather(*(hearing.hear(path, 2.0) for path in paths), return_exceptions=True)
+            await budget.close()
+    finally:
+        current_stage.reset(token)
+    assert [type(end) for end in ends if isinstance(end, Exception)] == [BudgetReached] * 2
+    assert len(speech_server.forms) == 2
+
+
+async def test_no_more_than_the_allowed_requests_are_in_flight(
+    speech_server: Any, own_pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    speech_server.latency_s = 0.2
+    paths = [make_sound(tmp_path / f"{n}.mkv", 2.0, (0.0, 1.0 + n / 10)) for n in range(6)]
+    resources = RESOURCES.model_copy(update={"concurrency": 2})
+    hearing = open_recogniser(f"server:w@{speech_server.url}", own_pool, resources)
+    assert hearing is not None
+    await asyncio.gather(*(hearing.hear(path, 2.0) for path in paths))
+    await hearing.close()
+    assert speech_server.most_in_flight == 2 and len(speech_server.forms) == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [(401, "no", UsageError), (402, "Insufficient Balance", MissingDependency), (400, "Invalid API key", UsageError),
+     (404, "The model `whisper-1` does not exist", UsageError), (429, "insufficient_quota", MissingDependency)],
+)  # fmt: skip
+async def test_what_concerns_the_account_ends_the_run(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound, status: int, words: str, kind: Any
+) -> None:
+    speech_server.always, speech_server.words = status, words
+    async with opened(speech_server.url, pool) as hearing:
+        with pytest.raises(kind, match=words):
+            await hearing.hear(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0)), 2.0)
+    assert len(speech_server.forms) == 1
+
+
+async def test_a_long_wait_ends_the_run(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    speech_server.always, speech_server.retry_after = 503, "7200"
+    async with opened(speech_server.url, pool) as hearing:
+        with pytest.raises(MissingDependency, match="start again after 20"):
+            await hearing.hear(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0)), 2.0)
+
+
+async def test_nobody_there_ends_the_run(pool: WorkerPool, tmp_path: Path, make_sound: MakeSound) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        async with opened(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", pool) as hearing:
+            with pytest.raises(HardcutError, match="start the server") as caught:
+                await hearing.hear(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0)), 2.0)
+    assert caught.value.status == 4
+
+
+async def test_the_main_teachers_key_is_not_for_a_speech_server_at_another_host(
+    speech_server: Any, pool: WorkerPool, tmp_path: Path, make_sound: MakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARDCUT_API_KEY", "secret-key-123")
+    monkeypatch.setenv("SPEECH_KEY", "speech-key-456")
+    path = make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))
+    elsewhere = TeacherSettings(spec="openai:m@http://127.0.0.1:9/v1")
+    here = TeacherSettings(spec=f"openai:m@{speech_server.url}")
+    local = TeacherSettings(spec="evidence")
+    for main, named, sent in (
+        (elsewhere, None, None),
+        (local, None, None),
+        (elsewhere, "SPEECH_KEY", "Bearer speech-key-456"),
+        (here, None, "Bearer secret-key-123"),
+    ):
+        async with opened(speech_server.url, pool, main=main, key_variable=named) as hearing:
+            await hearing.hear(path, 2.0)
+        assert speech_server.headers[-1].get("Authorization") == sent
+    speech_server.always = 401
+    async with opened(speech_server.url, pool, main=local) as hearing:
+        with pytest.raises(UsageError, match=r"evidence\.speech_key_variable"):
+            await hearing.hear(path, 2.0)
