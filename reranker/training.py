@@ -278,7 +278,7 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def _digest(given: Given, job: TrainJob, identity: Callable[[str], str]) -> str:
+def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
     told = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
     start = None if job.start is None else identity(str(job.start))

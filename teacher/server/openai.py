@@ -192,7 +192,7 @@ class OpenAITeacher:
             return await self._one(call, slot)
         if error.status in _DOUBTFUL and not self._calls.heard:
             await self._doubt(error)
-        return Refusal(f"http_{error.status}", f"the server refuses the request ({error.status})", error.raw)
+        return Refusal(f"http_{error.status}", f"the server refuses the request: {error}", error.raw)
 
     async def _doubt(self, error: RequestRejected) -> None:
         """Before a server has answered anything, a refusal may be of whoever asks: its list of models tells, in any

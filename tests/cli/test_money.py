@@ -19,20 +19,20 @@ SECRETS = {
     "JUDGE_KEY": "planted/judge+0123456789",
     "SPEECH_KEY": "planted-speech-0123456789",
 }
-FAST = "[evidence]\nocr = 'off'\nshots = false\nmotion = false\n%s\n[queries]\nviews = ['caption', 'ocr']\n"
+FAST = "[evidence]\nocr = 'off'\nshots = false\nmotion = false\n%s\n[queries]\nviews = ['caption', 'metadata']\n"
 
 
 @pytest.fixture
 def run(
     world: Path, command: list[str], environment: dict[str, str], tmp_path: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command on two videos with settings and an environment."""
+    """Runs the command on four videos with settings and an environment."""
 
     def call(toml: str = "", *more: str, speech: str = "", env: dict[str, str] | None = None) -> Any:
         config = tmp_path / "hardcut.toml"
         config.write_text(toml + "\n" + FAST % speech)
         folders = ["--out", tmp_path / "run", "--cache", tmp_path / "cache", "--config", config]
-        line = [*command, "run", world / "videos", "--limit", "2", *folders, *more]
+        line = [*command, "run", world / "videos", "--limit", "4", *folders, *more]
         return subprocess.run(
             list(map(str, line)), env={**environment, **(env or {})}, capture_output=True, text=True, timeout=280,
             check=False,
@@ -51,7 +51,7 @@ def test_each_owner_sees_its_own_key_and_no_key_is_written_anywhere(
 ) -> None:  # fmt: skip
     """Not even where a server repeats it in an error or a reply, whose words are kept."""
     toml = (
-        f'[teacher]\nspec = "openai:main@{teacher_server.url}"\n'
+        f'[teacher]\nspec = "openai:some/model@{teacher_server.url}"\n'
         f'[[scores.teachers]]\nspec = "openai:judge@{second_server.url}"\nkey_variable = "JUDGE_KEY"\n'
     )
     speech = f'speech = "server:w@{speech_server.url}"\nspeech_key_variable = "SPEECH_KEY"'
@@ -60,7 +60,7 @@ def test_each_owner_sees_its_own_key_and_no_key_is_written_anywhere(
     speech_server.words = "bad key KEY"
     done = [run(toml, speech=speech, env=SECRETS)]
     teacher_server.always = None
-    second_server.fail("echo_key")
+    second_server.fail_always("echo_key")
     done.append(run(toml, "--retry-failed", speech=speech, env=SECRETS))
     assert [each.returncode for each in done] == [1, 1], "".join(each.stderr for each in done)
     told = subprocess.run(
@@ -83,7 +83,7 @@ def test_without_a_variable_of_its_own_another_host_is_sent_no_key(
     run: Any, teacher_server: Any, second_server: Any
 ) -> None:
     toml = (
-        f'[teacher]\nspec = "openai:main@{teacher_server.url}"\n'
+        f'[teacher]\nspec = "openai:some/model@{teacher_server.url}"\n'
         f'[[scores.teachers]]\nspec = "openai:judge@{second_server.url}"\n'
     )
     done = run(toml, env=SECRETS)

@@ -338,6 +338,21 @@ def test_a_training_that_goes_on_leaves_out_what_it_left_out(world: Any, job: An
         train(world, given)
 
 
+@pytest.mark.torch
+def test_a_training_that_was_begun_by_version_26e4c37_goes_on(tmp_path: Path) -> None:
+    """It had another name there: of models in folders by size and time of change."""
+    pytest.importorskip("torch")
+    from hardcut.reranker import training
+
+    mark = tmp_path / "out" / training.CHECKPOINTS / "training"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("former")
+    assert training._done(tmp_path / "out", "now", lambda: "former") is None
+    assert mark.read_text() == "now"
+    with pytest.raises(UsageError, match="holds something else"):
+        training._done(tmp_path / "out", "of other data", lambda: "of other data, formerly")
+
+
 def _key(world: Any, job: Any) -> str:
     from hardcut.reranker import training
 

@@ -313,7 +313,7 @@ def test_the_next_video_is_made_ready_while_the_model_works(
     monkeypatch.setattr(generator, "_prepare", preparing)
     monkeypatch.setattr(generator, "_answer", answering)
     kinds = [type(each).__name__ for each in answers(generator, prompts)]
-    assert kinds == ["Generated", "Failed", "Generated", "Generated"]
+    assert kinds == ["Generated", "GenerationFailed", "Generated", "Generated"]
 
 
 @pytest.mark.torch
