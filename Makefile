@@ -1,12 +1,13 @@
-# `make demo` and `make test` are all that a new user needs: each makes the environment where it is missing.
-PYTHON ?= python3.11
+# `make demo` and `make test` are all that a new user needs: each makes the environment where it is missing, with the
+# newest Python here that Hardcut is tried with, or with PYTHON=/path/to/python.
+PYTHON ?=
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
 VENV_ARGILLA ?= .venv-argilla
 VENV_TRAIN ?= .venv-train
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-train test test-vllm test-train goldens docs lint clean
+.PHONY: demo demo-train test test-vllm test-train goldens docs lint locks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -58,20 +59,29 @@ lint: $(VENV)/.test
 	$(BIN)/mypy -p hardcut
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	python="$(PYTHON)"; python=$${python:-$$(tests/tools/find_python.sh)} && "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.demo: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[demo]'
+# The versions that were tried, each file by its digest. Nothing is fetched to build Hardcut itself.
+$(VENV)/.demo: pyproject.toml requirements/default.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/default.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
+$(VENV)/.test: $(VENV)/.demo
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	touch $@
+
+# Renews the locks: the newest versions that pyproject.toml allows, for Python 3.11 to 3.13. No name of a registry in them.
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make locks"
+locks: $(VENV)/.test
+	$(LOCK) --extra default -o requirements/default.txt pyproject.toml requirements/build.in
+	$(LOCK) --override requirements/argilla-without.txt -o annotate/embedded/requirements.txt requirements/argilla.in
 
 clean:
 	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) build dist runs site

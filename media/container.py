@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.sidedata.sidedata import SideDataContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -136,7 +135,7 @@ class Orientation:
         Ask for it once a video: PyAV ties a frame to its side data in a cycle, so a frame that was asked stays in
         memory until the garbage collector comes by.
         """
-        side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stubs call it a dict of texts
+        side_data: Any = frame.side_data  # the stubs of PyAV 18 call it a dict of texts
         try:
             matrix = side_data["DISPLAYMATRIX"]
         except KeyError:

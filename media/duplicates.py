@@ -190,7 +190,7 @@ def _spread(some: Hashes, others: Hashes) -> float:
 def _toned(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Any]:
     """The brightness and contrast that bring `given` closest to `wanted`, within what an encoder can have changed."""
     mean, wanted_mean = given.mean(), wanted.mean()
-    gain = float(((given - mean) * (wanted - wanted_mean)).mean() / max(given.var(), 1.0))
+    gain = float(((given - mean) * (wanted - wanted_mean)).mean() / max(float(given.var()), 1.0))
     gain = min(max(gain, 0.8), 1.25)
     bias = min(max(float(wanted_mean - gain * mean), -40.0), 40.0)
     return lambda levels: levels * gain + bias

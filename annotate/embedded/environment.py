@@ -1,8 +1,9 @@
 """The environment of the embedded server: `argilla-server` holds other versions of pydantic and httpx than we do, so it
 gets a Python environment of its own, made at first use out of `requirements.txt`.
 
-The list is complete and pinned, and nothing is resolved or built: what is installed today is installed tomorrow. The
-folder's name is a digest of the list and the Python, so other pins make another environment.
+The list is complete and pinned, each file by its digest (`make locks` renews it), and nothing is resolved or built:
+what is installed today is installed tomorrow. The folder's name is a digest of the list and the Python, so other pins
+make another environment.
 """
 
 from __future__ import annotations
@@ -81,11 +82,19 @@ def _base_python() -> tuple[Path, str]:
     if (mine := f"{sys.version_info[0]}.{sys.version_info[1]}") in _PYTHONS:
         return Path(sys.executable), mine
     for version in _PYTHONS:
-        if found := shutil.which(f"python{version}"):
+        found = shutil.which(f"python{version}")
+        if found and _works(Path(found)):
             return Path(found), version
     raise MissingDependency(
         "the embedded Argilla needs Python 3.11, 3.12 or 3.13: install one of them (python3.13 on the path is enough), "
         "or use an Argilla that runs elsewhere with --url"
+    )
+
+
+def _works(python: Path) -> bool:
+    """A shim of pyenv's stands on the path for a Python that is not switched on, and can do nothing."""
+    return (
+        subprocess.run([python, "-I", "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
     )
 
 
@@ -118,9 +127,10 @@ def _make(base: Path, folder: Path, progress: Progress) -> None:
 
 
 def _install(python: Path, write: Callable[[str], object], progress: Progress) -> None:
-    pip: list[str | Path] = [python, "-I", "-m", "pip", "install", "--no-deps", "--only-binary", ":all:", "--no-input"]
-    quiet = ["--disable-pip-version-check", "--progress-bar", "off"]
-    pins = [line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    pip: list[str | Path] = [python, "-I", "-m", "pip", "install"]
+    exactly = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    pins = re.findall(r"^\S+==", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
 
     def show(line: str) -> None:
         write(line)
@@ -131,7 +141,7 @@ def _install(python: Path, write: Callable[[str], object], progress: Progress) -
             progress.started("installing", None)
 
     progress.started("packages", len(pins))
-    _run([*pip, *quiet, "-r", REQUIREMENTS], show)
+    _run([*pip, *exactly, *quiet, "-r", REQUIREMENTS], show)
     progress.finished("installing")
 
 

@@ -18,7 +18,8 @@ from hardcut.engine.progress import NullProgress
 from hardcut.media.lease import shared_lock
 from hardcut.schemas.errors import MissingDependency
 
-ONE, OTHER = "backoff==2.2.1\n", "# less\nsniffio==1.3.1\n"
+ONE = "backoff==2.2.1 \\\n    --hash=sha256:63579f9a0628e06278f7e47b7d7d5b6ce20dc65c5e96a6f3ca99a6adca0396e8\n"
+OTHER = "# less\nsniffio==1.3.1 --hash=sha256:2f6da418d1f1e0fddd844478f41680e794e6051915791a034ff65e5f100525a2\n"
 
 
 class Heard(NullProgress):
