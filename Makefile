@@ -20,7 +20,8 @@ test: $(VENV)/.test $(VENV_ARGILLA)/.made lint
 test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
 	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/local/test_teacher.py \
-	    tests/teacher/local/test_process.py tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
+	    tests/teacher/local/test_process.py tests/teacher/local/test_foreign_code.py \
+	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)
@@ -34,7 +35,8 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 # Training, on the CPU: an environment of its own with torch and what trains. Skipped likewise.
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
-	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli tests/examples; fi
+	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli tests/examples \
+	    tests/teacher/local/test_foreign_code.py; fi
 
 # The demo, and a tiny reranker trained on what it made.
 demo-train: $(VENV_TRAIN)/.test

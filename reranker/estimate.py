@@ -22,6 +22,7 @@ from hardcut.reranker.model import lora, trainable
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import TrainSettings
+from hardcut.teacher.local.model_files import NO_CODE, not_loaded
 
 PEAK = 989e12
 """Floating-point operations a second of one H100 in bfloat16, dense, as its maker gives it."""
@@ -146,9 +147,9 @@ def model_config(model: str) -> Any:
     """The configuration of a folder, or of a size that is known. Raises UsageError where it is neither."""
     if (Path(model) / "config.json").is_file():
         try:
-            return AutoConfig.from_pretrained(model)
+            return AutoConfig.from_pretrained(model, **NO_CODE)
         except (OSError, ValueError) as error:
-            raise UsageError(f"{model}: its config.json cannot be read: {error}") from error
+            raise UsageError(not_loaded(model, error)) from error
     sizes = json.loads((resources.files("hardcut.reranker") / "sizes.json").read_text("utf-8"))
     if model not in sizes:
         known = ", ".join(sorted(sizes))

@@ -21,6 +21,7 @@ from torch import Tensor
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
+from hardcut.teacher.local.model_files import NO_CODE, not_loaded, refuse_pickled
 from hardcut.teacher.local.pair_prompt import add_pair_template
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
@@ -68,7 +69,8 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
 
     Raises UsageError where the model cannot be loaded or has no single tokens for yes and no.
     """
-    options: dict[str, Any] = {"dtype": _dtype(settings), "use_safetensors": True, "revision": revision}
+    options: dict[str, Any] = {"dtype": _dtype(settings), "use_safetensors": True, "revision": revision, **NO_CODE}
+    refuse_pickled(model)
     if settings.method == "qlora":
         options["quantization_config"] = _four_bits()
     try:
@@ -76,12 +78,12 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
             model,
             transformer_task="any-to-any",
             model_kwargs=options,
-            processor_kwargs={"revision": revision},
-            config_kwargs={"revision": revision},
+            processor_kwargs={"revision": revision, **NO_CODE},
+            config_kwargs={"revision": revision, **NO_CODE},
             processing_kwargs={"video": _SAMPLING},  # type: ignore[typeddict-item,unused-ignore]
         )
     except (OSError, ValueError) as error:
-        raise UsageError(f"{model} cannot be loaded: {error}") from error
+        raise UsageError(not_loaded(model, error)) from error
     if settings.method == "qlora":
         _ready_for_training(transformer.model)
     add_pair_template(transformer.processor)
@@ -117,6 +119,7 @@ def load_stage_one(reranker: Reranker, folder: Path, *, merged: bool) -> None:
     """
     if not (folder / "adapter_config.json").is_file():
         raise UsageError(f"{folder}: no adapter of a first stage in it; a whole model is named with --model")
+    refuse_pickled(folder)
     if merged and reranker.quantized:
         raise UsageError("train.ranking.start merged would round stage 1 to four bits: use stacked with qlora")
     try:

@@ -15,6 +15,7 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
 from hardcut.synth.evidence.speech import Spoken, pieces
+from hardcut.teacher.local.model_files import NO_CODE, not_loaded, refuse_pickled
 from hardcut.teacher.model_files import model_folder
 
 WINDOW_S = 30.0
@@ -44,6 +45,7 @@ class Whisper:
         versions = {
             package: installed(package, "asr", 'evidence.speech = "subtitles"') for package in ("torch", "transformers")
         }
+        refuse_pickled(self.model)
         folder = Path(self.model)
         if folder.is_dir():
             return {"model": model_folder(folder, self.digests).digest, **versions}
@@ -84,10 +86,15 @@ def _engine(model: str) -> Any:
         from transformers import pipeline
     torch.set_num_threads(1)  # one process a core already
     try:
-        return pipeline("automatic-speech-recognition", model=model, device=0 if torch.cuda.is_available() else -1)
+        return pipeline(
+            "automatic-speech-recognition",
+            model=model,
+            device=0 if torch.cuda.is_available() else -1,
+            model_kwargs={"use_safetensors": True},
+            **NO_CODE,
+        )
     except (OSError, ValueError, KeyError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise MissingDependency(f"the speech model {model!r} cannot be loaded: {said[0]}") from error
+        raise MissingDependency(not_loaded(f"the speech model {model}", error)) from error
 
 
 def _lines(words: Sequence[Mapping[str, Any]], offset: float, length: float) -> Iterator[Spoken]:

@@ -19,6 +19,7 @@ from hardcut.engine.child import start
 from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Generator, ModelOptions, Prompt
+from hardcut.teacher.local.model_files import not_loaded, refuse_pickled
 
 Kind = Literal["transformers", "vllm"]
 Results = list[Generated | GenerationFailed]
@@ -196,6 +197,7 @@ def _receive(connection: Connection, jobs: queue.SimpleQueue[Job | None], idle: 
 
 
 def _load(kind: Kind, options: ModelOptions) -> Generator:
+    refuse_pickled(options.model)
     try:
         if kind == "vllm":
             from hardcut.teacher.local.vllm_model import VllmGenerator
@@ -207,4 +209,4 @@ def _load(kind: Kind, options: ModelOptions) -> Generator:
     except ImportError as error:
         raise MissingDependency(f"{kind}:{options.model}: {error}: {pip_install(kind)}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{kind}:{options.model} cannot be loaded: {error}") from error
+        raise UsageError(not_loaded(f"{kind}:{options.model}", error)) from error

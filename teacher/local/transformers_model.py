@@ -22,6 +22,7 @@ from transformers import (
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
+from hardcut.teacher.local.model_files import NO_CODE
 from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
@@ -38,9 +39,9 @@ class TransformersGenerator:
 
     def __init__(self, options: ModelOptions) -> None:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._processor = AutoProcessor.from_pretrained(options.model, revision=options.revision)
+        self._processor = AutoProcessor.from_pretrained(options.model, revision=options.revision, **NO_CODE)
         self._model = AutoModelForImageTextToText.from_pretrained(
-            options.model, revision=options.revision, dtype="auto", use_safetensors=True, trust_remote_code=False
+            options.model, revision=options.revision, dtype="auto", use_safetensors=True, **NO_CODE
         )
         self._model.generation_config = _neutral(self._model.generation_config)
         self._model.to(self._device).eval()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
+from hardcut.teacher.local.model_files import NO_CODE
 from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.spellings import spellings_of
@@ -35,7 +36,7 @@ class VllmGenerator:
             limit_mm_per_prompt={"image": options.max_images, "video": options.videos},
             enable_prefix_caching=True,
             load_format="safetensors",
-            trust_remote_code=False,
+            **NO_CODE,
             seed=0,
             generation_config="vllm",  # no defaults out of the model's folder
             logprobs_mode="raw_logprobs",
@@ -80,7 +81,9 @@ class VllmGenerator:
         if self._processor is None:
             from transformers import AutoProcessor
 
-            self._processor = AutoProcessor.from_pretrained(self._options.model, revision=self._options.revision)
+            self._processor = AutoProcessor.from_pretrained(
+                self._options.model, revision=self._options.revision, **NO_CODE
+            )
             add_pair_template(self._processor)
         clips = {prompt.frames: read_clip(prompt.frames) for prompt in prompts}
         outputs = self._llm.generate(
