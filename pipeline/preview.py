@@ -135,7 +135,7 @@ def _message(question: Question) -> dict[str, Any]:
         "stage": question.stage,
         "teacher": question.teacher.spec,
         "options": options,
-        "messages": prompt.messages(images),
+        "messages": prompt.messages(images, None),
     }
 
 

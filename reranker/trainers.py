@@ -19,6 +19,7 @@ from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.training import LossSettings, TrainSettings
 from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, read_clip, video_inputs
+from hardcut.teacher.prompts.control_tokens import part
 
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""
@@ -172,5 +173,5 @@ class CaptionCollator:
 
     def _tokens(self, example: CaptionExample) -> list[int]:
         """The caption's tokens, none of them a control token whatever it says."""
-        text = example.caption.replace("<|", "< |")
-        return list(self._processor.tokenizer.encode(text, add_special_tokens=False))
+        tokenizer = self._processor.tokenizer
+        return list(tokenizer.encode(part(tokenizer, example.caption), add_special_tokens=False))

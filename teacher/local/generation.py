@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.prompts.control_tokens import spell_out_for
 from hardcut.teacher.prompts.question import PREFILL, reply_schema
 from hardcut.teacher.prompts.render import Rendered
 from hardcut.teacher.protocol import Request
@@ -40,18 +41,20 @@ class Prompt:
         """Whether the reply's first words are given."""
         return self.judge and not self.sampling.reasoning
 
-    def messages(self, image: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-        """The conversation in the form of chat templates, media first; `image` is the part for each picture."""
+    def messages(self, image: Sequence[dict[str, object]], tokenizer: Any | None) -> list[dict[str, object]]:
+        """The conversation in the form of chat templates, media first; `image` is the part for each picture. What the
+        tokenizer would take for one of its control tokens is spelled out; None: it is shown to people only."""
         content: list[dict[str, object]] = []
         for (label, _), part in zip(self.pictures, image, strict=True):
             content += [{"type": "text", "text": label}, part]
-        content.append({"type": "text", "text": self.user})
+        content.append({"type": "text", "text": spell_out_for(tokenizer, self.user)})
         messages: list[dict[str, object]] = [
             {"role": "system", "content": [{"type": "text", "text": self.system}]},
             {"role": "user", "content": content},
         ]
         further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
-        messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
+        for role, text in further:
+            messages.append({"role": role, "content": [{"type": "text", "text": spell_out_for(tokenizer, text)}]})
         return messages
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.teacher.prompts.control_tokens import spell_out_for
 from hardcut.teacher.prompts.question import PREFILL
 
 SYSTEM = (
@@ -90,7 +91,7 @@ def has_pair_template(processor: Any) -> bool:
 def pair_text(processor: Any, query: str) -> str:
     """The prompt of a pair as the template renders it, the video as its placeholder."""
     messages = [
-        {"role": "query", "content": [{"type": "text", "text": query}]},
+        {"role": "query", "content": [{"type": "text", "text": spell_out_for(processor.tokenizer, query)}]},
         {"role": "document", "content": [{"type": "video"}]},
     ]
     return str(processor.apply_chat_template(messages, tokenize=False))

@@ -167,7 +167,7 @@ class TransformersGenerator:
 
     def _text(self, prompt: Prompt) -> str:
         text = self._processor.apply_chat_template(
-            prompt.messages([{"type": "image"}] * len(prompt.pictures)),
+            prompt.messages([{"type": "image"}] * len(prompt.pictures), self._tokenizer),
             tokenize=False,
             add_generation_prompt=not prompt.prefilled,
             continue_final_message=prompt.prefilled,

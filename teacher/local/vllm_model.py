@@ -63,9 +63,12 @@ class VllmGenerator:
 
     def _chat(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | GenerationFailed]:
         pictures = read_pictures(prompts)
+        tokenizer = self._llm.get_tokenizer()
         outputs = self._llm.chat(
             [
-                prompt.messages([{"type": "image_pil", "image_pil": pictures[path]} for _, path in prompt.pictures])
+                prompt.messages(
+                    [{"type": "image_pil", "image_pil": pictures[path]} for _, path in prompt.pictures], tokenizer
+                )
                 for prompt in prompts
             ],
             [self._parameters(prompt) for prompt in prompts],

@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from hardcut.schemas.ids import canonical_json, digest
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Question
+from hardcut.teacher.prompts.control_tokens import spell_out
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Answer, Refusal, Request, Task
 
@@ -80,9 +81,9 @@ class InvalidReply:
     problem: str
 
     def repair(self) -> tuple[tuple[str, str], ...]:
-        """The messages, role and text, that ask for it once more."""
+        """The messages, role and text, that ask for it once more. A model may have written out what a video spelled."""
         ask = f"Your reply does not fit: {self.problem}\nReply again with the corrected JSON object and nothing else."
-        return ("assistant", self.text), ("user", ask)
+        return ("assistant", spell_out(self.text)), ("user", spell_out(ask))
 
     def refusal(self) -> Refusal:
         """What it is after its repair did not fit either."""

@@ -2,7 +2,7 @@
 
 What comes from a video (text on screen, speech, metadata, captions, queries) goes into a prompt only through the
 `data` filter: JSON whose angle brackets and backticks are escaped, so that nothing in it can close its fence,
-open an answer tag or spell a model's control token such as `<|im_end|>`.
+open an answer tag or spell a model's control token such as `<|im_end|>` or `[INST]` (`control_tokens.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
+from hardcut.teacher.prompts.control_tokens import spell_out_brackets
 from hardcut.teacher.protocol import Request, Task
 
 _ROLES = ("system", "user")
@@ -122,7 +123,7 @@ def _data(value: JsonValue) -> str:
     if isinstance(value, list):
         return "[\n" + ",\n".join(_data(item) for item in value) + "\n]" if value else "[]"
     text = _ENCODER.encode(value)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("`", "\\u0060")
+    return spell_out_brackets(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("`", "\\u0060"))
 
 
 def _sources(folder: Path | None) -> dict[str, str]:

@@ -371,7 +371,7 @@ def test_a_model_of_another_family(tmp_path: Path, videos: list[tuple[Frame, ...
     processor, tokenizer = generator._processor, generator._tokenizer
     for prompt, top in zip(prompts, told, strict=True):
         asked = processor.apply_chat_template(
-            prompt.messages([{"type": "image"}] * 4), tokenize=False, continue_final_message=True
+            prompt.messages([{"type": "image"}] * 4, None), tokenize=False, continue_final_message=True
         )
         assert asked.endswith("ASSISTANT: <answer>") and asked.count("<image>") == 4
         pictures = [Image.open(path) for _, path in prompt.pictures]
