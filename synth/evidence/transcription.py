@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import wave
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from math import exp
 from pathlib import Path
 from typing import Annotated
-from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
@@ -60,8 +57,8 @@ class _Transcript(BaseModel):
 class Server:
     """A server of transcriptions: its replies are kept, its calls booked, paced and tried again as a teacher's are.
 
-    Each piece of sound is asked for once: replies are kept in `replies` by model, address and sound. Where nobody is
-    there, or the account is at fault, the run ends (`teacher.server.calls.Calls`).
+    Each piece of sound is asked for once, over all processes: replies are kept in `replies` by model, address and
+    sound. Where nobody is there, or the account is at fault, the run ends (`teacher.server.calls.Calls`).
     """
 
     def __init__(
@@ -90,8 +87,6 @@ class Server:
             budget.charge(
                 self._book_name, Price(), minute=minute, is_called=lambda name: canonical_name(name) == self._book_name
             )
-        self._asked: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """A lock for each piece of sound that is asked for: copies of a video ask once."""
 
     @property
     def name(self) -> str:
@@ -106,22 +101,46 @@ class Server:
         sounds = await self._pool.call(wav_pieces, str(path))
         meter = BookedCalls(self._budget, self._book_name)
         calls = [_Call(self.model, self._endpoint.url, start, sound, meter, self._replies) for start, sound in sounds]
-        async with AsyncExitStack() as stack:
-            for key in sorted({call.key for call in calls}):  # in this order, so that nobody waits for a third
-                await stack.enter_async_context(self._asked.setdefault(key, asyncio.Lock()))
-            kept = self._replies.get_many([call.key for call in calls]) if self._replies else {}
-            stack.enter_context(self._calls.asking())
-            heard = await self._calls.run([partial(self._one, call, kept.get(call.key)) for call in calls])
-        return [spoken for piece in heard for spoken in piece]
+        told: dict[str, _Transcript] = {}
+        with self._calls.asking():
+            while missing := {call.key: call for call in calls if call.key not in told}:
+                told |= self._kept(missing)
+                told |= await self._ask({key: call for key, call in missing.items() if key not in told})
+        return [spoken for call in calls for spoken in call.spoken(told[call.key])]
 
     async def close(self) -> None:
         """Closes all connections."""
         await self._endpoint.close()
 
-    async def _one(self, call: _Call, kept: str | None, slot: Slot) -> Sequence[Spoken]:
-        if kept is not None:
-            with suppress(ValidationError):  # of an earlier version: asked for again
-                return call.spoken(_Transcript.model_validate_json(kept))
+    def _kept(self, calls: Mapping[str, _Call]) -> dict[str, _Transcript]:
+        """The replies that are in the cache, as far as this version reads them."""
+        found: dict[str, _Transcript] = {}
+        if self._replies is None:
+            return found
+        for key, body in self._replies.get_many(list(calls)).items():
+            try:
+                found[key] = _Transcript.model_validate_json(body)
+            except ValidationError:
+                self._replies.reject(key, body)
+        return found
+
+    async def _ask(self, calls: Mapping[str, _Call]) -> dict[str, _Transcript]:
+        """Asks for what nobody else is asking for, and waits for the others, who keep what they get."""
+        if self._replies is None:
+            return await self._send(calls)
+        mine = await self._replies.claim(calls.keys())
+        try:
+            told = await self._send({key: call for key, call in calls.items() if key in mine})
+        finally:
+            self._replies.claims.give_up(mine)
+        await self._replies.claims.wait(calls.keys() - mine)
+        return told
+
+    async def _send(self, calls: Mapping[str, _Call]) -> dict[str, _Transcript]:
+        answers = await self._calls.run([partial(self._one, call) for call in calls.values()])
+        return dict(zip(calls, answers, strict=True))
+
+    async def _one(self, call: _Call, slot: Slot) -> _Transcript:
         try:
             return await self._calls.send(call, slot)
         except RequestFailed as error:
@@ -162,8 +181,8 @@ class _Call:
     def lost(self) -> None:
         self.meter.heard(len(self.sound) / _BYTES_A_SECOND)
 
-    async def take(self, data: bytes) -> Sequence[Spoken]:
-        """What is said; the reply is kept. Raises ItemError for one that cannot be read: it is paid for."""
+    async def take(self, data: bytes) -> _Transcript:
+        """Reads the reply and keeps it. Raises ItemError for one that cannot be read: it is paid for."""
         self.meter.heard(len(self.sound) / _BYTES_A_SECOND)
         try:
             told = _Transcript.model_validate_json(data)
@@ -172,7 +191,7 @@ class _Call:
             raise ItemError("invalid_reply", detail, data.decode("utf-8", "replace")) from error
         if self.replies:
             await self.replies.put(self.key, data.decode())
-        return self.spoken(told)
+        return told
 
     def spoken(self, told: _Transcript) -> list[Spoken]:
         """The segments in seconds of the video."""
