@@ -25,7 +25,7 @@ from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_r
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
 
-VERSIONS: Mapping[Kind, int] = {"transformers": 3, "vllm": 2}
+VERSIONS: Mapping[Kind, int] = {"transformers": 3, "vllm": 3}
 """Counted up when the form of a prompt or the reading of a reply changes: part of every key. Up to version 2 of
 transformers, defaults of the model's folder (`repetition_penalty`, ...) shifted the margins of judges that reason."""
 

@@ -26,13 +26,13 @@ FAST = "[evidence]\nocr = 'off'\nshots = false\nmotion = false\n%s\n[queries]\nv
 def run(
     world: Path, command: list[str], environment: dict[str, str], tmp_path: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command on four videos with settings and an environment."""
+    """Runs the command on six videos with settings and an environment."""
 
     def call(toml: str = "", *more: str, speech: str = "", env: dict[str, str] | None = None) -> Any:
         config = tmp_path / "hardcut.toml"
         config.write_text(toml + "\n" + FAST % speech)
         folders = ["--out", tmp_path / "run", "--cache", tmp_path / "cache", "--config", config]
-        line = [*command, "run", world / "videos", "--limit", "4", *folders, *more]
+        line = [*command, "run", world / "videos", "--limit", "6", *folders, *more]
         return subprocess.run(
             list(map(str, line)), env={**environment, **(env or {})}, capture_output=True, text=True, timeout=280,
             check=False,

@@ -100,7 +100,7 @@ def test_nothing_is_written_to_a_pipe_but_the_summary(finished: Path, world: Pat
     assert "scores" in again.stdout
 
 
-def test_a_damaged_file_of_a_run_is_named_and_written_anew_once_it_is_deleted(
+def test_a_damaged_file_of_a_run_is_restored_and_said_so(
     finished: Path, world: Path, hardcut: Process, tmp_path: Path
 ) -> None:
     shutil.copytree(finished, tmp_path / "copy")
@@ -108,9 +108,8 @@ def test_a_damaged_file_of_a_run_is_named_and_written_anew_once_it_is_deleted(
     whole = labels.read_bytes()
     labels.write_bytes(whole[:100])
     damaged = hardcut("export", labels.parent, "--out", tmp_path / "data")
-    assert damaged.returncode == 2
-    assert "labels.jsonl, line 1" in damaged.stderr
-    assert "delete the file and start its run again" in damaged.stderr
+    assert "labels.jsonl was altered or cut short: it is restored from the ledger" in damaged.stderr
+    assert labels.read_bytes() == whole
     labels.unlink()
     done = hardcut(*_arguments(world, tmp_path / "copy"))
     assert done.returncode == 0, done.stderr
@@ -179,7 +178,7 @@ def test_a_run_in_the_folder_of_videos_is_no_part_of_the_collection(
     assert first.returncode == 0, first.stderr
     assert second.stdout == first.stdout, "its own files are no units of the second start"
     planned = hardcut("plan", videos, "--out", videos / "run", "--cache", videos / "cache", "--json")
-    copied = shutil.copy(next((world / "videos").glob("*.mp4")), videos / "run" / "preview.mp4")
+    copied = shutil.copy(next((world / "videos").rglob("*.mp4")), videos / "run" / "preview.mp4")
     again = hardcut("plan", videos, "--out", videos / "run", "--cache", videos / "cache", "--json")
     assert json.loads(planned.stdout)["videos"] == json.loads(again.stdout)["videos"] == 6, f"{copied} is its own"
     refused = hardcut("run", videos, "--out", videos, "--until", "probe")

@@ -244,6 +244,7 @@ def test_calibrate_fits_what_people_said_and_leaves_margins_alone(
     ]  # fmt: skip
     copy = tmp_path / "judged"
     shutil.copytree(run, copy)
+    (copy / "ledger.sqlite").unlink()  # it would restore the file that is written here
     (copy / Judgment.FILE).write_text(
         "".join(each.model_dump_json() + "\n" for each in sorted(judged, key=lambda each: each.id))
     )

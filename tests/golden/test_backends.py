@@ -183,7 +183,7 @@ async def test_models_in_process(kind: Any, requests: list[Request], hold: Any) 
             content = shortened({**asdict(prompt), "sampling": prompt.sampling.model_dump()})
             if content not in found["sent"]:
                 found["sent"].append(content)
-    hold(f"backends/{kind}", local.VERSION, found)
+    hold(f"backends/{kind}", local.VERSIONS[kind], found)
 
 
 async def test_function(requests: list[Request], hold: Any) -> None:

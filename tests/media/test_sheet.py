@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def frames(tmp_path):
         for number in range(count):
             path = tmp_path / f"{number}-{size[0]}.jpg"
             Image.new("RGB", size, (200, 20 * number % 256, 60)).save(path)
-            made.append(Frame(path, number * 0.75, "0" * 64))
+            made.append(Frame(path, number * 0.75, sha256(path.read_bytes()).hexdigest()))
         return made
 
     return make

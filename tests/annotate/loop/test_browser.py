@@ -69,6 +69,7 @@ def make_hostile(run: Path) -> None:
     for kind, records in ((Pair, pairs), (Query, queries), (Video, told), (Evidence, lines)):
         with (run / kind.FILE).open("w") as file:
             write_records(file, records)
+    (run / "ledger.sqlite").unlink()  # it would restore the files that are changed here
 
 
 def test_a_reviewer_at_work(

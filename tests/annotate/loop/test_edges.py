@@ -72,6 +72,7 @@ def test_a_changed_query_orphans_its_answers(sample: Any, review: Review_, peopl
             each.model_copy(update={"text": "changed"}) if each.query_id == answered else each for each in queries
         )
         write_records(file, changed)
+    (sample.run / "ledger.sqlite").unlink()  # it would restore the file that was changed here
     run = read_run(sample.run)
     assert {each.pair_id for each in run.orphans()} == {pair_id} and len(run.orphans()) == 2
     found = review("report")
@@ -222,6 +223,7 @@ def test_two_runs_of_one_name_do_not_take_away_each_others_records(
     review("push", "--budget", "12")
     other = tmp_path / "elsewhere" / sample.run.name
     shutil.copytree(sample.run, other, ignore=shutil.ignore_patterns("review"))
+    (other / "ledger.sqlite").unlink()  # it would restore the files that are changed here
     for kind in (Query, Pair):  # as of another collection
         records = [
             each.model_copy(update={"pair_id": f"p_other{n}"}) if kind is Pair else each

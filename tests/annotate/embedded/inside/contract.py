@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-INSIDE = Path(__file__).resolve().parents[3] / "annotate" / "embedded" / "inside"
+INSIDE = Path(__file__).resolve().parents[4] / "annotate" / "embedded" / "inside"
 os.environ.update(
     ARGILLA_HOME_PATH=sys.argv[1], ARGILLA_DATABASE_URL=f"sqlite+aiosqlite:///{sys.argv[1]}/a.db", HF_HUB_OFFLINE="1"
 )
