@@ -1,6 +1,7 @@
 """The frame store: JPEGs under content and sampling, written once, read for every later use.
 
     ROOT/ab/abcd.../SAMPLING/index.json, 00000.jpg, 00001.jpg, ...      whole or absent
+    ROOT/ab/abcd.../SURVEY/index.json, 00000.mjpg, ...                  likewise: bursts (`survey.py`), a file each
     ROOT/ab/abcd.../SAMPLING.decodes                                    one byte for each time the video was decoded
     ROOT/ab/abcd.../lease                                               locked by those who are using the frames
     ROOT/size                                                           bytes of all frames, as far as is known
@@ -17,10 +18,10 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -32,9 +33,12 @@ from hardcut.schemas.settings import MediaSettings
 
 if TYPE_CHECKING:
     from hardcut.media.sampler import Pictures
+    from hardcut.media.survey import Survey, Surveyor
 
 SAMPLER_VERSION = 1
 """Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
+SURVEY_VERSION = 1
+"""The same of what `survey.py` keeps."""
 _INDEX = "index.json"
 _EVICT_TO = 0.9
 """Share of the limit that eviction leaves, so that not every new video sets it off."""
@@ -44,6 +48,12 @@ def sampling_digest(settings: MediaSettings) -> str:
     """Names a sampling by all that can change its pictures, and nothing else."""
     named = settings.model_dump(include={"fps", "max_frames", "max_pixels", "jpeg_quality", "reader", "mode"})
     return digest(SAMPLER_VERSION, named)[:20]
+
+
+def survey_digest(settings: MediaSettings) -> str:
+    """The same for what is looked at for cuts and movement."""
+    named = settings.model_dump(include={"look_fps", "look_s", "mode"})
+    return digest("survey", SURVEY_VERSION, named)[:20]
 
 
 class _Entry(NamedTuple):
@@ -79,21 +89,28 @@ class FrameStore:
 
         They stay as long as a lease that was taken before is held.
         """
-        folder = self._folder(sha256, settings)
-        try:
-            index = json.loads((folder / _INDEX).read_text("utf-8"))
-            frames = []
-            for name, time_s, sha, size in index["frames"]:
-                if (folder / name).stat().st_size != size:
-                    return None
-                frames.append(Frame(folder / name, time_s, sha))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        folder = self._folder(sha256, sampling_digest(settings))
+        index = self._index(folder)
+        if index is None:
             return None
-        except OSError as error:
-            raise StorageError(f"the frame store {self._root} cannot be read: {error.strerror or error}") from error
-        with suppress(OSError):  # a store that may only be read is used without being told
-            os.utime(folder / _INDEX)
-        return FrameSet(tuple(frames), index["duration_s"], not index["missing"], tuple(index["missing"]))
+        frames = tuple(Frame(folder / name, time_s, sha) for name, time_s, sha, _ in index["frames"])
+        return FrameSet(frames, index["duration_s"], not index["missing"], tuple(index["missing"]))
+
+    def get_survey(self, sha256: str, settings: MediaSettings) -> Survey | None:
+        """As `get`, what is kept for movement and cuts."""
+        from hardcut.media.cuts import Cut
+        from hardcut.media.survey import Burst, Survey
+
+        folder = self._folder(sha256, survey_digest(settings))
+        index = self._index(folder)
+        if index is None:
+            return None
+        bursts = tuple(
+            Burst(folder / file[0], tuple(times), tuple(sizes), start_s, end_s)
+            for file, (start_s, end_s, times, sizes) in zip(index["frames"], index["bursts"], strict=True)
+        )
+        watched = tuple((start_s, end_s) for start_s, end_s in index["watched"])
+        return Survey(bursts, tuple(Cut(*cut) for cut in index["cuts"]), watched, index["duration_s"])
 
     def fill(self, sha256: str, settings: MediaSettings, samples: Pictures) -> FrameSet:
         """The stored frames; where they are not there, decodes `samples` into the store, a picture at a time.
@@ -101,19 +118,72 @@ class FrameStore:
         Of several processes that ask for the same frames one decodes and the others wait for it. Raises what the
         iteration raises, and StorageError where the disk does not take the frames; both leave nothing behind.
         """
-        stored = self.get(sha256, settings)
+
+        def write(folder: Path) -> int:
+            return self._write(folder, _jpegs(samples, settings.jpeg_quality), lambda: _ended(samples))
+
+        found: FrameSet = self._filled(sha256, sampling_digest(settings), lambda: self.get(sha256, settings), write)
+        return found
+
+    def fill_with_survey(
+        self, sha256: str, settings: MediaSettings, samples: Callable[[Surveyor | None], Pictures]
+    ) -> tuple[FrameSet, Survey]:
+        """As `fill`, and the survey: one pass gives both. Where only one is stored, the other is decoded alone."""
+        from hardcut.media.survey import Surveyor
+
+        def write(folder: Path) -> int:
+            surveyor = Surveyor(settings)
+            pictures = samples(surveyor)
+            if self.get(sha256, settings) is None:
+                self.fill(sha256, settings, pictures)
+            else:
+                for _ in pictures:
+                    pass
+            files = ((f"{number:05d}.mjpg", burst.times[0], b"".join(burst.jpegs))
+                     for number, burst in enumerate(surveyor.bursts))  # fmt: skip
+            return self._write(folder, files, lambda: surveyor.facts(pictures.duration_s))
+
+        survey: Survey = self._filled(sha256, survey_digest(settings), lambda: self.get_survey(sha256, settings), write)
+        return self.fill(sha256, settings, samples(None)), survey
+
+    def decodes(self, sha256: str, settings: MediaSettings) -> int:
+        """How many times the video was decoded for this sampling, by all processes."""
+        return self._decodes(sha256, sampling_digest(settings))
+
+    def surveys(self, sha256: str, settings: MediaSettings) -> int:
+        """How many times the video was decoded for its survey; where that gave its frames too, it is the same time."""
+        return self._decodes(sha256, survey_digest(settings))
+
+    def _decodes(self, sha256: str, name: str) -> int:
+        log = self._log(sha256, name)
+        return log.stat().st_size if log.exists() else 0
+
+    def _index(self, folder: Path) -> Any:
+        try:
+            index = json.loads((folder / _INDEX).read_text("utf-8"))
+            if any((folder / name).stat().st_size != size for name, _, _, size in index["frames"]):
+                return None
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return None
+        except OSError as error:
+            raise StorageError(f"the frame store {self._root} cannot be read: {error.strerror or error}") from error
+        with suppress(OSError):  # a store that may only be read is used without being told
+            os.utime(folder / _INDEX)
+        return index
+
+    def _filled(self, sha256: str, name: str, get: Callable[[], Any], write: Callable[[Path], int]) -> Any:
+        stored = get()
         if stored is not None:
             return stored
-        log = self._log(sha256, settings)
         with self.lease(sha256):
             try:
-                with log.open("ab") as decodes:
+                with self._log(sha256, name).open("ab") as decodes:
                     fcntl.flock(decodes, fcntl.LOCK_EX)  # a killed process gives it up
-                    stored = self.get(sha256, settings)
+                    stored = get()
                     if stored is None:
                         os.write(decodes.fileno(), b".")
-                        written = self._write(self._folder(sha256, settings), settings, samples)
-                        stored = self.get(sha256, settings)
+                        written = write(self._folder(sha256, name))
+                        stored = get()
                         self._account(written)
             except OSError as error:
                 raise self._unwritable(error) from error
@@ -123,13 +193,11 @@ class FrameStore:
             )
         return stored
 
-    def decodes(self, sha256: str, settings: MediaSettings) -> int:
-        """How many times the video was decoded for this sampling, by all processes."""
-        log = self._log(sha256, settings)
-        return log.stat().st_size if log.exists() else 0
-
-    def _write(self, folder: Path, settings: MediaSettings, samples: Pictures) -> int:
-        """Fills a temporary folder and renames it; returns the bytes of the frames.
+    def _write(
+        self, folder: Path, files: Iterable[tuple[str, float, bytes]], facts: Callable[[], dict[str, Any]]
+    ) -> int:
+        """Fills a temporary folder with files (name, seconds, bytes), writes an index with `facts` and renames it;
+        returns the bytes of the files.
 
         Under the lock: what lies there is damaged or left over.
         """
@@ -139,15 +207,10 @@ class FrameStore:
         temporary.mkdir()
         try:
             frames = []
-            for number, sample in enumerate(samples):
-                buffer = io.BytesIO()
-                Image.fromarray(sample.image).save(buffer, "JPEG", quality=settings.jpeg_quality)
-                jpeg = buffer.getvalue()
-                name = f"{number:05d}.jpg"
-                (temporary / name).write_bytes(jpeg)
-                frames.append((name, round(sample.time_s, 6), hashlib.sha256(jpeg).hexdigest(), len(jpeg)))
-            index = {"frames": frames, "duration_s": round(samples.duration_s, 6), "missing": samples.missing}
-            (temporary / _INDEX).write_text(json.dumps(index), "utf-8")
+            for name, time_s, content in files:
+                (temporary / name).write_bytes(content)
+                frames.append((name, round(time_s, 6), hashlib.sha256(content).hexdigest(), len(content)))
+            (temporary / _INDEX).write_text(json.dumps({"frames": frames, **facts()}), "utf-8")
             if folder.exists():
                 shutil.rmtree(folder)
             temporary.rename(folder)
@@ -205,8 +268,19 @@ class FrameStore:
         reason = error.strerror or error
         return StorageError(f"the frame store {self._root} cannot be written ({reason}): make room or name another")
 
-    def _folder(self, sha256: str, settings: MediaSettings) -> Path:
-        return self._root / sha256[:2] / sha256 / sampling_digest(settings)
+    def _folder(self, sha256: str, name: str) -> Path:
+        return self._root / sha256[:2] / sha256 / name
 
-    def _log(self, sha256: str, settings: MediaSettings) -> Path:
-        return self._folder(sha256, settings).with_suffix(".decodes")
+    def _log(self, sha256: str, name: str) -> Path:
+        return self._folder(sha256, name).with_suffix(".decodes")
+
+
+def _jpegs(samples: Pictures, quality: int) -> Iterator[tuple[str, float, bytes]]:
+    for number, sample in enumerate(samples):
+        buffer = io.BytesIO()
+        Image.fromarray(sample.image).save(buffer, "JPEG", quality=quality)
+        yield f"{number:05d}.jpg", sample.time_s, buffer.getvalue()
+
+
+def _ended(samples: Pictures) -> dict[str, Any]:
+    return {"duration_s": round(samples.duration_s, 6), "missing": samples.missing}

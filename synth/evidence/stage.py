@@ -10,16 +10,17 @@ from typing import ClassVar, Literal, TypeVar
 from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Unit
+from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed, opencv
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence.metadata import metadata_evidence
-from hardcut.synth.evidence.motion import find_motion, motion_evidence
+from hardcut.synth.evidence.motion import find_colours, find_motion, motion_evidence
 from hardcut.synth.evidence.ocr import ocr_evidence, read_lines
 from hardcut.synth.evidence.paddle import paddle_settings
-from hardcut.synth.evidence.shots import find_cuts, shot_evidence
+from hardcut.synth.evidence.shots import shot_evidence, told_cuts
 from hardcut.synth.evidence.speech import Recogniser, recognised_evidence
 from hardcut.synth.evidence.subtitles import subtitle_evidence
 from hardcut.synth.frame_source import FrameSource
@@ -40,7 +41,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -62,7 +63,10 @@ class EvidenceStage:
             versions["opencv"] = opencv("evidence.motion = false")
         if self.recogniser:
             versions["speech"] = self.recogniser.settings
-        return {**options.model_dump(mode="json"), "sampling": self.frames.sampling, "versions": versions}
+        sampling: dict[str, JsonValue] = {"sampling": self.frames.sampling}
+        if options.shots or options.motion:
+            sampling["survey"] = self.frames.survey
+        return {**options.model_dump(mode="json"), **sampling, "versions": versions}
 
     async def run(self, unit: Unit) -> Output:
         video = unit.one(Video)
@@ -101,10 +105,17 @@ class EvidenceStage:
                 lines = await call(read_lines, pictures, video.duration_s, options)
                 found += ocr_evidence(video, lines, options.ocr)
             if options.shots or options.motion:
-                cuts = await call(find_cuts, [frame.path for frame in pictures], options.shot_threshold)
-                found += shot_evidence(video, pictures, cuts) if options.shots else []
-                if options.motion:
-                    found += motion_evidence(video, await call(find_motion, pictures, cuts, video.duration_s))
+                found += await self._watched(video, pictures)
+        return found
+
+    async def _watched(self, video: Video, pictures: Sequence[Frame]) -> list[Evidence]:
+        options, call = self.options, self.frames.pool.call
+        async with self.frames.looked_at(video) as survey:
+            found = shot_evidence(video, survey, options.shot_threshold) if options.shots else []
+            if options.motion:
+                cuts = [(cut.before_s + cut.time_s) / 2 for cut in told_cuts(survey, options.shot_threshold)]
+                found += motion_evidence(video, await call(find_motion, survey.bursts))
+                found += motion_evidence(video, await call(find_colours, pictures, cuts, video.duration_s))
         return found
 
 
