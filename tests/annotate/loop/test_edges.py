@@ -65,14 +65,10 @@ def test_a_changed_query_orphans_its_answers(sample: Any, review: Review_, peopl
     judged = {each.pair_id: each for each in read_records(sample.run / Judgment.FILE, Judgment)}
     assert judged[pair_id].source == "human"
 
-    queries = list(read_records(sample.run / Query.FILE, Query))
-    answered = next(each for each in read_records(sample.run / Pair.FILE, Pair) if each.pair_id == pair_id).query_id
-    with (sample.run / Query.FILE).open("w") as file:
-        changed = (
-            each.model_copy(update={"text": "changed"}) if each.query_id == answered else each for each in queries
-        )
-        write_records(file, changed)
-    (sample.run / "ledger.sqlite").unlink()  # it would restore the file that was changed here
+    reviews = reviews_of(sample.run)
+    other = "0" * len(reviews[0].query_digest)  # as if the query had had another wording when they answered
+    with (sample.run / Review.FILE).open("w") as file:
+        write_records(file, (each.model_copy(update={"query_digest": other}) for each in reviews))
     run = read_run(sample.run)
     assert {each.pair_id for each in run.orphans()} == {pair_id} and len(run.orphans()) == 2
     found = review("report")
