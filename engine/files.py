@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -94,6 +95,8 @@ def disk_error(error: BaseException) -> StorageError | None:
             return storage_error(Path(os.fsdecode(each.filename)) if each.filename else _SOMEWHERE, each)
         if isinstance(each, sqlite3.OperationalError) and (code := _SQLITE.get(_primary(each))):
             return storage_error(_SOMEWHERE, OSError(code, str(each)))
+        if _TORCH_SHORT_WRITE.search(str(each)):
+            return storage_error(_SOMEWHERE, OSError(errno.ENOSPC, str(each)))
         for code in _WRITING:
             if os.strerror(code) in str(each) or f"(os error {code})" in str(each):
                 return storage_error(_SOMEWHERE, OSError(code, str(each)))
@@ -101,6 +104,8 @@ def disk_error(error: BaseException) -> StorageError | None:
 
 
 _SOMEWHERE = Path("what this command writes")
+_TORCH_SHORT_WRITE = re.compile(r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing", re.DOTALL)
+"""What torch's writer of archives says where the disk took fewer bytes than it was given: it names no cause."""
 _SQLITE = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS, sqlite3.SQLITE_IOERR: errno.EIO}
 
 
