@@ -109,8 +109,10 @@ class Server:
         return [spoken for call in calls for spoken in call.spoken(told[call.key])]
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections, and hands back the calls that were reserved and not made."""
         await self._endpoint.close()
+        if self._budget:
+            await self._budget.close()
 
     def _kept(self, calls: Mapping[str, _Call]) -> dict[str, _Transcript]:
         """The replies that are in the cache, as far as this version reads them."""

@@ -242,7 +242,7 @@ def test_margins_are_of_the_bare_logits(
     processor, tokenizer = generator._processor, generator._tokenizer
     for prompt, answer in zip(prompts, answers(generator, prompts), strict=True):
         asked = processor.apply_chat_template(
-            prompt.messages([{"type": "image"}] * 4), tokenize=False, add_generation_prompt=True
+            prompt.messages([{"type": "image"}] * 4, tokenizer), tokenize=False, add_generation_prompt=True
         )
         pictures = [Image.open(path) for _, path in prompt.pictures]
         written, scored = "", []
