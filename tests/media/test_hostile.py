@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import threading
 import time
 from collections import Counter
 from fractions import Fraction
@@ -20,6 +19,7 @@ from hardcut.media.collection import scan
 from hardcut.media.container import open_video
 from hardcut.media.ingest import Ingested, ingest
 from hardcut.media.probe import probe
+from hardcut.media.sampler import Samples
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.settings import MediaSettings
 
@@ -192,27 +192,24 @@ async def test_every_kind_of_strange_file_is_accounted_for(render, sound, tmp_pa
     assert outcomes == {file.relative: strange.get(file.relative, "complete") for file in collection.files}
 
 
-async def test_a_file_that_grows_while_it_is_read(render, tmp_path):
+def test_a_file_that_grows_while_it_is_read(render, tmp_path, monkeypatch):
     clip = render("grows.ts", codec="mpeg2video", count=250, size=(640, 360))
     data = clip.path.read_bytes()
     clip.path.write_bytes(data[: len(data) // 2])
-    done = threading.Event()
 
-    def grow() -> None:
-        with clip.path.open("ab") as file:
-            while not done.wait(0.01):
-                file.write(b"\0" * 188)
-                file.flush()
+    class Grows(Samples):
+        """The samples of a file to which somebody else writes when the first was read."""
 
-    writer = threading.Thread(target=grow)
-    with WorkerPool(1, timeout_s=LIMIT_S) as pool:
-        writer.start()
-        try:
-            with pytest.raises(ItemError) as caught:
-                await pool.call(ingest, str(clip.path), str(tmp_path / "store"), SETTINGS)
-        finally:
-            done.set()
-            writer.join()
-        assert caught.value.reason == "changed"
-        made = await pool.call(ingest, str(clip.path), str(tmp_path / "store"), SETTINGS)
-    check(made)
+        def __iter__(self):
+            for number, sample in enumerate(super().__iter__()):
+                if number == 0:
+                    with clip.path.open("ab") as file:
+                        file.write(b"\0" * 188)
+                yield sample
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hardcut.media.ingest.open_samples", Grows)
+        with pytest.raises(ItemError) as caught:
+            ingest(str(clip.path), str(tmp_path / "store"), SETTINGS)
+    assert caught.value.reason == "changed"
+    check(ingest(str(clip.path), str(tmp_path / "store"), SETTINGS))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from hardcut.annotate.embedded import environment as module
 from hardcut.annotate.embedded.environment import REQUIREMENTS, environment, lease
@@ -125,21 +126,30 @@ def test_a_python_without_wheels_is_not_used(monkeypatch: pytest.MonkeyPatch, tm
         environment(tmp_path, NullProgress(), print)
 
 
-def test_every_requirement_is_pinned_and_said_once() -> None:
-    lines = [line for line in REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
-    names = [re.fullmatch(r"([a-z0-9-]+)==[0-9][0-9.]*", line) for line in lines]
-    assert all(names), "one exact version each"
-    assert len({found[1] for found in names if found}) == len(lines)
-    assert "argilla-server==2.8.0" in lines
+def test_every_requirement_is_pinned_with_digests_and_said_once() -> None:
+    pins = _pins()
+    assert all(re.fullmatch(r"==[^,*]+", str(pin.specifier)) for pin in pins), "one exact version each"
+    assert len({pin.name for pin in pins}) == len(pins)
+    assert "argilla-server==2.8.0" in map(str, pins)
+    digests = [line for line in REQUIREMENTS.read_text().splitlines() if "--hash=sha256:" in line]
+    assert len(digests) >= len(pins)
 
 
 def test_what_is_installed_is_what_the_list_says(argilla_python: Path) -> None:
     line = [argilla_python, "-I", "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
     listed = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
     here = {_plain(one) for one in listed}
-    wanted = {_plain(one) for one in REQUIREMENTS.read_text().splitlines() if one[0] != "#"}
-    assert wanted <= here
-    assert {one.partition("==")[0] for one in here - wanted} <= {"pip", "setuptools"}
+    everywhere = {_plain(f"{pin.name}{pin.specifier}") for pin in _pins() if pin.marker is None}
+    assert len(everywhere) > 50
+    assert everywhere <= here
+    listed_at_all = {_plain(f"{pin.name}{pin.specifier}") for pin in _pins()}
+    assert {one.partition("==")[0] for one in here - listed_at_all} <= {"pip", "setuptools"}
+
+
+def _pins() -> list[Requirement]:
+    """The list without its digests, which pip itself reads and insists on."""
+    lines = REQUIREMENTS.read_text().splitlines()
+    return [Requirement(line.rstrip(" \\")) for line in lines if line[0] not in "# "]
 
 
 def _plain(requirement: str) -> str:
