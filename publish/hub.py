@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,7 +149,8 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
     HubError where the Hub cannot be reached or refuses.
     """
     with replaced_folder(out) as folder:
-        with _reported_errors(repo_id):
+        with _reported_errors(repo_id), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Not enough free disk space")  # told as an error when it comes to that
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
             found = _api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
@@ -168,6 +171,9 @@ def _api() -> HfApi:
     from huggingface_hub import HfApi
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # what it warns of, such as a cache that cannot be written, ends in an error where it matters
     if not sys.stderr.isatty():
         disable_progress_bars()
     return HfApi(library_name="hardcut")

@@ -113,7 +113,7 @@ INSIDE: dict[str, Callable[[Path], list[str | Path]]] = {
 }
 """What writes into the folder of its run."""
 READS = {"status", "plan", "check", "doctor", "schema", "prompt"}
-ELSEWHERE = {  # of `publish` and `pull` only the way back to one line is there, no test fills their disk
+ELSEWHERE = {
     "publish": "tests/publish/test_hub.py",
     "pull": "tests/publish/test_hub.py",
     "train": "tests/reranker/test_training.py",

@@ -239,3 +239,33 @@ def test_a_model_goes_there_without_its_checkpoints(server: Any, call: Call, tmp
     assert again["sent"] == [] and again["unchanged"] == 5
     (folder / "weights.bin").write_bytes(b"pickle")
     assert "weights.bin: no file of a model" in call("model", folder, "org/set").stderr
+
+
+@pytest.mark.parametrize("where", ["the folder", "the hub's cache"])
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_nothing_is_left_on_a_disk_without_room_for_what_is_fetched(
+    call: Call, dataset: Path, tmp_path: Path, small_disk: Any, fill: Any, where: str, how: str
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    disk = small_disk()
+    fill(disk, 12_288, read_only=how == "read-only")
+    home = disk / "home" if where == "the hub's cache" else tmp_path / "home"
+    out = disk / "back" if where == "the folder" else tmp_path / "back"
+    done = call("pull", "org/set", out, HF_HOME=str(home))
+    assert done.returncode == 4 and done.stderr.count("\n") == 1, done.stderr
+    assert ("space" if how == "full" else "read-only") in done.stderr.lower(), done.stderr
+    assert not out.exists()
+    assert not [path for path in out.parent.rglob("*") if path.is_file() and path.suffix == ".parquet"] or (
+        where == "the hub's cache"
+    )
+
+
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_publishing_writes_nothing_here(
+    call: Call, server: Any, dataset: Path, small_disk: Any, fill: Any, how: str
+) -> None:
+    disk = small_disk()
+    fill(disk, read_only=how == "read-only")
+    done = call("publish", dataset, "org/set", HF_HOME=str(disk / "home"), TMPDIR=str(disk))
+    assert done.returncode == 0, done.stderr
+    assert published(server) == content(dataset)
