@@ -1,6 +1,6 @@
 """How much of a server's capacity a teacher uses, with every reply durable and every call booked.
 
-    python benchmarks/saturation.py [--calls 2000] [--rounds 3] [--peers .venv-peers]
+    python benchmarks/saturation.py [--calls 6000] [--rounds 3] [--peers .venv-peers]
 
 A fake server in a process of its own answers 64 calls at once, 0.2 s each. It is asked in three ways, in turns, each in
 a process of its own: small requests, 300 KiB of pictures a request, and replies of 300 tokens with their alternatives
@@ -313,7 +313,7 @@ def measure_peers(calls: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=2000)
+    parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", type=Path, default=HERE.parent / ".venv-peers", help="made by peers/make.sh")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

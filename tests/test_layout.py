@@ -191,3 +191,13 @@ def test_tests_mirror_the_packages() -> None:
                 continue
             assert (ROOT / folder).is_dir(), f"{test}: there is no {folder}/"
             assert folder in homes.get(test.name, {folder}), f"{test}: what it tests is in {homes[test.name]}"
+
+
+def test_no_merge_was_left_half_done() -> None:
+    """A marker of a conflict in a script, a document or a table is a syntax error that nobody sees until it is run."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("no repository of git")
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        data = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b""
+        assert not any(line.startswith((b"<" * 7 + b" ", b">" * 7 + b" ")) for line in data.splitlines()), name
