@@ -1,12 +1,18 @@
-"""Extractors that look at one video and at nothing else: each is a file beside this one, and a line here.
-
-Those of text, speech, shots and movement share what they look at and stand in `stage.py`.
-"""
+"""The extractors, in the order in which they look at a video. Another one is a file beside this, and a line here."""
 
 from __future__ import annotations
 
 from hardcut.synth.evidence.look import Extractor
+from hardcut.synth.evidence.metadata import METADATA
+from hardcut.synth.evidence.ocr import OCR
+from hardcut.synth.evidence.recognisers import SPEECH
+from hardcut.synth.evidence.scenes import SCENES
+from hardcut.synth.evidence.subtitles import SUBTITLES
 
 EXTRACTORS: tuple[Extractor, ...] = (
-    # Extractor(name, version, function),
+    METADATA,
+    SUBTITLES,
+    SPEECH,
+    OCR,
+    SCENES,
 )

@@ -2,31 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
+from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.frames import Frame
-from hardcut.schemas.records import Evidence, Video
+from hardcut.schemas.records import Dropped, Evidence, Video
+from hardcut.schemas.settings import EvidenceSettings
+from hardcut.synth.evidence.speech import Recogniser
+from hardcut.synth.frame_source import FrameSource
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is the same for all videos of a run.
+
+    `recogniser` hears speech; None where none is wanted. `digests` remembers the digests of models in folders.
+    """
+
+    options: EvidenceSettings
+    recogniser: Recogniser | None = None
+    digests: FileDigests | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What an extractor is handed: the video and its file, its stored frames in order, and worker processes for what
-    takes long or may crash."""
+    """What an extractor is handed for one video. `frames` are its stored frames in order; they are empty for an
+    extractor that wants none."""
 
     video: Video
-    path: Path
     frames: tuple[Frame, ...]
-    pool: WorkerPool
+    source: FrameSource
+    setup: Setup
+
+    @property
+    def path(self) -> Path:
+        """The video's file."""
+        return self.source.root / self.video.path
+
+    @property
+    def pool(self) -> WorkerPool:
+        """Worker processes, for what takes long or may crash."""
+        return self.source.pool
+
+
+def _always(setup: Setup) -> bool:
+    return True
+
+
+def _none(setup: Setup) -> Mapping[str, JsonValue]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """An extractor. `version` is part of the key of the stage: it is counted up whenever the extractor would find
-    something else, and names the library's version where one does the work."""
+    """An extractor. `extract` gives the evidence that it finds, and what it had to leave out. It raises ItemError where
+    the video cannot be looked at, which fails the video.
+
+    `version` is part of the stage's key. Count it up when the extractor would find something else. None means that the
+    version of the stage counts, as for the extractors that every run of Hardcut had. `libraries` gives the versions of
+    the libraries and models that do the work; they are part of the key too. It raises MissingDependency.
+
+    `on` says whether the settings ask for it. `frames` says whether it looks at the stored frames.
+    """
 
     name: str
-    version: str
-    extract: Callable[[Look], Awaitable[list[Evidence]]]
+    version: str | None
+    extract: Callable[[Look], Awaitable[Sequence[Evidence | Dropped]]]
+    on: Callable[[Setup], bool] = _always
+    libraries: Callable[[Setup], Mapping[str, JsonValue]] = _none
+    frames: bool = True
+
+    def versions(self, setup: Setup) -> Mapping[str, JsonValue]:
+        """What of the extractor is part of the stage's key."""
+        return {**({} if self.version is None else {self.name: self.version}), **self.libraries(setup)}

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.text.clean import clean
+from hardcut.synth.evidence.look import Extractor, Look
 
 MAX_CHARACTERS = 2000
 
@@ -45,3 +46,11 @@ def _value_text(value: JsonValue) -> str | None:
         parts = [None if isinstance(part, list) else _value_text(part) for part in value]
         return None if None in parts else ", ".join(part for part in parts if part)
     return None
+
+
+async def _metadata(look: Look) -> list[Evidence | Dropped]:
+    found, dropped = metadata_evidence(look.video, look.setup.options.metadata_fields)
+    return [*found, *dropped]
+
+
+METADATA = Extractor("metadata", None, _metadata, frames=False)

@@ -7,15 +7,19 @@ carried over unread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import JsonValue
+
 from hardcut.media.frames import Frame
+from hardcut.schemas.dependencies import installed
 from hardcut.schemas.records import Box, Evidence, Span, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.schemas.text.clean import clean, script_of
-from hardcut.synth.evidence.paddle import paddle_engine
+from hardcut.synth.evidence.look import Extractor, Look, Setup
+from hardcut.synth.evidence.paddle import paddle_engine, paddle_settings
 from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
 
@@ -295,3 +299,22 @@ def _share(box: Rect, of: Rect) -> float:
     height = min(box[3], of[3]) - max(box[1], of[1])
     area = (box[2] - box[0]) * (box[3] - box[1])
     return width * height / area if width > 0 and height > 0 and area > 0 else 0.0
+
+
+async def _ocr(look: Look) -> list[Evidence]:
+    options = look.setup.options
+    lines = await look.pool.call(read_lines, look.frames, look.video.duration_s, options)
+    return ocr_evidence(look.video, lines, options.ocr)
+
+
+def _on(setup: Setup) -> bool:
+    return setup.options.ocr != "off"
+
+
+def _libraries(setup: Setup) -> Mapping[str, JsonValue]:
+    if setup.options.ocr == "paddle":
+        return {"paddle": paddle_settings(setup.options, setup.digests)}
+    return {package: installed(package, "ocr", 'evidence.ocr = "off"') for package in ("rapidocr", "onnxruntime")}
+
+
+OCR = Extractor("ocr", None, _ocr, on=_on, libraries=_libraries)

@@ -1,17 +1,24 @@
-"""Which recogniser of speech the settings name. Another one is a file beside this and a line here."""
+"""Speech by recognition: which recogniser the settings name, and what it hears as evidence.
+
+Another recogniser is a file beside this, and a line in `open_recogniser`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from pydantic import JsonValue
 
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import model_and_address
-from hardcut.schemas.errors import UsageError
+from hardcut.schemas.errors import ItemError, UsageError
+from hardcut.schemas.records import Dropped, Evidence
 from hardcut.schemas.settings import Resources, TeacherSettings
-from hardcut.synth.evidence.speech import Recogniser
+from hardcut.synth.evidence.look import Extractor, Look, Setup
+from hardcut.synth.evidence.speech import Recogniser, recognised_evidence
 from hardcut.synth.evidence.transcription import Server
 from hardcut.synth.evidence.whisper import Whisper
 from hardcut.teacher.registry import key_of
@@ -53,3 +60,28 @@ def open_recogniser(
         f"evidence.speech = {spec!r}: give off, subtitles, whisper:MODEL or server:MODEL@URL, "
         "such as server:whisper-1@http://127.0.0.1:8000/v1"
     )
+
+
+async def _speech(look: Look) -> list[Evidence] | list[Dropped]:
+    """Subtitles are kept beside what is heard; teachers are told the subtitles where there are both."""
+    recogniser, video = look.setup.recogniser, look.video
+    if recogniser is None or not video.has_audio:
+        return []
+    try:
+        spoken = await recogniser.hear(look.path, video.duration_s)
+    except ItemError as error:
+        if error.reason != "no_audio":
+            raise
+        return [Dropped.create(item=video.video_id, stage="evidence", reason=error.reason, detail=error.detail)]
+    return recognised_evidence(video, spoken, recogniser.name)
+
+
+def _on(setup: Setup) -> bool:
+    return setup.recogniser is not None
+
+
+def _libraries(setup: Setup) -> Mapping[str, JsonValue]:
+    return {"speech": setup.recogniser.settings} if setup.recogniser else {}
+
+
+SPEECH = Extractor("speech", None, _speech, on=_on, libraries=_libraries, frames=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
@@ -12,19 +11,11 @@ from pydantic import JsonValue
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
-from hardcut.schemas.dependencies import installed, opencv
-from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence.extractors import EXTRACTORS
-from hardcut.synth.evidence.look import Look
-from hardcut.synth.evidence.metadata import metadata_evidence
-from hardcut.synth.evidence.motion import find_motion, motion_evidence
-from hardcut.synth.evidence.ocr import ocr_evidence, read_lines
-from hardcut.synth.evidence.paddle import paddle_settings
-from hardcut.synth.evidence.shots import find_cuts, shot_evidence
-from hardcut.synth.evidence.speech import Recogniser, recognised_evidence
-from hardcut.synth.evidence.subtitles import subtitle_evidence
+from hardcut.synth.evidence.look import Extractor, Look, Setup
+from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 
 R = TypeVar("R", bound=Record)
@@ -32,10 +23,9 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class EvidenceStage:
-    """Makes the Evidence of each probed video. Each extractor is a file of its own.
+    """Makes the Evidence of each probed video, by the extractors that the settings ask for (`extractors.py`).
 
-    `recogniser` hears speech beside the subtitles; both are kept, and teachers are told the subtitles where both are.
-    `digests` know models in folders again.
+    `recogniser` hears speech; None where none is wanted. `digests` remembers the digests of models in folders.
     """
 
     frames: FrameSource
@@ -53,74 +43,37 @@ class EvidenceStage:
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         """Raises MissingDependency where an extractor that is switched on is not installed."""
-        options = self.options
-        versions: dict[str, JsonValue] = {each.name: each.version for each in EXTRACTORS}
-        if options.ocr == "rapidocr":
-            for package in ("rapidocr", "onnxruntime"):
-                versions[package] = installed(package, "ocr", 'evidence.ocr = "off"')
-        if options.ocr == "paddle":
-            versions["paddle"] = paddle_settings(options, self.digests)
-        if options.shots or options.motion:
-            without = "evidence.shots = false and evidence.motion = false"
-            versions["scenedetect"] = installed("scenedetect-headless", "vision", without)
-        if options.motion:
-            versions["opencv"] = opencv("evidence.motion = false")
-        if self.recogniser:
-            versions["speech"] = self.recogniser.settings
-        told = options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price"})
+        setup = self._setup
+        versions = {name: value for each in _asked_for(setup) for name, value in each.versions(setup).items()}
+        told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price"})
         return {**told, "sampling": self.frames.sampling, "versions": versions}
 
     async def run(self, unit: Unit) -> Output:
-        video = unit.one(Video)
-        found, dropped = metadata_evidence(video, self.options.metadata_fields)
-        for heard, lost in (await self._said(video), await self._heard(video)):
-            found += heard
-            dropped += lost
-        found += await self._seen(video)
-        found += await self._found_by_others(video)
-        return Output(records=_sorted(found), dropped=_sorted(dropped))
+        video, setup = unit.one(Video), self._setup
+        found: list[Evidence | Dropped] = []
+        extractors = _asked_for(setup)
+        look = Look(video, (), self.frames, setup)
+        for each in extractors:
+            if not each.frames:
+                found += await each.extract(look)
+        if any(each.frames for each in extractors):
+            async with self.frames.leased(video) as stored:
+                look = Look(video, tuple(stored.frames), self.frames, setup)
+                for each in extractors:
+                    if each.frames:
+                        found += await each.extract(look)
+        return Output(records=_sorted(found, Evidence), dropped=_sorted(found, Dropped))
 
-    async def _found_by_others(self, video: Video) -> list[Evidence]:
-        if not EXTRACTORS:
-            return []
-        async with self.frames.leased(video) as stored:
-            look = Look(video, self.frames.root / video.path, tuple(stored.frames), self.frames.pool)
-            return [line for each in EXTRACTORS for line in await each.extract(look)]
-
-    async def _said(self, video: Video) -> tuple[list[Evidence], list[Dropped]]:
-        if self.options.speech == "off" or not video.subtitles:
-            return [], []
-        return await asyncio.to_thread(subtitle_evidence, video, self.frames.root)
-
-    async def _heard(self, video: Video) -> tuple[list[Evidence], list[Dropped]]:
-        if self.recogniser is None or not video.has_audio:
-            return [], []
-        try:
-            spoken = await self.recogniser.hear(self.frames.root / video.path, video.duration_s)
-        except ItemError as error:
-            if error.reason != "no_audio":
-                raise
-            lost = Dropped.create(item=video.video_id, stage="evidence", reason=error.reason, detail=error.detail)
-            return [], [lost]
-        return recognised_evidence(video, spoken, self.recogniser.name), []
-
-    async def _seen(self, video: Video) -> list[Evidence]:
-        options, call = self.options, self.frames.pool.call
-        if options.ocr == "off" and not options.shots and not options.motion:
-            return []
-        found: list[Evidence] = []
-        async with self.frames.leased(video) as stored:
-            pictures = stored.frames
-            if options.ocr != "off":
-                lines = await call(read_lines, pictures, video.duration_s, options)
-                found += ocr_evidence(video, lines, options.ocr)
-            if options.shots or options.motion:
-                cuts = await call(find_cuts, [frame.path for frame in pictures], options.shot_threshold)
-                found += shot_evidence(video, pictures, cuts) if options.shots else []
-                if options.motion:
-                    found += motion_evidence(video, await call(find_motion, pictures, cuts, video.duration_s))
-        return found
+    @property
+    def _setup(self) -> Setup:
+        return Setup(self.options, self.recogniser, self.digests)
 
 
-def _sorted(records: Sequence[R]) -> list[R]:
-    return sorted({record.id: record for record in records}.values(), key=lambda record: record.id)
+def _asked_for(setup: Setup) -> list[Extractor]:
+    return [each for each in EXTRACTORS if each.on(setup)]
+
+
+def _sorted(found: Sequence[Evidence | Dropped], kind: type[R]) -> list[R]:
+    """The records of one kind, each once, by id."""
+    records = {record.id: record for record in found if isinstance(record, kind)}
+    return sorted(records.values(), key=lambda record: record.id)

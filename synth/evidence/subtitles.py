@@ -7,6 +7,7 @@ number that ends a cue for the next cue's and leaves notes and names of WebVTT c
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import hashlib
 import html
@@ -18,6 +19,7 @@ from pathlib import Path
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span, Subtitles, Video
 from hardcut.schemas.text.clean import clean
+from hardcut.synth.evidence.look import Extractor, Look, Setup
 
 MAX_BYTES = 16 * 2**20
 
@@ -160,3 +162,17 @@ def _read(sidecar: Subtitles, root: Path) -> bytes:
     if hashlib.sha256(data).hexdigest() != sidecar.sha256:
         raise ItemError("changed", f"subtitles {sidecar.path} changed during the run: start the run again")
     return data
+
+
+async def _subtitles(look: Look) -> list[Evidence | Dropped]:
+    if not look.video.subtitles:
+        return []
+    found, dropped = await asyncio.to_thread(subtitle_evidence, look.video, look.source.root)
+    return [*found, *dropped]
+
+
+def _on(setup: Setup) -> bool:
+    return setup.options.speech != "off"
+
+
+SUBTITLES = Extractor("subtitles", None, _subtitles, on=_on, frames=False)
