@@ -9,6 +9,7 @@ from pathlib import Path
 from hardcut.engine.run_files import RunFiles
 from hardcut.engine.scratch import scratch_folder
 from hardcut.engine.status import read_status
+from hardcut.pipeline.stages import card_steps
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
@@ -53,7 +54,8 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
     failed = {stage.name: stage.failed for stage in status.stages}
-    return write_dataset(run, out, settings, failed, ExportOptions(choices.allow, choices.media, _agreement(run)))
+    options = ExportOptions(choices.allow, choices.media, _agreement(run), card_steps())
+    return write_dataset(run, out, settings, failed, options)
 
 
 def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from hardcut.engine.stage import Stage
 from hardcut.pipeline.context import Context
 from hardcut.publish.judgments import JudgmentStage
+from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.judgments import Review
+from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.names import suggestion
+from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Twin, Video
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
@@ -30,12 +32,14 @@ class Entry:
     """One stage. Its class says name, kind (unit or collection), and what it reads and makes.
 
     `make` makes it out of a context, or gives None where it is no part of that run. `asks` are the tasks that it alone
-    puts to teachers.
+    puts to teachers. `counted` is the kind of record that the card of a dataset counts at this stage; None where the
+    card names the stage only if it left something out.
     """
 
     stage: type[Stage]
     make: Callable[[Context], Stage | None]
     asks: tuple[Task, ...] = ()
+    counted: type[Record] | None = None
 
     @property
     def name(self) -> str:
@@ -77,20 +81,22 @@ def _judgments(run: Context) -> Stage:
 
 STAGES = (
     Entry(UserQueryStage, _user_queries),
-    Entry(ProbeStage, _probe),
+    Entry(ProbeStage, _probe, counted=Video),
     Entry(SignatureStage, lambda run: SignatureStage(run.frames, run.settings.duplicates)),
     Entry(DuplicateStage, lambda run: DuplicateStage(run.settings.duplicates)),
-    Entry(EvidenceStage, _evidence),
+    Entry(EvidenceStage, _evidence, counted=Evidence),
     Entry(
         CaptionStage,
         lambda run: CaptionStage(run.teacher, run.frames, run.sampling, run.settings.captions),
         asks=("caption", "check", "refine"),
+        counted=Caption,
     ),
-    Entry(TwinStage, lambda run: TwinStage()),
+    Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
     Entry(
         QueryStage,
         lambda run: QueryStage(run.teacher, run.frames, run.sampling, run.settings.queries),
         asks=("queries", "compose", "paraphrase", "translate", "same"),
+        counted=Query,
     ),
     Entry(
         CounterfactualStage,
@@ -100,9 +106,9 @@ STAGES = (
         asks=("counterfactual",),  # and `judge`, the same that `scores` asks later
     ),
     Entry(RewriteStage, _rewrites),
-    Entry(NegativeStage, _negatives),
-    Entry(ScoreStage, _scores, asks=("judge",)),
-    Entry(JudgmentStage, _judgments),
+    Entry(NegativeStage, _negatives, counted=Pair),
+    Entry(ScoreStage, _scores, asks=("judge",), counted=TeacherLabel),
+    Entry(JudgmentStage, _judgments, counted=Judgment),
 )
 
 
@@ -117,6 +123,11 @@ def entry(name: str) -> Entry:
         if each.name == name:
             return each
     raise UsageError(f"no stage is named {name!r}; {suggestion(name, [each.name for each in STAGES])}")
+
+
+def card_steps() -> dict[str, type[Record]]:
+    """The stages that the card of a dataset shows, each with the kind of record that is counted there."""
+    return {each.name: each.counted for each in STAGES if each.counted is not None}
 
 
 def asking() -> list[Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,8 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.records import COUNTERFACTUAL, Dropped
 from hardcut.schemas.settings import Settings
-
-STAGES: dict[str, type[Record]] = {
-    "probe": Video,
-    "evidence": Evidence,
-    "captions": Caption,
-    "twins": Twin,
-    "queries": Query,
-    "negatives": Pair,
-    "scores": TeacherLabel,
-    "judgments": Judgment,
-}
-"""What the card's funnel shows: the stages of a run, and what each makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +45,15 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
-    `agreement`: that of the run's reviewers, for the card."""
+
+    For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
+    record that is counted there. A stage that is not among them is shown where it left something out.
+    """
 
     allow: Collection[str] = ()
     media: Path | None = None
     agreement: Agreement | None = None
+    steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
 
 def export(
@@ -100,7 +92,7 @@ def export(
         recipe = _recipe(sizes, facts, settings, guards)
         write_marker(folder, recipe, digests(folder))
         results = check(Dataset(folder), settings, options.allow)
-        told = CardInputs(_funnel(run), failed, margins, results, options.agreement)
+        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         recipe["gate"] = {result.name: result.state for result in results}
@@ -109,12 +101,12 @@ def export(
     return ExportSummary(out, recipe["rows"], left, dict(sorted(facts.unpacked.items())), results)
 
 
-def _funnel(run: Path) -> list[FunnelStep]:
+def _funnel(run: Path, stages: Mapping[str, type[Record]]) -> list[FunnelStep]:
     dropped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     files = RunFiles(run)
     for record in files.read(Dropped):
         dropped[record.stage][record.reason] += 1
-    steps = [FunnelStep(stage, files.count(kind), dropped.pop(stage, Counter())) for stage, kind in STAGES.items()]
+    steps = [FunnelStep(stage, files.count(kind), dropped.pop(stage, Counter())) for stage, kind in stages.items()]
     return [*steps, *(FunnelStep(stage, None, dropped[stage]) for stage in sorted(dropped))]
 
 

@@ -18,13 +18,13 @@ import pytest
 from hardcut.publish import _parquet
 from hardcut.publish.card import languages, size_category
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.export_dataset import export
+from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.licences import front_matter
 from hardcut.report.templates import escape_markdown
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Pair, TeacherRef
+from hardcut.schemas.records import Pair, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
@@ -289,7 +289,7 @@ def test_metadata_of_any_size_is_cut_and_the_cut_is_seen(tmp_path: Path, write_r
 def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     from huggingface_hub import DatasetCard
 
-    summary = export(run, tmp_path / "out", SETTINGS, failed={"scores": 3})
+    summary = export(run, tmp_path / "out", SETTINGS, {"scores": 3}, ExportOptions(steps={"scores": TeacherLabel}))
     card = DatasetCard.load(summary.out / "README.md")
     front = card.data.to_dict()
     assert front["license"] == "cc-by-4.0" and front["language"] == ["de", "en"]
