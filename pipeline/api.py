@@ -45,11 +45,11 @@ def run(
     """Turns a folder of videos into records, as `hardcut run` does, and goes on with a run that was begun before.
 
     `out` is the run's folder. `teacher` writes, and judges unless `judges` are named: a name such as
-    `openai:MODEL@URL`, or an opened teacher. `queries`, `first_stage`, `judgments`, `manifest` are files of your own.
-    `limit` takes the first videos by id, `until` stops after a stage, `retry_failed` tries again what failed.
-    `settings` is a record or a TOML file; `overrides` are laid over it by their dotted names
-    (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for later runs. `progress` is told what happens
-    (default: bars on a terminal).
+    `openai:MODEL@URL`, or an opened teacher, which is asked as it was opened and stays open, so that its model is
+    loaded once. `queries`, `first_stage`, `judgments`, `manifest` are files of your own. `limit` takes the first videos
+    by id, `until` stops after a stage, `retry_failed` tries again what failed. `settings` is a record or a TOML file;
+    `overrides` are laid over it by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and
+    replies for later runs. `progress` is told what happens (default: bars on a terminal).
 
     Works in a script, in a notebook and inside a running event loop, where it holds the caller up; `arun` does not.
     Ctrl-C ends it; the same call again goes on. What failed is in `status()`.
@@ -101,6 +101,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
     job = Job(
         Path(given["videos"]), Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
         given["limit"], given["until"], given["retry_failed"],
+        {each.teacher: each.lend() for each in (teacher, *given["judges"]) if isinstance(each, OpenTeacher)},
     )  # fmt: skip
     if given["progress"] is not None:
         await carry_out(job, given["progress"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hardcut.engine.engine import Engine
@@ -17,15 +17,17 @@ from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import entry, stages
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import BudgetReached
-from hardcut.schemas.settings import Inputs, Settings
+from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.user_queries import read_queries
+from hardcut.teacher.protocol import Teacher
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run is asked to do. `limit` takes the first videos by id, `until` stops after a stage."""
+    """What a run is asked to do. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
+    that the caller has opened, by their settings."""
 
     videos: Path
     out: Path
@@ -34,6 +36,7 @@ class Job:
     limit: int | None = None
     until: str | None = None
     retry_failed: bool = False
+    lent: Mapping[TeacherSettings, Teacher] = field(default_factory=dict)
 
 
 async def carry_out(job: Job, progress: Progress) -> None:
@@ -71,7 +74,7 @@ def check_inputs(inputs: Inputs) -> None:
 
 
 async def _run_stages(job: Job, collection: Collection, progress: Progress) -> None:
-    async with opened(job.settings, job.out, job.cache, collection.root) as context:
+    async with opened(job.settings, job.out, job.cache, collection.root, job.lent) as context:
         made = stages(context)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(job.settings))

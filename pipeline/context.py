@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.scores import Judge
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
@@ -43,7 +44,11 @@ class Lookup(Protocol):
 
 class Teachers:
     """The teachers of a run and who hears its speech, each opened when it is first asked for, and so is the cache of
-    their replies. `listen` may put something before a teacher. `digests` know models in folders again."""
+    their replies. `listen` may put something before a teacher. `digests` know models in folders again.
+
+    `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
+    twice, and they stay open.
+    """
 
     def __init__(
         self,
@@ -53,28 +58,35 @@ class Teachers:
         *,
         budget: CallBudget | None = None,
         listen: Callable[[TeacherSettings, Teacher], Teacher] = lambda settings, teacher: teacher,
+        lent: Mapping[TeacherSettings, Teacher] | None = None,
     ) -> None:
         self.digests = digests
         self._settings = settings
         self._path = replies
         self._budget = budget
         self._listen = listen
+        self._lent = lent or {}
         self._replies: ReplyCache | None = None
         self._opened: dict[TeacherSettings, Teacher] = {}
         self._recogniser: Recogniser | None = None
 
     def __getitem__(self, settings: TeacherSettings) -> Teacher:
         if settings not in self._opened:
-            opened = open_teacher(
-                settings,
-                self._settings.resources,
-                main=self._settings.teacher,
-                replies=self._kept(),
-                budget=self._budget,
-                digests=self.digests,
-            )
-            self._opened[settings] = self._listen(settings, opened)
+            self._opened[settings] = self._listen(settings, self._open(settings))
         return self._opened[settings]
+
+    def _open(self, settings: TeacherSettings) -> Teacher:
+        lent = self._lent.get(settings)
+        if isinstance(lent, CachedTeacher):
+            return lent.lent(self._kept(), self._budget)
+        return lent or open_teacher(
+            settings,
+            self._settings.resources,
+            main=self._settings.teacher,
+            replies=self._kept(),
+            budget=self._budget,
+            digests=self.digests,
+        )
 
     def recogniser(self, pool: WorkerPool) -> Recogniser | None:
         """Who hears speech, in processes of `pool` or at a server; None for nobody."""
@@ -101,7 +113,8 @@ class Teachers:
     async def close(self) -> None:
         """Closes what was opened."""
         for teacher in self._opened.values():
-            await teacher.close()
+            if teacher not in self._lent.values():
+                await teacher.close()
         if self._recogniser is not None:
             await self._recogniser.close()
         if self._replies is not None:
@@ -167,8 +180,15 @@ class LedgerLookup:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, folder: Path, cache: Cache, root: Path = Path()) -> AsyncIterator[OpenRun]:
-    """The context of the run in `folder` over the videos under `root`. It holds the run's lock.
+async def opened(
+    settings: Settings,
+    folder: Path,
+    cache: Cache,
+    root: Path = Path(),
+    lent: Mapping[TeacherSettings, Teacher] | None = None,
+) -> AsyncIterator[OpenRun]:
+    """The context of the run in `folder` over the videos under `root`, with teachers that the caller has opened
+    (`lent`). It holds the run's lock.
 
     Raises StorageError, and UsageError where another process is at this run.
     """
@@ -179,7 +199,7 @@ async def opened(settings: Settings, folder: Path, cache: Cache, root: Path = Pa
     ):
         budget = CallBudget(ledger, settings.budget)
         frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
-        teachers = Teachers(settings, cache.replies, FileDigests(cache.digests), budget=budget)
+        teachers = Teachers(settings, cache.replies, FileDigests(cache.digests), budget=budget, lent=lent)
         try:
             yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
         finally:

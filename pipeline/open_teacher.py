@@ -12,6 +12,7 @@ from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.teacher.function import Function, register
+from hardcut.teacher.protocol import Teacher
 
 PathLike = str | Path
 
@@ -32,6 +33,10 @@ class OpenTeacher:
     def teacher(self) -> TeacherSettings:
         """Its name, and how it is asked."""
         return self.settings.teacher
+
+    def lend(self) -> Teacher:
+        """What a run asks in place of a teacher of its own: so a model is loaded once, and stays until `close`."""
+        return self._open().teacher
 
     def caption(self, video: PathLike) -> Caption:
         """As `hardcut.caption`."""

@@ -20,6 +20,7 @@ from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.records import Caption, Pair, Query, TeacherLabel
 from hardcut.schemas.settings import Settings
 from hardcut.synth.frame_source import FrameSource
+from hardcut.teacher.protocol import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,11 @@ class SingleClips:
         self._settings = settings
         self._teachers = Teachers(settings, cache.replies, FileDigests(cache.digests))
         self._seen: dict[str, Unit] = {}
+
+    @property
+    def teacher(self) -> Teacher:
+        """Who is asked."""
+        return self._teachers[self._settings.teacher]
 
     async def caption(self, clip: Path) -> Caption:
         """Raises UsageError for what is no video, ItemError where the clip or its caption is no good."""

@@ -23,7 +23,7 @@ class CachedTeacher:
     """Asks `backend` only for what is not in `replies`, and each question once, however often it is asked at the same
     time. Only valid replies are kept, each before anybody sees it (none are without `replies`). With a `budget`, every
     call is booked before it is sent; BudgetReached then ends the batch after what was in flight has been kept.
-    `name` is that of the teacher in the books.
+    `name` is that of the teacher in the books. `closes_backend` is false where the backend belongs to somebody else.
     """
 
     def __init__(
@@ -34,8 +34,11 @@ class CachedTeacher:
         price: Price | None = None,
         *,
         name: str | None = None,
+        closes_backend: bool = True,
     ) -> None:
         self._backend = backend
+        self._price = price
+        self._closes_backend = closes_backend
         self._name = name or book_name(backend.describe("judge", Sampling()))
         if budget and price:
             budget.charge(self._name, price, is_called=lambda booked: canonical_name(booked) == self._name)
@@ -74,9 +77,14 @@ class CachedTeacher:
 
     async def close(self) -> None:
         """Closes the backend; cache and budget belong to whoever opened them."""
-        await self._backend.close()
+        if self._closes_backend:
+            await self._backend.close()
         if self._budget:
             await self._budget.close()
+
+    def lent(self, replies: ReplyCache | None, budget: CallBudget | None) -> CachedTeacher:
+        """The same backend behind another cache and budget. Closing that one leaves the backend open."""
+        return CachedTeacher(self._backend, replies, budget, self._price, name=self._name, closes_backend=False)
 
     async def _ask(self, wanted: Mapping[str, Question]) -> dict[str, Outcome]:
         """Asks the backend, letting others who want the same wait for it. What another process is asking is waited for
