@@ -21,7 +21,7 @@ from hardcut.schemas.trec import read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import ModelProcess
-from hardcut.teacher.model_files import model_identity
+from hardcut.teacher.model_digest import model_identity
 
 if TYPE_CHECKING:
     from hardcut.teacher.local.process import Kind

@@ -22,7 +22,7 @@ from hardcut.reranker.model import lora, trainable
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import TrainSettings
-from hardcut.teacher.local.model_files import NO_CODE, not_loaded
+from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded
 
 PEAK = 989e12
 """Floating-point operations a second of one H100 in bfloat16, dense, as its maker gives it."""

@@ -16,7 +16,7 @@ RESULT = "train.json"
 def former_identity(model: str) -> str:
     """What told a model from others in version 26e4c37: of a model that Hardcut trained, what names its training; of
     another folder its weights by size and time of change. Only for going on with a training of that version; today it
-    is the content (`teacher/model_files.py`)."""
+    is the content (`teacher/model_digest.py`)."""
     folder = Path(model)
     if not folder.is_dir():
         return model

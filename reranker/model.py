@@ -21,8 +21,8 @@ from torch import Tensor
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
-from hardcut.teacher.local.model_files import NO_CODE, not_loaded, refuse_pickled
 from hardcut.teacher.local.pair_prompt import add_pair_template
+from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
 _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"

@@ -50,7 +50,7 @@ from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
-from hardcut.teacher.model_files import model_identity
+from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
 LEFT_OUT = "left_out.jsonl"

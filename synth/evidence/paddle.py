@@ -13,7 +13,7 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import EvidenceSettings
-from hardcut.teacher.model_files import model_folder
+from hardcut.teacher.model_digest import model_folder
 
 if TYPE_CHECKING:
     import numpy as np

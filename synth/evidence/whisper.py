@@ -15,8 +15,8 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
 from hardcut.synth.evidence.speech import Spoken, pieces
-from hardcut.teacher.local.model_files import NO_CODE, not_loaded, refuse_pickled
-from hardcut.teacher.model_files import model_folder
+from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
+from hardcut.teacher.model_digest import model_folder
 
 WINDOW_S = 30.0
 """What Whisper hears at once."""

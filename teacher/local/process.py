@@ -19,7 +19,7 @@ from hardcut.engine.child import start
 from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Generator, ModelOptions, Prompt
-from hardcut.teacher.local.model_files import not_loaded, refuse_pickled
+from hardcut.teacher.local.safe_loading import not_loaded, refuse_pickled
 
 Kind = Literal["transformers", "vllm"]
 Results = list[Generated | GenerationFailed]

@@ -20,7 +20,7 @@ from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
-from hardcut.teacher.model_files import ModelFolder, model_folder
+from hardcut.teacher.model_digest import ModelFolder, model_folder
 from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task

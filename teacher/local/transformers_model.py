@@ -22,9 +22,9 @@ from transformers import (
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
-from hardcut.teacher.local.model_files import NO_CODE
 from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
+from hardcut.teacher.local.safe_loading import NO_CODE
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
 from hardcut.teacher.spellings import Spellings, spellings_of
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
-from hardcut.teacher.local.model_files import NO_CODE
 from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
+from hardcut.teacher.local.safe_loading import NO_CODE
 from hardcut.teacher.spellings import spellings_of
 
 

@@ -32,12 +32,12 @@ class InlineJob:
         return self._status
 
     async def run(self) -> None:
+        """Raises what the call raises."""
         self._status = "started"
         try:
             await self._call()
         except Exception:
             self._status = "failed"
-            _LOG.exception("job %s failed", self.id)
             raise
         self._status = "finished"
 
@@ -61,15 +61,16 @@ class InlineQueue:
         self.jobs[job.id] = job
         while len(self.jobs) > _REMEMBERED:
             del self.jobs[next(iter(self.jobs))]
-        task = asyncio.get_running_loop().create_task(job.run())
+        task = asyncio.get_running_loop().create_task(job.run(), name=job.id)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return job
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nobody waits for a job, so the log is told why it failed."""
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # it is in the log
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("job %s failed", task.get_name(), exc_info=error)
 
 
 class _NoRedis:

@@ -11,8 +11,8 @@ import pytest
 from hardcut.schemas.errors import UsageError
 from hardcut.synth.evidence import whisper
 from hardcut.teacher.local.generation import ModelOptions
-from hardcut.teacher.local.model_files import refuse_pickled
 from hardcut.teacher.local.process import ModelProcess
+from hardcut.teacher.local.safe_loading import refuse_pickled
 
 SHARDS = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
 
