@@ -39,11 +39,9 @@ from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
-from hardcut.synth.filters.added import ADDED_FILTERS
-from hardcut.synth.filters.grounding import ungrounded
-from hardcut.synth.filters.leaks import leak
-from hardcut.synth.filters.repeated import duplicate, duplicates
-from hardcut.synth.filters.unsafe import unsafe
+from hardcut.synth.filters.filter import WrittenQuery
+from hardcut.synth.filters.repeated import duplicates
+from hardcut.synth.filters.text_filters import TEXT_FILTERS
 
 USER_DEPTH = 10
 """A user's query is judged at least this deep, so that nDCG@10 of the first stage can be told."""
@@ -88,13 +86,14 @@ class NegativeStage:
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         """Raises MissingDependency without bm25s and UsageError where the run cannot be read."""
+        versions = {each.name: each.version for each in TEXT_FILTERS if each.version is not None}
         return {
             **self.options.model_dump(mode="json"),
             "filters": self.filters.model_dump(mode="json", include={"leak", "duplicate", "ungrounded", "unsafe"}),
             "bm25s": installed("bm25s", "eval"),
             "run": _digest(self.run_file) if self.run_file else None,
             "judged": digest(self._judged()) if self.judgments_file else None,
-            **({"added": {each.name: each.version for each in ADDED_FILTERS}} if ADDED_FILTERS else {}),
+            **({"added": versions} if versions else {}),
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
@@ -130,7 +129,7 @@ class NegativeStage:
             missing = _missing(query, source, collection)
             if missing is not None:
                 return Output(drop=_dropped(query.query_id, "source_missing", missing))
-            for guard, answer in self._asked(query, source, records, repeats):
+            for guard, answer in self._answers(query, source, records, repeats):
                 if answer.state == "found":
                     return Output(drop=_dropped(query.query_id, guard, answer.detail))
                 if answer.state == "unknown":
@@ -173,23 +172,17 @@ class NegativeStage:
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
 
-    def _asked(
+    def _answers(
         self, query: Query, source: str, records: Reader, repeats: Mapping[str, str]
     ) -> Iterator[tuple[str, Answer]]:
-        """What each filter of text that is on says of the query, in their order."""
-        captions = records.about(Caption, source)
+        """What each filter of text says of the query, in their order."""
         video = records.get(Video, source)
-        if video is not None:
-            for each in ADDED_FILTERS:
-                yield each.name, each.answer(query, video, captions)
-        if self.filters.duplicate:
-            yield "duplicate", duplicate(query, repeats)
-        if self.filters.leak and video is not None:
-            yield "leak", leak(query, video, captions)
-        if self.filters.ungrounded and query.variant not in COUNTERFACTUAL:  # what those ask for is not to be there
-            yield "ungrounded", ungrounded(query, records.about(Evidence, source), captions)
-        if self.filters.unsafe:
-            yield "unsafe", unsafe(query, self.filters.unsafe)
+        if video is None:  # `_missing` has dropped the query
+            return
+        written = WrittenQuery(query, video, records, self.filters, repeats)
+        for each in TEXT_FILTERS:
+            if each.looks_at(written):
+                yield each.name, each.answer(written)
 
     def _written_pairs(
         self,

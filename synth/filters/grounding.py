@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Caption, Evidence, EvidenceKind, Facet, Modality, Query, Span
 from hardcut.schemas.text.words import WordIndex, word_weight
+from hardcut.synth.filters.filter import Filter
 from hardcut.teacher.rules.judge import parse_query
 
 _KINDS: dict[Modality, frozenset[EvidenceKind]] = {
@@ -57,3 +58,12 @@ def _meets(facet: Span | None, line: Span | None) -> bool:
     if facet is None or line is None:
         return True
     return facet.start <= line.end + _SLACK_S and line.start <= facet.end + _SLACK_S
+
+
+UNGROUNDED = Filter(
+    "ungrounded",
+    None,
+    lambda written: ungrounded(written.query, written.evidence, written.captions),
+    on=lambda settings: settings.ungrounded,
+    counterfactuals=False,  # what those ask for is not to be there
+)

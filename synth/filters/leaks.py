@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Caption, Query, Video
 from hardcut.schemas.text.words import contains_phrase, words
+from hardcut.synth.filters.filter import Filter
 
 _TITLES = frozenset({"title", "name", "headline", "filename", "file_name"})
 _TEXTS = _TITLES | {"description", "summary"}
@@ -56,3 +57,11 @@ def _texts(video: Video, captions: Iterable[Caption]) -> Iterator[tuple[str, str
             yield name, value
     for caption in captions:
         yield "caption", caption.text
+
+
+LEAK = Filter(
+    "leak",
+    None,
+    lambda written: leak(written.query, written.video, written.captions),
+    on=lambda settings: settings.leak,
+)

@@ -13,6 +13,7 @@ from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Query
 from hardcut.schemas.text.direction import split_directions
 from hardcut.schemas.text.words import deletion_variants, one_letter_apart, words
+from hardcut.synth.filters.filter import Filter
 from hardcut.teacher.rules.judge import parse_query
 
 _BITS = (1 << 64) - 1
@@ -110,3 +111,11 @@ def _stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 4:
             return word[: -len(ending)].rstrip("e")
     return word.rstrip("e") if len(word) > 4 else word
+
+
+DUPLICATE = Filter(
+    "duplicate",
+    None,
+    lambda written: duplicate(written.query, written.repeats),
+    on=lambda settings: settings.duplicate,
+)

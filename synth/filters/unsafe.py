@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
 from hardcut.schemas.records import Query
 from hardcut.schemas.text.words import contains_phrase, words
+from hardcut.synth.filters.filter import Filter
 
 
 def unsafe(query: Query, unwanted: Sequence[str]) -> Answer:
@@ -20,3 +21,11 @@ def unsafe(query: Query, unwanted: Sequence[str]) -> Answer:
     if wordless:
         return could_not_look(f"{wordless[0]!r} of the list has no word that could be looked for")
     return PASSED if texts[0] else could_not_look("it has no word that could be looked at")
+
+
+UNSAFE = Filter(
+    "unsafe",
+    None,
+    lambda written: unsafe(written.query, written.settings.unsafe),
+    on=lambda settings: bool(settings.unsafe),
+)

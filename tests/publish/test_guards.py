@@ -424,14 +424,22 @@ def test_the_case_signatures_failed_for_one_of_two_copies(
     assert allowed.state == "allowed" and allowed.told == result.told, "an override has to name it, and hides nothing"
 
 
+def test_filters_and_guards_say_the_same_of_counterfactuals() -> None:
+    from hardcut.synth.filters.text_filters import TEXT_FILTERS
+
+    guards = {guard.name: guard for guard in GUARDS}
+    for each in TEXT_FILTERS:
+        assert guards[each.name].counterfactuals == each.counterfactuals, each.name
+
+
 def test_a_filter_that_was_added_and_could_not_look(
     make: Any, write_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from hardcut.synth import negatives
-    from hardcut.synth.filters.added import AddedFilter
+    from hardcut.synth.filters.filter import Filter
 
-    mute = AddedFilter("mute", 1, lambda query, video, captions: could_not_look("it is not looked up"))
-    monkeypatch.setattr(negatives, "ADDED_FILTERS", (mute,))
+    mute = Filter("mute", 1, lambda written: could_not_look("it is not looked up"))
+    monkeypatch.setattr(negatives, "TEXT_FILTERS", (mute, *negatives.TEXT_FILTERS))
     stage = NegativeStage(NegativeSettings(per_query=4), FILTERS_ON)
     [(_, output)] = stage.run(Records(*scene(make)))
     [unchecked] = [record for record in output.records if isinstance(record, Unchecked)]
