@@ -5,18 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from hardcut.cli.ending import INTERRUPTED, interrupted, one_line_endings
 from hardcut.cli.review import review
-from hardcut.cli.terminal import visible
-from hardcut.schemas.errors import HardcutError
-
-# typer carries a click of its own or uses the installed one, by version; this is its UsageError in both.
-_UsageProblem: Any = typer.BadParameter.__base__
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     name="hardcut",
@@ -357,47 +351,12 @@ def schema(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script: runs one command and exits with a status of the table in docs/cli.md."""
-    try:
+    with one_line_endings():
         status_code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
         sys.stdout.flush()  # a full disk behind it is told like any other
-    except _UsageProblem as error:
-        name = error.ctx.command_path if error.ctx else "hardcut"
-        _say(f"{error.format_message()} (`{name} --help` lists what it takes)")
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        _say_interrupted()
-        sys.exit(_INTERRUPTED)
-    except HardcutError as error:
-        _say(str(error))
-        sys.exit(error.status)
-    except Exception as error:
-        _end_at_the_disk(error)
-        raise
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-    if status_code == _INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
-        _say_interrupted()
+    if status_code == INTERRUPTED:  # typer makes this number of a KeyboardInterrupt
+        interrupted()
     sys.exit(status_code if isinstance(status_code, int) else 0)
-
-
-def _end_at_the_disk(error: Exception) -> None:
-    """Ends the command in one line where a disk that is full, read-only or broken is behind the error."""
-    from hardcut.engine.files import disk_error
-
-    told = disk_error(error)
-    if told is not None:
-        _say(str(told))
-        sys.exit(told.status)
-
-
-def _say_interrupted() -> None:
-    _say("interrupted; start the same command again to go on")
-
-
-def _say(message: str) -> None:
-    """One line on stderr, whatever the message holds: names of files may have line breaks and terminal codes."""
-    print("hardcut: " + visible(" ".join(message.split())), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ gives it a new generation, and only the units that are met again move into it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +20,9 @@ from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
+from hardcut.engine.run_lock import RunLock
 from hardcut.engine.scratch import sweep_drafts
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import UsageError
 
 R = TypeVar("R", bound=Record)
 
@@ -74,14 +72,8 @@ class Ledger:
 
     def __init__(self, run: Path) -> None:
         self.run = run
+        self._lock = RunLock(run, run / LEDGER_FILE)
         try:
-            run.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(run / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise storage_error(run, error) from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._verified = os.pread(self._lock, 200, 0) == self._state()
             sweep_drafts(run)
             self.database = Database(
                 run / LEDGER_FILE,
@@ -91,13 +83,10 @@ class Ledger:
             mended = self.database.submit(lambda connection: tables.mend(connection, run / LEDGER_FILE)).result()
             if mended:
                 _log.warning("%s was damaged (%s): what it held is made anew", run / LEDGER_FILE, ", ".join(mended))
-        except BlockingIOError:
-            os.close(self._lock)
-            raise UsageError(f"{run}: another process works on this run: wait for its end or stop it") from None
         except BaseException as error:
             if hasattr(self, "database"):
                 self.database.close()
-            os.close(self._lock)
+            self._lock.give_up()
             if isinstance(error, OSError):
                 raise storage_error(run, error) from error
             raise
@@ -111,24 +100,14 @@ class Ledger:
     def close(self) -> None:
         """Finishes what is being written and lets go of the run."""
         self.database.close()
-        if self._verified:
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, self._state(), 0)
-        os.close(self._lock)
+        self._lock.release()
 
     def verify(self) -> None:
         """Reads the whole ledger for damage to its structure, unless it is as one who did left it. What stands in its
         rows is checked where they are read. Raises StorageError."""
-        if not self._verified and self.database.mend_indexes():
+        if not self._lock.verified and self.database.mend_indexes():
             _log.warning("%s was damaged: its indexes are made anew", self.run / LEDGER_FILE)
-        self._verified = True
-
-    def _state(self) -> bytes:
-        path = self.run / LEDGER_FILE
-        if not path.exists():
-            return b""
-        status = path.stat()
-        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()
+        self._lock.verified = True
 
     # Stages
 
@@ -263,20 +242,7 @@ class Ledger:
 
     async def reset_failed(self, name: str) -> None:
         """Makes the stage's failed units pending again."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            failed = (
-                "FROM unit WHERE stage = ?1 AND status = 'failed' "
-                "AND generation = (SELECT generation FROM stage WHERE name = ?1)"
-            )
-            connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
-            connection.execute(
-                f"UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL, "
-                f"checksum = NULL WHERE id IN (SELECT id {failed})",
-                (name,),
-            )
-
-        await self.database.write(write)
+        await self.database.write(lambda connection: tables.reset_failed(connection, name))
 
     async def settle(self, name: str, result: Result) -> None:
         """Keeps what became of an enrolled unit."""

@@ -152,6 +152,20 @@ def next_generation(connection: sqlite3.Connection, name: str) -> int:
     return int(found.fetchone()[0]) + 1
 
 
+def reset_failed(connection: sqlite3.Connection, name: str) -> None:
+    """Makes the stage's failed units pending again, without what they left."""
+    failed = (
+        "FROM unit WHERE stage = ?1 AND status = 'failed' "
+        "AND generation = (SELECT generation FROM stage WHERE name = ?1)"
+    )
+    connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
+    connection.execute(
+        "UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL, "
+        f"checksum = NULL WHERE id IN (SELECT id {failed})",
+        (name,),
+    )
+
+
 def discard(connection: sqlite3.Connection, name: str, units: Iterable[str]) -> None:
     """These of a stage's current units, and all that do not fit their checksums, are to be done again; where it is a
     collection stage, all of them."""

@@ -85,3 +85,14 @@ def test_a_status_shows_hostile_names_as_they_are_and_breaks_no_line_in_a_pipe(
     assert f"report  {run / 'report.html'}\n" in told
     [line] = [line for line in told.splitlines() if "80 columns" in line]
     assert "No such file" in line, "a script that looks for a name finds the reason on its line"
+
+
+def test_a_reader_that_has_gone_away_is_no_error_to_be_traced(command: list[str], environment: dict[str, str]) -> None:
+    """`hardcut schema | true`: the status of a broken pipe, and not a word."""
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [*command, "schema"], stdout=write, stderr=subprocess.PIPE, env=environment, text=True, timeout=120, check=False
+    )
+    os.close(write)
+    assert ended.returncode in (1, 141) and ended.stderr == ""  # 1: click hears of it first
