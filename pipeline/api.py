@@ -13,7 +13,7 @@ from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.pipeline.open_run import Run
 from hardcut.pipeline.open_teacher import OpenTeacher, open_teacher
-from hardcut.pipeline.progress import TerminalProgress
+from hardcut.pipeline.progress import progress_bars
 from hardcut.pipeline.single_clip import JudgedClip
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
@@ -49,7 +49,7 @@ def run(
     loaded once. `queries`, `first_stage`, `judgments`, `manifest` are files of your own. `limit` takes the first videos
     by id, `until` stops after a stage, `retry_failed` tries again what failed. `settings` is a record or a TOML file;
     `overrides` are laid over it by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and
-    replies for later runs. `progress` is told what happens (default: bars on a terminal).
+    replies for later runs. `progress` is told what happens (default: bars on a terminal or in a notebook).
 
     Works in a script, in a notebook and inside a running event loop, where it holds the caller up; `arun` does not.
     Ctrl-C ends it; the same call again goes on. What failed is in `status()`.
@@ -106,7 +106,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
     if given["progress"] is not None:
         await carry_out(job, given["progress"])
     else:
-        with TerminalProgress() as bars:
+        with progress_bars() as bars:
             await carry_out(job, bars)
     return Run(job.out, job.cache)
 

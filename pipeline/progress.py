@@ -1,9 +1,13 @@
-"""Progress on a terminal: bars on stderr, nothing at all in a pipe."""
+"""Progress for people: bars on a terminal or in a notebook's cell, nothing at all in a pipe."""
 
 from __future__ import annotations
 
+import io
+import threading
+import time
+import uuid
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +19,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+_CELL_S = 0.5
+"""A cell is drawn anew at most this often, in seconds: each drawing is a message that the notebook keeps."""
+_CELL_WIDTH = 100
+"""Columns of the bars in a cell."""
 
 
 class TerminalProgress:
@@ -54,3 +63,62 @@ class TerminalProgress:
             task = self._tasks.pop(stage)
             done = self._bars.tasks[task].completed
             self._bars.update(task, total=done)
+
+
+class NotebookProgress(TerminalProgress):
+    """The same bars in the output of a notebook's cell, in one place that is drawn anew.
+
+    rich draws in notebooks by itself only where ipywidgets is installed. This needs what every notebook has, IPython,
+    and what it draws last stays in the saved notebook.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()  # collection stages tell of themselves from their own thread
+        self._place = f"hardcut-{uuid.uuid4()}"
+        self._drawn_s = 0.0
+        self._is_there = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if self._is_there:
+            self._draw()
+
+    def started(self, stage: str, total: int | None) -> None:
+        super().started(stage, total)
+        self._draw_now_and_then()
+
+    def advanced(self, stage: str) -> None:
+        super().advanced(stage)
+        self._draw_now_and_then()
+
+    def finished(self, stage: str) -> None:
+        super().finished(stage)
+        self._draw_now_and_then()
+
+    def _draw_now_and_then(self) -> None:
+        if self._bars.tasks and time.monotonic() - self._drawn_s >= _CELL_S:
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython.display import display
+
+        with self._lock:
+            display(  # type: ignore[no-untyped-call,unused-ignore]
+                self._picture(), raw=True, display_id=self._place, update=self._is_there
+            )
+            self._is_there, self._drawn_s = True, time.monotonic()
+
+    def _picture(self) -> dict[str, Any]:
+        """The bars as HTML and as text, for a notebook to choose from."""
+        console = Console(record=True, file=io.StringIO(), width=_CELL_WIDTH, force_jupyter=False)
+        console.print(self._bars.get_renderable())
+        html = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>", clear=False)
+        return {"text/html": html, "text/plain": console.export_text()}
+
+
+def progress_bars() -> TerminalProgress:
+    """Bars for where this process shows its output: a cell in a notebook, else the terminal."""
+    return NotebookProgress() if Console().is_jupyter else TerminalProgress()

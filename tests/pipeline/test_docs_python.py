@@ -58,6 +58,12 @@ def test_the_fifteen_lines_run_in_a_notebook(
     assert shown.startswith("<iframe sandbox") and "data:image/jpeg;base64," in shown
     told = "".join(output["text"] for output in book.cells[1].outputs if output.get("name") == "stdout")
     assert told.startswith("True [Caption("), told
+    [bars] = [output["data"] for output in book.cells[1].outputs if output["output_type"] == "display_data"][:1]
+    drawn = [line.split() for line in bars["text/plain"].splitlines() if line.strip()]
+    assert [line[0] for line in drawn][-1] == "judgments" and ["captions", "3/3"] in [
+        [line[0], line[2]] for line in drawn
+    ]
+    assert bars["text/html"].startswith("<pre>probe"), "what is drawn last stays in the notebook, once"
     assert (place / "runs" / "notebook" / "pairs.jsonl").read_bytes() == (
         place / "runs" / "first" / "pairs.jsonl"
     ).read_bytes()
