@@ -45,7 +45,7 @@ def hardcut(command: list[str], environment: dict[str, str]) -> Process:
 
     def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         line = [*command, *map(str, arguments)]
-        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=850, check=False)
 
     return call
 

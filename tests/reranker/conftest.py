@@ -143,6 +143,6 @@ def hardcut_command() -> Any:
     def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "hardcut.cli.app", *map(str, arguments)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+        return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=850, check=False)
 
     return call
