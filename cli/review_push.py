@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.cache import cache_folder
-from hardcut.pipeline.progress import TerminalProgress
+from hardcut.pipeline.progress import open_progress
 from hardcut.pipeline.review import Media, PushDone, Where, review_settings
 from hardcut.pipeline.review import push as push_pairs
 
@@ -18,7 +18,7 @@ def push(
 ) -> int:
     """Pushes the plan and says what changed; 1 where a pair has no preview."""
     settings = review_settings(where.run, config, budget)
-    with TerminalProgress() as progress:
+    with open_progress() as progress:
         done = push_pairs(where, media, settings, cache_folder(cache), progress)
     if as_json:
         print(json.dumps({"sets": [asdict(each) for each in done.sets]}, indent=2))

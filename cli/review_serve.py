@@ -13,7 +13,7 @@ from typing import NoReturn
 from hardcut.annotate.embedded.environment import environment
 from hardcut.annotate.embedded.server import LOOPBACK, EmbeddedServer, Order, data_folder, running
 from hardcut.pipeline.cache import cache_folder
-from hardcut.pipeline.progress import TerminalProgress
+from hardcut.pipeline.progress import open_progress
 from hardcut.pipeline.review import run_settings
 
 _LOCAL = (LOOPBACK, "localhost", "::1")
@@ -24,7 +24,7 @@ def serve(run: Path, data: Path | None, order: Order, cache: Path | None) -> int
     run_settings(run)
     try:
         with _sigterm_as_interrupt():
-            with TerminalProgress() as progress:
+            with open_progress() as progress:
                 python = environment(cache_folder(cache).argilla, progress, _say)
             with running(python, data_folder(run, data), order) as server:
                 _introduce(run, server, order)

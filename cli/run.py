@@ -7,7 +7,7 @@ import asyncio
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.engine.status import read_status
 from hardcut.pipeline.carry_out import Job, carry_out
-from hardcut.pipeline.progress import TerminalProgress
+from hardcut.pipeline.progress import open_progress
 from hardcut.schemas.errors import BudgetReached
 
 
@@ -28,5 +28,5 @@ def run(job: Job, *, as_json: bool) -> int:
 
 def carry_out_with_bars(job: Job) -> None:
     """The run with bars on a terminal."""
-    with TerminalProgress() as progress:
+    with open_progress() as progress:
         asyncio.run(carry_out(job, progress))

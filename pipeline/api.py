@@ -13,7 +13,7 @@ from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.pipeline.open_run import Run
 from hardcut.pipeline.open_teacher import OpenTeacher, open_teacher
-from hardcut.pipeline.progress import progress_bars
+from hardcut.pipeline.progress import open_progress
 from hardcut.pipeline.single_clip import JudgedClip
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
@@ -106,7 +106,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
     if given["progress"] is not None:
         await carry_out(job, given["progress"])
     else:
-        with progress_bars() as bars:
+        with open_progress() as bars:
             await carry_out(job, bars)
     return Run(job.out, job.cache)
 

@@ -1,11 +1,13 @@
-"""Progress for people: bars on a terminal or in a notebook's cell, nothing at all in a pipe."""
+"""Progress for people: bars on a terminal or in a notebook's cell, a line now and then in the log of a job."""
 
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import time
 import uuid
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,10 +26,12 @@ _CELL_S = 0.5
 """A cell is drawn anew at most this often, in seconds: each drawing is a message that the notebook keeps."""
 _CELL_WIDTH = 100
 """Columns of the bars in a cell."""
+_LINE_S = 60.0
+"""A log gets a line this often, in seconds."""
 
 
 class TerminalProgress:
-    """One bar for each stage that has something to do; the engine's Progress. In a pipe it draws nothing."""
+    """One bar for each stage that has something to do; the engine's Progress. Draws on a terminal only."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -119,6 +123,31 @@ class NotebookProgress(TerminalProgress):
         return {"text/html": html, "text/plain": console.export_text()}
 
 
-def progress_bars() -> TerminalProgress:
-    """Bars for where this process shows its output: a cell in a notebook, else the terminal."""
-    return NotebookProgress() if Console().is_jupyter else TerminalProgress()
+class LogProgress(TerminalProgress):
+    """A line on stderr every minute, for the log of a job that nobody watches. Nothing from work that takes less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._told_s = time.monotonic()
+
+    def advanced(self, stage: str) -> None:
+        super().advanced(stage)
+        with self._lock:
+            if time.monotonic() - self._told_s < _LINE_S:
+                return
+            self._told_s = time.monotonic()
+        print(self._line(stage), file=sys.stderr, flush=True)
+
+    def _line(self, stage: str) -> str:
+        task = next(task for task in self._bars.tasks if task.id == self._tasks[stage])
+        of = "" if task.total is None else f" of {task.total:.0f}"
+        left = "" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left"
+        return f"{stage}: {task.completed:.0f}{of}{left}"
+
+
+def open_progress() -> TerminalProgress:
+    """Progress for where this process shows its output: bars in a notebook's cell or on a terminal, else lines."""
+    if Console().is_jupyter:
+        return NotebookProgress()
+    return TerminalProgress() if Console(stderr=True).is_terminal else LogProgress()
