@@ -21,6 +21,7 @@ test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
 	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/local/test_teacher.py \
 	    tests/teacher/local/test_process.py tests/teacher/local/test_foreign_code.py \
+	    tests/teacher/local/test_small_model.py \
 	    tests/teacher/prompts/test_control_tokens.py \
 	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
 

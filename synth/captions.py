@@ -61,9 +61,10 @@ class CaptionStage:
         video, evidence = unit.one(Video), unit.all(Evidence)
         async with self.frames.leased(video) as frames:
             shown = frames.spread(self.sampling.max_frames)
-            asker = Asker(self.teacher, self.sampling, video_inputs(video, evidence), shown)
+            drops = DropLog(video, self.name)
+            asker = Asker(self.teacher, self.sampling, video_inputs(video, evidence), shown, drops)
             reply = await asker.ask("caption", CaptionReply, max_words=self.options.max_words)
-            draft = _Draft(video, {item.evidence_id for item in evidence}, reply)
+            draft = _Draft(drops, {item.evidence_id for item in evidence}, reply)
             draft.limit(2 * self.options.max_words, self.options.max_words)  # a little over is style, more is rambling
             support = await self._check(draft, asker) if self.options.check else None
         if not draft.claims:
@@ -123,10 +124,10 @@ def _claim_inputs(number: int, claim: Claim) -> dict[str, JsonValue]:
 class _Draft:
     """A caption while it is worked on: `parts` are its claims by number from 1, and the short caption as number 0."""
 
-    def __init__(self, video: Video, known: set[str], reply: CaptionReply) -> None:
-        self._video = video
+    def __init__(self, drops: DropLog, known: set[str], reply: CaptionReply) -> None:
+        self._video = drops.video
         self._known = known
-        self.drops = DropLog(video, CaptionStage.name)
+        self.drops = drops
         self.parts: dict[int, Claim] = {}
         short = ClaimReply(text=reply.short, start=None, end=None, evidence=())
         for number, claim in enumerate((short, *reply.claims)):

@@ -80,7 +80,7 @@ class CounterfactualStage:
         about = {**inputs, "caption": caption.text}
         known = KnownWordings(_LINES.validate_python(inputs["evidence"]), caption, queries)
         async with self.frames.leased(video) as stored:
-            asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames))
+            asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames), drops)
             for _ in range(1 + self.options.rounds):
                 await self._write(asker, [work for work in works if work.pending], known, refused)
                 await self._verify(works, about, stored, refused)

@@ -75,7 +75,7 @@ class QueryStage:
                 "claims": [claim_inputs(claim) for claim in caption.claims],
                 "max_words": self.options.max_words,
             }
-            asker = Asker(self.teacher, self.sampling, about, frames.spread(self.sampling.max_frames))
+            asker = Asker(self.teacher, self.sampling, about, frames.spread(self.sampling.max_frames), drops)
             if views:
                 reply = await asker.ask(
                     "queries",
@@ -87,7 +87,7 @@ class QueryStage:
                 queries += _Sieve(drops, views, self.options, asker.who("queries")).sift(reply)
             composed, refused = await self._composed(asker, unit.all(Twin), drops)
         queries += composed
-        reworder = Reworder(Asker(self.teacher, self.sampling), self.options, drops)
+        reworder = Reworder(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
         queries += await reworder.reword(queries)
         return Output(records=queries, dropped=drops.records, failure=joint_failure(refused | reworder.refused))
 

@@ -16,19 +16,21 @@ from hardcut.schemas.records import Dropped, Facet, Sampling, TeacherRef, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.request_inputs import span_within
 from hardcut.teacher.prompts.reply_models import FacetReply
-from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
+from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task, Teacher
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """A teacher with what all questions about a video have in common. Frames go along where `about` is not empty."""
+    """A teacher with what all questions about a video have in common. Frames go along where `about` is not empty. What
+    of a reply could not be used goes to `drops`."""
 
     teacher: Teacher
     sampling: Sampling
     about: Mapping[str, JsonValue] = field(default_factory=dict)
     frames: tuple[Frame, ...] = ()
+    drops: DropLog | None = None
 
     async def ask(self, task: Task, reply: type[M], **inputs: JsonValue) -> M:
         """The answer to one question. Raises ItemError where there is none."""
@@ -44,7 +46,12 @@ class Asker:
     ) -> list[Outcome]:
         """As `ask_all`, with refusals as they are."""
         requests = [Request(task, {**self.about, **each}, self.sampling, self.frames, reply) for each in inputs]
-        return await self.teacher.complete(requests) if requests else []
+        outcomes = await self.teacher.complete(requests) if requests else []
+        for outcome in outcomes:
+            if self.drops and isinstance(outcome, Reply):
+                for reason, detail in outcome.left_out:
+                    self.drops.drop(reason, f"of a reply to {task}: {clean(detail, 300)}")
+        return outcomes
 
     def who(self, task: Task) -> TeacherRef:
         """Who answers."""

@@ -16,7 +16,7 @@ from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
 from hardcut.teacher.confidence import contradicts
 from hardcut.teacher.names import book_name
-from hardcut.teacher.protocol import Answer, Outcome, Reply, Request, Task
+from hardcut.teacher.protocol import Answer, LeftOut, Outcome, Reply, Request, Task
 
 
 class CachedTeacher:
@@ -150,6 +150,7 @@ class CachedTeacher:
             answer=kept.answer,
             reasoning=kept.reasoning,
             tokens=kept.tokens,
+            left_out=kept.left_out,
         )
 
 
@@ -161,6 +162,7 @@ class _Kept(Frozen):
     answer: Answer | None
     reasoning: str
     tokens: Tokens
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class _Meter(BookedCalls):
@@ -183,5 +185,6 @@ class _Meter(BookedCalls):
             answer=reply.answer,
             reasoning=reply.reasoning,
             tokens=reply.tokens,
+            left_out=reply.left_out,
         )
         await self.replies.put(self.keys[position], kept.model_dump_json())

@@ -23,6 +23,7 @@ Word = Literal["yes", "no"]
 _ANSWER = re.compile(rb"<\s*answer\s*>([^<]*)<\s*/\s*answer\s*>", re.IGNORECASE)
 _OPEN = re.compile(rb"<\s*answer\s*>", re.IGNORECASE)
 _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
+_STOPPED = re.compile(r"<\s*answer\s*>[\W_]*(yes|no)[^\w<]*$", re.IGNORECASE)
 _FLOOR = -9999.0
 """Servers write this for minus infinity and for anything below it: a mark, not a value."""
 _ROUNDING = 0.01
@@ -63,6 +64,11 @@ def reasoning_of(text: str) -> str:
     return re.sub(rb"</?think>", b"", said).decode("utf-8", "surrogatepass").strip()
 
 
+def close_answer(text: str) -> str:
+    """The text of a judge who was stopped at `</answer>`, with it; any other text as it is."""
+    return f"{text.rstrip()}</answer>" if _STOPPED.search(text) else text
+
+
 class Place(NamedTuple):
     """What a reply answers, and which of its tokens carries the answer; None where it is not one whole token."""
 
@@ -81,7 +87,7 @@ def find_answer(text: str, tokens: Sequence[bytes]) -> Place | None:
     if found is None:
         return None
     generated = b"".join(tokens)
-    again = found if generated == data else _find(generated)
+    again = found if generated == data else _find(generated) or _find(_closed(generated))
     return Place(found[0], _token_at(tokens, *again) if again and again[0] == found[0] else None)
 
 
@@ -150,6 +156,12 @@ def contradicts(answer: Answer, sampling: Sampling) -> bool:
         return False
     ahead = yes - no if answer.verdict == "yes" else no - yes
     return ahead < -math.log(len(SPELLINGS) / 2)
+
+
+def _closed(generated: bytes) -> bytes:
+    """As `close_answer`, of the tokens themselves."""
+    text = generated.decode("utf-8", "surrogateescape")
+    return close_answer(text).encode("utf-8", "surrogateescape")
 
 
 def _find(data: bytes) -> tuple[Word, int] | None:

@@ -20,7 +20,8 @@ from hardcut.schemas.errors import BudgetReached, ItemError, MissingDependency, 
 from hardcut.schemas.logistic import log_sigmoid
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question, Unmetered
-from hardcut.teacher.prompts.question import closed_reply, prepare_questions, validation_message
+from hardcut.teacher.prompts.question import Identity, closed_reply, prepare_questions
+from hardcut.teacher.prompts.reading import validation_message
 from hardcut.teacher.prompts.render import Prompts, Rendered
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task, Teacher
 
@@ -88,7 +89,7 @@ class FunctionTeacher:
         )
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
-        return prepare_questions(requests, self.describe, self._prompts, VERSION)
+        return prepare_questions(requests, self.describe, self._prompts, [Identity(self.describe, VERSION)])
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, JsonValue
 
@@ -77,9 +77,17 @@ class Answer:
     token_no: float | None = None
 
 
+class LeftOut(NamedTuple):
+    """An item of a reply that was not whole (`cut_off`) or did not fit (`invalid_item`), and why."""
+
+    reason: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply that passed validation. `parsed` is the `reply` model's value, `answer` a judge's answer."""
+    """A reply that passed validation. `parsed` is the `reply` model's value, `answer` a judge's answer, `left_out` what
+    of the reply could not be used."""
 
     text: str
     teacher: TeacherRef
@@ -87,6 +95,7 @@ class Reply:
     answer: Answer | None = None
     reasoning: str = ""
     tokens: Tokens = field(default_factory=Tokens)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

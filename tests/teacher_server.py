@@ -52,6 +52,8 @@ class TeacherServer:
     """Whether it tells a text's tokens, as vLLM does."""
     usage: str | None = '{"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}'
     """The JSON of what a call took; None: it does not say."""
+    refuses: Callable[[dict[str, Any]], str | None] = lambda body: None
+    """The words of a 400 to a body that it does not take; None: it takes it."""
     options: frozenset[str] | None = None
     """The options that it knows; None: all. Others are refused, as strict servers do."""
 
@@ -169,6 +171,8 @@ class TeacherServer:
         if self.options is not None and (unknown := sorted(body.keys() - self.options)):
             said = {"error": {"message": f"Unrecognized request argument supplied: {unknown[0]}"}}
             return web.json_response(said, status=400)
+        if (words := self.refuses(body)) is not None:
+            return web.json_response({"error": {"message": words}}, status=400)
         kind = fault.kind if fault else None
         if kind == "redirect":
             to = (
@@ -199,6 +203,7 @@ class TeacherServer:
         return web.Response(body=reply, content_type="application/json")
 
     async def _reply(self, body: dict[str, Any], kind: str | int | None) -> dict[str, Any]:
+        body = in_parts(body)
         self._look_up_prefix(body)
         margin = 3.0
         text = self.answer(body)
@@ -240,6 +245,17 @@ class TeacherServer:
         self._prefixes.add(prefix)
 
 
+def in_parts(body: dict[str, Any]) -> dict[str, Any]:
+    """A body with a system text, and the user's content in parts, however it was sent."""
+    messages = [
+        {**each, "content": [{"type": "text", "text": each["content"]}]}
+        if each["role"] == "user" and isinstance(each["content"], str)
+        else each
+        for each in body["messages"]
+    ]
+    return {**body, "messages": messages if messages[0]["role"] == "system" else [{"role": "system"}, *messages]}
+
+
 async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
     """The reply of a model that knows the evidence in its prompt and nothing else, and a judge's margin."""
     user = body["messages"][1]["content"][-1]["text"]
@@ -253,7 +269,8 @@ async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
         assert found, f"no {pattern} in the prompt"
         return float(found[1])
 
-    schema = body.get("response_format", {}).get("json_schema", {}).get("name", "judge")
+    usual = "caption" if "Write a caption" in user else "judge"
+    schema = body.get("response_format", {}).get("json_schema", {}).get("name", usual)
     fences = {name: fenced(name) for name in re.findall(r"^<([a-z]+)>$", user, re.MULTILINE)}
     inputs: dict[str, Any] = dict(fences)
     if "evidence" in fences:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from hardcut.pipeline.api import arun, caption, judge, run
     from hardcut.pipeline.evaluate_runs import evaluate
     from hardcut.pipeline.open_dataset import open_dataset
-    from hardcut.pipeline.open_run import Run, open_run
     from hardcut.pipeline.open_reranker import load_reranker
+    from hardcut.pipeline.open_run import Run, open_run
     from hardcut.pipeline.open_teacher import open_teacher, teacher_from
     from hardcut.schemas.errors import HardcutError
     from hardcut.schemas.settings import Settings

@@ -11,8 +11,9 @@ from pydantic import JsonValue
 
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.prompts.bounds import bounded_schema, bounds_of, most_tokens
 from hardcut.teacher.prompts.control_tokens import spell_out_for
-from hardcut.teacher.prompts.question import PREFILL, reply_schema
+from hardcut.teacher.prompts.question import PREFILL
 from hardcut.teacher.prompts.render import Rendered
 from hardcut.teacher.protocol import Request
 
@@ -20,8 +21,9 @@ from hardcut.teacher.protocol import Request
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One generation. `pictures` are stored JPEGs, each with the text before it. With `judge` yes and no are scored at
-    every token; with `reasoning` off only the first token is wanted, right after the prefilled `<answer>`. `schema` is
-    what the reply must fit. `further` are messages after the first, (role, text).
+    every token; with `reasoning` off, or `forced` after it, only the first token is wanted, right after the prefilled
+    `<answer>`. `schema` is what the reply must fit, `limit` its tokens. `further` are messages after the first, (role,
+    text); the last of a forced judge is its reasoning.
     A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` (JPEGs with their times) the
     video as a video, and the prompt is the model's own (`pair_prompt.py`); prompts of one video share its encoding.
     """
@@ -35,11 +37,13 @@ class Prompt:
     further: tuple[tuple[str, str], ...] = ()
     pair: bool = False
     frames: tuple[tuple[Path, float], ...] = ()
+    limit: int = 1
+    forced: bool = False
 
     @property
     def prefilled(self) -> bool:
         """Whether the reply's first words are given."""
-        return self.judge and not self.sampling.reasoning
+        return self.judge and (self.forced or not self.sampling.reasoning)
 
     def messages(self, image: Sequence[dict[str, object]], tokenizer: Any | None) -> list[dict[str, object]]:
         """The conversation in the form of chat templates, media first; `image` is the part for each picture. What the
@@ -52,9 +56,11 @@ class Prompt:
             {"role": "system", "content": [{"type": "text", "text": self.system}]},
             {"role": "user", "content": content},
         ]
-        further = (*self.further, ("assistant", PREFILL)) if self.prefilled else self.further
-        for role, text in further:
-            messages.append({"role": role, "content": [{"type": "text", "text": spell_out_for(tokenizer, text)}]})
+        further = [(role, spell_out_for(tokenizer, text)) for role, text in self.further]
+        if self.prefilled:
+            said = further.pop()[1] if self.forced else ""
+            further.append(("assistant", said + PREFILL))
+        messages += [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in further]
         return messages
 
 
@@ -71,8 +77,22 @@ def prompt_of(request: Request, text: Rendered) -> Prompt:
         tuple((label, frame.path) for label, frame in request.pictures),
         request.sampling,
         judge=request.reply is None,
-        schema=reply_schema(request.reply) if request.reply else None,
+        schema=_schema(request),
+        limit=_limit(request),
     )
+
+
+def _schema(request: Request) -> dict[str, JsonValue] | None:
+    bounds = bounds_of(request)
+    if request.reply is None or bounds is None:
+        return request.reply.model_json_schema() if request.reply else None
+    return bounded_schema(request.reply, bounds)
+
+
+def _limit(request: Request) -> int:
+    """Tokens of the reply; a judge's are for its reasoning."""
+    bounds, most = bounds_of(request), request.sampling.max_tokens
+    return min(most, most_tokens(request.reply, bounds)) if request.reply and bounds else most
 
 
 @dataclass(frozen=True, slots=True)

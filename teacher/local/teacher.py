@@ -21,13 +21,15 @@ from hardcut.teacher.confidence import first_token_answer, read_answer, reasonin
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
 from hardcut.teacher.model_digest import ModelFolder, model_folder
-from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply, prepare_questions
+from hardcut.teacher.prompts.question import Identity, InvalidReply, Unanswered, closed_reply, prepare_questions
+from hardcut.teacher.prompts.reading import read_reply
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
 
-VERSIONS: Mapping[Kind, int] = {"transformers": 3, "vllm": 3}
-"""Counted up when the form of a prompt or the reading of a reply changes: part of every key. Up to version 2 of
-transformers, defaults of the model's folder (`repetition_penalty`, ...) shifted the margins of judges that reason."""
+VERSIONS: Mapping[Kind, int] = {"transformers": 4, "vllm": 4}
+"""Counted up when the form of a prompt or the reading of a reply changes: part of every key. Version 4 bounds replies;
+what was kept before is used. Up to version 2 of transformers, defaults of the model's folder (`repetition_penalty`,
+...) shifted the margins of judges that reason: of those only other replies are used."""
 
 
 class LocalTeacher:
@@ -68,15 +70,12 @@ class LocalTeacher:
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
         """The key covers model, rendered prompt, frames and their times, sampling and schema."""
-        questions = prepare_questions(requests, self.describe, self._prompts, VERSIONS[self._kind])
-        if self._kind == "vllm" or self._folder:
-            return questions
-        former = prepare_questions(requests, self.describe, self._prompts, 2)
-        return [
-            question if question.request.reply is None and question.request.sampling.reasoning
-            else replace(question, former=(before.key,))
-            for question, before in zip(questions, former, strict=True)
-        ]  # fmt: skip
+        versions = [VERSIONS[self._kind], 3]
+        if self._kind == "transformers" and not self._folder:
+            versions.append(2)
+        identities = [Identity(self.describe, version) for version in versions]
+        questions = prepare_questions(requests, self.describe, self._prompts, identities)
+        return [replace(each, former=each.former[:1]) if _reasons(each.request) else each for each in questions]
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -91,16 +90,21 @@ class LocalTeacher:
         prompts = [prompt_of(question.request, question.prompt) for question in questions]
         results = await self._generate(prompts, meter)
         outcomes = [self._read(question, result) for question, result in zip(questions, results, strict=True)]
-        broken = {at: outcome for at, outcome in enumerate(outcomes) if isinstance(outcome, InvalidReply)}
-        if broken:
-            for _ in broken:
+        again: dict[int, Prompt] = {}
+        for at, outcome in enumerate(outcomes):
+            if isinstance(outcome, InvalidReply):
+                again[at] = replace(prompts[at], further=outcome.repair())
+            elif isinstance(outcome, Unanswered):
+                again[at] = replace(prompts[at], further=(("assistant", outcome.so_far()),), forced=True)
+        if again:
+            for _ in again:
                 await meter.sending()
-            again = await self._generate(
-                [replace(prompts[at], further=invalid.repair()) for at, invalid in broken.items()], meter
-            )
-            for at, result in zip(broken, again, strict=True):
-                outcomes[at] = self._read(questions[at], result)
-        final = [outcome.refusal() if isinstance(outcome, InvalidReply) else outcome for outcome in outcomes]
+            for at, result in zip(again, await self._generate(list(again.values()), meter), strict=True):
+                before = outcomes[at]
+                outcomes[at] = self._read(questions[at], result, before if isinstance(before, Unanswered) else None)
+        final = [
+            outcome.refusal() if isinstance(outcome, InvalidReply | Unanswered) else outcome for outcome in outcomes
+        ]
         for at, outcome in enumerate(final):
             if isinstance(outcome, Reply):
                 await meter.keep(at, outcome)
@@ -127,27 +131,40 @@ class LocalTeacher:
             meter.received(result.tokens if isinstance(result, Generated) else Tokens())
         return results
 
-    def _read(self, question: Question, result: Generated | GenerationFailed) -> Outcome | InvalidReply:
+    def _read(
+        self, question: Question, result: Generated | GenerationFailed, reasoned: Unanswered | None = None
+    ) -> Outcome | InvalidReply | Unanswered:
+        """`reasoned`: what a judge said before it was told to answer."""
         request, teacher = question.request, question.teacher
         if isinstance(result, GenerationFailed):
             return Refusal(result.reason, result.detail)
-        if request.reply is None and not request.sampling.reasoning:
+        cut = result.finish == "length"
+        if request.reply is None and (reasoned or not request.sampling.reasoning):
             answer = first_token_answer(result.scores)
             if answer is None:
                 return Refusal("invalid_reply", "the model gave neither yes nor no a score", result.text)
-            return Reply(closed_reply(answer), teacher, answer=answer, tokens=result.tokens)
-        if result.finish == "length":
-            return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", result.text)
+            said = f"{reasoned.text.rstrip()}\n" if reasoned else ""
+            reasoning = reasoning_of(reasoned.text) if reasoned else ""
+            return Reply(said + closed_reply(answer), teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
         if request.reply is None:
             answer = read_answer(result.text, result.scores)
+            if answer is None and result.text.strip():
+                return Unanswered(result.text, "no answer within the budget" if cut else "no answer of yes or no")
             if answer is None:
                 return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", result.text)
             reasoning = reasoning_of(result.text)
             return Reply(result.text, teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
-        parsed, problem = parse_reply(request.reply, result.text)
-        if parsed is None:
-            return InvalidReply(result.text, problem)
-        return Reply(result.text, teacher, parsed=parsed, tokens=result.tokens)
+        read = read_reply(request.reply, result.text, cut=cut)
+        if read.parsed is not None:
+            return Reply(result.text, teacher, parsed=read.parsed, tokens=result.tokens, left_out=read.left_out)
+        if cut:
+            return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", result.text)
+        return InvalidReply(result.text, read.problem)
+
+
+def _reasons(request: Request) -> bool:
+    """Whether it asks for a judgment with reasoning."""
+    return request.reply is None and request.sampling.reasoning
 
 
 def _where(model: str) -> str:

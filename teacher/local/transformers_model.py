@@ -26,6 +26,7 @@ from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.safe_loading import NO_CODE
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
+from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import Spellings, spellings_of
 
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class TransformersGenerator:
                 videos.setdefault((prompt.pair, prompt.system, prompt.pictures, prompt.frames), []).append(at)
                 continue
             alone = at if prompt.sampling.temperature > 0 else -1
-            alike.setdefault((prompt.judge, prompt.sampling, alone), []).append(at)
+            alike.setdefault((prompt.judge, prompt.prefilled, prompt.limit, prompt.sampling, alone), []).append(at)
         yield from videos.values()  # whole: `SharedPrefix` parts them
         for positions in alike.values():
             for start in range(0, len(positions), self._batch):
@@ -133,7 +134,9 @@ class TransformersGenerator:
         made = self._model.generate(
             **inputs,
             **options,
-            max_new_tokens=sampling.max_tokens,
+            max_new_tokens=first.limit,
+            stop_strings=[STOP] if first.judge else None,
+            tokenizer=self._tokenizer,
             logits_processor=LogitsProcessorList([watch] if first.judge else []),
         )[:, length:]
         watch.close(made)
@@ -186,10 +189,11 @@ class TransformersGenerator:
         stop = next((at for at, id in enumerate(ids) if id in ends), None)
         ids = ids if stop is None else ids[:stop]
         text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        ended = stop is not None or (judge and STOP in text)
         prompt = int(inputs["attention_mask"][row].sum())
         tokens = Tokens(prompt=prompt, completion=len(ids))
         scores = tuple(self._token(id, watch, at, row) for at, id in enumerate(ids)) if judge else ()
-        return Generated(text, "length" if stop is None else "stop", tokens, scores)
+        return Generated(text, "stop" if ended else "length", tokens, scores)
 
     def _token(self, id: int, watch: _Watch, at: int, row: int) -> TokenScore:
         token = self._tokenizer.decode([id]).encode("utf-8", "surrogatepass")

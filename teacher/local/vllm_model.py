@@ -12,6 +12,7 @@ from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelO
 from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.safe_loading import NO_CODE
+from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import spellings_of
 
 
@@ -116,7 +117,9 @@ class VllmGenerator:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
-            max_tokens=1 if prompt.prefilled else sampling.max_tokens,
+            max_tokens=1 if prompt.prefilled else prompt.limit,
+            stop=[STOP] if prompt.judge and not prompt.prefilled else None,
+            include_stop_str_in_output=True,
             logprob_token_ids=list(self._spellings.ids) if prompt.judge else None,
             structured_outputs=StructuredOutputsParams(json=prompt.schema) if prompt.schema else None,
         )

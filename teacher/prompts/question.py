@@ -1,4 +1,4 @@
-"""What all backends with a model do alike: a question with its key, and a structured reply read by its schema."""
+"""What all backends with a model do alike: a question with its key, and what is asked where a reply does not do."""
 
 from __future__ import annotations
 
@@ -7,39 +7,64 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue
 
 from hardcut.schemas.ids import canonical_json, digest
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Question
 from hardcut.teacher.prompts.control_tokens import spell_out
-from hardcut.teacher.prompts.render import Prompts
+from hardcut.teacher.prompts.render import Prompts, Rendered
 from hardcut.teacher.protocol import Answer, Refusal, Request, Task
 
 PREFILL = "<answer>"
 """What the reply begins with where a judge is not to reason: yes or no comes next."""
+STOP = "</answer>"
+"""Where a judge ends."""
+ANSWER_NOW = "Give your answer now, as exactly one of <answer>yes</answer> and <answer>no</answer>, and nothing else."
+"""What a judge is told that has reasoned for as long as it may."""
+
+
+Describe = Callable[[Task, Sampling], TeacherRef]
+"""Who answers a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose replies they are, for their keys: the teacher, and the `version` of its backend."""
+
+    describe: Describe
+    version: int
 
 
 def prepare_questions(
-    requests: Sequence[Request], describe: Callable[[Task, Sampling], TeacherRef], prompts: Prompts, version: int
+    requests: Sequence[Request], describe: Describe, prompts: Prompts, identities: Sequence[Identity]
 ) -> list[Question]:
-    """The questions with their prompts filled in. A key covers teacher, `version` (of the backend), rendered prompt,
-    frames and their times, those of a reference apart, sampling and schema; what the requests of a video have in common
-    is digested once."""
+    """The questions with their prompts filled in. A key covers one of `identities`, the rendered prompt, frames and
+    their times, those of a reference apart, sampling and schema; the first of them makes the key, the others those
+    under which earlier versions kept the same reply. What the requests of a video have in common is digested once."""
     known: list[tuple[object, ...]] = []  # not hashed: that takes as long as the digest, and there is one as a rule
-    begun: list[tuple[TeacherRef, hashlib._Hash]] = []
+    begun: list[tuple[TeacherRef, list[hashlib._Hash]]] = []
     questions = []
     for request in requests:
         common = request.task, request.reply, request.sampling, request.shown
         if common not in known:
             known.append(common)
+            whose = [
+                _teacher_digest(each.describe(request.task, request.sampling), each.version) for each in identities
+            ]
             teacher = describe(request.task, request.sampling)
-            begun.append((teacher, _digest_without_prompt(request, _teacher_digest(teacher, version))))
-        teacher, total = begun[known.index(common)]
-        prompt, total = prompts.fill(request), total.copy()
-        _add(total, prompt.system, prompt.user)
-        questions.append(Question(request, teacher, prompt, total.hexdigest()))
+            begun.append((teacher, [_digest_without_prompt(request, each) for each in dict.fromkeys(whose)]))
+        teacher, totals = begun[known.index(common)]
+        prompt = prompts.fill(request)
+        key, *former = (_key(total, prompt) for total in totals)
+        questions.append(Question(request, teacher, prompt, key, tuple(former)))
     return questions
+
+
+def _key(common: hashlib._Hash, prompt: Rendered) -> str:
+    total = common.copy()
+    _add(total, prompt.system, prompt.user)
+    return total.hexdigest()
 
 
 def _digest_without_prompt(request: Request, teacher: str) -> hashlib._Hash:
@@ -63,14 +88,10 @@ def _teacher_digest(teacher: TeacherRef, version: int) -> str:
 
 
 @lru_cache(maxsize=16)
-def reply_schema(model: type[BaseModel]) -> dict[str, JsonValue]:
-    """The JSON Schema that a reply must fit."""
-    return model.model_json_schema()
-
-
-@lru_cache(maxsize=16)
 def _schema_text(model: type[BaseModel]) -> str:
-    return canonical_json(reply_schema(model))
+    """The schema without bounds, which follow from the rest of a key."""
+    schema: dict[str, JsonValue] = model.model_json_schema()
+    return canonical_json(schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +111,22 @@ class InvalidReply:
         return Refusal("invalid_reply", f"does not fit the schema, nor did its repair: {self.problem}", self.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """What a judge said who has come to no answer within its budget: the answer is asked for apart."""
+
+    text: str
+    why: str
+
+    def so_far(self) -> str:
+        """Its reasoning, up to an answer that it did not finish."""
+        return spell_out(self.text.partition(PREFILL)[0].rstrip()) + "\n"
+
+    def refusal(self) -> Refusal:
+        """What it is where there is no answer after that either."""
+        return Refusal("invalid_reply", f"{self.why}, nor does it answer when it is told to", self.text)
+
+
 def closed_reply(answer: Answer) -> str:
     """The text of a reply whose answer was read off the first token."""
     return f"{PREFILL}{answer.verdict}</answer>"
-
-
-def parse_reply(model: type[BaseModel], text: str) -> tuple[BaseModel | None, str]:
-    """The value, or None and what is wrong. Thoughts before the JSON, and a fence of Markdown around it, as many models
-    write, are no fault."""
-    before, thought, after = text.partition("</think>")
-    inside = after if thought and not before.lstrip().startswith(("{", "```")) else text
-    inside = inside.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
-    try:
-        return model.model_validate_json(inside), ""
-    except ValidationError as error:
-        return None, validation_message(error)
-
-
-def validation_message(error: ValidationError) -> str:
-    """The first errors, each with where."""
-    return "; ".join(
-        ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))
-        for each in error.errors(include_url=False, include_input=False)[:5]
-    )

@@ -7,10 +7,20 @@ from dataclasses import dataclass, field
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.backend import Meter, Question
-from hardcut.teacher.confidence import confidence, contradicts, find_answer, first_token_answer, scored_answer
-from hardcut.teacher.prompts.question import InvalidReply, closed_reply, parse_reply
+from hardcut.teacher.confidence import (
+    confidence,
+    contradicts,
+    find_answer,
+    first_token_answer,
+    reasoning_of,
+    scored_answer,
+)
+from hardcut.teacher.prompts.bounds import bounds_of
+from hardcut.teacher.prompts.question import ANSWER_NOW, InvalidReply, Unanswered, closed_reply
+from hardcut.teacher.prompts.reading import read_reply
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply
 from hardcut.teacher.server.completion import Completion, Unreadable, Unusable, billed
+from hardcut.teacher.server.dialect import FIRST_GUESS, Dialect
 from hardcut.teacher.server.faults import RequestFailed
 from hardcut.teacher.server.request import ChatRequest, chat
 from hardcut.teacher.spellings import Spellings
@@ -18,28 +28,31 @@ from hardcut.teacher.token_estimate import estimated_tokens
 
 
 @dataclass(slots=True)
-class Judges:
-    """What is known of a server's answers to judges: whether one came with log-probabilities, and whether it takes
-    neutral values for what it would read out of the model's folder."""
+class Known:
+    """What is known of a server: how it wants to be asked, whether an answer to a judge came with log-probabilities,
+    and whether its model thinks before it replies."""
 
+    dialect: Dialect = FIRST_GUESS
     proven: bool = False
-    neutral: bool = True
+    thinks: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class ChatCall:
     """A question at its `position` among those that were asked together. `further` are messages after the first, (role,
-    text)."""
+    text). `reasoned` is what a judge said who is told to answer now."""
 
     model: str
     position: int
     question: Question
     media: bytes
     meter: Meter
-    known: Judges
+    known: Known
     exact: Spellings | None = None
     further: tuple[tuple[str, str], ...] = ()
+    reasoned: Unanswered | None = None
     tokens: Tokens = field(default_factory=Tokens)
+    asked: ChatRequest | None = None
 
     @property
     def path(self) -> str:
@@ -55,15 +68,30 @@ class ChatCall:
         return self.question.request.reply is None
 
     def body(self) -> tuple[bytes, str]:
-        request = self.question.request
-        neutral = self.judges and self.known.neutral
-        asked = ChatRequest(self.model, request.task, request.sampling, request.reply, self.exact, neutral)
-        return chat(asked, self.question.prompt, self.media, self.further), "application/json"
+        request, known = self.question.request, self.known
+        self.asked = ChatRequest(
+            self.model,
+            request.task,
+            request.sampling,
+            request.reply,
+            self.exact,
+            known.dialect,
+            bounds_of(request),
+            forced=self.reasoned is not None,
+            room=request.sampling.max_tokens if known.thinks and (request.reply or self.reasoned) else 0,
+        )
+        return chat(self.asked, self.question.prompt, self.media, self.further), "application/json"
+
+    def answer_now(self, reasoned: Unanswered) -> None:
+        """Has a judge, who came to no answer, asked for it and nothing else."""
+        self.reasoned, self.further = reasoned, (("assistant", reasoned.so_far()),)
+        if not self.exact:
+            self.further += (("user", ANSWER_NOW),)
 
     def lost(self) -> None:
         self._book(None, "")
 
-    async def take(self, data: bytes) -> Outcome | InvalidReply:
+    async def take(self, data: bytes) -> Outcome | InvalidReply | Unanswered:
         """Reads an answer, books what it took, and keeps a valid reply.
 
         A reply of the model that cannot be read is refused and not asked for again: it is paid for. Raises
@@ -103,18 +131,19 @@ class ChatCall:
             self.meter.received(tokens)
             self.tokens = _sum(self.tokens, tokens)
 
-    def _read(self, completion: Completion) -> Outcome | InvalidReply:
+    def _read(self, completion: Completion) -> Outcome | InvalidReply | Unanswered:
         request, text = self.question.request, completion.text
-        if self.judges and self.exact and not request.sampling.reasoning:
+        if self.judges and self.asked and self.asked.prefilled:
             return self._first_token(completion)
-        if refusal := completion.refusal():
+        self.known.thinks = self.known.thinks or bool(completion.thoughts)
+        if refusal := completion.declined():
             return refusal
         if request.reply is None:
             return self._judgment(completion)
-        parsed, problem = parse_reply(request.reply, text)
-        if parsed is None:
-            return InvalidReply(text, problem)
-        return Reply(text, self.question.teacher, parsed=parsed, tokens=self.tokens)
+        read = read_reply(request.reply, text, cut=completion.cut)
+        if read.parsed is None:
+            return completion.truncated() if completion.cut else InvalidReply(text, read.problem)
+        return Reply(text, self.question.teacher, parsed=read.parsed, tokens=self.tokens, left_out=read.left_out)
 
     def _first_token(self, completion: Completion) -> Outcome:
         if not completion.content:
@@ -123,13 +152,13 @@ class ChatCall:
         if answer is None:
             return Refusal("invalid_reply", "the server shows neither yes nor no", completion.text)
         self.known.proven = True
-        return Reply(closed_reply(answer), self.question.teacher, answer=answer, tokens=self.tokens)
+        return self._judged(closed_reply(answer), answer, "")
 
-    def _judgment(self, completion: Completion) -> Outcome:
-        text = completion.text
+    def _judgment(self, completion: Completion) -> Outcome | Unanswered:
+        text = completion.answered()
         place = find_answer(text, [token.data for token in completion.content])
         if place is None:
-            return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", text)
+            return self._without_answer(completion)
         answer, given = Answer(place.verdict), bool(completion.content)
         if place.token is not None:
             answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
@@ -139,7 +168,21 @@ class ChatCall:
         self.known.proven = True
         if contradicts(answer, self.question.request.sampling):
             return Refusal("invalid_reply", f"says {answer.verdict}, which its own log-probabilities deny", text)
-        return Reply(text, self.question.teacher, answer=answer, reasoning=completion.reasoning(), tokens=self.tokens)
+        return self._judged(text, answer, completion.reasoning())
+
+    def _without_answer(self, completion: Completion) -> Outcome | Unanswered:
+        said = completion.written
+        if self.reasoned:
+            return self.reasoned.refusal()
+        if not said.strip() or not self.question.request.sampling.reasoning:
+            return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", completion.text)
+        cut = f"the reasoning did not end within {self.question.request.sampling.max_tokens} tokens"
+        return Unanswered(said, cut if completion.cut else "the reply does not end in an answer of yes or no")
+
+    def _judged(self, text: str, answer: Answer, reasoning: str) -> Reply:
+        if self.reasoned:
+            text, reasoning = self.reasoned.text.rstrip() + "\n" + text, reasoning_of(self.reasoned.text)
+        return Reply(text, self.question.teacher, answer=answer, reasoning=reasoning, tokens=self.tokens)
 
 
 def _sum(a: Tokens, b: Tokens) -> Tokens:

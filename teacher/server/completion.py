@@ -14,7 +14,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, field
 from msgspec.json import Decoder
 
 from hardcut.schemas.records import Tokens
-from hardcut.teacher.confidence import TokenScore, reasoning_of
+from hardcut.teacher.confidence import TokenScore, close_answer, reasoning_of
 from hardcut.teacher.protocol import Refusal
 from hardcut.teacher.spellings import Spellings
 
@@ -148,11 +148,27 @@ class Completion(Struct):
         told = _tokens(self.usage)
         return None if told and self.text and not told.completion else told
 
-    def refusal(self) -> Refusal | None:
+    @property
+    def thoughts(self) -> str | None:
+        """A model's thoughts, where they are apart from its text."""
+        return self.choices[0].message.thoughts
+
+    @property
+    def cut(self) -> bool:
+        """Whether the reply ended at its limit of tokens."""
+        return self.choices[0].finish_reason == "length"
+
+    def answered(self) -> str:
+        """A judge's text. A server that stops at `</answer>` leaves it out, as most do: it is put back."""
+        return close_answer(self.text) if self.choices[0].finish_reason == "stop" else self.text
+
+    def truncated(self) -> Refusal:
+        """What a reply is that was cut off, and of which nothing is whole."""
+        return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", self.text)
+
+    def declined(self) -> Refusal | None:
         """Why the text is not to be read, if so."""
         choice = self.choices[0]
-        if choice.finish_reason == "length":
-            return Refusal("truncated", "the reply was cut off: raise teacher.sampling.max_tokens", self.text)
         if choice.finish_reason == "content_filter" or choice.message.refusal:
             return Refusal(
                 "declined", "the model or its server declined to answer", choice.message.refusal or self.text

@@ -11,30 +11,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import HardcutError, ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Meter, Question, Unmetered
-from hardcut.teacher.prompts.question import InvalidReply, prepare_questions
+from hardcut.teacher.prompts.question import Describe, Identity, InvalidReply, Unanswered, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Shown, Task
 from hardcut.teacher.server.calls import Calls
-from hardcut.teacher.server.chat_call import ChatCall, Judges
+from hardcut.teacher.server.chat_call import ChatCall, Known
 from hardcut.teacher.server.completion import Models, Tokenized, Unreadable
+from hardcut.teacher.server.dialect import learned
 from hardcut.teacher.server.faults import AccountRefused, NoConnection, NotFound, RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
 from hardcut.teacher.server.keys import KeySource
 from hardcut.teacher.server.pace import Slot
-from hardcut.teacher.server.request import UNKNOWN_OPTION, media_parts, to_json
+from hardcut.teacher.server.request import media_parts, to_json
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
-VERSION = 3
-"""Counted up when the form of a request or the reading of a reply changes: part of every key."""
+VERSION = 4
+"""Counted up when the form of a request or the reading of a reply changes: part of every key. Up to version 3 keys held
+the server's address, and replies had no bounds: what was kept by it is used."""
 
 _UNKNOWN = Spellings((), ())
+_OF_FORM = frozenset({400, 422})
+"""Refusals that may be of how a request is written."""
 _DOUBTFUL = frozenset({400, 405, 422})
 """Refusals that may be of whoever asks, in words that are not known here."""
 
@@ -65,10 +68,13 @@ class OpenAITeacher:
         self._prompts = prompts or Prompts()
         self._endpoint = Endpoint(url, concurrency=concurrency, timeout_s=timeout_s, key=key)
         self._calls = Calls(self._endpoint, attempts=attempts, backoff_s=backoff_s)
-        self._written = url.rstrip("/")
-        """The address as 26e4c37 had it in its keys."""
+        former = dict.fromkeys((self._endpoint.url, url.rstrip("/")))
+        self._identities = [
+            Identity(self._described_at(None), VERSION),
+            *(Identity(self._described_at(address), 3) for address in former),
+        ]
         self._exact: Spellings | None = None
-        self._judges = Judges()
+        self._known = Known()
         self._asking = asyncio.Lock()
         self._first = asyncio.Lock()
         self._doubted = False
@@ -87,15 +93,12 @@ class OpenAITeacher:
         return self._described[task, sampling]
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
-        """The key covers model, server, rendered prompt, frames and their times, sampling and schema."""
-        questions = prepare_questions(requests, self.describe, self._prompts, VERSION)
-        if self._written == self._endpoint.url:
-            return questions
-        former = prepare_questions(requests, self._describe_as_written, self._prompts, VERSION)
-        return [replace(now, former=(before.key,)) for now, before in zip(questions, former, strict=True)]
+        """The key covers model and revision, rendered prompt, frames and their times, sampling and schema. Where the
+        model is served is no part of it."""
+        return prepare_questions(requests, self.describe, self._prompts, self._identities)
 
-    def _describe_as_written(self, task: Task, sampling: Sampling) -> TeacherRef:
-        return self.describe(task, sampling).model_copy(update={"endpoint": self._written})
+    def _described_at(self, address: str | None) -> Describe:
+        return lambda task, sampling: self.describe(task, sampling).model_copy(update={"endpoint": address})
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers without a cache and without a budget."""
@@ -114,7 +117,7 @@ class OpenAITeacher:
         except OSError as error:
             raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
         calls = [
-            ChatCall(self._model, position, question, media[shown.index(question.request.shown)], meter, self._judges)
+            ChatCall(self._model, position, question, media[shown.index(question.request.shown)], meter, self._known)
             for position, question in enumerate(questions)
         ]
         with self._calls.asking():
@@ -126,10 +129,10 @@ class OpenAITeacher:
         """All but the judgments behind the first; none where the server has shown already what it gives a judge, or is
         vLLM, of which that is known."""
         judgments = [call for call in calls if call.judges]
-        if not judgments or self._judges.proven:
+        if not judgments or self._known.proven:
             return {}
         async with self._first:
-            if self._judges.proven or await self._is_vllm():
+            if self._known.proven or await self._is_vllm():
                 return {}
             return await self._ask_all([call for call in calls if call not in judgments[1:]])
 
@@ -174,25 +177,38 @@ class OpenAITeacher:
             if isinstance(outcome, InvalidReply):
                 call.further = outcome.repair()
                 outcome = await self._calls.send(call, slot)
+            elif isinstance(outcome, Unanswered):
+                call.answer_now(outcome)
+                outcome = await self._calls.send(call, slot)
         except RequestRejected as error:
             return await self._rejected(call, slot, error)
         except RequestFailed as error:
             return Refusal(error.reason, f"{error} (after several attempts)", error.raw)
-        return outcome.refusal() if isinstance(outcome, InvalidReply) else outcome
+        return outcome.refusal() if isinstance(outcome, InvalidReply | Unanswered) else outcome
 
     async def _rejected(self, call: ChatCall, slot: Slot, error: RequestRejected) -> Outcome:
         """What becomes of a request that the server refuses for good."""
-        if call.judges and "logprob" in error.raw:
-            if call.exact:  # it knows the tokens, and not this way of asking for them
-                self._exact = _UNKNOWN
-                return await self._one(call, slot)
-            return call.without_logprobs(error.raw)
-        if call.judges and self._judges.neutral and UNKNOWN_OPTION.search(error.raw):
-            self._judges.neutral = False
+        if call.judges and call.exact and "logprob" in error.raw:
+            self._exact = _UNKNOWN  # it knows the tokens, and not this way of asking for them
             return await self._one(call, slot)
+        if self._learns(call, error):
+            return await self._one(call, slot)
+        if call.judges and "logprob" in error.raw:
+            return call.without_logprobs(error.raw)
         if error.status in _DOUBTFUL and not self._calls.heard:
             await self._doubt(error)
         return Refusal(f"http_{error.status}", f"the server refuses the request: {error}", error.raw)
+
+    def _learns(self, call: ChatCall, error: RequestRejected) -> bool:
+        """Whether the server is to be asked in another way from now on."""
+        if call.asked is None or error.status not in _OF_FORM:
+            return False
+        if call.asked.dialect == self._known.dialect:
+            better = learned(self._known.dialect, error.raw)
+            if better is None or (call.media and not better.parts):
+                return False
+            self._known.dialect = better
+        return True
 
     async def _doubt(self, error: RequestRejected) -> None:
         """Before a server has answered anything, a refusal may be of whoever asks: its list of models tells, in any

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,49 +15,71 @@ from pydantic import BaseModel, JsonValue
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Sampling
-from hardcut.teacher.prompts.question import PREFILL, reply_schema
+from hardcut.teacher.prompts.bounds import Bounds, bounded_schema, most_tokens
+from hardcut.teacher.prompts.question import PREFILL, STOP
 from hardcut.teacher.prompts.render import Rendered
 from hardcut.teacher.protocol import Task
+from hardcut.teacher.server.dialect import FIRST_GUESS, Dialect
 from hardcut.teacher.spellings import Spellings
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_LOGPROBS: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": 20}
-"""What a judge is asked for beside its text: the most that the API allows."""
 _NEUTRAL: dict[str, JsonValue] = {"repetition_penalty": 1.0, "top_k": -1, "min_p": 0.0}
 """So that a server takes no defaults out of the model's `generation_config.json` (vLLM and SGLang do): a judge's answer
 and its log-probabilities are to be the model's own."""
-UNKNOWN_OPTION = re.compile(
-    "|".join(_NEUTRAL) + r"|(unrecogni[sz]ed|unknown|unexpected|unsupported|additional|extra|invalid)\b.{0,40}"
-    r"\b(name|field|parameter|argument|key|propert|input|option)|extra_forbidden|not permitted",
-    re.IGNORECASE | re.DOTALL,
-)
-"""What a server says that knows no such option. It has no such defaults either."""
+_FORCED_TOKENS = 16
+"""Of an answer that a judge is told to give now."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """How a question is asked, whatever it says: the same for many. `reply` as in `Request`; `exact` are the tokens
-    whose log-probabilities a judge is asked for, where the server tells them. `neutral`: a judge is sent values that
-    undo what the server would take out of the model's folder."""
+    """How a question is asked, whatever it says: the same for many. `reply` and `bounds` say what a structured reply
+    must fit; `exact` are the tokens whose log-probabilities a judge is asked for, where the server tells them.
+    `forced`: a judge has reasoned, and is to answer now. `room`: tokens for a model's thoughts beside its reply."""
 
     model: str
     task: Task
     sampling: Sampling
     reply: type[BaseModel] | None
     exact: Spellings | None
-    neutral: bool = False
+    dialect: Dialect = FIRST_GUESS
+    bounds: Bounds | None = None
+    forced: bool = False
+    room: int = 0
 
     @property
     def prefilled(self) -> bool:
         """Whether the answer is read off one forward pass: the prompt ends where yes or no would follow."""
-        return self.exact is not None and not self.sampling.reasoning
+        return self.exact is not None and (self.forced or not self.sampling.reasoning)
+
+    @property
+    def limit(self) -> int:
+        """Tokens that the reply may have. A judge's are for its reasoning."""
+        if self.prefilled:
+            return 1
+        if self.forced:
+            return _FORCED_TOKENS + self.room
+        if self.reply is None or self.bounds is None:
+            return self.sampling.max_tokens
+        return min(self.sampling.max_tokens, most_tokens(self.reply, self.bounds)) + self.room
 
 
 def chat(asked: ChatRequest, prompt: Rendered, media: bytes, further: Iterable[tuple[str, str]] = ()) -> bytes:
     """A request: system text, one message of the media (see `media_parts`) and the text, then `further` messages as
-    (role, text)."""
-    parts = [_system(prompt.system), media, b'{"type":"text","text":', to_json(prompt.user), b"}]}"]
-    for role, text in (*further, *([("assistant", PREFILL)] if asked.prefilled else [])):
+    (role, text). Where a judge is prefilled, the last of them is what it begins with."""
+    user = prompt.user
+    if asked.dialect.system:
+        parts = [_system(prompt.system)]
+    else:
+        parts, user = [b'{"messages":['], f"{prompt.system}\n\n{user}"
+    if asked.dialect.parts or media:
+        parts += [b'{"role":"user","content":[', media, b'{"type":"text","text":', to_json(user), b"}]}"]
+    else:
+        parts.append(to_json({"role": "user", "content": user}))
+    messages = list(further)
+    if asked.prefilled:
+        said = messages.pop()[1] if asked.forced else ""
+        messages.append(("assistant", said + PREFILL))
+    for role, text in messages:
         parts += [b",", to_json({"role": role, "content": text})]
     parts.append(_options(asked))
     return b"".join(parts)
@@ -84,30 +105,45 @@ def to_json(value: object) -> bytes:
 
 @lru_cache(maxsize=64)
 def _system(text: str) -> bytes:
-    """Up to where the media begin."""
-    return b'{"messages":[' + to_json({"role": "system", "content": text}) + b',{"role":"user","content":['
+    """Up to where the user's message begins."""
+    return b'{"messages":[' + to_json({"role": "system", "content": text}) + b","
 
 
 @lru_cache(maxsize=256)
 def _options(asked: ChatRequest) -> bytes:
     """From the end of the messages on."""
-    sampling = asked.sampling
-    options: dict[str, JsonValue] = {
-        "model": asked.model,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": 1 if asked.prefilled else sampling.max_tokens,
-        "seed": sampling.seed,
-    }
+    sampling, dialect = asked.sampling, asked.dialect
+    options: dict[str, JsonValue] = {"model": asked.model}
+    if dialect.temperature:
+        options |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    options[dialect.limit] = asked.limit
+    if dialect.seed:
+        options["seed"] = sampling.seed
+    if dialect.stream:
+        options |= {"stream": True, "stream_options": {"include_usage": True}}
     if asked.reply is None:
-        options |= _LOGPROBS
-        if asked.neutral:
-            options |= _NEUTRAL
-        if asked.exact:
-            options["logprob_token_ids"] = list(asked.exact.ids)
-        if asked.prefilled:
-            options |= {"add_generation_prompt": False, "continue_final_message": True}
-    else:
-        schema: dict[str, JsonValue] = {"name": asked.task, "strict": True, "schema": reply_schema(asked.reply)}
+        options |= _judging(asked)
+    elif dialect.form == "schema":
+        bounded = bounded_schema(asked.reply, asked.bounds) if asked.bounds else asked.reply.model_json_schema()
+        schema: dict[str, JsonValue] = {"name": asked.task, "strict": True, "schema": bounded}
         options["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif dialect.form == "object":
+        options["response_format"] = {"type": "json_object"}
     return b"]," + to_json(options)[1:]
+
+
+def _judging(asked: ChatRequest) -> dict[str, JsonValue]:
+    """What a judge is asked for beside its text."""
+    dialect = asked.dialect
+    options: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": dialect.most_top}
+    if dialect.neutral:
+        options |= _NEUTRAL
+    if asked.exact:
+        options["logprob_token_ids"] = list(asked.exact.ids)
+    if asked.prefilled:
+        options |= {"add_generation_prompt": False, "continue_final_message": True}
+    elif dialect.stop:
+        options["stop"] = [STOP]
+        if dialect.closing_stop and asked.exact:
+            options["include_stop_str_in_output"] = True
+    return options

@@ -28,7 +28,7 @@ from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
-from hardcut.teacher.prompts.question import prepare_questions
+from hardcut.teacher.prompts.question import Identity, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
 from hardcut.teacher.protocol import Answer, Refusal
@@ -246,7 +246,8 @@ async def test_a_judge_of_a_composed_query_sees_what_it_starts_from(
     text = prompts.fill(shown)
     assert "A door opens." in text.user and "reference" not in prompts.fill(alone).user
     other = replace(shown, reference=shown.reference[:1])
-    keys = {each.key for each in prepare_questions([shown, other], lambda task, sampling: teacher_ref, prompts, 1)}
+    who = Identity(lambda task, sampling: teacher_ref, 1)
+    keys = {each.key for each in prepare_questions([shown, other], who.describe, prompts, [who])}
     assert len(keys) == 2, "other frames of the reference make another question"
 
 

@@ -243,12 +243,53 @@ async def test_thoughts_before_json_and_a_markdown_fence_are_no_fault(
     assert teacher_server.total_asked == 1
 
 
-@pytest.mark.parametrize("task", ["caption", "judge"])
-async def test_a_cut_reply_is_never_read(teacher_server: Any, caption: Request, judge: Request, task: str) -> None:
+async def test_of_a_cut_reply_what_is_whole_is_kept(teacher_server: Any, caption: Request) -> None:
     teacher_server.fail("truncated")
-    (refusal,) = await ask(teacher_server.url, caption if task == "caption" else judge)
+    (reply,) = await ask(teacher_server.url, caption)
+    assert isinstance(reply, Reply) and isinstance(reply.parsed, CaptionReply) and reply.parsed.claims
+    assert [each.reason for each in reply.left_out] == ["cut_off"]
+    (whole,) = await ask(teacher_server.url, caption)
+    assert whole.parsed.claims[: len(reply.parsed.claims)] == reply.parsed.claims and not whole.left_out
+    assert teacher_server.total_asked == 2
+
+
+async def test_a_cut_reply_without_a_whole_item_is_refused(teacher_server: Any, caption: Request) -> None:
+    teacher_server.answer = lambda body: '{"short": "A sign.", "claims": [{"text": "A si'
+    teacher_server.fail("truncated")
+    (refusal,) = await ask(teacher_server.url, caption)
     assert isinstance(refusal, Refusal) and refusal.reason == "truncated" and refusal.raw
     assert teacher_server.total_asked == 1
+
+
+@pytest.mark.parametrize("tokenizes", [False, True])
+async def test_a_judge_whose_reasoning_has_no_end_is_asked_for_the_answer(
+    teacher_server: Any, judge: Request, tokenizes: bool
+) -> None:
+    """By a second, short request that begins like the first."""
+    teacher_server.tokenizes = tokenizes
+    endless = "The sign is seen. " * 40
+    short = "yes" if tokenizes else "<answer>yes</answer>"
+    teacher_server.answer = lambda body: endless if len(body["messages"]) == 2 else short
+    teacher_server.fail("truncated")
+    (reply,) = await ask(teacher_server.url, judge)
+    assert isinstance(reply, Reply) and reply.answer and (tokenizes or reply.answer.verdict == "yes")
+    assert confidence(reply.answer).exact and reply.reasoning.startswith("The sign is seen.")
+    assert reply.text.endswith(f"<answer>{reply.answer.verdict}</answer>")
+    first, second = teacher_server.bodies
+    assert second["messages"][:2] == first["messages"][:2] and teacher_server.prefix_hits == 1
+    assert second["max_tokens"] == (1 if tokenizes else 16)
+    said = second["messages"][2]
+    assert said["role"] == "assistant" and said["content"].startswith("The sign is seen.")
+    assert said["content"].endswith("<answer>") == tokenizes
+
+
+async def test_a_judge_ends_at_its_answer(teacher_server: Any, judge: Request) -> None:
+    """Most servers leave the stop text out, and tokens that follow an answer are none of it."""
+    teacher_server.answer = lambda body: "It is there.\n<answer>yes"
+    (reply,) = await ask(teacher_server.url, judge)
+    assert teacher_server.bodies[0]["stop"] == ["</answer>"]
+    assert reply.answer.verdict == "yes" and reply.text.endswith("<answer>yes</answer>")
+    assert confidence(reply.answer).logit_margin is not None and teacher_server.total_asked == 1
 
 
 @pytest.mark.parametrize(
@@ -258,6 +299,7 @@ async def test_a_judge_without_a_verdict_is_refused(teacher_server: Any, judge: 
     teacher_server.answer = lambda body: text
     (refusal,) = await ask(teacher_server.url, judge)
     assert refusal == Refusal("invalid_reply", refusal.detail, text)
+    assert teacher_server.total_asked == (2 if text else 1), "told to answer, it did not"
 
 
 @pytest.mark.parametrize("dropped", ["no_logprobs", "no_top"])
@@ -332,7 +374,7 @@ async def test_a_server_that_does_not_know_those_options_is_asked_without(teache
     requests = [replace(judge, sampling=Sampling(seed=seed)) for seed in range(4)]
     replies = await ask(teacher_server.url, *requests)
     assert all(isinstance(reply, Reply) for reply in replies)
-    assert teacher_server.total_asked == 5, "the first finds out"
+    assert teacher_server.total_asked == 6, "the first finds out that it knows neither min_p nor stop"
 
 
 @pytest.mark.parametrize("status", [400, 422, 413])
@@ -521,7 +563,6 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
         key(caption),
         key(judge),
         key(caption, model="n"),
-        key(caption, url="http://g/v1"),
         key(caption, revision="2"),
         key(caption, prompts=Prompts(own)),
         key(replace(caption, sampling=Sampling(seed=1))),
@@ -536,6 +577,7 @@ def test_the_key_of_a_request_covers_all_that_could_change_its_reply(
     moved = tuple(replace(frame, path=tmp_path / "elsewhere" / frame.path.name) for frame in frames)
     assert key(replace(caption, frames=moved)) == key(caption)  # where a frame lies is of no account
     assert key(caption, timeout_s=1.0, attempts=1, concurrency=1) == key(caption)
+    assert key(caption, url="http://g/v1") == key(caption), "who answers is not where it answers"
     assert json.dumps(keys)
 
 

@@ -1,0 +1,170 @@
+"""A structured reply, read by its schema: what of it is whole is kept, and the rest is told with its reason.
+
+JSON is found within prose, behind thoughts and in fences. Of a reply that was cut off, or of which some items do not
+fit, the other items are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from hardcut.teacher.protocol import LeftOut
+
+_DECODER = json.JSONDecoder()
+_SHOWN = 200
+"""Characters that are shown of an item that was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reply's value, or None and what is wrong. `left_out` is what of it was not whole or did not fit."""
+
+    parsed: BaseModel | None
+    problem: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> Read:
+    """Reads the text of a reply. `cut`: it ended at its limit of tokens."""
+    inside = _after_thoughts(text)
+    stripped = inside.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        return Read(model.model_validate_json(stripped))
+    except ValidationError as error:
+        problem = validation_message(error)
+    best: Read | None = None
+    for value in _objects(inside):
+        found = _fitting(model, value)
+        if found.parsed is not None and (best is None or len(found.left_out) < len(best.left_out)):
+            best = found
+    if best is not None:
+        return best
+    whole = _closed(inside)
+    if whole is None:
+        return Read(None, problem)
+    found = _fitting(model, whole)
+    if found.parsed is None or not _has_items(found.parsed):
+        return Read(None, problem)
+    rest = LeftOut("cut_off", "the reply ended in the middle of its next item" if cut else "the rest is no JSON")
+    return Read(found.parsed, "", (*found.left_out, rest))
+
+
+def validation_message(error: ValidationError) -> str:
+    """The first errors, each with where."""
+    return "; ".join(
+        ": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]]))
+        for each in error.errors(include_url=False, include_input=False)[:5]
+    )
+
+
+def _after_thoughts(text: str) -> str:
+    """What follows a model's thoughts, where they are marked."""
+    before, thought, after = text.partition("</think>")
+    return after if thought and not before.lstrip().startswith(("{", "```")) else text
+
+
+def _objects(text: str) -> Iterator[Any]:
+    """The JSON objects that stand in a text, outermost ones, in order."""
+    at = text.find("{")
+    while at >= 0:
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            yield value
+        at = text.find("{", end)
+
+
+def _fitting(model: type[BaseModel], value: Any) -> Read:
+    """The model's value with those items of its list that fit."""
+    try:
+        return Read(model.model_validate(value))
+    except ValidationError as error:
+        problem = validation_message(error)
+    name, item = _list_of(model)
+    items = value.get(name) if isinstance(value, dict) and name else None
+    if not isinstance(items, list) or item is None:
+        return Read(None, problem)
+    kept: list[BaseModel] = []
+    left_out: list[LeftOut] = []
+    for each in items:
+        one, why = _item(item, each)
+        kept += [one] if one is not None else []
+        left_out += [LeftOut("invalid_item", f"{_shown(each)}: {why}")] if why else []
+    if not kept:
+        return Read(None, problem)
+    try:
+        return Read(model.model_validate({**value, name: kept}), "", tuple(left_out))
+    except ValidationError:
+        return Read(None, problem)
+
+
+def _item(item: TypeAdapter[Any], value: Any) -> tuple[BaseModel | None, str]:
+    """An item that fits. One whose own times alone do not fit is kept without them."""
+    try:
+        return item.validate_python(value), ""
+    except ValidationError as error:
+        why = validation_message(error)
+        own = [each["loc"] for each in error.errors(include_url=False)] == [()]
+    if own and isinstance(value, dict) and {"start", "end"} <= value.keys():
+        return item.validate_python({**value, "start": None, "end": None}), f"kept without its times: {why}"
+    return None, why
+
+
+@lru_cache(maxsize=64)
+def _list_of(model: type[BaseModel]) -> tuple[str, TypeAdapter[Any] | None]:
+    """The field of a model that is a list of models, where it has one, and what an item of it must fit."""
+    for name, field in model.model_fields.items():
+        inside = get_args(field.annotation)
+        if get_origin(field.annotation) is tuple and isinstance(inside[0], type) and issubclass(inside[0], BaseModel):
+            return name, TypeAdapter(inside[0])
+    return "", None
+
+
+def _has_items(parsed: BaseModel) -> bool:
+    name, _ = _list_of(type(parsed))
+    return not name or bool(getattr(parsed, name))
+
+
+def _closed(text: str) -> Any:
+    """The object that a text breaks off in, up to the last whole item of its list; None where there is none."""
+    begin = text.find("{")
+    if begin < 0:
+        return None
+    open_: list[str] = []
+    quoted = escaped = False
+    last = -1
+    for at in range(begin, len(text)):
+        letter = text[at]
+        if escaped:
+            escaped = False
+        elif quoted:
+            quoted, escaped = letter != '"', letter == "\\"
+        elif letter == '"':
+            quoted = True
+        elif letter in "{[":
+            open_.append(letter)
+        elif letter in "}]":
+            if not open_:
+                break
+            open_.pop()
+            if letter == "}" and open_ == ["{", "["]:
+                last = at
+    if last < 0:
+        return None
+    try:
+        return json.loads(text[begin : last + 1] + "]}")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"

@@ -1,0 +1,90 @@
+"""Nothing that is whole in a reply is lost, and nothing that is not is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hardcut.teacher.prompts.reading import read_reply
+from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, ComposeReply, QueriesReply
+
+QUERY = {
+    "text": "a door opens",
+    "language": "en",
+    "view": "caption",
+    "kind": "event",
+    "style": "plain",
+    "facets": [{"text": "a door", "modality": "visual", "start": 1.0, "end": 2.0}],
+}
+CLAIM = {"text": "A door opens.", "start": 1.0, "end": 2.0, "evidence": ["e_1"]}
+
+
+def queries(*changes: dict[str, Any]) -> str:
+    return json.dumps({"queries": [{**QUERY, "text": f"query {at}", **each} for at, each in enumerate(changes)]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"language": "en_US"},
+        {"facets": [{"text": "x", "modality": "visual", "start": 5.0, "end": 2.0}]},
+        {"facets": [{"text": "x", "modality": "audio", "start": 1.0, "end": 2.0}]},
+    ],
+)
+def test_one_wrong_query_does_not_cost_the_others(wrong: dict[str, Any]) -> None:
+    read = read_reply(QueriesReply, queries({}, {}, {}, {}, wrong))
+    assert isinstance(read.parsed, QueriesReply)
+    assert [query.text for query in read.parsed.queries] == [f"query {at}" for at in range(4)]
+    [left_out] = read.left_out
+    assert left_out.reason == "invalid_item" and "query 4" in left_out.detail
+
+
+@pytest.mark.parametrize("before", ["", "Here is the JSON:\n", "Of {x} and {y}: ", "<think>{no}</think>\n"])
+@pytest.mark.parametrize("after", ["", "\nI hope this helps {smile}"])
+def test_json_is_found_in_prose(before: str, after: str) -> None:
+    read = read_reply(QueriesReply, before + queries({}) + after)
+    assert isinstance(read.parsed, QueriesReply) and len(read.parsed.queries) == 1 and not read.left_out
+
+
+def test_of_a_reply_cut_anywhere_the_whole_items_are_kept() -> None:
+    text = json.dumps(
+        {"short": 'A "door" {opens}.', "claims": [{**CLAIM, "text": f"Claim ] }} \\ {at}"} for at in range(4)]}
+    )
+    ends = [at + 1 for at in range(len(text)) if text[: at + 1].endswith('["e_1"]}')]
+    for cut in range(len(text)):
+        read = read_reply(CaptionReply, text[:cut], cut=True)
+        whole = sum(end <= cut for end in ends)
+        if not whole:
+            assert read.parsed is None, text[:cut]
+        else:
+            assert isinstance(read.parsed, CaptionReply) and len(read.parsed.claims) == whole, text[:cut]
+            assert [each.reason for each in read.left_out] == ["cut_off"]
+
+
+def test_a_claim_whose_times_are_wrong_is_kept_without_them() -> None:
+    text = json.dumps({"short": "A door.", "claims": [{**CLAIM, "start": 9.0}]})
+    read = read_reply(CaptionReply, text)
+    assert isinstance(read.parsed, CaptionReply) and read.parsed.claims[0].start is None
+    assert "without its times" in read.left_out[0].detail
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (QueriesReply, queries({"kind": "none"})),
+        (QueriesReply, '{"something": "else"}'),
+        (CheckReply, "I cannot help with that."),
+        (CheckReply, '{"claims": [{"number": 1, "problem": "", "supp'),
+        (ComposeReply, '{"text": "a door", "language": "en"}'),
+        (CheckReply, "{" * 5000),
+    ],
+)
+def test_a_reply_without_anything_whole_is_none(model: Any, text: str) -> None:
+    read = read_reply(model, text)
+    assert read.parsed is None and read.problem
+
+
+def test_a_reply_of_no_queries_is_one() -> None:
+    assert read_reply(QueriesReply, '{"queries": []}').parsed == QueriesReply(queries=())
