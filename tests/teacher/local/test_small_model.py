@@ -138,9 +138,12 @@ async def test_a_real_small_model_writes_what_can_be_read(server: str) -> None:
     read: Counter[str] = Counter()
     for request, outcome in zip(chain(*asked), chain(*answered), strict=True):
         if not isinstance(outcome, Reply):
+            print(request.task, outcome)
             continue
         if request.reply:
-            read["written"] += outcome.parsed is not None and not outcome.left_out
+            read["written"] += outcome.parsed is not None
+            read["left out"] += len(outcome.left_out)
+            print(request.task, outcome.left_out)
             continue
         assert outcome.answer
         told = confidence(outcome.answer)
