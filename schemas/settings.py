@@ -33,6 +33,10 @@ class MediaSettings(Frozen):
     mode: Literal["exact", "keyframes"] = Field(
         default="exact", description="keyframes: only those are decoded, times are rough"
     )
+    look_fps: float = Field(default=15.0, gt=0, le=60, description="pictures a second that movement is looked for in")
+    look_s: float = Field(
+        default=96.0, ge=0, description="of a longer video so many seconds are looked at for movement, in bursts"
+    )
     strict: bool = Field(default=False, description="a damaged video fails instead of being used in part")
     max_duration_s: float | None = Field(default=None, gt=0, description="a longer video is left out")
     max_source_pixels: int | None = Field(default=None, ge=1, description="a video of larger pictures is left out")
@@ -59,7 +63,9 @@ class EvidenceSettings(Frozen):
     speech_price: float = Field(default=0.0, ge=0, description="what the speech server charges for a minute of sound")
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
-    shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")
+    shot_threshold: float = Field(
+        default=12.0, gt=0, description="least change of a cut, in levels of 255 of the picture's mean"
+    )
     metadata_fields: tuple[str, ...] = Field(
         default=("title", "description", "event", "tags", "date", "location"),
         description="fields of a sidecar or manifest that teachers may read",
