@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -69,6 +69,27 @@ class Output:
     dropped: Sequence[Dropped] = ()
     drop: Dropped | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier version of a stage, with the settings that it would have had for what is asked now."""
+
+    version: int
+    settings: Mapping[str, JsonValue]
+
+
+@runtime_checkable
+class Succeeds(Protocol):
+    """A unit stage whose earlier versions' results stay in force in a run that has them, until they are renewed.
+
+    For a stage that later ones pay for: what a run has paid for rests on what the stage once said.
+    """
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """The versions whose results are kept, the latest first."""
+        ...
 
 
 class UnitStage(Protocol):

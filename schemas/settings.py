@@ -63,9 +63,7 @@ class EvidenceSettings(Frozen):
     speech_price: float = Field(default=0.0, ge=0, description="what the speech server charges for a minute of sound")
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
-    shot_threshold: float = Field(
-        default=12.0, gt=0, description="least change of a cut, in levels of 255 of the picture's mean"
-    )
+    shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")
     metadata_fields: tuple[str, ...] = Field(
         default=("title", "description", "event", "tags", "date", "location"),
         description="fields of a sidecar or manifest that teachers may read",

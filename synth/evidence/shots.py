@@ -7,9 +7,13 @@ from hardcut.media.survey import Survey
 from hardcut.schemas.records import Evidence, Span, Video
 
 
+_LEVELS = 0.75
+"""Levels of 255, on average over the picture, for a unit of PySceneDetect's content value, which thresholds are in."""
+
+
 def told_cuts(survey: Survey, threshold: float) -> list[Cut]:
-    """The cuts that change the picture by at least `threshold` levels of 255."""
-    return [cut for cut in survey.cuts if cut.change >= threshold]
+    """The cuts that change the picture by at least `threshold`."""
+    return [cut for cut in survey.cuts if cut.change >= _LEVELS * threshold]
 
 
 def shot_evidence(video: Video, survey: Survey, threshold: float) -> list[Evidence]:

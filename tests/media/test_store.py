@@ -171,7 +171,7 @@ def test_frames_that_nobody_touched_are_not_read_to_be_given(root, monkeypatch):
 
 def test_a_store_of_an_earlier_version_is_read_and_gets_its_digest(root):
     fill(root, None, 1)
-    index = FrameStore(root)._folder(name(1), SETTINGS) / "index.json"
+    index = FrameStore(root)._folder(name(1), sampling_digest(SETTINGS)) / "index.json"
     whole = json.loads(index.read_text())
     index.write_text(json.dumps({key: whole[key] for key in ("frames", "duration_s", "missing")}))
     index.with_name("touched.json").unlink()

@@ -9,7 +9,7 @@ def survey(*cuts: Cut, watched: tuple[tuple[float, float], ...] = ((0.0, 3.96),)
     return Survey((), cuts, watched, duration_s)
 
 
-def spans(make_video, given: Survey, threshold: float = 12.0) -> list[tuple[str, float, float]]:
+def spans(make_video, given: Survey, threshold: float = 16.0) -> list[tuple[str, float, float]]:
     found = shot_evidence(make_video(duration_s=given.duration_s), given, threshold)
     return [(shot.text, shot.span.start, shot.span.end) for shot in found if shot.span]
 
@@ -21,7 +21,7 @@ def test_cuts_divide_shots(make_video) -> None:
         ("shot 2 of 3", 1.38, 2.62),
         ("shot 3 of 3", 2.62, 4),
     ]
-    shots = shot_evidence(make_video(duration_s=4), given, 12.0)
+    shots = shot_evidence(make_video(duration_s=4), given, 16.0)
     assert [shot.support for shot in shots] == [None, {"change": 60.0}, {"change": 35.5}]
 
 
@@ -31,7 +31,7 @@ def test_a_dissolve_ends_a_shot_in_its_middle(make_video) -> None:
 
 def test_a_faint_cut_is_told_where_the_settings_ask_for_it(make_video) -> None:
     given = survey(Cut(1.4, 1.36, 9.0))
-    assert told_cuts(given, 12.0) == []
+    assert told_cuts(given, 16.0) == []
     assert len(spans(make_video, given, 8.0)) == 2
 
 
