@@ -6,7 +6,6 @@ from hardcut.media.cuts import GAP_S, Cut
 from hardcut.media.survey import Survey
 from hardcut.schemas.records import Evidence, Span, Video
 
-
 _LEVELS = 0.75
 """Levels of 255, on average over the picture, for a unit of PySceneDetect's content value, which thresholds are in."""
 

@@ -21,8 +21,19 @@ from hardcut.synth.frame_source import FrameSource
 R = TypeVar("R", bound=Record)
 
 _ASKED_OF_2 = frozenset(
-    "ocr paddle_det paddle_rec ocr_min_confidence ocr_fps ocr_side speech shots motion shot_threshold "
-    "metadata_fields".split()
+    [
+        "ocr",
+        "paddle_det",
+        "paddle_rec",
+        "ocr_min_confidence",
+        "ocr_fps",
+        "ocr_side",
+        "speech",
+        "shots",
+        "motion",
+        "shot_threshold",
+        "metadata_fields",
+    ]
 )
 """The settings that version 2 of the stage had."""
 
