@@ -222,7 +222,31 @@ def _without_swings(ways: Sequence[_Way], times: Sequence[float]) -> tuple[list[
         if len(run) >= _TO_AND_FRO:
             swings.append([rest[number] for number in run])
             used.update(run)
-    return [way for number, way in enumerate(rest) if number not in used], swings
+    left = [way for number, way in enumerate(rest) if number not in used]
+    for swing in swings:
+        left = _without_parts(left, swing, times)
+    return left, swings
+
+
+def _without_parts(ways: Sequence[_Way], swing: list[_Way], times: Sequence[float]) -> list[_Way]:
+    """What is left when a swing is told: not its first and last stretch, which join it, nor what is dragged along."""
+    boxes = [way.box for way in swing]
+    where = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    left = []
+    for way in ways:
+        start, end = times[swing[0].first], times[max(each.last for each in swing)]
+        apart = max(times[way.first] - end, start - times[way.last])
+        within = _overlap(way.box, where) > 0.6
+        alike = sum(map(min, way.colours, swing[0].colours)) >= _SAME_COLOURS
+        along = abs(_cosine(way.moved, swing[0].moved)) > 0.7
+        if within and apart <= _TURN_PAUSE_S and alike and along:
+            swing.append(way)
+            swing.sort(key=lambda each: (each.first, each.last))
+        elif not within or min(end, times[way.last]) - max(start, times[way.first]) < 0.5 * (
+            times[way.last] - times[way.first]
+        ):
+            left.append(way)
+    return left
 
 
 def _each_once(ways: Sequence[_Way]) -> list[_Way]:
@@ -231,12 +255,18 @@ def _each_once(ways: Sequence[_Way]) -> list[_Way]:
     for way in sorted(ways, key=lambda way: (-_striking(way), way.first)):
         inside = any(
             min(way.last, other.last) - max(way.first, other.first) >= 0.5 * (way.last - way.first)
-            and _overlap(way.box, other.box) > (0.3 if way.way == other.way else 0.6)
+            and (_overlap(way.box, other.box) > (0.3 if way.way == other.way else 0.6) or _one(way, other))
             for other in chosen
         )
         if not inside:
             chosen.append(way)
     return chosen
+
+
+def _one(way: _Way, other: _Way) -> bool:
+    """Whether two ways at one time are front and back of one thing."""
+    alike = sum(map(min, way.colours, other.colours)) >= _SAME_COLOURS
+    return way.way == other.way and alike and _overlap(way.box, other.box) > 0
 
 
 def _striking(way: _Way) -> float:
@@ -258,7 +288,12 @@ def _swing(ways: Sequence[_Way]) -> Movement:
     box = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
     support = {**whole.support, "turns": float(len(ways) - 1)}
     return Movement(
-        f"{_thing(whole)} moves to and fro", ways[0].first, ways[-1].last, box, confidence(whole.support), support
+        f"{_thing(whole)} moves to and fro",
+        ways[0].first,
+        max(way.last for way in ways),
+        box,
+        confidence(whole.support),
+        support,
     )
 
 

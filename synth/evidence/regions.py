@@ -152,7 +152,9 @@ def _region(window: Window, mask: Mask, own: Floats, camera: Floats) -> Region:
     near = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     rim = near & (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
     around = float(own[rim].mean(axis=0) @ mean) / speed**2 if rim.any() else 0.0
-    explained, changed, colours, body = _proof(window, mask, own, camera)
+    explained, changed, colours, body, where = _proof(window, mask, own, camera)
+    if where is None:
+        where = starts, ends
     return Region(
         first=window.first,
         last=window.last,
@@ -168,14 +170,16 @@ def _region(window: Window, mask: Mask, own: Floats, camera: Floats) -> Region:
         explained=explained,
         changed=changed,
         colours=colours,
-        box=_box(starts, height, width),
-        end_box=_box(ends, height, width),
+        box=_box(where[0], height, width),
+        end_box=_box(where[1], height, width),
     )
 
 
-def _proof(window: Window, mask: Mask, own: Floats, camera: Floats) -> tuple[float, int, tuple[float, ...], float]:
-    """How far movement explains what changed in the region, over how many pixels, the colours of what moves, and which
-    part of the region it is: before a plain background, flow drags that along."""
+def _proof(
+    window: Window, mask: Mask, own: Floats, camera: Floats
+) -> tuple[float, int, tuple[float, ...], float, tuple[Floats, Floats] | None]:
+    """How far movement explains what changed in the region, over how many pixels, the colours of what moves, which part
+    of the region it is, for flow drags a plain background along, and where its pixels start and end."""
     import cv2
     import numpy as np
 
@@ -206,8 +210,12 @@ def _proof(window: Window, mask: Mask, own: Floats, camera: Floats) -> tuple[flo
     if changed >= _TELLING_PIXELS:
         explained = float(1 - if_went[differs].sum() / if_stayed[differs].sum())
     its_own = differs & (if_went < if_stayed / 2)
+    where = None
     if its_own.sum() < _OWN_PIXELS:
         its_own = np.ones_like(differs)
+    else:
+        starts = np.stack([x[its_own], y[its_own]], axis=-1).astype(np.float32)
+        where = starts, starts + with_camera[its_own] + by_itself[its_own]
     shares = colour_shares(window.picture[y[its_own], x[its_own]][None])
     near = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     rim = near & (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
@@ -219,7 +227,7 @@ def _proof(window: Window, mask: Mask, own: Floats, camera: Floats) -> tuple[flo
         if float(plain.std(axis=0).max()) < _PLAIN:
             apart = np.linalg.norm(then - np.median(plain, axis=0), axis=1) > _CHANGED
             body = max(float(apart.mean()), 1 / len(then))
-    return round(explained, 4), changed, colours, body
+    return round(explained, 4), changed, colours, body, where
 
 
 def _distinct(shares: Floats, around: Floats) -> tuple[float, ...]:

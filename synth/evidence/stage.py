@@ -20,22 +20,8 @@ from hardcut.synth.frame_source import FrameSource
 
 R = TypeVar("R", bound=Record)
 
-_ASKED_OF_2 = frozenset(
-    [
-        "ocr",
-        "paddle_det",
-        "paddle_rec",
-        "ocr_min_confidence",
-        "ocr_fps",
-        "ocr_side",
-        "speech",
-        "shots",
-        "motion",
-        "shot_threshold",
-        "metadata_fields",
-    ]
-)
-"""The settings that version 2 of the stage had."""
+_LATER: frozenset[str] = frozenset()
+"""The settings that version 2 of the stage did not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,7 @@ class EvidenceStage:
             if each.version is None
             for name, value in each.libraries(setup).items()
         }
-        told = self.options.model_dump(mode="json", include=set(_ASKED_OF_2))
+        told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price", *_LATER})
         return (Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),)
 
     async def run(self, unit: Unit) -> Output:
