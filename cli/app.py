@@ -122,7 +122,9 @@ def run(
         "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
     }
-    job = Job(videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed, renew=renew)
+    job = Job(
+        videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed, renew=renew
+    )
     raise typer.Exit(run_job(job, as_json=json))
 
 
