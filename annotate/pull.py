@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +41,7 @@ class Pulled:
 class _Given(NamedTuple):
     """An answer with what it answers; None where the record is not one that we pushed."""
 
-    of: SetName
+    set: SetName
     dataset_id: str
     shown: ShownPair | None
     answer: Response
@@ -66,24 +66,9 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
     given, datasets = _given(server, name, strange)
     if not datasets:
         raise UsageError(f"{run}: nothing was pushed there yet: `hardcut review push {run}` first")
-    after, unread = dict(before), list[str]()
     pages: Book = {dataset_id: {} for dataset_id in datasets}
-    took = _seconds(given)
-    for each in sorted(given, key=lambda each: each.answer.response_id):
-        response_id, user_id = each.answer.response_id, each.answer.user_id
-        noted = book.get(each.dataset_id, {}).get(response_id, {})
-        if each.shown is None:
-            if noted:
-                pages[each.dataset_id][response_id] = noted
-            continue
-        reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
-        made, problem = read_response(each.shown, each.answer, reviewer, each.of, took.get(response_id))
-        if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
-            made = made.model_copy(update={"seconds": old.seconds})
-        pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}
-        after[made.review_id] = made
-        if problem:
-            unread.append(problem)
+    read, unread = _read_answers(given, before, book, users, pages)
+    after = before | read
     renamed, withdrawn = _gone(after, book, pages, datasets, set(users.values()))
     for review_id in renamed | withdrawn:
         del after[review_id]
@@ -101,12 +86,39 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
     )
 
 
+def _read_answers(
+    given: Sequence[_Given], before: Mapping[str, Review], book: Book, users: Mapping[str, str], pages: Book
+) -> tuple[dict[str, Review], list[str]]:
+    """The reviews that the answers make, by id, and what of them could not be read. Notes in `pages` who gave which.
+
+    `before` are the reviews of earlier pulls, `book` who gave them, `users` the server's users by id.
+    """
+    read, unread = dict[str, Review](), list[str]()
+    took = _seconds(given)
+    for each in sorted(given, key=lambda each: each.answer.response_id):
+        response_id, user_id = each.answer.response_id, each.answer.user_id
+        noted = book.get(each.dataset_id, {}).get(response_id, {})
+        if each.shown is None:
+            if noted:
+                pages[each.dataset_id][response_id] = noted
+            continue
+        reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
+        made, problem = read_response(each.shown, each.answer, reviewer, each.set, took.get(response_id))
+        if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
+            made = made.model_copy(update={"seconds": old.seconds})
+        pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}
+        read[made.review_id] = made
+        if problem:
+            unread.append(problem)
+    return read, unread
+
+
 def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_Given], dict[str, set[str]]]:
     """All answers of the run's sets, and the pairs that each dataset has by its id."""
     given: list[_Given] = []
     datasets: dict[str, set[str]] = {}
-    for of in SETS:
-        dataset = server.find(review_set(name, of, 1).name)
+    for set_name in SETS:
+        dataset = server.find(review_set(name, set_name, 1).name)
         if dataset is None:
             continue
         pair_ids = datasets[dataset.dataset_id] = set()
@@ -118,8 +130,10 @@ def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_
             try:
                 shown = read_shown(record.page, record.suggested)
             except (ValueError, KeyError, TypeError):
-                strange.append(f"{of}: record {record.pair_id} is not one that hardcut pushed: its answers are left")
-            given += (_Given(of, dataset.dataset_id, shown, answer) for answer in record.answers)
+                strange.append(
+                    f"{set_name}: record {record.pair_id} is not one that hardcut pushed: its answers are left"
+                )
+            given += (_Given(set_name, dataset.dataset_id, shown, answer) for answer in record.answers)
     return given, datasets
 
 

@@ -131,47 +131,61 @@ class Push:
         previews: Mapping[str, Preview],
         stored: Callable[[int], None],
     ) -> Pushed:
-        of = review_set(self.name, name, self.settings.review.overlap)
-        there = self.server.find(of.name)
+        """Makes one set hold the plan and what was answered, and nothing else."""
+        definition = review_set(self.name, name, self.settings.review.overlap)
+        there = self.server.find(definition.name)
         if there is None and not items:
-            return Pushed(name, of.name, 0, 0, 0, 0, 0, {})
-        known = {
-            record.pair_id: _Known(record.record_id, record.content, bool(record.answers))
-            for record in (self.server.records(there) if there else ())
-        }
-        if there is not None and known:
-            self._check_ours(there, known, of.name)
-        dataset = self.server.ensure(of)
+            return Pushed(name, definition.name, 0, 0, 0, 0, 0, {})
+        known = self._known(there, definition.name) if there else {}
+        dataset = self.server.ensure(definition)
         self._note(dataset)
         count = Counter[str]()
-
-        def drafts() -> Iterator[Draft]:
-            for item in items:
-                before = known.get(item.pair_id)
-                if before is not None and before.answered:  # what was judged stays as it was judged
-                    count["answered"] += 1
-                    continue
-                draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id])
-                if before is not None and before.content == draft.content:
-                    count["unchanged"] += 1
-                    continue
-                count["pushed"] += 1
-                yield draft
-
-        self.server.upsert(dataset, drafts(), stored)
-        wanted = {item.pair_id for item in items}
-        gone = [each.record_id for id, each in known.items() if id not in wanted and not each.answered]
+        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count), stored)
+        planned = {item.pair_id for item in items}
+        unplanned = [record for pair_id, record in known.items() if pair_id not in planned]
+        gone = [record.record_id for record in unplanned if not record.answered]
         self.server.delete(dataset, gone)
         return Pushed(
             set=name,
-            dataset=of.name,
-            records=len(wanted) + sum(each.answered for id, each in known.items() if id not in wanted),
+            dataset=definition.name,
+            records=len(planned) + len(unplanned) - len(gone),
             pushed=count["pushed"],
             unchanged=count["unchanged"],
             answered=count["answered"],
             removed=len(gone),
-            without_preview=Counter(previews[id].told for id in sorted(wanted) if previews[id].clip is None),
+            without_preview=Counter(previews[id].told for id in sorted(planned) if previews[id].clip is None),
         )
+
+    def _known(self, there: Handle, name: str) -> dict[str, _Known]:
+        """The records of a set that is on the server, by pair. Raises UsageError where they are another run's."""
+        known = {
+            record.pair_id: _Known(record.record_id, record.content, bool(record.answers))
+            for record in self.server.records(there)
+        }
+        if known:
+            self._check_ours(there, known, name)
+        return known
+
+    def _changed(
+        self,
+        items: Sequence[ReviewItem],
+        known: Mapping[str, _Known],
+        subjects: Mapping[str, ReviewSubject],
+        previews: Mapping[str, Preview],
+        count: Counter[str],
+    ) -> Iterator[Draft]:
+        """The records that are new or changed. Counts what becomes of every item."""
+        for item in items:
+            before = known.get(item.pair_id)
+            if before is not None and before.answered:  # what was judged stays as it was judged
+                count["answered"] += 1
+                continue
+            draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id])
+            if before is not None and before.content == draft.content:
+                count["unchanged"] += 1
+                continue
+            count["pushed"] += 1
+            yield draft
 
     def _check_ours(self, dataset: Handle, known: Collection[str], name: str) -> None:
         """Raises UsageError for records of another run, which this one would take away as not planned."""

@@ -180,29 +180,8 @@ class CardInputs:
 
 def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: CardInputs, settings: Settings) -> str:
     """The text of README.md. `sizes` are by config and split."""
-    from datasets.info import DatasetInfosDict
-    from huggingface_hub import DatasetCardData
-
     rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in sizes}
     total = {config: sum(rows[config].values()) for config in sizes}
-    front = DatasetCardData(
-        pretty_name=settings.export.name,
-        annotations_creators=sorted({_CREATORS[source] for source in facts.sources}) or None,
-        language=languages(facts.languages) or None,
-        task_categories=["text-ranking", "video-text-to-text"],
-        size_categories=[size_category(total["pairs"])],
-        tags=["hardcut", "video", "video-retrieval", "reranking", "hard-negatives", "distillation"],
-        configs=[
-            {
-                "config_name": config,
-                **({"default": True} if config == "pairs" else {}),
-                "data_files": [{"split": split, "path": f"data/{config}/{split}-*.parquet"} for split in sizes[config]],
-            }
-            for config in sizes
-        ],
-        **front_matter(settings.export.licence),
-    )
-    DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
     template = markdown_template(
         "hardcut.publish", "card.md.jinja", counted=_counted, share=_share, number=lambda value: f"{value:.2f}"
     )
@@ -226,7 +205,34 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,
     )
-    return f"---\n{front.to_yaml()}\n---\n\n{text}"
+    return f"---\n{_front(sizes, total['pairs'], facts, settings)}\n---\n\n{text}"
+
+
+def _front(sizes: Mapping[str, dict[str, SplitSize]], pairs: int, facts: CardFacts, settings: Settings) -> str:
+    """What the Hub reads of the card, as YAML."""
+    from datasets.info import DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    front = DatasetCardData(
+        pretty_name=settings.export.name,
+        annotations_creators=sorted({_CREATORS[source] for source in facts.sources}) or None,
+        language=languages(facts.languages) or None,
+        task_categories=["text-ranking", "video-text-to-text"],
+        size_categories=[size_category(pairs)],
+        tags=["hardcut", "video", "video-retrieval", "reranking", "hard-negatives", "distillation"],
+        configs=[
+            {
+                "config_name": config,
+                **({"default": True} if config == "pairs" else {}),
+                "data_files": [{"split": split, "path": f"data/{config}/{split}-*.parquet"} for split in sizes[config]],
+            }
+            for config in sizes
+        ],
+        **front_matter(settings.export.licence),
+    )
+    DatasetInfosDict({config: info(config, sizes[config]) for config in sizes}).to_dataset_card_data(front)
+    text: str = front.to_yaml()
+    return text
 
 
 def languages(codes: Iterable[str]) -> list[str]:

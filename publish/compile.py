@@ -281,18 +281,9 @@ def _compiled(
             labels = told[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
+            text_only, caption = text_only_label(labels), captions.get(pair.video_id)
             one.rows.append(
-                pair_row(
-                    pair,
-                    judgment,
-                    negative,
-                    label,
-                    text_only_label(labels),
-                    calibrated(label),
-                    labels,
-                    video,
-                    captions.get(pair.video_id),
-                )
+                pair_row(pair, judgment, negative, label, text_only, calibrated(label), labels, video, caption)
             )
             if label is not None:
                 one.teachers.append(label.teacher)

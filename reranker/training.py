@@ -119,16 +119,32 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     if not given.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
-    reranker = open_reranker(job.model, job.revision, job.settings)
-    if job.start is not None:
-        load_stage_one(reranker, job.start, merged=_merged(job))
-    make_trainable(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
+    reranker = _untrained(job)
     trainer = _trainer(given, job, reranker)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
     counts = trainable(reranker.network)
     trainer.train(resume_from_checkpoint=_last_checkpoint(job.out / CHECKPOINTS))
-    trained = Trained(
+    trained = _trained(given, job, key, trainer, counts)
+    if trainer.is_world_process_zero():
+        _write(reranker, job, trained)
+    trainer.accelerator.wait_for_everyone()
+    return trained
+
+
+def _untrained(job: TrainJob) -> Reranker:
+    """The model with the weights that the stage begins with, of which those that it trains are marked."""
+    reranker = open_reranker(job.model, job.revision, job.settings)
+    if job.start is not None:
+        load_stage_one(reranker, job.start, merged=_merged(job))
+    make_trainable(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
+    return reranker
+
+
+def _trained(given: Given, job: TrainJob, key: str, trainer: StageTrainer, counts: tuple[int, int]) -> Trained:
+    """What a trainer that has ended did. `counts` are the parameters that were trained, and all of them."""
+    log = trainer.state.log_history
+    return Trained(
         stage=job.stage,
         digest=key,
         whole=_whole(job),
@@ -140,15 +156,11 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         steps=trainer.state.global_step,
         trainable=counts[0],
         parameters=counts[1],
-        loss=next((entry["loss"] for entry in reversed(trainer.state.log_history) if "loss" in entry), None),
+        loss=next((entry["loss"] for entry in reversed(log) if "loss" in entry), None),
         metric=trainer.metric,
         validation=trainer.state.best_metric,
-        log=[_plain(entry) for entry in trainer.state.log_history],
+        log=[_plain(entry) for entry in log],
     )
-    if trainer.is_world_process_zero():
-        _write(reranker, job, trained)
-    trainer.accelerator.wait_for_everyone()
-    return trained
 
 
 def _quieten() -> None:
@@ -219,15 +231,6 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
     stage = settings.perception if job.stage == "perception" else settings.ranking
     batch = settings.perception.batch if job.stage == "perception" else settings.ranking.groups
     every = min(settings.save_steps, max(1, math.ceil(examples / (batch * stage.accumulate) * stage.epochs)))
-    when: dict[str, Any] = {"eval_strategy": "no"}
-    if measured is not None:
-        when = {
-            "eval_strategy": "steps",
-            "eval_steps": every,
-            "load_best_model_at_end": True,
-            "metric_for_best_model": measured.metric,
-            "greater_is_better": measured.greater_is_better,
-        }
     arguments = TrainingArguments(
         output_dir=str(job.out / CHECKPOINTS),
         use_cpu=not torch.accelerator.is_available(),
@@ -257,11 +260,24 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
         ddp_find_unused_parameters=False,  # what is trained is used in every pass
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        **when,
+        **_choice(measured, every),
     )
     # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
+
+
+def _choice(measured: type[StageTrainer] | None, every: int) -> dict[str, Any]:
+    """How the best checkpoint is chosen: measured every so many steps. The last one where nothing is measured."""
+    if measured is None:
+        return {"eval_strategy": "no"}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": every,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": measured.metric,
+        "greater_is_better": measured.greater_is_better,
+    }
 
 
 def _last_checkpoint(folder: Path) -> str | None:

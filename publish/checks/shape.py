@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from hardcut.publish.checks.check import check
@@ -37,6 +38,24 @@ def references(dataset: Dataset, settings: Settings) -> CheckResult:
     found = Findings()
     dataset.refuse_incomplete()
     found.extend(verify(dataset.folder))
+    ids = _ids(dataset, found)
+    _look_at_pairs(dataset, ids, found)
+    found.extend(
+        f"captions: {row['caption_id']} names the video {row['video_id']}, which is not there"
+        for _, row in dataset.rows("captions", ("caption_id", "video_id"))
+        if row["video_id"] not in ids["corpus"]
+    )
+    for _, row in dataset.rows("groups", ("group_id", "query_id", "positive", "negatives")):
+        members = [member for member in (row["positive"], *row["negatives"]) if member is not None]
+        if row["query_id"] not in ids["queries"] or any(member["pair_id"] not in ids["pairs"] for member in members):
+            found.add(f"groups: {row['group_id']} names a query or a pair that is not there")
+    return by_count(
+        "references", found, "every row names rows that are there", "{count} references lead nowhere", _AGAIN
+    )
+
+
+def _ids(dataset: Dataset, found: Findings) -> dict[str, set[str]]:
+    """The ids of each config. Finds those that are there twice."""
     ids: dict[str, set[str]] = {}
     for config, key in (
         ("queries", "query_id"),
@@ -50,6 +69,11 @@ def references(dataset: Dataset, settings: Settings) -> CheckResult:
                 found.add(f"{config}: {row[key]} is there twice")
             seen.add(row[key])
         ids[config] = seen
+    return ids
+
+
+def _look_at_pairs(dataset: Dataset, ids: Mapping[str, set[str]], found: Findings) -> None:
+    """Finds pairs that name what is not there, and qrels that are not what the pairs say."""
     labels: dict[tuple[str, str], int] = {}
     for _, row in dataset.rows("pairs", ("pair_id", "query_id", "video_id", "label")):
         if row["query_id"] not in ids["queries"]:
@@ -64,18 +88,6 @@ def references(dataset: Dataset, settings: Settings) -> CheckResult:
             found.add(f"qrels: {row['query_id']} {row['video_id']} {row['grade']} is not what the pairs say")
     if judged != len(labels):
         found.add(f"qrels: {judged} rows for {len(labels)} pairs")
-    found.extend(
-        f"captions: {row['caption_id']} names the video {row['video_id']}, which is not there"
-        for _, row in dataset.rows("captions", ("caption_id", "video_id"))
-        if row["video_id"] not in ids["corpus"]
-    )
-    for _, row in dataset.rows("groups", ("group_id", "query_id", "positive", "negatives")):
-        members = [member for member in (row["positive"], *row["negatives"]) if member is not None]
-        if row["query_id"] not in ids["queries"] or any(member["pair_id"] not in ids["pairs"] for member in members):
-            found.add(f"groups: {row['group_id']} names a query or a pair that is not there")
-    return by_count(
-        "references", found, "every row names rows that are there", "{count} references lead nowhere", _AGAIN
-    )
 
 
 @check(
