@@ -88,7 +88,7 @@ class Engine:
         `stages` is always the whole list: a stage that is not in it is not part of the run any more. `sources` is
         gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
         in an earlier start run again. Results and counts are in the ledger (`read_status`). What an earlier version of
-        a stage made stays in force (`stage.Succeeds`); `renew` names the stage that makes it anew.
+        a stage made stays in force (`stage.Earlier`); `renew` names the stage that makes it anew.
 
         Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in

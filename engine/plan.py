@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from hardcut.engine.stage import CollectionStage, Earlier, Stage, Succeeds
+from hardcut.engine.stage import CollectionStage, Earlier, Stage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -72,7 +72,8 @@ def _config(stage: Stage, units: str | type[Record] | None, was: Earlier | None 
 
 
 def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[str, ...]:
-    return tuple(_config(stage, units, each) for each in stage.earlier) if isinstance(stage, Succeeds) else ()
+    versions: Sequence[Earlier] = getattr(stage, "earlier", ())
+    return tuple(_config(stage, units, each) for each in versions)
 
 
 def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -73,23 +73,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier version of a stage, with the settings that it would have had for what is asked now."""
+    """An earlier version of a stage, with the settings that it would have had for what is asked now.
+
+    A unit stage may list such versions, the latest first, as `earlier`. What they made stays in force in a run that has
+    it, until it is renewed: later stages were paid for what they made of it.
+    """
 
     version: int
     settings: Mapping[str, JsonValue]
-
-
-@runtime_checkable
-class Succeeds(Protocol):
-    """A unit stage whose earlier versions' results stay in force in a run that has them, until they are renewed.
-
-    For a stage that later ones pay for: what a run has paid for rests on what the stage once said.
-    """
-
-    @property
-    def earlier(self) -> Sequence[Earlier]:
-        """The versions whose results are kept, the latest first."""
-        ...
 
 
 class UnitStage(Protocol):
