@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hardcut.media.sampler import Samples, Watcher
+from hardcut.media.sampler import Samples
 from hardcut.schemas.settings import MediaSettings
 
 
-def open_samples(path: Path | str, settings: MediaSettings, watcher: Watcher | None = None) -> Samples:
-    """The pictures of a file by the reader that the settings name. Only ours has a `watcher`.
-
-    Raises MissingDependency.
-    """
+def open_samples(path: Path | str, settings: MediaSettings) -> Samples:
+    """The pictures of a file by the reader that the settings name. Raises MissingDependency."""
     if settings.reader == "decord":
         from hardcut.media.sampler_decord import DecordSamples
 
         return DecordSamples(path, settings)
-    return Samples(path, settings, watcher)
+    return Samples(path, settings)

@@ -27,8 +27,7 @@ from hardcut.teacher.protocol import Teacher
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run is asked to do. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
-    that the caller has opened, by their settings. `renew` names the stage whose results of earlier versions are made
-    anew."""
+    that the caller has opened, by their settings."""
 
     videos: Path
     out: Path
@@ -38,7 +37,6 @@ class Job:
     until: str | None = None
     retry_failed: bool = False
     lent: Mapping[TeacherSettings, Teacher] = field(default_factory=dict)
-    renew: str | None = None
 
 
 async def carry_out(job: Job, progress: Progress) -> None:
@@ -49,8 +47,6 @@ async def carry_out(job: Job, progress: Progress) -> None:
     """
     if job.until is not None:
         entry(job.until)
-    if job.renew is not None:
-        entry(job.renew)
     check_inputs(job.settings.inputs)
     collection = find_videos(job.videos, job.settings, job.out, job.cache)
     try:
@@ -84,7 +80,7 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
             file.write(format_settings(job.settings))
         engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
         sources = _Sources(collection, job.limit)
-        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed, renew=job.renew)
+        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed)
 
 
 @dataclass(frozen=True, slots=True)

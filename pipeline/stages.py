@@ -53,9 +53,7 @@ def _user_queries(run: Context) -> Stage | None:
 
 def _probe(run: Context) -> Stage:
     frames = run.frames
-    evidence = run.settings.evidence
-    surveyed = evidence.shots or evidence.motion
-    return ProbeStage(frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes, surveyed)
+    return ProbeStage(frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes)
 
 
 def _evidence(run: Context) -> Stage:
