@@ -98,6 +98,7 @@ async def test_a_process_that_is_killed_fails_what_it_was_at_and_is_started_agai
         assert isinstance(failed, GenerationFailed) and failed.reason == "crashed" and "status -9" in failed.detail
     assert len(await process.generate(prompts(2))) == 2
     assert process._process.pid != killed
+    await asyncio.sleep(0.5)  # it has sent its last answer and is on its way back to wait
     await process.close()
     assert process._process.wait(10) == 0, "idle, it ends by itself"
 
