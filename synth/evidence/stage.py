@@ -38,7 +38,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
