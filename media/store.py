@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SAMPLER_VERSION = 1
-"""Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
+"""Part of every entry's name; see `sampler.py`, which is not imported here: a reader needs no decoder."""
 SURVEY_VERSION = 1
 """The same of what `survey.py` keeps."""
 _INDEX = "index.json"
