@@ -40,7 +40,7 @@ class Draft:
 
     pair_id: str
     page: str
-    content: str
+    digest: str
     stratum: str
     suggestion: tuple[Relevance, float | None] | None = None
 
@@ -51,7 +51,7 @@ class Remote:
 
     record_id: str
     pair_id: str
-    content: str
+    digest: str
     page: str
     suggested: Relevance | None
     answers: tuple[Response, ...]
@@ -111,22 +111,22 @@ class ArgillaServer:
             dataset = self._client.datasets(name=name, workspace=self._workspace)
             return self._handle(dataset) if dataset is not None else None
 
-    def ensure(self, of: ReviewSet) -> Handle:
+    def ensure(self, wanted: ReviewSet) -> Handle:
         """The dataset of a set, made where there is none, and brought up to date where the page, the guidelines or the
         number of answers have changed."""
         with self._translated():
-            dataset = self._client.datasets(name=of.name, workspace=self._workspace)
+            dataset = self._client.datasets(name=wanted.name, workspace=self._workspace)
             if dataset is None:
                 dataset = self._sdk.Dataset(
-                    name=of.name, workspace=self._workspace, settings=self._settings(of), client=self._client
+                    name=wanted.name, workspace=self._workspace, settings=self._settings(wanted), client=self._client
                 ).create()
                 return self._handle(dataset)
             settings = dataset.settings
             page = settings.fields[PAGE]
             told = (settings.guidelines, page.template, settings.distribution.min_submitted)
-            if told != (of.guidelines, of.template, of.min_submitted):
-                settings.guidelines, page.template = of.guidelines, of.template
-                settings.distribution = self._sdk.TaskDistribution(min_submitted=of.min_submitted)
+            if told != (wanted.guidelines, wanted.template, wanted.min_submitted):
+                settings.guidelines, page.template = wanted.guidelines, wanted.template
+                settings.distribution = self._sdk.TaskDistribution(min_submitted=wanted.min_submitted)
                 dataset.update()
             return self._handle(dataset)
 
@@ -172,11 +172,11 @@ class ArgillaServer:
         questions = {question.name: str(question._model.id) for question in dataset.settings.questions}
         return Handle(str(dataset.id), questions)
 
-    def _settings(self, of: ReviewSet) -> Any:
+    def _settings(self, wanted: ReviewSet) -> Any:
         sdk = self._sdk
         return sdk.Settings(
-            guidelines=of.guidelines,
-            fields=[sdk.CustomField(name=PAGE, title="Query", template=of.template, advanced_mode=True)],
+            guidelines=wanted.guidelines,
+            fields=[sdk.CustomField(name=PAGE, title="Query", template=wanted.template, advanced_mode=True)],
             questions=[
                 sdk.LabelQuestion(
                     name="relevance",
@@ -194,7 +194,7 @@ class ArgillaServer:
                 sdk.MultiLabelQuestion(name="flags", title="Anything else?", labels=dict(FLAGS), required=False),
             ],
             metadata=[sdk.TermsMetadataProperty(name=name, visible_for_annotators=False) for name in _METADATA],
-            distribution=sdk.TaskDistribution(min_submitted=of.min_submitted),
+            distribution=sdk.TaskDistribution(min_submitted=wanted.min_submitted),
         )
 
     @contextmanager
@@ -230,7 +230,7 @@ def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
     return Remote(
         record_id=str(item["id"]),
         pair_id=str(item["external_id"]),
-        content=str((item.get("metadata") or {}).get("content", "")),
+        digest=str((item.get("metadata") or {}).get("content", "")),
         page=str(item["fields"].get(PAGE, {}).get(PAGE, "")),
         suggested=RELEVANCE[told[0]][0] if told and told[0] in RELEVANCE else None,
         answers=tuple(_answer(each) for each in item.get("responses") or ()),
@@ -264,7 +264,7 @@ def _item(draft: Draft, dataset: Handle) -> dict[str, Any]:
     return {
         "external_id": draft.pair_id,
         "fields": {PAGE: {PAGE: draft.page}},
-        "metadata": {"content": draft.content, "stratum": draft.stratum},
+        "metadata": {"content": draft.digest, "stratum": draft.stratum},
         "suggestions": suggestions,
     }
 

@@ -36,14 +36,14 @@ ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counter
 @dataclass(frozen=True, slots=True)
 class ReviewCandidate:
     """A pair with all that decides whether a person is asked about it. `reason` is why the judgments left it out,
-    `known` whether the user's own judgments have it, `asked` the stratum of an earlier answer."""
+    `known` whether the user's own judgments have it, `answered_in` the stratum of an earlier answer."""
 
     pair: Pair
     query: Query
     labels: tuple[TeacherLabel, ...]
     reason: str | None = None
     known: bool = False
-    asked: Stratum | None = None
+    answered_in: Stratum | None = None
 
     @property
     def margin(self) -> float | None:
@@ -141,12 +141,12 @@ def _pools(candidates: Sequence[ReviewCandidate], settings: ReviewSettings) -> d
     ranked: defaultdict[Stratum, list[tuple[bool, float, str, str]]] = defaultdict(list)
     drawn: dict[str, list[tuple[bool, str, str]]] = {"yes": [], "no": []}
     for candidate in candidates:
-        pair_id, new = candidate.pair.pair_id, candidate.asked is None
+        pair_id, new = candidate.pair.pair_id, candidate.answered_in is None
         chance = digest(settings.seed, pair_id)
         for stratum, urgency in _called_for(candidate, settings.near_margin).items():
-            if new or candidate.asked == stratum:
+            if new or candidate.answered_in == stratum:
                 ranked[stratum].append((new, urgency, chance, pair_id))
-        if candidate.verdict is not None and not candidate.known and candidate.asked in (None, "audit"):
+        if candidate.verdict is not None and not candidate.known and candidate.answered_in in (None, "audit"):
             drawn[candidate.verdict].append((new, chance, pair_id))
     yes, no = ([pair_id for *_, pair_id in sorted(drawn[verdict])] for verdict in ("yes", "no"))
     both = min(len(yes), len(no))
@@ -161,7 +161,8 @@ def _called_for(candidate: ReviewCandidate, near_margin: float) -> dict[Stratum,
         return {"gold": 0.0}
     size = abs(candidate.margin) if candidate.margin is not None else None
     found: dict[Stratum, float] = {}
-    reason = REASONS.get(candidate.reason or "", candidate.asked)  # what was asked and settled has no reason any more
+    # a pair that was asked about and settled has no reason any more: its stratum is that of its answer
+    reason = REASONS.get(candidate.reason or "", candidate.answered_in)
     if reason in ASSISTED:
         found[reason] = -(size or 0.0)
     if size is not None and size <= near_margin:

@@ -35,7 +35,7 @@ class Preview:
 
     clip: str | None
     sheet: str | None
-    told: str = ""
+    note: str = ""
     reference: str | None = None
 
 

@@ -51,7 +51,7 @@ class _Known(NamedTuple):
     """A record on the server: its id, the digest of what was pushed, and whether anybody has answered it."""
 
     record_id: str
-    content: str
+    digest: str
     answered: bool
 
 
@@ -64,7 +64,7 @@ class EmbeddedMedia:
     def __call__(self, preview: Preview) -> PreviewLinks:
         names = (preview.clip, preview.sheet, preview.reference)
         clip, sheet, reference = (self.path_of(name) if name else None for name in names)
-        return PreviewLinks(clip, sheet, preview.told, reference)
+        return PreviewLinks(clip, sheet, preview.note, reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class RemoteMedia:
 
     def __call__(self, preview: Preview) -> PreviewLinks:
         clip = self._link(preview.clip, "video/mp4")
-        told = preview.told
+        note = preview.note
         if preview.clip and clip is None:
-            told = "the clip is too large to be sent along: only its contact sheet is here"
+            note = "the clip is too large to be sent along: only its contact sheet is here"
         sheet, reference = (self._link(name, "image/jpeg") for name in (preview.sheet, preview.reference))
-        return PreviewLinks(clip, sheet, told, reference)
+        return PreviewLinks(clip, sheet, note, reference)
 
     def _link(self, name: str | None, kind: str) -> str | None:
         if name is None:
@@ -153,13 +153,13 @@ class Push:
             unchanged=count["unchanged"],
             answered=count["answered"],
             removed=len(gone),
-            without_preview=Counter(previews[id].told for id in sorted(planned) if previews[id].clip is None),
+            without_preview=Counter(previews[id].note for id in sorted(planned) if previews[id].clip is None),
         )
 
     def _known(self, there: Handle, name: str) -> dict[str, _Known]:
         """The records of a set that is on the server, by pair. Raises UsageError where they are another run's."""
         known = {
-            record.pair_id: _Known(record.record_id, record.content, bool(record.answers))
+            record.pair_id: _Known(record.record_id, record.digest, bool(record.answers))
             for record in self.server.records(there)
         }
         if known:
@@ -181,7 +181,7 @@ class Push:
                 count["answered"] += 1
                 continue
             draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id])
-            if before is not None and before.content == draft.content:
+            if before is not None and before.digest == draft.digest:
                 count["unchanged"] += 1
                 continue
             count["pushed"] += 1
@@ -209,9 +209,9 @@ class Push:
         return found
 
     def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview) -> Draft:
-        told = suggestion(subject, item.set)
+        suggested = suggestion(subject, item.set)
         page = encode(page_content(subject, item.set, item.stratum, self.link(preview), self.settings))
-        return Draft(item.pair_id, page, page_digest(page, told), item.stratum, told)
+        return Draft(item.pair_id, page, page_digest(page, suggested), item.stratum, suggested)
 
     async def _previews(self, subjects: Sequence[ReviewSubject], made: Callable[[], None]) -> dict[str, Preview]:
         """The preview of every pair. Pairs of one video wait for each other, so that no file is made twice."""

@@ -40,7 +40,9 @@ class RunRecords:
                 labels=self.labels.get(pair_id, ()),
                 reason=self.reasons.get(pair_id),
                 known=pair_id in self.known,
-                asked=next((each.stratum for each in self.reviews.get(pair_id, ()) if not each.adjudicates), None),
+                answered_in=next(
+                    (each.stratum for each in self.reviews.get(pair_id, ()) if not each.adjudicates), None
+                ),
             )
             for pair_id, pair in self.pairs.items()
         ]
@@ -99,9 +101,10 @@ def read_run(run: Path) -> RunRecords:
         pairs=dict(sorted(pairs.items())),
         queries=queries,
         labels={
-            id: readable_labels(label.model_copy(update={"reasoning": ""}) for label in of) for id, of in labels.items()
+            id: readable_labels(label.model_copy(update={"reasoning": ""}) for label in given)
+            for id, given in labels.items()
         },
         reasons={each.item: each.reason for each in files.read(Dropped) if each.stage == JUDGMENTS},
         known=known,
-        reviews={id: tuple(of) for id, of in files.grouped(Review, lambda review: review.pair_id).items()},
+        reviews={id: tuple(given) for id, given in files.grouped(Review, lambda review: review.pair_id).items()},
     )

@@ -44,7 +44,7 @@ class Response:
 
 
 def read_response(
-    shown: ShownPair, answer: Response, reviewer: str, of: SetName, seconds: float | None
+    shown: ShownPair, answer: Response, reviewer: str, set_name: SetName, seconds: float | None
 ) -> tuple[Review, str | None]:
     """The Review, and what of the answer could not be read (a moment that is none), else None."""
     told = answer.values.get
@@ -60,14 +60,14 @@ def read_response(
         query_digest=shown.query_digest,
         reviewer=reviewer,
         relevance=relevance[0] if relevance else None,
-        suggested=shown.suggested if of == "assisted" else None,
+        suggested=shown.suggested if set_name == "assisted" else None,
         span=span,
         well_formed=well_formed[0] if well_formed else None,
         rewritten_query=_text(told("rewrite"))[:MAX_WORDING] or None,
         flags=tuple(flag for flag in FLAGS if flag in flags) if isinstance(flags, list) else (),
         seconds=seconds,
-        blind=of != "assisted",
-        adjudicates=of == "adjudication",
+        blind=set_name != "assisted",
+        adjudicates=set_name == "adjudication",
         stratum=shown.stratum,
         status=answer.status,
     )

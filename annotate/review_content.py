@@ -53,17 +53,17 @@ class ReviewSubject:
 
 @dataclass(frozen=True, slots=True)
 class PreviewLinks:
-    """Where the page finds a pair's preview and contact sheet: URLs, `data:` ones too. `told` says what is missing."""
+    """Where the page finds a pair's preview and contact sheet: URLs, `data:` ones too. `note` says what is missing."""
 
     clip: str | None = None
     sheet: str | None = None
-    told: str = ""
+    note: str = ""
     reference: str | None = None
     """The contact sheet of the video that the query starts from."""
 
 
 def page_content(
-    subject: ReviewSubject, of: SetName, stratum: Stratum, media: PreviewLinks, settings: Settings
+    subject: ReviewSubject, set_name: SetName, stratum: Stratum, media: PreviewLinks, settings: Settings
 ) -> dict[str, JsonValue]:
     """The page of a pair. A blind one holds nothing that a teacher said of it, nor how query and video met."""
     query, video = subject.query, subject.video
@@ -86,20 +86,20 @@ def page_content(
         "evidence": [
             {"kind": line.kind, "text": line.text[:MAX_TEXT], **_times(line.span)} for line in _lines(subject.evidence)
         ],
-        "clip": {"url": media.clip, "told": media.told, **_clip(window(query, video, settings.review))},
+        "clip": {"url": media.clip, "told": media.note, **_clip(window(query, video, settings.review))},
         "sheet": media.sheet,
         "reference": {"id": subject.reference.video_id, "sheet": media.reference} if subject.reference else None,
     }
-    if of == "assisted" and subject.labels:
+    if set_name == "assisted" and subject.labels:
         shown["teachers"] = [_teacher(label) for label in subject.labels]
-    if of == "adjudication":
+    if set_name == "adjudication":
         shown["votes"] = [_vote(review) for review in subject.reviews]
     return shown
 
 
-def suggestion(subject: ReviewSubject, of: SetName) -> tuple[Relevance, float | None] | None:
+def suggestion(subject: ReviewSubject, set_name: SetName) -> tuple[Relevance, float | None] | None:
     """The teachers' verdict as an answer, with its probability; for the assisted set only, and where there is one."""
-    if of != "assisted" or not subject.labels:
+    if set_name != "assisted" or not subject.labels:
         return None
     yes = sum(label.verdict == "yes" for label in subject.labels)
     relevance: Relevance = 2 if 2 * yes >= len(subject.labels) else 0

@@ -148,10 +148,10 @@ def _share(values: Iterable[bool | None]) -> Proportion:
 
 def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
     kinds: defaultdict[str, dict[tuple[str, str], Mapping[str, int]]] = defaultdict(dict)
-    for (pair_id, query_digest), of in answers.items():
+    for (pair_id, query_digest), given in answers.items():
         if pair_id in run.pairs:
-            kinds[run.queries[run.pairs[pair_id].query_id].kind][pair_id, query_digest] = of
-    found = {kind: agreement(of) for kind, of in sorted(kinds.items())}
+            kinds[run.queries[run.pairs[pair_id].query_id].kind][pair_id, query_digest] = given
+    found = {kind: agreement(given) for kind, given in sorted(kinds.items())}
     return {kind: each for kind, each in found.items() if each is not None}
 
 
@@ -161,15 +161,15 @@ def _reviewer(name: str, reviews: Sequence[Review], answers: Answers, known: Map
     seconds = [review.seconds for review in told if review.seconds is not None]
     gold = [
         (relevance > 0) == (known[pair_id] > 0)
-        for (pair_id, _), of in answers.items()
-        for reviewer, relevance in of.items()
+        for (pair_id, _), given in answers.items()
+        for reviewer, relevance in given.items()
         if reviewer == name and pair_id in known
     ]
     same = [
-        of[name] == other
-        for of in answers.values()
-        if name in of
-        for reviewer, other in sorted(of.items())
+        given[name] == other
+        for given in answers.values()
+        if name in given
+        for reviewer, other in sorted(given.items())
         if reviewer != name
     ]
     return Reviewer(

@@ -13,13 +13,13 @@ from hardcut.pipeline.rerank import rerank as rerank_run
 from hardcut.reranker.reranking import RerankSummary
 
 
-def rerank(asked: Reranking, *, as_json: bool) -> int:
+def rerank(reranking: Reranking, *, as_json: bool) -> int:
     """Reranks and says what was done; 1 where something could not be scored."""
-    done = asyncio.run(rerank_run(asked))
+    done = asyncio.run(rerank_run(reranking))
     if as_json:
-        print(json.dumps({"out": str(asked.out), **asdict(done)}, indent=2))
+        print(json.dumps({"out": str(reranking.out), **asdict(done)}, indent=2))
     else:
-        _print(done, asked.out)
+        _print(done, reranking.out)
     return 1 if done.unknown_queries or done.missing_videos or done.failed else 0
 
 

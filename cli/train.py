@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from hardcut.reranker.training import Trained
 
 
-def train(asked: Training, *, dry_run: bool, as_json: bool) -> int:
+def train(training: Training, *, dry_run: bool, as_json: bool) -> int:
     """Trains, or with `dry_run` says what it would take; 1 where examples were left out."""
     if dry_run:
-        told = estimate_training(asked)
+        told = estimate_training(training)
         if as_json:
             print(json.dumps(asdict(told), indent=2))
         else:
             _print_estimate(told)
         return 0
-    trained = run_training(asked)
+    trained = run_training(training)
     if int(os.environ.get("RANK", "0")) == 0:
-        _print(trained, asked.out, as_json=as_json)
+        _print(trained, training.out, as_json=as_json)
     return 1 if set(trained.left_out) - {COMPOSED_QUERY} else 0
 
 

@@ -43,27 +43,27 @@ class Reranking:
     cache: Path | None = None
 
 
-async def rerank(asked: Reranking) -> RerankSummary:
+async def rerank(reranking: Reranking) -> RerankSummary:
     """Reranks into `out`, going on where it was stopped. Raises UsageError, MissingDependency."""
-    job, chosen = _prepared(asked)
+    job, chosen = _prepared(reranking)
     async with model_process(chosen.kind, chosen.options) as process:
         return await rerank_run(job, process)
 
 
-def _prepared(asked: Reranking) -> tuple[RerankJob, ChosenModel]:
-    settings, cache = load_settings(asked.config), cache_folder(asked.cache)
-    chosen = choose_model(asked.model, asked.revision, settings)
+def _prepared(reranking: Reranking) -> tuple[RerankJob, ChosenModel]:
+    settings, cache = load_settings(reranking.config), cache_folder(reranking.cache)
+    chosen = choose_model(reranking.model, reranking.revision, settings)
     model = chosen.options.model
-    files = scan(asked.videos, asked.manifest, ours=(cache.root,)).files
+    files = scan(reranking.videos, reranking.manifest, ours=(cache.root,)).files
     job = RerankJob(
-        run=read_run(asked.run).scores,
-        queries={query.external_id or query.query_id: query.text for query in read_queries(asked.queries)},
+        run=read_run(reranking.run).scores,
+        queries={query.external_id or query.query_id: query.text for query in read_queries(reranking.queries)},
         videos={video.video_id: video.path for video in files},
-        out=asked.out,
+        out=reranking.out,
         store=cache.frames,
         media=chosen.media,
-        model=f"{chosen.kind}:{model_identity(model, FileDigests(cache.digests))}@{asked.revision}",
-        depth=asked.depth,
+        model=f"{chosen.kind}:{model_identity(model, FileDigests(cache.digests))}@{reranking.revision}",
+        depth=reranking.depth,
         frames=chosen.frames,
     )
     return job, chosen

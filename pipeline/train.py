@@ -36,44 +36,44 @@ class Training:
     merge: bool = False
 
 
-def estimate_training(asked: Training) -> TrainingEstimate:
+def estimate_training(training: Training) -> TrainingEstimate:
     """What it would take; loads no weights. Raises UsageError, MissingDependency."""
-    stage, settings = _stage(asked), load_settings(asked.config)
+    stage, settings = _stage(training), load_settings(training.config)
     need_train()
     from hardcut.reranker.estimate import estimate
 
-    return estimate(asked.model, stage, settings.train, settings.media, settings.export.negatives_per_group)
+    return estimate(training.model, stage, settings.train, settings.media, settings.export.negatives_per_group)
 
 
-def train(asked: Training) -> Trained:
+def train(training: Training) -> Trained:
     """Trains, going on where it was stopped. Raises UsageError, also for a dataset that was altered, and
     MissingDependency."""
-    stage, settings, cache = _stage(asked), load_settings(asked.config), cache_folder(asked.cache)
-    dataset, needed = Dataset(asked.dataset), "groups" if stage == "ranking" else "captions"
+    stage, settings, cache = _stage(training), load_settings(training.config), cache_folder(training.cache)
+    dataset, needed = Dataset(training.dataset), "groups" if stage == "ranking" else "captions"
     if needed not in dataset.configs:
-        raise UsageError(f"{asked.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
-    if not asked.videos.is_dir():
-        raise UsageError(f"{asked.videos}: no such folder of videos")
+        raise UsageError(f"{training.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
+    if not training.videos.is_dir():
+        raise UsageError(f"{training.videos}: no such folder of videos")
     dataset.refuse_altered(("queries", "pairs", "groups", "captions"))
     need_train()
     from hardcut.reranker.clips import Clips
     from hardcut.reranker.training import TrainJob
     from hardcut.reranker.training import train as train_stage
 
-    clips = Clips(asked.videos, cache.frames, settings.media)
+    clips = Clips(training.videos, cache.frames, settings.media)
     job = TrainJob(
-        stage, asked.model, asked.out, clips, settings.train, asked.revision, asked.start, asked.merge,
+        stage, training.model, training.out, clips, settings.train, training.revision, training.start, training.merge,
         FileDigests(cache.digests),
     )  # fmt: skip
     return train_stage(dataset, job)
 
 
-def _stage(asked: Training) -> Stage:
-    if asked.stage == "ranking":
+def _stage(training: Training) -> Stage:
+    if training.stage == "ranking":
         return "ranking"
-    if asked.stage != "perception":
-        raise UsageError(f"{asked.stage!r} is no stage of training: perception, then ranking")
-    if asked.start is not None:
+    if training.stage != "perception":
+        raise UsageError(f"{training.stage!r} is no stage of training: perception, then ranking")
+    if training.start is not None:
         raise UsageError("--start is for ranking: it names what perception wrote")
     return "perception"
 

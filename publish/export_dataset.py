@@ -133,7 +133,7 @@ def _recipe(
         "format": 2,
         "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
-        "rows": {config: {split: size.rows for split, size in of.items()} for config, of in sizes.items()},
+        "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},
         GUARDED: guards,
         "gate": {},
     }

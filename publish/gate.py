@@ -46,7 +46,7 @@ def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> 
     to say anything. Only the last can be overridden. Raises UsageError for a name in `allow` that is no check, and
     where the folder is no dataset.
     """
-    checks = {name: Check.of(name, one) for name, one in extended(CHECKS, "hardcut.checks").items()}
+    checks = {name: Check.from_entry_point(name, one) for name, one in extended(CHECKS, "hardcut.checks").items()}
     for name in allow:
         if name not in checks:
             raise UsageError(f"--allow {name!r}: no such check; {suggestion(name, checks)}")

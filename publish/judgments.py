@@ -237,7 +237,9 @@ class JudgmentStage:
             if answer.state == "found":
                 return Output(drop=_left_out(pair, guard, f"query {pair.query_id}: {answer.detail}"))
         answers.pop(pair.query_id, None)
-        unchecked = [Unchecked.of(guard, pair.query_id, answer) for guard, answer in told if answer.state == "unknown"]
+        unchecked = [
+            Unchecked.from_answer(guard, pair.query_id, answer) for guard, answer in told if answer.state == "unknown"
+        ]
         return Output(records=(judgment, *unchecked))
 
     def _answers(self) -> Iterator[Review]:

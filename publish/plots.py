@@ -36,7 +36,7 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
         }
         low, high = round(min(*seen, *marks.values())) - 1, round(max(*seen, *marks.values())) + 1
         labels = [str(place) for place in range(low, high + 1)]
-        shifted = {name: Counter({place - low: n for place, n in of.items()}) for name, of in margins.items()}
+        shifted = {name: Counter({place - low: n for place, n in counts.items()}) for name, counts in margins.items()}
         title = "Pairs by the teacher's margin, log p(yes) - log p(no)"
         lines = {name: at - low + 0.5 for name, at in marks.items()}
         write_bars(folder / "margins.png", title, labels, shifted, every=5, first=-low % 5, lines=lines, stacked=True)

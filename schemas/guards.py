@@ -51,7 +51,7 @@ class Unchecked(Record):
     detail: str = ""
 
     @classmethod
-    def of(cls, guard: str, item: str, answer: Answer) -> Unchecked:
+    def from_answer(cls, guard: str, item: str, answer: Answer) -> Unchecked:
         """The record of an answer that is `unknown`."""
         return cls.create(guard=guard, item=item, why=answer.why, detail=answer.detail)
 

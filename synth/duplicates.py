@@ -84,7 +84,7 @@ class DuplicateStage:
         from hardcut.media.duplicates import Fingerprint, candidate_pairs, group_pairs, hashes_of, same_recording
 
         @lru_cache(maxsize=256)
-        def of(video_id: str) -> Fingerprint:
+        def fingerprint(video_id: str) -> Fingerprint:
             found = records.get(Signature, video_id)
             if found is None:
                 raise ItemError("input", f"{video_id} has no line in {Signature.FILE}")
@@ -93,7 +93,7 @@ class DuplicateStage:
 
         hashes = hashes_of(records.all(Signature))
         near = candidate_pairs(hashes)
-        group_of = group_pairs((a, b) for a, b in near if same_recording(of(a), of(b)))
+        group_of = group_pairs((a, b) for a, b in near if same_recording(fingerprint(a), fingerprint(b)))
         sizes = Counter(group_of.values())
         for video in records.all(Video):
             group = group_of.get(video.video_id)
@@ -102,5 +102,5 @@ class DuplicateStage:
                 found.append(Group(video_id=video.video_id, group_id=group, size=sizes[group]))
             if self.options.near and video.video_id not in hashes:
                 answer = could_not_look("it has no signature: the stage `signatures` failed for it")
-                found.append(Unchecked.of("near_duplicates", video.video_id, answer))
+                found.append(Unchecked.from_answer("near_duplicates", video.video_id, answer))
             yield video.video_id, Output(records=tuple(found))

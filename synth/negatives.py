@@ -133,7 +133,7 @@ class NegativeStage:
                 if answer.state == "found":
                     return Output(drop=_dropped(query.query_id, guard, answer.detail))
                 if answer.state == "unknown":
-                    unchecked.append(Unchecked.of(guard, query.query_id, answer))
+                    unchecked.append(Unchecked.from_answer(guard, query.query_id, answer))
             if query.variant in COUNTERFACTUAL:
                 return Output(records=[*self._counterfactual(query, source, collection, index), *unchecked])
         aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
@@ -209,7 +209,7 @@ class NegativeStage:
             return Output(dropped=dropped, drop=_dropped(query.query_id, "negative_outscores_positive", detail))
         if others and positive.score <= 0:
             answer = could_not_look(f"its own video scores {positive.score:g} in {run}, of which no ratio can be told")
-            unchecked = [*unchecked, Unchecked.of("negative_outscores_positive", query.query_id, answer)]
+            unchecked = [*unchecked, Unchecked.from_answer("negative_outscores_positive", query.query_id, answer)]
         pairs = [_found(query, positive, run, ("source",), "yes")]
         twins = [twin for twin in collection.twins(source, self.options.twins) if twin.video_id not in aside]
         alike = {twin.video_id for twin in twins}

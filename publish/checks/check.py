@@ -54,7 +54,7 @@ class Check:
     marker: Collection[str] = ()
 
     @classmethod
-    def of(cls, name: str, check: Check | Ask) -> Check:
+    def from_entry_point(cls, name: str, check: Check | Ask) -> Check:
         """A check of others, which may be a plain function. What it raises is an answer: it could not look."""
         return check if isinstance(check, Check) else cls(name, check, None, looks_for="what others look for")
 

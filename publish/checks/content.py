@@ -97,20 +97,20 @@ def _masked(value: str) -> str:
 
 
 def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    def of(config: str, key: str, *columns: str) -> Iterator[tuple[str, Row]]:
+    def rows(config: str, key: str, *columns: str) -> Iterator[tuple[str, Row]]:
         return ((f"{config} {row[key]}", row) for _, row in dataset.rows(config, (key, *columns)))
 
-    for where, row in of("queries", "query_id", "query", "facets"):
+    for where, row in rows("queries", "query_id", "query", "facets"):
         yield where, row["query"]
         yield from ((where, facet["text"]) for facet in row["facets"])
-    for where, row in of("captions", "caption_id", "caption", "short", "claims"):
+    for where, row in rows("captions", "caption_id", "caption", "short", "claims"):
         yield where, row["caption"]
         yield where, row["short"] or ""
         yield from ((where, claim["text"]) for claim in row["claims"] if claim["text"] not in row["caption"])
-    for where, row in of("corpus", "video_id", "video_path", "licence", "speech", "metadata"):
+    for where, row in rows("corpus", "video_id", "video_path", "licence", "speech", "metadata"):
         yield where, " ".join(_EMAIL.findall(row["video_path"]))  # cameras name files by digits
         yield where, row["licence"] or ""
         yield where, row["speech"] or ""
         yield from ((where, entry["value"]) for entry in row["metadata"])
-    for where, row in of("pairs", "pair_id", "reasoning"):
+    for where, row in rows("pairs", "pair_id", "reasoning"):
         yield where, row["reasoning"] or ""

@@ -72,7 +72,7 @@ def agreement(answers: Answers) -> Agreement | None:
         return None
     alphas = _drawn(table, alpha)
     return Agreement(
-        reviewers=len({reviewer for of in answers.values() for reviewer in of}),
+        reviewers=len({reviewer for given in answers.values() for reviewer in given}),
         pairs=len(table),
         raw=_raw(table),
         raw_interval=_interval(_drawn(table, _raw)) or (0.0, 1.0),
@@ -89,8 +89,8 @@ def cohen_kappas(answers: Answers) -> list[Kappa]:
     import numpy as np
 
     found = []
-    for first, second in combinations(sorted({reviewer for of in answers.values() for reviewer in of}), 2):
-        both = [(of[first], of[second]) for of in answers.values() if first in of and second in of]
+    for first, second in combinations(sorted({reviewer for given in answers.values() for reviewer in given}), 2):
+        both = [(given[first], given[second]) for given in answers.values() if first in given and second in given]
         if not both:
             continue
         said = np.array(both)
@@ -141,7 +141,7 @@ def _beyond_chance(observed: float, expected: float) -> float | None:
 def _table(answers: Answers) -> Counts | None:
     import numpy as np
 
-    rows = [np.bincount(list(of.values()), minlength=GRADES) for of in answers.values() if len(of) > 1]
+    rows = [np.bincount(list(given.values()), minlength=GRADES) for given in answers.values() if len(given) > 1]
     return np.array(rows) if rows else None
 
 
