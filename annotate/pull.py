@@ -1,4 +1,5 @@
-"""Brings answers back into the run's reviews.jsonl: all of them, each once, whatever became of who gave them."""
+"""Brings answers back into the run's reviews.jsonl: all of them, each once, also those of reviewers who were
+deleted."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Review
 
 STATE = "review/pulled.json"
-"""Who gave which answer, by dataset. An answer that is gone because its user was deleted is told by it from one that
-was taken back."""
+"""Who gave which answer, by dataset. With it, an answer that is gone because its user was deleted differs from one that
+its reviewer took back."""
 BREAK_S = 600.0
 """Longer than this between two answers of one person is a pause, not work."""
 

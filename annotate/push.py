@@ -1,4 +1,4 @@
-"""Puts what is planned before reviewers: after it, the sets hold the plan and whatever was answered, nothing else."""
+"""Puts what is planned before reviewers: after it, the sets hold the plan and what was answered, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class MediaLink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What a push did to a set: records that are new or new in part, those that were as they should be, those that
-    were taken away because the plan has no place for them, and those without a preview, with the reason."""
+    """What a push did to a set: the records that are new or changed (`pushed`), those that stayed (`unchanged`,
+    `answered`), those that the plan no longer has (`removed`), and by reason those without a preview."""
 
     set: SetName
     dataset: str
@@ -57,7 +57,8 @@ class _Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedMedia:
-    """Previews in the folder that the embedded server serves. Paths without a host: whatever port it has next time."""
+    """Previews in the folder that the embedded server serves. Its links are paths without a host, since the port may be
+    another one next time."""
 
     path_of: Callable[[str], str]
 

@@ -21,8 +21,8 @@ _MOMENT = re.compile(rf"\s*(?:from\s+)?{_TIME}\s*(?:-|–|—|to|until|\.\.+)\s*
 
 @dataclass(frozen=True, slots=True)
 class ShownPair:
-    """What a record told of itself when it was pushed: whose answer it is. It comes back with the record, so that an
-    answer is known by what was judged, whatever has become of the run since."""
+    """What a record told of itself when it was pushed: whose answer it is. It comes back with the record. So an answer
+    says what was judged, even if the run has changed since."""
 
     pair_id: str
     query_id: str

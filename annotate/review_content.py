@@ -46,7 +46,7 @@ class ReviewSubject:
     evidence: Sequence[Evidence]
     labels: Sequence[TeacherLabel]
     reviews: Sequence[Review] = ()
-    """Those that apply: shown, without names, to whoever adjudicates."""
+    """The reviews that apply. Adjudicators see them without names."""
     reference: Video | None = None
     """What a composed query starts from."""
 
@@ -65,7 +65,7 @@ class PreviewLinks:
 def page_content(
     subject: ReviewSubject, set_name: SetName, stratum: Stratum, media: PreviewLinks, settings: Settings
 ) -> dict[str, JsonValue]:
-    """The page of a pair. A blind one holds nothing that a teacher said of it, nor how query and video met."""
+    """The page of a pair. A blind page holds nothing that a teacher said, and does not say how query and video met."""
     query, video = subject.query, subject.video
     source = query.source_video_id == video.video_id
     shown: dict[str, JsonValue] = {

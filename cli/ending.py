@@ -58,5 +58,5 @@ def _end_at_the_disk(error: Exception) -> None:
 
 
 def _say(message: str) -> None:
-    """One line on stderr, whatever the message holds: names of files may have line breaks and terminal codes."""
+    """One line on stderr. The message may hold anything: names of files may have line breaks and terminal codes."""
     print("hardcut: " + visible(" ".join(message.split())), file=sys.stderr)

@@ -24,7 +24,7 @@ def output() -> Console:
 
 
 def plain(text: str) -> str:
-    """Text from outside as a piece of rich's markup: shown as it is, whatever it holds."""
+    """Text from outside as a piece of rich's markup: shown as it is, without markup."""
     from rich.markup import escape
 
     return escape(visible(text))

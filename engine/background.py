@@ -1,8 +1,8 @@
 """An event loop in a thread of its own, for callers that have none, or that have one which must not be held up.
 
-A notebook's cells run inside a loop, and so does much of people's code: `asyncio.run` is refused there. What is asked
-of us from outside therefore runs here, whoever asks, and everything that belongs to a loop (a server's connections, a
-model's process) can be kept from one call to the next.
+A notebook's cells run inside a loop, and so does much other code. There `asyncio.run` is refused. So every call from
+outside runs in this loop. What belongs to a loop (a server's connections, a model's process) is kept from one call to
+the next.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import Budget, Price
 
 current_stage: ContextVar[str] = ContextVar("current_stage")
-"""The name of the stage that is running, set by the engine: whoever spends books it there. Threads started with
-`asyncio.to_thread` see it, worker processes do not."""
+"""The name of the stage that is running, set by the engine: each call is booked there before it is sent. Threads
+started with `asyncio.to_thread` see it, worker processes do not."""
 
 _AHEAD = 128
 """Calls that are booked at most before anybody wants to send them."""
@@ -95,8 +95,8 @@ class CallBudget:
         minute: float = 0.0,
         is_called: Callable[[str], bool] = lambda booked: False,
     ) -> None:
-        """What `teacher` took and will take is counted at this price, and a minute of sound at `minute`, whatever it
-        was called (`is_called`) when it was booked by an earlier start."""
+        """Counts at this price what `teacher` took and will take, and a minute of sound at `minute`. `is_called`
+        recognises the teacher's name where an earlier start has booked it under another spelling."""
         for name in {teacher, *filter(is_called, self._taken)}:
             self._prices[name] = price, minute
 
@@ -146,7 +146,7 @@ class CallBudget:
             self._writing = asyncio.create_task(self._write_tokens())
 
     async def _write_tokens(self) -> None:
-        """Those that no booking takes along in time."""
+        """Counts that no booking writes in time."""
         while self._unwritten:
             early = self._oldest_unwritten + _WRITTEN_AFTER_S - time.monotonic()
             if early > 0:

@@ -19,12 +19,12 @@ from hardcut.schemas.errors import StorageError
 from hardcut.schemas.ids import digest
 
 STAMPED = ("stage", "snapshot", "spend", "file")
-"""The small tables. Whoever changes a row of them stamps it."""
+"""The small tables. Code that changes a row of them stamps it."""
 
 
 class DamagedResult(StorageError):
-    """What the ledger keeps of a stage's units is not what was put there. The engine does them again; whoever else
-    meets it tells the user to start the run, which does."""
+    """What the ledger keeps of a stage's units is not what was put there. The engine does them again; any other command
+    tells the user to start the run, which does."""
 
     def __init__(self, run: Path | str, stage: str, units: Sequence[str]) -> None:
         named = f"unit {units[0]!r}" if units else "its units"
@@ -43,8 +43,8 @@ class DamagedResult(StorageError):
 class Survey(NamedTuple):
     """What became of a stage's current units.
 
-    `state` is a digest over it, whatever the settings were; `records` counts records by kind, `statuses` units by
-    status; `damaged` are the units, by the ids of their rows, that do not fit their checksums.
+    `state` is a digest over it and does not depend on the settings; `records` counts records by kind, `statuses` units
+    by status; `damaged` are the units, by the ids of their rows, that do not fit their checksums.
     """
 
     state: str

@@ -39,7 +39,7 @@ _PAGE = 500
 
 
 class Claims:
-    """The claims of one process in a cache of replies. For one thread, that of the event loop."""
+    """The claims of one process in a cache of replies. Use it in the event loop's thread only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class Claims:
         return taken
 
     async def wait(self, keys: Collection[str]) -> None:
-        """Until whoever claimed them has replies to all of `keys`, or has given up those that are left."""
+        """Waits until all of `keys` are settled: whoever claimed a key has its reply, or has given it up."""
         pause, longest = _LOOK_S
         while self._claimed(keys):
             await asyncio.sleep(pause)

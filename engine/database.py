@@ -32,7 +32,7 @@ _GROUP = 256
 _BUSY_S = 60.0
 """How long to wait for another process that writes to the same file."""
 _LARGE_LOG = 4 * 2**20
-"""Bytes of a write-ahead log from which on it is carried over into the file."""
+"""A write-ahead log of more bytes is carried over into the file."""
 _flush = getattr(os, "fdatasync", os.fsync)
 """macOS has no fdatasync."""
 
@@ -294,7 +294,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is there, for looking at it without the lock of whoever works on it."""
+    """A connection that only reads an existing file. It needs no lock, so another process may work on the file."""
     return _rows(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None))
 
 

@@ -1,11 +1,11 @@
 """Carries out a list of stages over a run's folder.
 
-What a stage would produce is told by its key: a digest of its name, version, settings and of the states of the
-earlier stages that it reads. A stage is *current* where it finished under its present key and all stages that it
-reads are current. Current stages are skipped without looking at a single unit. All others are withdrawn before
-anything runs: their records leave the files, and a file without any current stage that makes it is removed. So a file
-always shows one set of settings and inputs, whatever was stopped or killed and whatever lies behind `until`; and
-since results are kept under their units' keys, withdrawing costs no work.
+A stage's key says what it would produce: a digest of its name, version, settings and of the states of the earlier
+stages that it reads. A stage is *current* where it finished under its present key and all stages that it reads are
+current. Current stages are skipped without looking at a single unit. All others are withdrawn before anything runs:
+their records leave the files, and a file without any current stage that makes it is removed. So a file always shows one
+set of settings and inputs, also after a kill and behind `until`; and since results are kept under their units' keys,
+withdrawing costs no work.
 """
 
 from __future__ import annotations

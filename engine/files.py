@@ -26,7 +26,7 @@ _ADVICE = {
     errno.ENOTDIR: "a file stands where a folder should be: choose another folder",
     errno.EIO: "the disk reports an error: check it, then start again",
 }
-"""What to do about the ways in which writing goes wrong."""
+"""What to do where writing goes wrong, by the system's error number."""
 _WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Those that an OSError inside the block can only have from the file that is written."""
 
@@ -83,7 +83,7 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def disk_error(error: BaseException) -> StorageError | None:
-    """The StorageError that an error comes down to, whoever raised it: the system, SQLite, or a library that only puts
+    """The StorageError behind an error, which may come from anywhere: the system, SQLite, or a library that only puts
     the system's words into its message. None where it has to do with no disk.
 
     For the edge of the program: whoever knows which file is written says so with `storage_error`.

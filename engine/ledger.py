@@ -1,7 +1,7 @@
 """What is done, failed and spent in a run: `ledger.sqlite` in its folder alone decides what a next start has to do.
 
-Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing. What
-counts at present is told by generations: a unit is current where its generation is its stage's. Starting a stage over
+Every result is kept under its unit's key, also when settings change, so going back to earlier ones costs nothing.
+Generations say what counts at present: a unit is current where its generation is its stage's. Starting a stage over
 gives it a new generation, and only the units that are met again move into it.
 """
 

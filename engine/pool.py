@@ -86,7 +86,7 @@ class WorkerPool:
         raise value
 
     def close(self) -> None:
-        """Ends all workers, whatever they are doing."""
+        """Ends all workers, also in the middle of a call."""
         self._closed = True
         for worker in self._workers:
             worker.close()

@@ -1,4 +1,4 @@
-"""What the engine tells whoever watches a run. The command line shows it on a terminal."""
+"""What the engine reports while a run is under way. The command line shows it on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Progress(Protocol):
         """A stage begins; `total` is the number of units still to do, `None` where only the end shows it."""
 
     def advanced(self, stage: str) -> None:
-        """One more unit of the stage has ended, however it ended."""
+        """One more unit of the stage has ended: done, dropped or failed."""
 
     def finished(self, stage: str) -> None:
         """The stage is finished and its files are written. Also called for a stage that had nothing to do."""

@@ -36,7 +36,7 @@ _COLUMNS = ", ".join(_Kept._fields)
 
 
 def write(ledger: Ledger, files: Mapping[str, str]) -> None:
-    """Writes the files of these kinds as they belong now; removes those of which no stage shows anything.
+    """Writes the files of these kinds as they belong now; removes the files that no stage has records in.
 
     The digest is in the ledger before the file takes its place: whoever looks in between knows both.
     """

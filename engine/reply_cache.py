@@ -117,7 +117,7 @@ class ReplyCache:
         return found
 
     def reject(self, key: str, body: str) -> None:
-        """What was got under `key` is of no use to whoever got it, who will ask anew: it does not count for claims."""
+        """The caller could not use what was kept under `key`, and asks anew: it does not count for claims."""
         self._rejected[key] = _digest(key, body)
 
     async def claim(self, keys: Collection[str]) -> set[str]:
@@ -126,8 +126,8 @@ class ReplyCache:
 
     async def put(self, key: str, body: str) -> None:
         """Keeps `body`; an earlier body of the same key is replaced. Also raises what went wrong when earlier ones were
-        brought to the disk. What is put within a millisecond shares a commit, and is kept even where whoever put it is
-        cancelled meanwhile."""
+        brought to the disk. Replies that come within a millisecond share a commit. A reply is kept even where its
+        caller is cancelled meanwhile."""
         self._raise()
         loop = asyncio.get_running_loop()
         kept = loop.create_future()

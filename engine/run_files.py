@@ -33,7 +33,7 @@ _BETWEEN_LOOKS_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """The files of the run in `folder`, at whatever point it was stopped: a file that is not there holds no record."""
+    """The files of the run in `folder`, which may be unfinished: a file that is not there holds no record."""
 
     folder: Path
 

@@ -1,6 +1,7 @@
 """Folders that live as long as the process that made them: what a killed process left is swept by the next.
 
-Who is alive is known by a lock (`flock`) on a file in the folder, which ends with the process, however it ends.
+A process that is alive holds a lock (`flock`) on a file in the folder. The lock ends with the process, also when it is
+killed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _WATCH_S = 0.5
 
 def work(connection: Connection, parent: int) -> None:
     """Carries out the calls that come, each a function with its arguments: says that it took one, then what came of it.
-    Ends when the other side closes, and with process `parent`, whatever it is doing."""
+    Ends when the other side closes and when process `parent` ends, also in the middle of a call."""
     _end_with(parent)
     try:
         while True:

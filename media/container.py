@@ -157,7 +157,7 @@ class Timeline:
     """When the pictures of a stream are shown, read from the packets without decoding.
 
     `ticks` are the sorted time stamps in the stream's time base, `keys` those of the key frames among them. `groups`
-    says for each tick in which group of pictures its packet is, counted in order of decoding; a group begins where a
+    gives for each tick the number of its group of pictures, counted in order of decoding; a group begins where a
     decoder may enter (`random_access.py`), and `entries` are the ticks that the groups begin with.
 
     A picture of `tick` is shown at second `tick * time_base - start_s`. `end_s` is where the last picture that is in

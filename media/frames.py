@@ -20,7 +20,7 @@ class Frame:
 
     def read(self) -> bytes:
         """The JPEG's bytes. Raises DamagedInput where they are not those that were stored, or are gone; then the file
-        is removed, so that whoever wants the video's frames next has it decoded again."""
+        is removed, and the video is decoded again when its frames are wanted next."""
         try:
             data = self.path.read_bytes()
         except OSError as error:

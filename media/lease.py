@@ -1,4 +1,4 @@
-"""Locks on files by flock: they end with the process that holds them, however it ends."""
+"""Locks on files by flock: they end with the process that holds them, also when it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a decoder may enter a video: packets from which on every picture decodes as if all before had been decoded.
+"""Where a decoder may enter a video: from such a packet on, every picture decodes as if all before it had been decoded.
 
 A container's key-frame flag does not promise that (H.264 recovery points and open GOPs carry it too), so the flag is
 only believed together with what the packet itself says. Where this is not surely known, the answer is no.

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SAMPLER_VERSION = 1
-"""Part of every entry's name; see `sampler.py`, which is not imported here: whoever only reads needs no decoder."""
+"""Part of every entry's name; see `sampler.py`, which is not imported here: a reader needs no decoder."""
 _INDEX = "index.json"
 _TOUCHED = "touched.json"
 _EVICT_TO = 0.9

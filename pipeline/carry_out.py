@@ -58,7 +58,7 @@ async def carry_out(job: Job, progress: Progress) -> None:
 
 
 def find_videos(videos: Path, settings: Settings, out: Path, cache: Cache) -> Collection:
-    """The videos of a run; what it writes itself is none of them, wherever it lies."""
+    """The videos of a run. Files that the run writes itself are left out."""
     manifest = settings.inputs.manifest
     return scan(videos, Path(manifest) if manifest else None, ours=(out, cache.root))
 

@@ -44,7 +44,7 @@ class Lookup(Protocol):
 
 class Teachers:
     """The teachers of a run and who hears its speech, each opened when it is first asked for, and so is the cache of
-    their replies. `listen` may put something before a teacher. `digests` know models in folders again.
+    their replies. `listen` may put something before a teacher. `digests` remembers the digests of models in folders.
 
     `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
     twice, and they stay open.

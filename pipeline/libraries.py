@@ -56,7 +56,7 @@ def pythons() -> list[str]:
 
 
 def libraries(extra: str | None) -> list[Library]:
-    """The direct dependencies of an extra, or with None those that are always needed."""
+    """The direct dependencies of an extra; with None those that Hardcut always needs."""
     return [_library(wanted) for wanted in _requirements(extra) if wanted.name != "hardcut"]
 
 

@@ -141,8 +141,8 @@ def _message(question: Question) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """Stands where a teacher would and writes down what it is asked. It passes on what costs nothing, so that what a
-    stage asks next is heard too: replies that are in the cache, and what a teacher without a model says."""
+    """Takes a teacher's place and writes down what it is asked. It passes on what costs nothing, so that what a stage
+    asks next is heard too: replies that are in the cache, and what a teacher without a model says."""
 
     stage: str
     settings: TeacherSettings

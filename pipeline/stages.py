@@ -133,8 +133,3 @@ def card_steps() -> dict[str, type[Record]]:
 def asking() -> list[Entry]:
     """The stages that ask a teacher."""
     return [each for each in STAGES if each.asks]
-
-
-def asked_by(task: Task) -> Entry:
-    """The stage that asks a task."""
-    return next(each for each in STAGES if task in each.asks)

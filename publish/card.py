@@ -104,7 +104,7 @@ class CardFacts:
     unpacked: Counter[str] = field(default_factory=Counter)
     """Clips that were not packed, by reason."""
     compared: int = 0
-    """Pairs that somebody else judged and a teacher too; `agreed` are those of which both say the same."""
+    """Pairs that somebody else judged and a teacher too; `agreed` counts those where both say the same."""
     agreed: int = 0
     labelled: int = 0
     exact: int = 0
@@ -150,7 +150,7 @@ class CardFacts:
 
 
 class Agreement(Protocol):
-    """How far reviewers agree, blind to the teacher, as whoever knows of reviewing tells it."""
+    """How far reviewers agree who were blind to the teacher. `report/statistics/agreement.py` has such a record."""
 
     @property
     def reviewers(self) -> int: ...

@@ -69,8 +69,8 @@ def export(
     is how many units failed, by stage, for the card. Rows are joined over sorted streams and tables on disk, so memory
     grows with the number of videos and queries alone.
 
-    What the gate finds is on the card and in the summary, and does not keep the dataset from being written: whoever
-    made it looks at it, and `publish` refuses it.
+    What the gate finds is on the card and in the summary, and does not keep the dataset from being written: its maker
+    looks at it, and `publish` refuses it.
 
     Raises UsageError where the run has no judgment yet, where its files do not belong together, or where `out` is not
     ours to replace; StorageError where the disk fails.

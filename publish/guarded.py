@@ -31,7 +31,8 @@ class Looked:
 
     @property
     def unknown(self) -> str | None:
-        """Why the guard has no answer for some items, whatever there are few of; None where it has one for all."""
+        """Why the guard has no answer for some items, those with too little to say aside; None where it has one for
+        all."""
         return f"of {self.asked:,} items {self.missing:,} could not be looked at" if self.missing else None
 
     @classmethod

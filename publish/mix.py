@@ -1,4 +1,5 @@
-"""Which queries a dataset leaves out by choice: those that are too easy, and those beyond the share of their kind."""
+"""Which queries a dataset leaves out by choice: queries that are too easy, and queries beyond the share of their
+kind."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The measures of a run against qrels. They are ir_measures' own, which are mostly trec_eval's code.
 
-Ties are broken by trec_eval's rule, whatever computes a measure (see `schemas/trec.py`). Every query of the qrels
-counts: one that the run lacks scores 0, and so does one that has no relevant document.
+All measures break ties by trec_eval's rule (see `schemas/trec.py`). Every query of the qrels counts: one that the run
+lacks scores 0, and so does one that has no relevant document.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run, ranking
 
 MEASURES = ("nDCG@10", "R@10", "R@100", "RR", "AP", "Success@1", "Success@5", "Judged@10")
-"""What `hardcut evaluate` measures unless told: RR is the reciprocal rank whose mean is MRR, AP that of MAP."""
+"""What `hardcut evaluate` measures unless told: the mean of RR (reciprocal rank) is MRR; the mean of AP (average
+precision) is MAP."""
 
 
 def ndcg(qrels: Qrels, run: Run, k: int = 10) -> float:

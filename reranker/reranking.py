@@ -66,8 +66,8 @@ class RerankSummary:
 
 
 async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
-    """Scores and writes the run. A pair that could not be scored stands below those that were, as do all below
-    `depth`, in the first stage's order; a query without a text keeps the first stage's order.
+    """Scores and writes the run. Pairs that could not be scored stand below those that were, and so do all below
+    `depth`. They keep the first stage's order; a query without a text keeps the first stage's order.
 
     Raises StorageError; MissingDependency or UsageError where the model cannot be loaded.
     """

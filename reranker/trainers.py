@@ -29,7 +29,7 @@ IGNORED = -100
 
 
 class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """Checkpoints hold what is trained, whatever adapters there are. `metric` is what decides which of them is best."""
+    """Checkpoints hold what is trained, and no other adapter. `metric` is what decides which of them is best."""
 
     metric: str
     greater_is_better: bool
@@ -172,6 +172,6 @@ class CaptionCollator:
         return sum(len(self._tokens(example)) > self._most for example in examples)
 
     def _tokens(self, example: CaptionExample) -> list[int]:
-        """The caption's tokens, none of them a control token whatever it says."""
+        """The caption's tokens. None of them is a control token, also where the caption spells one."""
         tokenizer = self._processor.tokenizer
         return list(tokenizer.encode(part(tokenizer, example.caption), add_special_tokens=False))

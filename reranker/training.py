@@ -60,7 +60,7 @@ CHECKPOINTS = "checkpoints"
 @dataclass(frozen=True, slots=True)
 class TrainJob:
     """What is trained: a stage, of which model, from which adapter of stage 1, on which videos, into which folder.
-    `whole` writes all weights in place of an adapter. `digests` knows models in folders again."""
+    `whole` writes all weights in place of an adapter. `digests` remembers the digests of models in folders."""
 
     stage: Stage
     model: str
@@ -133,7 +133,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
 
 
 def _untrained(job: TrainJob) -> Reranker:
-    """The model with the weights that the stage begins with, of which those that it trains are marked."""
+    """The model with the weights that the stage begins with. Those that it trains are marked."""
     reranker = open_reranker(job.model, job.revision, job.settings)
     if job.start is not None:
         load_stage_one(reranker, job.start, merged=_merged(job))
@@ -164,7 +164,7 @@ def _trained(given: Given, job: TrainJob, key: str, trainer: StageTrainer, count
 
 
 def _quieten() -> None:
-    """What the libraries say of themselves is not for whoever trains."""
+    """Silences what the libraries say of themselves."""
     logging.set_verbosity_error()
     if not sys.stderr.isatty():
         logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Addresses of servers in names of teachers: one spelling for each, however it was written."""
+"""Addresses of servers in names of teachers: one spelling for each, so that two spellings are not two servers."""
 
 from __future__ import annotations
 

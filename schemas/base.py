@@ -32,7 +32,7 @@ class Record(Frozen):
 
     @property
     def id(self) -> str:
-        """The record's id, whatever its field is called."""
+        """The record's id. Each kind of record has a field of its own for it."""
         value: str = getattr(self, self.ID)
         return value
 

@@ -13,7 +13,7 @@ _SHOWN = 40
 
 
 def shown(value: object) -> str:
-    """A value for an error message, whatever its length."""
+    """A value as an error message shows it: long ones are cut."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 

@@ -118,7 +118,7 @@ class Box(Frozen):
 
 
 class Evidence(Record):
-    """One thing that was seen, read, heard or told about a video, and by which extractor."""
+    """One thing that an extractor saw, read or heard in a video, or that its metadata says."""
 
     FILE: ClassVar[str] = "evidence.jsonl"
     ID: ClassVar[str] = "evidence_id"
@@ -212,8 +212,8 @@ class Difference(Frozen):
 class Twin(Record):
     """Another video that differs from this one in little, so that only watching in order tells them apart.
 
-    `chiral`: the same things in another order or direction (TARA, chiral actions); `edit`: one thing differs.
-    `caption` is that of the other video. The relation holds both ways, with a record for each.
+    `chiral`: the same things in another order or direction (TARA, chiral actions); `edit`: one thing differs. `caption`
+    is the caption of the other video. The relation holds both ways, with a record for each.
     """
 
     FILE: ClassVar[str] = "twins.jsonl"

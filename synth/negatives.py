@@ -44,7 +44,7 @@ from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.filters.text_filters import TEXT_FILTERS
 
 USER_DEPTH = 10
-"""A user's query is judged at least this deep, so that nDCG@10 of the first stage can be told."""
+"""A user's query is judged at least this deep, so that the first stage's nDCG@10 can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _user_pairs(query: Query, run: str, hits: Sequence[Hit]) -> Output:
 
 
 def _with_judged(query: Query, output: Output, judged: Sequence[str]) -> Output:
-    """A user's query with what the user has judged for it, whatever the first stage makes of it."""
+    """A user's query with the videos that the user has judged for it, also where the first stage does not find them."""
     if not judged:
         return output
     mined = {pair.video_id: pair for pair in output.records if isinstance(pair, Pair)}

@@ -22,7 +22,7 @@ from hardcut.schemas.records import Subtitles, Video
 from hardcut.schemas.settings import MediaSettings
 
 _MENDABLE = frozenset({"unreadable", "name_not_utf8", "name_too_long"})
-"""Reasons to pass a file over that its owner can mend: it fails. Whatever else is no video of ours is left out."""
+"""Reasons to pass a file over that its owner can mend: it fails. Everything else that is no video is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class QueryStage:
     async def _composed(
         self, asker: Asker, twins: Sequence[Twin], drops: DropLog
     ) -> tuple[list[Query], dict[str, Refusal]]:
-        """A query for each of the first twins, chiral ones first, and the twins for which there was no answer."""
+        """Gives a query for each of the first twins, chiral ones first, and the twins that got no answer."""
         chosen = sorted(twins, key=lambda twin: (twin.relation != "chiral", twin.other_video_id))
         chosen = chosen[: self.options.composed]
         inputs: list[dict[str, JsonValue]] = [

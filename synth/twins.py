@@ -42,9 +42,9 @@ class TwinStage:
 
     *Chiral*: everything that one of two videos surely tells the other tells too, and at least one direction is reversed
     or two things change places. *Edit*: all but one thing of the same kind, in the same order and direction. In both
-    the videos must look alike (perceptual hashes, in whatever order), or what they share must be specific. Copies of
-    each other are no twins; near duplicates are not copies where texts change places between them.
-    Memory holds the keys of the videos, their hashes and what twins were found.
+    cases the videos must look alike (by perceptual hashes, order aside), or what they share must be specific. Copies of
+    each other are no twins; near duplicates are not copies where texts change places between them. Memory holds the
+    keys of the videos, their hashes and what twins were found.
     """
 
     kind: ClassVar[Literal["collection"]] = "collection"

@@ -26,7 +26,7 @@ from hardcut.schemas.errors import MissingDependency
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 _PYTHONS = ("3.13", "3.12", "3.11")
-"""Those that all pinned packages have wheels for."""
+"""The Python versions that all pinned packages have wheels for."""
 _DONE = "hardcut-made"
 """A file that stands in an environment that is whole."""
 _DRAFT = ".new"
@@ -146,7 +146,8 @@ def _install(python: Path, write: Callable[[str], object], progress: Progress) -
 
 
 def _run(command: Sequence[str | Path], show: Callable[[str], object]) -> None:
-    """Runs a command, each line of its output shown as it comes; ended with us, whatever ends us in Python."""
+    """Runs a command, each line of its output shown as it comes; ended with this process, also where that ends by an
+    exception."""
     last = ""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

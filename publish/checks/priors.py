@@ -65,7 +65,7 @@ def query_prior(dataset: Dataset, settings: Settings) -> CheckResult:
 
 @check(_PAIRS, "the same from which video it is alone", _TOO_FEW)
 def video_prior(dataset: Dataset, settings: Settings) -> CheckResult:
-    """Label and margin from which video it is, and nothing else."""
+    """Predicts label and margin from the video's identity alone."""
     sample = _sample(dataset)
     advice = "use every video as a positive and as a negative: mine more candidates, or cap those of popular videos"
     limits = settings.check.video_auc, settings.check.video_r2

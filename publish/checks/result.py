@@ -48,7 +48,7 @@ class CheckResult:
 
     @property
     def can_be_allowed(self) -> bool:
-        """Whether it may be overridden by name: not what is damaged, nor what an installation mends."""
+        """Whether it may be overridden by name. Damage and a missing library may not."""
         return self.stops and not self.cause
 
 

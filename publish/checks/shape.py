@@ -55,7 +55,7 @@ def references(dataset: Dataset, settings: Settings) -> CheckResult:
 
 
 def _ids(dataset: Dataset, found: Findings) -> dict[str, set[str]]:
-    """The ids of each config. Finds those that are there twice."""
+    """The ids of each config. Reports ids that are there twice."""
     ids: dict[str, set[str]] = {}
     for config, key in (
         ("queries", "query_id"),

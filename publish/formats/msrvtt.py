@@ -13,7 +13,7 @@ from hardcut.schemas.errors import UsageError
 
 def read(paths: Sequence[Path]) -> Imported:
     """Every sentence is a query, and its video the one that answers it. A video has about twenty sentences, by several
-    annotators; the same words for one video, whoever wrote them, are one query."""
+    annotators; the same words for one video are one query, also where several people wrote them."""
     found = Imported("msrvtt")
     for path in paths:
         if path.suffix == ".csv":

@@ -1,4 +1,5 @@
-"""How good a teacher is on all its pairs, out of those that were drawn by chance and judged by people. Pure functions.
+"""How good a teacher is on all its pairs, estimated from pairs that were drawn by chance and judged by people. Pure
+functions.
 
 The audit draws as many yes as no, so shares in it are not shares of the run: each cell (what the teachers said
 together, what this one said) counts by how many pairs of the run are in it (post-stratification; Cochran, Sampling
@@ -40,7 +41,7 @@ class TeacherEstimate(Frozen):
 
 
 def estimate(teacher: str, cells: Sequence[Cell]) -> TeacherEstimate:
-    """The estimate of one teacher from its cells, of which those without pairs may be missing."""
+    """The estimate of one teacher from its cells. Cells without pairs may be missing."""
     import numpy as np
     from numpy.typing import NDArray
 

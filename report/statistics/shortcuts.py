@@ -81,7 +81,7 @@ def video_word(video_id: str) -> str:
 
 
 def is_sampled(query_id: str, pairs: int) -> bool:
-    """Whether a query is among those that a model is fitted on, of so many pairs in all."""
+    """Whether a model is fitted on this query, where there are so many pairs in all."""
     return int(digest(query_id)[:8], 16) < min(1.0, PAIRS / max(1, pairs)) * 16**8
 
 

@@ -37,7 +37,7 @@ def length_class(text: str) -> Length:
 
 def script_of(text: str) -> str | None:
     """The script of a text as a language tag (BCP 47: `und-Cyrl`), or None where less than 80 % of its letters, or
-    fewer than two, are of one. Which language it is cannot be told from a line; kana make it `ja`, hangul `ko`."""
+    fewer than two, are of one. One line is too little to tell the language from; kana make it `ja`, hangul `ko`."""
     found = Counter(_SCRIPTS.get(unicodedata.name(c, "").split(" ")[0], "") for c in text if c.isalpha())
     letters = found.total()
     if found["Hira"] + found["Kana"] and found["Hira"] + found["Kana"] + found["Hani"] >= 0.8 * letters:

@@ -61,7 +61,7 @@ class CollectionIndex:
         return alike.difference(twin.video_id for twin in self._twins.get(video_id, ()))
 
     def copy_of(self, video_id: str, other_id: str) -> str | None:
-        """In words, in which way one is the other's copy; None where it is none."""
+        """Says in words how one is the other's copy; None where it is none."""
         here, there = self.videos[video_id], self.videos[other_id]
         if here.sha256 == there.sha256:
             return "the same file content as"

@@ -34,7 +34,7 @@ class KnownWordings:
         self._written.add(tuple(words(text)))
 
     def fault(self, variant: WrittenVariant, text: str, language: str) -> tuple[str, str] | None:
-        """Reason and detail of what is wrong with a counterfactual; None where nothing can be told.
+        """Reason and detail of what is wrong with a counterfactual; None where nothing is found.
 
         `unchanged`: it asks for what a query asks for, whatever the wording. `still_answered`: it asks for what a claim
         says, or for what was surely read, heard and seen, in that order. `denies_nothing`: negated, without a word that

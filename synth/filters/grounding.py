@@ -21,7 +21,7 @@ _TEXTUAL: frozenset[Modality] = frozenset({"ocr", "speech", "metadata"})
 _LEAST = 0.5
 """Of the weight of a facet's words, what must be found of text or speech, which evidence holds word for word."""
 _SLACK_S = 1.0
-"""How far a facet's time may be off that of what bears it out; both are read at a few frames a second."""
+"""How far a facet's time may differ from the time of what supports it; both are read at a few frames a second."""
 
 
 def ungrounded(query: Query, evidence: Sequence[Evidence], captions: Iterable[Caption]) -> Answer:

@@ -21,7 +21,8 @@ _PARTS = re.compile(r"[\W_]+")
 
 
 def leak(query: Query, video: Video, captions: Sequence[Caption]) -> Answer:
-    """What the query copies of its video. It cannot be told of a query without a word, or of a video without a caption.
+    """What the query copies of its video. It has no answer for a query without a word, or for a video without a
+    caption.
 
     A title or file name of two words or more that stands in the query whole; a query that lies whole in a title, a
     description or the caption. A query of the view `metadata` is written from the title and may name it among other

@@ -53,7 +53,7 @@ def duplicates(queries: Iterable[Query]) -> dict[str, str]:
 
 
 def duplicate(query: Query, repeats: Mapping[str, str]) -> Answer:
-    """Whether the query is one of `repeats` (of `duplicates`). It cannot be told of one without a word."""
+    """Whether the query is one of `repeats` (of `duplicates`). It has no answer for a query without a word."""
     if query.query_id in repeats:
         return found(f"says the same as {repeats[query.query_id]}: {query.text!r}")
     return PASSED if words(query.text) else could_not_look("it has no word that could be compared")

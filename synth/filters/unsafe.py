@@ -11,8 +11,8 @@ from hardcut.synth.filters.filter import Filter
 
 
 def unsafe(query: Query, unwanted: Sequence[str]) -> Answer:
-    """The entry of the list that stands in the query or in a facet, whole words without regard to case. It cannot be
-    told of a query, or for an entry, without a word."""
+    """The entry of the list that stands in the query or in a facet, whole words without regard to case. It has no
+    answer for a query, or for an entry of the list, that has no word."""
     texts = [words(text) for text in (query.text, *(facet.text for facet in query.facets))]
     for entry in unwanted:
         if any(contains_phrase(text, words(entry)) for text in texts):

@@ -1,4 +1,4 @@
-"""Serves the clips of one folder: to whoever holds a clip's link, and to whoever is logged in.
+"""Serves the clips of one folder: to everybody who has a clip's link or is logged in.
 
 It stands in front of the server's own application: that compresses every answer, which breaks ranges.
 """
