@@ -67,7 +67,7 @@ def demo(
 @app.command()
 def init(
     path: Annotated[Path, typer.Argument(help="The settings file to write.")] = Path("hardcut.toml"),
-    preset: Annotated[str | None, typer.Option(help="small-try | one-gpu | many-machines")] = None,
+    preset: Annotated[str | None, typer.Option(help="small-try | one-gpu | many-machines | rankvideo")] = None,
 ) -> None:
     """Write a settings file with every key, its default and what it means, or a preset."""
     from hardcut.cli.init import write_settings

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
@@ -19,7 +19,7 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Unit
 from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import Caption, Query, Sampling, Video
+from hardcut.schemas.records import Caption, Query, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
@@ -131,15 +131,10 @@ class Context:
     teachers: Teachers
     lookup: Lookup
 
-    @property
-    def teacher(self) -> Teacher:
-        """Who writes."""
-        return self.teachers[self.settings.teacher]
-
-    @property
-    def sampling(self) -> Sampling:
-        """How the teacher that writes is asked."""
-        return self.settings.teacher.sampling
+    def writer(self, role: Literal["captions", "check", "queries", "counterfactuals"]) -> Judge:
+        """Who does what is written, and how it is asked."""
+        settings = self.settings.writer(role)
+        return Judge(self.teachers[settings], settings.sampling)
 
     @property
     def judges(self) -> list[Judge]:

@@ -53,7 +53,7 @@ def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
         yield from tried
     yield _writable(cache.root)
     yield _reviewers(cache.argilla)
-    for teacher in dict.fromkeys((settings.teacher, *settings.judges)):
+    for teacher in settings.asked:
         yield _teacher(teacher, settings)
 
 
@@ -69,7 +69,7 @@ def _needed(settings: Settings) -> set[str]:
         "languages": bool(settings.queries.languages),
         "decord": settings.media.reader == "decord",
     }
-    kinds = {teacher.spec.partition(":")[0] for teacher in (settings.teacher, *settings.judges)}
+    kinds = {teacher.spec.partition(":")[0] for teacher in settings.asked}
     return {extra for extra, is_wanted in wanted.items() if is_wanted} | kinds.intersection(("transformers", "vllm"))
 
 

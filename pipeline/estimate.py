@@ -91,7 +91,7 @@ def _estimated(
     """The calls of each stage to each teacher about videos whose records are not there yet; of those that are asked
     only where something was found wrong (a correction, a rewriting) or alike (a composed query) none."""
     unseen = [file for file in files if file.video_id not in records.videos]
-    options, teacher = settings.queries, settings.teacher
+    options, writes = settings.queries, settings.writer
     uncaptioned = len(unseen) + len(records.videos.keys() - records.videos_with[Caption])
     unasked = len(unseen) + len(records.videos.keys() - records.videos_with[Query])
     unpaired = unseen if records.videos_with[Pair] else files
@@ -104,10 +104,11 @@ def _estimated(
         depth = max(USER_DEPTH, settings.negatives.per_query)
         pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))
     calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
-    calls["captions", teacher].shown += len(unseen) * (1 + settings.captions.check)
-    calls["queries", teacher].shown += uncaptioned
-    calls["queries", teacher].text_only += uncaptioned * rewordings
-    calls["counterfactuals", teacher].shown += unasked * queries * bool(variants)
+    calls["captions", writes("captions")].shown += len(unseen)
+    calls["captions", writes("check")].shown += len(unseen) * settings.captions.check
+    calls["queries", writes("queries")].shown += uncaptioned
+    calls["queries", writes("queries")].text_only += uncaptioned * rewordings
+    calls["counterfactuals", writes("counterfactuals")].shown += unasked * queries * bool(variants)
     for judge in settings.judges:
         calls["counterfactuals", judge].shown += unasked * queries * variants
     for judge in settings.judges:

@@ -61,6 +61,21 @@ def _evidence(run: Context) -> Stage:
     return EvidenceStage(run.frames, options, run.teachers.recogniser(run.frames.pool), run.teachers.digests)
 
 
+def _captions(run: Context) -> Stage:
+    writer, checker = run.writer("captions"), run.writer("check")
+    return CaptionStage(writer.teacher, run.frames, writer.sampling, run.settings.captions, checker)
+
+
+def _queries(run: Context) -> Stage:
+    writer = run.writer("queries")
+    return QueryStage(writer.teacher, run.frames, writer.sampling, run.settings.queries)
+
+
+def _counterfactuals(run: Context) -> Stage:
+    writer, options = run.writer("counterfactuals"), run.settings.counterfactuals
+    return CounterfactualStage(writer.teacher, run.judges, run.frames, writer.sampling, options)
+
+
 def _rewrites(run: Context) -> Stage | None:
     reviews = run.folder / Review.FILE
     return RewriteStage(reviews) if reviews.exists() else None
@@ -87,22 +102,20 @@ STAGES = (
     Entry(EvidenceStage, _evidence, counted=Evidence),
     Entry(
         CaptionStage,
-        lambda run: CaptionStage(run.teacher, run.frames, run.sampling, run.settings.captions),
+        _captions,
         asks=("caption", "check", "refine"),
         counted=Caption,
     ),
     Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
     Entry(
         QueryStage,
-        lambda run: QueryStage(run.teacher, run.frames, run.sampling, run.settings.queries),
+        _queries,
         asks=("queries", "compose", "paraphrase", "translate", "same"),
         counted=Query,
     ),
     Entry(
         CounterfactualStage,
-        lambda run: CounterfactualStage(
-            run.teacher, run.judges, run.frames, run.sampling, run.settings.counterfactuals
-        ),
+        _counterfactuals,
         asks=("counterfactual",),  # and `judge`, the same that `scores` asks later
     ),
     Entry(RewriteStage, _rewrites),

@@ -94,8 +94,26 @@ class TeacherSettings(Frozen):
         description="environment variable that holds its server's key; default: HARDCUT_API_KEY or OPENAI_API_KEY, "
         "for the main teacher's host alone",
     )
+    urls: tuple[str, ...] = Field(
+        default=(), description="openai: further addresses of the same model; the load is shared among all"
+    )
     sampling: Sampling = Sampling()
     price: Price = Price()
+
+
+class RoleSettings(Frozen):
+    """Which of `[teachers.NAME]` does what. What names none is done by `[teacher]`, or as it is said."""
+
+    captions: str | None = Field(default=None, description="writes captions")
+    check: str | None = Field(default=None, description="checks and corrects them; default: as captions")
+    queries: str | None = Field(default=None, description="writes queries, composed ones and other wordings")
+    counterfactuals: str | None = Field(default=None, description="writes counterfactuals; default: as queries")
+    judges: tuple[str, ...] = Field(default=(), description="judge pairs; default: scores.teachers")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All names that are used."""
+        return (*filter(None, (self.captions, self.check, self.queries, self.counterfactuals)), *self.judges)
 
 
 class ScoreSettings(Frozen):
@@ -314,6 +332,8 @@ class Settings(Frozen):
     evidence: EvidenceSettings = EvidenceSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     teacher: TeacherSettings = TeacherSettings()
+    teachers: dict[str, TeacherSettings] = Field(default={}, description="further ones by name, for roles")
+    roles: RoleSettings = RoleSettings()
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()
     counterfactuals: CounterfactualSettings = CounterfactualSettings()
@@ -331,7 +351,28 @@ class Settings(Frozen):
     @property
     def judges(self) -> tuple[TeacherSettings, ...]:
         """The teachers that judge."""
-        return self.scores.teachers or (self.teacher,)
+        named = tuple(self.teachers[name] for name in self.roles.judges)
+        return named or self.scores.teachers or (self.teacher,)
+
+    def writer(self, role: Literal["captions", "check", "queries", "counterfactuals"]) -> TeacherSettings:
+        """The teacher of a role that writes."""
+        usual = {"check": self.roles.captions, "counterfactuals": self.roles.queries}
+        name = getattr(self.roles, role) or usual.get(role)
+        return self.teachers[name] if name else self.teacher
+
+    @property
+    def asked(self) -> tuple[TeacherSettings, ...]:
+        """All teachers that a run asks, each once."""
+        writers = [self.writer(role) for role in ("captions", "check", "queries", "counterfactuals")]
+        return tuple(dict.fromkeys((*writers, *self.judges)))
+
+    @model_validator(mode="after")
+    def _roles_are_filled(self) -> Settings:
+        for name in self.roles.named:
+            if name not in self.teachers:
+                known = ", ".join(sorted(self.teachers)) or "none"
+                raise ValueError(f"roles name the teacher {name!r}; [teachers.NAME] there are: {known}")
+        return self
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
@@ -17,8 +17,9 @@ from hardcut.schemas.text.clean import clean
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks
+from hardcut.synth.scores import Judge
 from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, ClaimReply, RefineReply
-from hardcut.teacher.protocol import Task, Teacher
+from hardcut.teacher.protocol import Teacher
 
 _SHORT = 0
 """The number of the short caption among the claims."""
@@ -40,6 +41,8 @@ class CaptionStage:
     frames: FrameSource
     sampling: Sampling
     options: CaptionSettings
+    checker: Judge | None = None
+    """Who checks and corrects; None: who writes."""
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "captions"
@@ -50,12 +53,18 @@ class CaptionStage:
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
-        tasks: tuple[Task, ...] = ("caption", "check", "refine") if self.options.check else ("caption",)
+        teachers = describe_tasks(self.teacher, ("caption",), self.sampling)
+        if self.options.check:
+            teachers |= describe_tasks(self._checker.teacher, ("check", "refine"), self._checker.sampling)
         return {
             **self.options.model_dump(mode="json"),
-            "teachers": describe_tasks(self.teacher, tasks, self.sampling),
+            "teachers": teachers,
             "frames": self.frames.sampling,
         }
+
+    @property
+    def _checker(self) -> Judge:
+        return self.checker or Judge(self.teacher, self.sampling)
 
     async def run(self, unit: Unit) -> Output:
         video, evidence = unit.one(Video), unit.all(Evidence)
@@ -66,7 +75,10 @@ class CaptionStage:
             reply = await asker.ask("caption", CaptionReply, max_words=self.options.max_words)
             draft = _Draft(drops, {item.evidence_id for item in evidence}, reply)
             draft.limit(2 * self.options.max_words, self.options.max_words)  # a little over is style, more is rambling
-            support = await self._check(draft, asker) if self.options.check else None
+            checker = self._checker
+            shown = frames.spread(checker.sampling.max_frames)
+            checking = replace(asker, teacher=checker.teacher, sampling=checker.sampling, frames=shown)
+            support = await self._check(draft, checking) if self.options.check else None
         if not draft.claims:
             detail = "none of the caption's claims is supported"
             drop = Dropped.create(item=video.video_id, stage=self.name, reason="unsupported_caption", detail=detail)

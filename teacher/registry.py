@@ -104,22 +104,29 @@ def _evidence(rest: str, context: BackendContext) -> Teacher:
 
 def _openai(rest: str, context: BackendContext) -> Teacher:
     from hardcut.teacher.server.openai import OpenAITeacher
+    from hardcut.teacher.server.replicas import Replicas
 
     found = model_and_address(rest)
     if found is None:
         raise UsageError("teacher openai: give openai:MODEL@URL, such as openai:Qwen3-VL-8B@http://127.0.0.1:8000/v1")
     model, url = found
-    backend = OpenAITeacher(
-        model,
-        url,
-        revision=context.settings.revision,
-        prompts=context.prompts,
-        key=context.key(url),
-        concurrency=context.resources.concurrency,
-        timeout_s=context.resources.request_timeout_s,
-        attempts=context.resources.max_attempts,
-    )
-    return context.cached(backend)
+    addresses = (url, *context.settings.urls)
+
+    def at(address: str) -> OpenAITeacher:
+        return OpenAITeacher(
+            model,
+            address,
+            revision=context.settings.revision,
+            prompts=context.prompts,
+            key=context.key(address),
+            concurrency=context.resources.concurrency,
+            timeout_s=context.resources.request_timeout_s,
+            attempts=context.resources.max_attempts,
+            others=[other for other in addresses if other != address],
+        )
+
+    replicas = [at(address) for address in dict.fromkeys(addresses)]
+    return context.cached(replicas[0] if len(replicas) == 1 else Replicas(replicas))
 
 
 def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:

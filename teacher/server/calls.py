@@ -54,13 +54,15 @@ class Calls:
 
     What ends the run: a server that cannot be reached; one that by the time that a call is given up has answered
     nothing but errors to the last 20 calls, or has never answered and has no other call to answer; and whatever
-    concerns the account and not the call (`faults.fault_of`). From then on nothing more is sent.
+    concerns the account and not the call (`faults.fault_of`). From then on nothing more is sent. One that is not
+    `patient` ends by the first call that finds nobody.
     """
 
-    def __init__(self, endpoint: Endpoint, *, attempts: int, backoff_s: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, attempts: int, backoff_s: float, patient: bool = True) -> None:
         self._endpoint = endpoint
         self._attempts = attempts
         self._backoff_s = backoff_s
+        self._patient = patient
         self._failures = self._askers = 0
         self._ended: HardcutError | None = None
         self.heard = False
@@ -127,7 +129,10 @@ class Calls:
             data = await self._post(call, slot)
             slot.answered(call.kind)
             result = await call.take(data)
-        except RequestFailed:
+        except RequestFailed as error:
+            if isinstance(error, NoConnection) and not self._patient:
+                slot.give_back()
+                raise self.unreachable(error) from error
             self._failures += 1
             slot.give_back()
             raise

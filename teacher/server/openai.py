@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hardcut.media.frames import Frame
+from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.errors import HardcutError, ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Meter, Question, Unmetered
@@ -62,13 +63,17 @@ class OpenAITeacher:
         timeout_s: float = 300.0,
         attempts: int = 6,
         backoff_s: float = 0.5,
+        others: Sequence[str] = (),
     ) -> None:
+        """`others` are further addresses of the same model: what was kept under them is used, and where this one cannot
+        be reached it is given up at once."""
         self._model = model
         self._revision = revision
         self._prompts = prompts or Prompts()
         self._endpoint = Endpoint(url, concurrency=concurrency, timeout_s=timeout_s, key=key)
-        self._calls = Calls(self._endpoint, attempts=attempts, backoff_s=backoff_s)
-        former = dict.fromkeys((self._endpoint.url, url.rstrip("/")))
+        self._calls = Calls(self._endpoint, attempts=attempts, backoff_s=backoff_s, patient=not others)
+        written = [address.rstrip("/") for address in (url, *others)]
+        former = dict.fromkeys(each for address in written for each in (canonical_address(address), address))
         self._identities = [
             Identity(self._described_at(None), VERSION),
             *(Identity(self._described_at(address), 3) for address in former),

@@ -20,8 +20,8 @@ from hardcut.teacher.registry import open_teacher
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_there_are_three_and_examples_shows_them() -> None:
-    assert preset_names() == ["many-machines", "one-gpu", "small-try"]
+def test_there_are_four_and_examples_shows_them() -> None:
+    assert preset_names() == ["many-machines", "one-gpu", "rankvideo", "small-try"]
     for name in preset_names():
         assert (ROOT / "examples" / "settings" / f"{name}.toml").read_text(encoding="utf-8") == preset(name)
 
@@ -35,8 +35,8 @@ def test_a_preset_loads_and_says_what_it_is_for(name: str, tmp_path: Path) -> No
     assert ended.value.code == 0
     settings = load_settings(path)
     assert settings != Settings()
-    for judge in (settings.teacher, *settings.judges):
-        assert open_teacher(judge, settings.resources), judge.spec
+    for each in settings.asked:
+        assert open_teacher(each, settings.resources), each.spec
     lines = preset(name).splitlines()
     assert lines[0].startswith(f"# {name}: ") and lines[0].endswith(".")
     for line in filter(re.compile(r"#\s+hardcut ").match, lines):

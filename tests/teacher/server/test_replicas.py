@@ -1,0 +1,131 @@
+"""Several servers of one model: the load is shared, prefixes are kept, one that dies costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from hardcut.engine.budget import current_stage
+from hardcut.engine.reply_cache import ReplyCache
+from hardcut.schemas.errors import MissingDependency, UsageError
+from hardcut.schemas.records import Sampling
+from hardcut.schemas.settings import TeacherSettings
+from hardcut.teacher.protocol import Reply, Request
+from hardcut.teacher.registry import open_teacher
+from hardcut.teacher.server.openai import OpenAITeacher
+from hardcut.teacher.server.replicas import Replicas
+
+QUERIES = 6
+
+
+@pytest.fixture
+def servers(teacher_server: Any) -> Iterator[list[Any]]:
+    """Two servers of one model."""
+    with type(teacher_server)() as second:
+        yield [teacher_server, second]
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+
+
+def replicas(urls: Sequence[str], **options: Any) -> Replicas:
+    return Replicas(
+        [
+            OpenAITeacher("judge", url, others=[each for each in urls if each != url], concurrency=4, backoff_s=0.01)
+            for url in urls
+        ],
+        **options,
+    )
+
+
+def judgments(inputs: dict[str, Any], video: int) -> list[Request]:
+    told = {**inputs["judge"], "video": {"duration_s": 20.0 + video}}
+    return [Request("judge", {**told, "query": f'"grand hotel" {number}'}, Sampling()) for number in range(QUERIES)]
+
+
+async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int) -> float:
+    teacher = replicas(urls)
+    try:
+        await asyncio.gather(*(teacher.complete(judgments(inputs, 1000 + video)) for video in range(4)))
+        begun = monotonic()
+        await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(videos)))
+        return videos * QUERIES / (monotonic() - begun)
+    finally:
+        await teacher.close()
+
+
+async def test_two_serve_nearly_twice_as_much_as_one(servers: list[Any], inputs: dict[str, Any]) -> None:
+    for server in servers:
+        server.latency_s = 0.6
+    one = await _rate([servers[0].url], inputs, 8)
+    two = await _rate([server.url for server in servers], inputs, 8)
+    assert two / one >= 1.7, "1.9 on a quiet machine"
+
+
+async def test_what_is_asked_about_a_video_goes_to_one_of_them(servers: list[Any], inputs: dict[str, Any]) -> None:
+    teacher = replicas([server.url for server in servers])
+    for _ in range(2):
+        await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(8)))
+    await teacher.close()
+    where: dict[str, set[int]] = {}
+    for at, server in enumerate(servers):
+        for body in server.bodies:
+            text = body["messages"][1]["content"][-1]["text"]
+            where.setdefault(text.partition(" seconds")[0], set()).add(at)
+    assert len(where) == 8 and all(len(found) == 1 for found in where.values())
+    assert all(server.total_asked >= 2 * QUERIES for server in servers), "both have work"
+
+
+async def test_one_that_is_not_there_costs_nothing_and_is_tried_again(
+    servers: list[Any], nobody: str, inputs: dict[str, Any]
+) -> None:
+    teacher = replicas([nobody, *(server.url for server in servers)], tried_again_s=0.3)
+    found = await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(6)))
+    assert all(isinstance(reply, Reply) for replies in found for reply in replies)
+    assert sum(server.total_asked for server in servers) == 6 * QUERIES, "nothing is asked twice"
+    await teacher.close()
+    alone = replicas([nobody], tried_again_s=0.3)
+    with pytest.raises(MissingDependency):
+        await alone.complete(judgments(inputs, 0))
+    await alone.close()
+
+
+async def test_what_one_answered_before_it_died_is_not_asked_again(servers: list[Any], inputs: dict[str, Any]) -> None:
+    first, second = servers
+    first.fail_always("drop")
+    teacher = replicas([server.url for server in servers])
+    found = await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(4)))
+    await teacher.close()
+    assert all(isinstance(reply, Reply) for replies in found for reply in replies)
+    assert second.total_served == 4 * QUERIES and first.total_served == 0
+
+
+async def test_the_same_model_at_another_address_is_asked_nothing_again(
+    servers: list[Any], inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    current_stage.set("test")
+    with ReplyCache(tmp_path / "replies.sqlite") as replies:
+        for spec, urls in [(servers[0].url, ()), (servers[1].url, ()), (servers[1].url, (servers[0].url,))]:
+            teacher = open_teacher(TeacherSettings(spec=f"openai:judge@{spec}", urls=urls), replies=replies)
+            await teacher.complete(judgments(inputs, 0))
+            await teacher.close()
+    assert [server.total_asked for server in servers] == [QUERIES, 0]
+
+
+async def test_a_server_that_has_another_model_is_told(servers: list[Any]) -> None:
+    servers[1].models = ("other",)
+    teacher = replicas([server.url for server in servers])
+    with pytest.raises(UsageError, match="has no model 'judge'"):
+        await teacher.ping()
+    await teacher.close()
