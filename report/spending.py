@@ -73,7 +73,9 @@ def _line(stage: str, teacher: str, calls: int, taken: Taken, prices: Mapping[st
 def _prices(settings: Settings) -> dict[str, tuple[Price, float]]:
     """The prices of tokens and of a minute of sound of each teacher that has one, by its name in the books."""
     found = {
-        canonical_name(teacher.spec): (teacher.price, 0.0) for teacher in (settings.teacher, *settings.asked) if teacher.price != Price()
+        canonical_name(teacher.spec): (teacher.price, 0.0)
+        for teacher in (settings.teacher, *settings.asked)
+        if teacher.price != Price()
     }
     if settings.evidence.speech_price:
         found[canonical_name(settings.evidence.speech)] = Price(), settings.evidence.speech_price
