@@ -14,7 +14,7 @@ from hardcut.cli.app import app, main
 from hardcut.data.bundled import preset, preset_names
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.teacher.registry import open_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,8 +49,10 @@ def test_a_preset_names_what_differs_and_nothing_else(name: str) -> None:
     def same(table: dict[str, object], default: object) -> list[str]:
         found = []
         for key, value in table.items():
-            ours = getattr(default, key)
-            if isinstance(value, dict):
+            ours = getattr(default, key) if key != "teachers" else value
+            if key == "teachers":
+                found += [f"teachers.{inner}" for each in value.values() for inner in same(each, TeacherSettings())]  # type: ignore[attr-defined]
+            elif isinstance(value, dict):
                 found += [f"{key}.{inner}" for inner in same(value, ours)]
             elif value == ours:
                 found.append(key)
