@@ -49,9 +49,9 @@ def test_a_preset_names_what_differs_and_nothing_else(name: str) -> None:
     def same(table: dict[str, object], default: object) -> list[str]:
         found = []
         for key, value in table.items():
-            ours = getattr(default, key) if key != "teachers" else value
-            if key == "teachers":
-                found += [f"teachers.{inner}" for each in value.values() for inner in same(each, TeacherSettings())]  # type: ignore[attr-defined]
+            ours = getattr(default, key)
+            if isinstance(value, dict) and isinstance(ours, dict):  # by a name of the preset's own
+                found += [f"teacher.{inner}" for each in value.values() for inner in same(each, TeacherSettings())]
             elif isinstance(value, dict):
                 found += [f"{key}.{inner}" for inner in same(value, ours)]
             elif value == ours:
