@@ -41,7 +41,7 @@ _COLUMN_TOLD = {
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
-    "p_calibrated": "the probability after isotonic calibration on people's labels; null where the run has none",
+    "p_calibrated": "the probability after calibration on people's labels; null where no fit is applied",
     "teachers, agreement": "what every teacher said, each time that it was asked; the share of pairs of their labels"
     " with one verdict",
     "reasoning": "the teacher's reasons for its verdict, where it gave any",
