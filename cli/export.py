@@ -29,6 +29,7 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
     else:
         converted = export_as(format, run, out, choices)
         gate, told = converted.gate, {"out": str(out), "format": format, "rows": converted.rows}
+        told["left_out"] = converted.left_out
     if as_json:
         print(json.dumps({**told, "gate": [asdict(result) for result in gate]}, indent=2))
     elif format == "hf":
@@ -36,6 +37,8 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
     else:
         for name, count in converted.rows.items():
             print(f"{count:>12,}  {out / name}")
+        for reason, count in converted.left_out.items():
+            print(f"left out  {count:,} queries: {reason}")
         print_gate(stopped(gate))
     return _status(gate)
 

@@ -35,9 +35,11 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was written in a format of others: rows by file, and what the gate says of the dataset behind it."""
+    """What was written in a format of others: rows by file, the queries that it has no place for, by the reason, and
+    what the gate says of the dataset behind it."""
 
     rows: Mapping[str, int]
+    left_out: Mapping[str, int]
     gate: Sequence[CheckResult]
 
 
@@ -67,7 +69,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
         with scratch_folder() as folder:
             dataset = Dataset(folder / "dataset")
             gate = export_run(run, dataset.folder, choices).gate
-            return Converted(convert(dataset, format, out), gate)
+            written = convert(dataset, format, out)
+            return Converted(written.rows, written.left_out, gate)
     if choices.min_difficulty is not None:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
@@ -76,7 +79,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed" and name in CHECKS]
     gate = check(dataset, settings, [*choices.allow, *before])
     refuse_damaged(gate)
-    return Converted(convert(dataset, format, out), gate)
+    written = convert(dataset, format, out)
+    return Converted(written.rows, written.left_out, gate)
 
 
 def _agreement(run: Path) -> Agreement | None:

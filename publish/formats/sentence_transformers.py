@@ -2,6 +2,9 @@
 
 Columns are what its losses go by: the inputs in their order, and one of `label`, `labels` or `score`. A second of these
 would be taken for an input, so every file has one.
+
+A video is `{"video": PATH}`. Of a bare path the library decides by its ending, and by whether the file is found from
+where it runs: any other path is trained on as a text.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from collections import defaultdict
 from pathlib import Path
 
 from hardcut.engine.files import atomic_writer
-from hardcut.publish.dataset import Dataset
+from hardcut.publish.dataset import Dataset, Row
+
+Video = dict[str, str]
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
@@ -20,11 +25,11 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
     negative_1 ... negative_K: for ranking losses over positives and negatives) and `SPLIT.lists.jsonl` (query, docs,
     labels: for LambdaLoss and other listwise losses).
 
-    A video is its path in the original collection. Rows by file.
+    Paths are those in the original collection. Rows by file.
     """
     counts: dict[str, int] = {}
     for wanted in dataset.splits("pairs"):
-        lists: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        lists: dict[str, list[tuple[Video, int]]] = defaultdict(list)
         texts: dict[str, str] = {}
         scored = 0
         with (
@@ -35,8 +40,9 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
             for split, row in dataset.rows("pairs", columns):
                 if split == wanted:
                     texts[row["query_id"]] = row["query"]
-                    lists[row["query_id"]].append((row["video_path"], row["label"]))
-                    told = {"query": row["query"], "video": row["video_path"]}
+                    video = _video(row)
+                    lists[row["query_id"]].append((video, row["label"]))
+                    told = {"query": row["query"], "video": video}
                     labels.write(_line({**told, "label": float(row["label"] > 0)}))
                     if row["logit_margin"] is not None:
                         margins.write(_line({**told, "score": row["logit_margin"]}))
@@ -44,11 +50,11 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
         with atomic_writer(out / f"{wanted}.groups.jsonl") as file:
             for split, row in dataset.rows("groups", ("query", "positive", "negatives")):
                 if split == wanted:
-                    paths = {f"negative_{n}": one["video_path"] for n, one in enumerate(row["negatives"], 1)}
-                    file.write(_line({"query": row["query"], "positive": row["positive"]["video_path"], **paths}))
+                    negatives = {f"negative_{n}": _video(one) for n, one in enumerate(row["negatives"], 1)}
+                    file.write(_line({"query": row["query"], "positive": _video(row["positive"]), **negatives}))
         with atomic_writer(out / f"{wanted}.lists.jsonl") as file:
             for query_id, docs in lists.items():
-                told_docs = {"docs": [path for path, _ in docs], "labels": [label for _, label in docs]}
+                told_docs = {"docs": [video for video, _ in docs], "labels": [label for _, label in docs]}
                 file.write(_line({"query": texts[query_id], **told_docs}))
         counts |= {
             f"{wanted}.pairs.jsonl": dataset.count("pairs", wanted),
@@ -57,6 +63,10 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
             f"{wanted}.lists.jsonl": len(lists),
         }
     return counts
+
+
+def _video(row: Row) -> Video:
+    return {"video": row["video_path"]}
 
 
 def _line(row: dict[str, object]) -> str:

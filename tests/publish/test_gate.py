@@ -406,6 +406,14 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
         ("on 2016-05-04 at 12:30, 1920x1080, 10 000 people, 2014-2018, v1.2.3", []),
         ("order 4111 1111 1111 1112", []),
         ("a score of 3-2 after 90 minutes", []),
+        ("read at 24.367-26.367 s, and at 1024.36-1126.75 s", []),
+        ("boxes 12.50 13.75 140.25, host 192.168.100.200, 1.234.567.890 views", []),
+        ("ISBN 978-3-16-148410-0 on the cover, IMG_20190812_153000, 3.1415926535", []),
+        ("call 5551234567", ["telephone number"]),
+        ("call 555.123.4567 or 555 123 4567", ["telephone number"] * 2),
+        ("拨打13812345678订购", ["telephone number"]),
+        ("звоните по89161234567сейчас", ["telephone number"]),
+        ("邮箱ann@example.com联系", ["mail address"]),
     ],
 )
 def test_what_looks_like_personal_data(text: str, kinds: list[str]) -> None:

@@ -219,6 +219,22 @@ def test_which_texts_are_near_duplicates(other: str, near: bool) -> None:
     assert list(similar_pairs(texts, 0.75)) == ([("a", "b")] if near else [])
 
 
+@pytest.mark.parametrize(
+    "text, other, near",
+    [
+        ("一个男人打开绿色的门", "一个男人打开了绿色的门", True),
+        ("一个男人打开绿色的门", "一个男人打开红色的门", False),
+        ("一个男人打开绿色的门", "门打开绿色的一个男人", False),
+        ("男の人が緑のドアを開ける", "男の人が緑のドアを開けた", True),
+        ("남자가 초록색 문을 천천히 연다", "남자가 초록색 문을 천천히 열다", True),
+        ("남자가 초록색 문을 천천히 연다", "남자가 초록색 문을 급하게 닫는다", False),
+    ],
+)
+def test_near_duplicates_in_scripts_whose_signs_are_words_or_syllables(text: str, other: str, near: bool) -> None:
+    texts = {"a": text, "b": other, "c": "别的什么东西在远处移动"}
+    assert [sorted(pair) for pair in similar_pairs(texts, 0.75)] == ([["a", "b"]] if near else [])
+
+
 def test_a_thousand_texts_of_one_template_are_one_cluster() -> None:
     texts = {f"q{i}": f"a rather long query of one and the same template number {i}" for i in range(1000)}
     assert len(list(similar_pairs(texts, 0.75))) > 900
