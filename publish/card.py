@@ -14,6 +14,7 @@ from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
+from hardcut.publish.splits import SPLITS
 from hardcut.report.templates import markdown_template
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
@@ -201,7 +202,7 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         rows=rows,
         total=total,
         rule=RULE,
-        splits=list(rows["pairs"]),
+        splits=[split for split in SPLITS if any(split in of_config for of_config in rows.values())],
         configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,
     )

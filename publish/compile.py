@@ -99,8 +99,8 @@ class _Compiled:
 
 
 def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts) -> dict[str, Sizes]:
-    """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split.
-    `facts` counts what passes by.
+    """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split,
+    of those that have rows. `facts` counts what passes by.
 
     Raises UsageError where the run's files do not belong together, StorageError where the disk fails.
     """
@@ -118,7 +118,7 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
         found["captions"] = _write_captions(plan, facts, videos, captions)
         found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), suites)
         found |= write_diagnostic(plan.writer, suites, videos)
-    return {config: found[config] for config in CONFIGS if config in found}
+    return {config: found[config] for config in CONFIGS if found.get(config)}
 
 
 class _Key(BaseModel):
