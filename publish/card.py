@@ -50,7 +50,7 @@ _COLUMN_TOLD = {
     " greatest of a negative, whether metadata alone solves it, modalities and moments that must be seen; `score`: the"
     " mean of these as parts from 0 (easy) to 1",
     "text_only": "what the teacher said of the pair by metadata alone, where it was asked",
-    "facets": "what must be seen or heard for the query to be answered, with modality and span in seconds",
+    "facets": "what must be seen or heard for an answer, with modality; in its source video the span in seconds",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
     "reference_video_id": "the video that a composed query starts from",

@@ -222,6 +222,15 @@ def query_row(query: Query) -> Row:
     }
 
 
+def facets_of(query: Row, video_id: str) -> list[Row]:
+    """The facets of a row of `queries` as they hold in a video: times are those of the query's own source, and say
+    nothing of another video, one that answers the query included."""
+    facets: list[Row] = query["facets"]
+    if video_id == query["source_video_id"]:
+        return facets
+    return [{**facet, "span": None} for facet in facets]
+
+
 def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech: str | None) -> Row:
     """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text and, since
     what stands beside a video may be megabytes, cut where a reader sees it."""

@@ -28,6 +28,7 @@ from hardcut.publish.columns import (
     Row,
     caption_row,
     corpus_row,
+    facets_of,
     group_row,
     pair_row,
     qrels_row,
@@ -216,19 +217,20 @@ def _write_by_query(
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
             query, rows, dropped = one.query, one.rows, one.held_out
-            if query["query_id"] in out:
-                reason, detail = out[query["query_id"]]
-                dropped = [*dropped, *(_left_out(row["pair_id"], reason, detail) for row in rows)]
+            split = plan.splits.queries[query["query_id"]]
+            unwanted = out.get(query["query_id"]) or _leak(plan.splits, query["query_id"])
+            if unwanted is not None:
+                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
-            if query["query_id"] in out:
+            if unwanted is not None:
                 continue
-            split = plan.splits.queries[query["query_id"]]
             facts.query(query)
             writers["queries"].add(split, query)
             for row in rows:
                 facts.pair(row)
                 row.update({name: query[name] for name in OF_QUERY})
+                row["facets"] = facets_of(query, row["video_id"])
                 writers["pairs"].add(split, row)
                 writers["qrels"].add(split, qrels_row(row, query))
             for teacher in one.teachers:
@@ -302,6 +304,15 @@ def _held_out(splits: Splits, split: Split, *videos: str | None) -> str | None:
         if video_id is not None and not may_use(split, splits.videos.get(video_id, split)):
             return video_id
     return None
+
+
+def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
+    """Reason and detail where the query is left out of its split for one that is held out."""
+    other = splits.leaks.get(query_id)
+    if other is None:
+        return None
+    detail = f"{query_id} of {splits.queries[query_id]} says the same as {other} of {splits.queries[other]}"
+    return "leaks_into_later_split", detail
 
 
 def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:

@@ -240,6 +240,25 @@ def test_a_thousand_texts_of_one_template_are_one_cluster() -> None:
     assert len(list(similar_pairs(texts, 0.75))) > 900
 
 
+def test_official_splits_of_videos_hold_for_their_queries_and_leaks_leave_the_earlier_split() -> None:
+    """As in lists of captions: "a man is talking about something" is said of many videos, of test and of training."""
+    videos = [video(f"v{i}", split="test" if i < 100 else "train") for i in range(500)]
+    said = ("a man is talking about a car", "a man is talking about cars", "a woman is cooking in a kitchen")
+    queries, relevant = {}, {}
+    for i in range(500):
+        for n in range(2):
+            queries[f"q{i}.{n}"] = QueryRef(
+                None, None, text=said[i % 3] if n == 0 else f"{digest(i)} and {digest(i, n)}"
+            )
+            relevant[f"q{i}.{n}"] = [f"v{i}"]
+    told = plan(videos, queries, relevant=relevant)
+    assert all(told.queries[id] == ("test" if int(id[1:].split(".")[0]) < 100 else "train") for id in queries)
+    expected = {f"q{i}.0" for i in range(100, 500)}
+    assert set(told.leaks) == expected and all(told.queries[id] == "test" for id in told.leaks.values())
+    left = {f"{told.queries[id]} {id}": ref.text for id, ref in queries.items() if id not in told.leaks}
+    assert all(one.split()[0] == two.split()[0] for one, two in similar_pairs(left, 0.75))
+
+
 def test_a_query_keeps_its_split_and_its_family_follows() -> None:
     """A test query that nobody judged must not train; nor must what was rewritten from it."""
     videos = [video(f"v{i}") for i in range(30)]
