@@ -112,8 +112,8 @@ def _estimated(
         calls["counterfactuals", judge].shown += unasked * queries * variants
     for judge in settings.judges:
         calls["scores", judge].shown += pairs * settings.scores.samples
-    told = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
-    calls["scores", settings.judges[0]].text_only += told * queries * min(TEXT_ONLY_RANK, len(files))
+    with_metadata = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
+    calls["scores", settings.judges[0]].text_only += with_metadata * queries * min(TEXT_ONLY_RANK, len(files))
     return calls
 
 

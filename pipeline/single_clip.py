@@ -97,8 +97,8 @@ class SingleClips:
         asked = Query.create(text=query, view="user", kind="event")
         pair = Pair.create(query_id=asked.query_id, video_id=unit.id, origins=("imported",), expected="unknown")
         self._lookup.queries[asked.query_id] = asked
-        told = [caption] if caption else []
-        handed = Unit(unit.id, (*unit.records, *told, pair))
+        captions = [caption] if caption else []
+        handed = Unit(unit.id, (*unit.records, *captions, pair))
         [label, *_] = [each for each in await _made("scores", context, handed) if isinstance(each, TeacherLabel)]
         return JudgedClip(label)
 

@@ -262,9 +262,9 @@ def _compiled(
     for query in RunFiles(plan.run).read(Query):
         split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
-        told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+        labels_by_pair: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
-            told[one_label.pair_id].append(one_label)
+            labels_by_pair[one_label.pair_id].append(one_label)
         one = _Compiled(query_row(query), [], [], [])
         for judgment in _parsed(plan.run, Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)
@@ -278,7 +278,7 @@ def _compiled(
                 detail = f"the query is in {split}, the video {kept_for} is held out for {plan.splits.videos[kept_for]}"
                 one.held_out.append(_left_out(pair.pair_id, "held_out_video", detail))
                 continue
-            labels = told[pair.pair_id]
+            labels = labels_by_pair[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)

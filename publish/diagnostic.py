@@ -30,8 +30,8 @@ def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator
     """(key of a suite, what the query adds to it), for the suites that the pairs of one query may belong to."""
     for row in pairs:
         if row["label"] > 0:
-            told = ["original", [split, query["query"]]]
-            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(told)
+            original = ["original", [split, query["query"]]]
+            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(original)
         elif query["variant"] in COUNTERFACTUAL and query["source_video_id"] == row["video_id"]:
             if query["parent_query_id"] is None:
                 continue

@@ -36,10 +36,10 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
                 if split == wanted:
                     texts[row["query_id"]] = row["query"]
                     lists[row["query_id"]].append((row["video_path"], row["label"]))
-                    told = {"query": row["query"], "video": row["video_path"]}
-                    labels.write(_line({**told, "label": float(row["label"] > 0)}))
+                    pair = {"query": row["query"], "video": row["video_path"]}
+                    labels.write(_line({**pair, "label": float(row["label"] > 0)}))
                     if row["logit_margin"] is not None:
-                        margins.write(_line({**told, "score": row["logit_margin"]}))
+                        margins.write(_line({**pair, "score": row["logit_margin"]}))
                         scored += 1
         with atomic_writer(out / f"{wanted}.groups.jsonl") as file:
             for split, row in dataset.rows("groups", ("query", "positive", "negatives")):

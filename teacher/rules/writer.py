@@ -47,8 +47,12 @@ def write_caption(inputs: CaptionInputs) -> CaptionReply:
     chosen = [claim for _, claim in ranked.values() if claim in kept]
     if not chosen:
         chosen = [ClaimReply(text="Nothing is known about what this video shows", start=None, end=None, evidence=())]
-    told = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
-    best = _fitting(told, _SHORT_WORDS) or [claim for _, claim in sorted(told, key=lambda each: each[0])[:1]] or chosen
+    ranked_claims = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
+    best = (
+        _fitting(ranked_claims, _SHORT_WORDS)
+        or [claim for _, claim in sorted(ranked_claims, key=lambda each: each[0])[:1]]
+        or chosen
+    )
     return CaptionReply(short=_in_one([claim for claim in chosen if claim in best]), claims=tuple(chosen))
 
 
@@ -65,11 +69,11 @@ def _fitting(ranked: Sequence[tuple[int, ClaimReply]], most: int) -> list[ClaimR
 
 def _in_one(claims: Sequence[ClaimReply]) -> str:
     """The claims as one sentence, with "then" where one begins after the end of the one before it."""
-    told = claims[0].text
+    text = claims[0].text
     for before, claim in pairwise(claims):
         follows = before.end is not None and claim.start is not None and claim.start >= before.end
-        told += f"; {'then ' if follows else ''}{claim.text[0].lower()}{claim.text[1:]}"
-    return told
+        text += f"; {'then ' if follows else ''}{claim.text[0].lower()}{claim.text[1:]}"
+    return text
 
 
 def write_queries(inputs: QueriesInputs) -> QueriesReply:
@@ -78,11 +82,11 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     metadata = [field_of(line.text) for line in inputs.evidence if line.kind == "metadata"]
     titles = [words(value) for name, value in metadata if name in _TITLES or len(words(value)) > 1]
-    told = inputs.model_dump(mode="json")
+    given = inputs.model_dump(mode="json")
     written: dict[str, QueryReply] = {}
     for view in inputs.views:
         mentions = mentions_of(view, inputs)
-        seed = digest(told, view)
+        seed = digest(given, view)
         groups = [
             [
                 query
@@ -176,13 +180,13 @@ def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
         if text.startswith(f"{each} "):
             text, opening = text.removeprefix(f"{each} "), each
     if style == "keywords" and opening not in _MOMENT:
-        told = keywords(text)
+        wording = keywords(text)
     elif style == "question":
         asks = "what video is about" if opening in _TOPIC else "when is it that" if opening in _MOMENT else QUESTION
-        told = f"{asks} {text}?"
+        wording = f"{asks} {text}?"
     else:
         return query
-    return query if len(told.split()) > most else query.model_copy(update={"text": told, "style": style})
+    return query if len(wording.split()) > most else query.model_copy(update={"text": wording, "style": style})
 
 
 def _openings(mention: Mention) -> tuple[str, str]:
