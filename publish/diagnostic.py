@@ -21,11 +21,6 @@ Row = dict[str, Any]
 RULE = "score(query, video) > score(variant, video) for every variant"
 
 
-def passes_suite(original: float, variants: Sequence[float]) -> bool:
-    """Whether a reranker that gave these scores passes a suite: a tie is no pass."""
-    return all(original > variant for variant in variants)
-
-
 def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator[tuple[str, str]]:
     """(key of a suite, what the query adds to it), for the suites that the pairs of one query may belong to."""
     for row in pairs:
