@@ -59,7 +59,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import ExportSettings, Settings
 
 R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
@@ -215,31 +215,15 @@ def _write_by_query(
 
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
-            query, rows, dropped = one.query, one.rows, one.held_out
-            if query["query_id"] in out:
-                reason, detail = out[query["query_id"]]
-                dropped = [*dropped, *(_left_out(row["pair_id"], reason, detail) for row in rows)]
+            unwanted, dropped = out.get(one.query["query_id"]), one.held_out
+            if unwanted:
+                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in one.rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
-            if query["query_id"] in out:
-                continue
-            split = plan.splits.queries[query["query_id"]]
-            facts.query(query)
-            writers["queries"].add(split, query)
-            for row in rows:
-                facts.pair(row)
-                row.update({name: query[name] for name in OF_QUERY})
-                writers["pairs"].add(split, row)
-                writers["qrels"].add(split, qrels_row(row, query))
-            for teacher in one.teachers:
-                facts.teacher(teacher, "labels")
-            made = 0
-            for group_id, positive, negatives in training_groups(rows, settings):
-                writers["groups"].add(split, group_row(group_id, positive, negatives))
-                made += 1
-            if made or query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
-                facts.grouped[split][made > 0] += 1
-            yield from diagnostic_parts(query, rows, split)
+            if not unwanted:
+                split = plan.splits.queries[one.query["query_id"]]
+                _write_query(one, split, writers, facts, settings)
+                yield from diagnostic_parts(one.query, one.rows, split)
 
     with ExitStack() as stack:
         names = ("pairs", "groups", "queries", "qrels")
@@ -247,6 +231,27 @@ def _write_by_query(
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
         suites.fill(suite_parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
+
+
+def _write_query(
+    one: _Compiled, split: Split, writers: Mapping[str, ConfigWriter], facts: CardFacts, settings: ExportSettings
+) -> None:
+    """Writes a query's rows of every config, and counts them for the card."""
+    facts.query(one.query)
+    writers["queries"].add(split, one.query)
+    for row in one.rows:
+        facts.pair(row)
+        row.update({name: one.query[name] for name in OF_QUERY})
+        writers["pairs"].add(split, row)
+        writers["qrels"].add(split, qrels_row(row, one.query))
+    for teacher in one.teachers:
+        facts.teacher(teacher, "labels")
+    made = 0
+    for group_id, positive, negatives in training_groups(one.rows, settings):
+        writers["groups"].add(split, group_row(group_id, positive, negatives))
+        made += 1
+    if made or one.query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+        facts.grouped[split][made > 0] += 1
 
 
 def _compiled(
