@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hardcut.engine.background import background
+from hardcut.engine.closing import Closing
 from hardcut.media.ingest import ingest
 from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.rerank import ChosenModel, choose_model
@@ -20,7 +21,7 @@ from hardcut.teacher.local.process import ModelProcess
 PathLike = str | Path
 
 
-class Reranker:
+class Reranker(Closing):
     """Made by `hardcut.load_reranker`. The model stands in a process of its own, which the first call starts; `close`
     it, or use it as a context, to let go of the memory."""
 
@@ -47,12 +48,6 @@ class Reranker:
     def close(self) -> None:
         """Ends the model's process. Asked again, it starts again."""
         background.run(self._process.close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<reranker {self._model.kind}:{self._model.options.model}>"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hardcut.engine.background import background
+from hardcut.engine.closing import Closing
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.single_clip import JudgedClip, SingleClips
 from hardcut.schemas.config import load_settings
@@ -17,7 +18,7 @@ from hardcut.teacher.protocol import Teacher
 PathLike = str | Path
 
 
-class OpenTeacher:
+class OpenTeacher(Closing):
     """Made by `hardcut.open_teacher` and `hardcut.teacher_from`. Nothing is loaded or connected to before it is asked.
 
     Use it as a context, or `close` it, to let go of a model; at the end of the process it goes by itself.
@@ -52,12 +53,6 @@ class OpenTeacher:
         if clips is not None:
             self._closing.detach()
             background.run(clips.close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<teacher {self.teacher.spec}>"
