@@ -1,4 +1,4 @@
-"""A trained reranker in the hands of a script."""
+"""A trained reranker, for scripts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PathLike = str | Path
 
 
 class Reranker(Closing):
-    """Made by `hardcut.load_reranker`. The model stands in a process of its own, which the first call starts; `close`
-    it, or use it as a context, to let go of the memory."""
+    """A reranker; `hardcut.load_reranker` makes it. The model runs in a separate process, which the first call starts.
+    Call `close`, or use a `with` block, to free the memory."""
 
     def __init__(self, model: ChosenModel, store: Path) -> None:
         self._model = model
@@ -32,8 +32,8 @@ class Reranker(Closing):
         self._closing = background.close_with(self, self._process.close)
 
     def scores(self, query: str, videos: Sequence[PathLike]) -> list[float]:
-        """How well each video answers the query: log p(yes) - log p(no) of the model's first word, higher is better, in
-        the order of `videos`. A video is decoded once, and its frames are kept in the cache.
+        """How well each video answers the query, in the order of `videos`. A score is log p(yes) - log p(no) of the
+        model's first word; higher is better. A video is decoded once, and its frames are kept in the cache.
 
         Raises ItemError naming the video that cannot be read or scored, MissingDependency or UsageError where the model
         cannot be loaded.
@@ -41,12 +41,12 @@ class Reranker(Closing):
         return background.run(self._scores(query, [Path(video) for video in videos]))
 
     def rank(self, query: str, videos: Sequence[PathLike]) -> list[tuple[Path, float]]:
-        """The videos with their scores, the best first; those of one score in the order of `videos`."""
+        """The videos with their scores, the best first. Videos of the same score keep the order of `videos`."""
         paths = [Path(video) for video in videos]
         return sorted(zip(paths, self.scores(query, paths), strict=True), key=lambda found: -found[1])
 
     def close(self) -> None:
-        """Ends the model's process. Asked again, it starts again."""
+        """Ends the model's process. The next call starts it again."""
         background.run(self._process.close())
 
     def __repr__(self) -> str:
@@ -72,8 +72,8 @@ def load_reranker(
     cache: PathLike | None = None,
     **overrides: Any,
 ) -> Reranker:
-    """A reranker that `hardcut train` wrote, or another Qwen3-VL reranker: its folder, its name on the Hub, or
-    `vllm:MODEL`. Nothing is loaded before the first call.
+    """Opens a reranker that `hardcut train` wrote, or another Qwen3-VL reranker. `model` is its folder, its name on the
+    Hub, or `vllm:MODEL`. Nothing is loaded before the first call.
 
     Examples:
         >>> model = hardcut.load_reranker("models/first")  # doctest: +SKIP
