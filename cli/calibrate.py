@@ -16,7 +16,7 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
     """Calibrates and prints the figures."""
     done = calibrate_run(run, blind=blind)
     if as_json:
-        told = {
+        body = {
             "teachers": [each.model_dump(mode="json") for each in done.teachers],
             "applied": {each.teacher: each.applied for each in done.teachers},
             "refusals": {each.teacher: each.refusal for each in done.teachers if each.refusal},
@@ -24,7 +24,7 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
             "file": str(done.file),
             "diagrams": list(map(str, done.diagrams)),
         }
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(body, ensure_ascii=False))
         return 0
     console = output()
     for path, each in zip(done.diagrams, done.teachers, strict=True):

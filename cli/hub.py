@@ -28,15 +28,15 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], choices: Choices, 
     refuse_damaged(results)
     wrong = stopped(results)
     if wrong and as_json:
-        print(json.dumps({"url": None, "checks": [asdict(result) for result in wrong]}, indent=2))
+        print(json.dumps({"url": None, "checks": [result.as_json() for result in wrong]}, indent=2))
     elif wrong:
         print_gate(wrong)
         names = " ".join(f"--allow {result.name}" for result in wrong)
         print(f"not published: mend it, or `hardcut export` again with {names}, so that the card says so")
     if wrong:
         return gate_status(results)
-    told = dataset.marker.get("gate", {})
-    unsaid = [result.name for result in results if result.state == "allowed" and told.get(result.name) != "allowed"]
+    states = dataset.marker.get("gate", {})
+    unsaid = [result.name for result in results if result.state == "allowed" and states.get(result.name) != "allowed"]
     if unsaid:
         again = " ".join(f"--allow {name}" for name in unsaid)
         raise UsageError(f"{folder}: its card does not say that {unsaid[0]} is overridden: export again with {again}")

@@ -1,4 +1,4 @@
-"""From a run's folder to a dataset, or to a format of others."""
+"""Exports a run as a dataset, or in a format of other projects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hardcut.schemas.judgments import Review
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a run is exported. `media` is the folder of the videos, to pack the clips that may be passed on."""
+    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed."""
 
     config: Path | None = None
     allow: tuple[str, ...] = ()
@@ -35,8 +35,8 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was written in a format of others: rows by file, the queries that it has no place for, by the reason, and
-    what the gate says of the dataset behind it."""
+    """The rows by file of another format, the queries that it has no place for, by the reason, and the gate's answers
+    about the dataset behind it."""
 
     rows: Mapping[str, int]
     left_out: Mapping[str, int]
@@ -44,9 +44,9 @@ class Converted:
 
 
 def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
-    """The dataset of a finished run, under the run's own settings unless others are given.
+    """Writes the dataset of a finished run, with the run's own settings unless `choices` has others.
 
-    Raises UsageError for a run that is not there or not finished.
+    Raises UsageError for a run that is missing or not finished.
     """
     if (run / MARKER).is_file():
         raise UsageError(f"{run} is a dataset already: name its run, or another format for it with --format")

@@ -23,8 +23,8 @@ def read_calibrations(run: Path) -> Calibrated:
     """
     path = run / CALIBRATION_FILE
     try:
-        told = json.loads(path.read_text("utf-8"))["teachers"] if path.exists() else []
-        fitted = {canonical_name(each.teacher): each for each in map(Calibration.model_validate, told)}
+        entries = json.loads(path.read_text("utf-8"))["teachers"] if path.exists() else []
+        fitted = {canonical_name(each.teacher): each for each in map(Calibration.model_validate, entries)}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}): call `hardcut calibrate {run}` again") from error
 

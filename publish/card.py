@@ -179,7 +179,7 @@ class CardInputs:
     agreement: Agreement | None
 
 
-def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: CardInputs, settings: Settings) -> str:
+def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: CardInputs, settings: Settings) -> str:
     """The text of README.md. `sizes` are by config and split."""
     rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in sizes}
     total = {config: sum(rows[config].values()) for config in sizes}
@@ -193,11 +193,11 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         export=settings.export,
         judgments=settings.judgments,
         facts=facts,
-        told=told,
+        inputs=inputs,
         trusted=settings.export.trusted_per_group,
-        stopped=[result for result in told.gate if result.stops],
-        allowed=[result for result in told.gate if result.state == "allowed"],
-        unlooked=[result for result in told.gate if result.told.startswith(COULD_NOT_LOOK)],
+        stopped=[result for result in inputs.gate if result.stops],
+        allowed=[result for result in inputs.gate if result.state == "allowed"],
+        unlooked=[result for result in inputs.gate if result.message.startswith(COULD_NOT_LOOK)],
         states=_STATES,
         rows=rows,
         total=total,

@@ -265,15 +265,15 @@ def pair_row(
     label: TeacherLabel | None,
     unwatched: TeacherLabel | None,
     calibrated: float | None,
-    told: Sequence[TeacherLabel],
+    labels: Sequence[TeacherLabel],
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
-    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `told` all
-    labels of the pair."""
-    agreed = teacher_agreement(told)
-    seen = [(teacher_name(each.teacher) or "", each) for each in told if each.input == "full"]
+    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `labels`
+    all labels of the pair."""
+    agreed = teacher_agreement(labels)
+    seen = [(teacher_name(each.teacher) or "", each) for each in labels if each.input == "full"]
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,

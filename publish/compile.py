@@ -60,7 +60,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import ExportSettings, Settings
 
 R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
@@ -216,32 +216,16 @@ def _write_by_query(
 
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
-            query, rows, dropped = one.query, one.rows, one.held_out
-            split = plan.splits.queries[query["query_id"]]
-            unwanted = out.get(query["query_id"]) or _leak(plan.splits, query["query_id"])
-            if unwanted is not None:
-                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in rows)]
+            unwanted = out.get(one.query["query_id"]) or _leak(plan.splits, one.query["query_id"])
+            dropped = one.held_out
+            if unwanted:
+                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in one.rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
-            if unwanted is not None:
-                continue
-            facts.query(query)
-            writers["queries"].add(split, query)
-            for row in rows:
-                facts.pair(row)
-                row.update({name: query[name] for name in OF_QUERY})
-                row["facets"] = facets_of(query, row["video_id"])
-                writers["pairs"].add(split, row)
-                writers["qrels"].add(split, qrels_row(row, query))
-            for teacher in one.teachers:
-                facts.teacher(teacher, "labels")
-            made = 0
-            for group_id, positive, negatives in training_groups(rows, settings):
-                writers["groups"].add(split, group_row(group_id, positive, negatives))
-                made += 1
-            if made or query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
-                facts.grouped[split][made > 0] += 1
-            yield from diagnostic_parts(query, rows, split)
+            if not unwanted:
+                split = plan.splits.queries[one.query["query_id"]]
+                _write_query(one, split, writers, facts, settings)
+                yield from diagnostic_parts(one.query, one.rows, split)
 
     with ExitStack() as stack:
         names = ("pairs", "groups", "queries", "qrels")
@@ -249,6 +233,28 @@ def _write_by_query(
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
         suites.fill(suite_parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
+
+
+def _write_query(
+    one: _Compiled, split: Split, writers: Mapping[str, ConfigWriter], facts: CardFacts, settings: ExportSettings
+) -> None:
+    """Writes a query's rows of every config, and counts them for the card."""
+    facts.query(one.query)
+    writers["queries"].add(split, one.query)
+    for row in one.rows:
+        facts.pair(row)
+        row.update({name: one.query[name] for name in OF_QUERY})
+        row["facets"] = facets_of(one.query, row["video_id"])
+        writers["pairs"].add(split, row)
+        writers["qrels"].add(split, qrels_row(row, one.query))
+    for teacher in one.teachers:
+        facts.teacher(teacher, "labels")
+    made = 0
+    for group_id, positive, negatives in training_groups(one.rows, settings):
+        writers["groups"].add(split, group_row(group_id, positive, negatives))
+        made += 1
+    if made or one.query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+        facts.grouped[split][made > 0] += 1
 
 
 def _compiled(
@@ -264,9 +270,9 @@ def _compiled(
     for query in RunFiles(plan.run).read(Query):
         split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
-        told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+        labels_by_pair: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
-            told[one_label.pair_id].append(one_label)
+            labels_by_pair[one_label.pair_id].append(one_label)
         one = _Compiled(query_row(query), [], [], [])
         for judgment in _parsed(plan.run, Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)
@@ -280,7 +286,7 @@ def _compiled(
                 detail = f"the query is in {split}, the video {kept_for} is held out for {plan.splits.videos[kept_for]}"
                 one.held_out.append(_left_out(pair.pair_id, "held_out_video", detail))
                 continue
-            labels = told[pair.pair_id]
+            labels = labels_by_pair[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)

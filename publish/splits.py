@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.publish._csv import csv_rows
 from hardcut.publish.similar import DisjointSets, similar_pairs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -241,15 +242,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise UsageError(f"{path}: splits come as .csv, .tsv or .jsonl")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            for row in reader:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    yield from csv_rows(path, lambda file: csv.DictReader(file, delimiter=delimiter))
 
 
 def _split(value: object, where: str) -> Split:

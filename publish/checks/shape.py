@@ -125,8 +125,8 @@ def groups(dataset: Dataset, settings: Settings) -> CheckResult:
         found.add(f"{query_id}: no positive, or not enough trusted and other negatives")
     share = len(lacking) / len(judged)
     limit = settings.check.without_group
-    told = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
-    return by_limit("groups", share, limit, told, advice, found)
+    message = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
+    return by_limit("groups", share, limit, message, advice, found)
 
 
 @check(
@@ -193,9 +193,9 @@ def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
             counts[bool(row["exact"])] += 1
     share = counts[False] / counts.total() if counts else 0.0
     limit = settings.check.inexact
-    told = f"{100 * share:.0f} % of the teachers' labels lack exact confidence (at most {100 * limit:g} %)"
+    message = f"{100 * share:.0f} % of the teachers' labels lack exact confidence (at most {100 * limit:g} %)"
     advice = "ask a server that gives the log-probabilities of both yes and no (vLLM with enough logprobs)"
-    return by_limit("exactness", share, limit, told, advice)
+    return by_limit("exactness", share, limit, message, advice)
 
 
 @check(

@@ -100,10 +100,10 @@ class Imported:
             raise UsageError(f"{where}: the judgment {shown(grade)} is not a whole number of at most {MAX_GRADE:,}")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
         try:
-            told = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
+            judgment = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
         except ValueError as error:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from error
-        self.judgments[query_id, video_id].append(told)
+        self.judgments[query_id, video_id].append(judgment)
 
     def located(self, video_id: str, paths: object) -> None:
         """Notes the path of a video inside its collection, given as a list that it heads; any other is no use here."""
@@ -133,18 +133,18 @@ class Imported:
         """One judgment a pair, sorted. Of several annotators the grade that more than half of them gave; where there is
         none, or no such query, the pair is skipped."""
         found = []
-        for (query_id, video_id), told in sorted(self.judgments.items()):
-            votes = Counter(one.grade for one in told)
+        for (query_id, video_id), of_pair in sorted(self.judgments.items()):
+            votes = Counter(one.grade for one in of_pair)
             grade, count = votes.most_common(1)[0]
             if query_id not in self.queries:
                 self.skip(f"{query_id} {video_id}", "no_query", "judged, and no text of the query is given")
-            elif 2 * count <= len(told):
+            elif 2 * count <= len(of_pair):
                 detail = ", ".join(f"{n} x {value}" for value, n in sorted(votes.items()))
                 self.skip(f"{query_id} {video_id}", "annotators_disagree", detail)
             else:
-                ratings = tuple(Rating(annotator=str(n), grade=one.grade) for n, one in enumerate(told, 1))
-                first = next(one for one in told if one.grade == grade)
-                found.append(first if len(told) == 1 else first.model_copy(update={"ratings": ratings}))
+                ratings = tuple(Rating(annotator=str(n), grade=one.grade) for n, one in enumerate(of_pair, 1))
+                first = next(one for one in of_pair if one.grade == grade)
+                found.append(first if len(of_pair) == 1 else first.model_copy(update={"ratings": ratings}))
         return found
 
 

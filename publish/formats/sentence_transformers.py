@@ -10,13 +10,11 @@ where it runs: any other path is trained on as a text.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset, Row
-
-Video = dict[str, str]
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
@@ -28,46 +26,47 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
     Paths are those in the original collection. Rows by file.
     """
     counts: dict[str, int] = {}
-    for wanted in dataset.splits("pairs"):
-        lists: dict[str, list[tuple[Video, int]]] = defaultdict(list)
-        texts: dict[str, str] = {}
-        scored = 0
-        with (
-            atomic_writer(out / f"{wanted}.pairs.jsonl") as labels,
-            atomic_writer(out / f"{wanted}.margins.jsonl") as margins,
-        ):
-            columns = ("query_id", "query", "video_path", "label", "logit_margin")
-            for split, row in dataset.rows("pairs", columns):
-                if split == wanted:
-                    texts[row["query_id"]] = row["query"]
-                    video = _video(row)
-                    lists[row["query_id"]].append((video, row["label"]))
-                    told = {"query": row["query"], "video": video}
-                    labels.write(_line({**told, "label": float(row["label"] > 0)}))
-                    if row["logit_margin"] is not None:
-                        margins.write(_line({**told, "score": row["logit_margin"]}))
-                        scored += 1
-        with atomic_writer(out / f"{wanted}.groups.jsonl") as file:
-            for split, row in dataset.rows("groups", ("query", "positive", "negatives")):
-                if split == wanted:
-                    negatives = {f"negative_{n}": _video(one) for n, one in enumerate(row["negatives"], 1)}
-                    file.write(_line({"query": row["query"], "positive": _video(row["positive"]), **negatives}))
-        with atomic_writer(out / f"{wanted}.lists.jsonl") as file:
-            for query_id, docs in lists.items():
-                told_docs = {"docs": [video for video, _ in docs], "labels": [label for _, label in docs]}
-                file.write(_line({"query": texts[query_id], **told_docs}))
-        counts |= {
-            f"{wanted}.pairs.jsonl": dataset.count("pairs", wanted),
-            f"{wanted}.margins.jsonl": scored,
-            f"{wanted}.groups.jsonl": dataset.count("groups", wanted),
-            f"{wanted}.lists.jsonl": len(lists),
-        }
+    for split in dataset.splits("pairs"):
+        files = {"pairs": _labels, "margins": _margins, "groups": _groups, "lists": _lists}
+        for name, rows in files.items():
+            counts[f"{split}.{name}.jsonl"] = 0
+            with atomic_writer(out / f"{split}.{name}.jsonl") as file:
+                for row in rows(dataset, split):
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    counts[f"{split}.{name}.jsonl"] += 1
     return counts
 
 
-def _video(row: Row) -> Video:
+def _labels(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "pairs", split, ("query", "video_path", "label")):
+        yield {"query": row["query"], "video": _video(row), "label": float(row["label"] > 0)}
+
+
+def _margins(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "pairs", split, ("query", "video_path", "logit_margin")):
+        if row["logit_margin"] is not None:
+            yield {"query": row["query"], "video": _video(row), "score": row["logit_margin"]}
+
+
+def _groups(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "groups", split, ("query", "positive", "negatives")):
+        negatives = {f"negative_{n}": _video(one) for n, one in enumerate(row["negatives"], 1)}
+        yield {"query": row["query"], "positive": _video(row["positive"]), **negatives}
+
+
+def _lists(dataset: Dataset, split: str) -> Iterator[Row]:
+    """All judged videos of each query, in the order of the pairs."""
+    lists: dict[str, Row] = {}
+    for row in _rows(dataset, "pairs", split, ("query_id", "query", "video_path", "label")):
+        entry = lists.setdefault(row["query_id"], {"query": row["query"], "docs": [], "labels": []})
+        entry["docs"].append(_video(row))
+        entry["labels"].append(row["label"])
+    yield from lists.values()
+
+
+def _video(row: Row) -> dict[str, str]:
     return {"video": row["video_path"]}
 
 
-def _line(row: dict[str, object]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _rows(dataset: Dataset, config: str, split: str, columns: Sequence[str]) -> Iterator[Row]:
+    return (row for where, row in dataset.rows(config, columns) if where == split)
