@@ -123,8 +123,8 @@ class ArgillaServer:
                 return self._handle(dataset)
             settings = dataset.settings
             page = settings.fields[PAGE]
-            told = (settings.guidelines, page.template, settings.distribution.min_submitted)
-            if told != (wanted.guidelines, wanted.template, wanted.min_submitted):
+            present = (settings.guidelines, page.template, settings.distribution.min_submitted)
+            if present != (wanted.guidelines, wanted.template, wanted.min_submitted):
                 settings.guidelines, page.template = wanted.guidelines, wanted.template
                 settings.distribution = self._sdk.TaskDistribution(min_submitted=wanted.min_submitted)
                 dataset.update()
@@ -226,13 +226,13 @@ class ArgillaServer:
 
 def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
     relevance = dataset.questions["relevance"]
-    told = [str(each["value"]) for each in item.get("suggestions") or () if each["question_id"] == relevance]
+    suggested = [str(each["value"]) for each in item.get("suggestions") or () if each["question_id"] == relevance]
     return Remote(
         record_id=str(item["id"]),
         pair_id=str(item["external_id"]),
         digest=str((item.get("metadata") or {}).get("content", "")),
         page=str(item["fields"].get(PAGE, {}).get(PAGE, "")),
-        suggested=RELEVANCE[told[0]][0] if told and told[0] in RELEVANCE else None,
+        suggested=RELEVANCE[suggested[0]][0] if suggested and suggested[0] in RELEVANCE else None,
         answers=tuple(_answer(each) for each in item.get("responses") or ()),
     )
 

@@ -47,12 +47,12 @@ def read_response(
     shown: ShownPair, answer: Response, reviewer: str, set_name: SetName, seconds: float | None
 ) -> tuple[Review, str | None]:
     """The Review, and what of the answer could not be read (a moment that is none), else None."""
-    told = answer.values.get
-    moment = _text(told("moment"))
+    value_of = answer.values.get
+    moment = _text(value_of("moment"))
     span = parse_moment(moment) if moment else None
-    flags = told("flags")
-    relevance = RELEVANCE.get(str(told("relevance")))
-    well_formed = WELL_FORMED.get(str(told("well_formed")))
+    flags = value_of("flags")
+    relevance = RELEVANCE.get(str(value_of("relevance")))
+    well_formed = WELL_FORMED.get(str(value_of("well_formed")))
     found = Review.create(
         pair_id=shown.pair_id,
         query_id=shown.query_id,
@@ -63,7 +63,7 @@ def read_response(
         suggested=shown.suggested if set_name == "assisted" else None,
         span=span,
         well_formed=well_formed[0] if well_formed else None,
-        rewritten_query=_text(told("rewrite"))[:MAX_WORDING] or None,
+        rewritten_query=_text(value_of("rewrite"))[:MAX_WORDING] or None,
         flags=tuple(flag for flag in FLAGS if flag in flags) if isinstance(flags, list) else (),
         seconds=seconds,
         blind=set_name != "assisted",

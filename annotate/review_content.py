@@ -144,8 +144,8 @@ def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None) 
 
 def _metadata(video: Video, fields: Sequence[str]) -> list[JsonValue]:
     """The fields that teachers may read, as pairs of name and text, in the order of the settings."""
-    told = ((name, video.metadata.get(name)) for name in fields)
-    return [[name, _plain(value)[:MAX_TEXT]] for name, value in told if value not in (None, "", [])]
+    values = ((name, video.metadata.get(name)) for name in fields)
+    return [[name, _plain(value)[:MAX_TEXT]] for name, value in values if value not in (None, "", [])]
 
 
 def _plain(value: JsonValue) -> str:

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from pydantic import Field
+
 from hardcut.annotate.policy import readable_labels
 from hardcut.annotate.records import RunRecords
 from hardcut.report.statistics.agreement import (
@@ -31,15 +33,15 @@ TOGETHER = "all together"
 
 
 class Proportion(Frozen):
-    """So many of so many, with the 95 % interval of the share."""
+    """A count out of a total, with the 95 % interval of the share."""
 
     count: int
-    of: int
+    total: int = Field(serialization_alias="of")
     interval: Interval
 
     @property
     def value(self) -> float | None:
-        return self.count / self.of if self.of else None
+        return self.count / self.total if self.total else None
 
 
 class Reviewer(Frozen):
@@ -143,7 +145,7 @@ def blind_truth(run: RunRecords) -> dict[str, bool]:
 def _share(values: Iterable[bool | None]) -> Proportion:
     found = list(values)
     count = sum(bool(value) for value in found)
-    return Proportion(count=count, of=len(found), interval=share_interval(count, len(found)))
+    return Proportion(count=count, total=len(found), interval=share_interval(count, len(found)))
 
 
 def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
@@ -157,8 +159,8 @@ def _by_kind(run: RunRecords, answers: Answers) -> dict[str, Agreement]:
 
 def _reviewer(name: str, reviews: Sequence[Review], answers: Answers, known: Mapping[str, int]) -> Reviewer:
     mine = [review for review in reviews if review.reviewer == name]
-    told = [review for review in mine if is_answer(review)]
-    seconds = [review.seconds for review in told if review.seconds is not None]
+    answered = [review for review in mine if is_answer(review)]
+    seconds = [review.seconds for review in answered if review.seconds is not None]
     gold = [
         (relevance > 0) == (known[pair_id] > 0)
         for (pair_id, _), given in answers.items()
@@ -174,14 +176,14 @@ def _reviewer(name: str, reviews: Sequence[Review], answers: Answers, known: Map
     ]
     return Reviewer(
         name=name,
-        answers=len(told),
-        blind=sum(review.blind and not review.adjudicates for review in told),
+        answers=len(answered),
+        blind=sum(review.blind and not review.adjudicates for review in answered),
         discarded=sum(review.status == "discarded" for review in mine),
         seconds=round(sum(seconds), 3),
         seconds_each=round(median(seconds), 3) if seconds else None,
         gold=_share(gold),
         with_others=_share(same),
-        changed=_share(review.changed for review in told if review.changed is not None),
+        changed=_share(review.changed for review in answered if review.changed is not None),
     )
 
 
@@ -215,8 +217,8 @@ def _teachers(run: RunRecords) -> list[TeacherEstimate]:
         for label in readable_labels(labels):
             by_teacher[book_name(label.teacher)].append(label)
             by_teacher[TOGETHER].append(label)
-        for teacher, of in by_teacher.items():
-            said[teacher][pair_id] = 2 * sum(label.verdict == "yes" for label in of) >= len(of)
+        for teacher, theirs in by_teacher.items():
+            said[teacher][pair_id] = 2 * sum(label.verdict == "yes" for label in theirs) >= len(theirs)
     names = [name for name in sorted(said) if name != TOGETHER]
     if not truth or not names:
         return []

@@ -240,16 +240,20 @@ def publish(
     model: Annotated[bool, typer.Option("--model", help="The folder is one that `hardcut train` wrote.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Create it public; default: private.")] = False,
     tag: Annotated[str | None, typer.Option(help="The version's tag; default: v1, v2, ...")] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over a repository that Hardcut did not make.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change there, and send nothing.")] = False,
     allow: Allow = None,
     json: Json = False,
 ) -> None:
     """Upload a dataset or a model to the Hugging Face Hub: what changed, in one commit, tagged."""
     from hardcut.cli.hub import publish as run_publish
     from hardcut.cli.hub import publish_model
+    from hardcut.publish.hub import Choices
 
+    choices = Choices(public, tag, adopt, dry_run)
     if model:
-        raise typer.Exit(publish_model(folder, repo_id, public=public, tag=tag, as_json=json))
-    raise typer.Exit(run_publish(folder, repo_id, tuple(allow or ()), public=public, tag=tag, as_json=json))
+        raise typer.Exit(publish_model(folder, repo_id, choices, as_json=json))
+    raise typer.Exit(run_publish(folder, repo_id, tuple(allow or ()), choices, as_json=json))
 
 
 @app.command()

@@ -16,17 +16,20 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
     """Calibrates and prints the figures."""
     done = calibrate_run(run, blind=blind)
     if as_json:
-        told = {
+        body = {
             "teachers": [each.model_dump(mode="json") for each in done.teachers],
+            "applied": {each.teacher: each.applied for each in done.teachers},
+            "refusals": {each.teacher: each.refusal for each in done.teachers if each.refusal},
             "thresholds": {each.teacher: thresholds_of(each) for each in done.teachers},
             "file": str(done.file),
             "diagrams": list(map(str, done.diagrams)),
         }
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(body, ensure_ascii=False))
         return 0
     console = output()
     for path, each in zip(done.diagrams, done.teachers, strict=True):
         console.print(_table(each))
+        console.print(f"not applied: {each.refusal}" if each.refusal else f"applied: {each.applied}", soft_wrap=True)
         for name, value in thresholds_of(each).items():
             number = "not known: too few judged" if value is None else format(value, ".2f")
             console.print(f"judgments.{name} = {number}")
@@ -36,7 +39,7 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
 
 
 def _table(found: Calibration) -> Table:
-    title = f"{found.teacher}: temperature {found.temperature:.3g}"
+    title = f"{found.teacher}: temperature {found.temperature:.3g}, intercept {found.intercept:.3g}"
     if found.left_out:
         title += f", {found.left_out} without an exact margin left out"
     table = Table(title=title, box=None, pad_edge=False, header_style="bold", title_justify="left")

@@ -37,9 +37,9 @@ def _print(done: Demo) -> None:
     print_summary(done.run, done.status, as_json=False)
     print_export(done.exported)
     console = output()
-    told = ", ".join(f"{name} [bold]{value:.3f}[/]" for name, value in done.ndcg.items())
+    ndcg = ", ".join(f"{name} [bold]{value:.3f}[/]" for name, value in done.ndcg.items())
     spec = plain(done.settings.teacher.spec)
-    console.print(f"nDCG@10   {told}, over {done.queries} queries of the sample (teacher: {spec})")
+    console.print(f"nDCG@10   {ndcg}, over {done.queries} queries of the sample (teacher: {spec})")
     if done.model is not None:
         console.print(
             f"trained   {plain(str(done.model / 'ranks'))}: random weights, twenty clips and a minute use every"

@@ -51,10 +51,10 @@ def _end_at_the_disk(error: Exception) -> None:
     """Ends the command in one line where a disk that is full, read-only or broken is behind the error."""
     from hardcut.engine.files import disk_error
 
-    told = disk_error(error)
-    if told is not None:
-        _say(str(told))
-        sys.exit(told.status)
+    full_disk = disk_error(error)
+    if full_disk is not None:
+        _say(str(full_disk))
+        sys.exit(full_disk.status)
 
 
 def _say(message: str) -> None:

@@ -42,8 +42,8 @@ def print_evaluation(found: Evaluation) -> None:
     console.print(f"queries   {found.queries:,}, of which {found.without_relevant:,} have no relevant video")
     for run in found.runs:
         if run.lacking:
-            told = ", ".join(run.lacking[:5]) + (", ..." if len(run.lacking) > 5 else "")
-            console.print(f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {plain(told)}")
+            lacking = ", ".join(run.lacking[:5]) + (", ..." if len(run.lacking) > 5 else "")
+            console.print(f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {plain(lacking)}")
         if run.unjudged:
             console.print(f"unjudged  {plain(run.name)}: {run.unjudged:,} queries are not in the qrels, passed over")
     for comparison in found.comparisons:
@@ -108,12 +108,12 @@ def _calibration(console: Console, found: Evaluation, name: str) -> None:
     if run.calibration is None:
         console.print(f"calibration  {run.calibration_note}")
     else:
-        told = ", ".join(f"{method} {of.ece:.3f}" for method, of in run.calibration.overall.items())
-        console.print(f"calibration  ECE {told}; temperature {run.calibration.temperature:.3g}")
+        errors = ", ".join(f"{method} {of.ece:.3f}" for method, of in run.calibration.overall.items())
+        console.print(f"calibration  ECE {errors}; temperature {run.calibration.temperature:.3g}")
     parts = (("the video alone", run.prior.video_only), ("the query alone", run.prior.query_only))
-    told = ", ".join(f"{value:.3f} from {what}" for what, value in parts if value is not None)
+    errors = ", ".join(f"{value:.3f} from {what}" for what, value in parts if value is not None)
     console.print(
-        f"prior        R2 of the scores: {told or 'not measured'}{f' ({run.prior.note})' * bool(run.prior.note)}"
+        f"prior        R2 of the scores: {errors or 'not measured'}{f' ({run.prior.note})' * bool(run.prior.note)}"
     )
     if run.diagnostic is not None:
         for kind, of in run.diagnostic.kinds.items():

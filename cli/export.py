@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
@@ -24,18 +23,21 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
     """
     if format == "hf":
         found = export_run(run, out, choices)
-        gate, told = found.gate, {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out}
-        told["unpacked"] = found.unpacked
+        gate, body = found.gate, {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out}
+        body["unpacked"] = found.unpacked
     else:
         converted = export_as(format, run, out, choices)
-        gate, told = converted.gate, {"out": str(out), "format": format, "rows": converted.rows}
+        gate, body = converted.gate, {"out": str(out), "format": format, "rows": converted.rows}
+        body["left_out"] = converted.left_out
     if as_json:
-        print(json.dumps({**told, "gate": [asdict(result) for result in gate]}, indent=2))
+        print(json.dumps({**body, "gate": [result.as_json() for result in gate]}, indent=2))
     elif format == "hf":
         print_export(found)
     else:
         for name, count in converted.rows.items():
             print(f"{count:>12,}  {out / name}")
+        for reason, count in converted.left_out.items():
+            print(f"left out  {count:,} queries: {reason}")
         print_gate(stopped(gate))
     return _status(gate)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from hardcut.cli.terminal import output, plain
@@ -26,7 +25,7 @@ def check(folder: Path, config: Path | None, allow: Sequence[str], *, as_json: b
     settings = gate_settings(dataset) if config is None else load_settings(config)
     results = run_checks(dataset, settings, allow)
     if as_json:
-        print(json.dumps({"dataset": str(folder), "checks": [asdict(result) for result in results]}, indent=2))
+        print(json.dumps({"dataset": str(folder), "checks": [result.as_json() for result in results]}, indent=2))
     else:
         refuse_damaged(results)
         print_gate(results)
@@ -44,7 +43,7 @@ def print_gate(results: Sequence[CheckResult]) -> None:
     console = output()
     for result in results:
         mark = f"[{_COLOURS[result.state]}]{result.state:8}[/]"
-        console.print(f"{mark} {result.name:28} {plain(result.told)}", highlight=False)
+        console.print(f"{mark} {result.name:28} {plain(result.message)}", highlight=False)
         if result.state in ("failed", "unknown", "allowed"):
             for example in result.examples:
                 console.print(f"           {plain(example)}", highlight=False)

@@ -10,14 +10,14 @@ from pathlib import Path
 from hardcut.cli.gate import gate_status, print_gate
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.gate import check, gate_settings, refuse_damaged, stopped
-from hardcut.publish.hub import Upload
+from hardcut.publish.hub import Choices, Upload
 from hardcut.publish.hub import publish as upload
 from hardcut.publish.hub import publish_model as upload_model
 from hardcut.publish.hub import pull as download
 from hardcut.schemas.errors import UsageError
 
 
-def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, tag: str | None, as_json: bool) -> int:
+def publish(folder: Path, repo_id: str, allow: Sequence[str], choices: Choices, *, as_json: bool) -> int:
     """Checks the dataset, uploads what changed and says what that was. A dataset that fails a check is not uploaded.
 
     Raises UsageError for `--allow` of a check that the card does not say it was overridden, DamagedDataset where files
@@ -28,44 +28,55 @@ def publish(folder: Path, repo_id: str, allow: Sequence[str], *, public: bool, t
     refuse_damaged(results)
     wrong = stopped(results)
     if wrong and as_json:
-        print(json.dumps({"url": None, "checks": [asdict(result) for result in wrong]}, indent=2))
+        print(json.dumps({"url": None, "checks": [result.as_json() for result in wrong]}, indent=2))
     elif wrong:
         print_gate(wrong)
         names = " ".join(f"--allow {result.name}" for result in wrong)
         print(f"not published: mend it, or `hardcut export` again with {names}, so that the card says so")
     if wrong:
         return gate_status(results)
-    told = dataset.marker.get("gate", {})
-    unsaid = [result.name for result in results if result.state == "allowed" and told.get(result.name) != "allowed"]
+    states = dataset.marker.get("gate", {})
+    unsaid = [result.name for result in results if result.state == "allowed" and states.get(result.name) != "allowed"]
     if unsaid:
         again = " ".join(f"--allow {name}" for name in unsaid)
         raise UsageError(f"{folder}: its card does not say that {unsaid[0]} is overridden: export again with {again}")
-    done = upload(folder, repo_id, public=public, tag=tag)
-    _say(done, public, as_json=as_json)
+    done = upload(folder, repo_id, choices)
+    _say(done, choices, as_json=as_json)
     return 0
 
 
-def publish_model(folder: Path, repo_id: str, *, public: bool, tag: str | None, as_json: bool) -> int:
+def publish_model(folder: Path, repo_id: str, choices: Choices, *, as_json: bool) -> int:
     """Uploads what changed of a trained model and says what that was."""
-    done = upload_model(folder, repo_id, public=public, tag=tag)
-    _say(done, public, as_json=as_json)
+    done = upload_model(folder, repo_id, choices)
+    _say(done, choices, as_json=as_json)
     return 0
 
 
 def pull(repo_id: str, out: Path, revision: str | None, *, as_json: bool) -> int:
     """Fetches a dataset and verifies every digest."""
-    dataset = download(repo_id, out, revision)
+    pulled = download(repo_id, out, revision)
+    dataset = pulled.dataset
     rows = {config: dataset.count(config) for config in dataset.configs}
     if as_json:
-        print(json.dumps({"repo_id": repo_id, "dataset": str(out), "rows": rows}, indent=2))
+        told = {"repo_id": repo_id, "dataset": str(out), "rows": rows, "is_card_edited": pulled.is_card_edited}
+        print(json.dumps(told, indent=2))
     else:
         print(f"pulled {repo_id} to {out}: {sum(rows.values()):,} rows, every file as it was published")
+        if pulled.is_card_edited:
+            print("          but the card, which people edited on the Hub")
     return 0
 
 
-def _say(done: Upload, public: bool, *, as_json: bool) -> None:
+def _say(done: Upload, choices: Choices, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(done), indent=2))
+        return
+    if choices.dry_run:
+        for name in done.sent:
+            print(f"would {'replace' if name in done.replaced else 'add'} {name}")
+        for name in done.deleted:
+            print(f"would remove {name}")
+        print(f"nothing was sent to {done.url}; {done.unchanged} files are there as they are here")
         return
     tagged = f", tagged {done.tag}" if done.tag else ""
     if done.sent or done.deleted:
@@ -73,5 +84,5 @@ def _say(done: Upload, public: bool, *, as_json: bool) -> None:
         print(f"          {done.unchanged} were there already; it is {'private' if done.private else 'public'}")
     else:
         print(f"unchanged {done.url}: nothing was sent{tagged}")
-    if public and done.private:
+    if choices.public and done.private:
         print("          it was private before and stays so: make it public in its settings on the Hub")

@@ -33,8 +33,8 @@ def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -
     found = read_run(run).plan(settings)
     if as_json:
         items = [asdict(item) | {"set": item.set} for item in found.items]
-        told = {"budget": settings.budget, "overlap": settings.overlap, "items": items}
-        print(json.dumps(told | {"strata": [asdict(share) for share in found.shares]}, indent=2))
+        body = {"budget": settings.budget, "overlap": settings.overlap, "items": items}
+        print(json.dumps(body | {"strata": [asdict(share) for share in found.shares]}, indent=2))
     else:
         _print(run, found, settings)
     return 0

@@ -19,23 +19,23 @@ def pull(where: Where, *, as_json: bool) -> int:
     """Pulls and says what is new; 1 where an answer could not be read in full."""
     done = asyncio.run(pull_answers(where))
     if as_json:
-        told = asdict(done)
-        print(json.dumps(told.pop("pulled") | told, indent=2))
+        body = asdict(done)
+        print(json.dumps(body.pop("pulled") | body, indent=2))
     else:
         _print(where.run, done)
     return 1 if done.pulled.unread or done.pulled.strange else 0
 
 
 def _print(run: Path, done: PullDone) -> None:
-    told = done.pulled
+    pulled = done.pulled
     console = output()
     console.print(
-        f"{told.reviews:,} answers: {told.new:,} new, {told.changed:,} changed, {told.withdrawn:,} withdrawn "
+        f"{pulled.reviews:,} answers: {pulled.new:,} new, {pulled.changed:,} changed, {pulled.withdrawn:,} withdrawn "
         f"  [dim]{plain(str(run / Review.FILE))}[/]"
     )
     if done.orphans:
         console.print(f"{done.orphans:,} of them are about a wording that the run no longer has: kept, not applied")
-    for line in (*told.unread[:_LISTED], *told.strange[:_LISTED]):
+    for line in (*pulled.unread[:_LISTED], *pulled.strange[:_LISTED]):
         console.print(plain(line))
     if done.rewrites:
         console.print(f"queries reworded: {done.rewrites:,}; the next `hardcut run` makes queries of the wordings")

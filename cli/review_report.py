@@ -17,7 +17,7 @@ def report(run: Path, cache: Path | None, *, as_json: bool) -> int:
     """Prints the report, keeps it as review.json and brings report.html up to date."""
     found, page = make_report(run, cache_folder(cache))
     if as_json:
-        print(found.model_dump_json(indent=2))
+        print(found.model_dump_json(indent=2, by_alias=True))
     else:
         _print(found)
         output().print(f"page      {plain(str(page))}#review")
@@ -37,15 +37,15 @@ def _print(found: ReviewReport) -> None:
         console.print(f"flags     {flags}; queries reworded: {found.rewrites:,}")
     if found.conflicts:
         console.print("conflicts `hardcut review push` puts them before a third person")
-    if found.suggestions_changed.of:
+    if found.suggestions_changed.total:
         console.print(f"assisted  {_share(found.suggestions_changed)} of the suggestions were changed")
     console.print()
     console.print(
         _agreement(found) if found.agreement else "no pair has two blind answers: nothing is known of agreement"
     )
     for kappa in found.kappas:
-        told = f"{_number(kappa.kappa)} {_interval(kappa.interval)}, raw {kappa.raw:.2f}, {kappa.pairs:,} pairs"
-        console.print(f"kappa     {plain(' and '.join(kappa.reviewers))}: {told}")
+        text = f"{_number(kappa.kappa)} {_interval(kappa.interval)}, raw {kappa.raw:.2f}, {kappa.pairs:,} pairs"
+        console.print(f"kappa     {plain(' and '.join(kappa.reviewers))}: {text}")
     console.print()
     console.print(_reviewers(found))
     for dispute in found.gold_disputes:
@@ -107,7 +107,7 @@ def _reviewers(found: ReviewReport) -> Table:
 
 
 def _share(share: Proportion) -> str:
-    return "-" if share.value is None else f"{share.value:.2f} ({share.count:,} of {share.of:,})"
+    return "-" if share.value is None else f"{share.value:.2f} ({share.count:,} of {share.total:,})"
 
 
 def _number(value: float | None) -> str:

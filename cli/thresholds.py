@@ -35,10 +35,10 @@ def thresholds(run: Path, target: float, *, as_json: bool) -> int:
     marks = {"a1": chosen.trusted_below, "a2": chosen.suspected_above}
     write_margins(run / PLOT, asdict(margins), {name: at for name, at in marks.items() if at is not None})
     if as_json:
-        told = {**asdict(chosen), "curve": [asdict(point) for point in _some(chosen.curve)]}
+        body = {**asdict(chosen), "curve": [asdict(point) for point in _some(chosen.curve)]}
         in_force = {"trusted_below": now.trusted_below, "suspected_above": now.suspected_above}
         pairs = {name: len(found) for name, found in asdict(margins).items()}
-        print(json.dumps({**told, "pairs": pairs, "in_force": in_force, "plot": str(run / PLOT)}, indent=2))
+        print(json.dumps({**body, "pairs": pairs, "in_force": in_force, "plot": str(run / PLOT)}, indent=2))
     else:
         _print(run, margins, chosen)
         in_force_text = f"trusted_below = {now.trusted_below:g}, suspected_above = {now.suspected_above:g}"

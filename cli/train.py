@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def train(training: Training, *, dry_run: bool, as_json: bool) -> int:
     """Trains, or with `dry_run` says what it would take; 1 where examples were left out."""
     if dry_run:
-        told = estimate_training(training)
+        estimate = estimate_training(training)
         if as_json:
-            print(json.dumps(asdict(told), indent=2))
+            print(json.dumps(asdict(estimate), indent=2))
         else:
-            _print_estimate(told)
+            _print_estimate(estimate)
         return 0
     trained = run_training(training)
     if int(os.environ.get("RANK", "0")) == 0:
@@ -39,8 +39,8 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
         return
     console = output()
     what = "groups" if trained.stage == "ranking" else "captions"
-    told = "".join(f", {count:,} left out: {reason}" for reason, count in trained.left_out.items())
-    console.print(f"examples    {trained.examples:,} {what}{told}{f', {trained.cut:,} cut' * bool(trained.cut)}")
+    left_out = "".join(f", {count:,} left out: {reason}" for reason, count in trained.left_out.items())
+    console.print(f"examples    {trained.examples:,} {what}{left_out}{f', {trained.cut:,} cut' * bool(trained.cut)}")
     console.print(f"parameters  {trained.trainable:,} trained of {trained.parameters:,}")
     loss = "" if trained.loss is None else f", last loss {trained.loss:.4f}"
     console.print(f"steps       {trained.steps:,}{loss}")
@@ -52,16 +52,20 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
     console.print(f"model       {plain(str(out))}")
 
 
-def _print_estimate(told: TrainingEstimate) -> None:
+def _print_estimate(estimate: TrainingEstimate) -> None:
     console = output()
-    console.print(f"model         {plain(told.model)}, {told.parameters:,} parameters; nothing was loaded")
-    console.print(f"trained       {told.trainable:,} parameters ({100 * told.trainable / told.parameters:.2f} %)")
-    console.print(f"tokens        {told.tokens_a_pair:,} a video with its text, {told.tokens_a_step:,} a step")
-    parts = (told.weights_bytes, told.optimiser_bytes, told.activation_bytes)
+    console.print(f"model         {plain(estimate.model)}, {estimate.parameters:,} parameters; nothing was loaded")
+    console.print(
+        f"trained       {estimate.trainable:,} parameters ({100 * estimate.trainable / estimate.parameters:.2f} %)"
+    )
+    console.print(f"tokens        {estimate.tokens_a_pair:,} a video with its text, {estimate.tokens_a_step:,} a step")
+    parts = (estimate.weights_bytes, estimate.optimiser_bytes, estimate.activation_bytes)
     weights, optimiser, activations = (f"{part / 1e9:.1f}" for part in parts)
-    fits = "fits on one card of 80 GB" if told.fits else "does not fit on one card of 80 GB"
-    console.print(f"memory        {told.memory_bytes / 1e9:.1f} GB at the peak: {fits}")
+    fits = "fits on one card of 80 GB" if estimate.fits else "does not fit on one card of 80 GB"
+    console.print(f"memory        {estimate.memory_bytes / 1e9:.1f} GB at the peak: {fits}")
     console.print(
         f"              weights {weights}, optimiser {optimiser}, activations {activations} GB, a tenth on top"
     )
-    console.print(f"time          {told.seconds_a_step:.1f} s a step ({told.flops_a_step:.2e} operations), on one H100")
+    console.print(
+        f"time          {estimate.seconds_a_step:.1f} s a step ({estimate.flops_a_step:.2e} operations), on one H100"
+    )

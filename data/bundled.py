@@ -10,9 +10,6 @@ from pathlib import Path
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.names import suggestion
 
-SAMPLE_SEED = 7
-"""The seed of the bundled world; `make_world(SAMPLE_SEED)` describes it."""
-
 
 @contextmanager
 def sample_files() -> Iterator[Path]:

@@ -35,7 +35,7 @@ class DamagedResult(StorageError):
         self.units = tuple(units)
 
     @property
-    def told(self) -> str:
+    def redo_notice(self) -> str:
         """The line for a run that does it anew."""
         return f"{self._damage}: it is done again"
 

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from hardcut.engine.closing import Closing
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import StorageError, UsageError
 
@@ -77,7 +78,7 @@ class Layout:
         return int(found)
 
 
-class Database:
+class Database(Closing):
     """`if_damaged` says what to do about a file that is no database. A file of an older layout is brought up. Several
     processes may have one file open; their writes take turns. Without `flushed`, a commit survives the end of the
     process but no power cut, until `flush`.
@@ -100,12 +101,6 @@ class Database:
             self._impatient = None if flushed else _connect_impatient(path)
         self._thread = threading.Thread(target=self._work, name=f"writer of {path.name}", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Carries out the writes that wait, then closes the file."""

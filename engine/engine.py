@@ -99,7 +99,7 @@ class Engine:
                 if found <= mended:
                     raise
                 mended |= found
-                _log.warning("%s", damage.told)
+                _log.warning("%s", damage.redo_notice)
                 await self._ledger.discard(damage.stage, damage.units)
 
     async def _run(

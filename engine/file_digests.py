@@ -40,7 +40,7 @@ class FileDigests:
         self._memory = memory
         self._known: dict[str, tuple[Stamp, str]] = {}
 
-    def of(self, files: Sequence[Path]) -> list[str]:
+    def sha256(self, files: Sequence[Path]) -> list[str]:
         """SHA-256 in hex of each of the files. Blocks. Raises OSError, UsageError for one that is being written."""
         before = {file: (str(file.resolve()), stamp_of(file)) for file in files}
         known = self._known if self._memory is None else {**_read(self._memory), **self._known}

@@ -13,10 +13,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from hardcut.engine import checksums, tables
 from hardcut.engine.checksums import DamagedResult
+from hardcut.engine.closing import Closing
 from hardcut.engine.database import Database
 from hardcut.engine.files import storage_error
 from hardcut.engine.results import Result
@@ -63,7 +64,7 @@ class Published(NamedTuple):
     unit: str
 
 
-class Ledger:
+class Ledger(Closing):
     """The ledger of the run in folder `run`, which is made. One process at a time: it holds a lock that ends with it.
 
     Raises UsageError where another process works on the run or a newer Hardcut wrote it, StorageError where the disk
@@ -90,12 +91,6 @@ class Ledger:
             if isinstance(error, OSError):
                 raise storage_error(run, error) from error
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Finishes what is being written and lets go of the run."""

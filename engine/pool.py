@@ -14,9 +14,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from hardcut.engine.child import start
+from hardcut.engine.closing import Closing
 from hardcut.engine.stopwatch import waiting
 from hardcut.engine.worker import work
 from hardcut.schemas.errors import ItemError
@@ -29,7 +30,7 @@ _END_S = 10.0
 """How long the end of a process may take that has let go of its connection."""
 
 
-class WorkerPool:
+class WorkerPool(Closing):
     """Up to `workers` processes that carry out one call each at a time, each call within `timeout_s` seconds.
 
     No process is started before it is needed, and leaving the context ends all of them. Workers are begun anew, never
@@ -46,12 +47,6 @@ class WorkerPool:
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()  # last in, first out: warm workers before new ones
         for worker in self._workers:
             self._idle.put_nowait(worker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
         """Returns `fn(*args)`, carried out in a worker. `fn` is importable by name, arguments and result pickle.

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hardcut.engine import claims
 from hardcut.engine.claims import Claims
+from hardcut.engine.closing import Closing
 from hardcut.engine.database import Database, Layout, statements
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import StorageError
@@ -50,7 +51,7 @@ def _add_digests(connection: sqlite3.Connection) -> None:
 _LAYOUT = Layout(2, _SCRIPT, "reply", {1: _add_digests})
 
 
-class ReplyCache:
+class ReplyCache(Closing):
     """A file of replies by key, shared by processes and runs. What the key covers is the caller's business.
 
     What was put is read by everybody at once, survives the end of the process, and is on the disk 0.25 s later: a power
@@ -78,12 +79,6 @@ class ReplyCache:
         self._failed: BaseException | None = None
         self._flusher = threading.Thread(target=self._flush, name=f"flusher of {path.name}", daemon=True)
         self._flusher.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Has everything on the disk, then closes the file. Raises StorageError where that fails."""

@@ -25,16 +25,12 @@ _LONGEST_GAP_S = 600.0
 """A longer hole is a broken time stamp and is not filled."""
 
 
-def audio_16k(path: Path | str) -> NDArray[np.float32]:
-    """All sound as float32 in -1..1, shape (samples,); sample `n` is heard at second `n / 16000` of the video.
-
-    An hour takes 230 MB: `audio_blocks` gives long files piece by piece. Raises ItemError: unreadable, no_audio.
-    """
-    return np.concatenate(list(audio_blocks(path)))
-
-
 def audio_blocks(path: Path | str, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
-    """The same in blocks of `seconds` (the last is shorter). Damaged stretches are silent."""
+    """All sound as float32 in -1..1, in blocks of shape (samples,) of `seconds` each; the last is shorter.
+
+    Sample `n` of all is heard at second `n / 16000` of the video. Damaged stretches are silent. Raises ItemError:
+    unreadable, no_audio.
+    """
     size = max(1, round(seconds * RATE))
     waiting: list[NDArray[np.float32]] = []
     count = 0

@@ -124,8 +124,8 @@ def pairs_with_shared_key(keys: Sequence[int], owners: Sequence[int]) -> Iterato
 def _codes(keys: NDArray[np.uint64], owners: NDArray[Any]) -> NDArray[np.uint64]:
     """As `meetings`, each pair as one number."""
     low = np.uint64(64 - _KEY_BITS)
-    told = np.unique(keys << low | owners.astype(np.uint64))
-    keys, owners = told >> low, told & np.uint64((1 << int(low)) - 1)
+    packed = np.unique(keys << low | owners.astype(np.uint64))
+    keys, owners = packed >> low, packed & np.uint64((1 << int(low)) - 1)
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.empty(0, np.intp)
     sizes = np.diff(np.concatenate([starts, [len(keys)]]))
     codes = [np.empty(0, np.uint64)]

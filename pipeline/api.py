@@ -1,4 +1,4 @@
-"""What `import hardcut` offers beside the things that have a file of their own: runs, and single clips."""
+"""Functions of `import hardcut`: runs, and single clips."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def run(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Run:
-    """Turns a folder of videos into records, as `hardcut run` does, and goes on with a run that was begun before.
+    """Turns a folder of videos into records, as `hardcut run` does. Goes on with a run that was begun before.
 
-    `out` is the run's folder. `teacher` writes, and judges unless `judges` are named: a name such as
-    `openai:MODEL@URL`, or an opened teacher, which is asked as it was opened and stays open, so that its model is
-    loaded once. `queries`, `first_stage`, `judgments`, `manifest` are files of your own. `limit` takes the first videos
-    by id, `until` stops after a stage, `retry_failed` tries again what failed. `settings` is a record or a TOML file;
-    `overrides` are laid over it by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and
-    replies for later runs. `progress` is told what happens (default: bars on a terminal or in a notebook).
+    `out` is the run's folder. `teacher` writes captions and queries, and judges unless you give `judges`. Each is a
+    name such as `openai:MODEL@URL`, or an opened teacher, which stays open so that its model is loaded once. `queries`,
+    `first_stage`, `judgments` and `manifest` are your own files. `limit` takes the first videos by id, `until` stops
+    after a stage, and `retry_failed` tries failed items again. `settings` is a record or a TOML file; `overrides`
+    change single settings by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for
+    later runs. `progress` gets the progress of the run (default: bars on a terminal or in a notebook).
 
-    Works in a script, in a notebook and inside a running event loop, where it holds the caller up; `arun` does not.
-    Ctrl-C ends it; the same call again goes on. What failed is in `status()`.
+    Works in a script, in a notebook and inside a running event loop. It blocks the caller; `arun` does not. Ctrl-C ends
+    the run, and the same call goes on with it. `status()` lists what failed.
 
-    Raises UsageError for what the caller can mend, MissingDependency, StorageError, and BudgetReached where the budget
-    is spent: the report is written, and a higher budget goes on.
+    Raises UsageError for what the caller can correct, MissingDependency, StorageError, and BudgetReached when the
+    budget is spent. Then the report is written, and the same call with a higher budget goes on.
 
     Examples:
         >>> import hardcut
@@ -78,7 +78,7 @@ def _takes_what(function: Callable[P, T]) -> Callable[[Callable[..., Awaitable[T
 
 @_takes_what(run)
 async def arun(*args: Any, **kwargs: Any) -> Run:
-    """As `run`, for a caller with an event loop of its own, which goes on meanwhile. Cancelling it ends the run.
+    """As `run`, for async code: it does not block the event loop. Cancelling it ends the run.
 
     Examples:
         >>> run = await hardcut.arun("videos/", "runs/first")  # doctest: +SKIP
@@ -125,10 +125,10 @@ def _named(teacher: str | OpenTeacher, settings: Settings) -> TeacherSettings:
 
 
 def caption(video: PathLike, teacher: str | OpenTeacher = "evidence") -> Caption:
-    """What happens in one video, in sentences whose claims were checked. Looks for evidence first, as a run does.
+    """A caption of one video whose claims were checked. Looks for evidence first, as a run does.
 
-    Open the teacher once (`open_teacher`) for several videos. Raises UsageError for what is no video, ItemError where
-    it yields no picture or the teacher no usable reply.
+    For several videos open the teacher once (`open_teacher`). Raises UsageError for a file that is no video, ItemError
+    where no picture decodes or the teacher gives no usable reply.
 
     Examples:
         >>> hardcut.caption("clip.mp4").text  # doctest: +SKIP
@@ -142,8 +142,8 @@ def caption(video: PathLike, teacher: str | OpenTeacher = "evidence") -> Caption
 def judge(
     query: str, video: PathLike, teacher: str | OpenTeacher = "evidence", *, caption: Caption | None = None
 ) -> JudgedClip:
-    """Whether one video answers a query, with the teacher's margin. It is shown frames and evidence, and the caption
-    where one is given. Raises as `caption`.
+    """Whether one video answers a query, with the teacher's margin. The teacher is shown frames and evidence, and the
+    caption if you give one. Raises as `caption`.
 
     Examples:
         >>> hardcut.judge("the lid closes before the light goes out", "clip.mp4").margin  # doctest: +SKIP

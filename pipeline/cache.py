@@ -1,4 +1,4 @@
-"""Where things stand that outlive a run."""
+"""The folder of things that outlive a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The folder of what is kept for later runs: decoded frames, paid replies, the reviewers' environment."""
+    """The folder that keeps decoded frames, paid replies and the reviewers' environment for later runs."""
 
     root: Path
 
@@ -22,7 +22,7 @@ class Cache:
 
     @property
     def digests(self) -> Path:
-        """What is known of models in folders: digests of their files."""
+        """The file with digests of models in folders."""
         return self.root / "digests.json"
 
     @property
@@ -31,7 +31,7 @@ class Cache:
 
 
 def cache_folder(given: Path | None) -> Cache:
-    """The cache in the folder given, or in the user's own cache folder."""
+    """The cache in the given folder, or in the user's own cache folder."""
     if given is not None:
         return Cache(given.expanduser().resolve())
     from platformdirs import user_cache_path

@@ -1,4 +1,4 @@
-"""What the stages of a run are made out of: one record, opened once and handed to every entry of `stages.py`."""
+"""The context that the stages of a run are made from. It is opened once and given to every entry of `stages.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hardcut.teacher.registry import open_teacher
 
 
 class Lookup(Protocol):
-    """The records that a stage looks up by id, because they are about another video than its unit."""
+    """Looks up records by id, for a stage that needs records about another video than its unit."""
 
     def query(self, query_id: str) -> Query:
         """The query of a pair. Raises ItemError where no stage has made it."""
@@ -43,8 +43,8 @@ class Lookup(Protocol):
 
 
 class Teachers:
-    """The teachers of a run and who hears its speech, each opened when it is first asked for, and so is the cache of
-    their replies. `listen` may put something before a teacher. `digests` remembers the digests of models in folders.
+    """The teachers of a run and its speech recogniser. Each is opened when it is first asked for, and so is the cache
+    of replies. `listen` may wrap a teacher. `digests` remembers the digests of models in folders.
 
     `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
     twice, and they stay open.
@@ -89,7 +89,7 @@ class Teachers:
         )
 
     def recogniser(self, pool: WorkerPool) -> Recogniser | None:
-        """Who hears speech, in processes of `pool` or at a server; None for nobody."""
+        """The speech recogniser, in processes of `pool` or at a server; None where the settings name none."""
         if self._recogniser is None:
             options = self._settings.evidence
             self._recogniser = open_recogniser(
@@ -111,7 +111,7 @@ class Teachers:
         return self._replies
 
     async def close(self) -> None:
-        """Closes what was opened."""
+        """Closes all that was opened, except teachers of the caller."""
         for teacher in self._opened.values():
             if teacher not in self._lent.values():
                 await teacher.close()
@@ -123,7 +123,7 @@ class Teachers:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Settings, folder, frames with their worker processes, teachers, and what is looked up."""
+    """Settings, folder, frames with their worker processes, teachers, and records to look up."""
 
     settings: Settings
     folder: Path
@@ -132,13 +132,13 @@ class Context:
     lookup: Lookup
 
     def writer(self, role: Literal["captions", "check", "queries", "counterfactuals"]) -> Judge:
-        """Who does what is written, and how it is asked."""
+        """The teacher of a role that writes, and how it is asked."""
         settings = self.settings.writer(role)
         return Judge(self.teachers[settings], settings.sampling)
 
     @property
     def judges(self) -> list[Judge]:
-        """Who judges pairs."""
+        """The teachers that judge pairs."""
         return [Judge(self.teachers[each], each.sampling) for each in self.settings.judges]
 
     def input(self, name: str) -> Path | None:
@@ -149,13 +149,13 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class OpenRun(Context):
-    """The context of a run that may be carried out: with its ledger."""
+    """The context of a run with its ledger, so that the run can be carried out."""
 
     ledger: Ledger
 
 
 class LedgerLookup:
-    """Looks records up in the ledger of a run that is under way."""
+    """Looks records up in the ledger of a run that is in progress."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -182,10 +182,10 @@ async def opened(
     root: Path = Path(),
     lent: Mapping[TeacherSettings, Teacher] | None = None,
 ) -> AsyncIterator[OpenRun]:
-    """The context of the run in `folder` over the videos under `root`, with teachers that the caller has opened
-    (`lent`). It holds the run's lock.
+    """Opens the context of the run in `folder` over the videos under `root`. `lent` are teachers that the caller has
+    opened. The context holds the run's lock.
 
-    Raises StorageError, and UsageError where another process is at this run.
+    Raises StorageError, and UsageError where another process works on this run.
     """
     use = settings.resources
     with (

@@ -1,4 +1,4 @@
-"""What a run would ask its teachers, and what that costs, before anything is sent."""
+"""The questions and the cost of a run, before anything is sent."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class _Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one stage asks of one teacher. `known` calls are counted, `estimated` ones follow from the settings, since
-    what they depend on is not there yet. Tokens and price are of what is not in the cache: prompts, and replies from
-    the shortest to the longest that are allowed."""
+    """The calls of one stage to one teacher. `known` calls are counted. `estimated` calls follow from the settings,
+    since their inputs do not exist yet. Tokens and price leave out calls with a reply in the cache. They are ranges,
+    from the shortest to the longest reply that is allowed."""
 
     stage: str
     teacher: str
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run asks, a line for each stage and teacher."""
+    """The calls of a run, a line for each stage and teacher."""
 
     videos: int
     lines: tuple[Line, ...]
@@ -68,13 +68,13 @@ class Estimate:
 
     @property
     def price(self) -> tuple[float, float]:
-        """The least and the most that they cost."""
+        """The lowest and the highest price of these calls."""
         low, high = (sum(line.price[end] for line in self.lines) for end in (0, 1))
         return low, high
 
 
 async def estimate(videos: Path, run: Path, settings: Settings, cache: Cache) -> Estimate:
-    """What the run in `run` over the folder `videos` would ask. Raises UsageError as the run itself does."""
+    """The calls that the run in `run` over the folder `videos` would make. Raises UsageError as the run does."""
     files = find_videos(videos, settings, run, cache).files
     records = RunRecords(run)
     found = await preview(settings, run, cache, records, asking(), sorted(records.videos))
@@ -88,8 +88,8 @@ async def estimate(videos: Path, run: Path, settings: Settings, cache: Cache) ->
 def _estimated(
     settings: Settings, records: RunRecords, files: Sequence[VideoFile]
 ) -> dict[tuple[str, TeacherSettings], _Estimate]:
-    """The calls of each stage to each teacher about videos whose records are not there yet; of those that are asked
-    only where something was found wrong (a correction, a rewriting) or alike (a composed query) none."""
+    """The calls of each stage to each teacher about videos whose records do not exist yet. Calls that are made only
+    where something is wrong (a correction, a rewriting) or alike (a composed query) are not counted."""
     unseen = [file for file in files if file.video_id not in records.videos]
     options, writes = settings.queries, settings.writer
     uncaptioned = len(unseen) + len(records.videos.keys() - records.videos_with[Caption])
@@ -113,8 +113,8 @@ def _estimated(
         calls["counterfactuals", judge].shown += unasked * queries * variants
     for judge in settings.judges:
         calls["scores", judge].shown += pairs * settings.scores.samples
-    told = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
-    calls["scores", settings.judges[0]].text_only += told * queries * min(TEXT_ONLY_RANK, len(files))
+    with_metadata = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
+    calls["scores", settings.judges[0]].text_only += with_metadata * queries * min(TEXT_ONLY_RANK, len(files))
     return calls
 
 

@@ -1,4 +1,4 @@
-"""Runs against judgments: files or values in, figures out."""
+"""Measures rankings against judgments. Takes files or values."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def evaluate(
     dataset: PathLike | None = None,
     page: PathLike | None = None,
 ) -> Evaluation:
-    """Measures TREC runs against qrels; the first run is the one that the others are compared with.
+    """Measures TREC runs against qrels. The other runs are compared with the first.
 
-    `qrels` and `runs` are files, or values: grades, and scores, by query and video. `measures` are names such as
-    `nDCG@10` and `R@50` (default: the usual ones). `dataset` is the folder of a dataset that knows the queries: it adds
-    texts, slices and the diagnostic set. `page` is a file that a page with plots is written to.
+    `qrels` and `runs` are files, or mappings of grades and of scores by query and video. `measures` are names such as
+    `nDCG@10` and `R@50` (default: those of docs/evaluation.md). `dataset` is the folder of a dataset with the queries;
+    it adds texts, slices and the diagnostic set. `page` is a file to write a page with plots to.
 
-    Raises UsageError for a file that is not what it should be, MissingDependency without the extra `eval`.
+    Raises UsageError for a file that cannot be read, MissingDependency without the extra `eval`.
 
     Examples:
         >>> import hardcut

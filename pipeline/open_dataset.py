@@ -1,4 +1,4 @@
-"""A dataset's folder in the hands of a script."""
+"""A dataset's folder, for scripts."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class ExportedDataset(Dataset):
     """
 
     def check(self, allow: Collection[str] = ()) -> list[CheckResult]:
-        """What the gate says: every check with what it found. One that `stops` stands in the way of publishing.
+        """The answer of every check of the gate. A result that `stops` blocks publishing.
 
         Raises UsageError where `allow` names no check, or the folder is no dataset.
         """
         return check(self, gate_settings(self), allow)
 
     def load(self, config: str) -> datasets.DatasetDict:
-        """A config as the `datasets` library has it, by split."""
+        """A config as the `datasets` library loads it, by split."""
         import datasets
 
         splits = self.splits(config)
@@ -39,7 +39,7 @@ class ExportedDataset(Dataset):
 
 
 def open_dataset(folder: str | Path) -> ExportedDataset:
-    """The dataset in a folder. Raises UsageError where there is none of Hardcut's."""
+    """Opens the dataset in a folder. Raises UsageError where Hardcut has written none."""
     dataset = ExportedDataset(Path(folder))
     dataset.marker  # noqa: B018 - refuses a folder that is no dataset
     return dataset

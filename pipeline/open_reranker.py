@@ -1,13 +1,14 @@
-"""A trained reranker in the hands of a script."""
+"""A trained reranker, for scripts."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hardcut.engine.background import background
+from hardcut.engine.closing import Closing
 from hardcut.media.ingest import ingest
 from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.rerank import ChosenModel, choose_model
@@ -20,9 +21,9 @@ from hardcut.teacher.local.process import ModelProcess
 PathLike = str | Path
 
 
-class Reranker:
-    """Made by `hardcut.load_reranker`. The model stands in a process of its own, which the first call starts; `close`
-    it, or use it as a context, to let go of the memory."""
+class Reranker(Closing):
+    """A reranker; `hardcut.load_reranker` makes it. The model runs in a separate process, which the first call starts.
+    Call `close`, or use a `with` block, to free the memory."""
 
     def __init__(self, model: ChosenModel, store: Path) -> None:
         self._model = model
@@ -31,8 +32,8 @@ class Reranker:
         self._closing = background.close_with(self, self._process.close)
 
     def scores(self, query: str, videos: Sequence[PathLike]) -> list[float]:
-        """How well each video answers the query: log p(yes) - log p(no) of the model's first word, higher is better, in
-        the order of `videos`. A video is decoded once, and its frames are kept in the cache.
+        """How well each video answers the query, in the order of `videos`. A score is log p(yes) - log p(no) of the
+        model's first word; higher is better. A video is decoded once, and its frames are kept in the cache.
 
         Raises ItemError naming the video that cannot be read or scored, MissingDependency or UsageError where the model
         cannot be loaded.
@@ -40,19 +41,13 @@ class Reranker:
         return background.run(self._scores(query, [Path(video) for video in videos]))
 
     def rank(self, query: str, videos: Sequence[PathLike]) -> list[tuple[Path, float]]:
-        """The videos with their scores, the best first; those of one score in the order of `videos`."""
+        """The videos with their scores, the best first. Videos of the same score keep the order of `videos`."""
         paths = [Path(video) for video in videos]
         return sorted(zip(paths, self.scores(query, paths), strict=True), key=lambda found: -found[1])
 
     def close(self) -> None:
-        """Ends the model's process. Asked again, it starts again."""
+        """Ends the model's process. The next call starts it again."""
         background.run(self._process.close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<reranker {self._model.kind}:{self._model.options.model}>"
@@ -77,8 +72,8 @@ def load_reranker(
     cache: PathLike | None = None,
     **overrides: Any,
 ) -> Reranker:
-    """A reranker that `hardcut train` wrote, or another Qwen3-VL reranker: its folder, its name on the Hub, or
-    `vllm:MODEL`. Nothing is loaded before the first call.
+    """Opens a reranker that `hardcut train` wrote, or another Qwen3-VL reranker. `model` is its folder, its name on the
+    Hub, or `vllm:MODEL`. Nothing is loaded before the first call.
 
     Examples:
         >>> model = hardcut.load_reranker("models/first")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""A run's folder in the hands of a script."""
+"""A run's folder, for scripts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ R = TypeVar("R", bound=Record)
 
 
 class Run:
-    """A run, finished or not: `hardcut.run` and `hardcut.open_run` give it. Its records are read when they are asked
-    for, so what another process adds meanwhile is seen.
+    """A run, finished or not. `hardcut.run` and `hardcut.open_run` return it. Records are read from the files at each
+    call, so you see what another process has added.
 
     Examples:
         >>> run = hardcut.open_run("runs/first")  # doctest: +SKIP
@@ -53,35 +53,35 @@ class Run:
         return self.records(Video)
 
     def evidence(self) -> Records[Evidence]:
-        """What was seen, read, heard and told about them."""
+        """What was read, heard, measured or written about the videos."""
         return self.records(Evidence)
 
     def captions(self) -> Records[Caption]:
-        """What happens in them, in sentences."""
+        """Descriptions of the videos, with their claims."""
         return self.records(Caption)
 
     def queries(self) -> Records[Query]:
-        """The queries that were written, and those of the user's own."""
+        """The queries that teachers wrote, and the user's own."""
         return self.records(Query)
 
     def pairs(self) -> Records[Pair]:
-        """Queries with candidate videos."""
+        """Queries with the videos that are judged for them."""
         return self.records(Pair)
 
     def labels(self) -> Records[TeacherLabel]:
-        """What teachers say of the pairs, with their margins."""
+        """Teachers' verdicts on the pairs, with their margins."""
         return self.records(TeacherLabel)
 
     def judgments(self) -> Records[Judgment]:
-        """What training sees of the pairs."""
+        """The grades of the pairs, which training sees."""
         return self.records(Judgment)
 
     def reviews(self) -> Records[Review]:
-        """What people answered."""
+        """People's answers about pairs."""
         return self.records(Review)
 
     def dropped(self) -> Records[Dropped]:
-        """What was left out, and why."""
+        """What stages left out, and why."""
         return self.records(Dropped)
 
     def records(self, kind: type[R]) -> Records[R]:
@@ -89,7 +89,7 @@ class Run:
         return Records(self._files, kind)
 
     def show(self, pair_id: str) -> Page:
-        """All that is known of a pair, as a page: frames, evidence, verdicts, judgment. A notebook shows it; `save`
+        """A page with all that is known of a pair: frames, evidence, verdicts, judgment. A notebook shows it. `save`
         writes it to a file. Raises UsageError where the run has no such pair."""
         from hardcut.pipeline.run_report import sheets_of
         from hardcut.report.pair_page import pair_page
@@ -113,9 +113,9 @@ class Run:
     ) -> ExportedDataset:
         """Writes the dataset of a finished run to the folder `out`, which is replaced, and returns it.
 
-        `settings`: a TOML file in place of the run's own. `allow`: checks of the gate that are overridden by name.
-        `media`: the folder of the videos, to pack the clips whose licence allows it. `min_difficulty`: queries of a
-        lower measured difficulty are left out. Raises UsageError for a run that is not finished.
+        `settings` is a TOML file in place of the run's own settings. `allow` names checks of the gate to override.
+        `media` is the folder of the videos; then clips are packed if their licence allows it. `min_difficulty` leaves
+        out queries of a lower measured difficulty. Raises UsageError for a run that is not finished.
         """
         from hardcut.pipeline.open_dataset import ExportedDataset
         from hardcut.pipeline.run_export import Choices, export_run
@@ -130,7 +130,7 @@ class Run:
 
 
 def open_run(folder: PathLike, *, cache: PathLike | None = None) -> Run:
-    """The run in a folder, finished or not; nothing is carried out. `cache` is where its frames are kept (default: the
+    """Opens the run in a folder, finished or not, and starts nothing. `cache` is the folder of its frames (default: the
     user's cache folder). Raises UsageError where there is no run."""
     path = Path(folder)
     if not (path / "run.toml").is_file():

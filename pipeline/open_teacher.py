@@ -1,11 +1,12 @@
-"""A teacher in the hands of a script: opened by name, or made of a function."""
+"""A teacher for scripts: opened by name, or made of a function."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from hardcut.engine.background import background
+from hardcut.engine.closing import Closing
 from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.single_clip import JudgedClip, SingleClips
 from hardcut.schemas.config import load_settings
@@ -17,10 +18,11 @@ from hardcut.teacher.protocol import Teacher
 PathLike = str | Path
 
 
-class OpenTeacher:
-    """Made by `hardcut.open_teacher` and `hardcut.teacher_from`. Nothing is loaded or connected to before it is asked.
+class OpenTeacher(Closing):
+    """A teacher; `hardcut.open_teacher` and `hardcut.teacher_from` make it. It loads and connects to nothing before its
+    first question.
 
-    Use it as a context, or `close` it, to let go of a model; at the end of the process it goes by itself.
+    Call `close`, or use a `with` block, to free the memory of a model. The end of the process closes it too.
     """
 
     def __init__(self, settings: Settings, cache: Cache) -> None:
@@ -31,11 +33,11 @@ class OpenTeacher:
 
     @property
     def teacher(self) -> TeacherSettings:
-        """Its name, and how it is asked."""
+        """The settings of the teacher: its name, and how it is asked."""
         return self.settings.teacher
 
     def lend(self) -> Teacher:
-        """What a run asks in place of a teacher of its own: so a model is loaded once, and stays until `close`."""
+        """The teacher for a run to ask. So a model is loaded once, and stays until `close`."""
         return self._open().teacher
 
     def caption(self, video: PathLike) -> Caption:
@@ -47,17 +49,11 @@ class OpenTeacher:
         return background.run(self._open().judge(query, Path(video), caption))
 
     def close(self) -> None:
-        """Ends what it started. Asked again, it starts again."""
+        """Ends the processes of the teacher. The next question starts them again."""
         clips, self._clips = self._clips, None
         if clips is not None:
             self._closing.detach()
             background.run(clips.close())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<teacher {self.teacher.spec}>"
@@ -76,10 +72,10 @@ def open_teacher(
     cache: PathLike | None = None,
     **overrides: Any,
 ) -> OpenTeacher:
-    """The teacher of that name: `evidence`, `openai:MODEL@URL`, `vllm:MODEL`, `transformers:MODEL`.
+    """Opens a teacher by its name: `evidence`, `openai:MODEL@URL`, `vllm:MODEL`, `transformers:MODEL`.
 
-    `settings` (a record, or a TOML file) and `overrides` by their dotted names say the rest, as in a run. Raises
-    UsageError for a wrong name or setting.
+    `settings` is a record or a TOML file, and `overrides` change single settings by their dotted names, as in a run.
+    Raises UsageError for a wrong name or setting.
 
     Examples:
         >>> import hardcut
@@ -103,13 +99,13 @@ def teacher_from(
     cache: PathLike | None = None,
     **overrides: Any,
 ) -> OpenTeacher:
-    """A teacher that is a Python function, plain or async: for tests, and for models of your own.
+    """Makes a teacher of a Python function, plain or async: for tests, and for your own models.
 
-    The function is handed a `FunctionRequest`. It answers `judge` with True, False, a margin or an `Answer`, and every
-    other task with what fits `request.reply`. What it raises fails that request alone.
+    The function gets a `FunctionRequest`. For the task `judge` it returns True, False, a margin or an `Answer`; for
+    every other task it returns what fits `request.reply`. An exception fails only that request.
 
-    Replies are kept under `name` and `revision`: change one of them when the function would answer differently, or the
-    old replies are found. `concurrency` is how many calls of it may run at a time; a plain one runs in a thread.
+    Replies are kept under `name` and `revision`. Change one of them when the function would answer differently;
+    otherwise the old replies are found. At most `concurrency` calls run at a time. A plain function runs in a thread.
 
     Examples:
         >>> import hardcut

@@ -1,4 +1,4 @@
-"""What a run would ask its teachers, made by its own stages out of the records that are there. Sends nothing."""
+"""The questions that a run would ask its teachers. The run's own stages make them from its records. Sends nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hardcut.teacher.registry import open_teacher, prompts_of
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One request that a stage would make of a teacher. `kept`: its reply is in the cache; `free`: it costs nothing."""
+    """A request of a stage to a teacher. `kept`: its reply is in the cache. `free`: it costs nothing."""
 
     stage: str
     teacher: TeacherSettings
@@ -40,7 +40,7 @@ class Question:
 
 
 class RunRecords:
-    """The records of a run's files, by video: what its stages would be handed."""
+    """The records of a run's files by video, as its stages get them."""
 
     def __init__(self, run: Path) -> None:
         files = RunFiles(run)
@@ -70,7 +70,7 @@ class RunRecords:
 async def preview(
     settings: Settings, run: Path, cache: Cache, records: RunRecords, entries: Sequence[Entry], videos: Sequence[str]
 ) -> list[Question]:
-    """What some stages would ask about these videos, as far as the run's records, stored frames and replies tell."""
+    """What stages would ask about these videos, as far as the run's records, stored frames and replies allow."""
     questions: list[Question] = []
     with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
         frames, digests = FrameSource(Path(), cache.frames, settings.media, pool), FileDigests(cache.digests)
@@ -92,10 +92,10 @@ async def preview(
 
 
 async def messages(task: str, video: str, run: Path, config: Path | None, cache: Cache) -> list[dict[str, Any]]:
-    """Every request of a task about a video, word for word: stage, teacher, options, and the messages with each frame
-    at its place.
+    """Every request of a task about a video, word for word: stage, teacher, options, and messages with the frames in
+    their places.
 
-    Raises UsageError for an unknown task or video, and where the run has not come far enough to ask it.
+    Raises UsageError for an unknown task or video, and where the run is not yet far enough to ask it.
     """
     entry = next((each for each in asking() if task in each.asks), None)
     if entry is None:
@@ -141,8 +141,8 @@ def _message(question: Question) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """Takes a teacher's place and writes down what it is asked. It passes on what costs nothing, so that what a stage
-    asks next is heard too: replies that are in the cache, and what a teacher without a model says."""
+    """Takes a teacher's place and records its questions. Questions that cost nothing are passed on, so that a stage
+    asks its next question too: those with a reply in the cache, and those to a teacher without a model."""
 
     stage: str
     settings: TeacherSettings

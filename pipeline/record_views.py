@@ -1,4 +1,4 @@
-"""The records of a run as Python sees them: read from their file as they are gone through."""
+"""The records of a run in Python. They are read from their file while you iterate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Records(Generic[R]):
-    """All records of one kind, sorted by id. Nothing is kept: each time they are gone through the file is read.
+    """All records of one kind, sorted by id. Each iteration reads the file again, and nothing stays in memory.
 
     Examples:
         >>> for pair in run.pairs():  # doctest: +SKIP
@@ -34,7 +34,7 @@ class Records(Generic[R]):
         return self._files.read(self._kind)
 
     def __len__(self) -> int:
-        """How many there are; counts lines and reads no record."""
+        """The number of records. Counts lines and reads no record."""
         return self._files.count(self._kind)
 
     def __getitem__(self, id: str) -> R:
@@ -45,18 +45,18 @@ class Records(Generic[R]):
         raise UsageError(f"{self._files.path(self._kind)}: there is no {self._kind.__name__} {id!r}")
 
     def head(self, number: int = 5) -> list[R]:
-        """The first few."""
+        """The first `number` records."""
         return list(islice(self, number))
 
     def to_arrow(self) -> pyarrow.Table:
-        """A table with a column for each field; what has no fixed form (a video's `metadata`) as JSON text."""
+        """A table with a column for each field. A field without a fixed form (a video's `metadata`) is JSON text."""
         import pyarrow
 
         rows = [self._row(record) for record in self]
         return pyarrow.Table.from_pylist(rows) if rows else pyarrow.table({name: [] for name in self._columns()})
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The same as a DataFrame: a row for each record."""
+        """A DataFrame with a row for each record, and the columns of `to_arrow`."""
         import pandas
 
         return pandas.DataFrame([self._row(record) for record in self], columns=self._columns())

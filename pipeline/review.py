@@ -188,5 +188,5 @@ def report(run: Path, cache: Cache) -> tuple[ReviewReport, Path]:
         raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")
     found = make_report(read_run(run))
     with atomic_writer(run / REPORT_FILE) as file:
-        file.write(found.model_dump_json(indent=2) + "\n")
+        file.write(found.model_dump_json(indent=2, by_alias=True) + "\n")
     return found, refresh_report(run, settings, cache)

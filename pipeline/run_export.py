@@ -1,4 +1,4 @@
-"""From a run's folder to a dataset, or to a format of others."""
+"""Exports a run as a dataset, or in a format of other projects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hardcut.schemas.judgments import Review
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a run is exported. `media` is the folder of the videos, to pack the clips that may be passed on."""
+    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed."""
 
     config: Path | None = None
     allow: tuple[str, ...] = ()
@@ -35,16 +35,18 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was written in a format of others: rows by file, and what the gate says of the dataset behind it."""
+    """The rows by file of another format, the queries that it has no place for, by the reason, and the gate's answers
+    about the dataset behind it."""
 
     rows: Mapping[str, int]
+    left_out: Mapping[str, int]
     gate: Sequence[CheckResult]
 
 
 def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
-    """The dataset of a finished run, under the run's own settings unless others are given.
+    """Writes the dataset of a finished run, with the run's own settings unless `choices` has others.
 
-    Raises UsageError for a run that is not there or not finished.
+    Raises UsageError for a run that is missing or not finished.
     """
     if (run / MARKER).is_file():
         raise UsageError(f"{run} is a dataset already: name its run, or another format for it with --format")
@@ -67,7 +69,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
         with scratch_folder() as folder:
             dataset = Dataset(folder / "dataset")
             gate = export_run(run, dataset.folder, choices).gate
-            return Converted(convert(dataset, format, out), gate)
+            written = convert(dataset, format, out)
+            return Converted(written.rows, written.left_out, gate)
     if choices.min_difficulty is not None:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
@@ -76,7 +79,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed" and name in CHECKS]
     gate = check(dataset, settings, [*choices.allow, *before])
     refuse_damaged(gate)
-    return Converted(convert(dataset, format, out), gate)
+    written = convert(dataset, format, out)
+    return Converted(written.rows, written.left_out, gate)
 
 
 def _agreement(run: Path) -> Agreement | None:

@@ -1,4 +1,4 @@
-"""One clip by itself: the stages of a run on a single video, without a folder and without a ledger."""
+"""The stages of a run on a single clip, without a folder and without a ledger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hardcut.teacher.protocol import Teacher
 
 @dataclass(frozen=True, slots=True)
 class JudgedClip:
-    """What a teacher says of a query and a clip. `label` is the whole record."""
+    """A teacher's verdict on a query and a clip. `label` is the whole record."""
 
     label: TeacherLabel
 
@@ -57,7 +57,7 @@ class JudgedClip:
 
 @dataclass(slots=True)
 class _Lookup:
-    """The queries that are asked about; no clip here starts from another one."""
+    """The queries of the questions. No query here starts from another clip."""
 
     queries: dict[str, Query] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class _Lookup:
 
 
 class SingleClips:
-    """A teacher with what it takes to show it clips. What was found in a clip is kept until the file changes."""
+    """A teacher with all that is needed to show it clips. Evidence of a clip is kept until the file changes."""
 
     def __init__(self, settings: Settings, cache: Cache) -> None:
         use = settings.resources
@@ -82,11 +82,11 @@ class SingleClips:
 
     @property
     def teacher(self) -> Teacher:
-        """Who is asked."""
+        """The teacher that is asked."""
         return self._teachers[self._settings.teacher]
 
     async def caption(self, clip: Path) -> Caption:
-        """Raises UsageError for what is no video, ItemError where the clip or its caption is no good."""
+        """Raises UsageError for a file that is no video, ItemError where the clip or its caption cannot be used."""
         unit, context = await self._look(clip)
         [caption] = [record for record in await _made("captions", context, unit) if isinstance(record, Caption)]
         return caption
@@ -97,8 +97,8 @@ class SingleClips:
         asked = Query.create(text=query, view="user", kind="event")
         pair = Pair.create(query_id=asked.query_id, video_id=unit.id, origins=("imported",), expected="unknown")
         self._lookup.queries[asked.query_id] = asked
-        told = [caption] if caption else []
-        handed = Unit(unit.id, (*unit.records, *told, pair))
+        captions = [caption] if caption else []
+        handed = Unit(unit.id, (*unit.records, *captions, pair))
         [label, *_] = [each for each in await _made("scores", context, handed) if isinstance(each, TeacherLabel)]
         return JudgedClip(label)
 
@@ -123,7 +123,7 @@ class SingleClips:
 
 
 async def _made(name: str, context: Context, unit: Unit) -> Sequence[Record]:
-    """What a stage makes of the unit. Raises ItemError and DropItem where it makes nothing, or fails in part."""
+    """What a stage makes of the unit. Raises ItemError where it fails, also in part, and DropItem where it drops it."""
     stage = entry(name).make(context)
     assert stage is not None and stage.kind == "unit"
     output: Output = await stage.run(unit)

@@ -41,13 +41,13 @@ class _Open:
 
 
 class ConfigWriter:
-    """Writes `folder/CONFIG/SPLIT-00000-of-0000N.parquet` for every split; a split without rows gets one empty file."""
+    """Writes `folder/CONFIG/SPLIT-00000-of-0000N.parquet` for every split that has rows. One without rows is not in the
+    config: `datasets` loads no split of a config that has an empty one."""
 
     def __init__(self, folder: Path, config: str, splits: Iterable[str], rows_per_group: int | None = None) -> None:
         self.config = config
         self._rows_per_group = rows_per_group or ROWS_PER_GROUP
         self._folder = folder / config
-        self._folder.mkdir(parents=True)
         self._schema = features(config).arrow_schema
         self._open = {split: _Open() for split in splits}
 
@@ -78,14 +78,15 @@ class ConfigWriter:
 
     @property
     def sizes(self) -> dict[str, SplitSize]:
-        """What each split holds; complete once the writer is closed."""
-        return {split: state.size for split, state in self._open.items()}
+        """What each split with rows holds; complete once the writer is closed."""
+        return {split: state.size for split, state in self._open.items() if state.size.rows}
 
     def _flush(self, split: str, state: _Open) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         if state.writer is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
             # The number of shards is in every name and known only at the end, when `_finish` renames them.
             path = self._folder / f"{split}-{state.size.shards:05d}"
             state.writer = pq.ParquetWriter(path, self._schema, compression="zstd", write_page_index=True)
@@ -102,7 +103,7 @@ class ConfigWriter:
             state.writer, state.rows_in_shard, state.bytes_in_shard = None, 0, 0
 
     def _finish(self, split: str, state: _Open) -> None:
-        if state.rows or state.size.shards == 0:
+        if state.rows:
             self._flush(split, state)
         if state.writer is not None:
             state.writer.close()

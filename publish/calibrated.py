@@ -16,15 +16,15 @@ Calibrated = Callable[[TeacherLabel | None], float | None]
 
 
 def read_calibrations(run: Path) -> Calibrated:
-    """Gives the isotonic probability of a label's margin; None for a teacher that nothing was fitted for, and for a
-    margin that is a bound.
+    """Gives the calibrated probability of a label's margin. None for a teacher whose margins no fit is applied to, and
+    for a margin that is a bound.
 
     Raises UsageError for a file that `hardcut calibrate` did not write.
     """
     path = run / CALIBRATION_FILE
     try:
-        told = json.loads(path.read_text("utf-8"))["teachers"] if path.exists() else []
-        fitted = {canonical_name(each.teacher): each for each in map(Calibration.model_validate, told)}
+        entries = json.loads(path.read_text("utf-8"))["teachers"] if path.exists() else []
+        fitted = {canonical_name(each.teacher): each for each in map(Calibration.model_validate, entries)}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}): call `hardcut calibrate {run}` again") from error
 
@@ -32,6 +32,8 @@ def read_calibrations(run: Path) -> Calibrated:
         if label is None or not label.exact or label.logit_margin is None:
             return None
         calibration = fitted.get(book_name(label.teacher))
-        return calibration.probability(label.logit_margin) if calibration else None
+        if calibration is None or calibration.refusal:
+            return None
+        return calibration.probability(label.logit_margin)
 
     return probability

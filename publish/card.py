@@ -14,6 +14,7 @@ from hardcut.publish.columns import teacher_name
 from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
+from hardcut.publish.splits import SPLITS
 from hardcut.report.templates import markdown_template
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
@@ -41,7 +42,7 @@ _COLUMN_TOLD = {
     "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
-    "p_calibrated": "the probability after isotonic calibration on people's labels; null where the run has none",
+    "p_calibrated": "the probability after calibration on people's labels; null where no fit is applied",
     "teachers, agreement": "what every teacher said, each time that it was asked; the share of pairs of their labels"
     " with one verdict",
     "reasoning": "the teacher's reasons for its verdict, where it gave any",
@@ -49,7 +50,7 @@ _COLUMN_TOLD = {
     " greatest of a negative, whether metadata alone solves it, modalities and moments that must be seen; `score`: the"
     " mean of these as parts from 0 (easy) to 1",
     "text_only": "what the teacher said of the pair by metadata alone, where it was asked",
-    "facets": "what must be seen or heard for the query to be answered, with modality and span in seconds",
+    "facets": "what must be seen or heard for an answer, with modality; in its source video the span in seconds",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
     "reference_video_id": "the video that a composed query starts from",
@@ -178,7 +179,7 @@ class CardInputs:
     agreement: Agreement | None
 
 
-def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: CardInputs, settings: Settings) -> str:
+def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: CardInputs, settings: Settings) -> str:
     """The text of README.md. `sizes` are by config and split."""
     rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in sizes}
     total = {config: sum(rows[config].values()) for config in sizes}
@@ -192,16 +193,16 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, told: Card
         export=settings.export,
         judgments=settings.judgments,
         facts=facts,
-        told=told,
+        inputs=inputs,
         trusted=settings.export.trusted_per_group,
-        stopped=[result for result in told.gate if result.stops],
-        allowed=[result for result in told.gate if result.state == "allowed"],
-        unlooked=[result for result in told.gate if result.told.startswith(COULD_NOT_LOOK)],
+        stopped=[result for result in inputs.gate if result.stops],
+        allowed=[result for result in inputs.gate if result.state == "allowed"],
+        unlooked=[result for result in inputs.gate if result.message.startswith(COULD_NOT_LOOK)],
         states=_STATES,
         rows=rows,
         total=total,
         rule=RULE,
-        splits=list(rows["pairs"]),
+        splits=[split for split in SPLITS if any(split in of_config for of_config in rows.values())],
         configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,
     )

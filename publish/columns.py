@@ -222,6 +222,15 @@ def query_row(query: Query) -> Row:
     }
 
 
+def facets_of(query: Row, video_id: str) -> list[Row]:
+    """The facets of a row of `queries` as they hold in a video: times are those of the query's own source, and say
+    nothing of another video, one that answers the query included."""
+    facets: list[Row] = query["facets"]
+    if video_id == query["source_video_id"]:
+        return facets
+    return [{**facet, "span": None} for facet in facets]
+
+
 def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech: str | None) -> Row:
     """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text and, since
     what stands beside a video may be megabytes, cut where a reader sees it."""
@@ -256,15 +265,15 @@ def pair_row(
     label: TeacherLabel | None,
     unwatched: TeacherLabel | None,
     calibrated: float | None,
-    told: Sequence[TeacherLabel],
+    labels: Sequence[TeacherLabel],
     video: Mapping[str, Any],
     caption: str | None,
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
-    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `told` all
-    labels of the pair."""
-    agreed = teacher_agreement(told)
-    seen = [(teacher_name(each.teacher) or "", each) for each in told if each.input == "full"]
+    label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `labels`
+    all labels of the pair."""
+    agreed = teacher_agreement(labels)
+    seen = [(teacher_name(each.teacher) or "", each) for each in labels if each.input == "full"]
     return {
         "pair_id": pair.pair_id,
         "query_id": pair.query_id,

@@ -28,6 +28,7 @@ from hardcut.publish.columns import (
     Row,
     caption_row,
     corpus_row,
+    facets_of,
     group_row,
     pair_row,
     qrels_row,
@@ -59,7 +60,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import ExportSettings, Settings
 
 R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
@@ -99,8 +100,8 @@ class _Compiled:
 
 
 def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts) -> dict[str, Sizes]:
-    """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split.
-    `facts` counts what passes by.
+    """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split,
+    of those that have rows. `facts` counts what passes by.
 
     Raises UsageError where the run's files do not belong together, StorageError where the disk fails.
     """
@@ -118,7 +119,7 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
         found["captions"] = _write_captions(plan, facts, videos, captions)
         found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), suites)
         found |= write_diagnostic(plan.writer, suites, videos)
-    return {config: found[config] for config in CONFIGS if config in found}
+    return {config: found[config] for config in CONFIGS if found.get(config)}
 
 
 class _Key(BaseModel):
@@ -215,31 +216,16 @@ def _write_by_query(
 
     def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
-            query, rows, dropped = one.query, one.rows, one.held_out
-            if query["query_id"] in out:
-                reason, detail = out[query["query_id"]]
-                dropped = [*dropped, *(_left_out(row["pair_id"], reason, detail) for row in rows)]
+            unwanted = out.get(one.query["query_id"]) or _leak(plan.splits, one.query["query_id"])
+            dropped = one.held_out
+            if unwanted:
+                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in one.rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
-            if query["query_id"] in out:
-                continue
-            split = plan.splits.queries[query["query_id"]]
-            facts.query(query)
-            writers["queries"].add(split, query)
-            for row in rows:
-                facts.pair(row)
-                row.update({name: query[name] for name in OF_QUERY})
-                writers["pairs"].add(split, row)
-                writers["qrels"].add(split, qrels_row(row, query))
-            for teacher in one.teachers:
-                facts.teacher(teacher, "labels")
-            made = 0
-            for group_id, positive, negatives in training_groups(rows, settings):
-                writers["groups"].add(split, group_row(group_id, positive, negatives))
-                made += 1
-            if made or query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
-                facts.grouped[split][made > 0] += 1
-            yield from diagnostic_parts(query, rows, split)
+            if not unwanted:
+                split = plan.splits.queries[one.query["query_id"]]
+                _write_query(one, split, writers, facts, settings)
+                yield from diagnostic_parts(one.query, one.rows, split)
 
     with ExitStack() as stack:
         names = ("pairs", "groups", "queries", "qrels")
@@ -247,6 +233,28 @@ def _write_by_query(
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
         suites.fill(suite_parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
+
+
+def _write_query(
+    one: _Compiled, split: Split, writers: Mapping[str, ConfigWriter], facts: CardFacts, settings: ExportSettings
+) -> None:
+    """Writes a query's rows of every config, and counts them for the card."""
+    facts.query(one.query)
+    writers["queries"].add(split, one.query)
+    for row in one.rows:
+        facts.pair(row)
+        row.update({name: one.query[name] for name in OF_QUERY})
+        row["facets"] = facets_of(one.query, row["video_id"])
+        writers["pairs"].add(split, row)
+        writers["qrels"].add(split, qrels_row(row, one.query))
+    for teacher in one.teachers:
+        facts.teacher(teacher, "labels")
+    made = 0
+    for group_id, positive, negatives in training_groups(one.rows, settings):
+        writers["groups"].add(split, group_row(group_id, positive, negatives))
+        made += 1
+    if made or one.query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+        facts.grouped[split][made > 0] += 1
 
 
 def _compiled(
@@ -262,9 +270,9 @@ def _compiled(
     for query in RunFiles(plan.run).read(Query):
         split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
-        told: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
+        labels_by_pair: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
-            told[one_label.pair_id].append(one_label)
+            labels_by_pair[one_label.pair_id].append(one_label)
         one = _Compiled(query_row(query), [], [], [])
         for judgment in _parsed(plan.run, Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)
@@ -278,7 +286,7 @@ def _compiled(
                 detail = f"the query is in {split}, the video {kept_for} is held out for {plan.splits.videos[kept_for]}"
                 one.held_out.append(_left_out(pair.pair_id, "held_out_video", detail))
                 continue
-            labels = told[pair.pair_id]
+            labels = labels_by_pair[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)
@@ -302,6 +310,15 @@ def _held_out(splits: Splits, split: Split, *videos: str | None) -> str | None:
         if video_id is not None and not may_use(split, splits.videos.get(video_id, split)):
             return video_id
     return None
+
+
+def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
+    """Reason and detail where the query is left out of its split for one that is held out."""
+    other = splits.leaks.get(query_id)
+    if other is None:
+        return None
+    detail = f"{query_id} of {splits.queries[query_id]} says the same as {other} of {splits.queries[other]}"
+    return "leaks_into_later_split", detail
 
 
 def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:

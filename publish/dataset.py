@@ -147,8 +147,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise DamagedDataset(f"{path}: not readable as Parquet ({told}): {_AGAIN}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedDataset(f"{path}: not readable as Parquet ({reason}): {_AGAIN}") from error
 
 
 def digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:

@@ -21,17 +21,12 @@ Row = dict[str, Any]
 RULE = "score(query, video) > score(variant, video) for every variant"
 
 
-def passes_suite(original: float, variants: Sequence[float]) -> bool:
-    """Whether a reranker that gave these scores passes a suite: a tie is no pass."""
-    return all(original > variant for variant in variants)
-
-
 def diagnostic_parts(query: Row, pairs: Sequence[Row], split: Split) -> Iterator[tuple[str, str]]:
     """(key of a suite, what the query adds to it), for the suites that the pairs of one query may belong to."""
     for row in pairs:
         if row["label"] > 0:
-            told = ["original", [split, query["query"]]]
-            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(told)
+            original = ["original", [split, query["query"]]]
+            yield canonical_json([query["query_id"], row["video_id"]]), canonical_json(original)
         elif query["variant"] in COUNTERFACTUAL and query["source_video_id"] == row["video_id"]:
             if query["parent_query_id"] is None:
                 continue

@@ -141,6 +141,6 @@ def _recipe(
 
 def write_marker(folder: Path, recipe: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
     """Writes `hardcut.json`: the recipe, and the digests of all other files of the dataset."""
-    told = {**recipe, **({FILES: files} if files is not None else {})}
-    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    marker = {**recipe, **({FILES: files} if files is not None else {})}
+    text = json.dumps(marker, indent=2, ensure_ascii=False) + "\n"
     (folder / MARKER).write_text(text, encoding="utf-8", newline="\n")

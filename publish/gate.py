@@ -59,8 +59,8 @@ def refuse_damaged(results: Sequence[CheckResult]) -> None:
     that was altered says nothing more that counts."""
     damaged = [result for result in results if result.cause == "damaged"]
     if damaged:
-        told = damaged[0].told.removeprefix(COULD_NOT_LOOK)
-        raise DamagedDataset(f"{told} ({len(damaged)} of {len(results)} checks could not look)")
+        message = damaged[0].message.removeprefix(COULD_NOT_LOOK)
+        raise DamagedDataset(f"{message} ({len(damaged)} of {len(results)} checks could not look)")
 
 
 def stopped(results: Sequence[CheckResult]) -> list[CheckResult]:

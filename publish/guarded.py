@@ -19,7 +19,7 @@ _AGAIN = "an earlier version made it: start `hardcut run` once more and export i
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class GuardCoverage:
     """What one guard looked at: whether it was on, how many items it was asked about, of how many what it reads was
     missing and of how many there was too little to say, and some of these in words."""
 
@@ -36,25 +36,25 @@ class Looked:
         return f"of {self.asked:,} items {self.missing:,} could not be looked at" if self.missing else None
 
     @classmethod
-    def read(cls, dataset: Dataset, guard: str) -> Looked:
+    def read(cls, dataset: Dataset, guard: str) -> GuardCoverage:
         """Out of a dataset's marker. Raises DamagedDataset where it does not tell."""
-        told = dataset.marker.get(GUARDED, {}).get(guard)
-        if told is None:
+        kept = dataset.marker.get(GUARDED, {}).get(guard)
+        if kept is None:
             raise CouldNotLook(f"the dataset does not say what {guard!r} could not look at: {_AGAIN}")
         try:
-            asked, missing, few = told["asked"], told["missing"], told["few"]
+            asked, missing, few = kept["asked"], kept["missing"], kept["few"]
             numbers = (asked, missing, few)
-            if type(told["on"]) is not bool or any(type(number) is not int or number < 0 for number in numbers):
+            if type(kept["on"]) is not bool or any(type(number) is not int or number < 0 for number in numbers):
                 raise TypeError("a number is expected")
-            return cls(told["on"], asked, missing, few, tuple(map(str, told["items"])))
+            return cls(kept["on"], asked, missing, few, tuple(map(str, kept["items"])))
         except (KeyError, TypeError) as error:
             raise DamagedDataset(f"{dataset.folder}: {GUARDED!r} of its marker are altered: export it again") from error
 
 
-def added(dataset: Dataset) -> dict[str, Looked]:
+def added(dataset: Dataset) -> dict[str, GuardCoverage]:
     """The guards that a dataset tells of and that are none of ours: filters that were added, and could not look."""
     ours = {guard.name for guard in GUARDS}
-    return {name: Looked.read(dataset, name) for name in dataset.marker.get(GUARDED, {}) if name not in ours}
+    return {name: GuardCoverage.read(dataset, name) for name in dataset.marker.get(GUARDED, {}) if name not in ours}
 
 
 def looked(
@@ -68,12 +68,12 @@ def looked(
     for record in unchecked:
         if record.item in (videos if record.guard == "near_duplicates" else queries):
             found[record.guard].append(record)
-    told = {guard.name: _told(guard, found[guard.name], videos, queries, settings) for guard in GUARDS}
-    added = sorted(found.keys() - told.keys())
-    return told | {name: _counts(len(queries), found[name], on=True) for name in added}
+    noted = {guard.name: _note(guard, found[guard.name], videos, queries, settings) for guard in GUARDS}
+    added = sorted(found.keys() - noted.keys())
+    return noted | {name: _counts(len(queries), found[name], on=True) for name in added}
 
 
-def _told(
+def _note(
     guard: Guard, unchecked: list[Unchecked], videos: Collection[str], queries: Mapping[str, bool], settings: Settings
 ) -> dict[str, Any]:
     asked = len(videos)

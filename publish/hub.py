@@ -1,68 +1,108 @@
-"""Datasets and models to the Hugging Face Hub, and datasets back, through its own client.
-
-The token is the client's business: it reads `HF_TOKEN` or the login of `hf auth login`; nothing here sees or writes it.
-"""
+"""Datasets and models to the Hugging Face Hub, and datasets back, through its own client."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import logging
 import re
 import shutil
-import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hardcut.engine.files import disk_error, sha256_of
+from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
-from hardcut.publish.dataset import Dataset, digests, verify
-from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
+from hardcut.publish.card_merge import CardConflict, merge_cards
+from hardcut.publish.dataset import FILES, Dataset, digests, verify
+from hardcut.publish.export_dataset import write_marker
+from hardcut.publish.hub_client import open_api, reported_errors
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import parse_json
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-_OURS = re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl")
-"""Files of a repository that belong to the dataset; others, such as a licence text, are left alone."""
 _MODEL = frozenset({".json", ".jinja", ".jsonl", ".md", ".model", ".safetensors", ".txt"})
-_OURS_OF_MODEL = re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md")
 _VERSION = re.compile(r"v(\d+)")
+_CARD = "README.md"
+_GENERATED = ".hardcut/card.md"
+"""The card as Hardcut wrote it last, beside the one that people may edit: what they changed is told by it."""
+_OF_THE_HUB = frozenset({".gitattributes"})
+"""Files that the Hub puts into every new repository."""
 
 
-class HubError(HardcutError):
-    """The Hub cannot be reached, or refuses. What was sent is kept there: the same command again goes on."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is published: `mark` is the file that every repository of ours has, `ours` says which files belong to us."""
 
-    status = 4
+    name: Literal["dataset", "model"]
+    mark: str
+    ours: re.Pattern[str]
+
+
+_DATASET = _Kind("dataset", MARKER, re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl"))
+_OF_MODEL = _Kind("model", "train.json", re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md"))
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What an upload did. `sent` and `deleted` are paths; `tag` is `None` where what is there has one already and none
-    was asked; `private` is what the repository is now, which only its creation decides."""
+    """What an upload did, or would do. `sent`, `replaced` (those of them that were there already) and `deleted` are
+    paths. `tag` is `None` where what is there has one already and none was asked. `private` is what the repository is
+    now, which only its creation decides."""
 
     url: str
     private: bool
     sent: tuple[str, ...]
+    replaced: tuple[str, ...]
     deleted: tuple[str, ...]
     unchanged: int
     tag: str | None
 
 
-def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Upload:
-    """Makes the repository (private, unless `public`) hold exactly the dataset of `folder`, and tags the version.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How something is published. `public` decides at creation alone. `adopt` takes over a repository that Hardcut did
+    not make, and replaces a card that cannot be merged. With `dry_run` nothing is sent."""
+
+    public: bool = False
+    tag: str | None = None
+    adopt: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that the repository is to hold."""
+
+    source: Path | bytes
+    sha256: str
+
+    @property
+    def size(self) -> int:
+        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+
+    def read(self) -> bytes:
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+    def operation(self, name: str) -> CommitOperationAdd:
+        from huggingface_hub import CommitOperationAdd
+
+        return CommitOperationAdd(name, self.source if isinstance(self.source, bytes) else str(self.source))
+
+
+def publish(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
+    """Makes the repository hold exactly the dataset of `folder`, and tags the version.
 
     Only what differs from what is there is sent: large files first, each kept by the Hub as soon as it is through, so
     that an upload that was interrupted goes on where it stopped; then one commit, so that readers see the old version
     or the new one. `tag` is by default `v1`, `v2`, ... for every version that has no tag yet, also one whose upload
-    was interrupted after its commit.
+    was interrupted after its commit. What people edited in the card on the Hub is kept there.
 
-    Raises UsageError where the folder is not as its marker says, where `tag` is another version's, or where the Hub
-    finds fault with the card; HubError where the Hub cannot be reached or refuses.
+    Raises UsageError where the folder is not as its marker says, where Hardcut did not make the repository, where `tag`
+    is another version's, or where the Hub finds fault with the card; CardConflict where people edited what this version
+    changes too; HubError where the Hub cannot be reached or refuses.
     """
     wrong = verify(folder)
     if wrong:
@@ -70,10 +110,10 @@ def publish(folder: Path, repo_id: str, *, public: bool = False, tag: str | None
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: sha256_of(folder / MARKER)}
-    return _upload(folder, repo_id, "dataset", local, _OURS, public=public, tag=tag)
+    return _upload(folder, repo_id, _DATASET, local, choices)
 
 
-def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str | None = None) -> Upload:
+def publish_model(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
     """The same for a model that `hardcut train` wrote: weights, processor, chat template and card, no checkpoints.
 
     Raises UsageError where the folder holds no finished training, HubError where the Hub cannot be reached or refuses.
@@ -92,7 +132,7 @@ def publish_model(folder: Path, repo_id: str, *, public: bool = False, tag: str 
             if path.suffix not in _MODEL:
                 raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
             local[name.as_posix()] = sha256_of(path)
-    return _upload(folder, repo_id, "model", local, _OURS_OF_MODEL, public=public, tag=tag)
+    return _upload(folder, repo_id, _OF_MODEL, local, choices)
 
 
 def _base_model(folder: Path) -> str | None:
@@ -103,56 +143,149 @@ def _base_model(folder: Path) -> str | None:
         return None
 
 
-def _upload(
-    folder: Path,
-    repo_id: str,
-    kind: Literal["dataset", "model"],
-    local: Mapping[str, str],
-    ours: re.Pattern[str],
-    *,
-    public: bool,
-    tag: str | None,
-) -> Upload:
-    """Makes a repository hold the files of `local`, digests by path; what of it is `ours` and not among them goes."""
-    with _reported_errors(repo_id):
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+def _upload(folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], choices: Choices) -> Upload:
+    """Makes a repository hold the files of `local`, digests by path; what of it is ours and not among them goes."""
+    with reported_errors(repo_id):
+        from huggingface_hub import CommitOperationDelete
 
-        api = _api()
-        url = str(api.create_repo(repo_id, repo_type=kind, private=not public, exist_ok=True))
-        info = api.repo_info(repo_id, repo_type=kind)
-        head, remote, tags = info.sha, _remote(api, repo_id, kind, info.sha), _tags(api, repo_id, kind)
-        changed = [name for name in sorted(local) if not _same(folder / name, local[name], remote.get(name))]
-        stale = sorted(name for name in remote if ours.fullmatch(name) and name not in local)
-        if tag in tags and (changed or stale or tags[tag] != head):
+        api = open_api()
+        there = _look(api, repo_id, kind, choices)
+        _refuse_foreign(repo_id, kind, there, choices)
+        files = {name: _File(folder / name, digest) for name, digest in local.items()}
+        if _CARD in files:
+            files |= {_GENERATED: files[_CARD], _CARD: _card(api, repo_id, kind, there, files[_CARD], choices)}
+        changed = [name for name in sorted(files) if not _same(files[name], there.files.get(name))]
+        stale = sorted(name for name in there.files if kind.ours.fullmatch(name) and name not in files)
+        head, tag = there.head, choices.tag
+        if tag is not None and tag in there.tags and (changed or stale or there.tags[tag] != head):
             raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
-        if changed or stale:
-            additions = [CommitOperationAdd(name, str(folder / name)) for name in changed]
+        if (changed or stale) and not choices.dry_run:
+            additions = [files[name].operation(name) for name in changed]
             for addition in additions:
-                api.preupload_lfs_files(repo_id, [addition], repo_type=kind, free_memory=False)
+                api.preupload_lfs_files(repo_id, [addition], repo_type=kind.name, free_memory=False)
             operations: list[CommitOperationAdd | CommitOperationDelete] = [*additions]
             operations += [CommitOperationDelete(name) for name in stale]
             head = api.create_commit(
-                repo_id, operations, repo_type=kind, parent_commit=head,
-                commit_message=f"Hardcut {kind}, {len(changed)} files changed",
+                repo_id, operations, repo_type=kind.name, parent_commit=head,
+                commit_message=f"Hardcut {kind.name}, {len(changed)} files changed",
             ).oid  # fmt: skip
-        if tag is None and head not in tags.values():
-            tag = _next_version(tags)
-        if tag is not None:
-            api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind, exist_ok=True)
-    return Upload(url, bool(info.private), tuple(changed), tuple(stale), len(local) - len(changed), tag)
+        if tag is None and (changed or stale or head not in there.tags.values()):
+            tag = _next_version(there.tags)
+        if tag is not None and not choices.dry_run:
+            api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind.name, exist_ok=True)
+    replaced = tuple(name for name in changed if name in there.files)
+    return Upload(there.url, there.private, tuple(changed), replaced, tuple(stale), len(files) - len(changed), tag)
 
 
-def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
-    """Fetches a dataset into the folder `out`, which is swapped in whole once every digest is verified.
+@dataclass(frozen=True, slots=True)
+class _There:
+    """A repository as it is: its newest commit, its files by path, the commit of each tag."""
+
+    url: str
+    private: bool
+    head: str | None
+    files: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+def _look(api: HfApi, repo_id: str, kind: _Kind, choices: Choices) -> _There:
+    """The repository, which is made where it is not there. A dry run makes none and finds it empty."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    if choices.dry_run:
+        try:
+            info = api.repo_info(repo_id, repo_type=kind.name)
+        except RepositoryNotFoundError:
+            return _There(repo_id, not choices.public, None, {}, {})
+        url = repo_id
+    else:
+        url = str(api.create_repo(repo_id, repo_type=kind.name, private=not choices.public, exist_ok=True))
+        info = api.repo_info(repo_id, repo_type=kind.name)
+    files, tags = _remote(api, repo_id, kind.name, info.sha), _tags(api, repo_id, kind.name)
+    return _There(url, bool(info.private), info.sha, files, tags)
+
+
+def _refuse_foreign(repo_id: str, kind: _Kind, there: _There, choices: Choices) -> None:
+    """Raises UsageError for a repository with files in it that Hardcut did not make."""
+    others = sorted(there.files.keys() - _OF_THE_HUB)
+    if not others or kind.mark in there.files or choices.adopt:
+        return
+    raise UsageError(
+        f"{repo_id}: Hardcut did not make this repository (no {kind.mark} in it, but {len(others)} files such as "
+        f"{others[0]}): name another one; --adopt takes it over, and --adopt --dry-run shows what would go"
+    )
+
+
+def _card(api: HfApi, repo_id: str, kind: _Kind, there: _There, ours: _File, choices: Choices) -> _File:
+    """The new card, with what people edited in the one that is there.
+
+    Raises CardConflict where both changed the same lines, and UsageError where an earlier version of Hardcut kept no
+    copy to tell the edits by.
+    """
+    card, generated = there.files.get(_CARD), there.files.get(_GENERATED)
+    if card is None or kind.mark not in there.files or choices.adopt or _same(ours, card):
+        return ours
+    if generated is None:
+        if kind.mark == MARKER and _is_as_listed(api, repo_id, kind, there):
+            return ours
+        raise UsageError(
+            f"{repo_id}: its card may have been edited there, and the version of Hardcut that wrote it kept no copy to "
+            "tell: save what people wrote; --adopt replaces it"
+        )
+    if card.blob_id == generated.blob_id:
+        return ours
+    before, theirs = (_fetch(api, repo_id, kind, name, there.head) for name in (_GENERATED, _CARD))
+    try:
+        text = merge_cards(before, theirs, ours.read().decode("utf-8"))
+    except CardConflict as error:
+        raise CardConflict(
+            f"{repo_id}: its card: {error}: take that edit back there, or --adopt replaces the whole card"
+        ) from error
+    data = text.encode("utf-8")
+    return _File(data, hashlib.sha256(data).hexdigest())
+
+
+def _is_as_listed(api: HfApi, repo_id: str, kind: _Kind, there: _There) -> bool:
+    """Whether the dataset's marker lists the card that is there."""
+    marker = parse_json(_fetch(api, repo_id, kind, MARKER, there.head))
+    listed = marker.get(FILES) if isinstance(marker, dict) else None
+    entry = listed.get(_CARD) if isinstance(listed, dict) else None
+    card = _fetch(api, repo_id, kind, _CARD, there.head).encode("utf-8")
+    return isinstance(entry, dict) and entry.get("sha256") == hashlib.sha256(card).hexdigest()
+
+
+def _fetch(api: HfApi, repo_id: str, kind: _Kind, path: str, revision: str | None) -> str:
+    """A small text of the repository. Nothing is written here."""
+    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
+
+    url = hf_hub_url(repo_id, path, repo_type=kind.name, revision=revision, endpoint=api.endpoint)
+    response = get_session().get(url, headers=build_hf_headers(library_name="hardcut"))
+    hf_raise_for_status(response)
+    return response.content.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A dataset that was fetched. `is_card_edited`: people changed its card on the Hub, and it is kept as they have
+    it."""
+
+    dataset: Dataset
+    is_card_edited: bool
+
+
+def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
+    """Fetches a dataset into the folder `out`, which is swapped in whole once every digest is verified. The card alone
+    may be another: people edit it on the Hub.
 
     Raises UsageError where the repository holds no dataset of Hardcut's or its files are not what its marker says,
     HubError where the Hub cannot be reached or refuses.
     """
     with replaced_folder(out) as folder:
-        with _reported_errors(repo_id), warnings.catch_warnings():
+        with reported_errors(repo_id), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Not enough free disk space")  # told as an error when it comes to that
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
-            found = _api().snapshot_download(
+            found = open_api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
                 allow_patterns=["data/*", "plots/*", "README.md", MARKER, "left_out.jsonl"],
             )  # fmt: skip
@@ -161,22 +294,20 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Dataset:
         if not (folder / MARKER).is_file():
             raise UsageError(f"{repo_id}: no {MARKER} in it, so it is no dataset of Hardcut's; nothing was kept")
         wrong = verify(folder)
+        is_edited = f"{_CARD}: altered" in wrong
+        if is_edited:
+            wrong.remove(f"{_CARD}: altered")
+            _list_card(folder)
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise UsageError(f"{repo_id}: {wrong[0]}{more}: it was changed after it was published; nothing was kept")
-    return Dataset(out)
+    return Pulled(Dataset(out), is_edited)
 
 
-def _api() -> HfApi:
-    from huggingface_hub import HfApi
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    logging.getLogger("huggingface_hub").setLevel(
-        logging.ERROR
-    )  # what it warns of, such as a cache that cannot be written, ends in an error where it matters
-    if not sys.stderr.isatty():
-        disable_progress_bars()
-    return HfApi(library_name="hardcut")
+def _list_card(folder: Path) -> None:
+    """Notes the card as it is in the marker."""
+    marker = Dataset(folder).marker
+    write_marker(folder, marker, {**marker[FILES], **digests(folder, (_CARD,))})
 
 
 def _remote(api: HfApi, repo_id: str, kind: str, revision: str | None) -> dict[str, Any]:
@@ -192,60 +323,15 @@ def _tags(api: HfApi, repo_id: str, kind: str) -> dict[str, str]:
     return {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id, repo_type=kind).tags}
 
 
-def _same(path: Path, sha256: str, there: Any) -> bool:
+def _same(file: _File, there: Any) -> bool:
     """Whether a remote file has this content: large files are known by their sha256, small ones by git's own digest."""
-    if there is None or there.size != path.stat().st_size:
+    if there is None or there.size != file.size:
         return False
     if there.lfs is not None:
-        return bool(there.lfs.sha256 == sha256)
-    content = path.read_bytes()
+        return bool(there.lfs.sha256 == file.sha256)
+    content = file.read()
     return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
 
 
 def _next_version(tags: Iterable[str]) -> str:
     return f"v{max((int(match[1]) for tag in tags if (match := _VERSION.fullmatch(tag))), default=0) + 1}"
-
-
-@contextmanager
-def _reported_errors(repo_id: str) -> Iterator[None]:
-    """Errors of the client as ours, with what to do. Their texts carry addresses and no token."""
-    try:
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            HFValidationError,
-            LocalTokenNotFoundError,
-            OfflineModeIsEnabled,
-        )
-    except ImportError as error:
-        raise MissingDependency("huggingface_hub is too old: pip install -U huggingface_hub") from error
-    try:
-        yield
-    except HFValidationError as error:
-        raise UsageError(f"{repo_id!r} is no name on the Hub: give ORG/NAME ({error})") from error
-    except (LocalTokenNotFoundError, OfflineModeIsEnabled) as error:
-        raise HubError(f"{repo_id}: {error}") from error
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
-        if status in (401, 403, 404):
-            advice = "set HF_TOKEN to a token that may write there, or `hf auth login`, and look at the name"
-            raise HubError(f"{repo_id}: the Hub answers {status}: {advice}") from error
-        raise HubError(f"{repo_id}: the Hub answers {status}: start the same command again to go on") from error
-    except ValueError as error:
-        raise UsageError(f"{repo_id}: the card cannot be sent ({' '.join(str(error).split())})") from error
-    except _network_errors() as error:
-        if (full := disk_error(error)) is not None:  # of the Hub's cache, or of the folder that is fetched into
-            raise full from error
-        raise HubError(
-            f"{repo_id}: the Hub cannot be reached ({type(error).__name__}): start again to go on"
-        ) from error
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    """What the client's transport raises; which one it is depends on the client's version."""
-    found: list[type[Exception]] = [OSError]
-    for name in ("httpx2", "httpx"):
-        try:
-            found.append(importlib.import_module(name).HTTPError)
-        except ImportError:
-            continue
-    return tuple(found)

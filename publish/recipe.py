@@ -20,11 +20,11 @@ _OF_CARD = frozenset({"export.name", "export.description", "export.authors", "ex
 
 def recipe_settings(settings: Settings) -> dict[str, Any]:
     """The settings by group and name, as JSON."""
-    told = settings.model_dump(mode="json", include=set(_GROUPS))
+    groups = settings.model_dump(mode="json", include=set(_GROUPS))
     for group, name in _PATHS:
-        told[group][name] = told[group][name] and PurePath(told[group][name]).name
-    told["evidence"]["speech"] = told["evidence"]["speech"].split("@")[0]  # server:MODEL@URL
-    return {group: told[group] for group in _GROUPS}
+        groups[group][name] = groups[group][name] and PurePath(groups[group][name]).name
+    groups["evidence"]["speech"] = groups["evidence"]["speech"].split("@")[0]  # server:MODEL@URL
+    return {group: groups[group] for group in _GROUPS}
 
 
 def changed_settings(settings: Settings) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any
 
 _NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
 _GRAM = 4
+_SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]")
+"""Kana, Hangul and Chinese characters."""
 _BANDS, _ROWS = 20, 5
 _CHUNK = 64
 """Texts whose signatures are made at once."""
@@ -45,11 +47,13 @@ def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[
     """Pairs of ids whose texts are near duplicates, enough of them that their links join every cluster.
 
     Near duplicates: the Jaccard similarity of their sets of four-letter pieces, over word ends, is at least
-    `threshold` (0 < threshold <= 1). Around .75 that is a typo, an ending or punctuation; another word is less, and so
-    is the same words in another order, which pieces over word ends notice. Every pair that is given was compared
-    exactly. Candidates come from MinHash signatures in bands (Broder, 1997; Indyk and Motwani, 1998): a pair at .75 is
-    found with .995, one at .85 with .9999. In a crowded band texts are compared with their neighbours in the
-    order of the alphabet alone, so that a million texts out of one template cost no more than a million others.
+    `threshold` (0 < threshold <= 1). Around .75 that is a typo, an ending or punctuation. Another word is less, and so
+    is another order of the same words. A Chinese, Japanese or Korean sign counts as four letters.
+
+    Every pair that is given was compared exactly. Candidates come from MinHash signatures in bands (Broder, 1997; Indyk
+    and Motwani, 1998): a pair at .75 is found with .995, one at .85 with .9999. In a crowded band texts are compared
+    with their neighbours in the order of the alphabet alone, so that a million texts out of one template cost no more
+    than a million others.
     """
     same: defaultdict[str, list[str]] = defaultdict(list)
     for id in sorted(texts):
@@ -94,7 +98,7 @@ def _hashed(texts: Sequence[str]) -> tuple[Any, Any]:
     """A 32-bit hash of every piece of every text, in one array, and where each text's begin; both of numpy."""
     import numpy as np
 
-    padded = [f" {text} ".ljust(_GRAM, "\0") for text in texts]
+    padded = [f" {_spelled_out(text)} ".ljust(_GRAM, "\0") for text in texts]
     lengths = np.array([len(text) for text in padded])
     letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     hashes = np.zeros(len(letters) - _GRAM + 1, dtype=np.uint32)
@@ -107,11 +111,17 @@ def _hashed(texts: Sequence[str]) -> tuple[Any, Any]:
     return hashes[whole], np.cumsum([0, *(lengths[:-1] - _GRAM + 1)])
 
 
+def _spelled_out(text: str) -> str:
+    """The text with as many letters for each sign of a syllable or a word as such a sign says: in these scripts a query
+    has ten signs where another has fifty letters."""
+    return _SIGN.sub(lambda sign: sign[0] * _GRAM, text)
+
+
 def _jaccard(first: str, second: str) -> float:
     here, there = _grams(first), _grams(second)
     return len(here & there) / len(here | there)
 
 
 def _grams(text: str) -> set[str]:
-    padded = f" {text} "
+    padded = f" {_spelled_out(text)} "
     return {padded[place : place + _GRAM] for place in range(max(1, len(padded) - _GRAM + 1))}

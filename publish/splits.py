@@ -11,10 +11,11 @@ The rule, in full:
   what it brings.
 * **A given split is kept**: of the field `split` in a video's metadata (`split_field`) or of a user's query, or of a
   file with ids of videos or queries. The rest of a group, and of a family of queries, follows the most held-out of its
-  members, and what leaks all the same is the gate's to tell.
+  members. Given splits stand where they tear near duplicate queries apart: a query that leaks so into a later split is
+  left out of its own, and told.
 * **Queries** follow the video they were written from. A user's query goes where most of its relevant videos are (in a
   tie to the most held-out of these splits); one without any, where its own hash falls. Rewrites and near duplicates
-  stay together.
+  stay together, but for a query whose relevant videos all have given splits: that is its split, given with them.
 * **Pairs** follow their query. Splits are ordered train < validation < test, and a split may use its own videos and
   those of the splits before it, never of those after it. So nothing that is held out is seen in training, while a
   held-out query keeps its hard negatives, most of which lie in the far larger train split; the video it was written
@@ -30,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.publish._csv import csv_rows
 from hardcut.publish.similar import DisjointSets, similar_pairs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -68,11 +70,13 @@ class QueryRef:
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Where everything goes: the group of each video, and the splits of videos and queries, by id."""
+    """Where everything goes: the group of each video, and the splits of videos and queries, by id. `leaks` are queries
+    to be left out of their split, each with the like of it in a later one."""
 
     groups: Mapping[str, str]
     videos: Mapping[str, Split]
     queries: Mapping[str, Split]
+    leaks: Mapping[str, str]
 
 
 def may_use(split: Split, video_split: Split) -> bool:
@@ -97,7 +101,9 @@ def plan_splits(
     groups = video_groups(kept, settings.group_by, [*extra_links, *_same_sources(families, queries)])
     given = _given(kept, queries, settings)
     video_splits = split_videos(groups, queries, given, settings)
-    return Splits(groups, video_splits, _split_queries(families, queries, relevant, video_splits, given, settings))
+    given |= _given_with_videos(queries, relevant, given)
+    query_splits = _split_queries(families, queries, relevant, video_splits, given, settings)
+    return Splits(groups, video_splits, query_splits, _leaks(families, queries, query_splits, settings.near_text))
 
 
 def video_groups(
@@ -155,7 +161,7 @@ def split_groups(
 
     Every split with a share gets at least one group where there are enough.
     """
-    shares = {split: high - low for split, (low, high) in _shares(settings).items()}
+    shares = split_shares(settings)
     totals: Counter[str] = Counter()
     for counts in weights.values():
         totals.update(counts)
@@ -236,15 +242,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return
     if path.suffix.lower() not in (".csv", ".tsv"):
         raise UsageError(f"{path}: splits come as .csv, .tsv or .jsonl")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            for row in reader:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    yield from csv_rows(path, lambda file: csv.DictReader(file, delimiter=delimiter))
 
 
 def _split(value: object, where: str) -> Split:
@@ -319,11 +318,64 @@ def _split_queries(
             videos = sorted({video for id in members for video in relevant.get(id, ())})
             votes = Counter(video_splits[video] for video in videos if video in video_splits)
         held_out = max(kept.values(), key=lambda split: _HELD_OUT[split], default=None)
-        voted = max(votes, key=lambda split: (votes[split], _HELD_OUT[split]), default=None)
+        voted = _most(votes) if votes else None
         split = held_out or voted or _at(hashed_place(f"query:{family}", settings.seed), _shares(settings))
         # Where given splits tear a family apart, each query stays with its own video.
         found.update({**dict.fromkeys(members, split), **own, **kept})
     return found
+
+
+def _given_with_videos(
+    queries: Mapping[str, QueryRef], relevant: Mapping[str, Iterable[str]], given: Mapping[str, Split]
+) -> dict[str, Split]:
+    """The splits of users' queries whose relevant videos all have given ones: that of most of these."""
+    found: dict[str, Split] = {}
+    for id, ref in queries.items():
+        videos = [given.get(video) for video in relevant.get(id, ())] if ref.source_video_id is None else []
+        official = Counter(split for split in videos if split is not None)
+        if official and official.total() == len(videos) and id not in given:
+            found[id] = _most(official)
+    return found
+
+
+def _most(votes: Mapping[Split, int]) -> Split:
+    """The split with the most votes, in a tie the most held-out of these."""
+    return max(votes, key=lambda split: (votes[split], _HELD_OUT[split]))
+
+
+def _leaks(
+    families: Mapping[str, list[str]], queries: Mapping[str, QueryRef], splits: Mapping[str, Split], threshold: float
+) -> dict[str, str]:
+    """Queries with a near duplicate in a later split, and rewrites of such queries, each with that other query."""
+    found: dict[str, str] = {}
+    for members in families.values():
+        if len({splits[id] for id in members}) < 2:
+            continue
+        texts = {id: queries[id].text for id in members if queries[id].text}
+        while straddling := _straddling(texts, splits, threshold):
+            found.update(straddling)
+            for id in straddling:
+                del texts[id]
+        for id in members:
+            parent = queries[id].parent_query_id
+            if parent is not None and parent in found and splits[id] == splits[parent]:
+                found.setdefault(id, found[parent])
+    return found
+
+
+def _straddling(texts: Mapping[str, str], splits: Mapping[str, Split], threshold: float) -> dict[str, str]:
+    """Of the pairs that link near duplicates in two splits, the query of the earlier one, with the other."""
+    found = {}
+    for pair in similar_pairs(texts, threshold):
+        earlier, later = sorted(pair, key=lambda id: _HELD_OUT[splits[id]])
+        if splits[earlier] != splits[later]:
+            found[earlier] = later
+    return found
+
+
+def split_shares(settings: ExportSettings) -> dict[Split, float]:
+    """The share of the videos that each split is to have; those without one left out."""
+    return {split: high - low for split, (low, high) in _shares(settings).items()}
 
 
 def hashed_place(name: str, seed: int) -> float:

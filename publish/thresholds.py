@@ -174,7 +174,7 @@ def _solve(rate: float, high: float, limit: float) -> float:
 
 def _divergence(rate: float, other: float) -> float:
     """Kullback and Leibler's divergence of two coins, in nats."""
-    told = rate * math.log(rate / other) if rate > 0 else 0.0
+    divergence = rate * math.log(rate / other) if rate > 0 else 0.0
     if rate < 1:
-        told += (1 - rate) * math.log((1 - rate) / (1 - other)) if other < 1 else math.inf
-    return told
+        divergence += (1 - rate) * math.log((1 - rate) / (1 - other)) if other < 1 else math.inf
+    return divergence

@@ -48,8 +48,8 @@ def reasons(example: Example, measured: MeasuredDifficulty) -> list[Reason]:
     if measured.margin_gap is not None and closest is not None:
         who = f"{closest.pair.video_id} ({' and '.join(closest.pair.origins)})"
         side = "below" if measured.margin_gap > 0 else "above"
-        told = f"The closest video that does not answer it, {who}, lies {abs(measured.margin_gap):.1f} {side} it."
-        found.append(Reason(measured.margin_gap < _CLOSE, told))
+        text = f"The closest video that does not answer it, {who}, lies {abs(measured.margin_gap):.1f} {side} it."
+        found.append(Reason(measured.margin_gap < _CLOSE, text))
     if measured.unwatched is not None:
         solves = "solves it: nobody has to watch" if measured.unwatched else "does not solve it: one has to watch"
         found.append(Reason(not measured.unwatched, f"Metadata alone {solves}."))

@@ -18,9 +18,9 @@ def read_review(run: Path) -> dict[str, JsonValue] | None:
     if not path.exists():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{path}: cannot be read ({error}): `hardcut review report {run}` writes it anew") from error
-    if not isinstance(told, dict) or "reviewers" not in told:
+    if not isinstance(report, dict) or "reviewers" not in report:
         raise UsageError(f"{path}: not a review report: `hardcut review report {run}` writes it anew")
-    return told
+    return report

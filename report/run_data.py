@@ -33,7 +33,6 @@ RELATIONS: tuple[Relation, ...] = ("source", "mined", "counterfactual", "user")
 KINDS: tuple[QueryKind, ...] = get_args(QueryKind)
 
 PER_KIND = 5
-EXAMPLES = PER_KIND * len(KINDS)
 PAIRS_PER_EXAMPLE = 8
 EVIDENCE_PER_EXAMPLE = 12
 LISTED = 50

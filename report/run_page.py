@@ -46,14 +46,14 @@ class _Tile:
 @dataclass(frozen=True, slots=True)
 class _Kind:
     name: QueryKind
-    told: str
+    description: str
     examples: list[Example]
 
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
     name: str
-    told: str
+    description: str
     on: bool
     count: int
     unit: str
@@ -120,11 +120,11 @@ def _filters(found: ReportData, settings: Settings) -> list[_Filter]:
     """Every filter with its switch and what it left out: queries before any pair was scored, pairs after."""
     switches: dict[str, object] = settings.filters.model_dump()
     rows = []
-    for name, told in FILTERS.items():
+    for name, description in FILTERS.items():
         by_stage = [(stage, counts[name]) for stage, counts in sorted(found.dropped.items()) if counts[name]]
         count = sum(number for _, number in by_stage)
         unit = "pairs" if any(stage == "judgments" for stage, _ in by_stage) else "queries"
-        rows.append(_Filter(name, told, bool(switches.get(name, True)), count, unit if count else ""))
+        rows.append(_Filter(name, description, bool(switches.get(name, True)), count, unit if count else ""))
     return rows
 
 

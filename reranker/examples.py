@@ -176,11 +176,20 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
         row["query_id"]: row["reference_video_id"]
         for _, row in tables.rows("queries", ("query_id", "reference_video_id"))
     }
+    left_out: dict[str, LeftOut] = {}
+    softs, validation = _read_pairs(tables, soft, starts, left_out)
+    groups = tuple(_read_groups(tables, softs, starts, left_out))
+    return RankingData(groups, validation, tuple(left_out.values()))
+
+
+def _read_pairs(
+    tables: DatasetTables, soft: SoftLabels, starts: Mapping[str, str | None], left_out: dict[str, LeftOut]
+) -> tuple[dict[str, float | None], Validation]:
+    """The soft labels of the training pairs by id, and what the split `validation` judges."""
     softs: dict[str, float | None] = {}
     queries: dict[str, str] = {}
     videos: dict[str, ClipRef] = {}
     qrels: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    left_out: dict[str, LeftOut] = {}
     for split, row in tables.rows("pairs", _OF_PAIR):
         query = row["query_id"]
         if split == "train":
@@ -191,6 +200,16 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
             queries[query] = row["query"]
             videos[row["video_id"]] = _clipped(row)
             qrels[query][row["video_id"]] = row["label"]
+    return softs, Validation(queries, videos, dict(qrels))
+
+
+def _read_groups(
+    tables: DatasetTables,
+    softs: Mapping[str, float | None],
+    starts: Mapping[str, str | None],
+    left_out: dict[str, LeftOut],
+) -> list[Group]:
+    """The training groups, sorted by id."""
     groups = []
     for split, row in tables.rows("groups"):
         group, query = row["group_id"], row["query_id"]
@@ -206,8 +225,7 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
                 for each in (row["positive"], *row["negatives"])
             )
             groups.append(Group(group, row["query"], positive, tuple(negatives)))
-    groups.sort(key=lambda each: each.group_id)
-    return RankingData(tuple(groups), Validation(queries, videos, dict(qrels)), tuple(left_out.values()))
+    return sorted(groups, key=lambda each: each.group_id)
 
 
 def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:

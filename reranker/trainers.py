@@ -65,8 +65,8 @@ class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if state.is_world_process_zero and sys.stderr.isatty():
-            told = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, float))
-            print(f"step {state.global_step} of {state.max_steps}: {told}", file=sys.stderr)
+            values = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if isinstance(value, float))
+            print(f"step {state.global_step} of {state.max_steps}: {values}", file=sys.stderr)
 
 
 class PerceptionTrainer(StageTrainer):

@@ -296,9 +296,9 @@ def _is_json(path: Path) -> bool:
 
 def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
-    told = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
+    options = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
     start = None if job.start is None else identity(str(job.start))
-    return digest(job.stage, identity(job.model), job.revision, start, *told, asdict(given))
+    return digest(job.stage, identity(job.model), job.revision, start, *options, asdict(given))
 
 
 def _one_first() -> AbstractContextManager[None]:

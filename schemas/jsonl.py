@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, TextIO, TypeVar, cast
 
 import jsonlines
 from pydantic import ValidationError
@@ -36,13 +36,7 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 
     Raises UsageError where there is no such file, RecordError naming file, line and field where a line is not a `kind`.
     """
-    try:
-        file = path.open(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    with file, jsonlines.Reader(file, loads=kind.model_validate_json) as reader:
+    with _open(path) as file, jsonlines.Reader(file, loads=kind.model_validate_json) as reader:
         try:
             yield from cast(Iterator[R], reader.iter(skip_empty=True))
         except jsonlines.InvalidLineError as error:
@@ -54,19 +48,22 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`; NaN and half a surrogate
     pair, which no file of ours can hold, are errors too."""
-    try:
-        file = path.open(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    with file:
+    with _open(path) as file:
         try:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, _object(line, f"{path}, line {number}")
         except UnicodeDecodeError as error:
             raise RecordError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def parse_json(text: str) -> Any:

@@ -89,7 +89,7 @@ class CaptionStage:
             short=draft.short,
             claims=draft.claims,
             support=support,
-            teacher=asker.who("caption"),
+            teacher=asker.answered_by("caption"),
         )
         return Output(records=(caption,), dropped=draft.drops.records)
 

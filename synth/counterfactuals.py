@@ -86,7 +86,7 @@ class CounterfactualStage:
                 await self._verify(works, about, stored, refused)
         kept: list[Query] = []
         for work in works:
-            kept += work.queries(drops, asker.who("counterfactual"))
+            kept += work.queries(drops, asker.answered_by("counterfactual"))
             work.report(drops)
         return Output(records=kept, dropped=drops.records, failure=joint_failure(refused))
 

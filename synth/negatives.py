@@ -271,8 +271,8 @@ def _set_aside(query: Query, video_id: str, source: str, collection: CollectionI
     pair = Pair.create(query_id=query.query_id, video_id=video_id, origins=("mined",), expected="unknown")
     copy = collection.copy_of(video_id, source)
     reason = "duplicate_of_source" if copy else "reference_video"
-    told = f"{copy} its source {source}" if copy else f"the query starts from it ({query.reference_video_id})"
-    return _dropped(pair.pair_id, reason, f"query {query.query_id}, video {video_id}: {told}")
+    why = f"{copy} its source {source}" if copy else f"the query starts from it ({query.reference_video_id})"
+    return _dropped(pair.pair_id, reason, f"query {query.query_id}, video {video_id}: {why}")
 
 
 def _unknown(given: TrecRun, listed: set[str], collection: CollectionIndex) -> Iterator[tuple[str, Output]]:

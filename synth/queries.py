@@ -84,7 +84,7 @@ class QueryStage:
                     per_view=self.options.per_view,
                     forms=_forms(video, views, self.options),
                 )
-                queries += _Sieve(drops, views, self.options, asker.who("queries")).sift(reply)
+                queries += _Sieve(drops, views, self.options, asker.answered_by("queries")).sift(reply)
             composed, refused = await self._composed(asker, unit.all(Twin), drops)
         queries += composed
         reworder = Reworder(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
@@ -127,7 +127,7 @@ class QueryStage:
                 facets=drops.facets(what, written.facets),
                 source_video_id=drops.video.video_id,
                 reference_video_id=twin.other_video_id,
-                teacher=asker.who("compose"),
+                teacher=asker.answered_by("compose"),
             )
             queries[query.query_id] = query
         return list(queries.values()), refused

@@ -21,8 +21,8 @@ def video_inputs(video: Video, evidence: Iterable[Evidence]) -> dict[str, JsonVa
     """
     evidence = list(evidence)
     cues = [item.span for item in evidence if item.kind == "speech" and item.extractor in SUBTITLES and item.span]
-    told = [item for item in evidence if not _said_better(item, cues)]
-    return {"video": {"duration_s": video.duration_s}, "evidence": [_evidence_input(item) for item in by_time(told)]}
+    shown = [item for item in evidence if not _said_better(item, cues)]
+    return {"video": {"duration_s": video.duration_s}, "evidence": [_evidence_input(item) for item in by_time(shown)]}
 
 
 def claim_inputs(claim: Claim) -> dict[str, JsonValue]:

@@ -53,8 +53,8 @@ class Asker:
                     self.drops.drop(reason, f"of a reply to {task}: {clean(detail, 300)}")
         return outcomes
 
-    def who(self, task: Task) -> TeacherRef:
-        """Who answers."""
+    def answered_by(self, task: Task) -> TeacherRef:
+        """The teacher that answers this task."""
         return self.teacher.describe(task, self.sampling)
 
 

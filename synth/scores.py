@@ -121,10 +121,10 @@ class ScoreStage:
     async def _ask_text_only(self, unit: Unit, judge: Judge) -> tuple[list[TeacherLabel], dict[str, Refusal]]:
         """The judge's labels by metadata alone. A video without any gives nothing away and is not asked about."""
         video, pairs = unit.one(Video), [pair for pair in unit.all(Pair) if asked_text_only(pair)]
-        told = [item for item in unit.all(Evidence) if item.kind == "metadata"]
-        if not pairs or not told:
+        metadata = [item for item in unit.all(Evidence) if item.kind == "metadata"]
+        if not pairs or not metadata:
             return [], {}
-        common = {**video_inputs(video, told), "caption": None}
+        common = {**video_inputs(video, metadata), "caption": None}
         outcomes = await judge.teacher.complete(
             [Request("judge", {**common, **self._told(self.query(pair.query_id))}, judge.sampling) for pair in pairs]
         )
@@ -173,17 +173,17 @@ def _label(
         return TeacherLabel.create(**common, verdict="unparsed", teacher=teacher)
     if outcome.answer is None:
         raise TypeError("the teacher answered a judgment without an answer")
-    told = confidence(outcome.answer)
+    measured = confidence(outcome.answer)
     return TeacherLabel.create(
         **common,
         verdict=outcome.answer.verdict,
-        logit_margin=told.logit_margin,
-        p_yes=told.p_yes,
+        logit_margin=measured.logit_margin,
+        p_yes=measured.p_yes,
         logprob_yes=outcome.answer.logprob_yes,
         logprob_no=outcome.answer.logprob_no,
         token_logprob_yes=outcome.answer.token_yes,
         token_logprob_no=outcome.answer.token_no,
-        exact=told.exact,
+        exact=measured.exact,
         reasoning=outcome.reasoning,
         teacher=outcome.teacher,
         tokens=outcome.tokens,

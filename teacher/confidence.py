@@ -49,12 +49,6 @@ class Confidence:
     exact: bool
 
 
-def read_verdict(text: str) -> Word | None:
-    """Yes or no, or None where the last answer tag is missing, not closed, or holds anything else."""
-    found = _find(text.encode("utf-8", "surrogatepass"))
-    return found[0] if found else None
-
-
 def reasoning_of(text: str) -> str:
     """What was said before the answer: the text up to the last `<answer>`, all of it where there is none, without the
     marks that some models put around their thoughts."""

@@ -50,7 +50,7 @@ def model_folder(folder: Path, digests: FileDigests | None = None) -> ModelFolde
     try:
         files = _files(folder)
         stamps = tuple((file, stamp_of(file)) for file in files)
-        sums = digests.of(files)
+        sums = digests.sha256(files)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be read: {error.strerror or error}") from error
     parts = [[file.relative_to(folder).as_posix(), sum] for file, sum in zip(files, sums, strict=True)]

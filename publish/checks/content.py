@@ -14,12 +14,19 @@ from hardcut.schemas.settings import Settings
 LEAST_DIGITS = 9
 """Of a telephone number; a card has more."""
 _DIGIT = re.compile(r"\d")
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_PHONE = re.compile(
-    r"(?<![\w.,:/-])(?:\+\d{9,15}|0\d{2,5}[ /-]\d{5,8}"  # +442079460958, 030/1234567
-    r"|(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5})(?![\w:/])"
+_EMAIL = re.compile(  # before and after any of these may stand a letter of a script without spaces
+    r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9_.+-]{1,64}@(?:[A-Za-z0-9_-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9_])"
 )
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?!\w)")
+_PHONE = re.compile(
+    r"(?<![A-Za-z0-9_.,:/-])(?:\+\d{9,15}|\d{10,11}|0\d{2,5}[ /-]\d{5,8}"  # +442079460958, 5551234567, 030/1234567
+    r"|(?:\+\d{1,3}[ .-]?)?(?:\(\d{1,5}\)[ .-]?)?\d{2,5}(?:[ .-]\d{2,5}){1,5})(?![A-Za-z0-9_:/]|\.\d)"
+)
+_NO_PHONE = re.compile(
+    r"\d+\.\d+(?: ?[-–] ?\d+\.\d+| \d+\.\d+)+"  # times and measures: 24.367-26.367
+    r"|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:\.\d{1,3}){3}"  # 1.234.567.890, 192.168.100.200
+    r"|97[89](?:[- ]\d{1,7}){3}[- ]\d"  # ISBN
+)
+_CARD = re.compile(r"(?<![A-Za-z0-9_.])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9_])")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
 
 
@@ -78,8 +85,13 @@ def personal(text: str) -> Iterator[tuple[str, str]]:
     for match in _PHONE.finditer(text):
         value = match.group()
         digits = sum(char.isdigit() for char in value)
-        if LEAST_DIGITS <= digits <= 15 and not _DATE.fullmatch(value) and not any(value in card for card in cards):
+        if LEAST_DIGITS <= digits <= 15 and not _is_other_number(value) and not any(value in card for card in cards):
             yield "telephone number", value
+
+
+def _is_other_number(value: str) -> bool:
+    """Whether it is a date, a time, a measure, an address of a machine or of a book."""
+    return bool(_DATE.fullmatch(value) or _NO_PHONE.fullmatch(value))
 
 
 def luhn(number: str) -> bool:

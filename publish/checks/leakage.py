@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count, could_not_look
 from hardcut.publish.dataset import GUARDED, Dataset
-from hardcut.publish.guarded import Looked
+from hardcut.publish.guarded import GuardCoverage
 from hardcut.publish.similar import similar_pairs
 from hardcut.publish.splits import may_use
 from hardcut.schemas.settings import Settings
@@ -48,8 +48,10 @@ def event_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
             "event_leakage", f"no video names its {' or '.join(sorted(fields))}",
             "name them in a manifest or beside the videos; where there are none, set `export.group_by = []`",
         )  # fmt: skip
-    told = f"no {' or '.join(sorted(fields))} is in two splits" if fields else "`export.group_by` names no field"
-    return by_count("event_leakage", _straddling(named), told, "{count} events or sources are in two splits", _REGROUP)
+    message = f"no {' or '.join(sorted(fields))} is in two splits" if fields else "`export.group_by` names no field"
+    return by_count(
+        "event_leakage", _straddling(named), message, "{count} events or sources are in two splits", _REGROUP
+    )
 
 
 @check(
@@ -61,7 +63,7 @@ def event_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
 def near_duplicate_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     """Videos of one group (near duplicates, among others) in two splits."""
     found = _straddling((split, f"group {row['group']}") for split, row in dataset.rows("corpus", ("group",)))
-    looked = Looked.read(dataset, "near_duplicates")
+    looked = GuardCoverage.read(dataset, "near_duplicates")
     if not found.count and not looked.on:
         return could_not_look(
             "near_duplicate_leakage", "the run looked for no copies", "set `duplicates.near` and run again"
@@ -133,8 +135,8 @@ def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
             if candidate is not None:
                 look("groups", split, candidate["video_id"], row["group_id"])
     if unknown.count and not found.count:
-        told = f"{unknown.count:,} rows name a video that the corpus lacks"
-        return could_not_look("held_out_use", told, _REGROUP, unknown.count, unknown.examples)
+        message = f"{unknown.count:,} rows name a video that the corpus lacks"
+        return could_not_look("held_out_use", message, _REGROUP, unknown.count, unknown.examples)
     return by_count(
         "held_out_use", found, "no split uses a video of a later one", "{count} rows use a video of a later split",
         _REGROUP,

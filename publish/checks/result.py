@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from hardcut.schemas.errors import HardcutError
 
@@ -24,8 +24,8 @@ class CouldNotLook(HardcutError):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found. `value` and `limit` are in the check's own unit; `examples` are a few of `count` findings, or
-    of the items that it could not look at.
+    """What a check found; `message` says it in words. `value` and `limit` are in the check's own unit. `examples` are
+    a few of `count` findings, or of the items that it could not look at.
 
     `cause`, of an unknown: `damaged` (a file of the dataset is not what it was), `needs` (something is not installed);
     empty where what was to be looked at is not there or not enough.
@@ -33,13 +33,17 @@ class CheckResult:
 
     name: str
     state: State
-    told: str
+    message: str
     advice: str = ""
     count: int = 0
     examples: tuple[str, ...] = ()
     value: float | None = None
     limit: float | None = None
     cause: Literal["", "damaged", "needs"] = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as `--json` prints it. There the message is called `told`."""
+        return {"told" if name == "message" else name: value for name, value in asdict(self).items()}
 
     @property
     def stops(self) -> bool:
@@ -75,19 +79,19 @@ def by_count(name: str, found: Findings, clean: str, wrong: str, advice: str) ->
     """Passed where nothing was found. `wrong` has a place for the count."""
     if found.count == 0:
         return CheckResult(name, "passed", clean, limit=0, value=0)
-    told = wrong.format(count=f"{found.count:,}")
-    return CheckResult(name, "failed", told, advice, found.count, tuple(found.examples), float(found.count), 0)
+    message = wrong.format(count=f"{found.count:,}")
+    return CheckResult(name, "failed", message, advice, found.count, tuple(found.examples), float(found.count), 0)
 
 
 def by_limit(
-    name: str, value: float, limit: float, told: str, advice: str, found: Findings | None = None, digits: int = 3
+    name: str, value: float, limit: float, message: str, advice: str, found: Findings | None = None, digits: int = 3
 ) -> CheckResult:
     """Passed where the value is at most the limit."""
     value = round(value, digits)
     if value <= limit:
-        return CheckResult(name, "passed", told, value=value, limit=limit)
+        return CheckResult(name, "passed", message, value=value, limit=limit)
     found = found or Findings()
-    return CheckResult(name, "failed", told, advice, found.count, tuple(found.examples), value, limit)
+    return CheckResult(name, "failed", message, advice, found.count, tuple(found.examples), value, limit)
 
 
 def could_not_look(

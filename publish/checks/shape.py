@@ -11,6 +11,7 @@ from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count, by_limit, could_not_look
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, verify
 from hardcut.publish.media import GONE
+from hardcut.publish.splits import SPLITS, split_shares
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import COUNTERFACTUAL, Dropped
 from hardcut.schemas.settings import Settings
@@ -124,13 +125,13 @@ def groups(dataset: Dataset, settings: Settings) -> CheckResult:
         found.add(f"{query_id}: no positive, or not enough trusted and other negatives")
     share = len(lacking) / len(judged)
     limit = settings.check.without_group
-    told = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
-    return by_limit("groups", share, limit, told, advice, found)
+    message = f"{100 * share:.0f} % of the judged training queries make no group (at most {100 * limit:g} %)"
+    return by_limit("groups", share, limit, message, advice, found)
 
 
 @check(
     {"pairs": ("query_id", "query", "video_id", "label", "logit_margin", "label_source"), "corpus": ("video_id",)},
-    "a split without pairs or with one label, a constant margin, one query or video in most pairs",
+    "a split with videos or a share and no pair, or with one label; one margin, query or video in most pairs",
     "no teacher's label has a margin",
 )
 def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
@@ -155,7 +156,8 @@ def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
             found.add(f"the pair {row['query_id']} {row['video_id']} is there twice")
         seen.add((row["query_id"], row["video_id"]))
     whole = len(seen)
-    for split in dict.fromkeys(split for split, _ in dataset.rows("corpus", ("video_id",))):
+    corpus = Counter(split for split, _ in dataset.rows("corpus", ("video_id",)))
+    for split in _expected(corpus, settings):
         count = labels[split].total()
         if count == 0:
             found.add(f"{split}: no pair")
@@ -175,6 +177,13 @@ def degenerate(dataset: Dataset, settings: Settings) -> CheckResult:
     )  # fmt: skip
 
 
+def _expected(corpus: Mapping[str, int], settings: Settings) -> list[str]:
+    """The splits that must have pairs: those with videos, and those whose share of the videos is two or more."""
+    shares = split_shares(settings.export)
+    videos = sum(corpus.values())
+    return [split for split in SPLITS if split in corpus or shares.get(split, 0) * videos >= 2]
+
+
 @check({"pairs": ("label_source", "exact")}, "teachers' labels without exact confidence")
 def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
     """Teachers' labels without exact confidence."""
@@ -184,9 +193,9 @@ def exactness(dataset: Dataset, settings: Settings) -> CheckResult:
             counts[bool(row["exact"])] += 1
     share = counts[False] / counts.total() if counts else 0.0
     limit = settings.check.inexact
-    told = f"{100 * share:.0f} % of the teachers' labels lack exact confidence (at most {100 * limit:g} %)"
+    message = f"{100 * share:.0f} % of the teachers' labels lack exact confidence (at most {100 * limit:g} %)"
     advice = "ask a server that gives the log-probabilities of both yes and no (vLLM with enough logprobs)"
-    return by_limit("exactness", share, limit, told, advice)
+    return by_limit("exactness", share, limit, message, advice)
 
 
 @check(

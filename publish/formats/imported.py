@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from hardcut.engine.files import atomic_writer
+from hardcut.media.collection import VIDEO_SUFFIXES
 from hardcut.publish._folder import new_folder
 from hardcut.publish.splits import SPLIT_NAMES, SPLITS
 from hardcut.schemas.base import Frozen
@@ -24,7 +25,6 @@ from hardcut.schemas.trec import format_run
 SPLIT_FIELD = "split"
 """Where a run looks for the split of a query, and of a video unless `export.split_field` says otherwise."""
 _GRADE = re.compile(r"-?[0-9]{1,20}")
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v")
 
 
 class Rating(Frozen):
@@ -100,10 +100,10 @@ class Imported:
             raise UsageError(f"{where}: the judgment {shown(grade)} is not a whole number of at most {MAX_GRADE:,}")
         query_id, video_id = identifier(where, "query", query), self.video(where, video)
         try:
-            told = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
+            judgment = ImportedJudgment(query_id=query_id, video_id=video_id, grade=grade, **more)
         except ValueError as error:
             raise UsageError(f"{where}: {' '.join(str(error).split())}") from error
-        self.judgments[query_id, video_id].append(told)
+        self.judgments[query_id, video_id].append(judgment)
 
     def located(self, video_id: str, paths: object) -> None:
         """Notes the path of a video inside its collection, given as a list that it heads; any other is no use here."""
@@ -133,18 +133,18 @@ class Imported:
         """One judgment a pair, sorted. Of several annotators the grade that more than half of them gave; where there is
         none, or no such query, the pair is skipped."""
         found = []
-        for (query_id, video_id), told in sorted(self.judgments.items()):
-            votes = Counter(one.grade for one in told)
+        for (query_id, video_id), of_pair in sorted(self.judgments.items()):
+            votes = Counter(one.grade for one in of_pair)
             grade, count = votes.most_common(1)[0]
             if query_id not in self.queries:
                 self.skip(f"{query_id} {video_id}", "no_query", "judged, and no text of the query is given")
-            elif 2 * count <= len(told):
+            elif 2 * count <= len(of_pair):
                 detail = ", ".join(f"{n} x {value}" for value, n in sorted(votes.items()))
                 self.skip(f"{query_id} {video_id}", "annotators_disagree", detail)
             else:
-                ratings = tuple(Rating(annotator=str(n), grade=one.grade) for n, one in enumerate(told, 1))
-                first = next(one for one in told if one.grade == grade)
-                found.append(first if len(told) == 1 else first.model_copy(update={"ratings": ratings}))
+                ratings = tuple(Rating(annotator=str(n), grade=one.grade) for n, one in enumerate(of_pair, 1))
+                first = next(one for one in of_pair if one.grade == grade)
+                found.append(first if len(of_pair) == 1 else first.model_copy(update={"ratings": ratings}))
         return found
 
 
@@ -169,16 +169,18 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
     manifest names the path that its source gives, else `ID.mp4`. Raises UsageError where there is nothing to write or
     `out` has something in it.
     """
-    files = _files(videos) if videos is not None else None
+    files = _files(videos, found.videos) if videos is not None else None
     packed = videos is not None and any(videos.rglob("*.tar"))
     where = f"{videos.name if videos else ''}{': unpack its .tar files first' if packed else ''}"
     paths = {}
     for video_id in sorted(found.videos):
-        path = found.paths.get(video_id, f"{video_id}.mp4") if files is None else files.get(video_id)
-        if path is None:
+        names = [found.paths.get(video_id, f"{video_id}.mp4")] if files is None else files[video_id]
+        if not names:
             found.skip(video_id, "no_file", f"no file of this name in {where}")
+        elif len(names) > 1:
+            found.skip(video_id, "ambiguous_file", f"{len(names)} files of this name: {', '.join(names[:3])}")
         else:
-            paths[video_id] = path
+            paths[video_id] = names[0]
     judgments = [one for one in found.settled() if _known(found, one, paths)]
     if not found.queries or not paths:
         raise UsageError(
@@ -248,16 +250,19 @@ def _one_column(id: str) -> bool:
     return id.split() == [id]
 
 
-def _files(folder: Path) -> dict[str, str]:
+def _files(folder: Path, ids: Iterable[str]) -> dict[str, list[str]]:
+    """The files that each id may mean. A path inside the folder is surer than a name, and either with its ending is
+    surer than without: the first of these that is there decides."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of videos")
-    found: dict[str, str] = {}
+    ways: list[defaultdict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            name = path.relative_to(folder).as_posix()
-            for key in (path.stem, name.rsplit(".", 1)[0]):
-                found.setdefault(key, name)
-    return found
+            inside = path.relative_to(folder)
+            name = inside.as_posix()
+            for way, key in zip(ways, (name, inside.with_suffix("").as_posix(), path.name, path.stem), strict=True):
+                way[key].append(name)
+    return {id: next((way[id] for way in ways if id in way), []) for id in ids}
 
 
 def _held_out(split: str) -> int:

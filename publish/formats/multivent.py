@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hardcut.publish._csv import csv_rows
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.reading import member, read_csv, split_of_name
 from hardcut.schemas.errors import UsageError
@@ -48,13 +49,6 @@ def _is_queries(path: Path) -> bool:
 
 def _ids(path: Path) -> Iterator[tuple[str, str]]:
     """The first column, with or without a header."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if row and not (reader.line_num == 1 and _HEADER.fullmatch(row[0].strip().lower())):
-                    yield f"{path}, line {reader.line_num}", row[0]
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
+    for number, row in csv_rows(path, csv.reader):
+        if row and not (number == 1 and _HEADER.fullmatch(row[0].strip().lower())):
+            yield f"{path}, line {number}", row[0]

@@ -38,7 +38,7 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
                     continue
                 query_id = names[row["query_id"]]
                 evidence = {"caption": row["caption"] or "", "asr": speech.get(row["video_id"]) or ""}
-                told = {
+                line = {
                     "query_id": query_id,
                     "query": row["query"],
                     "doc_id": row["video_id"],
@@ -48,7 +48,7 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
                     "evidence": evidence,
                     "teacher_reasoning": row["reasoning"] or "",
                 }
-                file.write(json.dumps(told, ensure_ascii=False) + "\n")
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 for found in row["first_stage"]:
                     runs[run_name(found["run"])][query_id][row["video_id"]] = found["score"]
                 count += 1

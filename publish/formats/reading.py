@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from hardcut.publish._csv import csv_rows
 from hardcut.publish.splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
@@ -29,21 +30,19 @@ def read_json(path: Path) -> Any:
 
 def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterator[tuple[str, dict[str, str]]]:
     """(where, row by column) of a file with a header. Raises UsageError where a column lacks or a line is too short."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise UsageError(f"{path}, line 1: no column {missing[0]!r}, expected {', '.join(columns)}")
-            for row in reader:
-                where = f"{path}, line {reader.line_num}"
-                if None in row or any(row[name] is None for name in columns):
-                    raise UsageError(f"{where}: another number of columns than the header has")
-                yield where, row
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {reader.line_num}: not CSV ({error})") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+    def with_header(file: TextIO) -> csv.DictReader[str]:
+        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        if missing:
+            raise UsageError(f"{path}, line 1: no column {missing[0]!r}, expected {', '.join(columns)}")
+        return reader
+
+    for number, row in csv_rows(path, with_header):
+        where = f"{path}, line {number}"
+        if None in row or any(row[name] is None for name in columns):
+            raise UsageError(f"{where}: another number of columns than the header has")
+        yield where, row
 
 
 def split_of_name(path: Path) -> Split | None:

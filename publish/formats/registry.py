@@ -4,6 +4,7 @@ registers under `hardcut.exporters` or `hardcut.importers`."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,11 +12,13 @@ from hardcut.publish._folder import new_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats import msrvtt, multivent, qvhighlights, rankvideo, sentence_transformers, tevatron, trec
 from hardcut.publish.formats.imported import Imported
+from hardcut.publish.formats.text_queries import TextQueries
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended
 from hardcut.schemas.names import suggestion
 
 T = TypeVar("T")
+_COMPOSED = "composed: the format has no place for the video that they start from"
 
 EXPORTERS: Mapping[str, Callable[[Dataset, Path], dict[str, int]]] = {
     "rankvideo": rankvideo.write,
@@ -34,11 +37,22 @@ IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
 }
 
 
-def convert(dataset: Dataset, name: str, out: Path) -> dict[str, int]:
-    """Writes a dataset in a format of others to a new folder; rows by file. Raises UsageError for an unknown name."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written in a format of others: rows by file, and how many queries it has no place for, by the reason."""
+
+    rows: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+
+def convert(dataset: Dataset, name: str, out: Path) -> Written:
+    """Writes a dataset in a format of others to a new folder. Composed queries are left out and counted: their
+    reference video has no place there. Raises UsageError for an unknown name."""
     exporter = _named(extended(EXPORTERS, "hardcut.exporters"), name, "--format")
+    given = TextQueries(dataset.folder)
     with new_folder(out) as folder:
-        return exporter(dataset, folder)
+        rows = exporter(given, folder)
+    return Written(rows, {_COMPOSED: len(given.composed)} if given.composed else {})
 
 
 def read(name: str, paths: Sequence[Path]) -> Imported:

@@ -2,16 +2,19 @@
 
 Columns are what its losses go by: the inputs in their order, and one of `label`, `labels` or `score`. A second of these
 would be taken for an input, so every file has one.
+
+A video is `{"video": PATH}`. Of a bare path the library decides by its ending, and by whether the file is found from
+where it runs: any other path is trained on as a text.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hardcut.engine.files import atomic_writer
-from hardcut.publish.dataset import Dataset
+from hardcut.publish.dataset import Dataset, Row
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
@@ -20,44 +23,50 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
     negative_1 ... negative_K: for ranking losses over positives and negatives) and `SPLIT.lists.jsonl` (query, docs,
     labels: for LambdaLoss and other listwise losses).
 
-    A video is its path in the original collection. Rows by file.
+    Paths are those in the original collection. Rows by file.
     """
     counts: dict[str, int] = {}
-    for wanted in dataset.splits("pairs"):
-        lists: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        texts: dict[str, str] = {}
-        scored = 0
-        with (
-            atomic_writer(out / f"{wanted}.pairs.jsonl") as labels,
-            atomic_writer(out / f"{wanted}.margins.jsonl") as margins,
-        ):
-            columns = ("query_id", "query", "video_path", "label", "logit_margin")
-            for split, row in dataset.rows("pairs", columns):
-                if split == wanted:
-                    texts[row["query_id"]] = row["query"]
-                    lists[row["query_id"]].append((row["video_path"], row["label"]))
-                    told = {"query": row["query"], "video": row["video_path"]}
-                    labels.write(_line({**told, "label": float(row["label"] > 0)}))
-                    if row["logit_margin"] is not None:
-                        margins.write(_line({**told, "score": row["logit_margin"]}))
-                        scored += 1
-        with atomic_writer(out / f"{wanted}.groups.jsonl") as file:
-            for split, row in dataset.rows("groups", ("query", "positive", "negatives")):
-                if split == wanted:
-                    paths = {f"negative_{n}": one["video_path"] for n, one in enumerate(row["negatives"], 1)}
-                    file.write(_line({"query": row["query"], "positive": row["positive"]["video_path"], **paths}))
-        with atomic_writer(out / f"{wanted}.lists.jsonl") as file:
-            for query_id, docs in lists.items():
-                told_docs = {"docs": [path for path, _ in docs], "labels": [label for _, label in docs]}
-                file.write(_line({"query": texts[query_id], **told_docs}))
-        counts |= {
-            f"{wanted}.pairs.jsonl": dataset.count("pairs", wanted),
-            f"{wanted}.margins.jsonl": scored,
-            f"{wanted}.groups.jsonl": dataset.count("groups", wanted),
-            f"{wanted}.lists.jsonl": len(lists),
-        }
+    for split in dataset.splits("pairs"):
+        files = {"pairs": _labels, "margins": _margins, "groups": _groups, "lists": _lists}
+        for name, rows in files.items():
+            counts[f"{split}.{name}.jsonl"] = 0
+            with atomic_writer(out / f"{split}.{name}.jsonl") as file:
+                for row in rows(dataset, split):
+                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    counts[f"{split}.{name}.jsonl"] += 1
     return counts
 
 
-def _line(row: dict[str, object]) -> str:
-    return json.dumps(row, ensure_ascii=False) + "\n"
+def _labels(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "pairs", split, ("query", "video_path", "label")):
+        yield {"query": row["query"], "video": _video(row), "label": float(row["label"] > 0)}
+
+
+def _margins(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "pairs", split, ("query", "video_path", "logit_margin")):
+        if row["logit_margin"] is not None:
+            yield {"query": row["query"], "video": _video(row), "score": row["logit_margin"]}
+
+
+def _groups(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "groups", split, ("query", "positive", "negatives")):
+        negatives = {f"negative_{n}": _video(one) for n, one in enumerate(row["negatives"], 1)}
+        yield {"query": row["query"], "positive": _video(row["positive"]), **negatives}
+
+
+def _lists(dataset: Dataset, split: str) -> Iterator[Row]:
+    """All judged videos of each query, in the order of the pairs."""
+    lists: dict[str, Row] = {}
+    for row in _rows(dataset, "pairs", split, ("query_id", "query", "video_path", "label")):
+        entry = lists.setdefault(row["query_id"], {"query": row["query"], "docs": [], "labels": []})
+        entry["docs"].append(_video(row))
+        entry["labels"].append(row["label"])
+    yield from lists.values()
+
+
+def _video(row: Row) -> dict[str, str]:
+    return {"video": row["video_path"]}
+
+
+def _rows(dataset: Dataset, config: str, split: str, columns: Sequence[str]) -> Iterator[Row]:
+    return (row for where, row in dataset.rows(config, columns) if where == split)

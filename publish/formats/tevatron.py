@@ -19,8 +19,8 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
     captions = {row["video_id"]: row["caption"] for _, row in dataset.rows("captions", ("video_id", "caption"))}
     with atomic_writer(out / "corpus.jsonl") as file:
         for _, row in dataset.rows("corpus", ("video_id", "video_path")):
-            told = {"docid": row["video_id"], "text": captions.get(row["video_id"], ""), "video": row["video_path"]}
-            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+            document = {"docid": row["video_id"], "text": captions.get(row["video_id"], ""), "video": row["video_path"]}
+            file.write(json.dumps(document, ensure_ascii=False) + "\n")
     counts = {"corpus.jsonl": dataset.count("corpus")}
     for wanted in dataset.splits("pairs"):
         positives: defaultdict[str, list[str]] = defaultdict(list)
@@ -44,7 +44,7 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
         with atomic_writer(out / f"{wanted}.queries.jsonl") as file:
             for split, row in dataset.rows("queries", ("query_id", "query")):
                 if split == wanted:
-                    told = {"query_id": names[row["query_id"]], "query_text": row["query"]}
-                    file.write(json.dumps(told, ensure_ascii=False) + "\n")
+                    document = {"query_id": names[row["query_id"]], "query_text": row["query"]}
+                    file.write(json.dumps(document, ensure_ascii=False) + "\n")
         counts[f"{wanted}.queries.jsonl"] = dataset.count("queries", wanted)
     return counts

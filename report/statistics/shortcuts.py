@@ -96,8 +96,8 @@ def _predicted(model: Any, texts: Sequence[str], wanted: Any, parts: Sequence[st
     from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+", max_features=50_000)
-    told = [text if re.search(r"\w", text) else "wordless" for text in texts]
-    vectors = words.fit_transform(told)  # of all folds at once: it sees no label
+    worded = [text if re.search(r"\w", text) else "wordless" for text in texts]
+    vectors = words.fit_transform(worded)  # of all folds at once: it sees no label
     whole = len(set(parts)) if parts is not None else len(texts)
     folds = GroupKFold(min(FOLDS, whole)) if parts is not None else KFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():

@@ -1,7 +1,7 @@
-"""Hardcut: training data for video rerankers, out of a folder of videos.
+"""Hardcut turns a folder of videos into training data for video rerankers.
 
-Everything here is loaded when it is first used, so `import hardcut` costs nothing; docs/python.md shows what each is
-for. The packages stand at the top of the repository and are linked here; see docs/architecture.md.
+Each name is loaded when it is first used, so `import hardcut` is quick. docs/python.md shows how to use them. The
+packages are folders at the top of the repository and are linked here; see docs/architecture.md.
 """
 
 from importlib.metadata import PackageNotFoundError, version

@@ -62,8 +62,8 @@ def is_specific(items: Iterable[VideoEvent]) -> bool:
     """Whether the items together say so much that hardly two scenes share it by chance: two of them at least, and
     twelve letters of words that are no directions, colours or such as any description has."""
     found = list(items)
-    told = {word for item in found for word in item.key.split() if not word.startswith("±")}
-    telling = told - COLOURS - MOVEMENT - _GENERIC - _UNNAMED
+    event_words = {word for item in found for word in item.key.split() if not word.startswith("±")}
+    telling = event_words - COLOURS - MOVEMENT - _GENERIC - _UNNAMED
     return len(found) > 1 and sum(map(len, telling)) >= 12
 
 

@@ -113,10 +113,10 @@ def _other_numbers(original: str, text: str) -> str | None:
     missing, added = _numbers(original) - _numbers(text), _numbers(text) - _numbers(original)
     if not missing and not added:
         return None
-    told = [
+    sides = [
         f"{name} {', '.join(sorted(numbers))}" for name, numbers in (("lacks", missing), ("adds", added)) if numbers
     ]
-    return f"numbers differ: {' and '.join(told)}"
+    return f"numbers differ: {' and '.join(sides)}"
 
 
 def _other_quotations(original: str, text: str) -> str | None:

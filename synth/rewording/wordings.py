@@ -44,7 +44,7 @@ class _Wording:
             source_video_id=parent.source_video_id,
             parent_query_id=parent.query_id,
             reference_video_id=parent.reference_video_id,
-            teacher=asker.who(self.task),
+            teacher=asker.answered_by(self.task),
         )
 
 
@@ -161,13 +161,13 @@ class Reworder:
         for finding, outcome in zip(("asks for more", "asks for less"), outcomes, strict=True):
             if isinstance(outcome, Refusal):
                 self.refused[f"comparison, {finding}"] = outcome
-                told = dict.fromkeys(range(1, len(wordings) + 1), "was not compared")
+                reasons = dict.fromkeys(range(1, len(wordings) + 1), "was not compared")
             else:
                 pairs = parsed_reply(outcome, SameReply).pairs
-                told = {each.number: clean(each.reason, 200) for each in pairs if not each.follows}
+                reasons = {each.number: clean(each.reason, 200) for each in pairs if not each.follows}
                 judged = {each.number for each in pairs}
-                told |= {at: "was not compared" for at in range(1, len(wordings) + 1) if at not in judged}
-            for at, reason in told.items():
+                reasons |= {at: "was not compared" for at in range(1, len(wordings) + 1) if at not in judged}
+            for at, reason in reasons.items():
                 if 1 <= at <= len(wordings):
                     found[at - 1].append(f"{finding}: {reason}")
         return found

@@ -83,11 +83,6 @@ def add_pair_template(processor: Any) -> None:
         processor.chat_template = _BEFORE + template + _AFTER
 
 
-def has_pair_template(processor: Any) -> bool:
-    """Whether a processor's chat template is one that `teach_pairs` made."""
-    return isinstance(processor.chat_template, str) and _MARK in processor.chat_template
-
-
 def pair_text(processor: Any, query: str) -> str:
     """The prompt of a pair as the template renders it, the video as its placeholder."""
     messages = [

@@ -137,7 +137,7 @@ class VllmGenerator:
         return Generated(completion.text, finish, tokens, scores)
 
     def _token(self, id: int, step: Any, prefilled: bool) -> TokenScore:
-        told = prefilled or id in self._spellings.ids
-        top = self._spellings.scores(step[each].logprob for each in self._spellings.ids) if told else ()
+        scored = prefilled or id in self._spellings.ids
+        top = self._spellings.scores(step[each].logprob for each in self._spellings.ids) if scored else ()
         token = step[id].decoded_token or ""
         return TokenScore(token.encode("utf-8", "surrogatepass"), step[id].logprob, top)

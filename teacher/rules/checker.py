@@ -43,10 +43,10 @@ def refine_claims(inputs: CheckInputs) -> RefineReply:
         cited = [lines[id] for id in claim.evidence if id in lines]
         if claim.number == 0:
             usual = CaptionInputs(video=inputs.video, evidence=inputs.evidence, max_words=_USUAL_WORDS)
-            told = [ClaimReply(text=write_caption(usual).short, start=None, end=None, evidence=())]
+            rewritten = [ClaimReply(text=write_caption(usual).short, start=None, end=None, evidence=())]
         else:
-            told = [said for _, said in claims_of(cited)]
-        corrections += [CorrectionReply(number=claim.number, **said.model_dump()) for said in told[:1]]
+            rewritten = [said for _, said in claims_of(cited)]
+        corrections += [CorrectionReply(number=claim.number, **said.model_dump()) for said in rewritten[:1]]
     return RefineReply(claims=tuple(corrections))
 
 
@@ -90,8 +90,8 @@ def _readable(line: EvidenceLine) -> EvidenceLine:
     line = line.model_copy(update={"confidence": None})
     if line.kind != "shot":
         return line
-    told = [said.text for _, said in claims_of([line])]
-    return line.model_copy(update={"kind": "colour", "text": " ".join([line.text, *told])})
+    texts = [said.text for _, said in claims_of([line])]
+    return line.model_copy(update={"kind": "colour", "text": " ".join([line.text, *texts])})
 
 
 def _follows(number: int, first: str, second: str) -> FollowsReply:

@@ -197,9 +197,9 @@ class EvidenceJudge:
 
     def _alike(self, reference: str) -> float:
         """How far the video shows what the reference does: 1 where it has at least `ALIKE` of what is told of that."""
-        told = [word for word in words(reference) if word not in STOP_WORDS and word not in _CUES]
-        shared = sum(word_weight(word) for word in told if self._index.find(word))
-        return min(1.0, shared / (ALIKE * sum(map(word_weight, told)))) if told else 1.0
+        wanted = [word for word in words(reference) if word not in STOP_WORDS and word not in _CUES]
+        shared = sum(word_weight(word) for word in wanted if self._index.find(word))
+        return min(1.0, shared / (ALIKE * sum(map(word_weight, wanted)))) if wanted else 1.0
 
     def _share(self, clauses: Sequence[Sequence[str]], absent: Sequence[str]) -> tuple[float, float, float]:
         """Coverage by sure lines alone, by all lines, and by all that may be there, before the order is looked at."""
@@ -254,18 +254,18 @@ class EvidenceJudge:
         """The numbers of the lines with a time that hold most of a clause, if one of them holds at least 40 % of what
         such lines hold of it together, and 10 % of the whole."""
         scores: dict[int, float] = {}
-        told = 0.0
+        weight = 0.0
         for word in clause:
             found = {
                 number: credit
                 for number, credit in self._index.find(word).items()
                 if (line := self._lines[number]) and line.start is not None
             }
-            told += word_weight(word) if found else 0.0
+            weight += word_weight(word) if found else 0.0
             for number, credit in found.items():
                 scores[number] = scores.get(number, 0.0) + word_weight(word) * credit
         highest = max(scores.values(), default=0.0)
-        if not scores or highest < max(0.4 * told, 0.1 * sum(word_weight(word) for word in clause)):
+        if not scores or highest < max(0.4 * weight, 0.1 * sum(word_weight(word) for word in clause)):
             return []
         return sorted(number for number, score in scores.items() if score >= 0.75 * highest)
 

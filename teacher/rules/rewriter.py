@@ -57,8 +57,8 @@ def paraphrase(inputs: ParaphraseInputs) -> ParaphraseReply:
 
 def compose(inputs: ComposeInputs) -> ComposeReply:
     """The edit: what is told of this video and not of the reference, one after another where the order differs."""
-    told = [part for each in inputs.differences if each.here for part in each.here.split(", then ")]
-    found = dict(_mention(part, inputs) for part in told)
+    statements = [part for each in inputs.differences if each.here for part in each.here.split(", then ")]
+    found = dict(_mention(part, inputs) for part in statements)
     mentions = [mention for mention, striking in found.items() if striking] or list(found)
     order = ", and "
     if inputs.relation == "chiral":
@@ -78,18 +78,18 @@ def compose(inputs: ComposeInputs) -> ComposeReply:
     return ComposeReply(text=text, language="en", facets=tuple(facets))
 
 
-def _mention(told: str, inputs: ComposeInputs) -> tuple[Mention, bool]:
+def _mention(statement: str, inputs: ComposeInputs) -> tuple[Mention, bool]:
     """What a difference tells of, a line of evidence or a claim with the evidence that it cites, and whether it is
     striking enough to be asked for."""
     lines = {line.id: line for line in inputs.evidence}
-    same = [line for line in inputs.evidence if line.text == told]
-    claim = next((claim for claim in inputs.claims if claim.text == told), None)
+    same = [line for line in inputs.evidence if line.text == statement]
+    claim = next((claim for claim in inputs.claims if claim.text == statement), None)
     cited = [lines[id] for id in claim.evidence if id in lines] if claim else []
     line = next((line for line in (*same, *cited) if line.kind != "shot"), None)
     if line:
         return mention_of(line), can_be_asked(line, inputs.video.duration_s)
     start, end = (claim.start, claim.end) if claim else (None, None)
-    return Mention(told, "visual", start, end), claim is not None and not cited
+    return Mention(statement, "visual", start, end), claim is not None and not cited
 
 
 def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:

@@ -88,8 +88,8 @@ class EvidenceTeacher:
                 key = asked.evidence, asked.caption
                 if key not in judges:
                     judges[key] = EvidenceJudge(*key)
-                told = asked.reference.caption if asked.reference else None
-                return _judged(judges[key].judge(asked.query, told), teacher)
+                reference = asked.reference.caption if asked.reference else None
+                return _judged(judges[key].judge(asked.query, reference), teacher)
             if request.task not in _SKILLS:
                 return Refusal("no_rule", f"the evidence teacher has no rule for the task {request.task}")
             parsed = _SKILLS[request.task](request.inputs)

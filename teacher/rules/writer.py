@@ -35,6 +35,8 @@ _MOMENT = ("the moment when", "the part where")
 QUESTION = "what clip is it where"
 _CHOICES = 12
 """Of a video's mentions so many are combined with each other: enough for ten queries, and bounded."""
+_Choice = tuple[QueryKind, Sequence[str], tuple[Mention, ...]]
+"""A query that can be made: its kind, the texts to choose from, and what it mentions."""
 
 
 def write_caption(inputs: CaptionInputs) -> CaptionReply:
@@ -47,8 +49,12 @@ def write_caption(inputs: CaptionInputs) -> CaptionReply:
     chosen = [claim for _, claim in ranked.values() if claim in kept]
     if not chosen:
         chosen = [ClaimReply(text="Nothing is known about what this video shows", start=None, end=None, evidence=())]
-    told = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
-    best = _fitting(told, _SHORT_WORDS) or [claim for _, claim in sorted(told, key=lambda each: each[0])[:1]] or chosen
+    ranked_claims = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
+    best = (
+        _fitting(ranked_claims, _SHORT_WORDS)
+        or [claim for _, claim in sorted(ranked_claims, key=lambda each: each[0])[:1]]
+        or chosen
+    )
     return CaptionReply(short=_in_one([claim for claim in chosen if claim in best]), claims=tuple(chosen))
 
 
@@ -65,11 +71,11 @@ def _fitting(ranked: Sequence[tuple[int, ClaimReply]], most: int) -> list[ClaimR
 
 def _in_one(claims: Sequence[ClaimReply]) -> str:
     """The claims as one sentence, with "then" where one begins after the end of the one before it."""
-    told = claims[0].text
+    text = claims[0].text
     for before, claim in pairwise(claims):
         follows = before.end is not None and claim.start is not None and claim.start >= before.end
-        told += f"; {'then ' if follows else ''}{claim.text[0].lower()}{claim.text[1:]}"
-    return told
+        text += f"; {'then ' if follows else ''}{claim.text[0].lower()}{claim.text[1:]}"
+    return text
 
 
 def write_queries(inputs: QueriesInputs) -> QueriesReply:
@@ -78,11 +84,11 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     metadata = [field_of(line.text) for line in inputs.evidence if line.kind == "metadata"]
     titles = [words(value) for name, value in metadata if name in _TITLES or len(words(value)) > 1]
-    told = inputs.model_dump(mode="json")
+    given = inputs.model_dump(mode="json")
     written: dict[str, QueryReply] = {}
     for view in inputs.views:
         mentions = mentions_of(view, inputs)
-        seed = digest(told, view)
+        seed = digest(given, view)
         groups = [
             [
                 query
@@ -128,45 +134,41 @@ def claims_of(evidence: Sequence[EvidenceLine]) -> Iterator[tuple[EvidenceKind, 
 def _candidates(view: WrittenView, mentions: Sequence[Mention], index: WordIndex, seed: str) -> list[list[QueryReply]]:
     """Queries by kind, each list in the order of a digest. The view `all` joins two sources where it can."""
     some = shuffled(mentions, seed)[:_CHOICES]
-
-    def query(kind: QueryKind, texts: Sequence[str], *facets: Mention) -> QueryReply:
+    kinds: dict[QueryKind, list[QueryReply]] = {
+        kind: [] for kind in ("multi_hop", "temporal", "negation", "moment", "event")
+    }
+    for kind, texts, facets in (*_of_two(some, seed), *_of_one(some, index, seed)):
         text = pick_by_digest(texts, digest(seed, kind, [facet.phrase for facet in facets]))
-        return QueryReply(
-            text=text,
-            language="en",
-            view=view,
-            kind=kind,
-            style="plain",
-            facets=tuple(facet.facet() for facet in facets),
-        )
+        replied = tuple(facet.facet() for facet in facets)
+        kinds[kind].append(QueryReply(text=text, language="en", view=view, kind=kind, style="plain", facets=replied))
+    if view == "all" and kinds["multi_hop"]:
+        return [shuffled(kinds["multi_hop"], seed)]
+    return [shuffled(queries, seed + kind) for kind, queries in kinds.items()]
 
-    multi_hop: list[QueryReply] = []
-    temporal: list[QueryReply] = []
-    for a in some:
-        for b in some:
+
+def _of_two(mentions: Sequence[Mention], seed: str) -> Iterator[_Choice]:
+    """Queries of two mentions, the first of which begins earlier."""
+    for a in mentions:
+        for b in mentions:
             if a.start is None or a.end is None or b.start is None or a.start >= b.start:
                 continue
             first, second = a.clause(seed + b.phrase), b.clause(seed + a.phrase)
             in_order = (f"{first} before {second}", f"{first} and then {second}", f"{second} after {first}")
             if a.modality != b.modality:
-                multi_hop.append(
-                    query("multi_hop", (f"{first} while {second}",) if b.start < a.end else in_order, a, b)
-                )
+                yield "multi_hop", (f"{first} while {second}",) if b.start < a.end else in_order, (a, b)
             elif a.end <= b.start:
-                temporal.append(query("temporal", in_order, a, b))
-    if view == "all" and multi_hop:
-        return [shuffled(multi_hop, seed)]
-    negation = [
-        query("negation", tuple(f"{a.clause(seed)} but {absent}" for absent in denials(a.modality, index)), a)
-        for a in some
-        if denials(a.modality, index)
-    ]
-    moment = [
-        query("moment", [f"{opening} {a.clause(seed)}" for opening in _MOMENT], a) for a in some if a.start is not None
-    ]
-    event = [query("event", [f"{opening} {a.clause(seed)}" for opening in _openings(a)], a) for a in some]
-    kinds = {"multi_hop": multi_hop, "temporal": temporal, "negation": negation, "moment": moment, "event": event}
-    return [shuffled(queries, seed + kind) for kind, queries in kinds.items()]
+                yield "temporal", in_order, (a, b)
+
+
+def _of_one(mentions: Sequence[Mention], index: WordIndex, seed: str) -> Iterator[_Choice]:
+    """Queries of one mention."""
+    for a in mentions:
+        clause = a.clause(seed)
+        if absent := denials(a.modality, index):
+            yield "negation", [f"{clause} but {each}" for each in absent], (a,)
+        if a.start is not None:
+            yield "moment", [f"{opening} {clause}" for opening in _MOMENT], (a,)
+        yield "event", [f"{opening} {clause}" for opening in _openings(a)], (a,)
 
 
 def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
@@ -176,13 +178,13 @@ def _styled(query: QueryReply, style: Register, most: int) -> QueryReply:
         if text.startswith(f"{each} "):
             text, opening = text.removeprefix(f"{each} "), each
     if style == "keywords" and opening not in _MOMENT:
-        told = keywords(text)
+        wording = keywords(text)
     elif style == "question":
         asks = "what video is about" if opening in _TOPIC else "when is it that" if opening in _MOMENT else QUESTION
-        told = f"{asks} {text}?"
+        wording = f"{asks} {text}?"
     else:
         return query
-    return query if len(told.split()) > most else query.model_copy(update={"text": told, "style": style})
+    return query if len(wording.split()) > most else query.model_copy(update={"text": wording, "style": style})
 
 
 def _openings(mention: Mention) -> tuple[str, str]:

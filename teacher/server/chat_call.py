@@ -52,7 +52,7 @@ class ChatCall:
     further: tuple[tuple[str, str], ...] = ()
     reasoned: Unanswered | None = None
     tokens: Tokens = field(default_factory=Tokens)
-    asked: ChatRequest | None = None
+    chat_request: ChatRequest | None = None
 
     @property
     def path(self) -> str:
@@ -69,7 +69,7 @@ class ChatCall:
 
     def body(self) -> tuple[bytes, str]:
         request, known = self.question.request, self.known
-        self.asked = ChatRequest(
+        self.chat_request = ChatRequest(
             self.model,
             request.task,
             request.sampling,
@@ -80,7 +80,7 @@ class ChatCall:
             forced=self.reasoned is not None,
             room=request.sampling.max_tokens if known.thinks and (request.reply or self.reasoned) else 0,
         )
-        return chat(self.asked, self.question.prompt, self.media, self.further), "application/json"
+        return chat(self.chat_request, self.question.prompt, self.media, self.further), "application/json"
 
     def answer_now(self, reasoned: Unanswered) -> None:
         """Has a judge, who came to no answer, asked for it and nothing else."""
@@ -133,7 +133,7 @@ class ChatCall:
 
     def _read(self, completion: Completion) -> Outcome | InvalidReply | Unanswered:
         request, text = self.question.request, completion.text
-        if self.judges and self.asked and self.asked.prefilled:
+        if self.judges and self.chat_request and self.chat_request.prefilled:
             return self._first_token(completion)
         self.known.thinks = self.known.thinks or bool(completion.thoughts)
         if refusal := completion.declined():
@@ -146,7 +146,7 @@ class ChatCall:
         return Reply(text, self.question.teacher, parsed=read.parsed, tokens=self.tokens, left_out=read.left_out)
 
     def _first_token(self, completion: Completion) -> Outcome:
-        if not completion.content:
+        if not completion.generated:
             return self.without_logprobs(completion.text)
         answer = first_token_answer([completion.score(0, self.exact)])
         if answer is None:
@@ -156,10 +156,10 @@ class ChatCall:
 
     def _judgment(self, completion: Completion) -> Outcome | Unanswered:
         text = completion.answered()
-        place = find_answer(text, [token.data for token in completion.content])
+        place = find_answer(text, [token.data for token in completion.generated])
         if place is None:
             return self._without_answer(completion)
-        answer, given = Answer(place.verdict), bool(completion.content)
+        answer, given = Answer(place.verdict), bool(completion.generated)
         if place.token is not None:
             answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
             given = confidence(answer).logit_margin is not None or completion.scores_words(place.token)

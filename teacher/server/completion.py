@@ -138,15 +138,15 @@ class Completion(Struct):
         return (self.choices[0].message.thoughts or "") + self.text
 
     @property
-    def content(self) -> list[_Token]:
+    def generated(self) -> list[_Token]:
         """The generated tokens; none where the server did not give them."""
         logprobs = self.choices[0].logprobs
         return (logprobs.content if logprobs else None) or []
 
     def tokens(self) -> Tokens | None:
         """What was taken; None where the server does not say. Raises Unusable."""
-        told = _tokens(self.usage)
-        return None if told and self.text and not told.completion else told
+        usage = _tokens(self.usage)
+        return None if usage and self.text and not usage.completion else usage
 
     @property
     def thoughts(self) -> str | None:
@@ -182,13 +182,13 @@ class Completion(Struct):
 
     def scores_words(self, at: int) -> bool:
         """Whether the server gives alternatives with their log-probabilities for the token at this place."""
-        return bool(_read(_TOPS, self.content[at].top_logprobs))
+        return bool(_read(_TOPS, self.generated[at].top_logprobs))
 
     def score(self, at: int, exact: Spellings | None) -> TokenScore:
         """The token at this place with its alternatives. Where the server was asked for certain tokens, they tell
         nothing of a place at which none of them was drawn, unless it is the only one. Raises Unreadable."""
-        token, data = self.content[at], self.content[at].data
-        meant = exact is None or len(self.content) == 1 or data in exact.texts
+        token, data = self.generated[at], self.generated[at].data
+        meant = exact is None or len(self.generated) == 1 or data in exact.texts
         tops = _read(_TOPS, token.top_logprobs) if meant else None
         return TokenScore(data, _number(token.logprob), tuple((top.data, _number(top.logprob)) for top in tops or ()))
 
@@ -210,23 +210,23 @@ def billed(data: bytes) -> Tokens | None:
 def _is_reply(data: bytes) -> bool:
     """Whether it has the form of a completion, however much of it is wrong."""
     try:
-        told = json.loads(data)
+        body = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and bool(told.get("choices"))
+    return isinstance(body, dict) and bool(body.get("choices"))
 
 
 def _tokens(usage: Raw) -> Tokens | None:
     """None where prompt and reply are not both counted: a prompt of no tokens is none."""
     try:
-        told = _read(_USAGE, usage)
+        counts = _read(_USAGE, usage)
     except Unreadable as error:
         raise Unusable(f"its usage is no count of tokens: {error}") from error
-    if told is None or not told.prompt_tokens or told.completion_tokens is None:
+    if counts is None or not counts.prompt_tokens or counts.completion_tokens is None:
         return None
-    details = told.prompt_tokens_details
+    details = counts.prompt_tokens_details
     cached = (details.cached_tokens if details else None) or 0
-    return Tokens(prompt=told.prompt_tokens, completion=told.completion_tokens, cached=cached)
+    return Tokens(prompt=counts.prompt_tokens, completion=counts.completion_tokens, cached=cached)
 
 
 def _number(logprob: float | None) -> float:

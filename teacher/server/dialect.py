@@ -79,8 +79,8 @@ def _about(names: str) -> re.Pattern[str]:
 
 def _fewer(dialect: Dialect, said: str) -> Dialect:
     """As many alternatives as it says that it shows, else 5, which servers that limit them allow as a rule."""
-    told = [int(number) for number in _FEWER.findall(said) if 0 < int(number) < dialect.most_top]
-    return replace(dialect, most_top=max(told) if told else min(5, dialect.most_top))
+    lower = [int(number) for number in _FEWER.findall(said) if 0 < int(number) < dialect.most_top]
+    return replace(dialect, most_top=max(lower) if lower else min(5, dialect.most_top))
 
 
 def _weaker(dialect: Dialect, said: str) -> Dialect:

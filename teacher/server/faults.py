@@ -126,17 +126,17 @@ def _signs_of(raw: str) -> str:
 def _error_in(raw: str) -> dict[str, Any]:
     """The innermost object that says what is wrong; empty for what is no JSON of a usual form."""
     try:
-        told: Any = json.loads(raw)
+        body: Any = json.loads(raw)
     except (ValueError, RecursionError):
         return {}
     for _ in range(4):
-        if isinstance(told, list) and told:
-            told = told[0]
-        inner = (told.get("error") or told.get("detail")) if isinstance(told, dict) else None
+        if isinstance(body, list) and body:
+            body = body[0]
+        inner = (body.get("error") or body.get("detail")) if isinstance(body, dict) else None
         if not isinstance(inner, dict | list):
             break
-        told = inner
-    return told if isinstance(told, dict) else {}
+        body = inner
+    return body if isinstance(body, dict) else {}
 
 
 def seconds_of(retry_after: str | None) -> float | None:

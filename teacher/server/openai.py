@@ -206,9 +206,9 @@ class OpenAITeacher:
 
     def _learns(self, call: ChatCall, error: RequestRejected) -> bool:
         """Whether the server is to be asked in another way from now on."""
-        if call.asked is None or error.status not in _OF_FORM:
+        if call.chat_request is None or error.status not in _OF_FORM:
             return False
-        if call.asked.dialect == self._known.dialect:
+        if call.chat_request.dialect == self._known.dialect:
             better = learned(self._known.dialect, error.raw)
             if better is None or (call.media and not better.parts):
                 return False

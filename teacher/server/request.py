@@ -63,25 +63,25 @@ class ChatRequest:
         return min(self.sampling.max_tokens, most_tokens(self.reply, self.bounds)) + self.room
 
 
-def chat(asked: ChatRequest, prompt: Rendered, media: bytes, further: Iterable[tuple[str, str]] = ()) -> bytes:
+def chat(request: ChatRequest, prompt: Rendered, media: bytes, further: Iterable[tuple[str, str]] = ()) -> bytes:
     """A request: system text, one message of the media (see `media_parts`) and the text, then `further` messages as
     (role, text). Where a judge is prefilled, the last of them is what it begins with."""
     user = prompt.user
-    if asked.dialect.system:
+    if request.dialect.system:
         parts = [_system(prompt.system)]
     else:
         parts, user = [b'{"messages":['], f"{prompt.system}\n\n{user}"
-    if asked.dialect.parts or media:
+    if request.dialect.parts or media:
         parts += [b'{"role":"user","content":[', media, b'{"type":"text","text":', to_json(user), b"}]}"]
     else:
         parts.append(to_json({"role": "user", "content": user}))
     messages = list(further)
-    if asked.prefilled:
-        said = messages.pop()[1] if asked.forced else ""
+    if request.prefilled:
+        said = messages.pop()[1] if request.forced else ""
         messages.append(("assistant", said + PREFILL))
     for role, text in messages:
         parts += [b",", to_json({"role": role, "content": text})]
-    parts.append(_options(asked))
+    parts.append(_options(request))
     return b"".join(parts)
 
 
@@ -110,40 +110,40 @@ def _system(text: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _options(asked: ChatRequest) -> bytes:
+def _options(request: ChatRequest) -> bytes:
     """From the end of the messages on."""
-    sampling, dialect = asked.sampling, asked.dialect
-    options: dict[str, JsonValue] = {"model": asked.model}
+    sampling, dialect = request.sampling, request.dialect
+    options: dict[str, JsonValue] = {"model": request.model}
     if dialect.temperature:
         options |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    options[dialect.limit] = asked.limit
+    options[dialect.limit] = request.limit
     if dialect.seed:
         options["seed"] = sampling.seed
     if dialect.stream:
         options |= {"stream": True, "stream_options": {"include_usage": True}}
-    if asked.reply is None:
-        options |= _judging(asked)
+    if request.reply is None:
+        options |= _judging(request)
     elif dialect.form == "schema":
-        bounded = bounded_schema(asked.reply, asked.bounds) if asked.bounds else asked.reply.model_json_schema()
-        schema: dict[str, JsonValue] = {"name": asked.task, "strict": True, "schema": bounded}
+        bounded = bounded_schema(request.reply, request.bounds) if request.bounds else request.reply.model_json_schema()
+        schema: dict[str, JsonValue] = {"name": request.task, "strict": True, "schema": bounded}
         options["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif dialect.form == "object":
         options["response_format"] = {"type": "json_object"}
     return b"]," + to_json(options)[1:]
 
 
-def _judging(asked: ChatRequest) -> dict[str, JsonValue]:
+def _judging(request: ChatRequest) -> dict[str, JsonValue]:
     """What a judge is asked for beside its text."""
-    dialect = asked.dialect
+    dialect = request.dialect
     options: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": dialect.most_top}
     if dialect.neutral:
         options |= _NEUTRAL
-    if asked.exact:
-        options["logprob_token_ids"] = list(asked.exact.ids)
-    if asked.prefilled:
+    if request.exact:
+        options["logprob_token_ids"] = list(request.exact.ids)
+    if request.prefilled:
         options |= {"add_generation_prompt": False, "continue_final_message": True}
     elif dialect.stop:
         options["stop"] = [STOP]
-        if dialect.closing_stop and asked.exact:
+        if dialect.closing_stop and request.exact:
             options["include_stop_str_in_output"] = True
     return options

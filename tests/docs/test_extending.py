@@ -115,7 +115,7 @@ def test_an_exporter_of_others_and_a_check(outside: Script, example: Path) -> No
 import hardcut
 dataset = hardcut.open_run("evidence/whole", cache="cache").export("dataset")
 found = {result.name: result for result in dataset.check()}
-print(found["shouting"].state, "|", found["shouting"].told)
+print(found["shouting"].state, "|", found["shouting"].message)
 from hardcut.cli.app import main
 try:
     main(["export", "dataset", "--format", "texts", "--out", "texts"])

@@ -46,13 +46,13 @@ def test_a_file_is_read_once_over_all_starts(tmp_path: Path, reads: list[str], s
     files = [old(tmp_path / "a", b"1"), old(tmp_path / "b", b"2")]
     memory = tmp_path / "cache" / "digests.json"
     for _ in range(3):
-        assert FileDigests(memory).of(files) == [sha(b"1"), sha(b"2")]
+        assert FileDigests(memory).sha256(files) == [sha(b"1"), sha(b"2")]
     assert reads == ["a", "b"]
     link = tmp_path / "link"
     link.symlink_to(files[0])
-    assert FileDigests(memory).of([link]) == [sha(b"1")] and len(reads) == 2, "a link is what it points to"
+    assert FileDigests(memory).sha256([link]) == [sha(b"1")] and len(reads) == 2, "a link is what it points to"
     memory.write_text("{")
-    assert FileDigests(memory).of(files) == [sha(b"1"), sha(b"2")] and len(reads) == 4, "a damaged memory is none"
+    assert FileDigests(memory).sha256(files) == [sha(b"1"), sha(b"2")] and len(reads) == 4, "a damaged memory is none"
 
 
 def test_another_file_of_the_same_size_and_time_of_change_is_noticed(
@@ -61,21 +61,21 @@ def test_another_file_of_the_same_size_and_time_of_change_is_noticed(
     """As an archive or a copying program leaves it: the time of change of its content is set back."""
     file, memory = old(tmp_path / "a", b"one"), tmp_path / "digests.json"
     os.utime(file, ns=(10**18, 10**18))
-    assert FileDigests(memory).of([file]) == [sha(b"one")]
+    assert FileDigests(memory).sha256([file]) == [sha(b"one")]
     time.sleep(0.02)
     file.write_bytes(b"two")
     os.utime(file, ns=(10**18, 10**18))
-    assert FileDigests(memory).of([file]) == [sha(b"two")]
+    assert FileDigests(memory).sha256([file]) == [sha(b"two")]
     other = old(tmp_path / "b", b"six")
     os.utime(other, ns=(10**18, 10**18))
     other.replace(file)
-    assert FileDigests(memory).of([file]) == [sha(b"six")]
+    assert FileDigests(memory).sha256([file]) == [sha(b"six")]
 
 
 def test_what_was_just_written_is_read_again(tmp_path: Path, reads: list[str]) -> None:
     """The clock of a file system may be coarser than two writes in a row."""
     file, digests = old(tmp_path / "a", b"one"), FileDigests(tmp_path / "digests.json")
-    assert digests.of([file]) == [sha(b"one")]
+    assert digests.sha256([file]) == [sha(b"one")]
     file.write_bytes(b"two")
-    assert digests.of([file]) == [sha(b"two")]
+    assert digests.sha256([file]) == [sha(b"two")]
     assert reads == ["a", "a"] and not (tmp_path / "digests.json").exists()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from hardcut.engine.pool import WorkerPool
-from hardcut.media.audio import RATE, audio_16k
+from hardcut.media.audio import RATE, audio_blocks
 from hardcut.media.clip import cut
 from hardcut.media.sampler import Samples
 from hardcut.schemas.errors import ItemError, StorageError
@@ -73,7 +73,7 @@ def test_sound_in_step(render, tmp_path, container, start, heard):
     out = tmp_path / f"out.{container}"
     made = cut(str(clip.path), span(start, 4.5), str(out), container=container)
     assert made.has_audio
-    sound = audio_16k(out)
+    sound = np.concatenate(list(audio_blocks(out)))
     assert len(sound) / RATE == pytest.approx(4.5 - start, abs=0.08)
     loud = np.flatnonzero(np.abs(sound) > 0.1)
     assert loud[0] / RATE == pytest.approx(heard, abs=0.05)
@@ -88,7 +88,7 @@ def test_sound_can_be_left_out(render, tmp_path):
     made = cut(str(clip.path), span(0, 1), str(tmp_path / "out.mp4"), with_sound=False)
     assert not made.has_audio
     with pytest.raises(ItemError, match="no_audio"):
-        audio_16k(tmp_path / "out.mp4")
+        list(audio_blocks(tmp_path / "out.mp4"))
 
 
 @pytest.mark.parametrize(("display", "corner"), [((-90, False, False), "tr"), ((180, False, False), "br")])

@@ -22,7 +22,7 @@ def label(model: str, margin: float, *, exact: bool = True) -> TeacherLabel:
 
 
 def test_margins_become_what_was_fitted_for_their_teacher(tmp_path: Path) -> None:
-    pairs = [JudgedPair(f"q{n}", "event", n / 4 - 5, n % 3 > 0 if n > 20 else n % 7 == 0) for n in range(40)]
+    pairs = [JudgedPair(f"q{n}", "event", n / 12 - 5, n % 3 > 0 if n > 40 else n % 7 == 0) for n in range(120)]
     fitted = calibrate("openai:judge", pairs)
     (tmp_path / CALIBRATION_FILE).write_text(json.dumps({"teachers": [fitted.model_dump(mode="json")]}))
     calibrated = read_calibrations(tmp_path)
@@ -33,6 +33,12 @@ def test_margins_become_what_was_fitted_for_their_teacher(tmp_path: Path) -> Non
     assert calibrated(label("other", 2.0)) is None, "nothing was fitted for it"
     assert calibrated(label("judge", 2.0, exact=False)) is None, "a bound is no margin"
     assert calibrated(None) is None
+
+
+def test_a_fit_that_is_not_applied_gives_no_probability(tmp_path: Path) -> None:
+    fitted = calibrate("openai:judge", [JudgedPair(f"q{n}", "event", n - 2.5, n > 2) for n in range(6)])
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps({"teachers": [fitted.model_dump(mode="json")]}))
+    assert fitted.refusal and read_calibrations(tmp_path)(label("judge", 2.0)) is None
 
 
 def test_without_a_fit_there_is_no_probability_and_a_strange_file_is_named(tmp_path: Path) -> None:

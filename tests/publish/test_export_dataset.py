@@ -19,10 +19,12 @@ from hardcut.publish import _parquet
 from hardcut.publish.card import languages, size_category
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
+from hardcut.publish.formats.registry import EXPORTERS, convert
 from hardcut.publish.licences import front_matter
 from hardcut.report.templates import escape_markdown
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
+from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Pair, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
@@ -112,6 +114,87 @@ print(json.dumps(told))
     metadata = [(entry["key"], entry["value"]) for entry in told["corpus"]["first"]["metadata"]]
     assert not any(key == "secret" for key, _ in metadata)
     assert metadata in ([("title", "A | day"), ("tags", "x"), ("tags.deep", "1")], [("event", "flood")])
+
+
+def test_a_split_without_rows_is_not_in_its_config_and_the_others_load(
+    tmp_path: Path, make: Any, write_run: WriteRun
+) -> None:
+    """Captions of training videos alone, groups that only training queries can make, no group of anybody."""
+    records: list[Any] = []
+    for i in range(30):
+        query = make.query(f"a query of its own, number {i * 7919} {'abcdefghij'[i % 10] * 9}", f"v{i}")
+        records += [make.video(f"v{i}", licence="CC0-1.0"), query]
+        for step in range(3 if i else 1):
+            pair = make.pair(query, f"v{(i + step) % 30}")
+            label = make.label(pair, "no" if step else "yes", -9.0 if step else 5.0)
+            records += [pair, label, make.judgment(pair, int(not step), label)]
+    first = export(write_run(tmp_path / "first", records), tmp_path / "plain", SETTINGS)
+    assert "captions" not in first.rows and not (first.out / "data" / "captions").exists()
+    trained = next(row["video_id"] for row in read(first.out, "corpus") if row["split"] == "train")
+    whole = export(write_run(tmp_path / "run", [*records, make.caption(trained)]), tmp_path / "data", SETTINGS)
+    assert whole.rows["captions"] == {"train": 1} and set(whole.rows["pairs"]) == {"train", "validation", "test"}
+    program = """
+import json, sys
+from datasets import get_dataset_config_names, load_dataset
+names = get_dataset_config_names(sys.argv[1])
+loaded = {name: load_dataset(sys.argv[1], name) for name in names}
+print(json.dumps({name: {split: part.num_rows for split, part in loaded[name].items()} for name in names}))
+"""
+    home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    for summary in (first, whole):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(summary.out)],
+            env={**os.environ, **home}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == summary.rows
+        for name in EXPORTERS:
+            convert(Dataset(summary.out), name, tmp_path / summary.out.name / "formats" / name)
+
+
+def test_official_splits_stand_and_what_leaks_is_left_out_by_name(
+    tmp_path: Path, make: Any, write_run: WriteRun
+) -> None:
+    records: list[Any] = []
+    for i in range(20):
+        records.append(make.video(f"v{i}", licence="CC0-1.0", split="test" if i < 5 else "train"))
+        for text in ("a man is talking", f"something else entirely, {'abcdefghijklmnopqrst'[i] * 12} {i * 7919}"):
+            query = make.query(text, external_id=f"{i} {text[:3]}")
+            pairs = [make.pair(query, f"v{(i + step) % 20}", "yes" if step == 0 else "no") for step in range(3)]
+            records += [query, *pairs, *(make.judgment(pair, int(n == 0)) for n, pair in enumerate(pairs))]
+    summary = export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS)
+    splits = Counter((row["split"], row["query"][:3]) for row in read(summary.out, "queries"))
+    assert splits == {("test", "a m"): 5, ("test", "som"): 5, ("train", "som"): 15}
+    left = [json.loads(line) for line in (summary.out / "left_out.jsonl").read_text().splitlines()]
+    leaks = [row for row in left if row["reason"] == "leaks_into_later_split"]
+    assert len({row["detail"].split()[0] for row in leaks}) == 15 and "says the same as" in leaks[0]["detail"]
+    assert next(result for result in summary.gate if result.name == "query_leakage").state == "passed"
+
+
+def test_times_of_facets_stand_with_the_source_alone(run: Path, tmp_path: Path) -> None:
+    summary = export(run, tmp_path / "out", SETTINGS)
+    source = {row["query_id"]: row["source_video_id"] for row in read(summary.out, "queries")}
+    rows = read(summary.out, "pairs")
+    own = [row for row in rows if row["video_id"] == source[row["query_id"]]]
+    assert own and len(own) < len(rows)
+    assert all(row["facets"][0]["span"] == {"start": 1.0, "end": 2.5} for row in own)
+    others = [row for row in rows if row["video_id"] != source[row["query_id"]]]
+    assert all(facet["span"] is None and facet["text"] for row in others for facet in row["facets"])
+
+
+def test_a_share_that_stays_empty_is_a_finding(tmp_path: Path, make: Any, write_run: WriteRun) -> None:
+    """100 videos with a query of their own each, and one that differs by a number alone: all are one group."""
+    records: list[Any] = []
+    for i in range(100):
+        records.append(make.video(f"v{i}", licence="CC0-1.0"))
+        for text in (f"the runner with the number {i} wins the long race at last", f"{digest(i)[:40]} {i * 7919}"):
+            query = make.query(text, f"v{i}")
+            pairs = [make.pair(query, f"v{(i + step) % 100}") for step in range(2)]
+            records += [query, *pairs, *(make.judgment(pair, int(n == 0)) for n, pair in enumerate(pairs))]
+    summary = export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS)
+    assert set(summary.rows["pairs"]) == {"train"}
+    found = next(result for result in summary.gate if result.name == "degenerate")
+    assert found.state == "failed" and {"validation: no pair", "test: no pair"} <= set(found.examples)
 
 
 def test_every_judged_pair_is_there_or_left_out_with_a_reason(run: Path, records: list[Record], tmp_path: Path) -> None:
@@ -268,7 +351,7 @@ def test_one_video_makes_a_dataset_of_one_split(tmp_path: Path, write_run: Write
     run = write_run(tmp_path / "run", [make.video("v1"), query, pair, make.judgment(pair, 1)])
     summary = export(run, tmp_path / "out", Settings())
     (split,) = summary.rows["pairs"]
-    assert summary.rows["pairs"][split] == 1 and summary.rows["captions"][split] == 0
+    assert summary.rows["pairs"][split] == 1 and "captions" not in summary.rows
     (row,) = read(summary.out, "pairs")
     assert row["logit_margin"] is None and row["caption"] is None
 

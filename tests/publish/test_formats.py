@@ -12,7 +12,7 @@ import pytest
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.imported import write_import
-from hardcut.publish.formats.registry import IMPORTERS, convert, read
+from hardcut.publish.formats.registry import EXPORTERS, IMPORTERS, convert, read
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import ExportSettings, Settings
 from hardcut.schemas.trec import read_qrels, read_run
@@ -48,7 +48,7 @@ def lines(path: Path) -> list[Any]:
 
 
 def test_rankvideo_round_trip(dataset: Dataset, tmp_path: Path) -> None:
-    counts = convert(dataset, "rankvideo", tmp_path / "out")
+    counts = convert(dataset, "rankvideo", tmp_path / "out").rows
     files = sorted((tmp_path / "out").glob("*.json*"))
     rows = [row for path in files if path.suffix == ".jsonl" for row in lines(path)]
     assert len(rows) == dataset.count("pairs") == sum(n for name, n in counts.items() if name.endswith(".jsonl"))
@@ -81,7 +81,7 @@ def test_rankvideo_round_trip(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_trec_out_and_in(dataset: Dataset, tmp_path: Path) -> None:
-    counts = convert(dataset, "trec", tmp_path / "out")
+    counts = convert(dataset, "trec", tmp_path / "out").rows
     assert {"train.qrels", "train.queries.tsv", "train.bm25.run", "train.teacher.run"} <= set(counts)
     qrels = {split: read_qrels(tmp_path / "out" / f"{split}.qrels") for split in dataset.splits("pairs")}
     assert sum(len(docs) for split in qrels.values() for docs in split.values()) == dataset.count("pairs")
@@ -117,7 +117,7 @@ def test_trec_holds_ids_with_white_space_and_runs_of_any_name(
     tmp_path: Path, make: Any, write_run: Callable[..., Path]
 ) -> None:
     dataset = odd_dataset(tmp_path, make, write_run)
-    counts = convert(dataset, "trec", tmp_path / "out")
+    counts = convert(dataset, "trec", tmp_path / "out").rows
     named = dict(line.split("\t")[::-1] for line in (tmp_path / "out" / "renamed.txt").read_text().splitlines())
     assert named["été 1/b%"] == "été%201/b%25" and named["my query 1"] == "my%20query%201" and len(named) == 10
     qrels = read_qrels(tmp_path / "out" / "train.qrels")
@@ -150,7 +150,7 @@ def test_first_stages_are_never_mixed(tmp_path: Path, make: Any, write_run: Call
 
 
 def test_sentence_transformers_columns(dataset: Dataset, tmp_path: Path) -> None:
-    counts = convert(dataset, "sentence-transformers", tmp_path / "out")
+    counts = convert(dataset, "sentence-transformers", tmp_path / "out").rows
     group = lines(tmp_path / "out" / "train.groups.jsonl")[0]
     assert list(group) == ["query", "positive", "negative_1", "negative_2"]
     pair = lines(tmp_path / "out" / "train.pairs.jsonl")[0]
@@ -161,6 +161,32 @@ def test_sentence_transformers_columns(dataset: Dataset, tmp_path: Path) -> None
     listed = lines(tmp_path / "out" / "train.lists.jsonl")
     assert sum(len(row["docs"]) for row in listed) == counts["train.pairs.jsonl"] == dataset.count("pairs", "train")
     assert all(len(row["docs"]) == len(row["labels"]) for row in listed)
+    videos = [group["positive"], group["negative_1"], pair["video"], margins[0]["video"], *listed[0]["docs"]]
+    assert all(list(video) == ["video"] for video in videos), "a bare path is a text, unless the file lies there"
+
+
+def test_composed_queries_are_left_out_of_every_format_and_counted(
+    tmp_path: Path, make: Any, write_run: Callable[..., Path]
+) -> None:
+    """What is "the same, but from behind" says nothing without the video that it starts from."""
+    records: list[Any] = [make.video(f"v{i}", licence="CC0-1.0") for i in range(4)]
+    plain = [make.query(f"plain query number {i * 7919} {'abcd'[i] * 9}", f"v{i}") for i in range(4)]
+    told = make.query("the same, but from behind", "v1", kind="composed", reference_video_id="v0")
+    for query in (*plain, told):
+        for at in range(4):
+            pair = make.pair(query, f"v{at}")
+            records += [pair, make.judgment(pair, int(f"v{at}" == query.source_video_id))]
+    dataset = Dataset(export(write_run(tmp_path / "run", [*records, *plain, told]), tmp_path / "dataset", SETTINGS).out)
+    assert dataset.count("queries") == 5
+    for name in EXPORTERS:
+        written = convert(dataset, name, tmp_path / name)
+        assert sum(written.left_out.values()) == 1 and "the video that they start from" in next(iter(written.left_out))
+        files = [path for path in (tmp_path / name).rglob("*") if path.is_file()]
+        texts = "".join(path.read_text("utf-8") for path in files)
+        assert "from behind" not in texts and told.query_id not in texts and "plain query number 7919" in texts
+        for file, count in written.rows.items():
+            if file.endswith(".jsonl"):
+                assert len(lines(tmp_path / name / file)) == count, file
 
 
 def test_tevatron_files(dataset: Dataset, tmp_path: Path) -> None:
@@ -217,6 +243,34 @@ def test_multivent_keeps_grades_and_splits_and_takes_numbers(tmp_path: Path) -> 
     found = {(row["query_id"], row["video_id"]): row for row in lines(tmp_path / "in" / "judgments.jsonl")}
     assert [rating["grade"] for rating in found["7", "1003"]["ratings"]] == [2, 2, 0]
     assert read_qrels(tmp_path / "in" / "qrels.txt")["7"] == {"1001": 3, "1002": 1, "1003": 2}
+
+
+def test_ids_mean_files_by_path_by_name_and_with_or_without_their_ending(tmp_path: Path) -> None:
+    names = (
+        "a/clip.mov",
+        "b/clip.mkv",
+        "one.MPG",
+        "x.mp4",
+        "x.wmv",
+        "old/two.3gp",
+        "old/three.mts",
+        "deep/four.ts",
+    )
+    for name in names:
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).touch()
+    ids = ["clip", "b/clip", "one", "x.mp4", "x", "two", "old/three.mts", "four.ts", "five"]
+    qrels = write(tmp_path / "qrels", "".join(f"q 0 {id} 1\n" for id in ids))
+    queries = write(tmp_path / "queries.tsv", "q\ta query\n")
+    done = write_import(read("trec", [qrels, queries]), tmp_path / "in", tmp_path / "videos")
+    found = {row["video_id"]: row["path"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
+    assert found == {
+        "b/clip": "b/clip.mkv", "one": "one.MPG", "x.mp4": "x.mp4", "two": "old/two.3gp",
+        "old/three.mts": "old/three.mts", "four.ts": "deep/four.ts",
+    }  # fmt: skip
+    assert done.skipped["ambiguous_file"] == 2 and done.skipped["no_file"] == 1
+    told = {row["item"]: row["detail"] for row in lines(tmp_path / "in" / "skipped.jsonl")}
+    assert "a/clip.mov, b/clip.mkv" in told["clip"] and "x.mp4, x.wmv" in told["x"]
 
 
 def test_multivent_tells_queries_from_ids_and_splits_from_names(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_a_clean_set_passes_every_check(clean: Path) -> None:
     states = {result.name: result.state for result in results}
     assert states.pop("unsafe") == "off", "there is no list of words"
     assert set(states.values()) == {"passed"}, [r for r in results if r.state != "passed"]
-    assert not any(result.told.startswith("not measured") for result in results)
+    assert not any(result.message.startswith("not measured") for result in results)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -305,7 +305,7 @@ def test_a_planted_fault_is_caught(clean: Path, tmp_path: Path, fault: str) -> N
     dataset = edited(clean, tmp_path / "bad", edits(clean))
     result = CHECKS[name](dataset, gate_settings(dataset))
     assert result.state == "failed" and result.stops, result
-    assert result.advice and result.told and (result.examples or result.value is not None)
+    assert result.advice and result.message and (result.examples or result.value is not None)
 
 
 def test_every_check_has_a_planted_fault() -> None:
@@ -371,7 +371,7 @@ def test_without_its_library_a_check_could_not_look_and_stops(clean: Path, monke
     monkeypatch.setitem(sys.modules, "sklearn", None)
     results = {result.name: result for result in check(Dataset(clean), SETTINGS, ["query_prior"])}
     assert results["query_prior"].state == "unknown" and results["query_prior"].stops, "nor can it be allowed"
-    assert 'pip install "hardcut[default]"' in results["query_prior"].told
+    assert 'pip install "hardcut[default]"' in results["query_prior"].message
 
 
 def test_a_folder_of_others_and_a_broken_table_are_told(clean: Path, tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_a_folder_of_others_and_a_broken_table_are_told(clean: Path, tmp_path: P
     shutil.copytree(clean, tmp_path / "bad")
     next((tmp_path / "bad" / "data" / "queries").glob("train*")).write_bytes(b"PAR1 no")
     found = CHECKS["query_leakage"](Dataset(tmp_path / "bad"), SETTINGS)
-    assert found.state == "unknown" and "queries/train-" in found.told and "not readable as Parquet" in found.told
+    assert found.state == "unknown" and "queries/train-" in found.message and "not readable as Parquet" in found.message
 
 
 @pytest.mark.parametrize(
@@ -406,6 +406,14 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
         ("on 2016-05-04 at 12:30, 1920x1080, 10 000 people, 2014-2018, v1.2.3", []),
         ("order 4111 1111 1111 1112", []),
         ("a score of 3-2 after 90 minutes", []),
+        ("read at 24.367-26.367 s, and at 1024.36-1126.75 s", []),
+        ("boxes 12.50 13.75 140.25, host 192.168.100.200, 1.234.567.890 views", []),
+        ("ISBN 978-3-16-148410-0 on the cover, IMG_20190812_153000, 3.1415926535", []),
+        ("call 5551234567", ["telephone number"]),
+        ("call 555.123.4567 or 555 123 4567", ["telephone number"] * 2),
+        ("拨打13812345678订购", ["telephone number"]),
+        ("звоните по89161234567сейчас", ["telephone number"]),
+        ("邮箱ann@example.com联系", ["mail address"]),
     ],
 )
 def test_what_looks_like_personal_data(text: str, kinds: list[str]) -> None:

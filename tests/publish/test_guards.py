@@ -145,7 +145,7 @@ def test_a_whole_set_leaves_no_check_without_an_answer(whole: Path) -> None:
 def test_a_config_that_was_taken_away(whole: Path, tmp_path: Path, name: str, config: str) -> None:
     taken = mutant(whole, tmp_path / "taken", config, lambda table: None, told=False)
     result = CHECKS[name](taken, SETTINGS)
-    assert result.state == "unknown" and f"data/{config}" in result.told, result
+    assert result.state == "unknown" and f"data/{config}" in result.message, result
 
 
 @pytest.mark.parametrize(("name", "config"), CONFIGS)
@@ -165,7 +165,7 @@ def test_a_column_that_was_taken_away(whole: Path, tmp_path: Path, name: str, co
     taken = mutant(whole, tmp_path / "taken", config, lambda table: table.drop_columns([column]), told=True)
     result = CHECKS[name](taken, SETTINGS)
     assert result.state == "unknown" and result.cause == "damaged", result
-    assert f"data/{config}/" in result.told and f"'{column}'" in result.told
+    assert f"data/{config}/" in result.message and f"'{column}'" in result.message
 
 
 @pytest.mark.parametrize(("name", "config", "column"), COLUMNS_READ)
@@ -176,7 +176,7 @@ def test_a_column_without_a_value(whole: Path, tmp_path: Path, name: str, config
     empty = mutant(whole, tmp_path / "empty", config, nulled(column), told=True)
     result = CHECKS[name](empty, SETTINGS)
     assert result.state == "unknown" and result.cause == "damaged", result
-    assert f"data/{config}/" in result.told and f"'{column}'" in result.told
+    assert f"data/{config}/" in result.message and f"'{column}'" in result.message
 
 
 @pytest.mark.parametrize("name", ["query_prior", "video_prior", "degenerate"])
@@ -187,7 +187,7 @@ def test_margins_that_are_no_numbers_or_are_not_there(whole: Path, tmp_path: Pat
         return table.set_column(at, "logit_margin", values)
 
     result = CHECKS[name](mutant(whole, tmp_path / "nan", "pairs", broken, told=True), SETTINGS)
-    assert result.state == "unknown" and "'logit_margin' has a number that is not finite" in result.told
+    assert result.state == "unknown" and "'logit_margin' has a number that is not finite" in result.message
     result = CHECKS[name](mutant(whole, tmp_path / "none", "pairs", nulled("logit_margin"), told=True), SETTINGS)
     assert result.state == "unknown" and result.cause == "", result
 
@@ -195,14 +195,14 @@ def test_margins_that_are_no_numbers_or_are_not_there(whole: Path, tmp_path: Pat
 def test_answers_by_metadata_alone_that_are_not_there(whole: Path, tmp_path: Path) -> None:
     empty = mutant(whole, tmp_path / "empty", "pairs", nulled("text_only"), told=True)
     result = CHECKS["text_only"](empty, SETTINGS)
-    assert result.state == "unknown" and "of which a teacher told by metadata alone" in result.told
+    assert result.state == "unknown" and "of which a teacher told by metadata alone" in result.message
 
 
 @pytest.mark.parametrize("name", ["query_prior", "video_prior", "text_only"])
 def test_too_few_rows_to_tell(whole: Path, tmp_path: Path, name: str) -> None:
     few = mutant(whole, tmp_path / "few", "pairs", lambda table: table.slice(0, 24), told=True)
     result = CHECKS[name](few, SETTINGS)
-    assert result.state == "unknown" and "0.15 may be" in result.told, result
+    assert result.state == "unknown" and "0.15 may be" in result.message, result
 
 
 def test_no_video_names_an_event(whole: Path, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_what_a_guard_of_the_run_could_not_look_at(
     result = CHECKS[name](Dataset(tmp_path / "set"), SETTINGS)
     if name == "near_duplicate_leakage" and words == "too little":
         return  # a video has a signature or none
-    assert result.state == "unknown" and words in result.told, result
+    assert result.state == "unknown" and words in result.message, result
 
 
 def test_a_check_reads_what_it_says_and_nothing_else(whole: Path) -> None:
@@ -421,7 +421,9 @@ def test_the_case_signatures_failed_for_one_of_two_copies(
     assert "| near\\_duplicate\\_leakage | **could not look** |" in card
     assert "- near\\_duplicate\\_leakage" in card and "v3\\: it has no signature" in card
     [allowed] = [one for one in check(dataset, SETTINGS, [result.name]) if one.name == result.name]
-    assert allowed.state == "allowed" and allowed.told == result.told, "an override has to name it, and hides nothing"
+    assert allowed.state == "allowed" and allowed.message == result.message, (
+        "an override has to name it, and hides nothing"
+    )
 
 
 def test_filters_and_guards_say_the_same_of_counterfactuals() -> None:
@@ -448,7 +450,7 @@ def test_a_filter_that_was_added_and_could_not_look(
     records += [make.judgment(pair, int(pair.expected == "yes")) for pair in records if isinstance(pair, Pair)]
     dataset = Dataset(export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS).out)
     result = CHECKS["added_filters"](dataset, SETTINGS)
-    assert result.state == "unknown" and "mute" in result.told and unchecked.item in result.examples[0]
+    assert result.state == "unknown" and "mute" in result.message and unchecked.item in result.examples[0]
 
 
 def test_a_run_of_a_version_that_noted_nothing(make: Any, write_run: Callable[..., Path], tmp_path: Path) -> None:
@@ -462,4 +464,4 @@ def test_a_run_of_a_version_that_noted_nothing(make: Any, write_run: Callable[..
     dataset = Dataset(export(run, tmp_path / "out", SETTINGS).out)
     for name in GUARDED:
         result = CHECKS[name](dataset, SETTINGS)
-        assert result.state == "unknown" and "start `hardcut run` once more and export it again" in result.told
+        assert result.state == "unknown" and "start `hardcut run` once more and export it again" in result.message

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from hardcut.publish.card_merge import CardConflict, merge_cards
+from hardcut.publish.dataset import verify
 from hardcut.publish.export_dataset import export
 from hardcut.schemas.settings import ExportSettings, Settings
 
@@ -27,21 +29,24 @@ _spec.loader.exec_module(hub_server)
 
 PROGRAM = """
 import json, sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from hardcut.publish import hub
 from hardcut.schemas.errors import HardcutError
 kind, *arguments = sys.argv[1:]
+choices = hub.Choices(adopt="--adopt" in arguments, dry_run="--dry-run" in arguments)
+arguments = [each for each in arguments if not each.startswith("--")]
 try:
     if kind == "model":
         folder, repo = arguments
-        print(json.dumps(asdict(hub.publish_model(Path(folder), repo))))
+        print(json.dumps(asdict(hub.publish_model(Path(folder), repo, choices))))
     elif kind == "publish":
         folder, repo, *tag = arguments
-        print(json.dumps(asdict(hub.publish(Path(folder), repo, tag=tag[0] if tag else None))))
+        choices = replace(choices, tag=tag[0] if tag else None)
+        print(json.dumps(asdict(hub.publish(Path(folder), repo, choices))))
     else:
         repo, out, *revision = arguments
-        hub.pull(repo, Path(out), revision[0] if revision else None)
+        print(json.dumps(hub.pull(repo, Path(out), revision[0] if revision else None).is_card_edited))
 except HardcutError as error:
     print(error, file=sys.stderr)
     sys.exit(error.status)
@@ -96,7 +101,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def published(server: Any) -> dict[str, bytes]:
-    return {name: body for name, body in server.repos["org/set"].files.items() if name != ".gitattributes"}
+    beside = (".gitattributes", ".hardcut/card.md")
+    return {name: body for name, body in server.repos["org/set"].files.items() if name not in beside}
 
 
 def test_a_dataset_goes_there_and_comes_back(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def test_a_dataset_goes_there_and_comes_back(server: Any, call: Call, dataset: P
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert published(server) == content(dataset) and server.repos["org/set"].private
-    assert set(told["sent"]) == set(content(dataset)) and told["tag"] == "v1" and server.puts
+    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1" and server.puts
     assert len(server.repos["org/set"].commits) == 2, "one commit: readers see the old version or the new one"
     back = call("pull", "org/set", tmp_path / "back")
     assert back.returncode == 0, back.stderr
@@ -130,9 +136,12 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     changed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
     export(tmp_path / "run", dataset, changed)
     told = json.loads(call("publish", dataset, "org/set", "rc1").stdout)
-    assert set(told["sent"]) == {"README.md", "hardcut.json"} and told["tag"] == "rc1"
+    assert (
+        set(told["sent"]) == {"README.md", "hardcut.json", ".hardcut/card.md"} == set(told["replaced"])
+        and told["tag"] == "rc1"
+    )
     assert told["deleted"] == ["data/pairs/train-00001-of-00002.parquet"]
-    assert len(server.puts) - before <= 2
+    assert len(server.puts) - before <= 2  # the card twice: one object
     assert {**content(dataset), "LICENSE.txt": b"by somebody else"} == published(server)
     old = call("pull", "org/set", tmp_path / "old", "v1")
     assert old.returncode == 0 and b"renamed" not in (tmp_path / "old" / "README.md").read_bytes()
@@ -186,12 +195,113 @@ def test_a_version_that_was_cut_off_before_its_tag_gets_it(server: Any, call: Ca
 
 def test_what_was_changed_behind_is_refused(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
     assert call("publish", dataset, "org/set").returncode == 0
-    server.repos["org/set"].files["README.md"] += b"edited by hand"
+    server.repos["org/set"].files["left_out.jsonl"] += b"{}"
     done = call("pull", "org/set", tmp_path / "back")
-    assert done.returncode == 2 and "README.md: altered" in done.stderr and not (tmp_path / "back").exists()
+    assert done.returncode == 2 and "left_out.jsonl: altered" in done.stderr and not (tmp_path / "back").exists()
     (dataset / "left_out.jsonl").write_text("{}\n")
     refused = call("publish", dataset, "org/set")
     assert refused.returncode == 2 and "left_out.jsonl: altered" in refused.stderr
+
+
+def test_what_people_write_on_the_card_is_pulled_and_kept(
+    server: Any, call: Call, dataset: Path, tmp_path: Path
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    repo = server.repos["org/set"]
+    card = repo.files["README.md"].decode()
+    first, rest = card.split("\n# ", 1)
+    mine = first.replace("tags:\n", "tags:\n- ours-too\n", 1) + "\n# " + rest + "\n## Thanks\n\nTo all who filmed.\n"
+    repo.commits.append({**repo.files, "README.md": mine.encode()})
+    back = call("pull", "org/set", tmp_path / "back")
+    assert back.returncode == 0 and back.stdout == "true\n", back.stderr
+    assert (tmp_path / "back" / "README.md").read_text() == mine
+    assert not verify(tmp_path / "back"), "it can be used, exported and published"
+    for name in ("renamed", "renamed again"):  # the second has people's words in what was published before
+        export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": name})))
+        told = json.loads(call("publish", dataset, "org/set").stdout)
+        assert "README.md" in told["sent"]
+        now = repo.files["README.md"].decode()
+        assert "To all who filmed." in now and "- ours-too" in now and f"pretty_name: {name}\n" in now
+        assert now.replace("- ours-too\n", "").replace("\n## Thanks\n\nTo all who filmed.\n", "") == (
+            (dataset / "README.md").read_text()
+        )
+    unchanged = json.loads(call("publish", dataset, "org/set").stdout)
+    assert unchanged["sent"] == []
+
+
+def test_an_edit_that_the_new_version_changes_too_is_told_and_lost_only_if_told(
+    server: Any, call: Call, dataset: Path, tmp_path: Path
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    repo = server.repos["org/set"]
+    mine = repo.files["README.md"].replace(b"pretty_name: sample", b"pretty_name: The Sample")
+    repo.commits.append({**repo.files, "README.md": mine})
+    export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"})))
+    before = len(repo.commits)
+    refused = call("publish", dataset, "org/set")
+    assert refused.returncode == 2 and "'pretty_name: The Sample' was edited there" in refused.stderr
+    assert len(repo.commits) == before and repo.files["README.md"] == mine
+    assert call("publish", dataset, "org/set", "--adopt").returncode == 0
+    assert repo.files["README.md"] == (dataset / "README.md").read_bytes()
+
+
+def test_an_edited_card_of_a_version_that_kept_no_copy_is_not_overwritten(
+    server: Any, call: Call, dataset: Path, tmp_path: Path
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    repo = server.repos["org/set"]
+    del repo.files[".hardcut/card.md"]
+    export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"})))
+    repo.commits.append({**repo.files, "README.md": repo.files["README.md"] + b"by hand"})
+    refused = call("publish", dataset, "org/set")
+    assert refused.returncode == 2 and "save what people wrote" in refused.stderr
+    repo.commits.append(dict(repo.commits[-2]))
+    assert call("publish", dataset, "org/set").returncode == 0, "nobody edited it"
+
+
+@pytest.mark.parametrize("kind", ["publish", "model"])
+def test_a_repository_of_others_is_left_alone_unless_it_is_adopted(
+    server: Any, call: Call, dataset: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = dataset
+    if kind == "model":
+        folder = tmp_path / "model"
+        folder.mkdir()
+        for name in ("modules.json", "train.json", "config.json"):
+            (folder / name).write_text("{}")
+        (folder / "README.md").write_text("---\nlibrary_name: sentence-transformers\n---\n# A model\n")
+    theirs = {"README.md": b"# Theirs", "data/train.parquet": b"PAR1", "config.json": b"{1}", "LICENSE": b"MIT"}
+    server.repos["org/set"] = hub_server.Repo(private=False, commits=[theirs])
+    for more in ((), ("--dry-run",)):
+        refused = call(kind, folder, "org/set", *more)
+        assert refused.returncode == 2 and "Hardcut did not make this repository" in refused.stderr, refused.stderr
+        assert server.repos["org/set"].commits == [theirs] and not server.puts
+    told = json.loads(call(kind, folder, "org/set", "--adopt", "--dry-run").stdout)
+    assert server.repos["org/set"].commits == [theirs] and not server.puts and not server.repos["org/set"].tags
+    assert "README.md" in told["replaced"] and "LICENSE" not in told["deleted"]
+    assert told["deleted"] == (["data/train.parquet"] if kind == "publish" else [])
+    done = json.loads(call(kind, folder, "org/set", "--adopt").stdout)
+    assert {name: done[name] for name in ("sent", "replaced", "deleted")} == {
+        name: told[name] for name in ("sent", "replaced", "deleted")
+    }
+    again = json.loads(call(kind, folder, "org/set").stdout)
+    assert again["sent"] == [] and server.repos["org/set"].files["LICENSE"] == b"MIT"
+
+
+def test_a_dry_run_makes_no_repository(server: Any, call: Call, dataset: Path) -> None:
+    told = json.loads(call("publish", dataset, "org/set", "--dry-run").stdout)
+    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1"
+    assert not server.repos and not server.puts
+
+
+def test_cards_are_merged_by_lines() -> None:
+    before = "a\nb\nc\nd\ne\n"
+    assert merge_cards(before, before, "a\nB\nc\nd\ne\n") == "a\nB\nc\nd\ne\n"
+    assert merge_cards(before, "a\nb\nc\nd\nE\nf\n", "A\nb\nc\nd\ne\n") == "A\nb\nc\nd\nE\nf\n"
+    assert merge_cards(before, "b\nc\nd\ne\n", "a\nb\nc\nx\nd\ne\n") == "b\nc\nx\nd\ne\n"
+    assert merge_cards(before, "a\nB\nc\nd\ne\n", "a\nB\nc\nd\ne\n") == "a\nB\nc\nd\ne\n"
+    with pytest.raises(CardConflict, match="'B' was edited there"):
+        merge_cards(before, "a\nB\nc\nd\ne\n", "a\nX\nc\nd\ne\n")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +346,7 @@ def test_a_model_goes_there_without_its_checkpoints(server: Any, call: Call, tmp
     sent = {"modules.json", "train.json", "adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert set(published(server)) == sent and server.repos["org/set"].private
     again = json.loads(call("model", folder, "org/set").stdout)
-    assert again["sent"] == [] and again["unchanged"] == 5
+    assert again["sent"] == [] and again["unchanged"] == 6
     (folder / "weights.bin").write_bytes(b"pickle")
     assert "weights.bin: no file of a model" in call("model", folder, "org/set").stderr
 

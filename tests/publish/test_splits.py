@@ -219,9 +219,44 @@ def test_which_texts_are_near_duplicates(other: str, near: bool) -> None:
     assert list(similar_pairs(texts, 0.75)) == ([("a", "b")] if near else [])
 
 
+@pytest.mark.parametrize(
+    "text, other, near",
+    [
+        ("一个男人打开绿色的门", "一个男人打开了绿色的门", True),
+        ("一个男人打开绿色的门", "一个男人打开红色的门", False),
+        ("一个男人打开绿色的门", "门打开绿色的一个男人", False),
+        ("男の人が緑のドアを開ける", "男の人が緑のドアを開けた", True),
+        ("남자가 초록색 문을 천천히 연다", "남자가 초록색 문을 천천히 열다", True),
+        ("남자가 초록색 문을 천천히 연다", "남자가 초록색 문을 급하게 닫는다", False),
+    ],
+)
+def test_near_duplicates_in_scripts_whose_signs_are_words_or_syllables(text: str, other: str, near: bool) -> None:
+    texts = {"a": text, "b": other, "c": "别的什么东西在远处移动"}
+    assert [sorted(pair) for pair in similar_pairs(texts, 0.75)] == ([["a", "b"]] if near else [])
+
+
 def test_a_thousand_texts_of_one_template_are_one_cluster() -> None:
     texts = {f"q{i}": f"a rather long query of one and the same template number {i}" for i in range(1000)}
     assert len(list(similar_pairs(texts, 0.75))) > 900
+
+
+def test_official_splits_of_videos_hold_for_their_queries_and_leaks_leave_the_earlier_split() -> None:
+    """As in lists of captions: "a man is talking about something" is said of many videos, of test and of training."""
+    videos = [video(f"v{i}", split="test" if i < 100 else "train") for i in range(500)]
+    said = ("a man is talking about a car", "a man is talking about cars", "a woman is cooking in a kitchen")
+    queries, relevant = {}, {}
+    for i in range(500):
+        for n in range(2):
+            queries[f"q{i}.{n}"] = QueryRef(
+                None, None, text=said[i % 3] if n == 0 else f"{digest(i)} and {digest(i, n)}"
+            )
+            relevant[f"q{i}.{n}"] = [f"v{i}"]
+    told = plan(videos, queries, relevant=relevant)
+    assert all(told.queries[id] == ("test" if int(id[1:].split(".")[0]) < 100 else "train") for id in queries)
+    expected = {f"q{i}.0" for i in range(100, 500)}
+    assert set(told.leaks) == expected and all(told.queries[id] == "test" for id in told.leaks.values())
+    left = {f"{told.queries[id]} {id}": ref.text for id, ref in queries.items() if id not in told.leaks}
+    assert all(one.split()[0] == two.split()[0] for one, two in similar_pairs(left, 0.75))
 
 
 def test_a_query_keeps_its_split_and_its_family_follows() -> None:

@@ -22,7 +22,7 @@ from hardcut.engine.status import FailedUnit, RunStatus, SlowUnit, Spend, StageS
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.report.pair_page import pair_page
 from hardcut.report.plots.margins import histogram, place, time_ticks
-from hardcut.report.run_data import EXAMPLES, LISTED, PER_KIND, Example, MarginCounts, choose_examples, read_report_data
+from hardcut.report.run_data import KINDS, LISTED, PER_KIND, Example, MarginCounts, choose_examples, read_report_data
 from hardcut.report.run_page import MAX_SHEET_BYTES, Sheets, render, write_report
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
@@ -54,6 +54,7 @@ HOSTILE = (
 )
 VOID = ("meta", "img", "br")
 SETTINGS = Settings()
+EXAMPLES = PER_KIND * len(KINDS)
 
 
 def measure(example: Example) -> Difficulty:

@@ -14,7 +14,7 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings
-from hardcut.teacher.confidence import confidence, read_verdict
+from hardcut.teacher.confidence import confidence, read_answer
 from hardcut.teacher.prompts.reply_models import CaptionReply, QueriesReply
 from hardcut.teacher.protocol import Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher
@@ -84,7 +84,8 @@ async def test_a_judgment_has_reasoning_then_an_answer_with_both_probabilities(
         if request.task != "judge":
             continue
         assert isinstance(outcome, Reply) and outcome.answer
-        assert read_verdict(outcome.text) == outcome.answer.verdict
+        read = read_answer(outcome.text)
+        assert read and read.verdict == outcome.answer.verdict
         assert outcome.reasoning and outcome.text.startswith(outcome.reasoning)
         result = confidence(outcome.answer)
         assert result.exact and result.logit_margin is not None

@@ -61,26 +61,83 @@ def test_auc_and_brier_are_scikit_learns(pairs: list[tuple[float, bool]]) -> Non
     assert figures(probabilities, relevant).brier == pytest.approx(brier_score_loss(relevant, probabilities))
 
 
-def test_the_temperature_is_found() -> None:
-    pairs = world(20_000, temperature=3.0)
-    assert fit_temperature([p.margin for p in pairs], [p.relevant for p in pairs]) == pytest.approx(3.0, rel=0.05)
+def test_temperature_and_intercept_are_found() -> None:
+    dice = random.Random(7)
+    margins = [dice.gauss(0, 6) for _ in range(20_000)]
+    found = fit_temperature(margins, [dice.random() < sigmoid(margin / 3 - 1) for margin in margins])
+    assert found.temperature == pytest.approx(3.0, rel=0.05) and found.intercept == pytest.approx(-1.0, abs=0.1)
 
 
-def test_the_temperature_is_scikit_learns_scale() -> None:
+@settings(max_examples=50, deadline=None)
+@given(PAIRS, st.sampled_from([0.01, 1.0, 10.0]))
+def test_temperature_and_intercept_are_scikit_learns(pairs: list[tuple[float, bool]], unit: float) -> None:
+    """Platt's targets are weights of both answers there."""
     from sklearn.linear_model import LogisticRegression
 
-    pairs = world(500, temperature=2.0)
-    margins, relevant = [p.margin for p in pairs], [p.relevant for p in pairs]
-    model = LogisticRegression(C=1e9, fit_intercept=False, tol=1e-10).fit([[m] for m in margins], relevant)
-    assert fit_temperature(margins, relevant) == pytest.approx(1 / model.coef_[0][0], rel=1e-3)
+    margins, relevant = [unit * margin for margin, _ in pairs], [is_so for _, is_so in pairs]
+    positive = sum(relevant)
+    high, low = (positive + 1) / (positive + 2), 1 / (len(pairs) - positive + 2)
+    weights = [high if is_so else low for is_so in relevant]
+    model = LogisticRegression(C=1e12, tol=1e-12, max_iter=10_000).fit(
+        [[margin / unit] for margin in margins * 2],
+        [True] * len(pairs) + [False] * len(pairs),
+        sample_weight=weights + [1 - weight for weight in weights],
+    )
+    found = fit_temperature(margins, relevant)
+    if model.coef_[0][0] > unit / 900 and len(set(margins)) > 1:
+        assert found.temperature / unit == pytest.approx(1 / model.coef_[0][0], rel=1e-3)
+        assert found.intercept == pytest.approx(model.intercept_[0], abs=1e-3)
+    for margin in margins:
+        assert 0 < found(margin) < 1
 
 
-@pytest.mark.parametrize(
-    ("margins", "relevant", "limit"),
-    [([-2.0, -1.0, 1.0, 2.0], [False, False, True, True], 1e-3), ([-1.0, 1.0], [True, False], 1e3)],
-)
-def test_the_temperature_has_limits(margins: list[float], relevant: list[bool], limit: float) -> None:
-    assert fit_temperature(margins, relevant) == limit
+def test_margins_that_part_the_classes_have_a_finite_fit_and_falling_ones_say_nothing() -> None:
+    apart = fit_temperature([-2.0, -1.0, 1.0, 2.0], [False, False, True, True])
+    assert apart.temperature > 0.1 and 0.5 < apart(2.0) < 0.99
+    falling = fit_temperature([-1.0, 1.0] * 50, [True, False] * 50)
+    assert falling.temperature == 1e3 and falling(1.0) == pytest.approx(0.5, abs=0.01)
+    alike = fit_temperature([2.0] * 40, [True] * 30 + [False] * 10)
+    assert alike(2.0) == pytest.approx(0.75, abs=0.02)
+
+
+def test_500_labels_are_enough_for_probabilities_that_hold() -> None:
+    """Overconfident and biased margins; ECE over 10,000 other pairs of the same world, the mean of ten draws."""
+    raw, held = [], []
+    for seed in range(10):
+        dice = random.Random(seed)
+
+        def pairs(count: int, dice: random.Random = dice) -> list[JudgedPair]:
+            margins = [dice.gauss(1, 6) for _ in range(count)]
+            return [
+                JudgedPair(f"q{n}", "event", m, dice.random() < sigmoid(m / 3 - 1.5)) for n, m in enumerate(margins)
+            ]
+
+        fitted = calibrate("m", pairs(500))
+        assert fitted.applied != "raw" and not fitted.refusal
+        others = pairs(10_000)
+        relevant = [pair.relevant for pair in others]
+        raw.append(figures([fitted.probability(pair.margin, "raw") for pair in others], relevant).ece)
+        held.append(figures([fitted.probability(pair.margin) for pair in others], relevant).ece)
+    assert min(raw) > 0.2 and sum(held) / len(held) <= 0.03 and max(held) < 0.06, held
+
+
+def test_few_labels_and_fits_that_do_not_help_are_told_and_not_applied() -> None:
+    few = calibrate("m", [JudgedPair(f"q{n}", "event", float(n - 2), n > 2) for n in range(5)])
+    assert few.applied == "raw" and "only 2 pairs were judged, and 30 are needed" in few.refusal
+    assert (few.trusted_below, few.suspected_above) == (None, None)
+    one_class = calibrate("m", [JudgedPair(f"q{n}", "event", n / 10 - 25, n > 470) for n in range(500)])
+    assert "only 29 pairs" in one_class.refusal
+    right = calibrate("m", [pair for seed in range(3) for pair in world(60, 1.0, seed)])
+    assert min(right.overall["raw"].relevant, 180 - right.overall["raw"].relevant) >= 30
+    assert right.refusal.startswith("no fit beats the raw margins") and right.probability(3.0) == sigmoid(3.0)
+
+
+def test_no_calibrated_probability_is_certain() -> None:
+    """Margins that part the classes without fault say no more than as many judgments can."""
+    pairs = [JudgedPair(f"q{n}", "event", (n - 49.5) * 2, n >= 50) for n in range(100)]
+    fitted = calibrate("m", pairs)
+    for method in ("temperature", "isotonic"):
+        assert fitted.probability(1e6, method) <= 101 / 102 and fitted.probability(-1e6, method) >= 1 / 102  # type: ignore[arg-type]
 
 
 def test_overconfident_margins_become_probabilities_that_hold_by_kind_too() -> None:
@@ -102,7 +159,7 @@ def test_figures_after_are_not_those_of_the_pairs_it_was_fitted_on() -> None:
     dice = random.Random(3)
     noise = [JudgedPair(f"q{n}", "event", dice.gauss(0, 3), dice.random() < 0.5) for n in range(60)]
     fitted = calibrate("m", noise)
-    flattered = figures([fitted.probability(p.margin) for p in noise], [p.relevant for p in noise])
+    flattered = figures([fitted.probability(p.margin, "isotonic") for p in noise], [p.relevant for p in noise])
     assert flattered.auc is not None and flattered.auc > 0.55
     assert fitted.overall["isotonic"].brier > flattered.brier
 

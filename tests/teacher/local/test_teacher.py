@@ -29,7 +29,7 @@ from hardcut.media.frames import Frame
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Resources, TeacherSettings
-from hardcut.teacher.confidence import confidence, read_verdict
+from hardcut.teacher.confidence import confidence, read_answer
 from hardcut.teacher.local.generation import ModelOptions, Prompt, prompt_of
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.prompts.reply_models import CaptionReply
@@ -171,7 +171,8 @@ async def test_the_same_margin_from_every_backend(
         assert result.exact and result.logit_margin is not None
         assert outcome.answer.token_yes is not None and outcome.answer.token_no is not None
         assert outcome.answer.token_yes <= (outcome.answer.logprob_yes or 0.0) + 1e-6
-        assert read_verdict(outcome.text) == outcome.answer.verdict
+        read = read_answer(outcome.text)
+        assert read and read.verdict == outcome.answer.verdict
         assert bool(outcome.reasoning) == reasoning
         margins.append(result.logit_margin)
     assert len(margins) == VIDEOS * QUERIES and len(set(margins)) > 10, "the pictures and queries count"

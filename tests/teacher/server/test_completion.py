@@ -27,7 +27,7 @@ def test_a_token_is_its_bytes_where_the_server_tells_them() -> None:
     read = Completion.read(
         answer(token("\ufffd", bytes=[0xC3]), token("\ufffd", bytes=[0xA9]), token("yes", bytes=None))
     )
-    assert [each.data for each in read.content] == [b"\xc3", b"\xa9", b"yes"]
+    assert [each.data for each in read.generated] == [b"\xc3", b"\xa9", b"yes"]
 
 
 def test_minus_infinity_is_null_where_json_has_no_word_for_it() -> None:
