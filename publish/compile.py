@@ -34,14 +34,14 @@ from hardcut.publish.columns import (
     qrels_row,
     query_row,
 )
-from hardcut.publish.dataset import LEFT_OUT
+from hardcut.publish.dataset import CONTRADICTION, LEFT_OUT
 from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
 from hardcut.publish.groups import training_groups
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
-from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_duplicates, plan_splits
+from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_duplicates, plan_splits, video_groups
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
@@ -83,6 +83,8 @@ class _Plan:
     folder: Path
     settings: Settings
     splits: Splits
+    contents: Mapping[str, str]
+    """What tells the content of each video: copies of one recording share it."""
 
     def writer(self, config: str) -> ConfigWriter:
         used = {*self.splits.videos.values(), *self.splits.queries.values()}
@@ -169,9 +171,11 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     tables.pairs.fill(lines(Pair))
     tables.labels.fill(lines(TeacherLabel))
     tables.judgments.fill(lines(Judgment))
-    copies = near_duplicates((record.group_id, record.video_id) for record in RunFiles(run).read(Group))
+    groups = ((record.group_id, record.video_id) for record in RunFiles(run).read(Group))
+    copies = list(near_duplicates(groups))
     splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies)
-    return _Plan(run, folder, settings, splits)
+    contents = video_groups(RunFiles(run).read(Video), (), copies)
+    return _Plan(run, folder, settings, splits, contents)
 
 
 def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Sizes:
@@ -295,8 +299,26 @@ def _compiled(
             )
             if label is not None:
                 one.teachers.append(label.teacher)
+        one = _without_contradictions(one, plan.contents)
         one.query["difficulty"] = asdict(difficulty(one.rows, one.query["facets"]))
         yield one
+
+
+def _without_contradictions(one: _Compiled, contents: Mapping[str, str]) -> _Compiled:
+    """The query without its pairs with one content, under several ids or as copies, that is judged to answer it and not
+    to answer it."""
+    labels: defaultdict[str, dict[bool, str]] = defaultdict(dict)
+    for row in one.rows:
+        labels[contents[row["video_id"]]].setdefault(row["label"] > 0, row["video_id"])
+    rows, held_out = [], [*one.held_out]
+    for row in one.rows:
+        by_label = labels[contents[row["video_id"]]]
+        if len(by_label) == 1:
+            rows.append(row)
+        else:
+            detail = f"{one.query['query_id']}: {by_label[True]} answers it, and {by_label[False]}, a copy, does not"
+            held_out.append(_left_out(row["pair_id"], CONTRADICTION, detail))
+    return _Compiled(one.query, rows, held_out, one.teachers)
 
 
 def _parsed(run: Path, kind: type[R], bodies: list[str] | None) -> list[R]:

@@ -23,6 +23,8 @@ GUARDED = "guards"
 """The key of the marker under which stands what the run's guards looked at, and what they could not look at."""
 LEFT_OUT = "left_out.jsonl"
 """What was judged and is in no split, and videos without a clip, each with its reason."""
+CONTRADICTION = "copies_disagree"
+"""The reason of pairs that are left out because copies of one video are judged differently."""
 Row = dict[str, Any]
 _AGAIN = "it was altered after the export: export the run again"
 

@@ -27,6 +27,7 @@ _OURS: tuple[Check, ...] = (
     priors.copied_text,
     shape.groups,
     shape.degenerate,
+    shape.contradictions,
     shape.exactness,
     shape.media,
     content.licence,

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count, by_limit, could_not_look
-from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, verify
+from hardcut.publish.dataset import CONTRADICTION, FILES, LEFT_OUT, Dataset, verify
 from hardcut.publish.media import GONE
 from hardcut.publish.splits import SPLITS, split_shares
 from hardcut.schemas.jsonl import read_records
@@ -182,6 +182,31 @@ def _expected(corpus: Mapping[str, int], settings: Settings) -> list[str]:
     shares = split_shares(settings.export)
     videos = sum(corpus.values())
     return [split for split in SPLITS if split in corpus or shares.get(split, 0) * videos >= 2]
+
+
+@check(
+    {"pairs": ("query_id", "sha256", "label")},
+    "one content, under several ids or as copies, that is judged to answer a query and not to answer it",
+    f"`{LEFT_OUT}` is missing",
+)
+def contradictions(dataset: Dataset, settings: Settings) -> CheckResult:
+    """A content that is judged both ways for one query. Its pairs are left out of the dataset by name."""
+    found = Findings()
+    labels: dict[tuple[str, str], bool] = {}
+    for _, row in dataset.rows("pairs", ("query_id", "sha256", "label")):
+        key, answers = (row["query_id"], row["sha256"]), row["label"] > 0
+        if labels.setdefault(key, answers) != answers:
+            found.add(f"{row['query_id']}: the file {row['sha256'][:12]} answers it and does not")
+    left_out = dataset.folder / LEFT_OUT
+    if not left_out.exists():
+        return could_not_look("contradictions", f"{left_out} is missing, which lists them", _AGAIN)
+    details = (record.detail for record in read_records(left_out, Dropped) if record.reason == CONTRADICTION)
+    found.extend(dict.fromkeys(details))
+    return by_count(
+        "contradictions", found, "no content is judged both ways for a query",
+        "{count} times copies of a video are judged differently for a query",
+        "judge the copies alike (`hardcut review`), or remove one of them from the collection",
+    )  # fmt: skip
 
 
 @check({"pairs": ("label_source", "exact")}, "teachers' labels without exact confidence")

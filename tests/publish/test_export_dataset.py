@@ -26,7 +26,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Pair, TeacherLabel, TeacherRef
+from hardcut.schemas.records import Group, Pair, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
@@ -180,6 +180,26 @@ def test_times_of_facets_stand_with_the_source_alone(run: Path, tmp_path: Path) 
     assert all(row["facets"][0]["span"] == {"start": 1.0, "end": 2.5} for row in own)
     others = [row for row in rows if row["video_id"] != source[row["query_id"]]]
     assert all(facet["span"] is None and facet["text"] for row in others for facet in row["facets"])
+
+
+def test_one_content_has_one_judgment_for_a_query(tmp_path: Path, make: Any, write_run: WriteRun) -> None:
+    """v1 is the same file as v0, v3 a copy of v2 in another container: judged alike they stay, otherwise both go."""
+    records: list[Any] = [make.video(f"v{i}", content="same" if i < 2 else None, licence="CC0-1.0") for i in range(12)]
+    records += [Group(video_id=id, group_id="v2", size=2) for id in ("v2", "v3")]
+    for i in range(12):
+        query = make.query(f"a query of its own {'abcdefghijkl'[i] * 12} {i * 7919}", external_id=f"u{i}")
+        grades = {f"v{i}": 1, f"v{(i + 5) % 12}": 0}
+        if i < 4:
+            grades = {"v0": 1, "v1": int(i == 1), "v2": int(i > 1), "v3": int(i == 3)}
+        pairs = [(make.pair(query, video_id), grade) for video_id, grade in grades.items()]
+        records += [query, *(pair for pair, _ in pairs), *(make.judgment(pair, grade) for pair, grade in pairs)]
+    whole = Settings(export=SETTINGS.export.model_copy(update={"train": 1.0, "validation": 0.0}))
+    summary = export(write_run(tmp_path / "run", records), tmp_path / "out", whole)
+    kept = Counter(row["query"].split()[5][0] for row in read(summary.out, "pairs"))
+    assert [kept[letter] for letter in "abcd"] == [2, 4, 0, 2]
+    assert summary.left_out["copies_disagree"] == 2 + 0 + 4 + 2
+    found = next(result for result in summary.gate if result.name == "contradictions")
+    assert found.state == "failed" and any("v1, a copy, does not" in told for told in found.examples)
 
 
 def test_a_share_that_stays_empty_is_a_finding(tmp_path: Path, make: Any, write_run: WriteRun) -> None:

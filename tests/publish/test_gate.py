@@ -267,6 +267,10 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
         "degenerate",
         lambda clean: {"pairs": each(lambda split, row: row.update(logit_margin=0.0))},
     ),
+    "one file that answers a query and does not": (
+        "contradictions",
+        lambda clean: {"pairs": each(lambda split, row: row.update(sha256="0" * 64))},
+    ),
     "confidence that is not exact": (
         "exactness",
         lambda clean: {"pairs": each(lambda split, row: row.update(exact=False), lambda split, row: row["label"] == 0)},
