@@ -149,7 +149,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ImportSummary:
     """What an import wrote, in numbers, and what it skipped, by reason."""
 
     out: Path
@@ -161,7 +161,7 @@ class Written:
     skipped: Mapping[str, int]
 
 
-def write_import(found: Imported, out: Path, videos: Path | None = None) -> Written:
+def write_import(found: Imported, out: Path, videos: Path | None = None) -> ImportSummary:
     """Writes the inputs of a run to the folder `out`: manifest.jsonl, queries.jsonl, judgments.jsonl, qrels.txt,
     first_stage.trec where there is one, and skipped.jsonl.
 
@@ -196,7 +196,7 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
         if run:
             _write(folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
         _write(folder / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
-    return Written(
+    return ImportSummary(
         out, len(queries), len(paths), len(judgments),
         dict(sorted(Counter(one.grade for one in judgments).items())), sum(map(len, run.values())),
         dict(sorted(Counter(one.reason for one in found.skipped).items())),

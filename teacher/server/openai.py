@@ -21,7 +21,7 @@ from hardcut.teacher.prompts.question import Describe, Identity, InvalidReply, U
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Shown, Task
 from hardcut.teacher.server.calls import Calls
-from hardcut.teacher.server.chat_call import ChatCall, Known
+from hardcut.teacher.server.chat_call import ChatCall, ServerTraits
 from hardcut.teacher.server.completion import Models, Tokenized, Unreadable
 from hardcut.teacher.server.dialect import learned
 from hardcut.teacher.server.faults import AccountRefused, NoConnection, NotFound, RequestFailed, RequestRejected
@@ -74,7 +74,7 @@ class OpenAITeacher:
             *(Identity(self._described_at(address), 3) for address in former),
         ]
         self._exact: Spellings | None = None
-        self._known = Known()
+        self._known = ServerTraits()
         self._asking = asyncio.Lock()
         self._first = asyncio.Lock()
         self._doubted = False
