@@ -1,4 +1,4 @@
-"""How a run stands, read from its ledger. Needs no lock and never holds up a running engine."""
+"""Reads the status of a run from its ledger. Needs no lock and never delays a running engine."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _CURRENT = "stage s CROSS JOIN unit u ON u.stage = s.name AND u.generation = s.g
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a stage spent on a teacher, over all starts and settings of the run. `estimated_...` is the part of the
-    tokens that nobody has counted, `sound_s` the seconds of sound that a speech server was sent."""
+    """What a stage spent on a teacher, over all starts and settings of the run. `estimated_...` are tokens that were
+    estimated and not counted. `sound_s` are the seconds of sound that were sent to a speech server."""
 
     stage: str
     teacher: str
@@ -38,8 +38,8 @@ class Spend:
 class StageStatus:
     """Counts of a stage's current units: `units_in` = done + dropped + failed + pending, and no other.
 
-    `finished` tells that all are settled and that the files show them. Before that `units_in` may still grow, and a
-    collection stage has no units. `records` counts by kind, `seconds` is the sum over the units.
+    `finished`: all units are settled and the files show them. Before that, `units_in` may still grow, and a collection
+    stage has no units. `records` counts records by kind. `seconds` is the sum over the units.
     """
 
     name: str
@@ -55,7 +55,7 @@ class StageStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailedUnit:
-    """A unit that failed, why, and the message of the outside world that caused it."""
+    """A failed unit, the reason, and the message from outside that caused it."""
 
     stage: str
     unit: str
@@ -66,7 +66,7 @@ class FailedUnit:
 
 @dataclass(frozen=True, slots=True)
 class SlowUnit:
-    """A unit that took long, its time in a queue not counted."""
+    """A slow unit. Its time in a queue is not counted."""
 
     stage: str
     unit: str
@@ -90,7 +90,7 @@ class RunStatus:
 
 
 def read_status(run: Path, limit: int = 20) -> RunStatus:
-    """The status of the run in folder `run`, of one instant. Lists hold at most `limit` items.
+    """The status of the run in folder `run` at one moment. Lists have at most `limit` items.
 
     Raises UsageError where there is no run or a newer Hardcut wrote it, StorageError where its ledger cannot be read.
     """
