@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from hardcut.schemas.errors import BudgetReached, ItemError, MissingDependency, UsageError
 from hardcut.schemas.logistic import log_sigmoid
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.prompts.question import Identity, closed_reply, prepare_questions
 from hardcut.teacher.prompts.reading import validation_message
 from hardcut.teacher.prompts.render import Prompts, Rendered
@@ -90,10 +90,6 @@ class FunctionTeacher:
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
         return prepare_questions(requests, self.describe, self._prompts, [Identity(self.describe, VERSION)])
-
-    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Answers without a cache and without a budget."""
-        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         return list(await asyncio.gather(*(self._one(at, each, meter) for at, each in enumerate(questions))))
