@@ -137,7 +137,7 @@ class Evidence(Record):
 
 
 class Sampling(Frozen):
-    """How a teacher is asked: everything besides model and prompt that can change a reply."""
+    """How a teacher was asked: everything besides model and prompt that can change a reply."""
 
     temperature: float = Field(default=0.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)

@@ -39,7 +39,7 @@ class MediaSettings(Frozen):
 
 
 class EvidenceSettings(Frozen):
-    """The evidence that is looked for in a video. No teacher is asked."""
+    """What is looked for in a video without any teacher."""
 
     ocr: Literal["rapidocr", "paddle", "off"] = "rapidocr"
     paddle_det: str | None = Field(default=None, description="paddle: folder of the model that finds lines")
@@ -67,7 +67,7 @@ class EvidenceSettings(Frozen):
 
 
 class DuplicateSettings(Frozen):
-    """Whether to look for copies of one recording. Copies are no negatives of each other and share a split."""
+    """Whether copies of one recording are looked for: they are no negatives of each other and share a split."""
 
     near: bool = Field(default=True, description="re-encoded, scaled and trimmed copies, by perceptual hashes")
 
@@ -99,7 +99,7 @@ class TeacherSettings(Frozen):
 
 
 class ScoreSettings(Frozen):
-    """The teachers that judge the pairs, and how often they are asked."""
+    """Who judges the pairs, and how often."""
 
     teachers: tuple[TeacherSettings, ...] = Field(default=(), description="several, each recorded; default: [teacher]")
     samples: int = Field(default=1, ge=1, le=100, description="answers of each teacher, seeds counted up")
@@ -156,7 +156,7 @@ class NegativeSettings(Frozen):
 
 
 class FilterSettings(Frozen):
-    """Which filters are on. A filter's name is the reason in dropped.jsonl. People's judgments are never filtered."""
+    """Which filters are on; each names itself as the reason in dropped.jsonl. What people judged is never filtered."""
 
     leak: bool = Field(default=True, description="copies of title, file name or caption")
     duplicate: bool = Field(default=True, description="queries that say the same as another")
@@ -179,7 +179,7 @@ class JudgmentSettings(Frozen):
 
 
 class ReviewSettings(Frozen):
-    """Which pairs people are asked about, and what they are shown of a video."""
+    """Which pairs are put before people, and what they are shown of a video."""
 
     budget: int = Field(default=200, ge=1, description="answers that reviewers give in all, adjudication apart")
     overlap: int = Field(default=2, ge=1, description="answers that a blind record needs, each of another reviewer")
@@ -199,7 +199,7 @@ class ReviewSettings(Frozen):
 
 
 class MixSettings(Frozen):
-    """The share of the queries of each kind that a dataset keeps, chosen by hash."""
+    """Of the queries of each kind the share that a dataset keeps, chosen by hash."""
 
     event: float = Field(default=1.0, ge=0, le=1)
     temporal: float = Field(default=1.0, ge=0, le=1)
@@ -210,7 +210,7 @@ class MixSettings(Frozen):
 
 
 class ExportSettings(Frozen):
-    """The layout of a dataset. Shares are shares of videos. What is left after train and validation is test."""
+    """How a dataset is laid out. The shares are of videos; what is left after train and validation is test."""
 
     train: float = Field(default=0.8, ge=0, le=1)
     validation: float = Field(default=0.1, ge=0, le=1)
@@ -296,7 +296,7 @@ class Resources(Frozen):
 
 
 class Inputs(Frozen):
-    """The user's files beside the videos. Their content enters the keys of the stages; their names do not."""
+    """What the user gave beside the videos. Their content, not their names, enters the keys of the stages."""
 
     manifest: str | None = Field(default=None, description="a .csv or .jsonl with path, video_id and metadata")
     queries: str | None = Field(default=None, description="queries of your own: .tsv, .csv or .jsonl")
