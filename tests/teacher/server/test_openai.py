@@ -350,7 +350,7 @@ async def test_a_word_missing_from_the_top_20_gives_a_bound(teacher_server: Any,
     (reply,) = await ask(teacher_server.url, judge)
     assert reply.answer.logprob_yes is None and reply.answer.bound == -48.0
     result = confidence(reply.answer)
-    assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log1p(math.exp(3.0)))
+    assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log(9) + math.log1p(math.exp(3.0)))
 
 
 async def test_a_server_that_refuses_logprobs_ends_the_run(teacher_server: Any, judge: Request) -> None:
