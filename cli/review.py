@@ -51,9 +51,9 @@ def push(
 ) -> None:
     """Put the planned pairs before reviewers; the same again changes nothing."""
     from hardcut.cli.review_push import push as run_push
-    from hardcut.pipeline.review import Media, Where
+    from hardcut.pipeline.review import Media, ServerOptions
 
-    where, media = Where(run, url, data, workspace, name), Media(videos, media_url, clip_limit)
+    where, media = ServerOptions(run, url, data, workspace, name), Media(videos, media_url, clip_limit)
     raise typer.Exit(run_push(where, media, config, budget, cache, as_json=json))
 
 
@@ -63,9 +63,9 @@ def pull(
 ) -> None:
     """Bring the answers back into the run: its judgments follow them at once."""
     from hardcut.cli.review_pull import pull as run_pull
-    from hardcut.pipeline.review import Where
+    from hardcut.pipeline.review import ServerOptions
 
-    raise typer.Exit(run_pull(Where(run, url, data, workspace, name), as_json=json))
+    raise typer.Exit(run_pull(ServerOptions(run, url, data, workspace, name), as_json=json))
 
 
 @review.command()

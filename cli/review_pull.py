@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hardcut.cli.terminal import output, plain
-from hardcut.pipeline.review import PullDone, Where
+from hardcut.pipeline.review import PullDone, ServerOptions
 from hardcut.pipeline.review import pull as pull_answers
 from hardcut.schemas.judgments import Review
 
 _LISTED = 10
 
 
-def pull(where: Where, *, as_json: bool) -> int:
+def pull(where: ServerOptions, *, as_json: bool) -> int:
     """Pulls and says what is new; 1 where an answer could not be read in full."""
     done = asyncio.run(pull_answers(where))
     if as_json:

@@ -9,12 +9,12 @@ from pathlib import Path
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.progress import open_progress
-from hardcut.pipeline.review import Media, PushDone, Where, review_settings
+from hardcut.pipeline.review import Media, PushDone, ServerOptions, review_settings
 from hardcut.pipeline.review import push as push_pairs
 
 
 def push(
-    where: Where, media: Media, config: Path | None, budget: int | None, cache: Path | None, *, as_json: bool
+    where: ServerOptions, media: Media, config: Path | None, budget: int | None, cache: Path | None, *, as_json: bool
 ) -> int:
     """Pushes the plan and says what changed; 1 where a pair has no preview."""
     settings = review_settings(where.run, config, budget)

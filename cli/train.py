@@ -55,9 +55,8 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
 def _print_estimate(estimate: TrainingEstimate) -> None:
     console = output()
     console.print(f"model         {plain(estimate.model)}, {estimate.parameters:,} parameters; nothing was loaded")
-    console.print(
-        f"trained       {estimate.trainable:,} parameters ({100 * estimate.trainable / estimate.parameters:.2f} %)"
-    )
+    share = 100 * estimate.trainable / estimate.parameters
+    console.print(f"trained       {estimate.trainable:,} parameters ({share:.2f} %)")
     console.print(f"tokens        {estimate.tokens_a_pair:,} a video with its text, {estimate.tokens_a_step:,} a step")
     parts = (estimate.weights_bytes, estimate.optimiser_bytes, estimate.activation_bytes)
     weights, optimiser, activations = (f"{part / 1e9:.1f}" for part in parts)
@@ -66,6 +65,5 @@ def _print_estimate(estimate: TrainingEstimate) -> None:
     console.print(
         f"              weights {weights}, optimiser {optimiser}, activations {activations} GB, a tenth on top"
     )
-    console.print(
-        f"time          {estimate.seconds_a_step:.1f} s a step ({estimate.flops_a_step:.2e} operations), on one H100"
-    )
+    seconds, operations = estimate.seconds_a_step, estimate.flops_a_step
+    console.print(f"time          {seconds:.1f} s a step ({operations:.2e} operations), on one H100")

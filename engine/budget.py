@@ -32,7 +32,7 @@ Account = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Usage:
     """What calls took: tokens, those of them that nobody has counted, and seconds of sound."""
 
     prompt: int = 0
@@ -41,8 +41,8 @@ class Taken:
     estimated_completion: int = 0
     sound_s: float = 0.0
 
-    def __add__(self, other: Taken) -> Taken:
-        return Taken(
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
             self.prompt + other.prompt,
             self.completion + other.completion,
             self.estimated_prompt + other.estimated_prompt,
@@ -72,18 +72,18 @@ class CallBudget:
         self._limits = limits or Budget()
         self._prices: dict[str, tuple[Price, float]] = {}
         self._booked = 0
-        self._taken: defaultdict[str, Taken] = defaultdict(Taken)
+        self._taken: defaultdict[str, Usage] = defaultdict(Usage)
         for teacher, calls, *taken in ledger.database.read(
             "SELECT teacher, sum(calls), sum(prompt_tokens), sum(completion_tokens), sum(estimated_prompt_tokens), "
             "sum(estimated_completion_tokens), sum(sound_s) FROM spend GROUP BY teacher"
         ):
             self._booked += calls
-            self._taken[teacher] = Taken(*taken)
+            self._taken[teacher] = Usage(*taken)
         self._ahead: Counter[Account] = Counter()
         self._waiting: Counter[Account] = Counter()
         self._booking = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
-        self._unwritten: defaultdict[Account, Taken] = defaultdict(Taken)
+        self._unwritten: defaultdict[Account, Usage] = defaultdict(Usage)
         self._oldest_unwritten = 0.0
         self._writing: asyncio.Task[None] | None = None
 
@@ -128,13 +128,13 @@ class CallBudget:
         """Adds the tokens that a call took; `estimated` where nobody has counted them. Raises what went wrong when
         earlier ones were written. Needs a running event loop."""
         counts = prompt_tokens, completion_tokens
-        self._add(stage, teacher, Taken(*counts, *counts) if estimated else Taken(*counts))
+        self._add(stage, teacher, Usage(*counts, *counts) if estimated else Usage(*counts))
 
     def heard(self, stage: str, teacher: str, sound_s: float) -> None:
         """Adds the seconds of sound that a call was about. As `spent`."""
-        self._add(stage, teacher, Taken(sound_s=sound_s))
+        self._add(stage, teacher, Usage(sound_s=sound_s))
 
-    def _add(self, stage: str, teacher: str, taken: Taken) -> None:
+    def _add(self, stage: str, teacher: str, taken: Usage) -> None:
         if not self._unwritten:
             self._oldest_unwritten = time.monotonic()
         self._taken[teacher] += taken
@@ -154,7 +154,7 @@ class CallBudget:
             else:
                 await self._ledger.database.write(partial(_book_tokens, self._take_unwritten()))
 
-    def _take_unwritten(self) -> dict[Account, Taken]:
+    def _take_unwritten(self) -> dict[Account, Usage]:
         taken = dict(self._unwritten)
         self._unwritten.clear()
         return taken
@@ -259,15 +259,15 @@ class BookedCalls:
 
 
 def _book_calls(account: Account, calls: int, connection: sqlite3.Connection) -> None:
-    _book(connection, account, calls, Taken())
+    _book(connection, account, calls, Usage())
 
 
-def _book_tokens(taken: Mapping[Account, Taken], connection: sqlite3.Connection) -> None:
+def _book_tokens(taken: Mapping[Account, Usage], connection: sqlite3.Connection) -> None:
     for account, each in taken.items():
         _book(connection, account, 0, each)
 
 
-def _book(connection: sqlite3.Connection, account: Account, calls: int, taken: Taken) -> None:
+def _book(connection: sqlite3.Connection, account: Account, calls: int, taken: Usage) -> None:
     columns = {
         "calls": calls,
         "prompt_tokens": taken.prompt,

@@ -108,7 +108,7 @@ def survey(connection: sqlite3.Connection, stage: str) -> Survey:
     return Survey(state, records, statuses, damaged)
 
 
-def short(connection: sqlite3.Connection) -> set[str]:
+def incomplete_stages(connection: sqlite3.Connection) -> set[str]:
     """The finished stages whose current units are not, status by status, as many as they finished with."""
     counted: dict[str, dict[str, int]] = {}
     for stage, status, units in connection.execute(
@@ -120,7 +120,7 @@ def short(connection: sqlite3.Connection) -> set[str]:
     return {name for name, statuses in finished if counted.get(name, {}) != json.loads(statuses)}
 
 
-def fits(connection: sqlite3.Connection, row: int) -> bool:
+def unit_fits(connection: sqlite3.Connection, row: int) -> bool:
     """Whether a settled unit, by the id of its row, is what was put there."""
     unit = connection.execute("SELECT * FROM unit WHERE id = ?", (row,)).fetchone()
     entries = connection.execute("SELECT kind, id, about, digest FROM record WHERE unit = ? ORDER BY kind, id", (row,))

@@ -158,14 +158,14 @@ class Engine:
 
     def _current(self, steps: Sequence[Step], origin: str, retry_failed: bool) -> set[str]:
         known = {row.name: row for row in self._ledger.stages()}
-        if short := self._ledger.short():
-            _log.warning("%s: units of %s are gone: they are done again", self._ledger.run, ", ".join(sorted(short)))
+        if gone := self._ledger.incomplete_stages():
+            _log.warning("%s: units of %s are gone: they are done again", self._ledger.run, ", ".join(sorted(gone)))
         current: set[str] = set()
         for step in steps:
             row = known[step.name]
             if (
                 row.phase == "finished"
-                and step.name not in short
+                and step.name not in gone
                 and current.issuperset(step.reads_from)
                 and row.key == self._key(step, origin)
                 and not (retry_failed and self._ledger.count(step.name, "failed"))

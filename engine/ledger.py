@@ -190,10 +190,10 @@ class Ledger(Closing):
             raise DamagedResult(self.run, name, sorted(found.damaged.values()))
         return found
 
-    def short(self) -> set[str]:
+    def incomplete_stages(self) -> set[str]:
         """The finished stages that have not the units any more that they finished with."""
         with self.database.errors():
-            return checksums.short(self.database.reader)
+            return checksums.incomplete_stages(self.database.reader)
 
     async def discard(self, name: str, units: Sequence[str]) -> None:
         """What the stage had is not trusted any more: these units are to be done again, and where it is a collection

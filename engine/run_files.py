@@ -1,6 +1,6 @@
-"""A run's files of records, the one way to read them.
+"""Reads a run's files of records. There is no other way to read them.
 
-Every file is held against the digest that the run's ledger has of it, in full and each time that it is read.
+Each time a file is read, its whole content is checked against its digest in the run's ledger.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _BETWEEN_LOOKS_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """The files of the run in `folder`, which may be unfinished: a file that is not there holds no record."""
+    """The files of the run in `folder`, which may be unfinished. A missing file has no records."""
 
     folder: Path
 
     def path(self, kind: type[Record]) -> Path:
-        """Where the records of one kind are, or would be."""
+        """The path of the records of one kind, also where there is no file."""
         return self.folder / kind.FILE
 
     def sound(self, kind: type[Record]) -> Path | None:
-        """The file of one kind, seen to be what the run wrote; None where the run shows none of the kind.
+        """The file of one kind, checked against its digest; None where the run shows no such file.
 
         A file that was altered, cut short or removed is restored from the ledger, and a line says so. Raises
-        StorageError where that cannot be: another process works on the run, or the ledger is damaged. A file that no
-        stage writes (reviews), or of a folder without a ledger, is given as it is.
+        StorageError where this cannot be done: another process works on the run, or the ledger is damaged. A file that
+        no stage writes (reviews), or of a folder without a ledger, is not checked.
         """
         path = self.path(kind)
         for _ in range(_LOOKS):
@@ -80,7 +80,7 @@ class RunFiles:
             yield from read_records(path, kind)
 
     def count(self, kind: type[Record]) -> int:
-        """How many records of one kind there are; counts lines and reads no record."""
+        """The number of records of one kind. Counts lines and reads no record."""
         path = self.sound(kind)
         if path is None:
             return 0
@@ -94,7 +94,7 @@ class RunFiles:
     def grouped(
         self, kind: type[R], key: Callable[[R], str], wanted: Collection[str] | None = None
     ) -> defaultdict[str, list[R]]:
-        """The records of one kind whose key is wanted (None: all), by that key."""
+        """The records of one kind by a key: those of the wanted keys (None: all)."""
         found: defaultdict[str, list[R]] = defaultdict(list)
         for record in self.read(kind):
             if wanted is None or key(record) in wanted:

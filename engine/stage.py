@@ -1,4 +1,4 @@
-"""What a stage is. Stages know nothing of files, retries or the ledger; the engine nothing of videos or prompts."""
+"""The protocol of a stage. It knows nothing of files, retries or the ledger. The engine knows nothing of videos."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ R = TypeVar("R", bound=Record)
 class Source:
     """A unit that enters the run from outside, such as a file found in a folder.
 
-    `fingerprint` must change whenever the outside thing does (path, size, time of change, sidecars); it is all that
-    is looked at to decide whether the unit has to be done again. `payload` is handed to the stage unread.
+    `fingerprint` must change whenever the source changes (path, size, time of change, sidecars). Only the fingerprint
+    decides whether the unit is done again. `payload` is given to the stage unread.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a unit failed: a stable word, a sentence, and what the outside world said, word for word."""
+    """Why a unit failed: a stable word, a sentence, and the message from outside, word for word."""
 
     reason: str
     detail: str
@@ -59,10 +59,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What became of a unit. With neither `drop` nor `failure` it is done.
+    """The result of a unit. With neither `drop` nor `failure` it is done.
 
     `dropped` lists parts of the unit that were left out (a query of a video); `drop` leaves out the unit itself.
-    A unit that failed in part keeps its good `records` and says in `failure` what is missing.
+    A unit that failed in part has its good `records`, and `failure` says what is missing.
     """
 
     records: Sequence[Record] = ()
@@ -74,10 +74,10 @@ class Output:
 class UnitStage(Protocol):
     """Turns one unit into records, independent of all others.
 
-    `over` says which units there are: `None`, the sources given to the engine; a stage's name, the units which that
-    stage finished; a record class, every video that has such a record. `reads` are the records about the unit's video
-    that it is handed, and a change of any of them does the unit again. `settings` is everything else that can change
-    the result; it is asked for once a run.
+    `over` says which units there are. `None`: the sources of the engine. A stage's name: the units that this stage
+    finished. A record class: every video with such a record. `reads` are the kinds of records about the video that the
+    unit gets; if one of them changes, the unit is done again. `settings` is everything else that can change the
+    result. It is computed once a run.
     """
 
     kind: ClassVar[Literal["unit"]]
@@ -100,7 +100,7 @@ class Reader(Protocol):
     """All records of a run, as a collection stage sees them."""
 
     def all(self, kind: type[R]) -> Iterator[R]:
-        """Every record of one kind that the stage reads, sorted by id, without holding them all in memory."""
+        """Every record of one kind that the stage reads, sorted by id, one at a time."""
         ...
 
     def get(self, kind: type[R], id: str) -> R | None:
@@ -113,7 +113,7 @@ class Reader(Protocol):
 
 
 class CollectionStage(Protocol):
-    """Sees all records of its inputs at once. Deterministic; its units are its own (a query, say)."""
+    """Sees all records of its inputs at once. Deterministic. It has its own units, such as queries."""
 
     kind: ClassVar[Literal["collection"]]
     name: ClassVar[str]
@@ -125,7 +125,7 @@ class CollectionStage(Protocol):
     def settings(self) -> Mapping[str, JsonValue]: ...
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        """Every unit of the stage with what became of it, each once."""
+        """Every unit of the stage with its result, each once."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""How a run stands, read from its ledger. Needs no lock and never holds up a running engine."""
+"""Reads the status of a run from its ledger. Needs no lock and never delays a running engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
-from hardcut.engine.checksums import damaged_rows, fits, short
+from hardcut.engine.checksums import damaged_rows, incomplete_stages, unit_fits
 from hardcut.engine.database import connect_to_read
 from hardcut.engine.ledger import LEDGER_FILE, Phase
 from hardcut.engine.tables import LAYOUT
@@ -21,8 +21,8 @@ _CURRENT = "stage s CROSS JOIN unit u ON u.stage = s.name AND u.generation = s.g
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a stage spent on a teacher, over all starts and settings of the run. `estimated_...` is the part of the
-    tokens that nobody has counted, `sound_s` the seconds of sound that a speech server was sent."""
+    """What a stage spent on a teacher, over all starts and settings of the run. `estimated_...` are tokens that were
+    estimated and not counted. `sound_s` are the seconds of sound that were sent to a speech server."""
 
     stage: str
     teacher: str
@@ -38,8 +38,8 @@ class Spend:
 class StageStatus:
     """Counts of a stage's current units: `units_in` = done + dropped + failed + pending, and no other.
 
-    `finished` tells that all are settled and that the files show them. Before that `units_in` may still grow, and a
-    collection stage has no units. `records` counts by kind, `seconds` is the sum over the units.
+    `finished`: all units are settled and the files show them. Before that, `units_in` may still grow, and a collection
+    stage has no units. `records` counts records by kind. `seconds` is the sum over the units.
     """
 
     name: str
@@ -55,7 +55,7 @@ class StageStatus:
 
 @dataclass(frozen=True, slots=True)
 class FailedUnit:
-    """A unit that failed, why, and the message of the outside world that caused it."""
+    """A failed unit, the reason, and the message from outside that caused it."""
 
     stage: str
     unit: str
@@ -66,7 +66,7 @@ class FailedUnit:
 
 @dataclass(frozen=True, slots=True)
 class SlowUnit:
-    """A unit that took long, its time in a queue not counted."""
+    """A slow unit. Its time in a queue is not counted."""
 
     stage: str
     unit: str
@@ -75,14 +75,13 @@ class SlowUnit:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A whole run. `failed` and `slowest` are limited; `failed_more` and `slowest_more` count what they leave out."""
+    """A whole run. `failed` and `slowest` are limited; `failed_more` counts the failed units that are left out."""
 
     stages: tuple[StageStatus, ...]
     spend: tuple[Spend, ...]
     failed: tuple[FailedUnit, ...]
     failed_more: int
     slowest: tuple[SlowUnit, ...]
-    slowest_more: int
 
     @property
     def finished(self) -> bool:
@@ -91,7 +90,7 @@ class RunStatus:
 
 
 def read_status(run: Path, limit: int = 20) -> RunStatus:
-    """The status of the run in folder `run`, of one instant. Lists hold at most `limit` items.
+    """The status of the run in folder `run` at one moment. Lists have at most `limit` items.
 
     Raises UsageError where there is no run or a newer Hardcut wrote it, StorageError where its ledger cannot be read.
     """
@@ -103,7 +102,7 @@ def read_status(run: Path, limit: int = 20) -> RunStatus:
             ledger.execute("BEGIN")  # one snapshot for all that is read
             layout = LAYOUT.version_of(ledger, path)
             if not layout:  # a run that is being made this moment
-                return RunStatus((), (), (), 0, (), 0)
+                return RunStatus((), (), (), 0, ())
             return _read(ledger, limit, path if layout == LAYOUT.version else None)
     except sqlite3.DatabaseError as error:
         raise StorageError(f"{path}: cannot read it ({error}): restore it from a copy or start a new run") from error
@@ -132,16 +131,15 @@ def _read(ledger: sqlite3.Connection, limit: int, checked: Path | None) -> RunSt
         )
     ]
     slowest = tuple(sorted(slow, key=lambda unit: (-unit.seconds, unit.stage, unit.unit))[:limit])
-    timed = sum(count.timed for statuses in counts.values() for count in statuses.values())
     spend = tuple(_spend(row) for row in ledger.execute("SELECT * FROM spend ORDER BY stage, teacher"))
     all_failed = sum(stage.failed for stage in stages)
-    return RunStatus(stages, spend, failed, all_failed - len(failed), slowest, timed - len(slowest))
+    return RunStatus(stages, spend, failed, all_failed - len(failed), slowest)
 
 
 def _check(ledger: sqlite3.Connection, path: Path, units: Sequence[int]) -> None:
     """Raises StorageError where what is told of the run, these units included, would not be what it wrote."""
     damaged = any(damaged_rows(ledger, table) for table in ("stage", "spend"))
-    if damaged or short(ledger) or not all(fits(ledger, unit) for unit in units):
+    if damaged or incomplete_stages(ledger) or not all(unit_fits(ledger, unit) for unit in units):
         raise StorageError(f"{path}: what it holds was damaged: start the run again, which mends it or says what to do")
 
 
@@ -151,19 +149,17 @@ def _spend(row: sqlite3.Row) -> Spend:
 
 
 class _Count(NamedTuple):
-    """Units of one stage and status: how many, how long they took together, how many took any time."""
+    """Units of one stage and status: how many, and how long they took together."""
 
     units: int = 0
     seconds: float = 0.0
-    timed: int = 0
 
 
 def _counts(ledger: sqlite3.Connection, stage: str, generation: int) -> dict[str, _Count]:
     return {
-        status: _Count(units, seconds or 0.0, timed or 0)
-        for status, units, seconds, timed in ledger.execute(
-            "SELECT status, count(*), sum(seconds), sum(seconds > 0) FROM unit WHERE stage = ? AND generation = ? "
-            "GROUP BY status",
+        status: _Count(units, seconds or 0.0)
+        for status, units, seconds in ledger.execute(
+            "SELECT status, count(*), sum(seconds) FROM unit WHERE stage = ? AND generation = ? GROUP BY status",
             (stage, generation),
         )
     }

@@ -1,4 +1,4 @@
-"""What a teacher's margins are worth, fitted on the pairs that people judged."""
+"""Fits teachers' margins to the pairs that people judged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Calibrated:
 def calibrate_run(run: Path, *, blind: bool) -> Calibrated:
     """Writes `calibration.json` and a diagram for each teacher into the run's folder.
 
-    `blind`: of what people said only what they said without seeing a teacher's verdict, which draws answers towards it.
+    With `blind` only answers count that people gave without a teacher's verdict, since a verdict influences them.
     Raises UsageError where too little was judged.
     """
     found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run, blind)]
@@ -51,7 +51,7 @@ def calibrate_run(run: Path, *, blind: bool) -> Calibrated:
 
 
 def thresholds_of(found: Calibration) -> Mapping[str, float | None]:
-    """What the settings would be by these judgments; nobody changes them but the user."""
+    """The settings that these judgments support. Only the user changes settings."""
     return {"trusted_below": found.trusted_below, "suspected_above": found.suspected_above}
 
 

@@ -26,7 +26,7 @@ from hardcut.teacher.protocol import Teacher
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run is asked to do. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
+    """A run to be carried out. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
     that the caller has opened, by their settings."""
 
     videos: Path
@@ -40,10 +40,10 @@ class Job:
 
 
 async def carry_out(job: Job, progress: Progress) -> None:
-    """Carries the run out, as far as it is not done already, and writes its report; at its budget too.
+    """Carries out what is not done yet, and writes the report of the run, also when the budget is spent.
 
-    All that the user gave is looked at first, so that a wrong line is told before an hour's work and not after it.
-    Raises UsageError, MissingDependency, StorageError, BudgetReached; whatever was finished before stays.
+    The user's files are read first, so that a wrong line is reported before an hour's work and not after it. Raises
+    UsageError, MissingDependency, StorageError, BudgetReached. What was finished before stays.
     """
     if job.until is not None:
         entry(job.until)
@@ -85,9 +85,9 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Everything found on the disk as the run's sources, the same each time it is gone through.
+    """All files in the folder as the run's sources. Each iteration gives the same.
 
-    What was found and not taken is a source too, so that the books account for every file by name.
+    Files that are not taken are sources too, so that the ledger has every file by name.
     """
 
     collection: Collection

@@ -1,4 +1,4 @@
-"""The whole chain on the bundled sample, and how well its first stage and its teacher rank."""
+"""Runs the whole chain on the bundled sample, and measures how well its first stage and its teacher rank."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hardcut.schemas.trec import read_qrels, read_run
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo made: folders, the run's status, the dataset, and nDCG@10 by who ranked `queries` of the sample.
+    """What the demo made: folders, the run's status, the dataset, and nDCG@10 of each ranking of `queries` queries.
     `model` is the folder of the tiny reranker, where one was trained."""
 
     run: Path

@@ -1,6 +1,6 @@
-"""The demo with `--train`: the rest of the circle, with a tiny model: trained for a minute on the demo's dataset, used
-to rerank the sample's first stage, and measured against it and against a random order of the same candidates. It shows
-that everything fits together, not what a reranker can do."""
+"""The demo with `--train`. Trains a tiny model on the demo's dataset for a minute, and reranks the sample's first stage
+with it. Measures it against the first stage and against a random order of the same candidates. This shows that all
+parts fit together, not what a reranker can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed, reachable and writable, and what to do about the rest."""
+"""Checks what is installed, reachable and writable, and says what to do about the rest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `advice` says what to do where it is not ok; with `missing` and `broken` a run with
+    """The result of one check. `advice` says what to do where it is not ok; with `missing` and `broken` a run with
     these settings cannot start."""
 
     name: str
@@ -38,7 +38,7 @@ class Check:
 
 
 def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
-    """Every check, one after another: those of the teachers may take as long as a server takes to answer."""
+    """Does every check, one after another. A check of a teacher takes as long as its server takes to answer."""
     yield _python()
     needed = _needed(settings)
     with ThreadPoolExecutor() as beside:  # each of these waits for a process that imports

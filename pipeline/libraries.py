@@ -1,4 +1,4 @@
-"""The libraries that Hardcut's own package data asks for: which are there, and whether they work."""
+"""The libraries that Hardcut's package metadata asks for: which are installed, and whether they work."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DECODE = "import sys; from hardcut.pipeline.libraries import first_picture; sys
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A package that is asked for. `version` is None where it is not installed, `accepted` the range in pyproject."""
+    """A package of the metadata. `version` is None where it is not installed, `accepted` the range in pyproject."""
 
     name: str
     version: str | None
@@ -61,17 +61,17 @@ def libraries(extra: str | None) -> list[Library]:
 
 
 def broken(wanted: Sequence[Library]) -> str:
-    """Imports them in a process of their own: the first that fails and why, or nothing."""
+    """Imports them in a separate process: the first that fails and why, or nothing."""
     return _failure([_IMPORT, *(library.module for library in wanted)])
 
 
 def decode_sample(reader: str) -> str:
-    """Decodes a bundled clip in a process of its own: why it failed, or nothing."""
+    """Decodes a bundled clip in a separate process: why it failed, or nothing."""
     return _failure([_DECODE, reader])
 
 
 def first_picture(reader: Literal["pyav", "decord"]) -> str | None:
-    """In that process: the message to end with, None where a picture came out."""
+    """Runs in that process: the error message, None where a picture was decoded."""
     from hardcut.media.readers import open_samples  # a decoder that cannot be imported must not take doctor with it
     from hardcut.schemas.settings import MediaSettings
 
@@ -83,7 +83,7 @@ def first_picture(reader: Literal["pyav", "decord"]) -> str | None:
 
 
 def unfit(wanted: Sequence[Library]) -> str:
-    """Which of them are of a version that was not tried, or nothing."""
+    """The libraries of a version that was not tested, or nothing."""
     return "; ".join(f"{each.name} {each.version} is not {each.accepted}" for each in wanted if not each.fits)
 
 
@@ -104,7 +104,7 @@ def _library(wanted: Requirement) -> Library:
 
 
 def _failure(command: Sequence[str]) -> str:
-    """Runs Python: nothing where it ends well, else what it was importing and the last line that it said."""
+    """Runs Python: nothing where it succeeds, else what it was importing and its last line of output."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", *command],

@@ -1,4 +1,4 @@
-"""Progress for people: bars on a terminal or in a notebook's cell, a line now and then in the log of a job."""
+"""Shows progress: bars on a terminal or in a notebook's cell, a line every minute in a log."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TerminalProgress:
 
 
 class NotebookProgress(TerminalProgress):
-    """The same bars in the output of a notebook's cell, in one place that is drawn anew.
+    """The same bars in the output of a notebook's cell. They are redrawn in place.
 
     rich draws in notebooks by itself only where ipywidgets is installed. This needs what every notebook has, IPython,
     and what it draws last stays in the saved notebook.
@@ -124,7 +124,7 @@ class NotebookProgress(TerminalProgress):
 
 
 class LogProgress(TerminalProgress):
-    """A line on stderr every minute, for the log of a job that nobody watches. Nothing from work that takes less."""
+    """A line on stderr every minute, for a log. Work of less than a minute writes nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class LogProgress(TerminalProgress):
 
 
 def open_progress() -> TerminalProgress:
-    """Progress for where this process shows its output: bars in a notebook's cell or on a terminal, else lines."""
+    """The progress for this process's output: bars in a notebook's cell or on a terminal, else lines."""
     if Console().is_jupyter:
         return NotebookProgress()
     return TerminalProgress() if Console(stderr=True).is_terminal else LogProgress()

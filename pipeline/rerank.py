@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """What is reranked: the best `depth` of each query of `run`, whose texts are in `queries`."""
+    """A reranking: of each query of `run` the best `depth` videos. `queries` has the texts."""
 
     model: str
     run: Path
@@ -44,7 +44,7 @@ class Reranking:
 
 
 async def rerank(reranking: Reranking) -> RerankSummary:
-    """Reranks into `out`, going on where it was stopped. Raises UsageError, MissingDependency."""
+    """Reranks into `out`. Goes on where it was stopped. Raises UsageError, MissingDependency."""
     job, chosen = _prepared(reranking)
     async with model_process(chosen.kind, chosen.options) as process:
         return await rerank_run(job, process)
@@ -71,7 +71,7 @@ def _prepared(reranking: Reranking) -> tuple[RerankJob, ChosenModel]:
 
 @asynccontextmanager
 async def model_process(kind: Kind, options: ModelOptions) -> AsyncIterator[ModelProcess]:
-    """A model in a process of its own, which ends with the context."""
+    """A model in a separate process, which ends with the context."""
     process = ModelProcess(kind, options)
     try:
         yield process
@@ -81,7 +81,7 @@ async def model_process(kind: Kind, options: ModelOptions) -> AsyncIterator[Mode
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """What runs the model and how, and how it is shown videos: sampling, and frames of each."""
+    """A model, the library that runs it, and how it is shown videos: sampling, and number of frames."""
 
     kind: Kind
     options: ModelOptions

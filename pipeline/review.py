@@ -1,4 +1,4 @@
-"""The review loop of a run: which Argilla it speaks to, what is pushed there, and what comes back."""
+"""The review loop of a run: connects to an Argilla, pushes pairs and pulls answers."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ REMOTE_PREVIEWS = Path("review") / "media"
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """The options that say which server. `name` is what the run's sets are called there, its folder's by default."""
+class ServerOptions:
+    """The server to use. `name` is the name of the run's sets there; default: the name of its folder."""
 
     run: Path
     url: str | None = None
@@ -49,12 +49,12 @@ class Where:
 
     @property
     def set_name(self) -> str:
-        """What the sets of the run are called."""
+        """The name of the run's sets."""
         return self.name or self.run.resolve().name
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ReviewServer:
     """A server that answered, at `url`. `media`, for an embedded one alone, is the folder of its clips and their paths
     there."""
 
@@ -63,30 +63,30 @@ class Reached:
     media: tuple[Path, Callable[[str], str]] | None
 
 
-def reach(where: Where) -> Reached:
-    """Connects. Raises Unreachable, with how to start one, where nobody answers."""
+def reach(where: ServerOptions) -> ReviewServer:
+    """Connects to the server. Raises Unreachable, which says how to start one, where none answers."""
     if where.url is not None:
         if not where.url.startswith(("http://", "https://")):
             raise UsageError(f"--url {where.url!r}: expected http:// or https:// and an address")
         hint = f"start it, or `hardcut review serve {where.run}` and leave --url out"
         server = ArgillaServer(where.url, key_of_environment(), where.workspace or WORKSPACE, hint)
-        return Reached(server, where.url, None)
+        return ReviewServer(server, where.url, None)
     data = data_folder(where.run, where.data)
     found = connection(data)
     hint = f"start one with `hardcut review serve {where.run}`"
     server = ArgillaServer(found.url, found.api_key, where.workspace or WORKSPACE, hint)
-    return Reached(server, found.url, (found.media_root, found.media_url))
+    return ReviewServer(server, found.url, (found.media_root, found.media_url))
 
 
 def run_settings(run: Path, config: Path | None = None) -> Settings:
-    """The settings in force: those given, else the run's own. Raises UsageError where there is no run."""
+    """The settings in force: the given ones, or else the run's own. Raises UsageError where there is no run."""
     if not (run / "run.toml").is_file():
         raise UsageError(f"{run}: no run is there: `hardcut run VIDEOS --out {run}` makes one")
     return load_settings(config or run / "run.toml")
 
 
 def review_settings(run: Path, config: Path | None, budget: int | None) -> Settings:
-    """As `run_settings`, with this budget of answers in place of theirs."""
+    """As `run_settings`, with this budget of answers."""
     settings = run_settings(run, config)
     if budget is None:
         return settings
@@ -113,8 +113,8 @@ class PushDone:
     to_upload: Path | None
 
 
-def push(where: Where, media: Media, settings: Settings, cache: Cache, progress: Progress) -> PushDone:
-    """Puts the planned pairs before reviewers: previews first, then records. The same again changes nothing."""
+def push(where: ServerOptions, media: Media, settings: Settings, cache: Cache, progress: Progress) -> PushDone:
+    """Makes previews of the planned pairs, then sends the records. A second push changes nothing."""
     if not media.videos.is_dir():
         raise UsageError(f"{media.videos}: no such folder: --videos is the one that the run was made from")
     records = read_run(where.run)
@@ -132,7 +132,7 @@ def push(where: Where, media: Media, settings: Settings, cache: Cache, progress:
     return PushDone(reached.url, sets, folder if media.url and where.url else None)
 
 
-def _link(reached: Reached, run: Path, media: Media) -> tuple[Path, MediaLink]:
+def _link(reached: ReviewServer, run: Path, media: Media) -> tuple[Path, MediaLink]:
     if reached.media is not None:
         folder, path_of = reached.media
         return folder, EmbeddedMedia(path_of)
@@ -142,8 +142,8 @@ def _link(reached: Reached, run: Path, media: Media) -> tuple[Path, MediaLink]:
 
 @dataclass(frozen=True, slots=True)
 class PullDone:
-    """What a pull brought. `applied`: the judgments follow already; then `orphans` counts answers to a wording that the
-    run no longer has, `rewrites` the wordings of reviewers that are no query yet."""
+    """The result of a pull. `applied`: the judgments are made again already. Then `orphans` counts answers to a wording
+    that the run no longer has, and `rewrites` the wordings of reviewers that are no query yet."""
 
     pulled: Pulled
     orphans: int
@@ -151,8 +151,8 @@ class PullDone:
     applied: bool
 
 
-async def pull(where: Where) -> PullDone:
-    """Brings the answers into the run, and makes its judgments again out of them."""
+async def pull(where: ServerOptions) -> PullDone:
+    """Brings the answers into the run, and makes its judgments again."""
     settings = run_settings(where.run)
     pulled = await asyncio.to_thread(lambda: pull_answers(where.run, where.set_name, reach(where).server))
     if not await apply_answers(where.run, settings):
@@ -162,7 +162,7 @@ async def pull(where: Where) -> PullDone:
 
 
 async def apply_answers(run: Path, settings: Settings) -> bool:
-    """Makes the judgments again out of what people said; False where the run is not finished and will do it itself."""
+    """Makes the judgments again from the answers. False where the run is not finished and will do it later."""
     async with opened(settings, run, cache_folder(None)) as context:
         stage = STAGES[-1].make(context)
         assert stage is not None and stage.kind == "collection"
@@ -170,7 +170,7 @@ async def apply_answers(run: Path, settings: Settings) -> bool:
 
 
 def _rewrites(found: RunRecords) -> int:
-    """How many wordings of reviewers are no query of the run yet."""
+    """The number of reviewers' wordings that are no query of the run yet."""
     made = {(query.parent_query_id, query.text) for query in found.queries.values()}
     said = {
         (review.query_id, " ".join(review.rewritten_query.split()))
@@ -182,7 +182,7 @@ def _rewrites(found: RunRecords) -> int:
 
 
 def report(run: Path, cache: Cache) -> tuple[ReviewReport, Path]:
-    """The report on people and teachers, kept as review.json, and the run's page with it."""
+    """The report on people and teachers, and the run's page with it. Writes both; the report is `review.json`."""
     settings = run_settings(run)
     if not RunFiles(run).has(Review):
         raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")

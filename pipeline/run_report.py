@@ -1,4 +1,4 @@
-"""A run's `report.html`, written where it is out of date."""
+"""Writes a run's `report.html` where it is out of date."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refresh_report(run: Path, settings: Settings, cache: Cache) -> Path:
 
 
 def sheets_of(settings: Settings, cache: Cache) -> Callable[[Video], bytes | None]:
-    """Makes the contact sheet of a video, out of its stored frames; None where they are not there any more."""
+    """A function that makes a video's contact sheet from its stored frames; None where they are gone."""
     from hardcut.media.sheet import contact_sheet
     from hardcut.media.store import FrameStore
 
@@ -55,7 +55,7 @@ def sheets_of(settings: Settings, cache: Cache) -> Callable[[Video], bytes | Non
 
 
 def _measure(example: Example) -> Difficulty:
-    """The difficulty of an example's query, out of its judged pairs."""
+    """The difficulty of an example's query, from its judged pairs."""
     from hardcut.publish.difficulty import difficulty
 
     rows = [

@@ -1,4 +1,4 @@
-"""The stages of a run, in their order. Another stage is a file in `synth/` or `publish/`, and an entry here."""
+"""The stages of a run, in order. To add one, write a file in `synth/` or `publish/` and an entry here."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from hardcut.teacher.protocol import Task
 class Entry:
     """One stage. Its class says name, kind (unit or collection), and what it reads and makes.
 
-    `make` makes it out of a context, or gives None where it is no part of that run. `asks` are the tasks that it alone
-    puts to teachers. `counted` is the kind of record that the card of a dataset counts at this stage; None where the
-    card names the stage only if it left something out.
+    `make` makes it from a context, or returns None where it is no part of that run. `asks` are the tasks that only
+    this stage asks of teachers. `counted` is the kind of record that the card of a dataset counts at this stage. With
+    None the card names the stage only if it left something out.
     """
 
     stage: type[Stage]
@@ -126,12 +126,12 @@ STAGES = (
 
 
 def stages(run: Context) -> list[Stage]:
-    """The stages of one run: all of the list that are part of it."""
+    """The stages of the list that are part of this run."""
     return [stage for entry in STAGES if (stage := entry.make(run)) is not None]
 
 
 def entry(name: str) -> Entry:
-    """The stage of that name. Raises UsageError, with the nearest name, for one that is none."""
+    """The stage of that name. Raises UsageError, with the nearest name, for a name that is no stage."""
     for each in STAGES:
         if each.name == name:
             return each

@@ -1,4 +1,4 @@
-"""A reranker out of a dataset, in two stages."""
+"""Trains a reranker on a dataset, in two stages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Stage = Literal["perception", "ranking"]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What is trained, on what, and where it goes. `start` is what perception wrote, for ranking."""
+    """A training: its model, its dataset and its folder. `start`, for ranking, is the folder of perception."""
 
     stage: str
     dataset: Path
@@ -37,7 +37,7 @@ class Training:
 
 
 def estimate_training(training: Training) -> TrainingEstimate:
-    """What it would take; loads no weights. Raises UsageError, MissingDependency."""
+    """The cost of a training. Loads no weights. Raises UsageError, MissingDependency."""
     stage, settings = _stage(training), load_settings(training.config)
     need_train()
     from hardcut.reranker.estimate import estimate
@@ -46,7 +46,7 @@ def estimate_training(training: Training) -> TrainingEstimate:
 
 
 def train(training: Training) -> Trained:
-    """Trains, going on where it was stopped. Raises UsageError, also for a dataset that was altered, and
+    """Trains. Goes on where it was stopped. Raises UsageError, also for a dataset that was altered, and
     MissingDependency."""
     stage, settings, cache = _stage(training), load_settings(training.config), cache_folder(training.cache)
     dataset, needed = Dataset(training.dataset), "groups" if stage == "ranking" else "captions"
@@ -79,7 +79,7 @@ def _stage(training: Training) -> Stage:
 
 
 def need_train() -> None:
-    """Raises MissingDependency where what trains is not installed."""
+    """Raises MissingDependency where a library for training is not installed."""
     with needs("the training libraries", "train"):
         import accelerate  # noqa: F401
         import peft  # noqa: F401

@@ -38,15 +38,15 @@ OF_QUERY = (
 )
 """The columns that a row of `pairs` has from its query."""
 
-# Names of arrow types, and lists and structs of them, which `_feature` turns into datasets' own. `?` and `Maybe`: the
-# value may be missing. A missing value anywhere else says that the file was tampered with.
+# Names of arrow types, and lists and structs of them. `_feature` turns them into those of datasets. `?` and `Nullable`
+# say that the value may be missing. Anywhere else a missing value says that the file was altered.
 
 
-class Maybe(dict[str, Any]):
+class Nullable(dict[str, Any]):
     """A struct that may be missing."""
 
 
-_SPAN = Maybe({"start": "float64", "end": "float64"})
+_SPAN = Nullable({"start": "float64", "end": "float64"})
 _FACETS = [{"text": "string", "modality": "string", "span": _SPAN}]
 _DIFFICULTY = {
     "score": "float64?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hardcut.publish.columns import COLUMNS, Maybe
+from hardcut.publish.columns import COLUMNS, Nullable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ def _damage(kind: Any, values: pa.Array) -> str | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    arrow, optional = values.type, isinstance(kind, Maybe) or (isinstance(kind, str) and kind.endswith("?"))
+    arrow, optional = values.type, isinstance(kind, Nullable) or (isinstance(kind, str) and kind.endswith("?"))
     if pa.types.is_null(arrow) and optional:
         return None
     if not _fits(kind, arrow):

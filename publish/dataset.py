@@ -1,4 +1,4 @@
-"""A dataset's folder, opened for reading: what the gate, the exporters and the upload look at."""
+"""Opens a dataset's folder for reading, for the gate, the exporters and the upload."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 
 FILES = "files"
-"""The key of the marker under which the digests of all other files stand."""
+"""The key of the marker for the digests of all other files."""
 GUARDED = "guards"
-"""The key of the marker under which stands what the run's guards looked at, and what they could not look at."""
+"""The key of the marker for what the run's guards looked at, and what they could not look at."""
 LEFT_OUT = "left_out.jsonl"
-"""What was judged and is in no split, and videos without a clip, each with its reason."""
+"""The file of judged pairs that are in no split, and of videos without a clip, each with its reason."""
 CONTRADICTION = "copies_disagree"
 """The reason of pairs that are left out because copies of one video are judged differently."""
 Row = dict[str, Any]
@@ -36,13 +36,13 @@ class DamagedDataset(UsageError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that Hardcut wrote. Rows are read from Parquet as they are asked for; nothing is kept."""
+    """A dataset that Hardcut wrote. Rows are read from Parquet while you iterate, and nothing stays in memory."""
 
     folder: Path
 
     @cached_property
     def marker(self) -> Mapping[str, Any]:
-        """What `hardcut.json` says. Raises UsageError where the folder is no dataset of ours."""
+        """The content of `hardcut.json`. Raises UsageError where the folder is no dataset of ours."""
         path = self.folder / MARKER
         try:
             found = parse_json(path.read_text(encoding="utf-8"))
@@ -70,10 +70,10 @@ class Dataset:
         return tuple(split for split in SPLITS if self._shards(config, split))
 
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
-        """(split, row) of a config in the order of the files; `columns` are all that is read of it.
+        """(split, row) of a config in the order of the files. Only `columns` are read.
 
-        Raises DamagedDataset naming file and column where a table cannot be read, lacks a file, a column or rows that
-        the marker lists, or holds what was never written.
+        Raises DamagedDataset naming file and column where a table cannot be read, has data that was never written, or
+        lacks a file, a column or rows that the marker lists.
         """
         if "rows" not in self.marker:
             raise DamagedDataset(f"{self.folder / MARKER}: it lists no rows: {_AGAIN}")
@@ -89,7 +89,7 @@ class Dataset:
                 raise DamagedDataset(f"{path}: {count:,} rows of {split}, {MARKER} lists {listed!r}: {_AGAIN}")
 
     def refuse_incomplete(self) -> None:
-        """Raises DamagedDataset where a table lacks one of its columns, whether or not anybody reads it."""
+        """Raises DamagedDataset where a table lacks one of its columns, even one that nobody reads."""
         import pyarrow.parquet as pq
 
         for config in self.configs:
@@ -98,8 +98,8 @@ class Dataset:
                     _need_columns(path, COLUMNS.get(config, {}), pq.read_schema(path).names)
 
     def refuse_altered(self, configs: Collection[str] = ()) -> None:
-        """Raises DamagedDataset where a file is missing, altered or not listed: of these configs, else of all. For who
-        uses a dataset without asking the gate."""
+        """Raises DamagedDataset where a file is missing, altered or not listed: of these configs, or else of all. For
+        callers that do not ask the gate."""
         parts = tuple(f"data/{config}/" for config in configs)
         wrong = verify(self.folder, parts)
         if wrong:
@@ -107,7 +107,7 @@ class Dataset:
             raise DamagedDataset(f"{self.folder}/{wrong[0]}{more}: {_AGAIN}")
 
     def count(self, config: str, split: str | None = None) -> int:
-        """How many rows a config, or one split of it, has. Raises DamagedDataset where a table cannot be read."""
+        """The number of rows of a config, or of one split of it. Raises DamagedDataset where a table cannot be read."""
         import pyarrow.parquet as pq
 
         splits = self.splits(config) if split is None else (split,)
@@ -143,7 +143,7 @@ def _need_columns(path: Path, wanted: Collection[str], there: Collection[str]) -
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """What goes wrong in reading a table, as our error."""
+    """Turns errors in reading a table into ours."""
     import pyarrow as pa
 
     try:
@@ -154,8 +154,8 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file of a dataset but its marker, by path; hidden files are none of it. `parts` are how
-    the paths begin that are looked at; none: all."""
+    """Size and sha256 of every file of a dataset by path, without the marker and hidden files. With `parts`, only of
+    paths that begin with one of them."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -166,8 +166,7 @@ def digests(folder: Path, parts: tuple[str, ...] = ()) -> dict[str, dict[str, An
 
 
 def verify(folder: Path, parts: tuple[str, ...] = ()) -> list[str]:
-    """What of a dataset is not as its marker says: files that are missing, altered or not listed, a line each; `parts`
-    as in `digests`.
+    """One line for each file that is missing, altered or not listed in the dataset's marker. `parts` as in `digests`.
 
     Raises UsageError where the folder is no dataset of ours or names files outside of itself.
     """

@@ -1,4 +1,4 @@
-"""A page of one pair: what is known of the query and the video, and what everybody said."""
+"""A page of one pair: query, video, verdicts of teachers and answers of people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HEIGHT = 640
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole page of HTML that needs neither network nor script. A notebook shows it in a frame of its own."""
+    """A whole page of HTML that needs neither network nor script. A notebook shows it in a frame."""
 
     html: str
 
@@ -31,7 +31,7 @@ class Page:
         return out
 
     def _repr_html_(self) -> str:
-        """For notebooks. The frame keeps the page's style from the notebook, and may run nothing."""
+        """For notebooks. The frame separates the style of the page from the notebook, and runs no script."""
         inside = html.escape(self.html, quote=True)
         return f'<iframe sandbox style="width:100%;height:{_HEIGHT}px;border:0" srcdoc="{inside}"></iframe>'
 

@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hardcut.engine.budget import Taken
+from hardcut.engine.budget import Usage
 from hardcut.engine.status import Spend
 from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.settings import Price, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class SpendLine:
-    """What one stage spent on one teacher: calls, tokens of prompts and replies, those of them that nobody has counted,
-    and seconds of sound. `money` is None where the settings name no price, `estimated_money` its part that rests on
-    estimates."""
+class SpendLine(Spend):
+    """What one stage spent on one teacher, with its price. `money` is None where the settings name no price,
+    `estimated_money` is its part that rests on estimates."""
 
-    stage: str
-    teacher: str
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-    estimated_prompt_tokens: int
-    estimated_completion_tokens: int
-    sound_s: float
-    money: float | None
-    estimated_money: float | None
+    money: float | None = None
+    estimated_money: float | None = None
 
     @property
     def estimated_tokens(self) -> int:
@@ -37,11 +28,11 @@ class SpendLine:
 def spend_lines(books: Sequence[Spend], settings: Settings) -> list[SpendLine]:
     """The books of a run, a line for each stage and teacher, however the teacher's address was written."""
     calls: dict[tuple[str, str], int] = {}
-    taken: dict[tuple[str, str], Taken] = {}
+    taken: dict[tuple[str, str], Usage] = {}
     for row in books:
         account = row.stage, canonical_name(row.teacher)
         calls[account] = calls.get(account, 0) + row.calls
-        taken[account] = taken.get(account, Taken()) + Taken(
+        taken[account] = taken.get(account, Usage()) + Usage(
             row.prompt_tokens,
             row.completion_tokens,
             row.estimated_prompt_tokens,
@@ -52,10 +43,10 @@ def spend_lines(books: Sequence[Spend], settings: Settings) -> list[SpendLine]:
     return [_line(*account, calls[account], taken[account], prices) for account in calls]
 
 
-def _line(stage: str, teacher: str, calls: int, taken: Taken, prices: Mapping[str, tuple[Price, float]]) -> SpendLine:
+def _line(stage: str, teacher: str, calls: int, taken: Usage, prices: Mapping[str, tuple[Price, float]]) -> SpendLine:
     found = prices.get(teacher)
     money = round(taken.cost(*found), 6) if found else None
-    estimated = Taken(taken.estimated_prompt, taken.estimated_completion)
+    estimated = Usage(taken.estimated_prompt, taken.estimated_completion)
     return SpendLine(
         stage,
         teacher,

@@ -1,1 +1,1 @@
-"""Frozen, typed records and settings, ids, and JSON Lines in and out."""
+"""Frozen, typed records and settings, ids, and JSON Lines."""

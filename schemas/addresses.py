@@ -1,4 +1,4 @@
-"""Addresses of servers in names of teachers: one spelling for each, so that two spellings are not two servers."""
+"""Addresses of servers in names of teachers. Each server has one spelling."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def model_and_address(text: str) -> tuple[str, str] | None:
 def canonical_address(url: str) -> str:
     """One spelling for one address: scheme and host in small letters, no default port, no slash at the end.
 
-    Raises UsageError for what is no plain http address, and for one that carries a user, a password, a query or a
-    fragment, since an address is written into records and settings. The message repeats no password.
+    Raises UsageError for an address that is not plain http, or has a user, a password, a query or a fragment, since
+    addresses are written into records and settings. The message repeats no password.
     """
     try:
         parts = urlsplit(url)
@@ -45,7 +45,7 @@ def canonical_address(url: str) -> str:
 
 
 def host_of(address: str) -> str:
-    """Scheme, host and port of an address: whom a key belongs to. Raises UsageError as `canonical_address`."""
+    """Scheme, host and port of an address. A key belongs to these. Raises UsageError as `canonical_address`."""
     parts = urlsplit(canonical_address(address))
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -1,4 +1,4 @@
-"""What all records and settings have in common: frozen, typed, unknown keys refused."""
+"""The base of all records and settings: frozen and typed. Unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hardcut.schemas.ids import content_id
 
 
 class Frozen(BaseModel):
-    """A frozen value without an id of its own: a part of a record, or a group of settings."""
+    """A frozen value without an id: a part of a record, or a group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings")
 
@@ -18,9 +18,9 @@ class Frozen(BaseModel):
 class Record(Frozen):
     """One line of one of a run's files.
 
-    A subclass names its file, its id's field and, where the id is a digest of content, the prefix and the
-    fields that the digest covers. Everything a record says about provenance that can change without
-    changing what it *is* stays out of `IDENTITY`.
+    A subclass names its file and the field of its id. If the id is a digest of content, the subclass also names the
+    prefix and the fields that the digest covers (`IDENTITY`). Fields about provenance that can change while the record
+    stays the same are not among them.
     """
 
     FILE: ClassVar[str]
@@ -32,7 +32,7 @@ class Record(Frozen):
 
     @property
     def id(self) -> str:
-        """The record's id. Each kind of record has a field of its own for it."""
+        """The record's id. Each kind of record has its own field for it."""
         value: str = getattr(self, self.ID)
         return value
 

@@ -1,4 +1,4 @@
-"""Settings out of TOML and back. An unknown key is an error that names the nearest right one."""
+"""Reads settings from TOML and writes them. The error for an unknown key names the nearest right one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hardcut.schemas.settings import Settings
 
 
 def load_settings(source: Path | Settings | None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The settings of a TOML file or record (none: the defaults) with `overrides` ("teacher.spec": value) laid over
-    them.
+    """The settings of a TOML file or record (none: the defaults). `overrides` ("teacher.spec": value) replace single
+    values.
 
     Raises UsageError naming the file, the key and, for an unknown one, the nearest that exists.
     """
@@ -42,7 +42,7 @@ def load_settings(source: Path | Settings | None, overrides: Mapping[str, Any] |
 
 
 def format_settings(settings: Settings) -> str:
-    """The settings as TOML, every value spelled out; what is `None` is left out, since TOML has no null."""
+    """The settings as TOML, with every value. `None` is left out, since TOML has no null."""
     return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
 
 

@@ -1,4 +1,4 @@
-"""Optional libraries: what installs them, and their versions for a stage's key."""
+"""Optional libraries: the commands that install them, and their versions for a stage's key."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ DEFAULT_PARTS = frozenset({"ocr", "vision", "eval", "publish"})
 
 
 def pip_install(extra: str) -> str:
-    """The command that brings an extra; for a part of `default` the one that brings all of them, so that nobody is told
-    to install one after another."""
+    """The command that installs an extra. For a part of `default` it installs all parts, so that nobody has to install
+    one after another."""
     return f'pip install "hardcut[{"default" if extra in DEFAULT_PARTS else extra}]"'
 
 
 def not_installed(package: str, extra: str, otherwise: str = "") -> MissingDependency:
-    """The error for a library that is not there. `otherwise` is a setting that does without it."""
+    """The error for a missing library. `otherwise` is a setting that does not need it."""
     return MissingDependency(f"{package} is not installed: {_advice(extra, otherwise)}")
 
 
 def not_imported(package: str, error: ImportError, extra: str, otherwise: str = "") -> MissingDependency:
-    """The error for a library whose import failed: it, or what it needs, is not there, or it is there and broken."""
+    """The error for a failed import: the library, or one that it needs, is missing or broken."""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return not_installed(error.name.partition(".")[0], extra, otherwise)
     return MissingDependency(f"{package} is installed and broken: {error}: {_advice(extra, otherwise)}")
@@ -36,7 +36,7 @@ def _advice(extra: str, otherwise: str) -> str:
 
 @contextmanager
 def needs(package: str, extra: str, otherwise: str = "") -> Iterator[None]:
-    """Stands around the imports of an extra's library. Raises MissingDependency where one of them fails."""
+    """A context for the imports of an extra's library. Raises MissingDependency where one of them fails."""
     try:
         yield
     except ImportError as error:

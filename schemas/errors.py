@@ -10,13 +10,13 @@ class HardcutError(Exception):
 
 
 class UsageError(HardcutError):
-    """The command, a settings file or an input file is wrong: the user can mend it."""
+    """The command, a settings file or an input file is wrong. The user can correct it."""
 
     status = 2
 
 
 class RecordError(UsageError):
-    """A line of a JSON Lines file is not the record it should be; the message names file, line and field."""
+    """A line of a JSON Lines file is no valid record. The message names file, line and field."""
 
 
 class BudgetReached(HardcutError):
@@ -26,13 +26,13 @@ class BudgetReached(HardcutError):
 
 
 class MissingDependency(HardcutError):
-    """A package, program or server is needed and not there; the message says how to get it."""
+    """A package, program or server is missing. The message says how to get it."""
 
     status = 4
 
 
 class Unreachable(HardcutError):
-    """A server is needed and does not answer; the message says how to start one."""
+    """A server does not answer. The message says how to start one."""
 
     status = 4
 
@@ -46,8 +46,8 @@ class StorageError(HardcutError):
 class ItemError(HardcutError):
     """One work unit failed; the run goes on without it.
 
-    `reason` is a short stable word for grouping, `detail` a sentence for people, `raw` the reply or
-    message of the outside world that caused it, kept word for word.
+    `reason` is a short stable word for grouping, `detail` a sentence for people. `raw` is the reply or message from
+    outside that caused it, word for word.
     """
 
     def __init__(self, reason: str, detail: str, raw: str | None = None) -> None:
@@ -62,11 +62,11 @@ class ItemError(HardcutError):
 
 
 class DamagedInput(ItemError):
-    """What a unit reads was damaged and is out of the way now: done again, the unit finds it made anew."""
+    """An input of a unit was damaged and has been removed. Done again, the unit gets a new one."""
 
 
 class DropItem(HardcutError):
-    """One work unit is left out on purpose, with a reason; it is no failure."""
+    """One work unit is left out on purpose, with a reason. This is no failure."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

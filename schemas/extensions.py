@@ -1,4 +1,4 @@
-"""What other distributions add to Hardcut, by entry points: backends, importers, exporters and checks."""
+"""Additions of other packages by entry points: backends, importers, exporters and checks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ExtensionGroup = Literal["hardcut.backends", "hardcut.importers", "hardcut.expor
 
 
 def extended(ours: Mapping[str, T], group: ExtensionGroup) -> dict[str, T]:
-    """What we have under its names, and what installed distributions register under theirs.
+    """Our own entries by name, and those that installed packages register.
 
-    Each entry point is a function of the form that `docs/extending.md` says. Raises UsageError for a name that is ours
-    already or that two distributions give, and for an entry point that cannot be imported.
+    `docs/extending.md` says which function an entry point names. Raises UsageError for a name that is ours already or
+    that two packages register, and for an entry point that cannot be imported.
     """
     found = dict(ours)
     for name, extension in _registered(group).items():
@@ -30,7 +30,7 @@ def extended(ours: Mapping[str, T], group: ExtensionGroup) -> dict[str, T]:
 
 
 def loaded(entry: T | str) -> T:
-    """An entry of a registry: what it is, or what `module:function` names, imported now."""
+    """An entry of a registry. `module:function` is imported now."""
     if not isinstance(entry, str):
         return entry
     module, _, name = entry.partition(":")

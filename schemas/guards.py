@@ -1,5 +1,5 @@
 """What guards say. A guard keeps something out of a dataset, or a dataset from being published. It has three answers:
-nothing found, found, could not look. The third is never told as the first."""
+nothing found, found, could not look. The third never counts as the first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Why = Literal["missing", "few"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a guard says of one item. `detail` says what was found, or what could not be looked at."""
+    """A guard's answer about one item. `detail` says what was found, or what could not be looked at."""
 
     state: Literal["passed", "found", "unknown"]
     detail: str = ""
@@ -58,12 +58,11 @@ class Unchecked(Record):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A guard that works while the run does. What it finds is left out of the run: `name` is the reason in
-    `dropped.jsonl`. What it could not look at stays, is listed in `unchecked.jsonl`, and keeps the dataset from being
-    published.
+    """A guard that works during the run. It leaves out the items that it finds, with `name` as the reason in
+    `dropped.jsonl`. Items that it could not look at stay, are listed in `unchecked.jsonl`, and block publishing.
 
-    `items` is what it looks at one by one, `reads` are the records that it looks at, `setting` switches it on (empty:
-    it is always on), `cannot_look` says when it has no answer.
+    `items` is the kind of item, `reads` are the records that the guard reads. `setting` switches it on (empty: it is
+    always on). `cannot_look` says when it has no answer.
     """
 
     name: str

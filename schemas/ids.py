@@ -18,5 +18,5 @@ def digest(*parts: Any) -> str:
 
 
 def content_id(prefix: str, *parts: Any) -> str:
-    """A record's id out of what it says: `prefix_` and 80 bits of the digest of `parts`."""
+    """A record's id from its content: `prefix_` and 80 bits of the digest of `parts`."""
     return f"{prefix}_{digest(*parts)[:20]}"

@@ -1,4 +1,4 @@
-"""JSON Lines in and out: one record a line, errors that name file, line and field."""
+"""Reads and writes JSON Lines: one record a line. Errors name file, line and field."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def parse_record(kind: type[R], text: str) -> R:
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
-    """The records of one of a run's files, one at a time; empty lines are passed over.
+    """The records of a run's file, one at a time. Empty lines are skipped.
 
     Raises UsageError where there is no such file, RecordError naming file, line and field where a line is not a `kind`.
     """
@@ -46,8 +46,8 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`; NaN and half a surrogate
-    pair, which no file of ours can hold, are errors too."""
+    """(line number, object) of a JSON Lines file that others wrote. Errors as `read_records`. NaN and half a surrogate
+    pair, which our files never have, are errors too."""
     with _open(path) as file:
         try:
             for number, line in enumerate(file, 1):
@@ -67,8 +67,8 @@ def _open(path: Path) -> TextIO:
 
 
 def parse_json(text: str) -> Any:
-    """A JSON value that others wrote. Raises ValueError for what is none, and for NaN, numbers without end, halves of
-    surrogate pairs and nesting without end."""
+    """A JSON value that others wrote. Raises ValueError for text that is no JSON, and for NaN, numbers that are too
+    long, halves of surrogate pairs and nesting that is too deep."""
     try:
         value = _DECODER.decode(text)
         if "\\u" in text:
@@ -103,7 +103,7 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 
 def write_records(file: IO[str], records: Iterable[Record]) -> int:
-    """Writes records as they come and returns how many; the caller opens the file, atomically where it matters."""
+    """Writes records as they come and returns their number. The caller opens the file, atomically where it matters."""
     count = 0
     for record in records:
         file.write(format_record(record) + "\n")

@@ -1,4 +1,4 @@
-"""The records of what people say of a pair, and of the label that comes of it."""
+"""Records of people's answers about a pair, and of its grade."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ contradicts how it came about, its margin is near the threshold, it is a counter
 class Review(Record):
     """A person's answer. It belongs to the query text that was shown (`query_digest`).
 
-    `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it put forward, which
-    Argilla submits as an answer where the reviewer does not touch it. `adjudicates`: given by a further person after
-    others disagreed. `stratum` is why the pair was asked about, `seconds` how long the answer took as far as that is
-    known, `rewritten_query` the wording that the reviewer proposes.
+    `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it suggested. Argilla
+    submits it as the answer if the reviewer does not change it. `adjudicates`: the answer of a further person after
+    others disagreed. `stratum` is the reason why the pair was asked about. `seconds` is the time of the answer, where
+    it is known. `rewritten_query` is the wording that the reviewer proposes.
     """
 
     FILE: ClassVar[str] = "reviews.jsonl"
@@ -52,12 +52,12 @@ class Review(Record):
 
     @property
     def changed(self) -> bool | None:
-        """Whether the reviewer answered something else than was suggested; `None` where nothing was."""
+        """Whether the answer differs from the suggestion; `None` where nothing was suggested."""
         return None if self.suggested is None or self.relevance is None else self.relevance != self.suggested
 
 
 class Judgment(Record):
-    """The label that training sees, who gave it, and the labels and reviews that it rests on."""
+    """The grade that training sees, who gave it, and the labels and reviews behind it."""
 
     FILE: ClassVar[str] = "judgments.jsonl"
     ID: ClassVar[str] = "pair_id"

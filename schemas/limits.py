@@ -1,4 +1,4 @@
-"""How large an id, a grade and a number may be that come from outside. What is larger is told with file and line."""
+"""Limits of ids, grades and numbers from outside. Errors name file and line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SHOWN = 40
 
 
 def shown(value: object) -> str:
-    """A value as an error message shows it: long ones are cut."""
+    """A value for an error message. Long ones are cut."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
 def whole_number(text: str) -> int:
-    """The whole number in a text. Raises ValueError for what is none and for one of more than `MAX_DIGITS` digits."""
+    """The whole number in a text. Raises ValueError for other text and for more than `MAX_DIGITS` digits."""
     if len(text) > MAX_DIGITS:
         raise ValueError(f"a number of {len(text):,} digits, and {MAX_DIGITS} may be")
     return int(text)

@@ -1,4 +1,4 @@
-"""What to say of a name that is not known."""
+"""Suggestions for a name that is not known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """`did you mean 'x'?` with the known name that is nearest, or all of them where none is near."""
+    """`did you mean 'x'?` with the nearest known name, or all known names where none is near."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
     return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"

@@ -1,5 +1,5 @@
-"""The records that a run makes of videos, one class for each of its files; what people say of them is in
-`judgments.py`. Times are seconds from the video's start."""
+"""The records of a run, one class for each of its files. Records of people's answers are in `judgments.py`. Times are
+seconds from the start of the video."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "m
 Split = Literal["train", "validation", "test"]
 Length = Literal["short", "medium", "long"]
 Register = Literal["keywords", "plain", "question"]
-"""Ways of searching: what people type into a search box, a phrase or sentence, a question."""
+"""Styles of a query: keywords as people type them into a search box, a phrase or sentence, a question."""
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
@@ -57,8 +57,8 @@ class Subtitles(Frozen):
 class Video(Record):
     """One video of the collection: facts of the file, and what of it decodes.
 
-    `path` is relative to the root (POSIX separators); width and height are as displayed, after rotation and
-    pixel aspect ratio. `complete` is false where a part could not be decoded; `missing` then says what.
+    `path` is relative to the root (POSIX separators). Width and height are as displayed, after rotation and pixel
+    aspect ratio. `complete` is false if a part could not be decoded. Then `missing` says which.
     """
 
     FILE: ClassVar[str] = "videos.jsonl"
@@ -83,7 +83,7 @@ class Video(Record):
 
 
 class Signature(Record):
-    """What of a video is compared to find its copies: some of its frames, small.
+    """Small versions of some frames of a video, which are compared to find copies.
 
     `hashes` are pHashes in hex, one for each of `times`; `sheet` is a JPEG of their thumbnails in base64.
     """
@@ -98,7 +98,7 @@ class Signature(Record):
 
 
 class Group(Record):
-    """A video that has near duplicates: all of a group are copies of one recording. It bears the first one's id."""
+    """A video with near duplicates. A group has all copies of one recording, and the id of the first of them."""
 
     FILE: ClassVar[str] = "groups.jsonl"
     ID: ClassVar[str] = "video_id"
@@ -155,7 +155,7 @@ class Sampling(Frozen):
 
 
 class TeacherRef(Frozen):
-    """Who said it. `endpoint` is a server's address without user, password and query; no secret is ever in it."""
+    """The teacher of a reply. `endpoint` is a server's address without user, password and query. It has no secret."""
 
     backend: Text
     model: str
@@ -166,7 +166,7 @@ class TeacherRef(Frozen):
 
 
 class Claim(Frozen):
-    """A part of a caption that can be checked by itself, with the evidence that it rests on."""
+    """A part of a caption that can be checked alone, with the evidence that it cites."""
 
     text: Text
     span: Span | None = None
@@ -174,8 +174,8 @@ class Claim(Frozen):
 
 
 class Support(Frozen):
-    """How many of a caption's claims a check found supported: of all that were written, at first (`before`) and after
-    they were corrected (`after`). What never was is not in the caption."""
+    """How many claims of a caption were written, and how many a check found supported: at first (`before`), and after
+    corrections (`after`). Claims that stay unsupported are not in the caption."""
 
     claims: int = Field(ge=0)
     before: int = Field(ge=0)
@@ -183,9 +183,9 @@ class Support(Frozen):
 
 
 class Caption(Record):
-    """What happens in a video, in sentences, with the claims that they make; `short` says it in one sentence.
+    """A description of a video, with its claims. `short` is one sentence.
 
-    `support` is `None` where nobody checked the claims.
+    `support` is `None` if the claims were not checked.
     """
 
     FILE: ClassVar[str] = "captions.jsonl"
@@ -203,17 +203,17 @@ class Caption(Record):
 
 
 class Difference(Frozen):
-    """What is told of one video where something else is told of the other; `None` where one has nothing to match."""
+    """One difference of two videos: the text of each; `None` where a video has nothing to match."""
 
     here: Text | None
     there: Text | None
 
 
 class Twin(Record):
-    """Another video that differs from this one in little, so that only watching in order tells them apart.
+    """Another video that differs little from this one, so that only watching tells them apart.
 
-    `chiral`: the same things in another order or direction (TARA, chiral actions); `edit`: one thing differs. `caption`
-    is the caption of the other video. The relation holds both ways, with a record for each.
+    `chiral`: the same things in another order or direction (TARA, chiral actions). `edit`: one thing differs. `caption`
+    is the caption of the other video. Each pair of twins has two records, one for each direction.
     """
 
     FILE: ClassVar[str] = "twins.jsonl"
@@ -230,7 +230,7 @@ class Twin(Record):
 
 
 class Facet(Frozen):
-    """One thing that must be seen or heard for a query to be answered, and where."""
+    """One thing that a video must show or say to answer a query, and when."""
 
     text: Text
     modality: Modality
@@ -238,13 +238,13 @@ class Facet(Frozen):
 
 
 class Query(Record):
-    """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs, and `split` the
+    """A query. `external_id` is the user's own id for it (from `--queries`), kept for qrels and runs. `split` is the
     split of a dataset that the user gave it.
 
-    `source_video_id` is the video it was written from (none for a user's query), `reference_video_id` the video
-    that a composed query starts from, `parent_query_id` the query that it was rewritten from, and `variant` how. A
-    counterfactual's source is the video that it is written not to be answered by. `length` is measured (up to 8 words,
-    up to 20, more), `style` what its writer says it is; None where nobody said.
+    `source_video_id` is the video that it was written from (none for a user's query). A counterfactual's source is the
+    video that must not answer it. `reference_video_id` is the video that a composed query starts from.
+    `parent_query_id` is the query that it was made from, and `variant` says how. `length` is measured (up to 8 words,
+    up to 20, more). `style` is what its writer says; None where the writer says nothing.
     """
 
     FILE: ClassVar[str] = "queries.jsonl"
@@ -283,7 +283,7 @@ class Query(Record):
 
 
 class FirstStage(Frozen):
-    """Where a first-stage run put the video for the query. `rank` starts at 1."""
+    """The place of the video in a first-stage run for the query. `rank` starts at 1."""
 
     run: Text
     rank: int = Field(ge=1)
@@ -291,8 +291,9 @@ class FirstStage(Frozen):
 
 
 class Pair(Record):
-    """A query with a candidate video, how the two met, and what is expected before anyone judged. `reference` is a
-    digest of what a judge is shown of the video that a composed query starts from: another one, and it is asked again.
+    """A query and a candidate video, the origins of the pair, and the verdict that is expected before judging.
+    `reference` is a digest of what a judge is shown of the video that a composed query starts from. If it changes, the
+    judge is asked again.
     """
 
     FILE: ClassVar[str] = "pairs.jsonl"
@@ -310,7 +311,7 @@ class Pair(Record):
 
 
 class Tokens(Frozen):
-    """Tokens as the server counted them; `cached` is the part of `prompt` it had already."""
+    """Tokens as the server counted them. `cached` is the part of `prompt` that it had in its cache."""
 
     prompt: int = Field(default=0, ge=0)
     completion: int = Field(default=0, ge=0)
@@ -321,11 +322,11 @@ class TeacherLabel(Record):
     """A teacher's verdict on a pair.
 
     `logit_margin` = log p(yes) - log p(no) at the answer position, raw (RANKVIDEO, section on confidence);
-    `p_yes` = sigmoid(logit_margin). With `exact` false one of the two log-probabilities was not given by the server:
-    it is `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side.
-    Both are summed over all spellings of their word; `token_logprob_yes` and `token_logprob_no` are those of the
-    canonical spellings alone, the pair that a student ranks by, where the server gave them.
-    A reply that cannot be read is `unparsed` and carries no probabilities.
+    `p_yes` = sigmoid(logit_margin). If `exact` is false, the server did not give one of the two log-probabilities. It
+    is `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side. Both are
+    summed over all spellings of their word. `token_logprob_yes` and `token_logprob_no` are those of the canonical
+    spellings alone, by which a student ranks, where the server gave them. A reply that cannot be read is `unparsed`
+    and has no probabilities.
     """
 
     FILE: ClassVar[str] = "labels.jsonl"

@@ -1,4 +1,4 @@
-"""What the reviews of one pair say together: which of them count, and what they come to. Pure functions."""
+"""The reviews of one pair: which of them count, and their consensus. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hardcut.schemas.records import Query
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """What people say of a pair and the reviews that it rests on."""
+    """The one result of the reviews of a pair, and the reviews behind it."""
 
     relevance: Relevance
     source: Literal["human", "adjudicated"]
@@ -22,21 +22,21 @@ class Consensus:
 
 
 def query_digest(query: Query) -> str:
-    """What a review is bound to: the digest of the text that was shown. Another text, another judgment."""
+    """The digest of the text that was shown. A review belongs to this text only."""
     return digest(query.text)
 
 
 def is_answer(review: Review) -> bool:
-    """Whether a review is an answer at all: no draft, not discarded, and with a relevance."""
+    """Whether a review is an answer: no draft, not discarded, and with a relevance."""
     return review.status == "submitted" and review.relevance is not None
 
 
 def reviews_in_force(query: Query, reviews: Iterable[Review]) -> list[Review]:
-    """The reviews that count for a query as it reads now, one a reviewer, sorted by reviewer.
+    """The reviews that count for the query's present wording: one for each reviewer, sorted by reviewer.
 
-    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count; of a
-    reviewer's blind and assisted answers the blind one does, and an adjudication only where they had not answered
-    before: a third person decides.
+    Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count. If a
+    reviewer gave a blind and an assisted answer, the blind one counts. An adjudication counts only if its reviewer had
+    not answered before, since a third person must decide.
     """
     wanted = query_digest(query)
     chosen: dict[str, Review] = {}
@@ -47,8 +47,8 @@ def reviews_in_force(query: Query, reviews: Iterable[Review]) -> list[Review]:
 
 
 def consensus(reviews: Sequence[Review]) -> Consensus | None:
-    """What applicable reviews come to: of those who adjudicated, where there are any, else of all, the answer of more
-    than half; `None` where no answer has so many."""
+    """The answer of more than half of the reviews in force; `None` where no answer has so many. If there are
+    adjudications, only they count."""
     last = [review for review in reviews if review.adjudicates]
     people = last or reviews
     votes = Counter(review.relevance for review in people)

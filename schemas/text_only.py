@@ -1,4 +1,4 @@
-"""Which pairs a judge is also asked about without the video, by its metadata alone."""
+"""The pairs that a judge is also asked about without the video, by its metadata alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TREC files: runs and qrels, in and out. One rule for ties, trec_eval's own: by score, then by id, both highest first.
+"""Reads and writes TREC runs and qrels. Ties are broken as in trec_eval: by score, then by id, both highest first.
 
 A run's rank column is never read: ranks follow from the scores, as in trec_eval.
 """
@@ -24,14 +24,14 @@ Run = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class TrecRun:
-    """A run as its file gives it: what it calls itself (the tag), and its scores."""
+    """A run from a file: its tag, and its scores."""
 
     tag: str
     scores: Run
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Document ids in the order in which they are judged: by score, then by id, both highest first."""
+    """Document ids in the order of a ranking: by score, then by id, both highest first."""
     return [document for _, document in sorted(((score, id) for id, score in scores.items()), reverse=True)]
 
 
@@ -96,7 +96,7 @@ def _read(path: Path, columns: str, convert: Callable[[str], V]) -> tuple[str, d
 
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Where each line stands that is not empty, and its columns."""
+    """The place of each line that is not empty, and its columns."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):

@@ -1,4 +1,4 @@
-"""Judgments of the user's own: TREC qrels, or the judgments.jsonl of an import."""
+"""The user's own judgments: TREC qrels, or the judgments.jsonl of an import."""
 
 from __future__ import annotations
 

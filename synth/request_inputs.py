@@ -1,4 +1,4 @@
-"""What every request to a teacher says about a video: one form, one order, so that a server can share the prefix."""
+"""The inputs of a request about a video, in one form and one order, so that a server can share the prefix."""
 
 from __future__ import annotations
 

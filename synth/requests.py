@@ -1,4 +1,4 @@
-"""Questions about one video: they share its inputs and frames, and each answer is read by the model it must fit."""
+"""Questions about one video. They share its inputs and frames. Each answer is read by the model that it must fit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """A teacher with what all questions about a video have in common. Frames go along where `about` is not empty. What
-    of a reply could not be used goes to `drops`."""
+    """A teacher, with the inputs and frames that all questions about a video share. Parts of a reply that cannot be
+    used go to `drops`."""
 
     teacher: Teacher
     sampling: Sampling
@@ -68,7 +68,7 @@ def parsed_reply(outcome: Outcome, reply: type[M]) -> M:
 
 
 def joint_failure(refused: Mapping[str, Refusal]) -> Failure | None:
-    """One failure for all that got no answer; `raw` is a JSON object of what was asked and the reply. None for none."""
+    """One failure for all refusals; `raw` is a JSON object of questions and replies. None where there are none."""
     if not refused:
         return None
     reasons = sorted({refusal.reason for refusal in refused.values()})
@@ -78,20 +78,20 @@ def joint_failure(refused: Mapping[str, Refusal]) -> Failure | None:
 
 
 def describe_tasks(teacher: Teacher, tasks: Sequence[Task], sampling: Sampling) -> dict[str, JsonValue]:
-    """Who answers each task, for the settings of a stage."""
+    """The teacher of each task, for the settings of a stage."""
     return {task: teacher.describe(task, sampling).model_dump(mode="json") for task in tasks}
 
 
 @dataclass(slots=True)
 class DropLog:
-    """What of a video a stage leaves out, and why."""
+    """The parts of a video that a stage leaves out, with reasons."""
 
     video: Video
     stage: str
     records: list[Dropped] = field(default_factory=list)
 
     def drop(self, reason: str, detail: str, item: str | None = None) -> None:
-        """Records it under `item`, the video where there is none."""
+        """Records a part under `item`, or under the video where there is none."""
         item = item or self.video.video_id
         self.records.append(Dropped.create(item=item, stage=self.stage, reason=reason, detail=detail))
 

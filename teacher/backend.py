@@ -1,4 +1,4 @@
-"""What a backend that costs something offers beside the `Teacher` protocol, for `CachedTeacher` to stand before it."""
+"""The protocol of a backend whose calls cost something. `CachedTeacher` asks such a backend."""
 
 from __future__ import annotations
 
@@ -12,37 +12,28 @@ from hardcut.teacher.protocol import Outcome, Reply, Request, Task
 
 
 class CallMeter(Protocol):
-    """Told of everything that is sent and comes back, at the moment it happens."""
+    """Is told of each call and each answer when it happens."""
 
     async def sending(self) -> None:
-        """Before each call that may be billed: first tries, retries and repairs. Raises BudgetReached."""
+        """Called before each call that may be billed: first tries, retries and repairs. Raises BudgetReached."""
         ...
 
     def unsent(self) -> None:
-        """A call that was announced certainly never reached the server."""
+        """An announced call has certainly not reached the server."""
         ...
 
     def received(self, tokens: Tokens, estimated: bool = False) -> None:
-        """What a call took, whether or not its answer could be used; `estimated` where nobody has counted it."""
+        """The tokens of a call, even if its answer cannot be used. `estimated`: the server has not counted them."""
         ...
 
 
 class Meter(CallMeter, Protocol):
-    """What a backend tells of its calls and its replies."""
+    """Is told of a backend's calls and replies."""
 
     async def keep(self, position: int, reply: Reply) -> None:
-        """A valid reply to the request at `position`. Called while the other requests of the batch are still on their
-        way, so that none that was paid for is lost with them."""
+        """Keeps a valid reply to the request at `position`. Called while others of the batch are still in flight, so
+        that a paid reply is not lost with them."""
         ...
-
-
-class Unmetered:
-    """A meter that counts and keeps nothing."""
-
-    async def sending(self) -> None: ...
-    def unsent(self) -> None: ...
-    def received(self, tokens: Tokens, estimated: bool = False) -> None: ...
-    async def keep(self, position: int, reply: Reply) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class Backend(Protocol):
         ...
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
-        """As `Teacher.complete`, telling `meter` of all that happens."""
+        """As `Teacher.complete`. Tells `meter` of each call and reply."""
         ...
 
     async def ping(self) -> str: ...

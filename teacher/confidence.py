@@ -26,6 +26,8 @@ _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 _STOPPED = re.compile(r"<\s*answer\s*>[\W_]*(yes|no)[^\w<]*$", re.IGNORECASE)
 _FLOOR = -9999.0
 """Servers write this for minus infinity and for anything below it: a mark, not a value."""
+_ALL_SPELLINGS = math.log(len(SPELLINGS) / 2)
+"""How much likelier a word can be than its likeliest spelling: by this, where all spellings are as likely."""
 _ROUNDING = 0.01
 """How far above 0 the rounding of a server can put a log-probability."""
 
@@ -125,15 +127,16 @@ def confidence(answer: Answer) -> Confidence:
     """Margin and probability of an answer.
 
     With one word not shown the margin is a bound: the true one is at least that far from zero on the same side. It is
-    None where even that cannot be said.
+    None where even that cannot be said. Each spelling of the word that is not shown can be as likely as the bound says.
     """
     yes, no = answer.logprob_yes, answer.logprob_no
     if yes is not None and no is not None:
         return Confidence(yes - no, sigmoid(yes - no), exact=True)
     known = yes if yes is not None else no
-    if known is None or answer.bound is None or known < answer.bound:
+    if known is None or answer.bound is None or known < answer.bound + _ALL_SPELLINGS:
         return Confidence(None, None, exact=False)
-    margin = known - answer.bound if yes is not None else answer.bound - known
+    least = known - (answer.bound + _ALL_SPELLINGS)
+    margin = least if yes is not None else -least
     return Confidence(margin, sigmoid(margin), exact=False)
 
 
@@ -149,7 +152,7 @@ def contradicts(answer: Answer, sampling: Sampling) -> bool:
     if yes is None or no is None or sampling.temperature > 0:
         return False
     ahead = yes - no if answer.verdict == "yes" else no - yes
-    return ahead < -math.log(len(SPELLINGS) / 2)
+    return ahead < -_ALL_SPELLINGS
 
 
 def _closed(generated: bytes) -> bytes:

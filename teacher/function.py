@@ -1,7 +1,7 @@
-"""`function:NAME`: a teacher that is a Python function of the user's, for tests and for models that nothing else runs.
+"""`function:NAME`: a teacher that is the user's Python function, for tests and for models that no backend runs.
 
-What it says is kept and counted as any teacher's. A function cannot be told apart by its content, so its name and
-revision are its identity: the user changes one of them when it would answer differently.
+Its replies are kept and counted like any teacher's. The name and the revision identify a function, not its content. So
+the user changes one of them when it would answer differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from hardcut.schemas.errors import BudgetReached, ItemError, MissingDependency, UsageError
 from hardcut.schemas.logistic import log_sigmoid
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.prompts.question import Identity, closed_reply, prepare_questions
 from hardcut.teacher.prompts.reading import validation_message
 from hardcut.teacher.prompts.render import Prompts, Rendered
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from hardcut.teacher.registry import BackendContext
 
 VERSION = 1
-"""Counted up when what a function is handed changes: part of every key."""
+"""Part of every key. Count it up when a function gets other arguments."""
 
 Said = bool | float | str | Answer | BaseModel | Mapping[str, Any]
-"""What a function may answer. To `judge`: yes or no, a margin (log p(yes) - log p(no)), or an `Answer`. To every other
-task: the `reply` model of the request, its fields as a mapping, or its JSON."""
+"""What a function may return. For `judge`: yes or no, a margin (log p(yes) - log p(no)), or an `Answer`. For other
+tasks: the `reply` model of the request, its fields as a mapping, or its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionRequest:
-    """What a function is asked: the request, and the prompt that a model would be sent.
+    """The argument of the function: the request, and the prompt that a model would get.
 
-    `request.task` says what is asked, `request.inputs` what is known of the video, `request.frames` where its pictures
-    are (`path`, `time_s`), `request.reply` the pydantic model that the answer must fit, or None for `judge`.
+    `request.task` is the task, `request.inputs` what is known of the video, and `request.frames` its pictures (`path`,
+    `time_s`). `request.reply` is the pydantic model that the answer must fit, or None for `judge`.
     """
 
     request: Request
@@ -49,14 +49,14 @@ class FunctionRequest:
 
 
 Function = Callable[[FunctionRequest], Said | Awaitable[Said]]
-"""Plain or async. A plain one is called in a thread."""
+"""A plain or an async function. A plain one is called in a thread."""
 
 _FUNCTIONS: dict[str, tuple[Function, int]] = {}
-"""The functions of this process by name, each with how many calls of it may run at a time."""
+"""The functions of this process by name, each with a limit of its calls at a time."""
 
 
 def register(name: str, function: Function, concurrency: int = 1) -> None:
-    """Makes `function:NAME` stand for a function, in place of another one that bore the name before."""
+    """Registers a function as `function:NAME`. It replaces an earlier one of the same name."""
     if not name or not name.isprintable() or concurrency < 1:
         raise UsageError(f"a teacher out of a function needs a name and a concurrency of 1 or more, got {name!r}")
     _FUNCTIONS[name] = function, concurrency
@@ -90,10 +90,6 @@ class FunctionTeacher:
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
         return prepare_questions(requests, self.describe, self._prompts, [Identity(self.describe, VERSION)])
-
-    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Answers without a cache and without a budget."""
-        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         return list(await asyncio.gather(*(self._one(at, each, meter) for at, each in enumerate(questions))))
@@ -134,7 +130,7 @@ def open_function(name: str, context: BackendContext) -> Teacher:
 
 
 def read(said: object, question: Question) -> Outcome:
-    """What a function said, as a reply; a refusal where it does not fit the request."""
+    """The returned value of a function as a reply; a refusal where it does not fit the request."""
     model = question.request.reply
     if model is None:
         answer = _answer(said)

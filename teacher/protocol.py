@@ -1,6 +1,6 @@
-"""What is asked of a teacher and what comes back. Every backend speaks this and nothing else.
+"""Requests to teachers, and their answers. All backends use only these.
 
-A request names its task and hands over structured `inputs`. A backend with a model renders them with the task's prompt
+A request names its task and has structured `inputs`. A backend with a model renders them with the task's prompt
 (`teacher/prompts/templates/TASK.*`); the `evidence` backend reads them as they are. So one stage serves both.
 """
 

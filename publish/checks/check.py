@@ -1,4 +1,4 @@
-"""What a check of the gate is: a function with a name that says what it reads, and that has three answers."""
+"""A check of the gate: a named function that declares what it reads and has three answers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _EXPORT = "export the run again; where it stays, look with `hardcut status` at w
 
 @dataclass(frozen=True)
 class DatasetView(Dataset):
-    """As much of a dataset as a check says that it reads. `seen` counts the rows that it was given, by config."""
+    """The part of a dataset that a check declares to read. `seen` counts the rows that it got, by config."""
 
     reads: Columns | None = None
     seen: Counter[str] = field(default_factory=Counter)
 
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
-        """As `Dataset.rows`. Raises ValueError for what the check does not say that it reads."""
+        """As `Dataset.rows`. Raises ValueError for a config or column that the check does not declare."""
         undeclared = set(columns or [config]) - set((self.reads or {}).get(config, ()))
         if undeclared and self.reads is not None:
             raise ValueError(f"the check does not say that it reads {sorted(undeclared)} of {config}")
@@ -55,7 +55,7 @@ class Check:
 
     @classmethod
     def from_entry_point(cls, name: str, check: Check | Ask) -> Check:
-        """A check of others, which may be a plain function. What it raises is an answer: it could not look."""
+        """A check of another package, which may be a plain function. If it raises an error, it could not look."""
         return check if isinstance(check, Check) else cls(name, check, None, looks_for="what others look for")
 
     def __call__(self, dataset: Dataset, settings: Settings) -> CheckResult:
@@ -87,7 +87,7 @@ def check(
     may_be_empty: Collection[str] = (),
     marker: Collection[str] = (),
 ) -> Callable[[Ask], Check]:
-    """Makes a check of a function; its name is the function's."""
+    """Makes a check of a function. The check has the name of the function."""
 
     def made(ask: Ask) -> Check:
         return Check(ask.__name__, ask, reads, looks_for, cannot_look, may_be_empty, marker)

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COULD_NOT_LOOK = "could not look: "
 
 
 class CouldNotLook(HardcutError):
-    """What a check goes by is not there. Its message says what, and what to do."""
+    """Something that a check needs is missing. The message says what, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class CheckResult:
     """What a check found; `message` says it in words. `value` and `limit` are in the check's own unit. `examples` are
     a few of `count` findings, or of the items that it could not look at.
 
-    `cause`, of an unknown: `damaged` (a file of the dataset is not what it was), `needs` (something is not installed);
-    empty where what was to be looked at is not there or not enough.
+    `cause` of an unknown is `damaged` (a file of the dataset was altered) or `needs` (something is not installed). It
+    is empty where rows are missing or too few.
     """
 
     name: str
@@ -52,7 +52,7 @@ class CheckResult:
 
     @property
     def can_be_allowed(self) -> bool:
-        """Whether it may be overridden by name. Damage and a missing library may not."""
+        """Whether it may be overridden by name. Damage and a missing library cannot be."""
         return self.stops and not self.cause
 
 

@@ -1,4 +1,4 @@
-"""What an importer makes of other people's files: the inputs of `hardcut run`, and a list of what was left out."""
+"""The result of an importer: the inputs of `hardcut run`, and a list of what was left out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GRADE = re.compile(r"-?[0-9]{1,20}")
 
 
 class Rating(Frozen):
-    """What one annotator said, of the whole video or of a stretch of it."""
+    """One annotator's grade, of the whole video or of a stretch of it."""
 
     annotator: str
     grade: int = Field(ge=-MAX_GRADE, le=MAX_GRADE)
@@ -36,7 +36,7 @@ class Rating(Frozen):
 
 
 class ImportedJudgment(Frozen):
-    """A judgment of others: `grade` as published; `ratings` where several annotators or several moments were graded."""
+    """An imported judgment. `grade` is as published. `ratings` are those of several annotators or moments."""
 
     query_id: Id
     video_id: Id
@@ -49,7 +49,7 @@ class ImportedJudgment(Frozen):
 
 @dataclass(slots=True)
 class Imported:
-    """Collects what is found. Every method takes ids as the source has them: text or whole numbers."""
+    """Collects what an importer reads. Every method takes ids as the source has them: text or whole numbers."""
 
     source: str
     queries: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -57,13 +57,13 @@ class Imported:
     judgments: dict[tuple[str, str], list[ImportedJudgment]] = field(default_factory=lambda: defaultdict(list))
     first_stage: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     run: str | None = None
-    """What the first stage calls itself, where its files tell."""
+    """The name of the first stage, where its files have one."""
     paths: dict[str, str] = field(default_factory=dict)
-    """Where a video lies in its collection, where its source tells."""
+    """The path of a video in its collection, where the source has one."""
     skipped: list[Dropped] = field(default_factory=list)
 
     def query(self, where: str, id: object, text: object, **more: Any) -> str | None:
-        """Adds a query; one that is there already with the same words is the same. Its id, or `None` where skipped."""
+        """Adds a query and returns its id, or `None` where it is skipped. The same words under one id are one query."""
         query_id = identifier(where, "query", id)
         words = " ".join(text.split()) if isinstance(text, str) else ""
         if not words:
@@ -76,13 +76,13 @@ class Imported:
         return query_id
 
     def video(self, where: str, id: object, **metadata: Any) -> str:
-        """Adds a video, or more about one."""
+        """Adds a video, or more fields of one."""
         video_id = identifier(where, "video", id)
         self._add(where, f"video {video_id}", self.videos.setdefault(video_id, {}), metadata)
         return video_id
 
     def _add(self, where: str, named: str, known: dict[str, Any], more: Mapping[str, Any]) -> None:
-        """Adds to what is known of a query or a video. One of two splits goes to the more held-out, and is told."""
+        """Adds fields of a query or a video. With two splits, the one that is held out more wins, and this is noted."""
         given = {name: value for name, value in more.items() if value not in (None, "", [], {})}
         splits = [str(about[SPLIT_FIELD]) for about in (known, given) if SPLIT_FIELD in about]
         if len(set(splits)) == 2:
@@ -91,7 +91,7 @@ class Imported:
         known.update(given)
 
     def judgment(self, where: str, query: object, video: object, grade: object, **more: Any) -> None:
-        """Adds a judgment; of the same pair there may be several, by several annotators."""
+        """Adds a judgment. A pair may have several, by several annotators."""
         if isinstance(grade, str) and _GRADE.fullmatch(grade.strip()):
             grade = int(grade)
         if isinstance(grade, float) and grade.is_integer():
@@ -126,7 +126,7 @@ class Imported:
             raise UsageError(f"{where}: has another score before: import one first stage at a time")
 
     def skip(self, item: str, reason: str, detail: str) -> None:
-        """Notes what is left out."""
+        """Notes an item that is left out."""
         self.skipped.append(Dropped.create(item=item, stage=f"import {self.source}", reason=reason, detail=detail))
 
     def settled(self) -> list[ImportedJudgment]:
@@ -149,8 +149,8 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What an import wrote, in numbers, and what it skipped, by reason."""
+class ImportSummary:
+    """The numbers of what an import wrote, and of what it skipped, by reason."""
 
     out: Path
     queries: int
@@ -161,7 +161,7 @@ class Written:
     skipped: Mapping[str, int]
 
 
-def write_import(found: Imported, out: Path, videos: Path | None = None) -> Written:
+def write_import(found: Imported, out: Path, videos: Path | None = None) -> ImportSummary:
     """Writes the inputs of a run to the folder `out`: manifest.jsonl, queries.jsonl, judgments.jsonl, qrels.txt,
     first_stage.trec where there is one, and skipped.jsonl.
 
@@ -198,7 +198,7 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Writ
         if run:
             _write(folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
         _write(folder / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
-    return Written(
+    return ImportSummary(
         out, len(queries), len(paths), len(judgments),
         dict(sorted(Counter(one.grade for one in judgments).items())), sum(map(len, run.values())),
         dict(sorted(Counter(one.reason for one in found.skipped).items())),

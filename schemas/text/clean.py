@@ -1,4 +1,4 @@
-"""Text from outside, made fit for records: what cannot be shown or only misleads a reader is taken out."""
+"""Cleans text from outside for records. Characters that cannot be shown, or that mislead a reader, are removed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def tokens(text: str) -> list[str]:
 
 
 def length_class(text: str) -> Length:
-    """How long a query is, by its words."""
+    """The length class of a query, by its words."""
     count = len(tokens(text))
     return next((length for length, most in WORDS.items() if count <= most), "long")
 
@@ -49,8 +49,8 @@ def script_of(text: str) -> str | None:
 
 
 def clean(text: str, limit: int | None = None) -> str:
-    """One line: control characters and runs of white space become one space; what is no character or turns the
-    direction of writing is taken out.
+    """The text in one line. Control characters and runs of white space become one space. Code points that are no
+    characters, and those that change the direction of writing, are removed.
 
     A text longer than `limit` characters is cut there and ends in "…".
     """

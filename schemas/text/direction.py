@@ -1,4 +1,4 @@
-"""Words that tell a direction of time or space, and a text with each made one with its opposite."""
+"""Words for a direction of time or space. A text can be compared with each of them equal to its opposite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ for _one, _other in _OPPOSITES:
 
 
 class DirectedText(NamedTuple):
-    """A text taken apart: its words with each direction named by its axis, and which way each direction goes."""
+    """The words of a text, with each direction replaced by its axis, and the way that each direction goes."""
 
     words: tuple[str, ...]
     ways: tuple[int, ...]
@@ -43,7 +43,7 @@ def split_directions(words: Iterable[str]) -> DirectedText:
 
 
 def axis_directions(words: Iterable[str]) -> dict[str, int]:
-    """Which way each axis goes that the words name; an axis that goes both ways is left out."""
+    """The way of each axis that the words name. An axis that goes both ways is left out."""
     found: dict[str, set[int]] = {}
     for axis, way in filter(None, map(_axis, words)):
         found.setdefault(axis, set()).add(way)

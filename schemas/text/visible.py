@@ -1,4 +1,4 @@
-"""Characters that a reader cannot see or that turn the direction of writing: text from outside must not act by them."""
+"""Characters that a reader cannot see, or that change the direction of writing. Text from outside must not use them."""
 
 from __future__ import annotations
 

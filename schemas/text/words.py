@@ -1,4 +1,4 @@
-"""Words of any script, lightly normalised, and an index that finds them in texts in spite of small reading errors."""
+"""Words of any script, lightly normalised, and an index that finds them in texts despite small reading errors."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def normalise(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in order, normalised, a possessive 's removed; a direction and a way of moving as one word
-    each."""
+    """The words of a text in order, normalised, without a possessive 's. Synonyms of a direction, and of a way of
+    moving, are one word each."""
     plain = _DIRECTION.sub(lambda match: _DIRECTIONS[match[1]], normalise(text))
     found = (word.removesuffix("'s") for word in _WORD.findall(plain))
     return ["moves" if word in _MOVING else word for word in found]
 
 
 def word_weight(word: str) -> float:
-    """How much a word tells, for want of a corpus to count it in: its length, between 2 and 8."""
+    """The weight of a word: its length, between 2 and 8. There is no corpus to count words in."""
     return float(min(max(len(word), 2), 8))
 
 
 def contains_phrase(text: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Whether the words of `phrase` stand in `text` side by side."""
+    """Whether the words of `phrase` follow each other in `text`."""
     size = len(phrase)
     return any(list(text[at : at + size]) == list(phrase) for at in range(len(text) - size + 1)) if size else False
 
@@ -84,7 +84,7 @@ class WordIndex:
                 self._fuzzy.setdefault(variant, set()).update(numbers)
 
     def find(self, word: str) -> dict[int, float]:
-        """The numbers of the texts that hold the normalised `word`, each with its credit (0 to 1)."""
+        """The numbers of the texts that contain the normalised `word`, each with its credit (0 to 1)."""
         exact = self._exact.get(word)
         if exact:
             return dict.fromkeys(exact, self.EXACT)
@@ -95,8 +95,8 @@ class WordIndex:
 
 
 def deletion_variants(word: str) -> set[str]:
-    """The word and the word without any one letter, of five letters or more: two words share one of these if they are
-    an edit apart."""
+    """A word of five letters or more, and all versions of it without one letter. Two words that are one edit apart
+    share one of these."""
     if len(word) < 5 or word.isdigit():
         return set()
     return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}

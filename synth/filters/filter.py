@@ -1,4 +1,4 @@
-"""What a filter of text is, and what it is handed."""
+"""A filter of text, and its argument."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ class Filter:
     counterfactuals: bool = True
 
     def looks_at(self, written: WrittenQuery) -> bool:
-        """Whether this query is one that it is asked about."""
+        """Whether the filter looks at this query."""
         return self.on(written.settings) and (self.counterfactuals or written.query.variant not in COUNTERFACTUAL)
 
     def answer(self, written: WrittenQuery) -> Answer:
-        """What it says of a query."""
+        """The filter's answer about a query."""
         fault = self.fault(written)
         return fault if isinstance(fault, Answer) else found(fault) if fault else PASSED

@@ -16,7 +16,7 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.schemas.dependencies import not_installed
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
 from hardcut.teacher.local.process import Kind, ModelProcess
@@ -76,10 +76,6 @@ class LocalTeacher:
         identities = [Identity(self.describe, version) for version in versions]
         questions = prepare_questions(requests, self.describe, self._prompts, identities)
         return [replace(each, former=each.former[:1]) if _reasons(each.request) else each for each in questions]
-
-    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Answers without a cache and without a budget."""
-        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """All questions of a video in one batch; replies that do not fit their schema once more."""

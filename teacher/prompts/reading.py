@@ -22,7 +22,7 @@ _SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadReply:
     """A reply's value, or None and what is wrong. `left_out` is what of it was not whole or did not fit."""
 
     parsed: BaseModel | None
@@ -30,15 +30,15 @@ class Read:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> Read:
+def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> ReadReply:
     """Reads the text of a reply. `cut`: it ended at its limit of tokens."""
     inside = _after_thoughts(text)
     stripped = inside.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
-        return Read(model.model_validate_json(stripped))
+        return ReadReply(model.model_validate_json(stripped))
     except ValidationError as error:
         problem = validation_message(error)
-    best: Read | None = None
+    best: ReadReply | None = None
     for value in _objects(inside):
         found = _fitting(model, value)
         if found.parsed is not None and (best is None or len(found.left_out) < len(best.left_out)):
@@ -47,12 +47,12 @@ def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> Read:
         return best
     whole = _closed(inside)
     if whole is None:
-        return Read(None, problem)
+        return ReadReply(None, problem)
     found = _fitting(model, whole)
     if found.parsed is None or not _has_items(found.parsed):
-        return Read(None, problem)
+        return ReadReply(None, problem)
     rest = LeftOut("cut_off", "the reply ended in the middle of its next item" if cut else "the rest is no JSON")
-    return Read(found.parsed, "", (*found.left_out, rest))
+    return ReadReply(found.parsed, "", (*found.left_out, rest))
 
 
 def validation_message(error: ValidationError) -> str:
@@ -82,16 +82,16 @@ def _objects(text: str) -> Iterator[Any]:
         at = text.find("{", end)
 
 
-def _fitting(model: type[BaseModel], value: Any) -> Read:
+def _fitting(model: type[BaseModel], value: Any) -> ReadReply:
     """The model's value with those items of its list that fit."""
     try:
-        return Read(model.model_validate(value))
+        return ReadReply(model.model_validate(value))
     except ValidationError as error:
         problem = validation_message(error)
     name, item = _list_of(model)
     items = value.get(name) if isinstance(value, dict) and name else None
     if not isinstance(items, list) or item is None:
-        return Read(None, problem)
+        return ReadReply(None, problem)
     kept: list[BaseModel] = []
     left_out: list[LeftOut] = []
     for each in items:
@@ -99,11 +99,11 @@ def _fitting(model: type[BaseModel], value: Any) -> Read:
         kept += [one] if one is not None else []
         left_out += [LeftOut("invalid_item", f"{_shown(each)}: {why}")] if why else []
     if not kept:
-        return Read(None, problem)
+        return ReadReply(None, problem)
     try:
-        return Read(model.model_validate({**value, name: kept}), "", tuple(left_out))
+        return ReadReply(model.model_validate({**value, name: kept}), "", tuple(left_out))
     except ValidationError:
-        return Read(None, problem)
+        return ReadReply(None, problem)
 
 
 def _item(item: TypeAdapter[Any], value: Any) -> tuple[BaseModel | None, str]:

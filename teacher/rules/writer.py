@@ -49,12 +49,9 @@ def write_caption(inputs: CaptionInputs) -> CaptionReply:
     chosen = [claim for _, claim in ranked.values() if claim in kept]
     if not chosen:
         chosen = [ClaimReply(text="Nothing is known about what this video shows", start=None, end=None, evidence=())]
-    ranked_claims = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
-    best = (
-        _fitting(ranked_claims, _SHORT_WORDS)
-        or [claim for _, claim in sorted(ranked_claims, key=lambda each: each[0])[:1]]
-        or chosen
-    )
+    by_rank = [(ranked[claim.text][0], claim) for claim in chosen if claim.text in ranked]
+    first = [claim for _, claim in sorted(by_rank, key=lambda each: each[0])[:1]]
+    best = _fitting(by_rank, _SHORT_WORDS) or first or chosen
     return CaptionReply(short=_in_one([claim for claim in chosen if claim in best]), claims=tuple(chosen))
 
 

@@ -28,7 +28,7 @@ from hardcut.teacher.token_estimate import estimated_tokens
 
 
 @dataclass(slots=True)
-class Known:
+class ServerTraits:
     """What is known of a server: how it wants to be asked, whether an answer to a judge came with log-probabilities,
     and whether its model thinks before it replies."""
 
@@ -47,7 +47,7 @@ class ChatCall:
     question: Question
     media: bytes
     meter: Meter
-    known: Known
+    known: ServerTraits
     exact: Spellings | None = None
     further: tuple[tuple[str, str], ...] = ()
     reasoned: Unanswered | None = None

@@ -17,12 +17,12 @@ from hardcut.media.frames import Frame
 from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.errors import HardcutError, ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef
-from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.prompts.question import Describe, Identity, InvalidReply, Unanswered, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Shown, Task
 from hardcut.teacher.server.calls import Calls
-from hardcut.teacher.server.chat_call import ChatCall, Known
+from hardcut.teacher.server.chat_call import ChatCall, ServerTraits
 from hardcut.teacher.server.completion import Models, Tokenized, Unreadable
 from hardcut.teacher.server.dialect import learned
 from hardcut.teacher.server.faults import AccountRefused, NoConnection, NotFound, RequestFailed, RequestRejected
@@ -79,7 +79,7 @@ class OpenAITeacher:
             *(Identity(self._described_at(address), 3) for address in former),
         ]
         self._exact: Spellings | None = None
-        self._known = Known()
+        self._known = ServerTraits()
         self._asking = asyncio.Lock()
         self._first = asyncio.Lock()
         self._doubted = False
@@ -104,10 +104,6 @@ class OpenAITeacher:
 
     def _described_at(self, address: str | None) -> Describe:
         return lambda task, sampling: self.describe(task, sampling).model_copy(update={"endpoint": address})
-
-    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Answers without a cache and without a budget."""
-        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once; before it is known that the server gives log-probabilities, the first judgment

@@ -82,7 +82,7 @@ async def test_status_is_read_while_a_run_is_going(tmp_path, new_chain, given):
         assert tell.units_in == tell.done + tell.pending and tell.pending > 0
     end = read_status(tmp_path, limit=3)
     assert len(end.failed) == 3 and end.failed_more == sum(stage.failed for stage in end.stages) - 3 > 0
-    assert len(end.slowest) == 3 and end.slowest_more > 50
+    assert len(end.slowest) == 3
     seconds = [unit.seconds for unit in read_status(tmp_path, limit=1000).slowest]
     assert seconds == sorted(seconds, reverse=True) and [unit.seconds for unit in end.slowest] == seconds[:3]
 

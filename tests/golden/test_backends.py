@@ -21,6 +21,7 @@ from hardcut.media.store import SAMPLER_VERSION
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.teacher import function, registry
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local import teacher as local
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
@@ -129,7 +130,7 @@ async def test_openai(requests: list[Request], teacher_server: Any, hold: Any) -
         teacher_server.answer = lambda body, said=said: said["caption" if "response_format" in body else "judge"]
         teacher = openai.OpenAITeacher("some/model", teacher_server.url, prompts=made, attempts=1)
         for request in requests:
-            read.append(told((await teacher.complete([request]))[0]))
+            read.append(told((await CachedTeacher(teacher).complete([request]))[0]))
         await teacher.close()
     for body in teacher_server.bodies:
         if shortened(body) not in sent:
@@ -178,7 +179,7 @@ async def test_models_in_process(kind: Any, requests: list[Request], hold: Any) 
         process: Any = Scripted([result])
         teacher._process = process
         found["keys"] = [question.key for question in teacher.prepare(requests)]
-        found["read"] += [told(outcome) for outcome in await teacher.complete(requests)]
+        found["read"] += [told(outcome) for outcome in await CachedTeacher(teacher).complete(requests)]
         for prompt in process.asked:
             content = shortened({**asdict(prompt), "sampling": prompt.sampling.model_dump()})
             if content not in found["sent"]:
@@ -203,7 +204,7 @@ async def test_function(requests: list[Request], hold: Any) -> None:
         function.register("golden", lambda asked, each=each: each)
         teacher = function.FunctionTeacher("golden", None, made)
         found["keys"] = [question.key for question in teacher.prepare(requests)]
-        found["read"] += [told(outcome) for outcome in await teacher.complete(requests)]
+        found["read"] += [told(outcome) for outcome in await CachedTeacher(teacher).complete(requests)]
     hold("backends/function", function.VERSION, found)
 
 

@@ -72,7 +72,7 @@ def measure(example: Example) -> Difficulty:
     return difficulty(rows, [facet.model_dump() for facet in example.query.facets])
 
 
-EMPTY = RunStatus((), (), (), 0, (), 0)
+EMPTY = RunStatus((), (), (), 0, ())
 
 
 def write(run: Path, sheets: Sheets, status: RunStatus, out: Path) -> None:
@@ -166,7 +166,6 @@ def hostile_run(folder: Path) -> tuple[Path, RunStatus]:
         failed=(FailedUnit(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
         failed_more=0,
         slowest=(SlowUnit(HOSTILE, HOSTILE, 3.5),),
-        slowest_more=0,
         spend=(Spend(HOSTILE, HOSTILE, 3, 10, 20),),
     )
     return write_run(folder, records), status
@@ -293,7 +292,7 @@ def large_run(folder: Path) -> Path:
 def test_a_large_run_makes_a_small_page_and_the_same_one_each_time(tmp_path: Path) -> None:
     run = large_run(tmp_path / "run")
     failed = tuple(FailedUnit("scores", f"v{i}", "timeout", "x " * 5000, "raw " * 50_000) for i in range(200))
-    status = RunStatus((StageStatus("scores", False, 300, 100, 0, 200, 0),), (), failed, 0, (), 0)
+    status = RunStatus((StageStatus("scores", False, 300, 100, 0, 200, 0),), (), failed, 0, ())
     sheet = jpeg()
     asked: list[str] = []
 

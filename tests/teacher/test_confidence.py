@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,10 @@ from hardcut.teacher.confidence import (
     first_token_answer,
     read_answer,
     reasoning_of,
+    scored_answer,
 )
 from hardcut.teacher.protocol import Answer
+from hardcut.teacher.spellings import SPELLINGS
 
 YES_NO = ((b"yes", -0.1), (b" yes", -4.0), (b"no", -2.5), (b"No", -6.0), (b"maybe", -7.0))
 
@@ -115,8 +119,33 @@ def test_a_word_missing_from_the_top_k_gives_a_bound_and_never_a_value() -> None
     assert answer == Answer("no", logprob_yes=None, logprob_no=pytest.approx(-0.01), bound=-26.0, token_no=-0.01)
     result = confidence(answer)
     assert not result.exact
-    assert result.logit_margin == pytest.approx(-26.0 + 0.01)
+    assert result.logit_margin == pytest.approx(-26.0 + math.log(9) + 0.01), "each of nine spellings may be as likely"
     assert result.p_yes is not None and result.p_yes < 1e-10
+
+
+def test_no_bound_is_broken_in_ten_thousand_distributions() -> None:
+    """Over all spellings and 200 other tokens, of which a server lists the likeliest five or twenty."""
+    dice = random.Random(11)
+    names = [spelling.encode() for spelling in SPELLINGS] + [f"w{n}".encode() for n in range(200)]
+    bounded = 0
+    for _ in range(10_000):
+        scale, spread = dice.choice((1.0, 3.0, 6.0)), dice.choice((0.1, 1.0, 3.0))
+        word = dice.choice((-1, 1)) * dice.choice((0.0, 4.0, 12.0))
+        logits = [
+            dice.gauss(word * (1 if n < 9 else -1), spread) if n < 18 else dice.gauss(0, scale) for n in range(218)
+        ]
+        total = math.log(sum(math.exp(logit) for logit in logits))
+        logprobs = dict(zip(names, (logit - total for logit in logits), strict=True))
+        drawn = max(names[:18], key=lambda name: logprobs[name] - math.log(dice.random()) * 0.3)
+        listed = sorted(logprobs.items(), key=lambda item: -item[1])[: dice.choice((5, 20))]
+        verdict: Any = drawn.strip().lower().decode()
+        found = confidence(scored_answer(verdict, TokenScore(drawn, logprobs[drawn], tuple(listed))))
+        if found.exact or found.logit_margin is None:
+            continue
+        bounded += 1
+        yes, no = (lse(*(logprobs[name] for name in part)) for part in (names[:9], names[9:18]))
+        assert (yes - no) * found.logit_margin >= 0 and abs(yes - no) >= abs(found.logit_margin) - 1e-9
+    assert bounded > 2000
 
 
 def test_a_sampled_word_below_the_top_k_bounds_nothing() -> None:

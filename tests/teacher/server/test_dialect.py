@@ -10,6 +10,7 @@ import pytest
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Reply, Request
@@ -110,17 +111,17 @@ async def test_every_server_is_asked_as_it_wants(teacher_server: Any, inputs: di
     teacher = OpenAITeacher("some/model", teacher_server.url)
     try:
         for video in range(3):
-            (written,) = await teacher.complete([writing(inputs, video)])
+            (written,) = await CachedTeacher(teacher).complete([writing(inputs, video)])
             assert isinstance(written, Reply) and isinstance(written.parsed, CaptionReply)
         served = teacher_server.total_served
         assert served == 3
         if name in WITHOUT_LOGPROBS:
             with pytest.raises(UsageError, match="gives no log-probabilities"):
-                await teacher.complete([judging(inputs, 0), judging(inputs, 1)])
+                await CachedTeacher(teacher).complete([judging(inputs, 0), judging(inputs, 1)])
             assert teacher_server.total_served == served, "nothing was paid for"
             return
         for video in range(3):
-            (judged,) = await teacher.complete([judging(inputs, video)])
+            (judged,) = await CachedTeacher(teacher).complete([judging(inputs, video)])
             assert isinstance(judged, Reply) and judged.answer and confidence(judged.answer).logit_margin is not None
     finally:
         await teacher.close()

@@ -10,6 +10,7 @@ import pytest
 
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request
 from hardcut.teacher.server.faults import (
@@ -109,11 +110,11 @@ async def test_what_concerns_the_account_ends_the_run_with_the_servers_words_and
     teacher_server.fail_always(kind, words)
     teacher = OpenAITeacher("some/model", teacher_server.url, concurrency=4)
     with pytest.raises(HardcutError, match=words) as caught:
-        await teacher.complete(captions)
+        await CachedTeacher(teacher).complete(captions)
     assert teacher_server.total_asked <= 4, "what was in flight, and none of the thirty besides"
     assert str(caught.value).count("\n") == 0
     teacher_server.always = None
-    (reply,) = await teacher.complete(captions[:1])
+    (reply,) = await CachedTeacher(teacher).complete(captions[:1])
     assert isinstance(reply, Reply), "once it is mended, the same teacher goes on"
     await teacher.close()
 
@@ -126,12 +127,12 @@ async def test_a_model_that_the_server_does_not_list_is_told_from_a_request_that
     teacher_server.models = ("other",)
     teacher = OpenAITeacher("some/model", teacher_server.url, concurrency=1)
     with pytest.raises(UsageError, match=r"no model 'some/model'; it has: other; .*モデルがありません"):
-        await teacher.complete(captions)
+        await CachedTeacher(teacher).complete(captions)
     assert teacher_server.total_asked == 1
     await teacher.close()
     teacher_server.models = ("some/model",)
     teacher = OpenAITeacher("some/model", teacher_server.url, concurrency=1)
-    outcomes = await teacher.complete(captions[:3])
+    outcomes = await CachedTeacher(teacher).complete(captions[:3])
     await teacher.close()
     assert [isinstance(each, Refusal) and each.reason for each in outcomes] == ["http_400"] * 3
 
@@ -142,6 +143,6 @@ async def test_a_server_that_asks_to_wait_for_an_hour_is_not_waited_for(
     teacher_server.fail(429, retry_after="3600")
     teacher = OpenAITeacher("some/model", teacher_server.url)
     with pytest.raises(MissingDependency, match="start again after 20"):
-        await teacher.complete([replace(captions[0])])
+        await CachedTeacher(teacher).complete([replace(captions[0])])
     await teacher.close()
     assert teacher_server.total_asked == 1

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, Tokens
-from hardcut.teacher.backend import Unmetered
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request, Task
@@ -28,7 +28,7 @@ from hardcut.teacher.server.openai import OpenAITeacher
 Ask = Callable[..., Any]
 
 
-class Counting(Unmetered):
+class Counting:
     def __init__(self) -> None:
         self.sent = self.not_sent = 0
         self.tokens = self.estimated = Tokens()
@@ -43,6 +43,9 @@ class Counting(Unmetered):
         before = self.estimated if estimated else self.tokens
         both = Tokens(prompt=before.prompt + tokens.prompt, completion=before.completion + tokens.completion)
         self.tokens, self.estimated = (self.tokens, both) if estimated else (both, self.estimated)
+
+    async def keep(self, position: int, reply: Reply) -> None:
+        pass
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ async def ask(url: str, *requests: Request, meter: Any = None, **options: Any) -
     teacher = OpenAITeacher("some/model", url, **{"attempts": 4, "backoff_s": 0.01, "timeout_s": 5.0, **options})
     try:
         if meter is None:
-            return list(await teacher.complete(requests))
+            return list(await CachedTeacher(teacher).complete(requests))
         return list(await teacher.ask(teacher.prepare(requests), meter))
     finally:
         await teacher.close()
@@ -165,9 +168,9 @@ async def test_what_does_not_pass_becomes_a_refusal(
 ) -> None:
     teacher = OpenAITeacher("m", teacher_server.url, attempts=4, backoff_s=0.01)
     try:
-        await teacher.complete([judge])
+        await CachedTeacher(teacher).complete([judge])
         teacher_server.fail(*[fault] * 4)
-        (refusal,) = await teacher.complete([caption])
+        (refusal,) = await CachedTeacher(teacher).complete([caption])
     finally:
         await teacher.close()
     assert isinstance(refusal, Refusal) and refusal.reason == reason
@@ -326,9 +329,9 @@ async def test_one_reply_without_logprobs_after_others_with_them_is_refused(
     teacher_server: Any, judge: Request
 ) -> None:
     teacher = OpenAITeacher("some/model", teacher_server.url)
-    await teacher.complete([judge])
+    await CachedTeacher(teacher).complete([judge])
     teacher_server.fail("no_logprobs")
-    (refusal,) = await teacher.complete([replace(judge, sampling=Sampling(seed=1))])
+    (refusal,) = await CachedTeacher(teacher).complete([replace(judge, sampling=Sampling(seed=1))])
     await teacher.close()
     assert isinstance(refusal, Refusal) and refusal.reason == "no_logprobs" and "<answer>" in (refusal.raw or "")
 
@@ -347,7 +350,7 @@ async def test_a_word_missing_from_the_top_20_gives_a_bound(teacher_server: Any,
     (reply,) = await ask(teacher_server.url, judge)
     assert reply.answer.logprob_yes is None and reply.answer.bound == -48.0
     result = confidence(reply.answer)
-    assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log1p(math.exp(3.0)))
+    assert not result.exact and result.logit_margin == pytest.approx(-48.0 + math.log(9) + math.log1p(math.exp(3.0)))
 
 
 async def test_a_server_that_refuses_logprobs_ends_the_run(teacher_server: Any, judge: Request) -> None:
@@ -418,7 +421,9 @@ async def test_a_server_that_answers_nothing_but_errors_ends_the_run_and_fails_n
 
     async def work() -> None:
         for request in requests:
-            refused.extend(each for each in await teacher.complete([request]) if isinstance(each, Refusal))
+            refused.extend(
+                each for each in await CachedTeacher(teacher).complete([request]) if isinstance(each, Refusal)
+            )
 
     with pytest.raises(ExceptionGroup) as caught:
         async with asyncio.TaskGroup() as group:
@@ -449,12 +454,12 @@ async def test_a_request_that_fails_while_others_have_no_answer_yet_fails_alone(
     teacher = OpenAITeacher("m", teacher_server.url, attempts=3, backoff_s=0.01)
     try:
         teacher_server.latency_s = 2.0
-        waiting = asyncio.create_task(teacher.complete([slow]))
+        waiting = asyncio.create_task(CachedTeacher(teacher).complete([slow]))
         while not teacher_server.in_flight:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.01)
         teacher_server.latency_s = 0.0
         teacher_server.fail(*[500] * 3)
-        (refusal,) = await teacher.complete([judge])
+        (refusal,) = await CachedTeacher(teacher).complete([judge])
         (reply,) = await waiting
     finally:
         await teacher.close()
@@ -476,7 +481,10 @@ async def test_one_request_that_always_fails_fails_alone(teacher_server: Any, ju
         for n in range(8):
             good = Request("judge", {**judge.inputs, "query": f"q{n}"}, Sampling())
             bad = Request("judge", {**judge.inputs, "query": "poison"}, Sampling(seed=n))
-            (one,), (other,) = await teacher.complete([good]), await teacher.complete([bad])
+            (one,), (other,) = (
+                await CachedTeacher(teacher).complete([good]),
+                await CachedTeacher(teacher).complete([bad]),
+            )
             assert isinstance(one, Reply) and isinstance(other, Refusal) and other.reason == "http_500"
     finally:
         await teacher.close()
@@ -487,14 +495,14 @@ async def test_replies_that_were_paid_for_are_kept_when_another_ends_the_run(
 ) -> None:
     kept: list[int] = []
 
-    class Keeping(Unmetered):
+    class Keeping(Counting):
         async def keep(self, position: int, reply: Reply) -> None:
             kept.append(position)
 
     requests = [Request("judge", {**judge.inputs, "query": f"query {n}"}, Sampling()) for n in range(6)]
     teacher_server.latency_s = 0.05
     teacher = OpenAITeacher("some/model", teacher_server.url)
-    await teacher.complete(requests[:1])
+    await CachedTeacher(teacher).complete(requests[:1])
     teacher_server.fail(401)
     with pytest.raises(UsageError):
         await teacher.ask(teacher.prepare(requests[1:]), Keeping())

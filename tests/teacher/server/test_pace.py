@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hardcut.schemas.records import Sampling
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.server.openai import OpenAITeacher
 from hardcut.teacher.server.pace import Pace, Slot
@@ -165,7 +166,9 @@ async def test_a_storm_of_429_is_sat_out_and_forgotten_within_ten_seconds(
     async def work() -> None:
         while not ended:
             query = f"query {next(numbers)}"
-            (outcome,) = await teacher.complete([Request("judge", {**inputs["judge"], "query": query}, Sampling())])
+            (outcome,) = await CachedTeacher(teacher).complete(
+                [Request("judge", {**inputs["judge"], "query": query}, Sampling())]
+            )
             replies.append(outcome)
 
     async def watch(seconds: float) -> float:
