@@ -15,7 +15,7 @@ from time import monotonic
 from hardcut.schemas.errors import MissingDependency
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.protocol import Outcome, Reply, Request, Task
 from hardcut.teacher.server.openai import OpenAITeacher
 
@@ -41,10 +41,6 @@ class Replicas:
 
     def prepare(self, requests: Sequence[Request]) -> list[Question]:
         return self._replicas[0].prepare(requests)
-
-    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Answers without a cache and without a budget."""
-        return await self.ask(self.prepare(requests), Unmetered())
 
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """What one replica has answered when it dies is kept, and the rest is asked of another."""

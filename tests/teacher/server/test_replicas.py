@@ -16,6 +16,7 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import TeacherSettings
+from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.registry import open_teacher
 from hardcut.teacher.server.openai import OpenAITeacher
@@ -57,9 +58,9 @@ def judgments(inputs: dict[str, Any], video: int) -> list[Request]:
 async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int) -> float:
     teacher = replicas(urls)
     try:
-        await asyncio.gather(*(teacher.complete(judgments(inputs, 1000 + video)) for video in range(4)))
+        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, 1000 + video)) for video in range(4)))
         begun = monotonic()
-        await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(videos)))
+        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(videos)))
         return videos * QUERIES / (monotonic() - begun)
     finally:
         await teacher.close()
@@ -76,7 +77,7 @@ async def test_two_serve_nearly_twice_as_much_as_one(servers: list[Any], inputs:
 async def test_what_is_asked_about_a_video_goes_to_one_of_them(servers: list[Any], inputs: dict[str, Any]) -> None:
     teacher = replicas([server.url for server in servers])
     for _ in range(2):
-        await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(8)))
+        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(8)))
     await teacher.close()
     where: dict[str, set[int]] = {}
     for at, server in enumerate(servers):
@@ -91,13 +92,13 @@ async def test_one_that_is_not_there_costs_nothing_and_is_tried_again(
     servers: list[Any], nobody: str, inputs: dict[str, Any]
 ) -> None:
     teacher = replicas([nobody, *(server.url for server in servers)], tried_again_s=0.3)
-    found = await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(6)))
+    found = await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(6)))
     assert all(isinstance(reply, Reply) for replies in found for reply in replies)
     assert sum(server.total_asked for server in servers) == 6 * QUERIES, "nothing is asked twice"
     await teacher.close()
     alone = replicas([nobody], tried_again_s=0.3)
     with pytest.raises(MissingDependency):
-        await alone.complete(judgments(inputs, 0))
+        await CachedTeacher(alone).complete(judgments(inputs, 0))
     await alone.close()
 
 
@@ -105,7 +106,7 @@ async def test_what_one_answered_before_it_died_is_not_asked_again(servers: list
     first, second = servers
     first.fail_always("drop")
     teacher = replicas([server.url for server in servers])
-    found = await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(4)))
+    found = await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(4)))
     await teacher.close()
     assert all(isinstance(reply, Reply) for replies in found for reply in replies)
     assert second.total_served == 4 * QUERIES and first.total_served == 0
