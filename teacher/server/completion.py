@@ -45,13 +45,22 @@ class Tokenized(Struct):
 
 
 class _Model(Struct):
+    """`lifecycle_status` is Azure's: its list is of what may be deployed, and says nothing of what is."""
+
     id: str
+    lifecycle_status: str | None = None
 
 
 class Models(Struct):
     """What a server answers that is asked for its models."""
 
     data: list[_Model]
+
+    def has(self, name: str) -> bool:
+        """Whether a model of that name may be asked. Gemini lists `gemini-x` as `models/gemini-x`, and Ollama `llama`
+        as `llama:latest`."""
+        names = {each for model in self.data for each in (model.id, model.id.removeprefix("models/"))}
+        return not names.isdisjoint((name, f"{name}:latest")) or any(each.lifecycle_status for each in self.data)
 
     @staticmethod
     def read(data: bytes) -> Models:
@@ -154,6 +163,12 @@ class Completion(Struct):
         return self.choices[0].message.thoughts
 
     @property
+    def thoughts_field(self) -> str:
+        """The name of the field of its thoughts; empty where there are none."""
+        message = self.choices[0].message
+        return "reasoning" if message.reasoning else "reasoning_content" if message.reasoning_content else ""
+
+    @property
     def cut(self) -> bool:
         """Whether the reply ended at its limit of tokens."""
         return self.choices[0].finish_reason == "length"
@@ -183,6 +198,10 @@ class Completion(Struct):
     def scores_words(self, at: int) -> bool:
         """Whether the server gives alternatives with their log-probabilities for the token at this place."""
         return bool(_read(_TOPS, self.content[at].top_logprobs))
+
+    def scores_all(self, at: int, exact: Spellings) -> bool:
+        """Whether all tokens that were asked for by id are among the alternatives at this place."""
+        return {top.data for top in _read(_TOPS, self.content[at].top_logprobs) or ()} >= set(exact.texts)
 
     def score(self, at: int, exact: Spellings | None) -> TokenScore:
         """The token at this place with its alternatives. Where the server was asked for certain tokens, they tell
