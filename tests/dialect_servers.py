@@ -91,7 +91,7 @@ def _openai_reasoning(body: Body) -> Refused:
 
 def _thinks_unseen(body: Body, reply: Body) -> Body:
     """Its thoughts are shown to nobody, and count: a small limit leaves nothing for the reply."""
-    if body["max_completion_tokens"] <= 300:
+    if body["max_completion_tokens"] <= 700:
         reply["choices"][0]["message"]["content"] = ""
         reply["choices"][0]["finish_reason"] = "length"
     return reply

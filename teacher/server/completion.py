@@ -115,10 +115,15 @@ class _Details(Struct):
     cached_tokens: _Count | None = None
 
 
+class _Thinking(Struct):
+    reasoning_tokens: _Count | None = None
+
+
 class _Usage(Struct):
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Thinking | None = None
 
 
 class Completion(Struct):
@@ -164,9 +169,13 @@ class Completion(Struct):
 
     @property
     def thoughts_field(self) -> str:
-        """The name of the field of its thoughts; empty where there are none."""
+        """The name of the field of its thoughts, `unseen` where they are only counted; empty where there are none."""
         message = self.choices[0].message
-        return "reasoning" if message.reasoning else "reasoning_content" if message.reasoning_content else ""
+        if message.thoughts:
+            return "reasoning" if message.reasoning else "reasoning_content"
+        told = _read(_USAGE, self.usage)
+        counted = told.completion_tokens_details if told else None
+        return "unseen" if counted and counted.reasoning_tokens else ""
 
     @property
     def cut(self) -> bool:

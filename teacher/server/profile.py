@@ -36,7 +36,8 @@ class Profile:
 
     `structured`: whether it was asked for a structured reply, so that the dialect's form is known. `logprobs`: what a
     judge is given. `pictures`: whether it takes them. `usage`: whether it counts tokens. `thoughts`: the field of its
-    thoughts, empty where they are not apart. None is what nobody has asked yet, or what its answers left open.
+    thoughts, `unseen` where they are only counted, empty where it has none apart. None is what nobody has asked yet, or
+    what its answers left open.
     """
 
     dialect: Dialect = FIRST_GUESS
@@ -63,7 +64,7 @@ class Profile:
             "" if how.parts else "content as a string",
             "a stream only" if how.stream else "",
             f"no {', '.join(without)}" if without else "",
-            f"thoughts in {self.thoughts}" if self.thoughts else "",
+            {"": "", "unseen": "thinks unseen"}.get(self.thoughts, f"thoughts in {self.thoughts}"),
         ]
         return "; ".join(filter(None, parts))
 
