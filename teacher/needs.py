@@ -22,9 +22,10 @@ _ROLES: dict[Task, Role] = {
 
 
 class Need(NamedTuple):
-    """A role of a teacher, and whether pictures are shown to it there."""
+    """A role of a teacher, and whether pictures are shown to it there. For a task that is not ours the role is the
+    task's own name."""
 
-    role: Role
+    role: str
     pictures: bool
 
     @property
@@ -35,4 +36,4 @@ class Need(NamedTuple):
 
 def need_of(request: Request) -> Need:
     """What one request needs."""
-    return Need(_ROLES[request.task], bool(request.frames or request.reference))
+    return Need(_ROLES.get(request.task, request.task), bool(request.frames or request.reference))

@@ -83,24 +83,35 @@ class Learner:
         self._held: frozenset[Need] = frozenset()
         self._profile: Profile | None = None
         self._asking = asyncio.Lock()
+        self._waiting = 0
 
     async def learn(self, needs: Iterable[Need], who: TeacherRef, meter: Meter, send: Send) -> None:
         """Makes sure that the endpoint can do what is needed. Costs nothing where that is known. Raises UsageError
         where it cannot, in a line that says what to do."""
         if self._held and self._held.issuperset(needs):
             return
-        async with self._asking:
-            wanted = self._declared.union(needs)
-            if self._held and self._held.issuperset(wanted):
-                return
-            profile = self._profile or self._kept(wanted)
-            learned = await _Lesson(self._model, self._known, who, meter, send).learned(profile, wanted)
-            if learned != self._profiles.find(self._model, self._url):
-                self._profiles.keep(self._model, self._url, learned)
-            for need in sorted(wanted):
-                if missing := self._missing(learned, need):
-                    raise UsageError(missing)
-            self._profile, self._held = learned, self._held | wanted
+        wanted = self._declared.union(needs)
+        self._waiting += 1
+        try:
+            async with self._asking:
+                if not (self._held and self._held.issuperset(wanted)):
+                    await self._hold(wanted, _Lesson(self._model, self._known, who, meter, send))
+        except UsageError:
+            if self._waiting == 1:  # once nobody asks any more the server may be mended, and is asked again
+                self._profile = None
+            raise
+        finally:
+            self._waiting -= 1
+
+    async def _hold(self, wanted: frozenset[Need], lesson: _Lesson) -> None:
+        """Learns what is not known, keeps it, and holds what is wanted against it."""
+        self._profile = await lesson.learned(self._profile or self._kept(wanted), wanted)
+        if self._profile != self._profiles.find(self._model, self._url):
+            self._profiles.keep(self._model, self._url, self._profile)
+        for need in sorted(wanted):
+            if missing := self._missing(self._profile, need):
+                raise UsageError(missing)
+        self._held |= wanted
 
     def narrowed(self) -> None:
         """Keeps what a refusal has taught of the dialect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.teacher.confidence import confidence
-from hardcut.teacher.needs import Need
+from hardcut.teacher.needs import Need, need_of
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.server.completion import Completion, Unreadable
@@ -177,6 +178,25 @@ async def test_a_role_that_was_not_declared_is_held_against_the_server_when_it_i
     assert teacher_server.total_asked == 1
 
 
+async def test_those_who_ask_at_once_learn_together(
+    teacher_server: Any, manners: dict[str, Any], inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also that it will not do; once nobody asks any more it is asked again."""
+    teacher_server.manner = manners["gemini"]
+    teacher = teacher_at(teacher_server, tmp_path)
+    judgment = Request("judge", inputs["judge"], Sampling())
+    asked = []
+    for _ in range(2):
+        ends = await asyncio.gather(*(teacher.complete([judgment]) for _ in range(5)), return_exceptions=True)
+        assert {type(end) for end in ends} == {UsageError}
+        asked.append(len(teacher_server.small))
+    assert asked[1] == 2 * asked[0] <= 10 and teacher_server.total_asked == 0
+    teacher_server.manner = manners["vllm"]
+    replies = await asyncio.gather(*(teacher.complete([judgment]) for _ in range(5)))
+    await teacher.close()
+    assert all(isinstance(reply, Reply) for [reply] in replies) and len(teacher_server.small) == asked[1] + 2
+
+
 async def test_labels_without_a_margin_are_taken_where_that_is_said(
     teacher_server: Any, manners: dict[str, Any], inputs: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -204,3 +224,9 @@ async def test_a_server_that_answers_nothing_but_errors_is_not_said_to_lack_anyt
     (judged,) = await teacher.complete([judgment])
     await teacher.close()
     assert isinstance(judged, Reply) and judged.answer and confidence(judged.answer).exact
+
+
+def test_a_task_of_others_is_a_role_by_its_own_name() -> None:
+    headline: Any = "headline"
+    assert need_of(Request(headline, {}, Sampling())) == Need("headline", False)
+    assert need_of(Request("refine", {}, Sampling())) == Need("check", False)
