@@ -39,7 +39,7 @@ _NO_MODEL = re.compile(
     r"is not supported|no longer|deprecated|not have access)|模型不存在",
     re.IGNORECASE | re.DOTALL,
 )
-_OF_FORM = re.compile(r"logprob|image|multi-?modal|vision|response_format|schema", re.IGNORECASE)
+_OF_FORM = re.compile(r"logprob|image_url|image input|multi-?modal model|response_format", re.IGNORECASE)
 """A refusal that names one of these is of how a request is written, whatever it says of the model."""
 _CANNOT = re.compile(
     r"not (yet )?(be )?(supported|implemented)|unsupported|does not support|jinja|must be a string|system role",
@@ -106,7 +106,8 @@ def fault_of(url: str, status: int, retry_after: str | None, raw: str, key_advic
         return RequestRejected(status, raw)
     if status in (401, 403) or (client and status != 429 and _NO_KEY.search(signs)):
         return AccountRefused(f"{said}: {key_advice}")
-    if status == 404 or (status in (400, 422) and not _OF_FORM.search(signs) and _NO_MODEL.search(signs)):
+    of_form = _OF_FORM.search(signs)
+    if not of_form and (status == 404 or (status in (400, 422) and _NO_MODEL.search(signs))):
         return NotFound(f"{said}: check model and address (most servers want it to end in /v1)")
     if 300 <= status < 400:
         return UsageError(f"{said}: it redirects, which is not followed; give the address that it redirects to")

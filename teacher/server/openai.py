@@ -42,7 +42,7 @@ the server's address, and replies had no bounds: what was kept by it is used."""
 
 _UNKNOWN = Spellings((), ())
 _SMALL = Sampling()
-_OF_FORM = frozenset({400, 422, 500, 501})
+_OF_FORM = frozenset({400, 404, 422, 500, 501})
 """Refusals that may be of how a request is written."""
 _DOUBTFUL = frozenset({400, 405, 422})
 """Refusals that may be of whoever asks, in words that are not known here."""
