@@ -26,6 +26,11 @@ class Cache:
         return self.root / "digests.json"
 
     @property
+    def profiles(self) -> Path:
+        """What is known of servers: what each can do."""
+        return self.root / "profiles"
+
+    @property
     def argilla(self) -> Path:
         return self.root / "argilla"
 

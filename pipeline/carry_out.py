@@ -14,7 +14,7 @@ from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import opened
 from hardcut.pipeline.run_report import refresh_report
-from hardcut.pipeline.stages import entry, stages
+from hardcut.pipeline.stages import entry, roles_until, stages
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
@@ -74,7 +74,8 @@ def check_inputs(inputs: Inputs) -> None:
 
 
 async def _run_stages(job: Job, collection: Collection, progress: Progress) -> None:
-    async with opened(job.settings, job.out, job.cache, collection.root, job.lent) as context:
+    roles = roles_until(job.until)
+    async with opened(job.settings, job.out, job.cache, collection.root, job.lent, roles) as context:
         made = stages(context)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(job.settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,12 +20,13 @@ from hardcut.engine.stage import Unit
 from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Query, Video
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Role, Settings, TeacherSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.scores import Judge
 from hardcut.teacher.cached import CachedTeacher
+from hardcut.teacher.needs import Need
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
@@ -47,7 +48,8 @@ class Teachers:
     of replies. `listen` may wrap a teacher. `digests` remembers the digests of models in folders.
 
     `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
-    twice, and they stay open.
+    twice, and they stay open. `profiles` is the folder of what is known of servers; `roles` are those of the run that a
+    server is held against before it is first asked.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Teachers:
         budget: CallBudget | None = None,
         listen: Callable[[TeacherSettings, Teacher], Teacher] = lambda settings, teacher: teacher,
         lent: Mapping[TeacherSettings, Teacher] | None = None,
+        profiles: Path | None = None,
+        roles: Collection[Role] = (),
     ) -> None:
         self.digests = digests
         self._settings = settings
@@ -66,6 +70,8 @@ class Teachers:
         self._budget = budget
         self._listen = listen
         self._lent = lent or {}
+        self._profiles = profiles
+        self._roles = roles
         self._replies: ReplyCache | None = None
         self._opened: dict[TeacherSettings, Teacher] = {}
         self._recogniser: Recogniser | None = None
@@ -86,6 +92,9 @@ class Teachers:
             replies=self._kept(),
             budget=self._budget,
             digests=self.digests,
+            profiles=self._profiles,
+            needs=needs_of(self._settings, settings, self._roles),
+            without_margin=self._settings.scores.without_margin,
         )
 
     def recogniser(self, pool: WorkerPool) -> Recogniser | None:
@@ -154,6 +163,13 @@ class OpenRun(Context):
     ledger: Ledger
 
 
+def needs_of(settings: Settings, teacher: TeacherSettings, roles: Collection[Role]) -> frozenset[Need]:
+    """What a teacher is to do of these roles: frames are shown to it unless it has none."""
+    return frozenset(
+        Need(role, teacher.sampling.max_frames > 0) for role in settings.roles_of(teacher) if role in roles
+    )
+
+
 class LedgerLookup:
     """Looks records up in the ledger of a run that is in progress."""
 
@@ -181,9 +197,10 @@ async def opened(
     cache: Cache,
     root: Path = Path(),
     lent: Mapping[TeacherSettings, Teacher] | None = None,
+    roles: Collection[Role] = (),
 ) -> AsyncIterator[OpenRun]:
     """Opens the context of the run in `folder` over the videos under `root`. `lent` are teachers that the caller has
-    opened. The context holds the run's lock.
+    opened, `roles` those that the run has for teachers. The context holds the run's lock.
 
     Raises StorageError, and UsageError where another process works on this run.
     """
@@ -194,7 +211,15 @@ async def opened(
     ):
         budget = CallBudget(ledger, settings.budget)
         frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
-        teachers = Teachers(settings, cache.replies, FileDigests(cache.digests), budget=budget, lent=lent)
+        teachers = Teachers(
+            settings,
+            cache.replies,
+            FileDigests(cache.digests),
+            budget=budget,
+            lent=lent,
+            profiles=cache.profiles,
+            roles=roles,
+        )
         try:
             yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
         finally:

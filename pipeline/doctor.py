@@ -54,7 +54,7 @@ def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     yield _writable(cache.root)
     yield _reviewers(cache.argilla)
     for teacher in settings.asked:
-        yield _teacher(teacher, settings)
+        yield _teacher(teacher, settings, cache.profiles)
 
 
 def _needed(settings: Settings) -> set[str]:
@@ -136,13 +136,23 @@ def _reviewers(root: Path) -> Check:
     return Check(name, "ok", str(python.parent.parent))
 
 
-def _teacher(teacher: TeacherSettings, settings: Settings) -> Check:
+def _teacher(teacher: TeacherSettings, settings: Settings, profiles: Path) -> Check:
+    """Whether it can be asked, and what a server can do. That is asked once, by one or two small questions."""
     import asyncio
 
+    from hardcut.pipeline.context import needs_of
+    from hardcut.pipeline.stages import roles_until
     from hardcut.teacher.registry import open_teacher
 
     async def reach() -> str:
-        backend = open_teacher(teacher, settings.resources, main=settings.teacher)
+        backend = open_teacher(
+            teacher,
+            settings.resources,
+            main=settings.teacher,
+            profiles=profiles,
+            needs=needs_of(settings, teacher, roles_until(None)),
+            without_margin=settings.scores.without_margin,
+        )
         try:
             return await backend.ping()
         finally:

@@ -77,7 +77,7 @@ class SingleClips:
         self._pool = WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s)
         self._cache = cache
         self._settings = settings
-        self._teachers = Teachers(settings, cache.replies, FileDigests(cache.digests))
+        self._teachers = Teachers(settings, cache.replies, FileDigests(cache.digests), profiles=cache.profiles)
         self._seen: dict[str, Unit] = {}
 
     @property

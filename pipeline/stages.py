@@ -13,6 +13,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.names import suggestion
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.settings import Role
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
@@ -32,13 +33,14 @@ class Entry:
     """One stage. Its class says name, kind (unit or collection), and what it reads and makes.
 
     `make` makes it from a context, or returns None where it is no part of that run. `asks` are the tasks that only
-    this stage asks of teachers. `counted` is the kind of record that the card of a dataset counts at this stage. With
-    None the card names the stage only if it left something out.
+    this stage asks of teachers, `roles` the roles that it has for them. `counted` is the kind of record that the card
+    of a dataset counts at this stage. With None the card names the stage only if it left something out.
     """
 
     stage: type[Stage]
     make: Callable[[Context], Stage | None]
     asks: tuple[Task, ...] = ()
+    roles: tuple[Role, ...] = ()
     counted: type[Record] | None = None
 
     @property
@@ -104,6 +106,7 @@ STAGES = (
         CaptionStage,
         _captions,
         asks=("caption", "check", "refine"),
+        roles=("captions", "check"),
         counted=Caption,
     ),
     Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
@@ -111,16 +114,18 @@ STAGES = (
         QueryStage,
         _queries,
         asks=("queries", "compose", "paraphrase", "translate", "same"),
+        roles=("queries",),
         counted=Query,
     ),
     Entry(
         CounterfactualStage,
         _counterfactuals,
         asks=("counterfactual",),  # and `judge`, the same that `scores` asks later
+        roles=("counterfactuals", "judges"),
     ),
     Entry(RewriteStage, _rewrites),
     Entry(NegativeStage, _negatives, counted=Pair),
-    Entry(ScoreStage, _scores, asks=("judge",), counted=TeacherLabel),
+    Entry(ScoreStage, _scores, asks=("judge",), roles=("judges",), counted=TeacherLabel),
     Entry(JudgmentStage, _judgments, counted=Judgment),
 )
 
@@ -136,6 +141,13 @@ def entry(name: str) -> Entry:
         if each.name == name:
             return each
     raise UsageError(f"no stage is named {name!r}; {suggestion(name, [each.name for each in STAGES])}")
+
+
+def roles_until(name: str | None) -> frozenset[Role]:
+    """The roles that the stages up to this one have for teachers; None: all stages."""
+    names = [each.name for each in STAGES]
+    taken = STAGES[: names.index(name) + 1] if name is not None else STAGES
+    return frozenset(role for each in taken for role in each.roles)
 
 
 def card_steps() -> dict[str, type[Record]]:

@@ -22,6 +22,10 @@ KeyVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 """The name of an environment variable, in capitals: so nobody writes the key itself into the settings."""
 
 
+Role = Literal["captions", "check", "queries", "counterfactuals", "judges"]
+"""What a teacher may do in a run."""
+
+
 class MediaSettings(Frozen):
     """How videos are sampled. One sampling serves evidence, teachers and reports, so a video is decoded once."""
 
@@ -121,6 +125,9 @@ class ScoreSettings(Frozen):
 
     teachers: tuple[TeacherSettings, ...] = Field(default=(), description="several, each recorded; default: [teacher]")
     samples: int = Field(default=1, ge=1, le=100, description="answers of each teacher, seeds counted up")
+    without_margin: bool = Field(
+        default=False, description="judges whose server gives no log-probabilities are taken: no label has a margin"
+    )
 
 
 class CaptionSettings(Frozen):
@@ -359,6 +366,17 @@ class Settings(Frozen):
         usual = {"check": self.roles.captions, "counterfactuals": self.roles.queries}
         name = getattr(self.roles, role) or usual.get(role)
         return self.teachers[name] if name else self.teacher
+
+    def roles_of(self, teacher: TeacherSettings) -> tuple[Role, ...]:
+        """What a teacher does, as far as anything is to be done."""
+        writers: dict[Role, bool] = {
+            "captions": teacher == self.writer("captions"),
+            "check": self.captions.check and teacher == self.writer("check"),
+            "queries": bool(self.queries.views) and teacher == self.writer("queries"),
+            "counterfactuals": bool(self.counterfactuals.variants) and teacher == self.writer("counterfactuals"),
+            "judges": teacher in self.judges,
+        }
+        return tuple(role for role, does in writers.items() if does)
 
     @property
     def asked(self) -> tuple[TeacherSettings, ...]:

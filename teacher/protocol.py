@@ -127,8 +127,8 @@ class Teacher(Protocol):
         ...
 
     async def ping(self) -> str:
-        """Says in a few words that the teacher can answer, and asks it nothing. Raises MissingDependency or UsageError
-        with what to do where it cannot."""
+        """Says in a few words that the teacher can answer, and what a server can do, which is asked once. Raises
+        MissingDependency or UsageError with what to do where it cannot."""
         ...
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import Kind
+from hardcut.teacher.needs import Need
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.rules.teacher import EvidenceTeacher
@@ -25,7 +26,9 @@ from hardcut.teacher.server.keys import KeySource, key_source
 
 @dataclass(frozen=True, slots=True)
 class BackendContext:
-    """All that a backend can be made with. `main` is the main teacher of the run, often the same."""
+    """All that a backend can be made with. `main` is the main teacher of the run, often the same. `profiles` is the
+    folder where profiles of endpoints are kept, `needs` what the run has for this teacher to do. `without_margin`: a
+    judge may answer without log-probabilities."""
 
     settings: TeacherSettings
     resources: Resources
@@ -33,6 +36,9 @@ class BackendContext:
     budget: CallBudget | None
     main: TeacherSettings
     digests: FileDigests | None = None
+    profiles: Path | None = None
+    needs: Collection[Need] = ()
+    without_margin: bool = False
 
     @property
     def prompts(self) -> Prompts:
@@ -80,19 +86,25 @@ def open_teacher(
     replies: ReplyCache | None = None,
     budget: CallBudget | None = None,
     digests: FileDigests | None = None,
+    profiles: Path | None = None,
+    needs: Collection[Need] = (),
+    without_margin: bool = False,
 ) -> Teacher:
     """The teacher that `settings.spec` names. Connects to nothing yet.
 
     `main` is the main teacher of the run that this is a judge of, to whose host alone the default API key goes; without
-    it, this is the main teacher. Without `replies` nothing is kept. `digests` knows models in folders again. Raises
-    UsageError for a spec that names no teacher.
+    it, this is the main teacher. Without `replies` nothing is kept. `digests` knows models in folders again. With the
+    folder `profiles`, a server is asked once what it can do, and told where that is less than `needs`.
+    `without_margin`: labels without a margin are taken. Raises UsageError for a spec that names no teacher.
     """
     name, _, rest = settings.spec.partition(":")
     backends = extended(_BACKENDS, "hardcut.backends")
     if name not in backends:
         others = sorted(set(backends) - set(_BACKENDS))
         raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
-    context = BackendContext(settings, resources or Resources(), replies, budget, main or settings, digests)
+    context = BackendContext(
+        settings, resources or Resources(), replies, budget, main or settings, digests, profiles, needs, without_margin
+    )
     return loaded(backends[name])(rest, context)
 
 
@@ -104,6 +116,7 @@ def _evidence(rest: str, context: BackendContext) -> Teacher:
 
 def _openai(rest: str, context: BackendContext) -> Teacher:
     from hardcut.teacher.server.openai import OpenAITeacher
+    from hardcut.teacher.server.profile import Profiles
     from hardcut.teacher.server.replicas import Replicas
 
     found = model_and_address(rest)
@@ -111,6 +124,7 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
         raise UsageError("teacher openai: give openai:MODEL@URL, such as openai:Qwen3-VL-8B@http://127.0.0.1:8000/v1")
     model, url = found
     addresses = (url, *context.settings.urls)
+    profiles = Profiles(context.profiles) if context.profiles else None
 
     def at(address: str) -> OpenAITeacher:
         return OpenAITeacher(
@@ -123,6 +137,9 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
             timeout_s=context.resources.request_timeout_s,
             attempts=context.resources.max_attempts,
             others=[other for other in addresses if other != address],
+            profiles=profiles,
+            needs=context.needs,
+            without_margin=context.without_margin,
         )
 
     replicas = [at(address) for address in dict.fromkeys(addresses)]

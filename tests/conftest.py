@@ -32,6 +32,13 @@ def teacher_server() -> Iterator[Any]:
 
 
 @pytest.fixture
+def manners(teacher_server: Any) -> dict[str, Any]:
+    """How servers of other kinds behave, by name: `teacher_server.manner` takes one. See dialect_servers.py."""
+    made: dict[str, Any] = _load("dialect_servers").manners(sys.modules[type(teacher_server).__module__].Manner)
+    return made
+
+
+@pytest.fixture
 def second_server() -> Iterator[Any]:
     """Another one, of another owner."""
     with _load("teacher_server").TeacherServer() as server:

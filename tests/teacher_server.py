@@ -24,6 +24,7 @@ from aiohttp import web
 from hardcut.schemas.records import Sampling
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.rules.teacher import EvidenceTeacher
+from hardcut.teacher.server.learning import SYSTEM
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,24 @@ class Fault:
     kind: str | int
     retry_after: str | None = None
     words: str | dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How one kind of server behaves, see dialect_servers.py.
+
+    `refuses` gives status and body of what it does not take. `changes` makes its own reply out of ours. `listed` is
+    what it says of its models. `tokenized` is what its `/tokenize` says to a text; None where it has none.
+    `streams`: it answers as a stream only.
+    """
+
+    name: str
+    refuses: Callable[[dict[str, Any]], tuple[int, Any] | None]
+    changes: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]] = lambda body, reply: reply
+    listed: Any = None
+    tokenized: Callable[[dict[str, Any]], Any] | None = None
+    streams: bool = False
+    usage: str | None = '{"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}'
 
 
 @dataclass
@@ -54,12 +73,15 @@ class TeacherServer:
     """The JSON of what a call took; None: it does not say."""
     refuses: Callable[[dict[str, Any]], str | None] = lambda body: None
     """The words of a 400 to a body that it does not take; None: it takes it."""
+    manner: Manner | None = None
     options: frozenset[str] | None = None
     """The options that it knows; None: all. Others are refused, as strict servers do."""
 
     asked: Counter[str] = field(default_factory=Counter)
     served: Counter[str] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    small: list[dict[str, Any]] = field(default_factory=list)
+    """The small questions of what it can do, which are in none of the others."""
     keys_seen: set[str] = field(default_factory=set)
     refuses_until: float = 0.0
     refused: int = 0
@@ -129,6 +151,8 @@ class TeacherServer:
 
     async def _tokenize(self, request: web.Request) -> web.Response:
         """As vLLM does: a token for each of yes, no and Yes, letters for all else."""
+        if self.manner and self.manner.tokenized:
+            return web.json_response(self.manner.tokenized(await request.json()))
         if not self.tokenizes:
             return web.Response(status=404)
         prompt = (await request.json())["prompt"]
@@ -137,6 +161,8 @@ class TeacherServer:
 
     async def _list(self, request: web.Request) -> web.Response:
         self.keys_seen.add(request.headers.get("Authorization", ""))
+        if self.manner and self.manner.listed is not None:
+            return web.json_response(self.manner.listed)
         if self.models is None:
             return web.Response(status=405)
         return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
@@ -145,6 +171,9 @@ class TeacherServer:
         data = await request.read()
         digest = hashlib.sha256(data).hexdigest()
         body = json.loads(data)
+        if is_small(body):
+            self.small.append(body)
+            return await self._answered(request, body, "", self.always)
         self.asked[digest] += 1
         self.bodies.append(body)
         self.keys_seen.add(request.headers.get("Authorization", ""))
@@ -173,6 +202,8 @@ class TeacherServer:
             return web.json_response(said, status=400)
         if (words := self.refuses(body)) is not None:
             return web.json_response({"error": {"message": words}}, status=400)
+        if self.manner and (refused := self.manner.refuses(body)) is not None:
+            return web.json_response(refused[1], status=refused[0])
         kind = fault.kind if fault else None
         if kind == "redirect":
             to = (
@@ -189,9 +220,15 @@ class TeacherServer:
             return web.Response()
         if kind == "not_json":
             return web.Response(text="<html>proxy error</html>", content_type="application/json")
-        reply = json.dumps(await self._reply(body, kind)).encode()
-        if self.usage is not None:
-            reply = reply[:-1] + f', "usage": {self.usage}}}'.encode()
+        made, usage = await self._reply(body, kind), self.usage
+        if self.manner:
+            made, usage = self.manner.changes(body, made), self.manner.usage
+        if self.manner and self.manner.streams:
+            self.served.update([digest] if digest else [])
+            return web.Response(body=streamed(made, usage), content_type="text/event-stream")
+        reply = json.dumps(made).encode()
+        if usage is not None:
+            reply = reply[:-1] + f', "usage": {usage}}}'.encode()
         if kind == "half":
             response = web.StreamResponse(headers={"Content-Length": str(len(reply))})
             await response.prepare(request)
@@ -199,14 +236,18 @@ class TeacherServer:
             assert request.transport
             request.transport.close()
             return response
-        self.served[digest] += 1
+        if digest:
+            self.served[digest] += 1
         return web.Response(body=reply, content_type="application/json")
 
     async def _reply(self, body: dict[str, Any], kind: str | int | None) -> dict[str, Any]:
         body = in_parts(body)
-        self._look_up_prefix(body)
         margin = 3.0
-        text = self.answer(body)
+        if is_small(body):
+            text: str | None = small_answer(body)
+        else:
+            self._look_up_prefix(body)
+            text = self.answer(body)
         if text is None:
             text, margin = await read_and_answer(body)
         if kind == "wrong_json":
@@ -224,7 +265,7 @@ class TeacherServer:
         }
         if body.get("logprobs") and kind != "no_logprobs":
             choice["logprobs"] = {
-                "content": logprobs(text, margin, body["top_logprobs"], without_other=kind == "no_yes")
+                "content": logprobs(text, margin, body["top_logprobs"], kind == "no_yes", "logprob_token_ids" in body)
             }
             if kind == "no_top":
                 choice["logprobs"]["content"] = [{**each, "top_logprobs": []} for each in choice["logprobs"]["content"]]
@@ -243,6 +284,40 @@ class TeacherServer:
         prefix = hashlib.sha256(self.prefix(body).encode()).hexdigest()
         self.prefix_hits += prefix in self._prefixes
         self._prefixes.add(prefix)
+
+
+def streamed(reply: dict[str, Any], usage: str | None) -> bytes:
+    """A reply as events: first who speaks, then some tokens at a time, why it ended, what it took, and the end."""
+    [choice] = reply["choices"]
+    tokens = (choice.get("logprobs") or {}).get("content") or []
+    text = choice["message"]["content"]
+    pieces = [each["token"] for each in tokens] or re.findall(r".{1,40}", text, re.DOTALL)
+    head = {"id": "x", "object": "chat.completion.chunk"}
+
+    def event(delta: dict[str, Any], **more: Any) -> bytes:
+        chunk = {**head, "choices": [{"index": 0, "delta": delta, **more}], "usage": None}
+        return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+    events = [b": ping\n\n", event({"role": "assistant", "content": ""})]
+    for at, piece in enumerate(pieces):
+        logprobs = {"content": [tokens[at]]} if tokens else None
+        events.append(event({"content": piece}, logprobs=logprobs, finish_reason=None))
+    events.append(event({}, finish_reason=choice["finish_reason"]))
+    events.append(b"data: " + json.dumps({**head, "choices": []}).encode()[:-1] + f', "usage": {usage}}}\n\n'.encode())
+    return b"".join([*events, b"data: [DONE]\n\n"])
+
+
+def is_small(body: dict[str, Any]) -> bool:
+    """Whether a body asks what the server can do, and nothing of a video."""
+    return SYSTEM in json.dumps(body["messages"][0])
+
+
+def small_answer(body: dict[str, Any]) -> str:
+    """What such a question tells to reply."""
+    if body["messages"][-1]["role"] == "assistant":  # it begins with <answer>
+        return "yes"
+    asked = json.dumps(body["messages"])
+    return '{"short": "ready", "claims": []}' if "JSON object {" in asked else "<answer>yes</answer>"
 
 
 def in_parts(body: dict[str, Any]) -> dict[str, Any]:
@@ -295,7 +370,9 @@ async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
     return outcome.text, answer.logprob_yes - answer.logprob_no
 
 
-def logprobs(text: str, margin: float, top: int, without_other: bool) -> list[dict[str, Any]]:
+def logprobs(
+    text: str, margin: float, top: int, without_other: bool = False, by_id: bool = False
+) -> list[dict[str, Any]]:
     """Tokens of `text` with alternatives; those of the answer carry `margin`, all others a misleading yes and no."""
     tokens = re.findall(r"</?|\w+|>|\s+|[^\w\s<>]+", text)
     answers = [
@@ -308,6 +385,8 @@ def logprobs(text: str, margin: float, top: int, without_other: bool) -> list[di
             shown = {"yes": -math.log1p(math.exp(-margin)), "no": -math.log1p(math.exp(margin))}
             if without_other:
                 shown = {token: shown[token]}
+        if by_id:
+            shown["Yes"] = -40.0
         shown |= {f"w{i}": -30.0 - i for i in range(top - len(shown))}
         listed = [{"token": word, "logprob": value, "bytes": list(word.encode())} for word, value in shown.items()]
         entries.append(

@@ -23,6 +23,7 @@ from hardcut.teacher.server.completion import Completion, Unreadable, Unusable, 
 from hardcut.teacher.server.dialect import FIRST_GUESS, Dialect
 from hardcut.teacher.server.faults import RequestFailed
 from hardcut.teacher.server.request import ChatRequest, chat
+from hardcut.teacher.server.stream import assembled
 from hardcut.teacher.spellings import Spellings
 from hardcut.teacher.token_estimate import estimated_tokens
 
@@ -30,11 +31,14 @@ from hardcut.teacher.token_estimate import estimated_tokens
 @dataclass(slots=True)
 class ServerTraits:
     """What is known of a server: how it wants to be asked, whether an answer to a judge came with log-probabilities,
-    and whether its model thinks before it replies."""
+    whether its model thinks before it replies, and whether it gives log-probabilities by id. `without_margin`: the
+    user takes labels that have none."""
 
     dialect: Dialect = FIRST_GUESS
     proven: bool = False
     thinks: bool = False
+    by_id: bool = True
+    without_margin: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +103,7 @@ class ChatCall:
         log-probabilities.
         """
         try:
-            completion = Completion.read(data)
+            completion = Completion.read(assembled(data) if self.known.dialect.stream else data)
             self._book(completion.tokens(), completion.written)
             outcome = self._read(completion)
         except Unreadable as error:
@@ -118,11 +122,7 @@ class ChatCall:
         gave any."""
         if self.known.proven:
             return Refusal("no_logprobs", "this reply came without log-probabilities, which a judge needs", raw)
-        raise UsageError(
-            f"{self.question.teacher.endpoint} gives no log-probabilities for {self.model}, so that a judge's answers "
-            "would have no confidence: use a server that gives them (vLLM does), or name another judge "
-            "([[scores.teachers]])"
-        )
+        raise UsageError(no_margin(f"{self.model} at {self.question.teacher.endpoint}"))
 
     def _book(self, tokens: Tokens | None, written: str) -> None:
         if tokens is None:
@@ -163,7 +163,7 @@ class ChatCall:
         if place.token is not None:
             answer = scored_answer(place.verdict, completion.score(place.token, self.exact))
             given = confidence(answer).logit_margin is not None or completion.scores_words(place.token)
-        if not given:
+        if not given and not self.known.without_margin:
             return self.without_logprobs(text)
         self.known.proven = True
         if contradicts(answer, self.question.request.sampling):
@@ -183,6 +183,15 @@ class ChatCall:
         if self.reasoned:
             text, reasoning = self.reasoned.text.rstrip() + "\n" + text, reasoning_of(self.reasoned.text)
         return Reply(text, self.question.teacher, answer=answer, reasoning=reasoning, tokens=self.tokens)
+
+
+def no_margin(who: str) -> str:
+    """What is told of a judge without log-probabilities, and what to do."""
+    return (
+        f"judges: {who} gives no log-probabilities, so that a judge's answers would have no confidence: name another "
+        "judge ([roles] judges, or [[scores.teachers]]; vLLM gives them), or accept labels without a margin by "
+        "scores.without_margin = true"
+    )
 
 
 def _sum(a: Tokens, b: Tokens) -> Tokens:

@@ -45,13 +45,22 @@ class Tokenized(Struct):
 
 
 class _Model(Struct):
+    """`lifecycle_status` is Azure's: its list is of what may be deployed, and says nothing of what is."""
+
     id: str
+    lifecycle_status: str | None = None
 
 
 class Models(Struct):
     """What a server answers that is asked for its models."""
 
     data: list[_Model]
+
+    def has(self, name: str) -> bool:
+        """Whether a model of that name may be asked. Gemini lists `gemini-x` as `models/gemini-x`, and Ollama `llama`
+        as `llama:latest`."""
+        names = {each for model in self.data for each in (model.id, model.id.removeprefix("models/"))}
+        return not names.isdisjoint((name, f"{name}:latest")) or any(each.lifecycle_status for each in self.data)
 
     @staticmethod
     def read(data: bytes) -> Models:
@@ -106,10 +115,15 @@ class _Details(Struct):
     cached_tokens: _Count | None = None
 
 
+class _Thinking(Struct):
+    reasoning_tokens: _Count | None = None
+
+
 class _Usage(Struct):
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None
     prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Thinking | None = None
 
 
 class Completion(Struct):
@@ -154,6 +168,16 @@ class Completion(Struct):
         return self.choices[0].message.thoughts
 
     @property
+    def thoughts_field(self) -> str:
+        """The name of the field of its thoughts, `unseen` where they are only counted; empty where there are none."""
+        message = self.choices[0].message
+        if message.thoughts:
+            return "reasoning" if message.reasoning else "reasoning_content"
+        told = _read(_USAGE, self.usage)
+        counted = told.completion_tokens_details if told else None
+        return "unseen" if counted and counted.reasoning_tokens else ""
+
+    @property
     def cut(self) -> bool:
         """Whether the reply ended at its limit of tokens."""
         return self.choices[0].finish_reason == "length"
@@ -183,6 +207,10 @@ class Completion(Struct):
     def scores_words(self, at: int) -> bool:
         """Whether the server gives alternatives with their log-probabilities for the token at this place."""
         return bool(_read(_TOPS, self.generated[at].top_logprobs))
+
+    def scores_all(self, at: int, exact: Spellings) -> bool:
+        """Whether all tokens that were asked for by id are among the alternatives at this place."""
+        return {top.data for top in _read(_TOPS, self.generated[at].top_logprobs) or ()} >= set(exact.texts)
 
     def score(self, at: int, exact: Spellings | None) -> TokenScore:
         """The token at this place with its alternatives. Where the server was asked for certain tokens, they tell

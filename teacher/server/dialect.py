@@ -12,22 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-Form = Literal["schema", "object", "text"]
-"""How a structured reply is asked for: by its JSON Schema, as any JSON object, or by the prompt alone."""
+Form = Literal["schema", "loose", "object", "text"]
+"""How a structured reply is asked for: by its JSON Schema, by one that need not hold (for servers that take a part of
+what schemas can say), as any JSON object, or by the prompt alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What a server takes. The first guess is vLLM's; `learned` makes it narrower.
 
-    `neutral`: options that undo what a server reads out of a model's folder. `temperature`: sampling may be said at
-    all. `stop`: where a judge ends may be said. `most_top`: alternatives that are shown of a token. `system`: a text of
-    that role. `parts`: content may come in parts, which pictures need. `stream`: it answers as a stream only.
+    `neutral`: options that undo what a server reads out of a model's folder. `logprobs`: those of a judge's tokens may
+    be asked for. `temperature`: sampling may be said at all. `stop`: where a judge ends may be said. `most_top`:
+    alternatives that are shown of a token. `system`: a text of that role. `parts`: content may come in parts, which
+    pictures need. `stream`: it answers as a stream only.
     """
 
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     form: Form = "schema"
     neutral: bool = True
+    logprobs: bool = True
     temperature: bool = True
     seed: bool = True
     stop: bool = True
@@ -59,6 +62,11 @@ _REFUSES = (
     r"cannot find|only the default|not available|no such|not implemented|must be"
 )
 
+_OF_SCHEMA = re.compile(
+    r"invalid schema|additionalProperties|in context|(min|max)(Length|Items)|keyword|pattern", re.IGNORECASE
+)
+"""Words of a refusal that is of what a schema says, and not of schemas."""
+
 
 def learned(dialect: Dialect, said: str) -> Dialect | None:
     """The dialect of a server that refused a request in this one with these words; None where they say nothing of
@@ -84,7 +92,10 @@ def _fewer(dialect: Dialect, said: str) -> Dialect:
 
 
 def _weaker(dialect: Dialect, said: str) -> Dialect:
-    weaker: dict[Form, Form] = {"schema": "object", "object": "text"}
+    """A schema that is not taken as it is may be taken as a hint."""
+    weaker: dict[Form, Form] = {"schema": "object", "loose": "object", "object": "text"}
+    if dialect.form == "schema" and _OF_SCHEMA.search(said):
+        return replace(dialect, form="loose")
     return replace(dialect, form=weaker.get(dialect.form, dialect.form))
 
 
@@ -100,7 +111,8 @@ _LESSONS: tuple[tuple[re.Pattern[str], Callable[[Dialect, str], Dialect]], ...] 
      lambda now, _: replace(now, stream=True)),
     (re.compile(r"system['\"]?\s*(role|message|prompt)|role.{0,30}system|developer instruction", re.I | re.S),
      lambda now, _: replace(now, system=False)),
-    (_about("response_format|json_schema|json_object|guided_json|structured output|schema|grammar"), _weaker),
+    (re.compile(_about("response_format|json_schema|json_object|guided_json|structured output|schema|grammar").pattern +
+                r"|schema.{0,120}(too many|too complex|too large)", re.I | re.S), _weaker),
     (re.compile(r"content\b.{0,80}\bstring", re.I | re.S),
      lambda now, _: replace(now, parts=False)),
     (re.compile(

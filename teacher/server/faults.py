@@ -39,6 +39,14 @@ _NO_MODEL = re.compile(
     r"is not supported|no longer|deprecated|not have access)|模型不存在",
     re.IGNORECASE | re.DOTALL,
 )
+_OF_FORM = re.compile(r"logprob|image_url|image input|multi-?modal model|response_format", re.IGNORECASE)
+"""A refusal that names one of these is of how a request is written, whatever it says of the model."""
+_CANNOT = re.compile(
+    r"not (yet )?(be )?(supported|implemented)|unsupported|does not support|jinja|must be a string|system role",
+    re.IGNORECASE,
+)
+"""Words of a server that answers 500 or 501 to what it cannot do (llama.cpp), and will not be able to do the next
+time."""
 _MODERATED = re.compile(r"moderat|flagged|content[ _]policy|safety", re.IGNORECASE)
 _LONGEST = timedelta(days=3650)
 
@@ -98,10 +106,13 @@ def fault_of(url: str, status: int, retry_after: str | None, raw: str, key_advic
         return RequestRejected(status, raw)
     if status in (401, 403) or (client and status != 429 and _NO_KEY.search(signs)):
         return AccountRefused(f"{said}: {key_advice}")
-    if status == 404 or (status in (400, 422) and "logprob" not in signs and _NO_MODEL.search(signs)):
+    of_form = _OF_FORM.search(signs)
+    if not of_form and (status == 404 or (status in (400, 422) and _NO_MODEL.search(signs))):
         return NotFound(f"{said}: check model and address (most servers want it to end in /v1)")
     if 300 <= status < 400:
         return UsageError(f"{said}: it redirects, which is not followed; give the address that it redirects to")
+    if status in (500, 501) and _CANNOT.search(signs):
+        return RequestRejected(status, raw)
     if status in _PASSING or status >= 500:
         wait_s = seconds_of(retry_after)
         if wait_s is not None and wait_s > LONGEST_WAIT_S:

@@ -10,14 +10,16 @@ asked for (vLLM: `logprob_token_ids`), else with the 20 most likely tokens at it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from hardcut.media.frames import Frame
 from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.errors import HardcutError, ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef
-from hardcut.teacher.backend import Meter, Question
+from hardcut.teacher.backend import Meter, Question, Unmetered
+from hardcut.teacher.needs import Need, need_of
 from hardcut.teacher.prompts.question import Describe, Identity, InvalidReply, Unanswered, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Shown, Task
@@ -28,7 +30,9 @@ from hardcut.teacher.server.dialect import learned
 from hardcut.teacher.server.faults import AccountRefused, NoConnection, NotFound, RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
 from hardcut.teacher.server.keys import KeySource
+from hardcut.teacher.server.learning import Learner, SmallQuestion
 from hardcut.teacher.server.pace import Slot
+from hardcut.teacher.server.profile import Profiles
 from hardcut.teacher.server.request import media_parts, to_json
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
@@ -37,7 +41,8 @@ VERSION = 4
 the server's address, and replies had no bounds: what was kept by it is used."""
 
 _UNKNOWN = Spellings((), ())
-_OF_FORM = frozenset({400, 422})
+_SMALL = Sampling()
+_OF_FORM = frozenset({400, 404, 422, 500, 501})
 """Refusals that may be of how a request is written."""
 _DOUBTFUL = frozenset({400, 405, 422})
 """Refusals that may be of whoever asks, in words that are not known here."""
@@ -47,8 +52,8 @@ class OpenAITeacher:
     """A model behind a server.
 
     Failures that may pass are tried again, `attempts` times in all; then the request is refused. What ends the run is
-    told in `calls.Calls`; besides, a server that gives a judge no log-probabilities, by the first reply that it is
-    asked for.
+    told in `calls.Calls`; besides, a server that cannot do what a role needs: told before the first call where there
+    are `profiles` to learn from, else by the first reply.
     """
 
     def __init__(
@@ -64,9 +69,14 @@ class OpenAITeacher:
         attempts: int = 6,
         backoff_s: float = 0.5,
         others: Sequence[str] = (),
+        profiles: Profiles | None = None,
+        needs: Collection[Need] = (),
+        without_margin: bool = False,
     ) -> None:
         """`others` are further addresses of the same model: what was kept under them is used, and where this one cannot
-        be reached it is given up at once."""
+        be reached it is given up at once. `profiles` are what is known of endpoints: without them nothing is asked but
+        what it is there for. `needs` are the roles that a run has for it. `without_margin`: labels without a margin are
+        taken where the server gives no log-probabilities."""
         self._model = model
         self._revision = revision
         self._prompts = prompts or Prompts()
@@ -79,7 +89,8 @@ class OpenAITeacher:
             *(Identity(self._described_at(address), 3) for address in former),
         ]
         self._exact: Spellings | None = None
-        self._known = ServerTraits()
+        self._known = ServerTraits(without_margin=without_margin)
+        self._learner = Learner(model, self._endpoint.url, profiles, self._known, needs) if profiles else None
         self._asking = asyncio.Lock()
         self._first = asyncio.Lock()
         self._doubted = False
@@ -108,6 +119,7 @@ class OpenAITeacher:
     async def ask(self, questions: Sequence[Question], meter: Meter) -> list[Outcome]:
         """Sends all questions at once; before it is known that the server gives log-probabilities, the first judgment
         goes alone. Where one of them ends the run, the others are still waited for and kept."""
+        await self._learn({need_of(question.request) for question in questions}, meter)
         shown: list[Shown] = []
         media: list[bytes] = []
         try:
@@ -125,6 +137,32 @@ class OpenAITeacher:
             found = await self._ask_first(calls)
             found |= await self._ask_all([call for call in calls if call.position not in found])
         return [found[position] for position in range(len(questions))]
+
+    async def _learn(self, needs: Collection[Need], meter: Meter) -> None:
+        """Learns what the endpoint can do, where that is not known. Raises UsageError where it is not enough."""
+        if self._learner:
+            await self._learner.learn(needs, self.describe("caption", _SMALL), meter, self._ask_small)
+
+    async def _ask_small(self, call: SmallQuestion) -> None:
+        """Asks one small question, in another way as long as refusals teach one. What may pass does not end a run."""
+
+        async def work(slot: Slot) -> None:
+            try:
+                if call.judges:
+                    call.exact = await self._spellings()
+                await self._calls.send(call, slot)
+            except RequestRejected as error:
+                if self._asked_otherwise(call, error):
+                    await work(slot)
+                    return
+                if error.status in _DOUBTFUL and not self._calls.heard:
+                    await self._doubt(error)
+                call.rejected = error
+            except RequestFailed:
+                pass
+
+        with self._calls.asking():
+            await self._calls.run([work])
 
     async def _ask_first(self, calls: Sequence[ChatCall]) -> dict[int, Outcome]:
         """All but the judgments behind the first; none where the server has shown already what it gives a judge, or is
@@ -148,14 +186,21 @@ class OpenAITeacher:
             return False
 
     async def ping(self) -> str:
-        """Asks the server for its models, without trying again."""
+        """Asks the server for its models, without trying again, and for its profile where it is not known yet."""
+        found = await self._find()
+        if self._learner is None:
+            return found
+        await self._learn((), Unmetered())
+        return f"{found}: {self._learner.profile}"
+
+    async def _find(self) -> str:
         try:
             known = await self._models()
         except RequestFailed as error:
             raise MissingDependency(f"{error}: start the server or mend the address") from error
         except (RequestRejected, Unreadable):
             return f"{self._endpoint.url} answers, but does not say whether it has {self._model}"
-        if known and self._model not in known:
+        if self._is_missing(known):
             raise UsageError(self._not_among(known))
         return f"{self._model} at {self._endpoint.url}"
 
@@ -163,11 +208,15 @@ class OpenAITeacher:
         """Closes all connections."""
         await self._endpoint.close()
 
-    async def _models(self) -> list[str]:
-        return [model.id for model in Models.read(await self._endpoint.get("/models")).data]
+    async def _models(self) -> Models:
+        return Models.read(await self._endpoint.get("/models"))
 
-    def _not_among(self, known: Sequence[str]) -> str:
-        listed = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+    def _is_missing(self, known: Models) -> bool:
+        return bool(known.data) and not known.has(self._model)
+
+    def _not_among(self, known: Models) -> str:
+        names = [model.id for model in known.data]
+        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         return f"{self._endpoint.url} has no model {self._model!r}; it has: {listed}"
 
     async def _one(self, call: ChatCall, slot: Slot) -> Outcome:
@@ -189,16 +238,23 @@ class OpenAITeacher:
 
     async def _rejected(self, call: ChatCall, slot: Slot, error: RequestRejected) -> Outcome:
         """What becomes of a request that the server refuses for good."""
-        if call.judges and call.exact and "logprob" in error.raw:
-            self._exact = _UNKNOWN  # it knows the tokens, and not this way of asking for them
+        if self._asked_otherwise(call, error):
             return await self._one(call, slot)
-        if self._learns(call, error):
-            return await self._one(call, slot)
-        if call.judges and "logprob" in error.raw:
+        if call.judges and "logprob" in error.raw.lower():
+            if self._known.without_margin and self._known.dialect.logprobs:
+                self._known.dialect = replace(self._known.dialect, logprobs=False)
+                return await self._one(call, slot)
             return call.without_logprobs(error.raw)
         if error.status in _DOUBTFUL and not self._calls.heard:
             await self._doubt(error)
         return Refusal(f"http_{error.status}", f"the server refuses the request: {error}", error.raw)
+
+    def _asked_otherwise(self, call: ChatCall, error: RequestRejected) -> bool:
+        """Whether the refusal tells how to ask instead."""
+        if call.judges and call.exact and "logprob" in error.raw.lower():
+            self._exact = _UNKNOWN  # it knows the tokens, and not this way of asking for them
+            return True
+        return self._learns(call, error)
 
     def _learns(self, call: ChatCall, error: RequestRejected) -> bool:
         """Whether the server is to be asked in another way from now on."""
@@ -209,6 +265,8 @@ class OpenAITeacher:
             if better is None or (call.media and not better.parts):
                 return False
             self._known.dialect = better
+            if self._learner:
+                self._learner.narrowed()
         return True
 
     async def _doubt(self, error: RequestRejected) -> None:
@@ -223,11 +281,13 @@ class OpenAITeacher:
             raise self._calls.end(refused) from error
         except (NotFound, RequestRejected, RequestFailed, Unreadable):
             return
-        if known and self._model not in known:
+        if self._is_missing(known):
             raise self._calls.end(UsageError(f"{self._not_among(known)}; asked all the same, it said: {error}"))
 
     async def _spellings(self) -> Spellings | None:
         """The tokens that a judge is asked for, where the server tells them; asked for once."""
+        if not self._known.by_id:
+            return None
         if self._exact is None:
             async with self._asking:
                 if self._exact is None:

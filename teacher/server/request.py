@@ -89,13 +89,14 @@ def media_parts(pictures: Sequence[tuple[str, Frame]]) -> bytes:
     """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. Raises DamagedInput."""
     parts: list[bytes] = []
     for label, frame in pictures:
-        parts += [
-            to_json({"type": "text", "text": label}),
-            b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,',
-            base64.b64encode(frame.read()),
-            b'"}},',
-        ]
+        parts.append(picture_part(label, base64.b64encode(frame.read())))
     return b"".join(parts)
+
+
+def picture_part(label: str, encoded: bytes) -> bytes:
+    """The JSON parts of one picture, JPEG in base64, after its text, with a comma at the end."""
+    begins = b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
+    return b"".join((to_json({"type": "text", "text": label}), begins, encoded, b'"}},'))
 
 
 def to_json(value: object) -> bytes:
@@ -123,9 +124,9 @@ def _options(request: ChatRequest) -> bytes:
         options |= {"stream": True, "stream_options": {"include_usage": True}}
     if request.reply is None:
         options |= _judging(request)
-    elif dialect.form == "schema":
+    elif dialect.form in ("schema", "loose"):
         bounded = bounded_schema(request.reply, request.bounds) if request.bounds else request.reply.model_json_schema()
-        schema: dict[str, JsonValue] = {"name": request.task, "strict": True, "schema": bounded}
+        schema: dict[str, JsonValue] = {"name": request.task, "strict": dialect.form == "schema", "schema": bounded}
         options["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif dialect.form == "object":
         options["response_format"] = {"type": "json_object"}
@@ -135,7 +136,9 @@ def _options(request: ChatRequest) -> bytes:
 def _judging(request: ChatRequest) -> dict[str, JsonValue]:
     """What a judge is asked for beside its text."""
     dialect = request.dialect
-    options: dict[str, JsonValue] = {"logprobs": True, "top_logprobs": dialect.most_top}
+    options: dict[str, JsonValue] = {}
+    if dialect.logprobs:
+        options |= {"logprobs": True, "top_logprobs": dialect.most_top}
     if dialect.neutral:
         options |= _NEUTRAL
     if request.exact:

@@ -6,6 +6,7 @@ import json
 import subprocess
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,3 +104,22 @@ def test_a_version_that_was_not_tried_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_every_extra_that_doctor_looks_at_brings_something() -> None:
     assert all(libraries.libraries(extra) for extra in looked_at._EXTRAS)
     assert {"3.11", "3.12"} <= set(libraries.pythons())
+
+
+def test_a_server_is_asked_what_it_can_do_and_held_against_its_roles(
+    teacher_server: Any, manners: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config = tmp_path / "hardcut.toml"
+
+    def told(name: str, settings: str = "") -> dict[str, str]:
+        teacher_server.manner = manners[name]
+        config.write_text(f"[teacher]\nspec = 'openai:some/model@{teacher_server.url}'\n{settings}")
+        doctor(config, None, tmp_path / name, as_json=True)
+        [found] = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["name"] == "teacher"]
+        return dict(found)
+
+    good = told("vllm")
+    assert good["state"] == "ok" and "JSON Schema; log-probabilities: by token id; takes pictures" in good["found"]
+    bad = told("gemini")
+    assert bad["state"] == "missing" and "gives no log-probabilities" in bad["advice"]
+    assert told("gemini", "[scores]\nwithout_margin = true\n")["state"] == "ok"

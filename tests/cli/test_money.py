@@ -133,15 +133,15 @@ def test_what_concerns_the_account_stops_the_run_with_the_servers_words(
     assert run(PRICED % teacher_server.url, "--until", "captions").returncode == 0, "the same command goes on"
 
 
-def test_dropped_logprobs_stop_the_run_before_a_second_judgment_is_paid_for(
+def test_dropped_logprobs_stop_the_run_before_anything_is_paid_for(
     run: Any, hardcut: Process, teacher_server: Any, tmp_path: Path
 ) -> None:
     teacher_server.fail_always("no_logprobs")
     stopped = run(PRICED % teacher_server.url)
     assert stopped.returncode == 2 and "gives no log-probabilities" in stopped.stderr
     assert stopped.stderr.count("\n") == 1
-    judged = [body for body in teacher_server.bodies if "response_format" not in body]
-    assert len(judged) == 1 and status(hardcut, tmp_path)["failed"] == []
+    assert teacher_server.total_asked == 0 and len(teacher_server.small) == 2
+    assert status(hardcut, tmp_path)["failed"] == []
 
 
 def test_a_speech_server_is_booked_and_priced_and_not_asked_twice(

@@ -132,7 +132,7 @@ def test_several_judges_and_samples_are_all_recorded_and_disagreement_is_left_to
     assert {row["reason"] for row in summary["dropped"]} >= {"teachers_disagree"}
     spent = {(row["stage"], row["teacher"].partition("@")[0]): row["calls"] for row in summary["spend"]}
     assert spent["scores", "openai:contrary"] - unwatched == spent["scores", "openai:judge"] == 2 * len(by_pair)
-    assert spent["captions", "openai:judge"] == 6, "a caption and its check for each video"
+    assert spent["captions", "openai:judge"] == 7, "a caption and its check for each video, and one small question"
 
 
 def test_samples_of_a_cold_teacher_are_refused(setup: Callable[..., list[str | Path]], hardcut: Process) -> None:

@@ -18,14 +18,17 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hardcut.engine.budget import current_stage
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.confidence import confidence
+from hardcut.teacher.needs import Need
 from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, QueriesReply
 from hardcut.teacher.protocol import Outcome, Reply, Request
 from hardcut.teacher.registry import open_teacher
@@ -125,6 +128,27 @@ def requests(clip: int) -> list[Request]:
         Request("judge", {**common, "caption": caption, "query": f"a {thing} {does}"}, judges),
         Request("judge", {**common, "caption": caption, "query": "a man reads a newspaper"}, judges),
     ]
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+async def test_two_small_questions_tell_what_vllm_can_do(server: str, tmp_path: Path, pictures: bool) -> None:
+    """The model is one of text alone: so it is said where frames are to be shown to it."""
+    teacher = open_teacher(
+        TeacherSettings(spec=f"openai:small@{server}"),
+        profiles=tmp_path,
+        needs=[Need("captions", pictures), Need("judges", pictures)],
+    )
+    try:
+        found = await teacher.ping()
+    except UsageError as error:
+        found = str(error)
+    finally:
+        await teacher.close()
+    if pictures:
+        assert "captions: small at" in found and "takes no pictures" in found and "sampling.max_frames = 0" in found
+    else:
+        assert "JSON Schema; log-probabilities: by token id; pictures not asked; counts tokens; max_tokens" in found
+    print(found)
 
 
 async def test_a_real_small_model_writes_what_can_be_read(server: str) -> None:
