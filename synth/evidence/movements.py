@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log, sqrt
 
-from hardcut.synth.evidence.colours import names
+from hardcut.synth.evidence.colours import NAMES, names
 from hardcut.synth.evidence.paths import Leg
 from hardcut.synth.evidence.tracks import Rect
 
@@ -118,6 +118,11 @@ class _Way:
         return [sum(column) / weights for column in columns]
 
     @property
+    def named(self) -> list[str]:
+        """Its colours by name, one or two."""
+        return names(self.colours, 0.25, 2, hues_first=True)
+
+    @property
     def box(self) -> Rect:
         boxes = [box for region in self.regions for box in (region.box, region.end_box)]
         return (
@@ -148,6 +153,7 @@ class _Way:
             "agreement": round(self.mean("agreement"), 3),
             "around": round(self.mean("around"), 3),
             "windows": float(len(self.regions)),
+            "colour": round(self.colours[NAMES.index(self.named[0])], 3),
         }
 
 
@@ -299,7 +305,7 @@ def _swing(ways: Sequence[_Way]) -> Movement:
 
 def _thing(way: _Way) -> str:
     size = "small " if way.area < 0.01 else "large " if way.area > LARGE else ""
-    thing = f"{size}{' and '.join(names(way.colours, 0.25, 2, hues_first=True))} thing"
+    thing = f"{size}{' and '.join(way.named)} thing"
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 

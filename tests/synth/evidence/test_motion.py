@@ -464,7 +464,7 @@ def rewritten(source: Path, target: Path, *, backwards: bool) -> Path:
 
 def profile(findings: Sequence[Finding], duration_s: float) -> np.ndarray:
     """How much goes which way over the clip: 12 stretches of time by 4 directions."""
-    ways = ("left to right", "right to left", "upwards", "downwards")
+    ways = tuple(BACKWARDS)
     table = np.zeros((12, len(ways)))
     for item in findings:
         for column, way in enumerate(ways):
@@ -474,23 +474,35 @@ def profile(findings: Sequence[Finding], duration_s: float) -> np.ndarray:
     return table / max(float(np.linalg.norm(table)), 1e-9)
 
 
+BACKWARDS = {
+    "left to right": "right to left",
+    "right to left": "left to right",
+    "upwards": "downwards",
+    "downwards": "upwards",
+}
+
+
+def ways_of(findings: Sequence[Finding]) -> list[str]:
+    """Which ways things go, in order of time."""
+    told = [(item.start, way) for item in findings for way in BACKWARDS if way in item.text]
+    return [way for _, way in sorted(told)]
+
+
 SIGNS = SHARED / "videos" / "signs"
 
 
 @pytest.mark.skipif(not SIGNS.is_dir(), reason="no folder of real videos beside the checkout (../shared/videos)")
 def test_signs_and_their_reverse_move_differently(tmp_path: Path) -> None:
-    """Every one, and not because evidence is noise: the same pictures encoded again differ less from the clip than the
-    reversed ones do, on average over all clips."""
+    """Not because evidence is noise: the same pictures encoded again differ less from the clip than the reversed ones
+    do, on average over all clips. A hand that only goes up and comes down ("night") does the same backwards."""
     from_copy, from_reverse = [], []
     for source in sorted(SIGNS.glob("*.mkv")):
         copy = rewritten(source, tmp_path / f"{source.stem}-copy.mp4", backwards=False)
         reverse = rewritten(source, tmp_path / f"{source.stem}-reverse.mp4", backwards=True)
-        profiles = []
-        for path in (source, copy, reverse):
-            findings = perceived(path, tmp_path / "store")
-            profiles.append(profile(findings, 3.0))
-        from_copy.append(float(np.linalg.norm(profiles[0] - profiles[1])))
-        from_reverse.append(float(np.linalg.norm(profiles[0] - profiles[2])))
-        assert from_reverse[-1] > 0.4, source.name  # the hand of "bird" goes up and comes down alike
-    assert len(from_reverse) == 10
+        clip, again, back = (perceived(path, tmp_path / "store") for path in (source, copy, reverse))
+        from_copy.append(float(np.linalg.norm(profile(clip, 3.0) - profile(again, 3.0))))
+        from_reverse.append(float(np.linalg.norm(profile(clip, 3.0) - profile(back, 3.0))))
+        same_backwards = ways_of(clip) == [BACKWARDS[way] for way in reversed(ways_of(clip))]
+        assert from_reverse[-1] > 0.4 or same_backwards, source.name
+    assert len(from_reverse) == 10 and sum(far > 0.4 for far in from_reverse) >= 9
     assert np.mean(from_copy) < 0.85 * np.mean(from_reverse), (from_copy, from_reverse)
