@@ -4,9 +4,9 @@
 
 Takes the first clips of the bundled sample (default: 10), stores their frames, and lets two workers of ours and two
 plain processes of the standard library do the same frames in turn, three times; the best round of each counts. Bare
-RapidOCR finds and reads all lines of every frame that we look at; bare flow is OpenCV's DIS between all neighbours at
-our size. What is ours does all that a stage does with them: lines followed over frames, movement with its background,
-blobs, camera and colours. Writes `results/evidence.json` beside this file.
+RapidOCR finds and reads all lines of every frame that we look at; bare flow is OpenCV's DIS between all neighbours of
+the bursts that are kept for movement. What is ours does all that a stage does with them: lines followed over frames;
+flow there and back at two scales, the camera, regions and proofs. Writes `results/evidence.json` beside this file.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from hardcut.data.bundled import sample_files
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.collection import scan
-from hardcut.media.frames import FrameSet
 from hardcut.media.ingest import ingest
+from hardcut.media.survey import Burst
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.evidence.flow import dense_flow
-from hardcut.synth.evidence.motion import SIDE, find_motion
+from hardcut.synth.evidence.motion import find_motion
 from hardcut.synth.evidence.ocr import _thinned, read_lines
 from hardcut.synth.evidence.pictures import load_image
 
@@ -58,37 +57,21 @@ def bare_ocr(paths: Sequence[Path]) -> int:
     return sum(len(_rapid()(load_image(path)).txts or ()) for path in paths)
 
 
-def bare_flow(paths: Sequence[Path]) -> int:
+def bare_flow(bursts: Sequence[Burst]) -> int:
     """Flow fields between neighbours."""
     import cv2
 
-    engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    greys = [cv2.cvtColor(small(load_image(path)), cv2.COLOR_BGR2GRAY) for path in paths]
-    for one, other in pairwise(greys):
-        engine.calc(one, other, None)
-    return max(0, len(greys) - 1)
+    engine: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    count = 0
+    for burst in bursts:
+        greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in burst.pictures()]
+        for one, other in pairwise(greys):
+            engine.calc(one, other, None)
+            count += 1
+    return count
 
 
-def our_flow(paths: Sequence[Path]) -> int:
-    """The same with our function, in our pool."""
-    import cv2
-    import numpy as np
-
-    greys = [np.asarray(cv2.cvtColor(small(load_image(path)), cv2.COLOR_BGR2GRAY), dtype=np.uint8) for path in paths]
-    for one, other in pairwise(greys):
-        dense_flow(one, other)
-    return max(0, len(greys) - 1)
-
-
-def small(image: Any) -> Any:
-    """A picture of the size at which movement is looked for."""
-    import cv2
-
-    scale = SIDE / max(image.shape[:2])
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-
-
-def bare(work: Callable[[Sequence[Path]], int], videos: Sequence[Sequence[Path]]) -> Callable[[], float]:
+def bare(work: Callable[[Any], int], videos: Sequence[Any]) -> Callable[[], float]:
     """Seconds that two plain processes take; they are warm."""
     pool = ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"))
     list(pool.map(work, [videos[0][:2]] * WORKERS * 2))
@@ -131,20 +114,19 @@ def main(clips: int) -> None:
     """Measures, prints and writes the result."""
     with sample_files() as sample, tempfile.TemporaryDirectory() as store:
         files = scan(sample / "videos").files[:clips]
-        sets: list[FrameSet] = [ingest(str(file.path), store, MediaSettings()).frames for file in files]
+        ingested = [ingest(str(file.path), store, MediaSettings(), surveyed=True) for file in files]
+        sets = [one.frames for one in ingested]
+        looks = [one.survey.bursts for one in ingested if one.survey]
         looked_at = [[frame.path for frame in _thinned(one.frames, SETTINGS.ocr_fps)] for one in sets]
-        whole = [[frame.path for frame in one.frames] for one in sets]
         reading = [(one.frames, one.duration_s, SETTINGS) for one in sets]
         text = compare(sum(map(len, looked_at)), bare=bare(bare_ocr, looked_at), ours=ours(read_lines, reading))
         text["bare_lines"] = sum(bare_ocr(paths) for paths in looked_at)
         text["our_lines_followed"] = sum(len(read_lines(*call)) for call in reading)
         text["bare_lines_per_s_core"] = round(text["bare_lines"] / text["frames"] * text["bare_frames_per_s_core"], 2)
-        moving = [(one.frames, [], one.duration_s) for one in sets]
         flow = compare(
-            sum(map(len, whole)),
-            bare=bare(bare_flow, whole),
-            ours=ours(our_flow, [(paths,) for paths in whole]),
-            all_of_motion=ours(find_motion, moving),
+            sum(len(burst.times) for bursts in looks for burst in bursts),
+            bare=bare(bare_flow, looks),
+            all_of_motion=ours(find_motion, [(bursts,) for bursts in looks]),
         )
     result = {
         "machine": {

@@ -101,6 +101,7 @@ def run(
     max_duration: Annotated[float | None, typer.Option(help="Leave out longer videos (seconds).")] = None,
     max_pixels: Annotated[int | None, typer.Option(help="Leave out videos of larger pictures (pixels).")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try what failed again.")] = False,
+    renew: Annotated[str | None, typer.Option(help="Make anew what earlier versions of this stage made.")] = None,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
@@ -121,7 +122,9 @@ def run(
         "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
     }
-    job = Job(videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed)
+    job = Job(
+        videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed, renew=renew
+    )
     raise typer.Exit(run_job(job, as_json=json))
 
 

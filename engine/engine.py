@@ -17,7 +17,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from hardcut.engine import published
 from hardcut.engine.budget import current_stage
@@ -46,6 +46,14 @@ T = TypeVar("T")
 Job = tuple[str, str, object]
 """A pending unit: its id, its key and the payload of its source."""
 
+
+class _Again(NamedTuple):
+    """What of a run is done although its result is known: what failed, and what earlier versions of a stage made."""
+
+    failed: bool = False
+    renew: str | None = None
+
+
 _log = logging.getLogger(__name__)
 _STOPS = (BudgetReached, MissingDependency, StorageError, UsageError)
 """Errors that end the run instead of failing the unit, which stays pending."""
@@ -73,12 +81,14 @@ class Engine:
         *,
         until: str | None = None,
         retry_failed: bool = False,
+        renew: str | None = None,
     ) -> None:
         """Runs all stages of the run in order, up to and with the one named `until`.
 
         `stages` is always the whole list: a stage that is not in it is not part of the run any more. `sources` is
         gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
-        in an earlier start run again. Results and counts are in the ledger (`read_status`).
+        in an earlier start run again. Results and counts are in the ledger (`read_status`). What an earlier version of
+        a stage made stays in force (`stage.Earlier`); `renew` names the stage that makes it anew.
 
         Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
@@ -86,7 +96,7 @@ class Engine:
 
         What the ledger keeps of a unit and is damaged is found where it is read, told, and done again.
         """
-        await self._mending(lambda: self._run(stages, sources, until, retry_failed))
+        await self._mending(lambda: self._run(stages, sources, until, _Again(retry_failed, renew)))
 
     async def _mending(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does the work, from its start again as often as results turn out to be damaged, each at most once."""
@@ -102,15 +112,14 @@ class Engine:
                 _log.warning("%s", damage.redo_notice)
                 await self._ledger.discard(damage.stage, damage.units)
 
-    async def _run(
-        self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, retry_failed: bool
-    ) -> None:
+    async def _run(self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, again: _Again) -> None:
         self._checked.clear()
         steps = plan(stages)
+        _renewable(steps, again.renew)
         wanted = up_to(steps, until)
         origin = _digest_of(sources) if any(step.units is None for step in steps) else ""
         await self._ledger.declare([step.name for step in steps])
-        current = self._current(steps, origin, retry_failed)
+        current = self._current(steps, origin, again)
         await self._withdraw_others(steps, current)
         if not current.issuperset(step.name for step in wanted):
             self._ledger.verify()
@@ -120,7 +129,7 @@ class Engine:
             else:
                 token = current_stage.set(step.name)
                 try:
-                    await self._carry_out(step, self._key(step, origin), sources, retry_failed)
+                    await self._carry_out(step, self._key(step, origin), sources, again)
                 finally:
                     current_stage.reset(token)
             self._progress.finished(step.name)
@@ -147,7 +156,7 @@ class Engine:
         await self._ledger.withdraw([step.name])
         published.write(self._ledger, step.files)
         await self._ledger.withdrawn([step.name])
-        await self._carry_out(step, key, (), retry_failed=False)
+        await self._carry_out(step, key, (), _Again())
         return True
 
     # What is current, and what the files show
@@ -156,7 +165,7 @@ class Engine:
         states = {row.name: row.state for row in self._ledger.stages() if row.name in step.reads_from}
         return digest(step.config, states, origin if step.units is None else None)
 
-    def _current(self, steps: Sequence[Step], origin: str, retry_failed: bool) -> set[str]:
+    def _current(self, steps: Sequence[Step], origin: str, again: _Again) -> set[str]:
         known = {row.name: row for row in self._ledger.stages()}
         if gone := self._ledger.incomplete_stages():
             _log.warning("%s: units of %s are gone: they are done again", self._ledger.run, ", ".join(sorted(gone)))
@@ -168,7 +177,8 @@ class Engine:
                 and step.name not in gone
                 and current.issuperset(step.reads_from)
                 and row.key == self._key(step, origin)
-                and not (retry_failed and self._ledger.count(step.name, "failed"))
+                and not (again.failed and self._ledger.count(step.name, "failed"))
+                and step.name != again.renew
             ):
                 current.add(step.name)
         return current
@@ -190,13 +200,13 @@ class Engine:
 
     # One stage
 
-    async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], retry_failed: bool) -> None:
+    async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], again: _Again) -> None:
         for name in step.reads_from:
             self._check(name)
         if step.stage.kind == "unit":
-            await self._run_units(step, step.stage, key, sources, retry_failed)
+            await self._run_units(step, step.stage, key, sources, again)
         else:
-            await self._run_collection(step, step.stage, key, retry_failed)
+            await self._run_collection(step, step.stage, key, again.failed)
         await self._ledger.publish(step.name, step.files)
         self._checked.add(step.name)
         published.write(self._ledger, step.files)
@@ -208,12 +218,13 @@ class Engine:
             self._checked.add(name)
 
     async def _run_units(
-        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], retry_failed: bool
+        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], again: _Again
     ) -> None:
         row = self._ledger.stage(step.name)
-        if row.phase != "enumerated" or row.key != key:
-            await self._enumerate(step, stage, key, sources)
-        if retry_failed:
+        anew = bool(step.earlier) and (again.failed or again.renew == step.name)
+        if row.phase != "enumerated" or row.key != key or anew:
+            await self._enumerate(step, stage, key, sources, again)
+        if again.failed:
             await self._ledger.reset_failed(step.name)
         pending = self._ledger.count(step.name, "pending")
         self._progress.started(step.name, pending)
@@ -243,8 +254,12 @@ class Engine:
         if left := self._ledger.count(step.name, "pending"):
             raise HardcutError(f"stage {step.name}: {left} units were left undone, their sources gone: start again")
 
-    async def _enumerate(self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source]) -> None:
+    async def _enumerate(
+        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], again: _Again
+    ) -> None:
         generation = await self._ledger.begin(step.name, key)
+        earlier = () if again.renew == step.name else step.earlier
+        kept = 0
         for page in _pages(self._offered(step, stage, sources)):
             units = []
             for unit_id, fingerprint in page:
@@ -252,9 +267,26 @@ class Engine:
                     [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position)]
                     for kind in stage.reads
                 ]
-                units.append((unit_id, digest(step.config, unit_id, fingerprint, read)))
-            await self._ledger.enrol(step.name, generation, units)
+                configs = (step.config, *earlier)
+                units.append((unit_id, [digest(config, unit_id, fingerprint, read) for config in configs]))
+            now = [(unit_id, self._in_force(step, keys, again)) for unit_id, keys in units]
+            kept += sum(key != keys[0] for (_, key), (_, keys) in zip(now, units, strict=True))
+            await self._ledger.enrol(step.name, generation, now)
         await self._ledger.enumerated(step.name)
+        if kept:
+            _log.warning(
+                "%s: %d units of %s are kept as an earlier version made them: --renew %s makes them anew, and all that "
+                "rests on them is asked again", self._ledger.run, kept, step.name, step.name,
+            )  # fmt: skip
+
+    def _in_force(self, step: Step, keys: Sequence[str], again: _Again) -> str:
+        """The key of a unit's result: the first one of its present key and its earlier ones that the ledger knows. Only
+        what is settled is taken over from an earlier version, and no failure that is to be tried again."""
+        present, *earlier = keys
+        if not earlier or self._ledger.status_of(step.name, present) is not None:
+            return present
+        settled = {"done", "dropped"} if again.failed else {"done", "dropped", "failed"}
+        return next((key for key in earlier if self._ledger.status_of(step.name, key) in settled), present)
 
     def _offered(self, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
         """All units of a stage: ids and fingerprints."""
@@ -349,6 +381,11 @@ async def _run_stage(stage: UnitStage, unit: Unit) -> Output:
     except DamagedInput as damage:
         _log.warning("stage %s, unit %r: %s: it is done once more", stage.name, unit.id, damage.detail)
         return await stage.run(unit)
+
+
+def _renewable(steps: Sequence[Step], name: str | None) -> None:
+    if name is not None and name not in (names := [step.name for step in steps if step.earlier]):
+        raise UsageError(f"nothing of {name!r} can be renewed: only {', '.join(names) or 'no stage'} keeps results")
 
 
 def _digest_of(sources: Iterable[Source]) -> str:

@@ -273,6 +273,11 @@ class Ledger(Closing):
             yield from ((row["unit"], row["key"]) for row in rows)
             after = rows[-1]["unit"]
 
+    def status_of(self, name: str, key: str) -> str | None:
+        """The status of the stage's unit under a key, current or not; None where there is none."""
+        rows = self.database.read("SELECT status FROM unit WHERE stage = ? AND key = ?", (name, key))
+        return rows[0]["status"] if rows else None
+
     def pending_among(self, name: str, units: Sequence[str]) -> dict[str, str]:
         """Those of these units that are pending, with their keys."""
         rows = self.database.read(

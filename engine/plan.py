@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from hardcut.engine.stage import CollectionStage, Stage
+from hardcut.engine.stage import CollectionStage, Earlier, Stage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -18,6 +18,7 @@ class Step:
 
     `units` is its `over`, empty for a collection stage; `reads_from` are the names of the earlier stages whose units or
     records it reads; `config` is a digest of all that it is by itself: name, version, settings and what it reads.
+    `earlier` are those of its earlier versions whose results are kept.
     """
 
     stage: Stage
@@ -25,6 +26,7 @@ class Step:
     units: str | type[Record] | None
     reads_from: tuple[str, ...]
     config: str
+    earlier: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -52,7 +54,7 @@ def plan(stages: Sequence[Stage]) -> list[Step]:
             raise ValueError(f"two stages are named {stage.name}")
         if isinstance(units, str) and units and units not in reads_from:
             raise ValueError(f"stage {stage.name} is over {units}, which is no stage before it")
-        steps.append(Step(stage, position, units, reads_from, _config(stage, units)))
+        steps.append(Step(stage, position, units, reads_from, _config(stage, units), _earlier(stage, units)))
     return steps
 
 
@@ -63,9 +65,15 @@ def step_behind(stage: CollectionStage, before: Mapping[str, Collection[str]]) -
     return Step(stage, len(before), "", tuple(name for name in before if kinds & set(before[name])), _config(stage, ""))
 
 
-def _config(stage: Stage, units: str | type[Record] | None) -> str:
+def _config(stage: Stage, units: str | type[Record] | None, was: Earlier | None = None) -> str:
     over = units.__name__ if isinstance(units, type) else units
-    return digest(stage.name, stage.version, dict(stage.settings), over, [kind.__name__ for kind in stage.reads])
+    it = was or stage
+    return digest(stage.name, it.version, dict(it.settings), over, [kind.__name__ for kind in stage.reads])
+
+
+def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[str, ...]:
+    versions: Sequence[Earlier] = getattr(stage, "earlier", ())
+    return tuple(_config(stage, units, each) for each in versions)
 
 
 def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:

@@ -71,6 +71,18 @@ class Output:
     failure: Failure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier version of a stage, with the settings that it would have had for what is asked now.
+
+    A unit stage may list such versions, the latest first, as `earlier`. What they made stays in force in a run that has
+    it, until it is renewed: later stages were paid for what they made of it.
+    """
+
+    version: int
+    settings: Mapping[str, JsonValue]
+
+
 class UnitStage(Protocol):
     """Turns one unit into records, independent of all others.
 

@@ -10,22 +10,27 @@ from hardcut.media.container import decoding_error, read_timeline
 from hardcut.media.frames import FrameSet
 from hardcut.media.probe import Probe, probe
 from hardcut.media.readers import open_samples
-from hardcut.media.sampler import Sample, Samples
+from hardcut.media.sampler import Pictures, Sample, Samples, Watcher
 from hardcut.media.store import FrameStore
+from hardcut.media.survey import Survey
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.settings import MediaSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """A video's facts and its frames in the store."""
+    """A video's facts and its frames in the store, and its survey where that was asked for."""
 
     probe: Probe
     frames: FrameSet
+    survey: Survey | None = None
 
 
-def ingest(path: str, store_root: str, settings: MediaSettings, limit_bytes: int | None = None) -> Ingested:
+def ingest(
+    path: str, store_root: str, settings: MediaSettings, limit_bytes: int | None = None, surveyed: bool = False
+) -> Ingested:
     """Probes the file and decodes it, unless its frames are stored already: once for each content and sampling.
+    `surveyed`: the same pass looks for cuts and keeps what movement is told from.
 
     `limit_bytes` is the size that the store is kept within. Raises DropItem: too_long, too_large (by the settings);
     StorageError; ItemError: unreadable, no_video, no_pictures, too_large; changed (while it was read); reader (not for
@@ -35,11 +40,24 @@ def ingest(path: str, store_root: str, settings: MediaSettings, limit_bytes: int
     facts = probe(path)
     _within_limits(path, facts, settings)
     _unchanged(path, before)
-    pictures = _Steady(open_samples(path, settings), path, before)
-    frames = FrameStore(store_root, limit_bytes).fill(facts.sha256, settings, pictures)
+    store = FrameStore(store_root, limit_bytes)
+
+    def pictures(watcher: Watcher | None) -> Pictures:
+        return _Steady(open_samples(path, settings, watcher), path, before)
+
+    survey = None
+    if surveyed and settings.reader == "pyav":
+        frames, survey = store.fill_with_survey(facts.sha256, settings, pictures)
+    else:
+        frames = store.fill(facts.sha256, settings, pictures(None))
+        if surveyed:  # the other readers show nobody what they pass over
+            ours = settings.model_copy(update={"reader": "pyav"})
+            survey = store.fill_with_survey(
+                facts.sha256, ours, lambda w: _Steady(Samples(path, ours, w), path, before)
+            )[1]
     if settings.strict and not frames.complete:
         raise ItemError("damaged", "; ".join(frames.missing))
-    return Ingested(facts, frames)
+    return Ingested(facts, frames, survey)
 
 
 def _within_limits(path: str, facts: Probe, settings: MediaSettings) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hardcut.media.sampler import Samples
+from hardcut.media.sampler import Samples, Watcher
 from hardcut.schemas.settings import MediaSettings
 
 
-def open_samples(path: Path | str, settings: MediaSettings) -> Samples:
-    """The pictures of a file by the reader that the settings name. Raises MissingDependency."""
+def open_samples(path: Path | str, settings: MediaSettings, watcher: Watcher | None = None) -> Samples:
+    """The pictures of a file by the reader that the settings name. Only ours has a `watcher`.
+
+    Raises MissingDependency.
+    """
     if settings.reader == "decord":
         from hardcut.media.sampler_decord import DecordSamples
 
         return DecordSamples(path, settings)
-    return Samples(path, settings)
+    return Samples(path, settings, watcher)

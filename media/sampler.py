@@ -55,16 +55,26 @@ class Pictures(Protocol):
     def missing(self) -> tuple[str, ...]: ...
 
 
+class Watcher(Protocol):
+    """Who is shown every picture of a video, and not only those that are asked for."""
+
+    def begin(self, timeline: Timeline, stream: VideoStream) -> None: ...
+    def see(self, time_s: float, frame: VideoFrame) -> None: ...
+    def end(self) -> None: ...
+
+
 class Samples:
-    """The pictures of one video, one after the other: at most three are in memory at a time.
+    """The pictures of one video, one after the other: at most three are in memory at a time. With a `watcher` all
+    pictures are decoded, and it is shown each of them.
 
     Final when the iteration has ended: `duration_s`, the seconds of the video that could be used, and `missing`, a
     sentence for each thing that the file promised and that could not be decoded.
     """
 
-    def __init__(self, path: Path | str, settings: MediaSettings) -> None:
+    def __init__(self, path: Path | str, settings: MediaSettings, watcher: Watcher | None = None) -> None:
         self._path = path
         self._settings = settings
+        self._watcher = watcher
         self._damaged = 0
         self._misplaced = 0
         self._repaired = False
@@ -87,15 +97,21 @@ class Samples:
             stream = best_stream(container)
             most = self._settings.max_pixels
             convert = Converter(stream, lambda width, height: fit(width, height, most))
+            if self._watcher:
+                self._watcher.begin(timeline, stream)
             for tick, frame in self.decode(container, stream, timeline, wanted):
+                if self._watcher:
+                    self._watcher.see(timeline.seconds(tick), frame)
                 reached = bisect_left(wanted, tick, position)
                 if held and reached > position:
                     yield Sample(timeline.seconds(held[0]), convert(held[1]))
                 held, position = (tick, frame), reached
-                if position == len(wanted):
+                if position == len(wanted) and not self._watcher:
                     break
             if held and position < len(wanted):
                 yield Sample(timeline.seconds(held[0]), convert(held[1]))
+            if self._watcher:
+                self._watcher.end()
         if held is None:
             raise ItemError("no_pictures", "not a single picture could be decoded")
         reached_end = position == len(wanted) or held[0] >= wanted[-1]
@@ -129,6 +145,7 @@ class Samples:
         if keys_only:
             context.skip_frame = "NONKEY"
         exact = not keys_only and timeline.trusted and context.field_order in _PROGRESSIVE
+        exact = exact and self._watcher is None
         needed = _needed_groups(timeline, wanted) if exact else None
         selective = exact and context.name in _SKIPS_UNREFERENCED
         group = 0

@@ -2,6 +2,7 @@
 
     ROOT/ab/abcd.../SAMPLING/index.json, 00000.jpg, 00001.jpg, ...      whole or absent; known by digest
     ROOT/ab/abcd.../SAMPLING/touched.json                               sizes, times of change and inodes of the frames
+    ROOT/ab/abcd.../SURVEY/index.json, 00000.mjpg, ...                  likewise: bursts (`survey.py`), a file each
     ROOT/ab/abcd.../SAMPLING.decodes                                    one byte for each time the video was decoded
     ROOT/ab/abcd.../lease                                               locked by those who are using the frames
     ROOT/size                                                           bytes of all frames, as far as is known
@@ -19,11 +20,11 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -36,11 +37,14 @@ from hardcut.schemas.settings import MediaSettings
 
 if TYPE_CHECKING:
     from hardcut.media.sampler import Pictures
+    from hardcut.media.survey import Survey, Surveyor
 
 _log = logging.getLogger(__name__)
 
 SAMPLER_VERSION = 1
 """Part of every entry's name; see `sampler.py`, which is not imported here: a reader needs no decoder."""
+SURVEY_VERSION = 1
+"""The same of what `survey.py` keeps."""
 _INDEX = "index.json"
 _TOUCHED = "touched.json"
 _EVICT_TO = 0.9
@@ -51,6 +55,12 @@ def sampling_digest(settings: MediaSettings) -> str:
     """Names a sampling by all that can change its pictures, and nothing else."""
     named = settings.model_dump(include={"fps", "max_frames", "max_pixels", "jpeg_quality", "reader", "mode"})
     return digest(SAMPLER_VERSION, named)[:20]
+
+
+def survey_digest(settings: MediaSettings) -> str:
+    """The same for what is looked at for cuts and movement."""
+    named = settings.model_dump(include={"look_fps", "look_s", "mode"})
+    return digest("survey", SURVEY_VERSION, named)[:20]
 
 
 class _Entry(NamedTuple):
@@ -69,17 +79,24 @@ class _Index:
     frames: list[_Entry]
     duration_s: float
     missing: list[str]
+    survey: dict[str, Any] | None = None
+    """Of a survey: its cuts, what was watched, and the times and sizes of its bursts."""
     digest: str = ""
 
     @property
     def right_digest(self) -> str:
         """The digest of the rest."""
-        return digest(self.frames, self.duration_s, self.missing)
+        rest = (self.frames, self.duration_s, self.missing)
+        return digest(*rest) if self.survey is None else digest(*rest, self.survey)
 
     def frame_set(self, folder: Path) -> FrameSet:
         """The frames, in order."""
         frames = tuple(Frame(folder / entry.name, entry.time_s, entry.sha256) for entry in self.frames)
         return FrameSet(frames, self.duration_s, not self.missing, tuple(self.missing))
+
+
+_Ended = tuple[float, list[str], dict[str, Any] | None]
+"""What is known when all files are written: the seconds, what is missing, and what a survey says."""
 
 
 class _Sampling(NamedTuple):
@@ -115,7 +132,81 @@ class FrameStore:
 
         They stay as long as a lease that was taken before is held.
         """
-        folder = self._folder(sha256, settings)
+        folder = self._folder(sha256, sampling_digest(settings))
+        index = self._index(folder)
+        return None if index is None else index.frame_set(folder)
+
+    def get_survey(self, sha256: str, settings: MediaSettings) -> Survey | None:
+        """As `get`, what is kept for movement and cuts."""
+        from hardcut.media.cuts import Cut
+        from hardcut.media.survey import Burst, Survey
+
+        folder = self._folder(sha256, survey_digest(settings))
+        index = self._index(folder)
+        if index is None or index.survey is None:
+            return None
+        bursts = tuple(
+            Burst(folder / entry.name, tuple(times), tuple(sizes), start_s, end_s)
+            for entry, (start_s, end_s, times, sizes) in zip(index.frames, index.survey["bursts"], strict=True)
+        )
+        watched = tuple((start_s, end_s) for start_s, end_s in index.survey["watched"])
+        return Survey(bursts, tuple(Cut(*cut) for cut in index.survey["cuts"]), watched, index.duration_s)
+
+    def fill(self, sha256: str, settings: MediaSettings, samples: Pictures) -> FrameSet:
+        """The stored frames; where they are not there, decodes `samples` into the store, a picture at a time.
+
+        Of several processes that ask for the same frames one decodes and the others wait for it. Raises what the
+        iteration raises, and StorageError where the disk does not take the frames; both leave nothing behind.
+        """
+
+        def write(folder: Path) -> int:
+            def ended() -> _Ended:
+                return round(samples.duration_s, 6), list(samples.missing), None
+
+            return self._write(folder, _jpegs(samples, settings.jpeg_quality), ended)
+
+        found: FrameSet = self._filled(sha256, sampling_digest(settings), lambda: self.get(sha256, settings), write)
+        return found
+
+    def fill_with_survey(
+        self, sha256: str, settings: MediaSettings, samples: Callable[[Surveyor | None], Pictures]
+    ) -> tuple[FrameSet, Survey]:
+        """As `fill`, and the survey: one pass gives both. Where only one is stored, the other is decoded alone."""
+        from hardcut.media.survey import Surveyor
+
+        def write(folder: Path) -> int:
+            surveyor = Surveyor(settings)
+            pictures = samples(surveyor)
+            if self.get(sha256, settings) is None:
+                self.fill(sha256, settings, pictures)
+            else:
+                for _ in pictures:
+                    pass
+            files = ((f"{number:05d}.mjpg", burst.times[0], b"".join(burst.jpegs))
+                     for number, burst in enumerate(surveyor.bursts))  # fmt: skip
+
+            def ended() -> _Ended:
+                return round(pictures.duration_s, 6), list(pictures.missing), surveyor.facts(pictures.duration_s)
+
+            return self._write(folder, files, ended)
+
+        survey: Survey = self._filled(sha256, survey_digest(settings), lambda: self.get_survey(sha256, settings), write)
+        return self.fill(sha256, settings, samples(None)), survey
+
+    def decodes(self, sha256: str, settings: MediaSettings) -> int:
+        """How many times the video was decoded for this sampling, by all processes."""
+        return self._decodes(sha256, sampling_digest(settings))
+
+    def surveys(self, sha256: str, settings: MediaSettings) -> int:
+        """How many times the video was decoded for its survey; where that gave its frames too, it is the same time."""
+        return self._decodes(sha256, survey_digest(settings))
+
+    def _decodes(self, sha256: str, name: str) -> int:
+        log = self._log(sha256, name)
+        return log.stat().st_size if log.exists() else 0
+
+    def _index(self, folder: Path) -> _Index | None:
+        """The index of an entry that is all there and as it was written."""
         try:
             index = _read_index(folder)
             if index is None or not _sound(folder, index.frames):
@@ -128,27 +219,21 @@ class FrameStore:
             if not index.digest:
                 _write_index(folder, index)
             os.utime(folder / _INDEX)
-        return index.frame_set(folder)
+        return index
 
-    def fill(self, sha256: str, settings: MediaSettings, samples: Pictures) -> FrameSet:
-        """The stored frames; where they are not there, decodes `samples` into the store, a picture at a time.
-
-        Of several processes that ask for the same frames one decodes and the others wait for it. Raises what the
-        iteration raises, and StorageError where the disk does not take the frames; both leave nothing behind.
-        """
-        stored = self.get(sha256, settings)
+    def _filled(self, sha256: str, name: str, get: Callable[[], Any], write: Callable[[Path], int]) -> Any:
+        stored = get()
         if stored is not None:
             return stored
-        log = self._log(sha256, settings)
         with self.lease(sha256):
             try:
-                with log.open("ab") as decodes:
+                with self._log(sha256, name).open("ab") as decodes:
                     fcntl.flock(decodes, fcntl.LOCK_EX)  # a killed process gives it up
-                    stored = self.get(sha256, settings)
+                    stored = get()
                     if stored is None:
                         os.write(decodes.fileno(), b".")
-                        written = self._write(self._folder(sha256, settings), settings, samples)
-                        stored = self.get(sha256, settings)
+                        written = write(self._folder(sha256, name))
+                        stored = get()
                         self._account(written)
             except OSError as error:
                 raise self._unwritable(error) from error
@@ -158,13 +243,9 @@ class FrameStore:
             )
         return stored
 
-    def decodes(self, sha256: str, settings: MediaSettings) -> int:
-        """How many times the video was decoded for this sampling, by all processes."""
-        log = self._log(sha256, settings)
-        return log.stat().st_size if log.exists() else 0
-
-    def _write(self, folder: Path, settings: MediaSettings, samples: Pictures) -> int:
-        """Fills a temporary folder and renames it; returns the bytes of the frames.
+    def _write(self, folder: Path, files: Iterable[tuple[str, float, bytes]], ended: Callable[[], _Ended]) -> int:
+        """Fills a temporary folder with files (name, seconds, bytes), asks what is known at their end, writes the index
+        and renames the folder; returns the bytes of the files.
 
         Under the lock: what lies there is damaged or left over.
         """
@@ -174,15 +255,10 @@ class FrameStore:
         temporary.mkdir()
         try:
             frames = []
-            for number, sample in enumerate(samples):
-                buffer = io.BytesIO()
-                Image.fromarray(sample.image).save(buffer, "JPEG", quality=settings.jpeg_quality)
-                jpeg = buffer.getvalue()
-                name = f"{number:05d}.jpg"
-                (temporary / name).write_bytes(jpeg)
-                sha = hashlib.sha256(jpeg).hexdigest()
-                frames.append(_Entry(name, round(sample.time_s, 6), sha, len(jpeg)))
-            _write_index(temporary, _Index(frames, round(samples.duration_s, 6), list(samples.missing)))
+            for name, time_s, content in files:
+                (temporary / name).write_bytes(content)
+                frames.append(_Entry(name, round(time_s, 6), hashlib.sha256(content).hexdigest(), len(content)))
+            _write_index(temporary, _Index(frames, *ended()))
             _write_touched(temporary, [_touched(temporary / entry.name) for entry in frames])
             if folder.exists():
                 shutil.rmtree(folder)
@@ -245,11 +321,11 @@ class FrameStore:
         reason = error.strerror or error
         return StorageError(f"the frame store {self._root} cannot be written ({reason}): make room or name another")
 
-    def _folder(self, sha256: str, settings: MediaSettings) -> Path:
-        return self._root / sha256[:2] / sha256 / sampling_digest(settings)
+    def _folder(self, sha256: str, name: str) -> Path:
+        return self._root / sha256[:2] / sha256 / name
 
-    def _log(self, sha256: str, settings: MediaSettings) -> Path:
-        return self._folder(sha256, settings).with_suffix(".decodes")
+    def _log(self, sha256: str, name: str) -> Path:
+        return self._folder(sha256, name).with_suffix(".decodes")
 
 
 def _read_index(folder: Path) -> _Index | None:
@@ -304,3 +380,10 @@ def _write_touched(folder: Path, touched: Sequence[Sequence[int]]) -> None:
 def _touched(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _jpegs(samples: Pictures, quality: int) -> Iterator[tuple[str, float, bytes]]:
+    for number, sample in enumerate(samples):
+        buffer = io.BytesIO()
+        Image.fromarray(sample.image).save(buffer, "JPEG", quality=quality)
+        yield f"{number:05d}.jpg", sample.time_s, buffer.getvalue()

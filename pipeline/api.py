@@ -37,6 +37,7 @@ def run(
     limit: int | None = None,
     until: str | None = None,
     retry_failed: bool = False,
+    renew: str | None = None,
     settings: Settings | PathLike | None = None,
     cache: PathLike | None = None,
     progress: Progress | None = None,
@@ -47,9 +48,10 @@ def run(
     `out` is the run's folder. `teacher` writes captions and queries, and judges unless you give `judges`. Each is a
     name such as `openai:MODEL@URL`, or an opened teacher, which stays open so that its model is loaded once. `queries`,
     `first_stage`, `judgments` and `manifest` are your own files. `limit` takes the first videos by id, `until` stops
-    after a stage, and `retry_failed` tries failed items again. `settings` is a record or a TOML file; `overrides`
-    change single settings by their dotted names (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for
-    later runs. `progress` gets the progress of the run (default: bars on a terminal or in a notebook).
+    after a stage, `retry_failed` tries failed items again, and `renew` makes anew what earlier versions of a stage made.
+    `settings` is a record or a TOML file; `overrides` change single settings by their dotted names
+    (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for later runs. `progress` gets the progress of
+    the run (default: bars on a terminal or in a notebook).
 
     Works in a script, in a notebook and inside a running event loop. It blocks the caller; `arun` does not. Ctrl-C ends
     the run, and the same call goes on with it. `status()` lists what failed.
@@ -102,6 +104,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
         Path(given["videos"]), Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
         given["limit"], given["until"], given["retry_failed"],
         {each.teacher: each.lend() for each in (teacher, *given["judges"]) if isinstance(each, OpenTeacher)},
+        given["renew"],
     )  # fmt: skip
     if given["progress"] is not None:
         await carry_out(job, given["progress"])

@@ -27,7 +27,8 @@ from hardcut.teacher.protocol import Teacher
 @dataclass(frozen=True, slots=True)
 class Job:
     """A run to be carried out. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
-    that the caller has opened, by their settings."""
+    that the caller has opened, by their settings. `renew` names the stage whose results of earlier versions are made
+    anew."""
 
     videos: Path
     out: Path
@@ -37,6 +38,7 @@ class Job:
     until: str | None = None
     retry_failed: bool = False
     lent: Mapping[TeacherSettings, Teacher] = field(default_factory=dict)
+    renew: str | None = None
 
 
 async def carry_out(job: Job, progress: Progress) -> None:
@@ -47,6 +49,8 @@ async def carry_out(job: Job, progress: Progress) -> None:
     """
     if job.until is not None:
         entry(job.until)
+    if job.renew is not None:
+        entry(job.renew)
     check_inputs(job.settings.inputs)
     collection = find_videos(job.videos, job.settings, job.out, job.cache)
     try:
@@ -81,7 +85,7 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
             file.write(format_settings(job.settings))
         engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
         sources = _Sources(collection, job.limit)
-        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed)
+        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed, renew=job.renew)
 
 
 @dataclass(frozen=True, slots=True)

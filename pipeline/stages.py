@@ -55,7 +55,9 @@ def _user_queries(run: Context) -> Stage | None:
 
 def _probe(run: Context) -> Stage:
     frames = run.frames
-    return ProbeStage(frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes)
+    evidence = run.settings.evidence
+    surveyed = evidence.shots or evidence.motion
+    return ProbeStage(frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes, surveyed)
 
 
 def _evidence(run: Context) -> Stage:

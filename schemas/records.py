@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from hardcut.schemas.base import Frozen, Record
 
@@ -134,6 +142,16 @@ class Evidence(Record):
     language: str | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
     extractor: Text
+    support: dict[str, float] | None = None
+    """What was measured, by name; see docs/evidence.md."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_support(self, serialise: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Evidence without measures is written as before there were any, so that what rests on it stays."""
+        told: dict[str, JsonValue] = serialise(self)
+        if self.support is None:
+            told.pop("support", None)
+        return told
 
 
 class Sampling(Frozen):

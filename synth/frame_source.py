@@ -9,8 +9,9 @@ from pathlib import Path
 
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.frames import FrameSet
-from hardcut.media.ingest import ingest
-from hardcut.media.store import FrameStore, sampling_digest
+from hardcut.media.ingest import Ingested, ingest
+from hardcut.media.store import FrameStore, sampling_digest, survey_digest
+from hardcut.media.survey import Survey
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import MediaSettings
@@ -34,6 +35,11 @@ class FrameSource:
         """Names the sampling: part of the key of every stage that looks at frames."""
         return sampling_digest(self.media)
 
+    @property
+    def survey(self) -> str:
+        """The same for stages that look at cuts and movement."""
+        return survey_digest(self.media)
+
     @asynccontextmanager
     async def leased(self, video: Video) -> AsyncIterator[FrameSet]:
         """The video's stored frames, which stay in the store as long as the context lasts.
@@ -44,9 +50,25 @@ class FrameSource:
         with store.lease(video.sha256):
             stored = store.get(video.sha256, self.media)
             if stored is None:
-                path = str(self.root / video.path)
-                again = await self.pool.call(ingest, path, str(self.store), self.media, self.limit_bytes)
-                if again.probe.sha256 != video.sha256:
-                    raise ItemError("changed", f"{video.path} changed during the run: start the run again")
-                stored = again.frames
+                stored = (await self._ingest(video)).frames
             yield stored
+
+    @asynccontextmanager
+    async def looked_at(self, video: Video) -> AsyncIterator[Survey]:
+        """What of the video is kept for cuts and movement, as long as the context lasts. Raises as `of`."""
+        store = FrameStore(self.store)
+        with store.lease(video.sha256):
+            survey = store.get_survey(video.sha256, self.media)
+            if survey is None:
+                again = await self._ingest(video, surveyed=True)
+                survey = again.survey
+            if survey is None:
+                raise ItemError("changed", f"{video.path} could not be looked at: start the run again")
+            yield survey
+
+    async def _ingest(self, video: Video, *, surveyed: bool = False) -> Ingested:
+        path = str(self.root / video.path)
+        again = await self.pool.call(ingest, path, str(self.store), self.media, self.limit_bytes, surveyed)
+        if again.probe.sha256 != video.sha256:
+            raise ItemError("changed", f"{video.path} changed during the run: start the run again")
+        return again

@@ -31,6 +31,7 @@ class ProbeStage:
 
     A damaged video is used as far as it decodes and says what is missing; with `media.strict` it fails. A video that
     yields no picture fails, one longer or larger than the settings allow is left out (`too_long`, `too_large`).
+    `surveyed`: evidence will look for cuts or movement, and the one pass over the video keeps what it needs.
     """
 
     pool: WorkerPool
@@ -38,6 +39,7 @@ class ProbeStage:
     store: Path
     media: MediaSettings
     limit_bytes: int | None = None
+    surveyed: bool = False
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
@@ -58,7 +60,9 @@ class ProbeStage:
             raise error(file.reason, file.detail)
         if not isinstance(file, VideoFile):
             raise TypeError(f"the payload of {unit.id} is no VideoFile")
-        ingested = await self.pool.call(ingest, str(file.path), str(self.store), self.media, self.limit_bytes)
+        ingested = await self.pool.call(
+            ingest, str(file.path), str(self.store), self.media, self.limit_bytes, self.surveyed
+        )
         subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
         facts, frames = ingested.probe, ingested.frames
         video = Video(

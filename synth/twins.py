@@ -49,7 +49,7 @@ class TwinStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "twins"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature, Group, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Twin,)
     settings: ClassVar[Mapping[str, JsonValue]] = {}
@@ -146,8 +146,15 @@ def _compared(one: Sequence[VideoEvent], other: Sequence[VideoEvent], look_alike
 
 
 def _replaced(one: VideoEvent, other: VideoEvent) -> bool:
-    """Whether one thing stands where the other does: of its kind and going its way; of what moves, another colour."""
-    if one.kind == "motion" and set(one.key.split()) - COLOURS != set(other.key.split()) - COLOURS:
+    """Whether one thing stands where the other does: of its kind and going its way; of what moves, other
+    colours, and such as a viewer would tell apart. What is orange here and black and orange there may be one thing,
+    seen twice."""
+    here, there = set(one.key.split()), set(other.key.split())
+    same_but_for_colours = here - COLOURS == there - COLOURS
+    if one.kind == "motion" and not same_but_for_colours:
+        return False
+    plain = one.plain_colour and other.plain_colour and not here & there & COLOURS
+    if one.kind in ("motion", "claim") and same_but_for_colours and not plain:
         return False
     return one.kind == other.kind and one.ways == other.ways
 

@@ -19,19 +19,41 @@ MOST = 24
 _SURE: dict[EvidenceKind, float] = {"ocr": 0.8, "speech": 0.0, "motion": 0.5}
 """Evidence at least this confident must be matched in a twin; what is less sure may be a slip of the extractor."""
 _MANNER = frozenset(
-    ("resting", "slowly", "quickly", "small", "large", "tiny", "rest", "comes", "then", "gets", "moves")
+    (
+        "resting",
+        "slowly",
+        "quickly",
+        "small",
+        "large",
+        "tiny",
+        "rest",
+        "comes",
+        "then",
+        "gets",
+        "moves",
+        "enters",
+        "leaves",
+    )
 )
 _UNNAMED = frozenset(("something", "camera"))
 _GENERIC = frozenset(
     ("thing", "things", "mostly", "stands", "still", "picture", "cuts", "text", "read", "says", "someone")
 )
+_SHADES = frozenset(("grey", "black", "brown"))
+"""What shadow and blur make of any colour."""
+_PLAIN_SHARE = 0.6
+"""Of a thing, what its first colour fills at least for the thing to be known by that colour."""
 _LEAST_LETTERS = 3
 _TEXT_SHARE = 0.4
 """Of the place where something moves, what a text must fill for the text to be what moved."""
 
 
 class VideoEvent(NamedTuple):
-    """One thing that happens: `key` says what without direction, `ways` which way, `start` when (seconds)."""
+    """One thing that happens: `key` says what without direction, `ways` which way, `start` when (seconds).
+
+    `plain_colour`: its colour, where it moves, is one that a viewer would give it too. Of a hand and its sleeve in real
+    light one recording shows an orange thing and another one a grey thing.
+    """
 
     kind: ItemKind
     key: str
@@ -39,6 +61,7 @@ class VideoEvent(NamedTuple):
     start: float
     sure: bool
     text: str
+    plain_colour: bool = True
 
 
 def observed_events(evidence: Iterable[Evidence]) -> tuple[VideoEvent, ...]:
@@ -78,7 +101,9 @@ def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[VideoEve
         apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
         if apart.ways:
             sure = sure and not any(_covers(text.box, line.box) for text in texts)
-            yield VideoEvent("motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text)
+            yield VideoEvent(
+                "motion", " ".join(apart.words), apart.ways, line.span.start, sure, line.text, _plain(line)
+            )
     elif sum(map(len, found)) >= _LEAST_LETTERS:
         kind: ItemKind = "ocr" if line.kind == "ocr" else "speech"
         yield VideoEvent(kind, " ".join(found), (), line.span.start, sure, line.text)
@@ -99,14 +124,22 @@ def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[VideoEvent]:
     if claim.span is None or (cited and {line.kind for line in cited} <= {"metadata", "shot", "colour"}):
         return
     sure = not cited or any(_is_sure(line) for line in cited)
+    moving = [line for line in cited if line.kind == "motion"]
+    plain = not moving or any(_plain(line) for line in moving)
     found = words(claim.text)
     apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
     if not _UNNAMED.intersection(found) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
-        yield VideoEvent("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text)
+        yield VideoEvent("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text, plain)
 
 
 def _is_sure(line: Evidence) -> bool:
     return line.confidence is None or line.confidence >= _SURE.get(line.kind, 0.0)
+
+
+def _plain(line: Evidence) -> bool:
+    """Whether one colour fills most of what moves, and is no shade. Evidence that tells no share is believed."""
+    share = (line.support or {}).get("colour", 1.0)
+    return share >= _PLAIN_SHARE and _SHADES.isdisjoint(words(line.text))
 
 
 def _in_order(items: Iterable[VideoEvent]) -> tuple[VideoEvent, ...]:

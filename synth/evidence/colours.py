@@ -3,8 +3,12 @@ processing", 2020), in polar form. The names are the basic terms of English (Ber
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
+
+from hardcut.media.frames import Frame
+from hardcut.synth.evidence.pictures import load_image
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +25,10 @@ _HUES = (
     (330, "purple"), (360, "pink"),
 )  # fmt: skip
 """Up to which hue (degrees) a colour has a name."""
+SCENE_SHARE = 0.15
+"""Least part of the picture of a colour that is told of a scene."""
+_LOOKS = 5
+"""Frames of a shot whose colours are looked at."""
 _BITS = 5
 """Of a channel that are looked at: 32,768 colours in all."""
 
@@ -32,6 +40,33 @@ def colour_shares(image: Image, mask: NDArray[np.bool_] | None = None) -> Floats
     pixels = (image if mask is None else image[mask]).reshape(-1, 3) >> (8 - _BITS)
     counts = np.bincount(_table()[pixels[:, 0], pixels[:, 1], pixels[:, 2]], minlength=len(NAMES))
     return (counts / max(1, len(pixels))).astype(np.float32)
+
+
+def names(shares: Sequence[float] | Floats, least: float, most: int, *, hues_first: bool = False) -> list[str]:
+    """The colours with at least so large a share, the largest first; if there is none, the largest. Around a thing
+    there is often a grey rim of shadow and blur; `hues_first` passes over grey where there is a hue."""
+    order = sorted(range(len(NAMES)), key=lambda number: (-float(shares[number]), number))
+    found = [NAMES[number] for number in order if shares[number] >= least]
+    if hues_first and len(found) > 1 and "grey" in found:
+        found.remove("grey")
+    return (found or [NAMES[order[0]]])[:most]
+
+
+def scene_colours(frames: Sequence[Frame]) -> tuple[str, float] | None:
+    """The colours that fill most of some stored frames of one shot, in words, and the share of the first; None without
+    frames. For a worker process."""
+    import numpy as np
+
+    if not frames:
+        return None
+    seen = [frames[(2 * number + 1) * len(frames) // (2 * _LOOKS)] for number in range(_LOOKS)]
+    unique = list({frame.path: frame for frame in seen}.values())
+    shares = np.mean([colour_shares(load_image(frame.path)) for frame in unique], axis=0)
+    first, *others = names(shares, SCENE_SHARE, 3)
+    text = f"mostly {first}" + (f", with {' and '.join(others)}" if others else "")
+    if shares.max() < SCENE_SHARE:
+        text = f"of many colours, {first} among them"
+    return text, round(float(shares.max()), 3)
 
 
 def _oklab(rgb: Floats) -> Floats:

@@ -1,8 +1,9 @@
-"""Dense optical flow between stored frames (DIS: Kroeger et al., "Fast optical flow using dense inverse search", ECCV
-2016), and what of it is the camera's own movement."""
+"""Dense optical flow between neighbouring pictures (DIS: Kroeger et al., "Fast optical flow using dense inverse
+search", ECCV 2016), put together over several of them, and what of it is the camera's own movement."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,34 +14,58 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
     Floats = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
 
 SMALLEST_SIDE = 16
 """Of smaller pictures no flow can be told; OpenCV refuses them."""
-GRID = 6
-"""The camera's movement is fitted to the flow at every sixth pixel across and down."""
+GRID = 4
+"""Movement is told of every fourth pixel across and down."""
 TEXTURE = 6.0
-"""Flow is only known where the picture has structure: least gradient (Sobel, 0..255) of a pixel that counts."""
-MOVING_PX = 1.5
-"""Flow of less than this is noise."""
-FITTED = 0.5
-"""Least share of such pixels that move like the camera."""
+"""Flow is only known where the picture has structure: least gradient (Sobel, 0..255) of a point that counts."""
+_TINTED = (0.53, 0.55, -0.08)
+"""Weights of blue, green and red: brightness + 3/4 Cb - 1/2 Cr (JFIF). Pure colours are of one brightness: this tells
+them apart."""
+_TINTED_BETTER = 2.0
+_CHANGED_LEVELS, _CHANGED_PIXELS = 24, 40
+"""Of so many pixels that change so far must be told which grey shows the change."""
+_QUIET = 0.25
+"""Pixels from one picture to the next: where nothing moves further, nothing has to be checked."""
+_FITS = 1.0
+"""Pixels by which a point may miss the camera's movement."""
+_EXPLAINED = 0.75
+_EXPLAINED_BORDER = 0.7
+"""Least share of the structure, and of that near the border, that a moving camera explains."""
+_LEAST_POINTS, _FITTED = 40, 400
+"""Points that the camera's movement is fitted to."""
+_PARTS = 9
+"""In so many of 4 x 4 parts of the picture there is structure that follows it: what fills a side is no camera."""
 
 
 @dataclass(frozen=True, slots=True)
-class CameraStep:
-    """How the picture as a whole moves to the next frame: a shift in fractions of its longer side, and a scale.
+class Step:
+    """The flow from one picture to the next, height x width x (across, down) in pixels, and back; None where hardly
+    anything moves."""
 
-    `share` is the part of the picture's structure that moves like this; below FITTED nothing is known.
-    """
+    there: Floats
+    back: Floats | None
 
-    across: float
-    down: float
-    scale: float
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """How what stands still is displaced over some pictures: by a homography (3 x 3), that `share` of the picture's
+    structure follows. The identity where the camera stands."""
+
+    matrix: Floats
     share: float
 
-    @property
-    def known(self) -> bool:
-        return self.share >= FITTED
+    def displaced(self, points: Floats) -> Floats:
+        """Where points (..., 2) of the background go: displacements in pixels."""
+        import numpy as np
+
+        ones = np.ones((*points.shape[:-1], 1), dtype=np.float32)
+        moved = np.concatenate([points, ones], axis=-1) @ self.matrix.T
+        depth = np.where(np.abs(moved[..., 2:]) < 1e-6, 1.0, moved[..., 2:])
+        return np.asarray(moved[..., :2] / depth - points, dtype=np.float32)
 
 
 def dense_flow(one: Image, other: Image) -> Floats:
@@ -53,54 +78,122 @@ def dense_flow(one: Image, other: Image) -> Floats:
     return np.asarray(_engine().calc(one, other, None), dtype=np.float32)
 
 
-def camera_step(grey: Image, flow: Floats) -> CameraStep:
-    """The shift, turn and scale that most of the picture's structure follows (RANSAC, always the same random seed)."""
+def flow_step(before: Image, after: Image) -> Step:
+    """The flow between two pictures (blue first), there and back, in the grey that shows best what changed."""
+    import numpy as np
+
+    one, other = _greys(before, after)
+    there = dense_flow(one, other)
+    quiet = float(np.abs(there).max(initial=0.0)) < _QUIET
+    return Step(there, None if quiet else dense_flow(other, one))
+
+
+def _greys(before: Image, after: Image) -> tuple[Image, Image]:
     import cv2
     import numpy as np
 
-    height, width = grey.shape
-    rows, columns = np.mgrid[GRID // 2 : height : GRID, GRID // 2 : width : GRID].reshape(2, -1)
+    plain = [np.asarray(cv2.cvtColor(each, cv2.COLOR_BGR2GRAY), dtype=np.uint8) for each in (before, after)]
+    changed = cv2.absdiff(before, after).max(axis=2) > _CHANGED_LEVELS
+    if changed.sum() >= _CHANGED_PIXELS:
+        weights = np.array([_TINTED], dtype=np.float32)
+        tinted = [
+            np.asarray(np.clip(cv2.transform(each.astype(np.float32), weights), 0, 255), dtype=np.uint8)
+            for each in (before, after)
+        ]
+        if cv2.absdiff(*tinted)[changed].mean() > _TINTED_BETTER * cv2.absdiff(*plain)[changed].mean():
+            return tinted[0], tinted[1]
+    return plain[0], plain[1]
+
+
+def grid(height: int, width: int) -> Floats:
+    """The points that movement is told of: rows x columns x (across, down)."""
+    import numpy as np
+
+    rows, columns = np.mgrid[GRID // 2 : height : GRID, GRID // 2 : width : GRID].astype(np.float32)
+    return np.stack([columns, rows], axis=-1)
+
+
+def carried(steps: Sequence[Step], points: Floats) -> tuple[list[Floats], Mask]:
+    """Where points are after each of the steps, and which of them came there for sure: of which the flow there and the
+    flow back agree at each step, and which never left the picture."""
+    import numpy as np
+
+    height, width = steps[0].there.shape[:2]
+    sure = np.ones(points.shape[:-1], dtype=np.bool_)
+    places, here = [], points
+    for step in steps:
+        moved = _sampled(step.there, here)
+        there = here + moved
+        if step.back is not None:
+            astray = np.linalg.norm(moved + _sampled(step.back, there), axis=-1)
+            sure &= astray < 0.7 + 0.15 * np.linalg.norm(moved, axis=-1)
+        inside = (there >= -2) & (there < np.array([width + 2, height + 2], dtype=np.float32))
+        sure &= inside.all(axis=-1)
+        here = there
+        places.append(here)
+    return places, sure
+
+
+def structured(grey: Image, points: Floats) -> Mask:
+    """At which grid points a picture has structure."""
+    import cv2
+    import numpy as np
+
     slope = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25))
-    telling = slope[rows, columns] > TEXTURE
-    rows, columns = rows[telling], columns[telling]
-    if len(rows) < 12:
-        return CameraStep(0.0, 0.0, 1.0, 0.0)
-    start = np.stack([columns, rows], axis=1).astype(np.float32)
-    cv2.setRNGSeed(0)
-    matrix, fitting = cv2.estimateAffinePartial2D(start, start + flow[rows, columns], ransacReprojThreshold=MOVING_PX)
-    if matrix is None:
-        return CameraStep(0.0, 0.0, 1.0, 0.0)
-    middle = np.array([width / 2, height / 2, 1.0])
-    shift = (matrix @ middle - middle[:2]) / max(width, height)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    return CameraStep(round(float(shift[0]), 4), round(float(shift[1]), 4), round(scale, 4), float(fitting.mean()))
+    rows, columns = points[..., 1].astype(int), points[..., 0].astype(int)
+    return np.asarray(slope[rows, columns] > TEXTURE)
 
 
-def own_flow(flow: Floats, camera: CameraStep) -> Floats:
-    """The flow without the camera's part (turns left aside)."""
-    import numpy as np
-
-    height, width = flow.shape[:2]
-    side = max(width, height)
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    across = camera.across * side + (camera.scale - 1) * (columns - width / 2)
-    down = camera.down * side + (camera.scale - 1) * (rows - height / 2)
-    return np.asarray(flow - np.stack([across, down], axis=-1), dtype=np.float32)
-
-
-def carried(picture: Image, camera: CameraStep, *, back: bool = False) -> Image:
-    """A picture as it would look after the camera's step (`back`: before it), had nothing else moved."""
+def moving_background(points: Floats, moved: Floats, known: Mask) -> Background | None:
+    """The camera's movement, out of the displacements of the `known` points (RANSAC, always the same random seed); None
+    where it does not explain most of the picture. Things at different depths and a camera that walks are such."""
     import cv2
     import numpy as np
 
-    height, width = picture.shape[:2]
-    side, scale = max(width, height), camera.scale
-    across = camera.across * side + (1 - scale) * width / 2
-    down = camera.down * side + (1 - scale) * height / 2
-    matrix = np.array([[scale, 0, across], [0, scale, down]])
-    flags = cv2.INTER_LINEAR | (cv2.WARP_INVERSE_MAP if back else 0)
-    moved = cv2.warpAffine(picture, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, dtype=np.uint8)
+    if known.sum() < _LEAST_POINTS:
+        return None
+    every = max(1, int(known.sum()) // _FITTED)
+    start, gone = points[known][::every], moved[known][::every]
+    cv2.setRNGSeed(0)
+    matrix, _ = cv2.findHomography(start, start + gone, cv2.RANSAC, _FITS, maxIters=300)
+    if matrix is None:
+        return None
+    found = Background(np.asarray(matrix, dtype=np.float32), 0.0)
+    fits = np.linalg.norm(found.displaced(points) - moved, axis=-1) < _FITS
+    rows, columns = known.shape
+    near = np.ones_like(known)
+    near[rows // 6 : rows - rows // 6, columns // 6 : columns - columns // 6] = False
+    share = float(fits[known].mean())
+    border = known & near
+    if share < _EXPLAINED or border.sum() < _LEAST_POINTS // 4 or fits[border].mean() < _EXPLAINED_BORDER:
+        return None
+    parts = [
+        (int(known[part].sum()), float(fits[part][known[part]].mean()) if known[part].any() else 0.0)
+        for down in range(4)
+        for across in range(4)
+        for part in [
+            (slice(down * rows // 4, (down + 1) * rows // 4), slice(across * columns // 4, (across + 1) * columns // 4))
+        ]
+    ]
+    if sum(count >= 4 and fit >= 0.5 for count, fit in parts) < _PARTS:
+        return None
+    return Background(found.matrix, share)
+
+
+def still_background(share: float) -> Background:
+    """That of a camera that stands."""
+    import numpy as np
+
+    return Background(np.eye(3, dtype=np.float32), share)
+
+
+def _sampled(flow: Floats, points: Floats) -> Floats:
+    import cv2
+    import numpy as np
+
+    places = np.ascontiguousarray(points, dtype=np.float32)
+    found = cv2.remap(flow, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found, dtype=np.float32)
 
 
 @cache

@@ -1,27 +1,39 @@
-"""What moves and which way, whether the camera does, and which colours there are: out of the stored frames alone.
+"""What moves and which way, and what the camera does: out of bursts of pictures at their own rate, one picture after
+the other.
 
-Frames are about a quarter of a second apart, so a thing may move by its own size between two of them, where optical
-flow loses it. Each does what it is good at: where the camera stands, things are what differs from the background, and
-are followed as blobs; flow tells whether the camera moves, what moves while it does, and which way parts of a thing
-go that cannot be followed as a whole (hands, a crowd, water).
+A movement is told where four things come together: the camera stands, or a homography explains how it moves; a region
+moves against what is around it, and the flow there and the flow back agree; its way is long against its own size; and
+following it explains how the picture changed there. What flickers, fades, is uncovered, glitters or is noise fails the
+last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from math import sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from hardcut.media.cuts import GAP_S
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Box, Evidence, Span, Video
-from hardcut.synth.evidence.blobs import background, blobs, changed, in_front, without_holes
-from hardcut.synth.evidence.camera import camera_moves
-from hardcut.synth.evidence.colours import NAMES, colour_shares
-from hardcut.synth.evidence.flow import MOVING_PX, camera_step, carried, dense_flow, own_flow
-from hardcut.synth.evidence.movers import Blob, Leg, legs
-from hardcut.synth.evidence.pictures import load_image
+from hardcut.synth.evidence.camera import Turn, camera_moves, lasting, stands, turn_of
+from hardcut.synth.evidence.colours import scene_colours
+from hardcut.synth.evidence.flow import (
+    SMALLEST_SIDE,
+    Background,
+    Step,
+    carried,
+    flow_step,
+    grid,
+    moving_background,
+    still_background,
+    structured,
+)
+from hardcut.synth.evidence.movements import Movement, movements
+from hardcut.synth.evidence.paths import Follower, Leg
+from hardcut.synth.evidence.regions import Region, Window, lab, regions
+from hardcut.synth.evidence.steady import Hold, Steadiness
 from hardcut.synth.evidence.tracks import Rect
 
 if TYPE_CHECKING:
@@ -30,24 +42,30 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
     Floats = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
 
-SIDE = 256
-"""Longer side in pixels of the pictures that are looked at."""
-WEAKEST = 0.25
-"""Movement that is less striking than this (see `_strength`) is left out."""
-MOST_LEGS = 8
-"""Movements told of a shot, the most striking ones."""
-STIR_AREA = 0.004
-STIR_PX = 2.5
-STIR_COHERENCE = 0.5
-"""Least part of the picture, mean shift a frame and agreement (length of the sum over sum of lengths) of a stir."""
-SCENE_SHARE = 0.15
-"""Least part of the picture of a colour that is told of a scene."""
+FAST_S, FAST = 0.27, 0.010
+SLOW_S, SLOW = 1.07, 0.014
+"""Seconds of a window, and the least displacement in it in longer sides of the picture: for what moves at the pace of
+people and cars, and for what creeps."""
+
+
+class Look(Protocol):
+    """Pictures one after the other within one shot (`media/survey.py`). What is told of all of it holds from `start_s`
+    to `end_s`."""
+
+    @property
+    def times(self) -> tuple[float, ...]: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def end_s(self) -> float: ...
+    def pictures(self) -> Iterator[Image]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of evidence of kind motion or colour, not yet of a video."""
+    """One line of evidence of kind motion or colour, not yet of a video; `support` is what was measured."""
 
     kind: Literal["motion", "colour"]
     text: str
@@ -55,36 +73,35 @@ class Finding:
     end: float
     box: Rect | None
     confidence: float
+    support: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stir:
-    """Movement between the frame `at` and the next one that belongs to no thing that could be followed."""
+def find_motion(looks: Sequence[Look]) -> list[Finding]:
+    """The movements in some bursts, in order of time. For a worker process.
 
-    at: int
-    way: str
-    shift: float
-    box: Rect
-    coherence: float
-
-
-def find_motion(frames: Sequence[Frame], cuts: Sequence[int], duration_s: float) -> list[Finding]:
-    """Movement and colours of a video whose shots begin at the frames `cuts`, in order of time. For a worker process.
-
-    The camera stands, pans, tilts or zooms; things move from left to right, from right to left, upwards, downwards, or
-    get larger or smaller in their place. A thing's box holds its whole way: with the direction that says where it
-    started and where it ended.
+    The camera stands, pans, tilts or zooms; things move from left to right, from right to left, upwards or downwards.
+    A thing's box holds its whole way: with the direction that says where it started and where it ended.
     """
     found: list[Finding] = []
-    still = True
-    for first, end in pairwise([0, *cuts, len(frames)]):
-        shot = _Shot(frames, first, end, duration_s)
-        camera = shot.camera()
-        still = still and not camera and shot.camera_known
-        found += camera + shot.things() + shot.scene()
-    if still:
-        found.append(Finding("motion", "the camera stands still", 0.0, duration_s, None, 1.0))
+    for look in looks:
+        if len(look.times) > 1:
+            found += _Burst(look).findings()
+    found = _joined(found)
     return sorted(found, key=lambda item: (item.start, item.end, item.kind, item.text, item.box or ()))
+
+
+def find_colours(frames: Sequence[Frame], cuts: Sequence[float], duration_s: float) -> list[Finding]:
+    """The colours of each shot that a stored frame is of. `cuts` are seconds. For a worker process."""
+    found = []
+    edges = [0.0, *cuts, max(duration_s, *(frame.time_s for frame in frames), 0.0)]
+    for number, (start, end) in enumerate(pairwise(edges)):
+        last = number == len(edges) - 2
+        scene = scene_colours(
+            [frame for frame in frames if start <= frame.time_s < end or (last and frame.time_s == end)]
+        )
+        if scene:
+            found.append(Finding("colour", scene[0], start, end, None, scene[1], {"share": scene[1]}))
+    return found
 
 
 def motion_evidence(video: Video, findings: Sequence[Finding]) -> list[Evidence]:
@@ -97,184 +114,220 @@ def motion_evidence(video: Video, findings: Sequence[Finding]) -> list[Evidence]
             span=Span(start=item.start, end=item.end),
             box=Box(left=item.box[0], top=item.box[1], right=item.box[2], bottom=item.box[3]) if item.box else None,
             confidence=item.confidence,
+            support=dict(item.support) or None,
             extractor="opencv",
         )
         for item in findings
     ]
 
 
-class _Shot:
-    """The frames from `first` up to and without `end`."""
+STILL = "the camera stands still"
 
-    def __init__(self, frames: Sequence[Frame], first: int, end: int, duration_s: float) -> None:
-        self._times = [frame.time_s for frame in frames[first:end]]
-        self._start = 0.0 if first == 0 else (frames[first - 1].time_s + frames[first].time_s) / 2
-        self._end = duration_s if end == len(frames) else (frames[end - 1].time_s + frames[end].time_s) / 2
-        self._pictures = [_small(load_image(frame.path)) for frame in frames[first:end]]
-        greys = [_grey(picture) for picture in self._pictures]
-        self._flows = [dense_flow(one, other) for one, other in pairwise(greys)]
-        self._steps = [camera_step(grey, flow) for grey, flow in zip(greys, self._flows, strict=False)]
-        self._moves = camera_moves(self._times, self._steps)
-        self._behind = background(self._pictures) if self._pictures and not self._moves else None
+
+def _joined(found: Sequence[Finding]) -> list[Finding]:
+    """Where the camera stands in shots one behind the other, that is one line."""
+    joined: list[Finding] = []
+    standing: list[Finding] = []
+    for item in sorted(found, key=lambda item: item.start):
+        if item.text != STILL:
+            joined.append(item)
+        elif standing and item.start - standing[-1].end <= GAP_S / 2:
+            last = standing.pop()
+            weaker = min(last, item, key=lambda each: each.confidence)
+            standing.append(Finding("motion", STILL, last.start, item.end, None, weaker.confidence, weaker.support))
+        else:
+            standing.append(item)
+    return joined + standing
+
+
+class _Picture:
+    """A picture while windows need it."""
+
+    def __init__(self, time_s: float, colour: Image) -> None:
+        import cv2
+        import numpy as np
+
+        self.time_s = time_s
+        self.colour = colour
+        self.grey: Image = np.asarray(cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        self.step: Step | None = None
+        """To the next picture."""
+        self.stride: Step | None = None
+        """To the picture a short window later: what is slow is seen better so."""
+        self._lab: Floats | None = None
 
     @property
-    def camera_known(self) -> bool:
-        """Whether the picture has enough structure to tell what the camera does."""
-        return bool(self._steps) and 2 * sum(step.known for step in self._steps) >= len(self._steps)
+    def lab(self) -> Floats:
+        if self._lab is None:
+            self._lab = lab(self.colour)
+        return self._lab
 
-    def camera(self) -> list[Finding]:
-        """The camera's movements."""
-        return [Finding("motion", f"the camera {move.does}", *self._span(move.first, move.last), None, move.share)
-                for move in self._moves]  # fmt: skip
 
-    def things(self) -> list[Finding]:
-        """What moves in front of the camera."""
-        found = sorted(legs(list(self._blobs())), key=lambda leg: -_strength(leg))[:MOST_LEGS]
-        told = [leg for leg in found if _strength(leg) >= WEAKEST]
-        return [self._thing(leg) for leg in told] + self._stirs(told)
+class _Burst:
+    """The pictures of a burst, looked at in windows; so many are in memory as the longest window needs."""
 
-    def scene(self) -> list[Finding]:
-        """The colours that fill most of the picture."""
-        if not self._pictures:
-            return []
-        shares = colour_shares(self._pictures[len(self._pictures) // 2] if self._behind is None else self._behind)
-        first, *others = _names(shares, SCENE_SHARE, 3)
-        text = f"mostly {first}" + (f", with {' and '.join(others)}" if others else "")
-        if shares.max() < SCENE_SHARE:
-            text = f"of many colours, {first} among them"
-        return [Finding("colour", text, self._start, self._end, None, round(float(shares.max()), 3))]
-
-    def _blobs(self) -> Iterator[list[Blob]]:
-        """What stands out in each frame; while the camera moves, in places as if it stood."""
-        if self._behind is not None:
-            masks = [in_front(picture, self._behind) for picture in self._pictures]
-            masks = without_holes(self._pictures, self._behind, masks)
-            for index, (picture, mask) in enumerate(zip(self._pictures, masks, strict=True)):
-                yield blobs(index, picture, mask)
-            return
-        across = down = 0.0
-        for index, (flow, step) in enumerate(zip(self._flows, self._steps, strict=True)):
-            mask = changed(own_flow(flow, step), MOVING_PX)
-            if index:
-                before = carried(self._pictures[index - 1], self._steps[index - 1])
-                after = carried(self._pictures[index + 1], step, back=True)
-                mask |= in_front(self._pictures[index], before) & in_front(self._pictures[index], after)
-            yield blobs(index, self._pictures[index], mask, shift=(-across, -down))
-            across, down = across + step.across, down + step.down
-
-    def _thing(self, leg: Leg) -> Finding:
+    def __init__(self, look: Look) -> None:
         import numpy as np
 
-        shares = np.mean([blob.colours for blob in leg.blobs], axis=0)
-        area = float(np.median([blob.area for blob in leg.blobs]))
-        size = "small " if area < 0.01 else "large " if area > 0.12 else ""
-        colours = " and ".join(_names(shares, 0.25, 2, hues_first=True))
-        thing = f"{'resting ' if leg.stood else ''}{size}{colours} thing"
-        article = "an" if thing[0] in "aeiou" else "a"
-        does = f"gets {leg.way}" if leg.way in ("larger", "smaller") else f"moves {_phrase(leg.way)}"
-        after = " and comes to rest" if leg.stays else ""
-        start, end = self._span(leg.blobs[0].frame, leg.blobs[-1].frame)
-        text = f"{article} {thing} {does}{after}"
-        return Finding("motion", text, start, end, _around([blob.box for blob in leg.blobs]), _strength(leg))
+        self._look = look
+        self._times = look.times
+        usual = float(np.median(np.diff(look.times)))
+        self._fast = max(1, round(FAST_S / usual))
+        self._slow = max(1, round(SLOW_S / usual / self._fast)) * self._fast
+        self._pictures: dict[int, _Picture] = {}
+        self._holds: list[Hold] = []
+        self._turns: list[Turn] = []
+        self._legs: list[Leg] = []
+        self._rested: dict[int, bool] = {}
 
-    def _stirs(self, told: Sequence[Leg]) -> list[Finding]:
-        """Movement that no leg accounts for, runs of one direction as one; not while the camera moves, when what is
-        left of the flow is mostly depth."""
-        if self._behind is None:
+    def findings(self) -> list[Finding]:
+        """All that is told of the burst."""
+        import numpy as np
+
+        height = width = 0
+        steady = Steadiness()
+        fast = _Windows(self._fast, max(1, self._fast // 2))
+        slow = _Windows(self._slow, self._fast)
+        previous: _Picture | None = None
+        last = 0
+        for number, shown in enumerate(self._look.pictures()):
+            colour = np.ascontiguousarray(shown[..., ::-1])
+            picture = _Picture(self._times[number], colour)
+            height, width = colour.shape[:2]
+            if min(height, width) < SMALLEST_SIDE:
+                return []
+            if previous is not None:
+                previous.step = flow_step(previous.colour, picture.colour)
+            self._pictures[number] = previous = picture
+            if number and number % self._fast == 0:
+                before = self._pictures[number - self._fast]
+                before.stride = before.step if self._fast == 1 else flow_step(before.colour, picture.colour)
+            self._holds += steady.see(number, picture.time_s, picture.grey)
+            known = self._holds[-1].last if self._holds else 0
+            self._advance(fast, slow, known)
+            oldest = min(fast.next, slow.next) - self._fast - 1
+            for past in [each for each in self._pictures if each < oldest]:
+                del self._pictures[past]
+            last = number
+        self._holds += steady.end(last, previous.grey if previous else None)
+        self._advance(fast, slow, last)
+        self._legs += fast.follower.end() + slow.follower.end()
+        return self._camera(height, width) + self._things(height, width)
+
+    def _advance(self, fast: _Windows, slow: _Windows, known: int) -> None:
+        """Looks at all windows that end with the picture `known` or before."""
+        while fast.next + fast.length <= known:
+            self._legs += fast.follower.see(fast.next, self._fast_regions(fast.next))
+            fast.next += fast.hop
+        while slow.next + slow.length <= known:
+            self._legs += slow.follower.see(slow.next, self._slow_regions(slow.next))
+            slow.next += slow.hop
+
+    def _steps(self, first: int, length: int) -> list[Step]:
+        return [step for at in range(first, first + length) if (step := self._pictures[at].step)]
+
+    def _standing(self, first: int, last: int) -> float | None:
+        """By which share of the picture the camera stands, or what is behind is plain; None where that is not shown."""
+        holds = [hold for hold in self._holds if hold.first < last and hold.last > first]
+        if not holds or any(hold.state == "unknown" for hold in holds):
+            return None
+        return min(hold.share for hold in holds)
+
+    def _fast_regions(self, first: int) -> list[Region]:
+        import numpy as np
+
+        last = first + self._fast
+        here = self._pictures[first]
+        height, width = here.grey.shape
+        points = grid(height, width)
+        share = self._standing(first, last)
+        steps = self._steps(first, self._fast)
+        if share is not None and all(step.back is None for step in steps):
             return []
-        runs: list[list[_Stir]] = []
-        for at in range(len(self._flows)):
-            stir = self._stir(at, told)
-            if stir and runs and runs[-1][-1].at == at - 1 and runs[-1][-1].way == stir.way:
-                runs[-1].append(stir)
-            elif stir:
-                runs.append([stir])
+        places, sure = carried(steps, points)
+        moved = np.asarray(places[-1] - points, dtype=np.float32)
+        background: Background | None
+        if share is not None:
+            background = still_background(share)
+        else:
+            background = moving_background(points, moved, sure & structured(here.grey, points))
+            if not self._turns or first >= self._turns[-1].last:
+                self._turns.append(turn_of(first, last, background, height, width))
+        if background is None:
+            return []
+        window = self._window(first, last, points, moved, sure, background)
+        return regions(window, FAST * max(height, width))
+
+    def _slow_regions(self, first: int) -> list[Region]:
+        import numpy as np
+
+        last = first + self._slow
+        here = self._pictures[first]
+        height, width = here.grey.shape
+        share = self._standing(first, last)
+        steps = [stride for at in range(first, last, self._fast) if (stride := self._pictures[at].stride)]
+        if share is None or all(step.back is None for step in steps):
+            return []
+        points = grid(height, width)
+        places, sure = carried(steps, points)
+        moved = np.asarray(places[-1] - points, dtype=np.float32)
+        window = self._window(first, last, points, moved, sure, still_background(share))
+        return regions(window, SLOW * max(height, width), _even(places, points))
+
+    def _window(
+        self, first: int, last: int, points: Floats, moved: Floats, sure: Mask, background: Background
+    ) -> Window:
+        here, there = self._pictures[first], self._pictures[last]
+        return Window(first, last, here.colour, here.lab, there.lab, points, moved, sure, background)
+
+    def _camera(self, height: int, width: int) -> list[Finding]:
         found = []
-        for run in runs:
-            start, end = self._times[run[0].at], self._times[run[-1].at + 1]
-            speed = sum(stir.shift for stir in run) / max(end - start, 1e-3)
-            pace = " quickly" if speed > 0.15 else " slowly" if speed < 0.05 else ""
-            text = f"something moves {_phrase(run[0].way)}{pace}"
-            confidence = round(0.5 * min(stir.coherence for stir in run), 3)  # nobody knows what it is that moves
-            found.append(Finding("motion", text, start, end, _around([stir.box for stir in run]), confidence))
+        for stand in stands(self._holds, self._turns, max(height, width)):
+            start, end = self._span(stand.first, stand.last)
+            if lasting(start, end, self._look.end_s - self._look.start_s):
+                support = {"share": stand.share, "cells": float(stand.cells), "drift": stand.drift}
+                found.append(
+                    Finding("motion", STILL, start, end, None, round(min(1.0, 0.5 + stand.share / 2), 3), support)
+                )
+        for move in camera_moves(self._times, self._turns, self._holds):
+            start, end = self._span(move.first, move.last)
+            support = {"share": move.share, "far": move.far}
+            found.append(Finding("motion", f"the camera {move.does}", start, end, None, move.share, support))
         return found
 
-    def _stir(self, at: int, told: Sequence[Leg]) -> _Stir | None:
-        import numpy as np
+    def _things(self, height: int, width: int) -> list[Finding]:
+        told = movements(self._legs, self._times, height, width, self._fast)
+        return [
+            Finding("motion", each.text, *self._moments(each), each.box, each.confidence, each.support) for each in told
+        ]
 
-        own = own_flow(self._flows[at], self._steps[at])
-        length = np.hypot(own[..., 0], own[..., 1])
-        mask = in_front(self._pictures[at], self._pictures[at + 1]) & (length > MOVING_PX)
-        height, width = mask.shape
-        for leg in told:
-            for blob in leg.blobs:
-                if abs(blob.frame - at) <= 1:
-                    left, top, right, bottom = blob.box
-                    mask[int(top * height) : int(bottom * height) + 1, int(left * width) : int(right * width) + 1] = 0
-        if mask.mean() < STIR_AREA:
-            return None
-        across, down = (float(value) for value in own[mask].mean(axis=0))
-        coherence = float(np.hypot(across, down) / length[mask].mean())
-        shift = float(np.hypot(across, down))
-        if coherence < STIR_COHERENCE or shift < STIR_PX:
-            return None
-        if abs(across) >= abs(down):
-            way = "left to right" if across > 0 else "right to left"
-        else:
-            way = "downwards" if down > 0 else "upwards"
-        rows, columns = np.nonzero(mask)
-        edges = (columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height)
-        left, top, right, bottom = (round(float(edge), 2) for edge in edges)
-        return _Stir(at, way, shift / max(height, width), (left, top, right, bottom), round(coherence, 3))
+    def _moments(self, movement: Movement) -> tuple[float, float]:
+        return self._times[movement.first], self._times[movement.last]
 
     def _span(self, first: int, last: int) -> tuple[float, float]:
-        return self._times[first], self._times[last]
+        """What is told of the first or last picture holds for what the burst stands for beside it."""
+        start = self._look.start_s if first == 0 else self._times[first]
+        end = self._look.end_s if last == len(self._times) - 1 else self._times[last]
+        return start, end
 
 
-def _strength(leg: Leg) -> float:
-    """How striking a movement is, 0..1: how far it goes and how large the thing is."""
-    area = max(blob.area for blob in leg.blobs)
-    far = 1.0 if leg.way in ("larger", "smaller") else min(1.0, leg.distance / 0.3)
-    return round(far * min(1.0, sqrt(area / 0.01)), 3)
+class _Windows:
+    """Where windows of one length are, and who follows what is found in them."""
+
+    def __init__(self, length: int, hop: int) -> None:
+        self.length = length
+        self.hop = hop
+        self.next = 0
+        self.follower = Follower(hop)
 
 
-def _names(shares: Floats, least: float, most: int, *, hues_first: bool = False) -> list[str]:
-    """The colours with at least so large a share, the largest first; if there is none, the largest. Around a thing
-    there is often a grey rim of shadow and blur; `hues_first` passes over grey where there is a hue."""
-    order = sorted(range(len(NAMES)), key=lambda number: (-float(shares[number]), number))
-    found = [NAMES[number] for number in order if shares[number] >= least]
-    if hues_first and len(found) > 1 and "grey" in found:
-        found.remove("grey")
-    return (found or [NAMES[order[0]]])[:most]
-
-
-def _phrase(way: str) -> str:
-    return f"from {way}" if " to " in way else way
-
-
-def _around(boxes: Sequence[Rect]) -> Rect:
-    return (
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    )
-
-
-def _grey(image: Image) -> Image:
-    import cv2
+def _even(places: Sequence[Floats], points: Floats) -> Mask:
+    """Which points go evenly through a window: what hurries and stops is looked at in shorter ones."""
     import numpy as np
 
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-
-
-def _small(image: Image) -> Image:
-    import cv2
-    import numpy as np
-
-    height, width = image.shape[:2]
-    scale = SIDE / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    quarters = [points, *(places[len(places) * part // 4 - 1] for part in (1, 2, 3, 4) if len(places) * part // 4)]
+    ways = [after - before for before, after in pairwise(quarters)]
+    total = places[-1] - points
+    length = np.maximum(np.linalg.norm(total, axis=-1), 1e-6)
+    along = [(way * total).sum(axis=-1) / length for way in ways]
+    return np.asarray((np.max(along, axis=0) <= 0.5 * length) & (np.min(along, axis=0) >= 0.05 * length))

@@ -1,5 +1,5 @@
 """Shots, movement and colours: the extractor of what is seen. Movement is looked for within shots, so both share one
-search for cuts."""
+survey of the video."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from pydantic import JsonValue
 from hardcut.schemas.dependencies import installed, opencv
 from hardcut.schemas.records import Evidence
 from hardcut.synth.evidence.look import Extractor, Look, Setup
-from hardcut.synth.evidence.motion import find_motion, motion_evidence
-from hardcut.synth.evidence.shots import find_cuts, shot_evidence
+from hardcut.synth.evidence.motion import find_colours, find_motion, motion_evidence
+from hardcut.synth.evidence.shots import shot_evidence, told_cuts
 
 
 async def _scenes(look: Look) -> list[Evidence]:
-    options, video, frames = look.setup.options, look.video, look.frames
-    cuts = await look.pool.call(find_cuts, [frame.path for frame in frames], options.shot_threshold)
-    shots = shot_evidence(video, frames, cuts) if options.shots else []
-    if not options.motion:
-        return shots
-    return shots + motion_evidence(video, await look.pool.call(find_motion, frames, cuts, video.duration_s))
+    options, video, call = look.setup.options, look.video, look.pool.call
+    async with look.source.looked_at(video) as survey:
+        found = shot_evidence(video, survey, options.shot_threshold) if options.shots else []
+        if options.motion:
+            cuts = [(cut.before_s + cut.time_s) / 2 for cut in told_cuts(survey, options.shot_threshold)]
+            found += motion_evidence(video, await call(find_motion, survey.bursts))
+            found += motion_evidence(video, await call(find_colours, look.frames, cuts, video.duration_s))
+    return found
 
 
 def _on(setup: Setup) -> bool:

@@ -1,52 +1,47 @@
-"""Shot boundaries out of the stored frames with PySceneDetect: no second look at the video itself."""
+"""Shots, out of the cuts that were found among all pictures of a video (`media/cuts.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from hardcut.media.frames import Frame
+from hardcut.media.cuts import GAP_S, Cut
+from hardcut.media.survey import Survey
 from hardcut.schemas.records import Evidence, Span, Video
-from hardcut.synth.evidence.pictures import load_image
 
-WINDOW = 2
-"""Neighbours on each side that a cut has to stand out from."""
+_LEVELS = 0.75
+"""Levels of 255, on average over the picture, for a unit of PySceneDetect's content value, which thresholds are in."""
 
 
-def find_cuts(paths: Sequence[Path], threshold: float) -> list[int]:
-    """The indices of the frames that begin a new shot, ascending. For a worker process.
+def told_cuts(survey: Survey, threshold: float) -> list[Cut]:
+    """The cuts that change the picture by at least `threshold`."""
+    return [cut for cut in survey.cuts if cut.change >= _LEVELS * threshold]
 
-    A cut changes the picture by at least `threshold` (mean difference of hue, saturation and brightness, 0..255) and
-    three times as much as the frames around it; so a lorry that fills the picture is none. The detector is told frame
-    numbers, not times: sampled frames are evenly spaced, and only their order matters to it.
+
+def shot_evidence(video: Video, survey: Survey, threshold: float) -> list[Evidence]:
+    """One line of evidence for each shot ("shot 2 of 3") whose ends are known: each a cut, or an end of the video.
+
+    A cut lies half way between the two pictures it divides. Where pictures are missing, nobody knows of cuts.
     """
-    from scenedetect import AdaptiveDetector, FrameTimecode
-
-    detector = AdaptiveDetector(
-        adaptive_threshold=3.0, min_content_val=threshold, window_width=WINDOW, min_scene_len=WINDOW
-    )
-    padded = [*[*paths[:1]] * WINDOW, *paths, *[*paths[-1:]] * WINDOW]  # so that the ends have neighbours too
-    cuts: set[int] = set()
-    for index, path in enumerate(padded):
-        found = detector.process_frame(FrameTimecode(index, 1.0), load_image(path))
-        cuts.update(timecode.frame_num - WINDOW for timecode in found)
-    return sorted(cut for cut in cuts if 0 < cut < len(paths))
-
-
-def shot_evidence(video: Video, frames: Sequence[Frame], cuts: Sequence[int]) -> list[Evidence]:
-    """One line of evidence for each shot ("shot 2 of 3"); a cut lies half way between the two frames it divides."""
-    if not frames:
-        return []
-    between = [(frames[cut - 1].time_s + frames[cut].time_s) / 2 for cut in cuts]
-    edges = [0.0, *between, max(video.duration_s, frames[-1].time_s)]
-    count = len(edges) - 1
+    cuts = told_cuts(survey, threshold)
+    shots: list[tuple[float, float, float]] = []
+    for start, end in survey.watched:
+        inside = [cut for cut in cuts if start < cut.time_s <= end]
+        edges = [(cut.before_s + cut.time_s) / 2 for cut in inside]
+        changes = [0.0, *(cut.change for cut in inside)]
+        first = [0.0] if start <= GAP_S else [None]
+        last = [max(video.duration_s, end)] if survey.duration_s - end <= GAP_S else [None]
+        bounds = [*first, *edges, *last]
+        shots += [
+            (begins, ends, change)
+            for begins, ends, change in zip(bounds, bounds[1:], changes, strict=False)
+            if begins is not None and ends is not None and end > start
+        ]
     return [
         Evidence.create(
             video_id=video.video_id,
             kind="shot",
-            text=f"shot {number + 1} of {count}",
-            span=Span(start=edges[number], end=edges[number + 1]),
+            text=f"shot {number + 1} of {len(shots)}",
+            span=Span(start=start, end=end),
+            support={"change": change} if change else None,
             extractor="scenedetect",
         )
-        for number in range(count)
+        for number, (start, end, change) in enumerate(shots)
     ]

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeVar
 from pydantic import JsonValue
 
 from hardcut.engine.file_digests import FileDigests
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
@@ -19,6 +19,9 @@ from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 
 R = TypeVar("R", bound=Record)
+
+_LATER: frozenset[str] = frozenset()
+"""The settings that version 2 of the stage did not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -46,7 +49,20 @@ class EvidenceStage:
         setup = self._setup
         versions = {name: value for each in _asked_for(setup) for name, value in each.versions(setup).items()}
         told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price"})
-        return {**told, "sampling": self.frames.sampling, "versions": versions}
+        return {**told, "sampling": self.frames.sampling, "survey": self.frames.survey, "versions": versions}
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 2, of 26e4c37 until 28 November 2026: captions and queries that were paid for rest on it."""
+        setup = self._setup
+        libraries = {
+            name: value
+            for each in _asked_for(setup)
+            if each.version is None
+            for name, value in each.libraries(setup).items()
+        }
+        told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price", *_LATER})
+        return (Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),)
 
     async def run(self, unit: Unit) -> Output:
         video, setup = unit.one(Video), self._setup

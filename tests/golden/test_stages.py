@@ -22,7 +22,8 @@ from PIL import Image
 from hardcut.engine.stage import Failure, Output, Unit
 from hardcut.media.collection import scan
 from hardcut.media.frames import Frame, FrameSet
-from hardcut.media.store import sampling_digest
+from hardcut.media.store import sampling_digest, survey_digest
+from hardcut.media.survey import Burst, Survey
 from hardcut.pipeline.context import Context
 from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.base import Record
@@ -111,6 +112,21 @@ class Frames:
             times = (number / 2 for number in range(min(16, int(video.duration_s * 2))))
             frames = [Frame(folder / f"{time_s}.jpg", time_s, digest(video.sha256, time_s)) for time_s in times]
         yield FrameSet(tuple(frames), video.duration_s, video.complete, video.missing)
+
+    @property
+    def survey(self) -> str:
+        return survey_digest(self.media)
+
+    @asynccontextmanager
+    async def looked_at(self, video: Video) -> AsyncIterator[Survey]:
+        """A survey that found no cut, its burst made of the stored frames."""
+        async with self.leased(video) as stored:
+            times = tuple(frame.time_s for frame in stored.frames)
+            jpegs = [frame.read() for frame in stored.frames]
+            path = self.store.with_name("burst.mjpg")
+            path.write_bytes(b"".join(jpegs))
+            burst = Burst(path, times, tuple(map(len, jpegs)), 0.0, video.duration_s)
+            yield Survey((burst,), (), ((times[0], times[-1]),), video.duration_s)
 
 
 @dataclass

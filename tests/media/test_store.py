@@ -14,7 +14,7 @@ import pytest
 
 from hardcut.engine.files import sha256_of
 from hardcut.media.sampler import Sample
-from hardcut.media.store import FrameStore
+from hardcut.media.store import FrameStore, sampling_digest
 from hardcut.schemas.errors import DamagedInput
 from hardcut.schemas.settings import MediaSettings
 
@@ -42,7 +42,11 @@ def name(number: int) -> str:
 
 def stored(root: Path) -> list[int]:
     store = FrameStore(root)
-    return [number for number in range(100) if (store._folder(name(number), SETTINGS) / "index.json").exists()]
+    return [
+        number
+        for number in range(100)
+        if (store._folder(name(number), sampling_digest(SETTINGS)) / "index.json").exists()
+    ]
 
 
 def size(root: Path) -> int:
@@ -69,7 +73,7 @@ def fill(root: Path, limit: int | None, *numbers: int) -> None:
 
 
 def age(root: Path, number: int, seconds: float) -> None:
-    index = FrameStore(root)._folder(name(number), SETTINGS) / "index.json"
+    index = FrameStore(root)._folder(name(number), sampling_digest(SETTINGS)) / "index.json"
     if index.exists():
         then = time.time() - seconds
         os.utime(index, (then, then))
@@ -145,7 +149,7 @@ def test_what_is_leased_may_exceed_the_limit(root, limit):
 
 def test_what_a_killed_process_left_is_removed(root, limit):
     fill(root, limit, 0)
-    folder = FrameStore(root)._folder(name(0), SETTINGS)
+    folder = FrameStore(root)._folder(name(0), sampling_digest(SETTINGS))
     leftover = folder.with_name(f".{folder.name}.123")
     leftover.mkdir()
     (leftover / "00000.jpg").write_bytes(b"x" * limit)
@@ -167,7 +171,7 @@ def test_frames_that_nobody_touched_are_not_read_to_be_given(root, monkeypatch):
 
 def test_a_store_of_an_earlier_version_is_read_and_gets_its_digest(root):
     fill(root, None, 1)
-    index = FrameStore(root)._folder(name(1), SETTINGS) / "index.json"
+    index = FrameStore(root)._folder(name(1), sampling_digest(SETTINGS)) / "index.json"
     whole = json.loads(index.read_text())
     index.write_text(json.dumps({key: whole[key] for key in ("frames", "duration_s", "missing")}))
     index.with_name("touched.json").unlink()

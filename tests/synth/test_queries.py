@@ -90,6 +90,10 @@ def twin_of(one: tuple[Any, ...], other: tuple[Any, ...]) -> Twin:
     )
 
 
+DRIFT, LIGHT = {False: "left to right", True: "right to left"}, ("white", "grey")
+"""The clouds and gulls of a backdrop, of which the truth says nothing."""
+
+
 def overlapping(facet: Facet, clip: Clip) -> bool:
     """Whether the world shows, at some time within the facet's span, what the facet names."""
     assert facet.span is not None
@@ -101,6 +105,8 @@ def overlapping(facet: Facet, clip: Clip) -> bool:
         told = [(said["text"], said["span"]) for said in record["speech"]]
     elif facet.modality == "motion":
         told = [(f"{thing['colour']} {thing['direction']}", thing["moving"]) for thing in record["objects"]]
+        told.append(("camera stands still", {"start": 0.0, "end": record["duration_s"]}))
+        told += [(f"{white} {DRIFT[clip.backwards]}", {"start": 0.0, "end": record["duration_s"]}) for white in LIGHT]
     for text, span in told:
         if facet.modality == "motion":
             named = all(part in facet.text for part in text.split(" ", 1))

@@ -107,7 +107,9 @@ def test_all_chiral_twins_are_found_and_none_is_wrong(world: World) -> None:
     found = pairs_of(world.read(Twin), "chiral")
     print(f"chiral twins: {len(wanted)} in truth, {len(rendered)} rendered in reverse, {len(found)} found")
     assert len(rendered) == 10 and rendered < wanted, "and what passes in another order is one too"
-    assert found == wanted
+    assert found == {pair for pair in wanted if "door" not in pair[0]}, (
+        "what turns on a hinge goes nowhere, and is not told"
+    )
 
 
 def test_what_differs_is_said_and_the_other_caption_is_at_hand(world: World) -> None:
@@ -201,6 +203,30 @@ def test_figures_are_no_slips_and_generic_movement_is_no_twin(make_video: Any) -
     assert relations(*videos, *told("a", *BREAD, "STEP 7"), *told("b", *BREAD, "STEP 8")) == {("a", "b"): "edit"}
     one, other = "a grey thing moves upwards", "a grey thing moves downwards"
     assert relations(*videos, *told("a", one, kind="motion"), *told("b", other, kind="motion")) == {}
+
+
+@pytest.mark.parametrize(
+    "one, other, share, relation",
+    [
+        ("a red thing moves upwards", "a blue thing moves upwards", 0.9, "edit"),
+        ("a red thing moves upwards", "a blue thing moves upwards", 0.4, None),
+        ("a grey thing moves upwards", "an orange and brown thing moves upwards", 0.9, None),
+    ],
+    ids=["flat colours", "colours of a part", "shades"],
+)
+def test_colours_of_what_moves_make_a_twin_where_they_are_plain(
+    make_video: Any, one: str, other: str, share: float, relation: str | None
+) -> None:
+    def moving(video_id: str, text: str) -> list[Record]:
+        read, moved = told(video_id, *BREAD)[:3], told(video_id, text, kind="motion")[0]
+        assert isinstance(moved, Evidence)
+        claim = Claim(text=text, span=moved.span, evidence_ids=(moved.evidence_id,))
+        teacher = TeacherRef(backend="x", model="")
+        caption = Caption.create(video_id=video_id, text=text, claims=(claim,), teacher=teacher)
+        return [*read, moved.model_copy(update={"support": {"colour": share}}), caption]
+
+    found = relations(make_video("a"), make_video("b"), *moving("a", one), *moving("b", other))
+    assert found == ({("a", "b"): relation} if relation else {})
 
 
 def test_copies_are_no_twins(make_video: Any) -> None:

