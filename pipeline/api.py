@@ -48,7 +48,7 @@ def run(
     `out` is the run's folder. `teacher` writes captions and queries, and judges unless you give `judges`. Each is a
     name such as `openai:MODEL@URL`, or an opened teacher, which stays open so that its model is loaded once. `queries`,
     `first_stage`, `judgments` and `manifest` are your own files. `limit` takes the first videos by id, `until` stops
-    after a stage, `retry_failed` tries failed items again, and `renew` makes anew what earlier versions of a stage made.
+    after a stage, `retry_failed` tries failed items again, `renew` makes anew what earlier versions of a stage made.
     `settings` is a record or a TOML file; `overrides` change single settings by their dotted names
     (`**{"captions.max_words": 80}`). `cache` keeps frames and replies for later runs. `progress` gets the progress of
     the run (default: bars on a terminal or in a notebook).
