@@ -1,35 +1,38 @@
 """What is on disk: the videos under a root with what lies beside them. Opens no video.
 
 Found are the files with a video's suffix, in the folder and all folders below; with a manifest, the files that it
-lists. Beside `talk.mp4` belong `talk.json` (a JSON object: metadata), `talk.srt`, `talk.vtt` and, with a language,
-`talk.en.srt`. Hidden files and folders (a name that starts with a dot) are left out in silence; everything else that
-is not taken is in `skipped`.
+lists. Beside `talk.mp4` belong `talk.json` (a JSON object: metadata), subtitles such as `talk.srt`, `talk.en.vtt` or
+`talk.en.forced.ass`, and what a downloader leaves: `talk.info.json`, `talk.description`, thumbnails.
+
+Hidden files and folders (a name that starts with a dot) and thumbnails are left out in silence. Everything else that is
+not taken is in `skipped`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from hardcut.media.beside import Beside, Variant, belonging
 from hardcut.media.manifest import ManifestEntry, parse_object, read_manifest
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json
+from hardcut.schemas.text.languages import primary_language
 
 VIDEO_SUFFIXES = (
     *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
     *(".ogg", ".ogv", ".ts", ".webm", ".wmv"),
 )
 """What is taken for a video. GIFs in a folder are mostly pictures: name them in a manifest to have them read."""
-_SUBTITLE_SUFFIXES = frozenset({".srt", ".vtt"})
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_FULLEST: tuple[Variant, ...] = ("plain", "hearing", "automatic", "forced")
 _MAX_ID = 512
 _MAX_SIDECAR = 16 * 2**20
 
@@ -187,18 +190,15 @@ def _videos(
         else:
             skipped.append(Skipped(file.relative, "not_in_manifest", "the manifest does not list it"))
     stems = {file.stem for file in taken}
-    metadata: dict[str, _File] = {}
-    subtitles: dict[str, list[tuple[_File, str | None]]] = {}
+    beside: defaultdict[str, list[tuple[_File, Beside]]] = defaultdict(list)
     for file in others:
-        stem, _, language = file.stem.rpartition(".")
-        if file.suffix == ".json" and file.stem in stems:
-            metadata[file.stem] = file
-        elif file.suffix in _SUBTITLE_SUFFIXES and file.stem in stems:
-            subtitles.setdefault(file.stem, []).append((file, None))
-        elif file.suffix in _SUBTITLE_SUFFIXES and stem in stems and _LANGUAGE.fullmatch(language):
-            subtitles.setdefault(stem, []).append((file, language))
-        else:
+        role = belonging(file.stem, file.suffix, stems)
+        if role is None:
             skipped.append(Skipped(file.relative, "not_a_video", "neither a video nor a file that belongs to one"))
+        elif role.role == "unfinished":
+            skipped.append(Skipped(file.relative, "unfinished", "a download that was not finished: fetch it again"))
+        else:
+            beside[role.stem].append((file, role))
     for file in taken:
         entry = entries[file.relative] if entries is not None else None
         video_id = entry.video_id if entry and entry.video_id else file.stem
@@ -207,18 +207,24 @@ def _videos(
                 Skipped(file.relative, "name_too_long", f"an id has at most {_MAX_ID} characters: rename it")
             )
             continue
-        yield _video(file, video_id, entry, metadata.get(file.stem), subtitles.get(file.stem, []))
+        yield _video(file, video_id, entry, beside[file.stem], skipped)
 
 
 def _video(
     file: _File,
     video_id: str,
     entry: ManifestEntry | None,
-    sidecar: _File | None,
-    subtitles: list[tuple[_File, str | None]],
+    beside: list[tuple[_File, Beside]],
+    skipped: list[Skipped],
 ) -> VideoFile:
-    metadata = {**(_read_sidecar(sidecar) if sidecar else {}), **(entry.metadata if entry else {})}
-    files = [file, *([sidecar] if sidecar else []), *(found for found, _ in subtitles)]
+    written = {role.role: found for found, role in beside if role.role in _WRITTEN}
+    metadata: dict[str, JsonValue] = {}
+    for role, read in _WRITTEN.items():
+        if role in written:
+            metadata |= read(written[role])
+    metadata |= entry.metadata if entry else {}
+    subtitles = _subtitles(beside, skipped)
+    files = [file, *written.values(), *(found for found, _ in subtitles)]
     facts = "\0".join(f"{found.relative}\0{found.size}\0{found.mtime_ns}" for found in files)
     content = canonical_json(metadata) if metadata else ""
     return VideoFile(
@@ -231,15 +237,56 @@ def _video(
     )
 
 
+def _subtitles(beside: list[tuple[_File, Beside]], skipped: list[Skipped]) -> list[tuple[_File, str | None]]:
+    """The subtitles to be read: of each language the fullest, and if there are several such the first by name."""
+    named = [(found, role.subtitles) for found, role in beside if role.subtitles is not None]
+    best: dict[str | None, tuple[_File, str | None]] = {}
+    for found, name in sorted(named, key=lambda each: (_FULLEST.index(each[1].variant), len(each[0].relative))):
+        chosen, _ = best.setdefault(primary_language(name.language), (found, name.language))
+        if chosen is not found:
+            detail = f"the subtitles of this language are read from {chosen.relative}"
+            skipped.append(Skipped(found.relative, "other_subtitles", detail))
+    return sorted(best.values(), key=lambda each: each[0].relative)
+
+
+def _read_description(file: _File) -> dict[str, JsonValue]:
+    return {"description": _text_of(file)}
+
+
+def _read_downloaded(file: _File) -> dict[str, JsonValue]:
+    """What of a downloader's `.info.json` people wrote about the video; the rest is about the download."""
+    found = parse_object(_text_of(file), file.real)
+    told = {name: found[name] for name in ("title", "description", "tags", "language") if found.get(name)}
+    chapters = found.get("chapters")
+    if isinstance(chapters, list):
+        titles = [each.get("title") for each in chapters if isinstance(each, dict)]
+        told["chapters"] = [title for title in titles if isinstance(title, str)]
+    if found.get("license"):
+        told["licence"] = found["license"]
+    return told
+
+
 def _read_sidecar(file: _File) -> dict[str, JsonValue]:
+    return parse_object(_text_of(file), file.real)
+
+
+def _text_of(file: _File) -> str:
     if file.size > _MAX_SIDECAR:
         raise UsageError(f"{file.real}: {file.size} bytes are more than {_MAX_SIDECAR}: not a sidecar, move it away")
     try:
-        return parse_object(Path(file.real).read_text("utf-8-sig"), file.real)
+        return Path(file.real).read_text("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file.real}: the sidecar cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file.real}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+
+
+_WRITTEN: Mapping[str, Callable[[_File], dict[str, JsonValue]]] = {
+    "description": _read_description,
+    "downloaded": _read_downloaded,
+    "metadata": _read_sidecar,
+}
+"""How files of metadata are read, by their role. What a later one says goes before what an earlier one does."""
 
 
 def _check_ids(videos: list[VideoFile]) -> None:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from hardcut.schemas.records import Claim, Evidence, Facet, Span, Video
 
-SUBTITLES = frozenset({"srt", "vtt"})
+SUBTITLES = frozenset({"srt", "vtt", "ass", "ssa", "embedded"})
 """Extractors of speech that somebody wrote down."""
 SPAN_TOLERANCE_S = 0.5
 """A teacher's span may overhang the video by this much (rounding); it is then cut at the end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hardcut.synth.evidence.embedded import EMBEDDED
 from hardcut.synth.evidence.look import Extractor
 from hardcut.synth.evidence.metadata import METADATA
 from hardcut.synth.evidence.ocr import OCR
@@ -12,6 +13,7 @@ from hardcut.synth.evidence.subtitles import SUBTITLES
 EXTRACTORS: tuple[Extractor, ...] = (
     METADATA,
     SUBTITLES,
+    EMBEDDED,
     SPEECH,
     OCR,
     SCENES,

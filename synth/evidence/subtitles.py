@@ -1,4 +1,4 @@
-"""Speech out of subtitle files (.srt, .vtt): the source that needs no model.
+"""Speech out of subtitle files (.srt, .vtt, .ass): the source that needs no model.
 
 The parser is our own because a file that is broken in one place must give the rest and name the line; the libraries
 looked at either stop at the first fault (srt, webvtt-py) or guess past it in silence (pysubs2, which also takes a
@@ -8,17 +8,17 @@ number that ends a cue for the next cue's and leaves notes and names of WebVTT c
 from __future__ import annotations
 
 import asyncio
-import codecs
 import hashlib
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span, Subtitles, Video
 from hardcut.schemas.text.clean import clean
+from hardcut.synth.evidence.cues import Cue, Fault, ass_cues, unrolled
+from hardcut.synth.evidence.encodings import decode
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 
 MAX_BYTES = 16 * 2**20
@@ -28,24 +28,6 @@ _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 _NUMBER = re.compile(r"\s*\d+\s*")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<[\d:.]+>|\{\\[^{}]*\}")
 _BLOCKS_WITHOUT_TEXT = ("WEBVTT", "NOTE", "STYLE", "REGION")
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """A line of speech. `line` is where its times stand in the file, counted from 1."""
-
-    start: float
-    end: float
-    text: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A place in a subtitle file that could not be read; line 1 stands for the file as a whole."""
-
-    line: int
-    detail: str
 
 
 def subtitle_evidence(video: Video, root: Path) -> tuple[list[Evidence], list[Dropped]]:
@@ -61,7 +43,8 @@ def subtitle_evidence(video: Video, root: Path) -> tuple[list[Evidence], list[Dr
 
     for sidecar in video.subtitles:
         extractor = Path(sidecar.path).suffix.lower().lstrip(".")
-        cues, faults = parse(_read(sidecar, root), vtt=extractor == "vtt")
+        language = sidecar.language or _language_of(video)
+        cues, faults = parse(_read(sidecar, root), extractor, language)
         for fault in faults:
             drop(fault.line, "subtitle_unreadable", fault.detail)
         for cue in cues:
@@ -84,19 +67,30 @@ def subtitle_evidence(video: Video, root: Path) -> tuple[list[Evidence], list[Dr
     return list(found.values()), dropped
 
 
-def parse(data: bytes, *, vtt: bool = False) -> tuple[list[Cue], list[Fault]]:
-    """The cues of a subtitle file sorted by time, and what in it could not be read.
+def parse(data: bytes, form: str = "srt", language: str | None = None) -> tuple[list[Cue], list[Fault]]:
+    """The cues of a subtitle file sorted by time, and what in it could not be read. `form` is `srt`, `vtt`, `ass` or
+    `ssa`.
 
-    Taken as they come: byte order marks, UTF-8, UTF-16, else Windows-1252; any line ends; cues without numbers, out of
-    order or overlapping; times without hours; comma or point. Tags are taken out and entities resolved. In .srt a cue
-    reaches to the next one, blank lines or not; in .vtt to the next blank line.
+    Taken as they come: byte order marks, UTF-8, UTF-16, else the code page that `language` was written in; any line
+    ends; cues without numbers, out of order or overlapping; times without hours; comma or point. Tags are taken out and
+    entities resolved. In .srt a cue reaches to the next one, blank lines or not; in .vtt to the next empty line.
+    Captions that roll, as downloaders bring them, repeat each line: it is taken once.
     """
     if len(data) > MAX_BYTES:
         return [], [Fault(1, f"{len(data)} bytes are more than {MAX_BYTES}: not a subtitle file")]
     try:
-        lines = _decode(data).splitlines()
+        text = decode(data, language)
     except UnicodeDecodeError as error:
-        return [], [Fault(data[: error.start].count(b"\n") + 1, f"neither UTF-8, UTF-16 nor Windows-1252: {error}")]
+        told = "neither UTF-8 nor UTF-16, and no language says which code page it is: save it as UTF-8, or name it"
+        return [], [Fault(data[: error.start].count(b"\n") + 1, f"{told} with its language, such as talk.ru.srt")]
+    if form in ("ass", "ssa"):
+        return ass_cues(text)
+    cues, faults = _timed_cues(text.splitlines(), vtt=form == "vtt")
+    return [cue for cue in unrolled(cues) if cue.text], faults
+
+
+def _timed_cues(lines: list[str], *, vtt: bool) -> tuple[list[Cue], list[Fault]]:
+    """The cues of .srt and .vtt."""
     cues: list[Cue] = []
     faults: list[Fault] = []
     for at, body in _blocks(lines, vtt):
@@ -108,7 +102,7 @@ def parse(data: bytes, *, vtt: bool = False) -> tuple[list[Cue], list[Fault]]:
         start, end = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
         if end < start:
             faults.append(Fault(line, f"the cue ends ({end:g} s) before it starts ({start:g} s)"))
-        elif text := clean(html.unescape(_TAG.sub("", "\n".join(body)))):
+        elif text := "\n".join(filter(None, (clean(html.unescape(_TAG.sub("", each))) for each in body))):
             cues.append(Cue(start, end, text, line))
     if not cues and not faults and any(line.strip() for line in lines if not line.startswith(_BLOCKS_WITHOUT_TEXT)):
         faults.append(Fault(1, "no cue with times and text in the whole file"))
@@ -130,7 +124,8 @@ def _blocks(lines: list[str], vtt: bool) -> Iterator[tuple[int, list[str]]]:
 
 
 def _until_blank(body: list[str]) -> list[str]:
-    blank = next((index for index, line in enumerate(body) if not line.strip()), len(body))
+    """Up to the first empty line. A line of white space is none: cues of downloaders begin with one."""
+    blank = next((index for index, line in enumerate(body) if not line), len(body))
     return body[:blank]
 
 
@@ -139,16 +134,9 @@ def _seconds(groups: tuple[str | None, ...]) -> float:
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float(f"0.{fraction or 0}")
 
 
-def _decode(data: bytes) -> str:
-    """Raises UnicodeDecodeError where none of the three encodings fits."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    if b"\0" in data:
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252")
+def _language_of(video: Video) -> str | None:
+    told = video.metadata.get("language")
+    return told if isinstance(told, str) else None
 
 
 def _read(sidecar: Subtitles, root: Path) -> bytes:

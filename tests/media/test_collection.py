@@ -249,3 +249,61 @@ def test_one_video_is_found_with_what_lies_beside_it_alone(tmp_path: Path) -> No
     for wrong, said in (("notes.txt", "not a video"), ("none.mp4", "no such file"), (".", "a folder")):
         with pytest.raises(UsageError, match=said):
             find_video(tmp_path / wrong)
+
+
+def test_subtitles_by_all_usual_names(root):
+    names = {
+        "a.srt": None, "b.en.srt": "en", "c.en_US.srt": "en-US", "d.eng.sdh.srt": "eng", "e.pt-BR.forced.vtt": "pt-BR",
+        "f.hi.srt": "hi", "g.en.hi.srt": "en", "h.zh-Hans.ass": "zh-Hans", "i.en-orig.vtt": "en", "j.forced.ssa": None,
+        "k.x y.de.default.srt": "de",
+    }  # fmt: skip
+    for name in names:
+        stem = "k.x y" if name.startswith("k") else name[0]
+        touch(root / f"{stem}.mp4", "x")
+        touch(root / name, "1")
+    touch(root / "a.one.two.three.four.srt", "1")
+    touch(root / "a.director's cut.srt", "1")
+    found = {Path(sub.path).name: sub.language for file in scan(root).files for sub in file.subtitles}
+    assert {name: found[name] for name in names} == names
+    told = {item.item: item.reason for item in scan(root).skipped}
+    assert told["a.one.two.three.four.srt"] == told["a.director's cut.srt"] == "not_a_video"
+
+
+def test_of_several_subtitles_of_one_language_the_fullest_is_read(root):
+    touch(root / "dup.mp4", "x")
+    for name in ("en", "en.sdh", "en_US", "eng.forced", "de", "de.forced", "fr.forced", "ja-orig", "ja.sdh"):
+        touch(root / f"dup.{name}.srt", "1")
+    found = scan(root)
+    (video,) = (file for file in found.files if file.video_id == "dup")
+    kept = [Path(sub.path).name for sub in video.subtitles]
+    assert kept == ["dup.de.srt", "dup.en.srt", "dup.fr.forced.srt", "dup.ja.sdh.srt"]
+    others = {item.item for item in found.skipped if item.reason == "other_subtitles"}
+    assert others == {"dup.en.sdh.srt", "dup.en_US.srt", "dup.eng.forced.srt", "dup.de.forced.srt", "dup.ja-orig.srt"}
+
+
+def test_a_downloaders_folder(root):
+    stem = "How to bake [aB3xYz01Qk4]"
+    info = {
+        "title": "How to bake", "description": "A loaf.", "tags": ["bread"], "language": "en", "duration": 4,
+        "chapters": [{"title": "Intro", "start_time": 0}, {"start_time": 2}, 7], "formats": [{"url": "https://x"}],
+        "license": "Creative Commons Attribution license (reuse allowed)",
+    }  # fmt: skip
+    for name in (".mp4", ".webp", ".jpg", ".en.vtt", ".en-orig.vtt", ".mp4.part"):
+        touch(root / f"{stem}{name}", "x")
+    touch(root / f"{stem}.info.json", json.dumps(info))
+    touch(root / f"{stem}.description", "Another text.")
+    found = scan(root)
+    (video,) = (file for file in found.files if file.video_id == stem)
+    assert video.metadata == {
+        "title": "How to bake", "description": "A loaf.", "tags": ["bread"], "language": "en", "chapters": ["Intro"],
+        "licence": "Creative Commons Attribution license (reuse allowed)",
+    }  # fmt: skip
+    assert [Path(sub.path).name for sub in video.subtitles] == [f"{stem}.en.vtt"]
+    told = {item.item.removeprefix(stem): item.reason for item in found.skipped if item.item.startswith(stem)}
+    assert told == {".en-orig.vtt": "other_subtitles", ".mp4.part": "unfinished"}
+    before = video.fingerprint
+    touch(root / f"{stem}.json", json.dumps({"title": "Mine", "event": "baking"}))
+    (root / f"{stem}.description").unlink()
+    (video,) = (file for file in scan(root).files if file.video_id == stem)
+    assert video.metadata["title"] == "Mine" and video.metadata["description"] == "A loaf."
+    assert video.metadata["event"] == "baking" and video.fingerprint != before

@@ -12,8 +12,8 @@ from hardcut.synth.evidence.subtitles import parse, subtitle_evidence
 PLAIN = "1\n00:00:01,000 --> 00:00:02,500\nGood morning\n\n2\n00:00:03,000 --> 00:00:04,000\nTwo\nlines\n"
 
 
-def told(data: bytes, vtt: bool = False) -> list[tuple[float, float, str]]:
-    cues, faults = parse(data, vtt=vtt)
+def told(data: bytes, form: str = "srt", language: str | None = None) -> list[tuple[float, float, str]]:
+    cues, faults = parse(data, form, language)
     assert faults == []
     return [(cue.start, cue.end, cue.text) for cue in cues]
 
@@ -39,8 +39,69 @@ def test_forms_of_one_file(data: bytes) -> None:
     assert told(data) == [(1.0, 2.5, "Good morning"), (3.0, 4.0, "Two lines")]
 
 
-def test_windows_1252_is_the_last_resort() -> None:
-    assert told("00:01,000 --> 00:02,000\nCafé – “ja”\n".encode("cp1252")) == [(1.0, 2.0, "Café – “ja”")]
+@pytest.mark.parametrize(
+    ("text", "page", "language"),
+    [
+        ("Café – “ja”", "cp1252", "fr"),
+        ("Погода, новости", "cp1251", "ru"),
+        ("Погода, новости", "cp1251", "rus"),
+        ("Zażółć gęślą jaźń", "cp1250", "pl"),
+        ("Καλημέρα", "cp1253", "el-GR"),
+        ("Günaydın", "cp1254", "tr"),
+        ("صباح الخير", "cp1256", "ar"),
+        ("おはよう", "cp932", "ja"),
+        ("你好，世界", "gb18030", "zh"),
+        ("你好，世界", "cp950", "zh_TW"),
+        ("안녕하세요", "cp949", "kor"),
+    ],
+)
+def test_an_old_code_page_is_known_by_the_language(text: str, page: str, language: str) -> None:
+    data = f"00:01,000 --> 00:02,000\n{text}\n".encode(page)
+    assert told(data, language=language) == [(1.0, 2.0, text)]
+    for unknown in (None, "xx"):
+        cues, faults = parse(data, language=unknown)
+        assert cues == [] and len(faults) == 1 and "no language says which code page" in faults[0].detail
+
+
+def test_a_line_of_white_space_does_not_end_a_cue_of_vtt() -> None:
+    data = b"WEBVTT\n\n00:00.500 --> 00:01.500 align:start\n \nfirst words\n\n00:02.000 --> 00:03.000\nsecond\n"
+    assert told(data, "vtt") == [(0.5, 1.5, "first words"), (2.0, 3.0, "second")]
+
+
+def test_captions_that_roll_are_said_once_each_at_its_time() -> None:
+    """As recognised captions come from a downloader: each line is shown twice more, between them for 10 ms alone."""
+    said = ["one two", "three four", "five six", "seven"]
+    blocks, at = [], 0.0
+    for before, line in zip(["", *said], said, strict=False):
+        tagged = line.replace(" ", "<00:00:01.000><c> ") + "</c>"
+        blocks.append(f"00:00:{at:06.3f} --> 00:00:{at + 1.99:06.3f}\n{before or ' '}\n{tagged}\n")
+        blocks.append(f"00:00:{at + 1.99:06.3f} --> 00:00:{at + 2:06.3f}\n{line}\n \n")
+        at += 2
+    data = ("WEBVTT\n\n" + "\n".join(blocks)).encode()
+    assert told(data, "vtt") == [(2 * n, pytest.approx(2 * n + 1.99), line) for n, line in enumerate(said)]
+    chorus = b"00:01,000 --> 00:02,000\nla la\n\n00:03,000 --> 00:04,000\nla la\n\n00:05,000 --> 00:06,000\nbye\n"
+    assert [text for *_, text in told(chorus)] == ["la la", "la la", "bye"], "who sings twice says it twice"
+    again = "\n".join(f"00:{at:02},000 --> 00:{at + 1:02},500\nla la\n" for at in range(1, 20, 2)).encode()
+    assert len(told(again)) == 10, "and who sings ten times"
+
+
+def test_dialogue_of_ass() -> None:
+    data = (
+        "[Script Info]\nTitle: x\n\n[V4+ Styles]\nFormat: Name\nDialogue: 0,0:00:00.00,0:00:09.00,no\n\n[Events]\n"
+        "Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+        "Comment: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,nobody says this\n"
+        "Dialogue: 0,0:00:03.00,0:00:04.50,Default,,0,0,0,,{\\an8}Well, then\\Nwe {\\i1}go{\\i0}\n"
+        "Dialogue: 0,0:00:00.50,0:00:01.50,Default,,0,0,0,,Hello there\n"
+        "Dialogue: 0,0:00:05.00,0:00:06.00,Default,,0,0,0,,{\\p1}m 0 0 l 100 0{\\p0}\n"
+        "Dialogue: 0,soon,0:00:06.00,Default,,0,0,0,,when\n"
+    )
+    cues, faults = parse(data.encode(), "ass")
+    assert [(cue.start, cue.end, cue.text) for cue in cues] == [
+        (0.5, 1.5, "Hello there"),
+        (3.0, 4.5, "Well, then we go"),
+    ]
+    assert [fault.line for fault in faults] == [14]
+    assert parse(b"[Script Info]\n", "ass")[1][0].detail == "no line of dialogue in the whole file"
 
 
 def test_cues_are_sorted_and_may_overlap() -> None:
@@ -64,7 +125,7 @@ def test_vtt_blocks_that_are_no_speech() -> None:
         b"intro\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hello <00:01.500>there\n\nNOTE another\n\n"
         b"00:03.000 --> 00:04.000\nBye\n"
     )
-    assert told(data, vtt=True) == [(1.0, 2.0, "Hello there"), (3.0, 4.0, "Bye")]
+    assert told(data, "vtt") == [(1.0, 2.0, "Hello there"), (3.0, 4.0, "Bye")]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +151,7 @@ def test_a_file_that_is_none(data: bytes) -> None:
 
 def test_an_empty_file_says_nothing() -> None:
     assert parse(b"") == ([], [])
-    assert parse(b"WEBVTT\n", vtt=True) == ([], [])
+    assert parse(b"WEBVTT\n", "vtt") == ([], [])
 
 
 def sidecar(root: Path, name: str, data: bytes) -> Subtitles:
