@@ -21,6 +21,7 @@ from hardcut.schemas.text.clean import clean, script_of
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.paddle import paddle_engine, paddle_settings
 from hardcut.synth.evidence.pictures import load_image
+from hardcut.synth.evidence.readable import agreement, believable, crops
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ WHOLE = 0.6
 """Changed parts that cover more than this of the picture are not worth cutting out."""
 WORTH_FOLLOWING = 0.3
 """Readings below this confidence are noise even where a line was seen before."""
-LONE_CONFIDENCE = 0.9
-LONE_SECONDS = 1.0
 SAME_PLACE = 0.7
 """Share of a box inside another from which on both are the same line."""
 
@@ -51,14 +50,30 @@ def read_lines(frames: Sequence[Frame], duration_s: float, settings: EvidenceSet
     """The lines of text of a video, each with its span, place and best reading. For a worker process.
 
     The detector sees pictures whose longer side is at most `ocr_side` pixels; lines are read at full size. Lines whose
-    best reading is below `ocr_min_confidence` are left out, and so are lone characters that do not stand for a second
-    or are not read with confidence: mostly they are wheels, doors and windows.
+    best reading is below `ocr_min_confidence` are left out, and so are those that other crops of the same picture do
+    not confirm (`readable.py`).
     """
     looked_at = _thinned(frames, settings.ocr_fps)
-    reader = _Reader(_engine(settings), settings.ocr_side)
+    engine = _engine(settings)
+    reader = _Reader(engine, settings.ocr_side)
     readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
     lines = follow([frame.time_s for frame in looked_at], readings, duration_s)
-    return [line for line in lines if line.confidence >= settings.ocr_min_confidence and not _is_shape(line)]
+    return [
+        line
+        for line in lines
+        if line.confidence >= settings.ocr_min_confidence
+        and believable(line, _stability(engine, line, load_image(looked_at[line.best.frame].path)))
+    ]
+
+
+def _stability(engine: Engine, line: Line, image: Image) -> float:
+    """The share of other crops that give the reading of a line."""
+    import numpy as np
+
+    height, width = image.shape[:2]
+    corners = np.array(line.best.corners, dtype=np.float32) * np.array([width, height], dtype=np.float32)
+    cut = _upright(image, corners.astype(np.float32))
+    return agreement(line.text, [clean(engine.recognise(crop)[0]) for crop in crops(cut)])
 
 
 def ocr_evidence(video: Video, lines: Sequence[Line], extractor: str) -> list[Evidence]:
@@ -85,11 +100,6 @@ def _thinned(frames: Sequence[Frame], fps: float) -> list[Frame]:
         if not kept or frame.time_s - kept[-1].time_s > 0.9 / fps:
             kept.append(frame)
     return kept
-
-
-def _is_shape(line: Line) -> bool:
-    alone = sum(character.isalnum() for character in line.text) == 1
-    return alone and (line.confidence < LONE_CONFIDENCE or line.end - line.start < LONE_SECONDS)
 
 
 class Engine(Protocol):
@@ -268,7 +278,9 @@ def _recognise(engine: Engine, index: int, image: Image, quad: Quad, box: Rect) 
     told, score = engine.recognise(_upright(image, corners))
     text, confidence = clean(told), round(min(1.0, score), 4)
     is_text = any(character.isalnum() for character in text)  # round things are read as bullets
-    return Reading(index, text, confidence, box) if is_text and confidence >= WORTH_FOLLOWING else None
+    if not is_text or confidence < WORTH_FOLLOWING:
+        return None
+    return Reading(index, text, confidence, box, tuple((float(x), float(y)) for x, y in quad))
 
 
 def _upright(image: Image, corners: Quad) -> Image:

@@ -38,7 +38,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -53,7 +53,7 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 2, of 26e4c37 until 28 November 2026: captions and queries that were paid for rest on it."""
+        """Version 3, which believed all text, and version 2, of 26e4c37: what was paid for rests on them."""
         setup = self._setup
         libraries = {
             name: value
@@ -62,7 +62,10 @@ class EvidenceStage:
             for name, value in each.libraries(setup).items()
         }
         told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price", *_LATER})
-        return (Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),)
+        return (
+            Earlier(3, self.settings),
+            Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),
+        )
 
     async def run(self, unit: Unit) -> Output:
         video, setup = unit.one(Video), self._setup

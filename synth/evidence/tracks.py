@@ -30,17 +30,26 @@ class Reading:
     text: str
     confidence: float
     box: Rect
+    corners: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text that stood in the picture from `start` to `end` (seconds)."""
+    """A line of text that stood in the picture from `start` to `end` (seconds); `best` is its surest reading, and
+    `readings` are what it was read as, once for each picture that was looked at."""
 
     text: str
     start: float
     end: float
     box: Rect
     confidence: float
+    best: Reading
+    readings: tuple[str, ...]
+
+    @property
+    def repeated(self) -> int:
+        """How many pictures it was read in just so."""
+        return self.readings.count(self.text)
 
 
 @dataclass(slots=True)
@@ -117,7 +126,8 @@ def _line(track: _Track, times: Sequence[float], duration_s: float) -> Line:
         votes[reading.text] += reading.confidence
     text = min(votes, key=lambda text: (-votes[text], text))
     best = max((reading for reading in track.readings if reading.text == text), key=lambda reading: reading.confidence)
-    return Line(text, *_span(track, times, duration_s), best.box, best.confidence)
+    said = tuple(reading.text for reading in track.readings)
+    return Line(text, *_span(track, times, duration_s), best.box, best.confidence, best, said)
 
 
 def _span(track: _Track, times: Sequence[float], duration_s: float) -> tuple[float, float]:

@@ -45,7 +45,7 @@ class TextDetection(Module):
 
 class TextRecognition(Module):
     def predict(self, line: Any, batch_size: int) -> list[dict[str, Any]]:
-        assert line.shape[:2] == (40, 160)
+        assert all(0.7 < side / whole < 1.3 for side, whole in zip(line.shape, (40, 160), strict=False)), line.shape
         return [{"rec_text": "ВОКЗАЛ", "rec_score": 0.97}]
 
 
