@@ -26,7 +26,7 @@ from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.scores import Judge
 from hardcut.teacher.cached import CachedTeacher
-from hardcut.teacher.needs import Need
+from hardcut.teacher.needs import needs_of
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
 
@@ -161,13 +161,6 @@ class OpenRun(Context):
     """The context of a run with its ledger, so that the run can be carried out."""
 
     ledger: Ledger
-
-
-def needs_of(settings: Settings, teacher: TeacherSettings, roles: Collection[Role]) -> frozenset[Need]:
-    """What a teacher is to do of these roles: frames are shown to it unless it has none."""
-    return frozenset(
-        Need(role, teacher.sampling.max_frames > 0) for role in settings.roles_of(teacher) if role in roles
-    )
 
 
 class LedgerLookup:

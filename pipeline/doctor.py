@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from hardcut.annotate.embedded.environment import made
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.libraries import broken, decode_sample, libraries, pythons, unfit
 from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Role, Settings, TeacherSettings
 
 _EXTRAS = (
     *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr"),
@@ -140,8 +140,7 @@ def _teacher(teacher: TeacherSettings, settings: Settings, profiles: Path) -> Ch
     """Whether it can be asked, and what a server can do. That is asked once, by one or two small questions."""
     import asyncio
 
-    from hardcut.pipeline.context import needs_of
-    from hardcut.pipeline.stages import roles_until
+    from hardcut.teacher.needs import needs_of
     from hardcut.teacher.registry import open_teacher
 
     async def reach() -> str:
@@ -150,7 +149,7 @@ def _teacher(teacher: TeacherSettings, settings: Settings, profiles: Path) -> Ch
             settings.resources,
             main=settings.teacher,
             profiles=profiles,
-            needs=needs_of(settings, teacher, roles_until(None)),
+            needs=needs_of(settings, teacher, get_args(Role)),
             without_margin=settings.scores.without_margin,
         )
         try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
-from hardcut.schemas.settings import Role
+from hardcut.schemas.settings import Role, Settings, TeacherSettings
 from hardcut.teacher.protocol import Request, Task
 
 _ROLES: dict[Task, Role] = {
@@ -32,6 +33,13 @@ class Need(NamedTuple):
     def judges(self) -> bool:
         """Whether yes or no is asked for, with its log-probabilities."""
         return self.role == "judges"
+
+
+def needs_of(settings: Settings, teacher: TeacherSettings, roles: Collection[Role]) -> frozenset[Need]:
+    """What a teacher is to do of these roles: frames are shown to it unless it has none."""
+    return frozenset(
+        Need(role, teacher.sampling.max_frames > 0) for role in settings.roles_of(teacher) if role in roles
+    )
 
 
 def need_of(request: Request) -> Need:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hardcut.media.subtitle_streams import stream_cues
+from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span
 from hardcut.schemas.text.languages import primary_language
 from hardcut.synth.evidence.cues import spoken
@@ -13,7 +14,11 @@ async def _embedded(look: Look) -> list[Evidence | Dropped]:
     """Every cue as evidence of speech, as from a file; streams that are pictures are dropped with their number."""
     video = look.video
     known = [primary_language(sidecar.language) for sidecar in video.subtitles]
-    cues, unread = await look.pool.call(stream_cues, str(look.path), known)
+    try:
+        cues, unread = await look.pool.call(stream_cues, str(look.path), known)
+    except ItemError as error:  # the frames are in the store, so all else can be looked at
+        detail = f"whether it has subtitles inside, nobody knows: {error}"
+        return [Dropped.create(item=video.video_id, stage="evidence", reason="subtitle_unreadable", detail=detail)]
     found: dict[str, Evidence | Dropped] = {}
     for cue in cues:
         text = spoken(cue.text)

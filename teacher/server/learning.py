@@ -107,9 +107,10 @@ class Learner:
 
     async def _hold(self, wanted: frozenset[Need], lesson: _Lesson) -> None:
         """Learns what is not known, keeps it, and holds what is wanted against it."""
-        self._profile = await lesson.learned(self._profile or self._kept(wanted), wanted)
-        if self._profile != self._profiles.find(self._model, self._url):
-            self._profiles.keep(self._model, self._url, self._profile)
+        async with self._profiles.turn(self._model, self._url):
+            self._profile = await lesson.learned(self._profile or self._kept(wanted), wanted)
+            if self._profile != self._profiles.find(self._model, self._url):
+                self._profiles.keep(self._model, self._url, self._profile)
         for need in sorted(wanted):
             if missing := self._missing(self._profile, need):
                 raise UsageError(missing)

@@ -5,6 +5,11 @@ Kept under model, address and version of Hardcut. What is learned later from a r
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +17,7 @@ from typing import Literal
 import msgspec
 
 import hardcut
-from hardcut.engine.files import atomic_writer
+from hardcut.engine.files import atomic_writer, storage_error
 from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.ids import digest
 from hardcut.teacher.server.dialect import FIRST_GUESS, Dialect
@@ -22,6 +27,7 @@ Logprobs = Literal["by id", "top", "none"]
 
 _VERSION = 1
 """Counted up when other things are asked, or read otherwise."""
+_LOOKS_AGAIN_S = 0.05
 _FORMS = {
     "schema": "JSON Schema",
     "loose": "JSON Schema that need not hold",
@@ -75,6 +81,23 @@ class Profiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @asynccontextmanager
+    async def turn(self, model: str, url: str) -> AsyncIterator[None]:
+        """One process after the other learns of an endpoint, so that the later ones find what the first has kept. Ends
+        with the process, also when it is killed. Raises StorageError."""
+        path = self._file(model, url).with_suffix(".lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise storage_error(path, error) from error
+        try:
+            while not _taken(lock):  # noqa: ASYNC110 (another process wakes nobody here)
+                await asyncio.sleep(_LOOKS_AGAIN_S)
+            yield
+        finally:
+            os.close(lock)
+
     def find(self, model: str, url: str) -> Profile | None:
         """None for an endpoint that was not asked yet, and where what is kept cannot be read: it is asked again."""
         try:
@@ -90,6 +113,14 @@ class Profiles:
 
     def _file(self, model: str, url: str) -> Path:
         return self._folder / f"{digest(_VERSION, hardcut.__version__, model, canonical_address(url))}.json"
+
+
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
