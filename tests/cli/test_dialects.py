@@ -97,7 +97,7 @@ def test_a_run_ends(
     assert labels and all(label.verdict != "unparsed" for label in labels)
     assert {label.logit_margin is not None for label in labels} == {bool(margins)}
     assert max(teacher_server.served.values()) == 1, "nothing is paid for twice"
-    [kept] = (tmp_path / "cache" / "profiles").iterdir()
+    [kept] = (tmp_path / "cache" / "profiles").glob("*.json")
     dialect = json.loads(kept.read_text())["profile"]["dialect"]
     assert {field: dialect[field] for field in learned} == learned
     assert teacher_server.total_asked == teacher_server.total_served, "all that it refuses was learned before"
