@@ -34,7 +34,7 @@ from hardcut.publish.columns import (
     qrels_row,
     query_row,
 )
-from hardcut.publish.dataset import CONTRADICTION, LEFT_OUT
+from hardcut.publish.dataset import CONTRADICTION, COPIES_DISAGREE, LEFT_OUT
 from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
@@ -307,17 +307,19 @@ def _compiled(
 def _without_contradictions(one: _Compiled, contents: Mapping[str, str]) -> _Compiled:
     """The query without its pairs with one content, under several ids or as copies, that is judged to answer it and not
     to answer it."""
-    labels: defaultdict[str, dict[bool, str]] = defaultdict(dict)
+    labels: defaultdict[str, dict[bool, Row]] = defaultdict(dict)
     for row in one.rows:
-        labels[contents[row["video_id"]]].setdefault(row["label"] > 0, row["video_id"])
+        labels[contents[row["video_id"]]].setdefault(row["label"] > 0, row)
     rows, held_out = [], [*one.held_out]
     for row in one.rows:
         by_label = labels[contents[row["video_id"]]]
         if len(by_label) == 1:
             rows.append(row)
         else:
-            detail = f"{one.query['query_id']}: {by_label[True]} answers it, and {by_label[False]}, a copy, does not"
-            held_out.append(_left_out(row["pair_id"], CONTRADICTION, detail))
+            yes, no = by_label[True], by_label[False]
+            reason = CONTRADICTION if yes["sha256"] == no["sha256"] else COPIES_DISAGREE
+            detail = f"{one.query['query_id']}: {yes['video_id']} answers it, and {no['video_id']}, a copy, does not"
+            held_out.append(_left_out(row["pair_id"], reason, detail))
     return _Compiled(one.query, rows, held_out, one.teachers)
 
 

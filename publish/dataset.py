@@ -23,8 +23,10 @@ GUARDED = "guards"
 """The key of the marker for what the run's guards looked at, and what they could not look at."""
 LEFT_OUT = "left_out.jsonl"
 """The file of judged pairs that are in no split, and of videos without a clip, each with its reason."""
-CONTRADICTION = "copies_disagree"
-"""The reason of pairs that are left out because copies of one video are judged differently."""
+CONTRADICTION = "same_file_disagrees"
+"""The reason of pairs that are left out because one file, under two ids, is judged both ways."""
+COPIES_DISAGREE = "copies_disagree"
+"""The same of copies of one recording. Their sound or what is written beside them may differ, so both may be right."""
 Row = dict[str, Any]
 _AGAIN = "it was altered after the export: export the run again"
 

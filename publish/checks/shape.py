@@ -186,11 +186,11 @@ def _expected(corpus: Mapping[str, int], settings: Settings) -> list[str]:
 
 @check(
     {"pairs": ("query_id", "sha256", "label")},
-    "one content, under several ids or as copies, that is judged to answer a query and not to answer it",
+    "one file, under several ids, that is judged to answer a query and not to answer it",
     f"`{LEFT_OUT}` is missing",
 )
 def contradictions(dataset: Dataset, settings: Settings) -> CheckResult:
-    """A content that is judged both ways for one query. Its pairs are left out of the dataset by name."""
+    """A file that is judged both ways for one query. Its pairs are left out of the dataset by name."""
     found = Findings()
     labels: dict[tuple[str, str], bool] = {}
     for _, row in dataset.rows("pairs", ("query_id", "sha256", "label")):
@@ -203,8 +203,8 @@ def contradictions(dataset: Dataset, settings: Settings) -> CheckResult:
     details = (record.detail for record in read_records(left_out, Dropped) if record.reason == CONTRADICTION)
     found.extend(dict.fromkeys(details))
     return by_count(
-        "contradictions", found, "no content is judged both ways for a query",
-        "{count} times copies of a video are judged differently for a query",
+        "contradictions", found, "no file is judged both ways for a query",
+        "{count} times a file is judged both ways for a query",
         "judge the copies alike (`hardcut review`), or remove one of them from the collection",
     )  # fmt: skip
 
