@@ -221,7 +221,7 @@ def _video(
     metadata: dict[str, JsonValue] = {}
     for role, read in _WRITTEN.items():
         if role in written:
-            metadata |= read(written[role])
+            metadata |= _read_written(written[role], role, read, skipped)
     metadata |= entry.metadata if entry else {}
     subtitles = _subtitles(beside, skipped)
     files = [file, *written.values(), *(found for found, _ in subtitles)]
@@ -247,6 +247,20 @@ def _subtitles(beside: list[tuple[_File, Beside]], skipped: list[Skipped]) -> li
             detail = f"the subtitles of this language are read from {chosen.relative}"
             skipped.append(Skipped(found.relative, "other_subtitles", detail))
     return sorted(best.values(), key=lambda each: each[0].relative)
+
+
+def _read_written(
+    file: _File, role: str, read: Callable[[_File], dict[str, JsonValue]], skipped: list[Skipped]
+) -> dict[str, JsonValue]:
+    """What a file of metadata says. One that people wrote is theirs to mend and ends the scan; one that a downloader
+    left, cut short say, costs only itself."""
+    try:
+        return read(file)
+    except UsageError as error:
+        if role == "metadata":
+            raise
+        skipped.append(Skipped(file.relative, "metadata_unreadable", str(error).removeprefix(file.real).lstrip(":, ")))
+        return {}
 
 
 def _read_description(file: _File) -> dict[str, JsonValue]:

@@ -18,7 +18,7 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span, Subtitles, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.evidence.cues import Cue, Fault, ass_cues, unrolled
-from hardcut.synth.evidence.encodings import decode
+from hardcut.synth.evidence.encodings import code_page, decode
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 
 MAX_BYTES = 16 * 2**20
@@ -81,8 +81,10 @@ def parse(data: bytes, form: str = "srt", language: str | None = None) -> tuple[
     try:
         text = decode(data, language)
     except UnicodeDecodeError as error:
-        told = "neither UTF-8 nor UTF-16, and no language says which code page it is: save it as UTF-8, or name it"
-        return [], [Fault(data[: error.start].count(b"\n") + 1, f"{told} with its language, such as talk.ru.srt")]
+        page = code_page(language)
+        why = f"nor {page}, the code page of {language}" if page else "and no language says which code page it is"
+        told = f"neither UTF-8 nor UTF-16, {why}: save it as UTF-8, or name it with its language, such as talk.ru.srt"
+        return [], [Fault(data[: error.start].count(b"\n") + 1, told)]
     if form in ("ass", "ssa"):
         return ass_cues(text)
     cues, faults = _timed_cues(text.splitlines(), vtt=form == "vtt")

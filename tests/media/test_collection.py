@@ -307,3 +307,14 @@ def test_a_downloaders_folder(root):
     (video,) = (file for file in scan(root).files if file.video_id == stem)
     assert video.metadata["title"] == "Mine" and video.metadata["description"] == "A loaf."
     assert video.metadata["event"] == "baking" and video.fingerprint != before
+
+
+@pytest.mark.parametrize("content", ['{"title": "cut sh', "[1]", b"\xff\xfe\xfa"])
+def test_a_broken_file_of_a_downloader_costs_only_itself(root, content):
+    touch(root / "a.mp4")
+    (root / "a.info.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    touch(root / "a.description", "A loaf.")
+    found = scan(root)
+    assert found.files[0].metadata == {"description": "A loaf."}
+    assert [(item.item, item.reason) for item in found.skipped] == [("a.info.json", "metadata_unreadable")]
+    assert str(root) not in found.skipped[0].detail

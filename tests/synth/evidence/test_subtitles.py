@@ -63,6 +63,11 @@ def test_an_old_code_page_is_known_by_the_language(text: str, page: str, languag
         assert cues == [] and len(faults) == 1 and "no language says which code page" in faults[0].detail
 
 
+def test_a_code_page_that_does_not_fit_is_named() -> None:
+    (fault,) = parse(b"00:01,000 --> 00:02,000\n\x81\x8d\n", language="de")[1]
+    assert "nor cp1252, the code page of de" in fault.detail
+
+
 def test_a_line_of_white_space_does_not_end_a_cue_of_vtt() -> None:
     data = b"WEBVTT\n\n00:00.500 --> 00:01.500 align:start\n \nfirst words\n\n00:02.000 --> 00:03.000\nsecond\n"
     assert told(data, "vtt") == [(0.5, 1.5, "first words"), (2.0, 3.0, "second")]
