@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +19,9 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Unit
 from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import Caption, Query, Video
+from hardcut.schemas.records import Caption, Evidence, Query, Video
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
@@ -40,6 +41,10 @@ class Lookup(Protocol):
 
     def reference(self, video_id: str) -> Unit:
         """Video and captions of the video that a composed query starts from."""
+        ...
+
+    def neighbours(self, video_id: str) -> Sequence[Unit]:
+        """A few other videos with what is known of them, the same ones each time for one collection."""
         ...
 
 
@@ -169,6 +174,8 @@ class LedgerLookup:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.query = lru_cache(maxsize=4096)(self._query)
+        self._told = lru_cache(maxsize=256)(self._told_of)
+        self._ring: Ring | None = None
 
     def _query(self, query_id: str) -> Query:
         found = self._ledger.find(Query, query_id)
@@ -181,6 +188,16 @@ class LedgerLookup:
         captions = self._ledger.bodies(Caption.__name__, video_id, before=sys.maxsize)
         read = [Caption.model_validate_json(body) for body in captions]
         return Unit(video_id, (*([video] if video else ()), *read))
+
+    def neighbours(self, video_id: str) -> Sequence[Unit]:
+        if self._ring is None:
+            self._ring = Ring(self._ledger.subjects(Caption.__name__, before=sys.maxsize))
+        return [self._told(other) for other in self._ring.after(video_id)]
+
+    def _told_of(self, video_id: str) -> Unit:
+        bodies = self._ledger.bodies(Evidence.__name__, video_id, before=sys.maxsize)
+        evidence = (Evidence.model_validate_json(body) for body in bodies)
+        return Unit(video_id, (*self.reference(video_id).records, *evidence))
 
 
 @asynccontextmanager

@@ -98,7 +98,8 @@ def _estimated(
     queries = len(options.views) * options.per_view
     rewordings = bool(options.paraphrases) + len(options.languages)
     rewordings += 2 * bool(rewordings)
-    variants = len(settings.counterfactuals.variants)
+    asked = settings.counterfactuals.variants
+    variants = len(asked) + ("negated" in asked)  # both sides of what is denied are judged
     pairs = len(unpaired) * queries * min(1 + settings.negatives.per_query, len(files))
     if settings.inputs.queries and not records.videos_with[Pair]:
         depth = max(USER_DEPTH, settings.negatives.per_query)

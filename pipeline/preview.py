@@ -19,8 +19,9 @@ from hardcut.pipeline.stages import STAGES, Entry, asking
 from hardcut.schemas.base import Record
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import DropItem, ItemError, UsageError
-from hardcut.schemas.records import COUNTERFACTUAL, Caption, Evidence, Pair, Query, Sampling, TeacherRef, Twin, Video
+from hardcut.schemas.records import TURNED, Caption, Evidence, Pair, Query, Sampling, TeacherRef, Twin, Video
 from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import prompt_of
@@ -51,7 +52,7 @@ class RunRecords:
             kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
         }
         for query in self.queries.values():
-            if query.about and query.variant not in COUNTERFACTUAL:  # those are made out of the others
+            if query.about and query.variant not in TURNED:  # those are made out of the others
                 self._about.setdefault(query.about, []).append(query)
                 self.videos_with[Query].add(query.about)
         for kind in (Evidence, Caption, Twin, Pair):
@@ -65,6 +66,14 @@ class RunRecords:
     def reference(self, video_id: str) -> Unit:
         """All records about a video."""
         return Unit(video_id, tuple(self._about[video_id]))
+
+    def neighbours(self, video_id: str) -> list[Unit]:
+        ring = Ring(video for video in self.videos if video in self.videos_with[Caption])
+        kinds = (Video, Caption, Evidence)
+        return [
+            Unit(other, tuple(record for record in self._about[other] if isinstance(record, kinds)))
+            for other in ring.after(video_id)
+        ]
 
 
 async def preview(

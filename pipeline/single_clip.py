@@ -67,6 +67,9 @@ class _Lookup:
     def reference(self, video_id: str) -> Unit:
         return Unit(video_id)
 
+    def neighbours(self, video_id: str) -> list[Unit]:
+        return []
+
 
 class SingleClips:
     """A teacher with all that is needed to show it clips. Evidence of a clip is kept until the file changes."""

@@ -77,7 +77,7 @@ def _queries(run: Context) -> Stage:
 
 def _counterfactuals(run: Context) -> Stage:
     writer, options = run.writer("counterfactuals"), run.settings.counterfactuals
-    return CounterfactualStage(writer.teacher, run.judges, run.frames, writer.sampling, options)
+    return CounterfactualStage(writer.teacher, run.judges, run.frames, writer.sampling, options, run.lookup.neighbours)
 
 
 def _rewrites(run: Context) -> Stage | None:

@@ -48,7 +48,7 @@ from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import parse_record, write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
-    COUNTERFACTUAL,
+    TURNED,
     Caption,
     Dropped,
     Evidence,
@@ -257,7 +257,7 @@ def _write_query(
     for group_id, positive, negatives in training_groups(one.rows, settings):
         writers["groups"].add(split, group_row(group_id, positive, negatives))
         made += 1
-    if made or one.query["variant"] not in COUNTERFACTUAL:  # most of these are answered by no video
+    if made or one.query["variant"] not in TURNED:  # these meet few videos
         facts.grouped[split][made > 0] += 1
 
 

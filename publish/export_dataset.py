@@ -26,7 +26,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import COUNTERFACTUAL, Dropped
+from hardcut.schemas.records import TURNED, Dropped
 from hardcut.schemas.settings import Settings
 
 
@@ -117,7 +117,7 @@ def _guards(run: Path, dataset: Dataset, settings: Settings) -> dict[str, dict[s
     unchecked = files.read(Unchecked) if files.has(Unchecked) else None
     videos = {row["video_id"] for _, row in dataset.rows("corpus", ("video_id",))}
     queries = {
-        row["query_id"]: row["variant"] in COUNTERFACTUAL
+        row["query_id"]: row["variant"] in TURNED
         for _, row in dataset.rows("queries", ("query_id", "variant", "source_video_id"))
         if row["source_video_id"] is not None
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hardcut.schemas.guards import PASSED, Answer, could_not_look, found
-from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel, Verdict, View
+from hardcut.schemas.records import TURNED, Pair, Query, TeacherLabel, Verdict, View
 from hardcut.schemas.settings import FilterSettings
 from hardcut.schemas.text_only import asked_text_only
 
@@ -93,4 +93,4 @@ class Tally:
 
 def is_filtered(query: Query) -> bool:
     """Whether the filters look at a query at all: one that a teacher wrote to be answered by its source."""
-    return query.source_video_id is not None and query.variant not in COUNTERFACTUAL
+    return query.source_video_id is not None and query.variant not in TURNED

@@ -35,10 +35,13 @@ Register = Literal["keywords", "plain", "question"]
 Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
-Variant = Literal["original", "paraphrase", "reversed", "negated", "facet_changed", "rewritten"]
+Variant = Literal["original", "paraphrase", "reversed", "negated", "negated_absent", "facet_changed", "rewritten"]
 """What a query is to its parent. The three of `COUNTERFACTUAL` are written so that the source does not answer them;
+`negated` denies what is there, and `negated_absent`, its answered side, denies in the same form what is not;
 `rewritten` is a reviewer's wording."""
 COUNTERFACTUAL: frozenset[Variant] = frozenset({"reversed", "negated", "facet_changed"})
+TURNED: frozenset[Variant] = COUNTERFACTUAL | {"negated_absent"}
+"""All that are written as a side of a block."""
 
 
 class Span(Frozen):

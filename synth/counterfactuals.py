@@ -3,12 +3,16 @@
 TARA: reversed in time, negated; DocReRank: one facet changed, rewritten until the item no longer answers it. Each is
 verified by the judges on the same video with the very request that stage scores sends later, so that the reply cache
 makes scoring it free.
+
+Each is one side of a block: two queries of one form, of which the video answers one. The other side is the query
+itself, or, where something is denied, the same sentence with something denied that the video does not have. That side
+is written with the same prompt, and verified by the judges' yes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -20,6 +24,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.synth.elsewhere import elsewhere
 from hardcut.synth.filters.changed import KnownWordings
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
@@ -29,9 +34,13 @@ from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, WrittenVariant
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
-_KINDS: Mapping[WrittenVariant, QueryKind] = {"reversed": "temporal", "negated": "negation"}
+_KINDS: Mapping[WrittenVariant, QueryKind] = {
+    "reversed": "temporal", "negated": "negation", "negated_absent": "negation",
+}  # fmt: skip
 """What a counterfactual asks for; one with a facet changed is of its query's kind."""
 _NOT_WRITTEN = "not_written"
+_OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
+"""Of a variant the one without which it is not kept."""
 _LINES = TypeAdapter(tuple[EvidenceLine, ...])
 
 
@@ -40,9 +49,13 @@ class CounterfactualStage:
     """Makes the counterfactual Queries of each video: for every original query, but composed ones and those of the
     view metadata, which do not ask to be watched, one of each variant that can be.
 
-    What can be seen to be none without a judge (`filters/changed.py`), what a judge takes for answered, and what cannot
-    be used otherwise is written again, `options.rounds` times, and then dropped under the query's id with the last
-    reason. What a teacher does not answer fails the video in part.
+    What can be seen to be none without a judge (`filters/changed.py`), what a judge takes for answered (of
+    `negated_absent`: not for answered), and what cannot be used otherwise is written again, `options.rounds` times, and
+    then dropped under the query's id with the last reason; it takes the other side of its block with it. What a teacher
+    does not answer fails the video in part.
+
+    `neighbours` gives other videos (Video, Evidence, Caption), whose things writers may exchange for this one's. They
+    are no input of a unit's key: a collection that grows does not have what stands written again.
     """
 
     teacher: Teacher
@@ -50,10 +63,11 @@ class CounterfactualStage:
     frames: FrameSource
     sampling: Sampling
     options: CounterfactualSettings
+    neighbours: Callable[[str], Sequence[Unit]] = lambda video_id: ()
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[str] = "queries"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -78,7 +92,12 @@ class CounterfactualStage:
         refused: dict[str, Refusal] = {}
         inputs = video_inputs(video, evidence)
         about = {**inputs, "caption": caption.text}
-        known = KnownWordings(_LINES.validate_python(inputs["evidence"]), caption, queries)
+        lines = _LINES.validate_python(inputs["evidence"])
+        known = KnownWordings(lines, caption, queries)
+        others = self.neighbours(video.video_id)
+        for work in works:
+            found = elsewhere(others, lines, caption.text, work.query.query_id)
+            work.elsewhere = [line.model_dump(mode="json") for line in found]
         async with self.frames.leased(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames), drops)
             for _ in range(1 + self.options.rounds):
@@ -86,6 +105,7 @@ class CounterfactualStage:
                 await self._verify(works, about, stored, refused)
         kept: list[Query] = []
         for work in works:
+            work.part()
             kept += work.queries(drops, asker.answered_by("counterfactual"))
             work.report(drops)
         return Output(records=kept, dropped=drops.records, failure=joint_failure(refused))
@@ -118,7 +138,7 @@ class CounterfactualStage:
             unread = next((outcome for outcome in outcomes if isinstance(outcome, Refusal)), None)
             if unread:
                 refused[f"{work.query.query_id} {variant}"] = unread
-            work.settle(variant, unread, _answered(outcomes))
+            work.settle(variant, unread, _verdict(variant, outcomes))
 
 
 async def _judged(
@@ -129,11 +149,16 @@ async def _judged(
     return await judge.teacher.complete(requests)
 
 
-def _answered(outcomes: Sequence[Outcome]) -> str | None:
-    """Why a judge takes the query for answered; None where none does."""
+def _verdict(variant: WrittenVariant, outcomes: Sequence[Outcome]) -> tuple[str, str] | None:
+    """Reason and detail of the first judge that says the opposite of what the variant is for; None where none does."""
+    wrong, reason, told = (
+        ("no", "not_answered", "the video does not answer it")
+        if variant == "negated_absent"
+        else ("yes", "still_answered", "the video answers it")
+    )
     for outcome in outcomes:
-        if not isinstance(outcome, Refusal) and outcome.answer and outcome.answer.verdict == "yes":
-            return clean(outcome.reasoning, 300) or "the video answers it"
+        if not isinstance(outcome, Refusal) and outcome.answer and outcome.answer.verdict == wrong:
+            return reason, clean(outcome.reasoning, 300) or told
     return None
 
 
@@ -146,6 +171,7 @@ class _Work:
     query: Query
     wanted: frozenset[WrittenVariant]
     pending: set[WrittenVariant]
+    elsewhere: list[JsonValue] = field(default_factory=list)
     unread: set[WrittenVariant] = field(default_factory=set)
     candidates: dict[WrittenVariant, ChangedReply] = field(default_factory=dict)
     kept: dict[WrittenVariant, ChangedReply] = field(default_factory=dict)
@@ -155,10 +181,11 @@ class _Work:
     def from_query(cls, query: Query, options: CounterfactualSettings) -> _Work:
         """The query with the variants that it can have."""
         asked = query.variant == "original" and query.kind != "composed" and query.view != "metadata"
-        wanted = {
+        wanted: set[WrittenVariant] = {
             variant for variant in options.variants if asked and (variant != "reversed" or _has_a_direction(query))
         }
-        return cls(query, frozenset(wanted), wanted)
+        sides: set[WrittenVariant] = {*wanted, *(_OTHER_SIDE[each] for each in wanted if each in _OTHER_SIDE)}
+        return cls(query, frozenset(sides), sides)
 
     def inputs(self, max_words: int) -> dict[str, JsonValue]:
         """What the writer is asked."""
@@ -168,6 +195,12 @@ class _Work:
             "kind": self.query.kind,
             "facets": [facet_inputs(facet) for facet in self.query.facets],
             "variants": [*sorted(self.pending)],
+            "elsewhere": self.elsewhere,
+            "written": [
+                {"variant": variant, "text": written.text}
+                for variant, written in sorted(self.kept.items())
+                if _OTHER_SIDE.get(variant) in self.pending
+            ],
             "rejected": [
                 {"variant": variant, "text": text, "reason": detail}
                 for variant, text, _, detail in self.rejected
@@ -190,17 +223,26 @@ class _Work:
                 self.candidates[each.variant] = each.model_copy(update={"text": text})
         self.pending &= {each.variant for each in written}  # what was left out cannot be written for this query
 
-    def settle(self, variant: WrittenVariant, unread: Refusal | None, answered: str | None) -> None:
+    def settle(self, variant: WrittenVariant, unread: Refusal | None, fault: tuple[str, str] | None) -> None:
         """What the judges said of a candidate: it is kept, rejected, or given up since one of them cannot be read."""
         candidate = self.candidates.pop(variant)
-        if answered and not unread:
-            self.rejected.append((variant, candidate.text, "still_answered", answered))
+        if fault and not unread:
+            self.rejected.append((variant, candidate.text, *fault))
             return
         self.pending.discard(variant)
         if unread:
             self.unread.add(variant)
         else:
             self.kept[variant] = candidate
+
+    def part(self) -> None:
+        """Takes back what is kept of a block whose other side came to nothing."""
+        for variant, written in sorted(self.kept.items()):
+            other = _OTHER_SIDE.get(variant)
+            if other is not None and other not in self.kept and other not in self.unread:
+                del self.kept[variant]
+                detail = f"its other side, {other}, could not be had"
+                self.rejected.append((variant, written.text, "other_side_missing", detail))
 
     def queries(self, drops: DropLog, teacher: TeacherRef) -> Iterator[Query]:
         """What is kept, as records."""

@@ -13,7 +13,7 @@ from hardcut.publish.dataset import CONTRADICTION, FILES, LEFT_OUT, Dataset, ver
 from hardcut.publish.media import GONE
 from hardcut.publish.splits import SPLITS, split_shares
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import COUNTERFACTUAL, Dropped
+from hardcut.schemas.records import TURNED, Dropped
 from hardcut.schemas.settings import Settings
 
 _AGAIN = "export the run again; where it stays, run `hardcut run` to its end first"
@@ -116,7 +116,7 @@ def groups(dataset: Dataset, settings: Settings) -> CheckResult:
     judged = {
         row["query_id"]
         for split, row in dataset.rows("pairs", ("query_id", "variant"))
-        if split == "train" and row["variant"] not in COUNTERFACTUAL  # most of these are answered by no video
+        if split == "train" and row["variant"] not in TURNED  # these meet few videos
     }
     if not judged:
         return could_not_look("groups", "no training query was judged", _AGAIN)

@@ -39,6 +39,7 @@ class KnownWordings:
         `unchanged`: it asks for what a query asks for, whatever the wording. `still_answered`: it asks for what a claim
         says, or for what was surely read, heard and seen, in that order. `denies_nothing`: negated, without a word that
         negates. `ungrounded`: it denies what nothing told of the video knows of, so that the video may well answer it.
+        `denies_what_is_there`: the same the other way, of `negated_absent`.
         """
         if tuple(words(text)) in self._written or meaning(text) in self._said:
             return "unchanged", "asks for what another query about this video asks for"
@@ -47,8 +48,12 @@ class KnownWordings:
         if primary(language) not in _READ:
             return None
         denied = parse_query(text).absent
-        if variant == "negated" and not denied and not _negates(text):
+        if variant in ("negated", "negated_absent") and not denied and not _negates(text):
             return "denies_nothing", "denies nothing: say with no, not, never or without what is not to be there"
+        if variant == "negated_absent":
+            if self._told.judge(" ".join(denied)).margin >= 0:
+                return "denies_what_is_there", f"denies {' '.join(denied)!r}, which may be in this video"
+            return None
         if denied and self._told.judge(" ".join(denied)).margin < 0:
             return "ungrounded", f"denies {' '.join(denied)!r}, which nothing that is known of this video mentions"
         if not denied and self._seen.judge(text).margin >= SLOPE * (_ALL - THRESHOLD):

@@ -154,8 +154,23 @@ class Rejected(Frozen):
     reason: str
 
 
+class ElsewhereLine(Frozen):
+    """Something that another video shows or says, and nothing that is known of this one."""
+
+    text: str
+    modality: Modality
+
+
+class WrittenTurn(Frozen):
+    """A variant that was written and taken."""
+
+    variant: WrittenVariant
+    text: str
+
+
 class CounterfactualInputs(Frozen):
-    """Inputs of `counterfactual`: one query that the video answers, and the variants of it that are asked for."""
+    """Inputs of `counterfactual`: one query that the video answers, and the variants of it that are asked for.
+    `written` are those of it that stand, so that the other side of a block gets their form."""
 
     video: VideoInput
     evidence: tuple[EvidenceLine, ...]
@@ -165,6 +180,8 @@ class CounterfactualInputs(Frozen):
     kind: QueryKind
     facets: tuple[FacetLine, ...]
     variants: tuple[WrittenVariant, ...]
+    elsewhere: tuple[ElsewhereLine, ...] = ()
+    written: tuple[WrittenTurn, ...] = ()
     rejected: tuple[Rejected, ...]
     max_words: int
 

@@ -17,8 +17,8 @@ from hardcut.schemas.records import Modality, QueryKind, Register
 
 WrittenView = Literal["caption", "speech", "ocr", "metadata", "all"]
 """The views that a query can be written from."""
-WrittenVariant = Literal["reversed", "negated", "facet_changed"]
-"""The ways in which a counterfactual query can be written."""
+WrittenVariant = Literal["reversed", "negated", "negated_absent", "facet_changed"]
+"""The ways in which a query can be turned. The video answers `negated_absent`, and none of the others."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -159,7 +159,7 @@ class SameReply(Frozen):
 
 
 class ChangedReply(Frozen):
-    """A query that the video does not answer."""
+    """A query that was turned in one way."""
 
     variant: WrittenVariant
     text: Filled

@@ -37,6 +37,8 @@ _SYNONYMS = (
     ("but nobody says", "and nobody says"), ("but the screen never shows", "and the screen never shows"),
 )  # fmt: skip
 """Each said for the other, both ways."""
+_SURELY_THERE: Mapping[str, float] = {"ocr": 0.9, "motion": 0.6}
+"""Least confidence of what is denied as being there, by kind: what was misread is not there."""
 _DENIED: Mapping[Modality, str] = {"ocr": 'the screen never shows "{}"', "speech": 'nobody says "{}"'}
 _OTHERS: Mapping[Modality, tuple[str, ...]] = {
     **EXPECTED,
@@ -97,14 +99,22 @@ def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
     none."""
     judge = EvidenceJudge(inputs.evidence, inputs.caption)
     rejected = {each.text for each in inputs.rejected}
-    written = []
-    for variant in inputs.variants:
+    written: dict[WrittenVariant, ChangedReply] = {}
+    for variant in (each for each in _WAYS if each in inputs.variants):
         for text, facets in _WAYS[variant](inputs):
             fits = text not in rejected and len(text.split()) <= inputs.max_words
             if fits and judge.judge(text).margin < 0:
-                written.append(ChangedReply(variant=variant, text=text, facets=facets))
+                written[variant] = ChangedReply(variant=variant, text=text, facets=facets)
                 break
-    return CounterfactualReply(queries=tuple(written))
+    if "negated_absent" in inputs.variants:
+        stands = next((each.text for each in inputs.written if each.variant == "negated"), None)
+        denial = stands or (written["negated"].text if "negated" in written else "")
+        for text, facets in _otherwise_denied(denial, inputs):
+            fits = text not in rejected and len(text.split()) <= inputs.max_words
+            if fits and judge.judge(text).margin > 0:
+                written["negated_absent"] = ChangedReply(variant="negated_absent", text=text, facets=facets)
+                break
+    return CounterfactualReply(queries=tuple(written.values()))
 
 
 def _reversed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
@@ -132,18 +142,51 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
             other = [facet for facet in facets if facet not in said]
             if said and other:
                 yield f"{opening}{half} but {_denied(other[0])}{end}", facets
-    there = [mention_of(line) for line in inputs.evidence if can_be_asked(line, inputs.video.duration_s)]
+    there = [
+        mention_of(line)
+        for line in inputs.evidence
+        if can_be_asked(line, inputs.video.duration_s) and (line.confidence or 1.0) >= _SURELY_THERE.get(line.kind, 0.0)
+    ]
     affirmed = text[: len(_masked(text).split(" but ")[0])]  # a denial takes the place of another one
     for mention in shuffled([each for each in there if not _is_in_query(each, inputs)], digest(inputs.query)):
         yield f"{opening}{affirmed} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
-    for facet in facets:
-        yield f"a clip where {_denied(facet)}", (facet,)
+
+
+def _otherwise_denied(denial: str, inputs: CounterfactualInputs) -> Iterator[_Changed]:
+    """A query that denies what is there, with something of the same kind denied that other videos have: what shares
+    most words comes first."""
+    facets = tuple(_facet(facet) for facet in inputs.facets)
+    for modality in dict.fromkeys(line.modality for line in inputs.elsewhere):
+        opening, closing = _DENIED.get(modality, "never {}").split("{}")
+        before, denies, rest = denial.partition(f" but {opening}")
+        if not denies or (not closing and '"' in rest):
+            continue
+        denied, end = (rest.rpartition(closing)[0], rest.rpartition(closing)[2]) if closing else _bare_end(rest)
+        said = [facet for facet in facets if _facet_phrase(facet, before)]
+        known = set(words(denied))
+        for other in sorted(inputs.elsewhere, key=lambda line: -len(known.intersection(words(line.text)))):
+            if other.modality == modality:
+                yield f"{before} but {opening}{other.text}{closing}{end}", tuple(said or facets)
+
+
+def _bare_end(text: str) -> tuple[str, str]:
+    return (text[:-1], "?") if text.endswith("?") else (text, "")
 
 
 def _facet_changed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
-    """One facet, the longest first, exchanged for something that no evidence has."""
+    """One facet exchanged for another of its kind that other videos have; where they have none, the longest first,
+    for something that no evidence has."""
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     facets = tuple(_facet(facet) for facet in inputs.facets)
+    for facet in facets:
+        said = _facet_phrase(facet, inputs.query)
+        if said is None:
+            continue
+        others = [line.text for line in inputs.elsewhere if line.modality == facet.modality]
+        known = set(words(facet.text))
+        for other in sorted(others, key=lambda text: -len(known.intersection(words(text)))):
+            changed = tuple(each.model_copy(update={"text": other}) if each == facet else each for each in facets)
+            yield inputs.query.replace(said, other if said == facet.text else keywords(other)), changed
     for facet in sorted(facets, key=lambda facet: -len(facet.text)):
         said = _facet_phrase(facet, inputs.query)
         if said is None:

@@ -77,6 +77,9 @@ class Records:
     def reference(self, video_id: str) -> Unit:
         return self.unit(video_id, (Video, Caption))
 
+    def neighbours(self, video_id: str) -> list[Unit]:
+        return []
+
 
 @dataclass
 class Frames:

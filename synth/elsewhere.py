@@ -1,0 +1,65 @@
+"""What other videos show, for the two sides of a block to be made of the same words.
+
+A query is turned by exchanging or denying something. Were the other thing invented, its words would give the turned
+query away: here it is true of other videos of the collection.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from hardcut.engine.stage import Unit
+from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Caption, Evidence, Video
+from hardcut.synth.request_inputs import video_inputs
+from hardcut.teacher.prompts.inputs import ElsewhereLine, EvidenceLine
+from hardcut.teacher.rules.judge import SURE, EvidenceJudge
+from hardcut.teacher.rules.mentions import can_be_asked, mention_of
+
+NEIGHBOURS = 6
+"""Videos whose evidence is looked through for a video."""
+_MOST = 12
+"""Lines that a writer is shown."""
+
+
+class Ring:
+    """The videos of a collection in a round that falls by digest, so that everybody's things go to anybody."""
+
+    def __init__(self, videos: Iterable[str]) -> None:
+        self._ring = sorted((digest(video), video) for video in videos)
+
+    def after(self, video_id: str) -> list[str]:
+        """The `NEIGHBOURS` that follow a video, itself aside."""
+        at = bisect_right(self._ring, (digest(video_id), video_id))
+        turned = self._ring[at:] + self._ring[:at] if len(self._ring) <= NEIGHBOURS else self._following(at)
+        return [video for _, video in turned if video != video_id][:NEIGHBOURS]
+
+    def _following(self, at: int) -> list[tuple[str, str]]:
+        return [self._ring[(at + step) % len(self._ring)] for step in range(NEIGHBOURS)]
+
+
+def elsewhere(
+    others: Iterable[Unit], evidence: Sequence[EvidenceLine], caption: str, query_id: str
+) -> tuple[ElsewhereLine, ...]:
+    """What the other videos (Video, Evidence, Caption) show or say and this one, of which `evidence` and `caption` are
+    known, does not; each once, and for each query others, by digest."""
+    judge = EvidenceJudge(evidence, caption)
+    found = {line.text: line for unit in others for line in _lines_of(unit)}
+    absent = [line for line in found.values() if judge.judge(f'"{line.text}"').margin < 0]
+    return tuple(sorted(absent, key=lambda line: digest(query_id, line.text))[:_MOST])
+
+
+def _lines_of(unit: Unit) -> Iterator[ElsewhereLine]:
+    """What can be asked for of a video: evidence that is sure enough, and claims that no line of evidence tells."""
+    video = unit.one(Video)
+    for given in video_inputs(video, unit.all(Evidence))["evidence"]:  # type: ignore[union-attr]
+        line = EvidenceLine.model_validate(given)
+        sure = line.confidence is None or line.confidence >= SURE.get(line.kind, 0.0)
+        if sure and can_be_asked(line, video.duration_s):
+            mention = mention_of(line)
+            yield ElsewhereLine(text=mention.phrase, modality=mention.modality)
+    for caption in unit.all(Caption):
+        for claim in caption.claims:
+            if not claim.evidence_ids:
+                yield ElsewhereLine(text=claim.text.rstrip("."), modality="visual")
