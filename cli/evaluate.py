@@ -116,10 +116,13 @@ def _calibration(console: Console, found: Evaluation, name: str) -> None:
         f"prior        R2 of the scores: {errors or 'not measured'}{f' ({run.prior.note})' * bool(run.prior.note)}"
     )
     if run.diagnostic is not None:
-        for kind, of in run.diagnostic.kinds.items():
+        for change, of in run.diagnostic.changes.items():
+            low, high = of.interval
+            alone = "not known" if of.text_alone is None else f"{of.text_alone:.3f}"
+            both = f"; both videos {of.mirrored_passed} of {of.mirrored}" if of.mirrored else ""
             console.print(
-                f"diagnostic   {kind}: {of.passed} of {of.variants} variants below their original ({of.rate:.3f}), "
-                f"{of.scored} scored"
+                f"diagnostic   {change}: {of.passed} of {of.blocks} blocks ({of.rate:.3f}, {low:.3f} to {high:.3f}), "
+                f"{of.scored} scored, chance 0.5, text alone {alone}{both}"
             )
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.publish._parquet import SplitSize, info
+from hardcut.publish.blocks import RULE
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult, State
 from hardcut.publish.columns import teacher_name
-from hardcut.publish.diagnostic import RULE
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
 from hardcut.publish.splits import SPLITS
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
-    "groups": "one positive and its hard negatives, at least one of them trusted: a step of training",
-    "diagnostic": "a query, and variants that its video does not answer (`change`: reversed, negated, facet_changed)",
+    "groups": "one positive and its hard negatives, at least one of them trusted: a step of training;"
+    " `counterfactuals` are blocks about the positive's video",
+    "diagnostic": "a block: two queries of one form of which the video answers one (`change`: reversed, negated,"
+    " facet_changed)",
     "media": "a video itself, as it was; frames take `torchcodec`, a column of `Video(decode=False)` is bytes",
     "captions": "what happens in a video, in full and in one sentence (for the first stage of training), with claims"
     " that can be checked one by one",

@@ -76,6 +76,17 @@ _CANDIDATE = {
     "p_yes": "float64?",
     "exact": "bool?",
 }
+_COUNTERFACTUAL = {
+    "pair_id": "string",
+    "query_id": "string",
+    "query": "string",
+    "change": "string",
+    "answered": "bool",
+    "against": "string",
+    "logit_margin": "float64?",
+    "exact": "bool?",
+}
+_SIDE = {"query_id": "string", "query": "string", "kind": "string"}
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "pairs": {
         "pair_id": "string",
@@ -116,6 +127,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "kind": "string",
         "positive": _CANDIDATE,
         "negatives": [_CANDIDATE],
+        "counterfactuals": [_COUNTERFACTUAL],
     },
     "captions": {
         "caption_id": "string",
@@ -162,13 +174,14 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
     "qrels": {"query_id": "string", "external_id": "string?", "video_id": "string", "grade": "int32"},
     "diagnostic": {
-        "suite_id": "string",
+        "block_id": "string",
+        "change": "string",
         "video_id": "string",
         "video_path": "string",
         "sha256": "string",
-        "query_id": "string",
-        "query": "string",
-        "variants": [{"query_id": "string", "query": "string", "kind": "string", "change": "string"}],
+        "answered": _SIDE,
+        "unanswered": _SIDE,
+        "mirror": Nullable({"video_id": "string", "video_path": "string", "sha256": "string"}),
         "rule": "string",
     },
     "media": {
@@ -312,7 +325,7 @@ def qrels_row(pair: Mapping[str, Any], query: Mapping[str, Any]) -> Row:
 
 
 def group_row(group_id: str, positive: Mapping[str, Any], negatives: Iterable[Mapping[str, Any]]) -> Row:
-    """A row of `groups` out of rows of `pairs`."""
+    """A row of `groups` out of rows of `pairs`, without the blocks that ride along."""
     return {
         "group_id": group_id,
         **{name: positive[name] for name in ("query_id", "query", "kind")},

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from hardcut.engine.run_files import RunFiles
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
+from hardcut.publish.blocks import left_out_blocks, note_group, note_sides, write_blocks
 from hardcut.publish.calibrated import read_calibrations
 from hardcut.publish.card import CardFacts
 from hardcut.publish.columns import (
@@ -35,7 +36,6 @@ from hardcut.publish.columns import (
     query_row,
 )
 from hardcut.publish.dataset import CONTRADICTION, COPIES_DISAGREE, LEFT_OUT
-from hardcut.publish.diagnostic import diagnostic_parts, write_diagnostic
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
 from hardcut.publish.groups import training_groups
@@ -111,7 +111,7 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
         Scratch(folder) as pairs,
         Scratch(folder) as labels,
         Scratch(folder) as judgments,
-        Scratch(folder) as suites,
+        Scratch(folder) as families,
     ):
         tables = _Tables(pairs, labels, judgments)
         plan = _plan(run, folder, settings, facts, tables)
@@ -119,8 +119,8 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
         found = {"corpus": _write_corpus(plan, facts, videos)}
         captions: dict[str, str] = {}
         found["captions"] = _write_captions(plan, facts, videos, captions)
-        found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), suites)
-        found |= write_diagnostic(plan.writer, suites, videos)
+        found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), families)
+        found |= _write_families(plan, facts, families, videos)
     return {config: found[config] for config in CONFIGS if found.get(config)}
 
 
@@ -212,13 +212,14 @@ def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], ca
 
 
 def _write_by_query(
-    plan: _Plan, facts: CardFacts, compiled: Callable[[], Iterator[_Compiled]], suites: Scratch
+    plan: _Plan, facts: CardFacts, compiled: Callable[[], Iterator[_Compiled]], families: Scratch
 ) -> dict[str, Sizes]:
-    """Queries, their pairs, qrels and training groups, in one pass by query: a query's pairs lie together."""
+    """Queries, their pairs and qrels in one pass by query: a query's pairs lie together. What groups and blocks are
+    made of goes to `families`."""
     settings = plan.settings.export
     out = unwanted_queries(((one.query, one.rows) for one in compiled()), settings) if is_selective(settings) else {}
 
-    def suite_parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
+    def parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
             unwanted = out.get(one.query["query_id"]) or _leak(plan.splits, one.query["query_id"])
             dropped = one.held_out
@@ -228,21 +229,32 @@ def _write_by_query(
             write_records(left_out, dropped)
             if not unwanted:
                 split = plan.splits.queries[one.query["query_id"]]
-                _write_query(one, split, writers, facts, settings)
-                yield from diagnostic_parts(one.query, one.rows, split)
+                yield from _write_query(one, split, writers, facts, settings)
 
     with ExitStack() as stack:
-        names = ("pairs", "groups", "queries", "qrels")
+        names = ("pairs", "queries", "qrels")
         writers = {name: stack.enter_context(plan.writer(name)) for name in names}
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
-        suites.fill(suite_parts(writers))
+        families.fill(parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
+
+
+def _write_families(plan: _Plan, facts: CardFacts, families: Scratch, videos: Mapping[str, Row]) -> dict[str, Sizes]:
+    """Training groups with their blocks, and the diagnostic set. Blocks that text alone tells apart are left out."""
+    parts = {video: content_id("g", group) for video, group in plan.splits.groups.items()}  # as in `corpus`
+    dropped = left_out_blocks(families, parts)
+    facts.left_out.update(record.reason for record in dropped)
+    with (plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
+        write_records(left_out, dropped)
+    with plan.writer("groups") as groups, plan.writer("diagnostic") as diagnostic:
+        write_blocks(groups, diagnostic, families, {record.item for record in dropped}, videos)
+    return {"groups": groups.sizes, "diagnostic": diagnostic.sizes}
 
 
 def _write_query(
     one: _Compiled, split: Split, writers: Mapping[str, ConfigWriter], facts: CardFacts, settings: ExportSettings
-) -> None:
-    """Writes a query's rows of every config, and counts them for the card."""
+) -> Iterator[tuple[str, str]]:
+    """Writes a query's rows of every config, and counts them for the card. Yields what it brings to its family."""
     facts.query(one.query)
     writers["queries"].add(split, one.query)
     for row in one.rows:
@@ -255,8 +267,9 @@ def _write_query(
         facts.teacher(teacher, "labels")
     made = 0
     for group_id, positive, negatives in training_groups(one.rows, settings):
-        writers["groups"].add(split, group_row(group_id, positive, negatives))
+        yield note_group(group_row(group_id, positive, negatives), split)
         made += 1
+    yield note_sides(one.query, one.rows, split)
     if made or one.query["variant"] not in TURNED:  # these meet few videos
         facts.grouped[split][made > 0] += 1
 

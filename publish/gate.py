@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from hardcut.publish.checks import content, filters, leakage, priors, shape
+from hardcut.publish.checks import content, filters, leakage, nuance, priors, shape
 from hardcut.publish.checks.check import Check
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult
 from hardcut.publish.dataset import DamagedDataset, Dataset
@@ -22,6 +22,7 @@ _OURS: tuple[Check, ...] = (
     leakage.query_leakage,
     leakage.held_out_use,
     priors.query_prior,
+    nuance.nuance_prior,
     priors.video_prior,
     priors.text_only,
     priors.copied_text,

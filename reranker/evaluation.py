@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from hardcut.report.statistics.agreement import share_interval
 from hardcut.report.statistics.calibration import Calibration, JudgedPair, calibrate
 from hardcut.report.statistics.shortcuts import FOLDS, is_sampled, r2_from, r2_tells, video_word
+from hardcut.report.statistics.sides import Sides, audit
 from hardcut.report.statistics.significance import Mean, mean, randomisation_test
-from hardcut.reranker.facts import UNKNOWN, DatasetFacts
+from hardcut.reranker.facts import UNKNOWN, DatasetFacts, NuanceBlock
 from hardcut.reranker.measures import MEASURES, per_query
 from hardcut.reranker.results import (
+    BlockPasses,
     Comparison,
     Diagnostic,
     Evaluation,
@@ -18,7 +21,6 @@ from hardcut.reranker.results import (
     PriorResult,
     QueryRow,
     RunResult,
-    VariantPasses,
 )
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
@@ -157,23 +159,41 @@ def _prior(qrels: Qrels, run: Run, facts: DatasetFacts) -> PriorResult:
 
 
 def _diagnostic(run: Run, facts: DatasetFacts) -> Diagnostic | None:
-    """None where the run scores no suite's query and variant: it was not asked."""
-    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    whole = 0
-    for suite in facts.suites:
-        original = facts.score(run, suite.query_id, suite.video_id)
-        passed = []
-        for variant, kind in suite.variants:
-            other = facts.score(run, variant, suite.video_id)
-            scored = original is not None and other is not None
-            passed.append(original is not None and other is not None and original > other)
-            for at, one in enumerate((True, scored, passed[-1])):
-                counts[kind][at] += one
-        whole += all(passed)
-    if not any(scored for _, scored, _ in counts.values()):
-        return None
-    kinds = {kind: VariantPasses(variants=of[0], scored=of[1], passed=of[2]) for kind, of in sorted(counts.items())}
-    return Diagnostic(suites=len(facts.suites), suites_passed=whole, kinds=kinds)
+    """None where the run scores both queries of no block: it was not asked."""
+    by_change: defaultdict[str, list[NuanceBlock]] = defaultdict(list)
+    for block in facts.blocks:
+        by_change[block.change].append(block)
+    changes = {change: _passes(run, facts, by_change[change]) for change in sorted(by_change)}
+    if len(changes) > 1:
+        changes["all"] = _passes(run, facts, facts.blocks)
+    return Diagnostic(changes=changes) if any(of.scored for of in changes.values()) else None
+
+
+def _passes(run: Run, facts: DatasetFacts, blocks: Sequence[NuanceBlock]) -> BlockPasses:
+    scored = passed = mirrored = 0
+    for block in blocks:
+        one, other = (facts.score(run, side, block.video_id) for side in (block.answered, block.unanswered))
+        scored += one is not None and other is not None
+        right = _above(one, other)
+        passed += right
+        if right and block.mirror is not None:
+            there, back = (facts.score(run, side, block.mirror) for side in (block.answered, block.unanswered))
+            mirrored += _above(back, there) and _above(one, there) and _above(back, other)
+    texts = [Sides(f"{block.answered} {block.unanswered}", *block.texts, block.video_id) for block in blocks]
+    told = audit(texts) if all(all(block.texts) for block in blocks) else None
+    return BlockPasses(
+        blocks=len(blocks),
+        scored=scored,
+        passed=passed,
+        interval=share_interval(passed, len(blocks)),
+        mirrored=sum(block.mirror is not None for block in blocks),
+        mirrored_passed=mirrored,
+        text_alone=told.worst[1] if told else None,
+    )
+
+
+def _above(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one > other
 
 
 def runs_by_name(runs: Iterable[tuple[str, Run]]) -> dict[str, Run]:

@@ -36,21 +36,25 @@ class QueryFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
-    """A query that a video answers, and variants of it, (query id, kind), that it does not answer."""
+class NuanceBlock:
+    """Ids of two queries of one form, of which the video answers the first and not the second; of the `mirror` the
+    opposite holds. `change` is what tells them apart, `texts` what they say."""
 
-    query_id: str
+    change: str
     video_id: str
-    variants: tuple[tuple[str, str], ...]
+    answered: str
+    unanswered: str
+    mirror: str | None = None
+    texts: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """Queries by every id that they go by, their ids in the dataset by the users' own, and the suites."""
+    """Queries by every id that they go by, their ids in the dataset by the users' own, and the blocks."""
 
     queries: Mapping[str, QueryFacts] = field(default_factory=dict)
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    suites: Sequence[Suite] = ()
+    blocks: Sequence[NuanceBlock] = ()
 
     def score(self, run: Run, query_id: str, video_id: str) -> float | None:
         """What a run gave a pair, under whichever of the query's ids it knows it by."""
@@ -76,12 +80,14 @@ def read_facts(tables: DatasetTables) -> DatasetFacts:
         if row["external_id"] is not None:
             queries.setdefault(row["external_id"], found)
             names[row["query_id"]] = (row["external_id"],)
-    suites = []
+    blocks = []
     if "diagnostic" in tables.configs:
-        for _, row in tables.rows("diagnostic", ("query_id", "video_id", "variants")):
-            variants = tuple((variant["query_id"], variant["kind"]) for variant in row["variants"])
-            suites.append(Suite(row["query_id"], row["video_id"], variants))
-    return DatasetFacts(queries, names, suites)
+        for _, row in tables.rows("diagnostic", ("change", "video_id", "answered", "unanswered", "mirror")):
+            one, other, mirror = row["answered"], row["unanswered"], row["mirror"]
+            texts = one["query"], other["query"]
+            ids = row["change"], row["video_id"], one["query_id"], other["query_id"]
+            blocks.append(NuanceBlock(*ids, mirror and mirror["video_id"], texts))
+    return DatasetFacts(queries, names, blocks)
 
 
 def _facets(row: Row) -> dict[str, str]:

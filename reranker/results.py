@@ -16,24 +16,28 @@ class PriorResult(Frozen):
     note: str = ""
 
 
-class VariantPasses(Frozen):
-    """Variants of the diagnostic set that score below their original. One that the run did not score has not passed."""
+class BlockPasses(Frozen):
+    """Blocks of one change: those whose answered query scores above the other on their video (chance: one half), with
+    a 95 % interval; and those with a mirror that pass both ways on both videos (chance: one sixth). A tie is no pass,
+    and neither is what the run did not score. `text_alone` is how often the texts by themselves tell the sides."""
 
-    variants: int
+    blocks: int
     scored: int
     passed: int
+    interval: tuple[float, float]
+    mirrored: int
+    mirrored_passed: int
+    text_alone: float | None
 
     @property
     def rate(self) -> float:
-        return self.passed / self.variants
+        return self.passed / self.blocks
 
 
 class Diagnostic(Frozen):
-    """The diagnostic set: suites passed whole (the original above every variant), and variants by kind."""
+    """The diagnostic set by what the two queries of a block differ in, and all of it under "all"."""
 
-    suites: int
-    suites_passed: int
-    kinds: dict[str, VariantPasses]
+    changes: dict[str, BlockPasses]
 
 
 class RunResult(Frozen):

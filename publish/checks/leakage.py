@@ -100,7 +100,7 @@ def query_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     {
         "corpus": ("video_id",),
         "pairs": ("pair_id", "video_id", "reference_video_id"),
-        "diagnostic": ("suite_id", "video_id"),
+        "diagnostic": ("block_id", "video_id", "mirror"),
         "captions": ("caption_id", "video_id"),
         "groups": ("group_id", "positive", "negatives"),
     },
@@ -109,7 +109,7 @@ def query_leakage(dataset: Dataset, settings: Settings) -> CheckResult:
     may_be_empty=("diagnostic", "captions", "groups"),
 )
 def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
-    """Pairs (their composed query's reference too), groups, captions and suites with a video held out for a later
+    """Pairs (their composed query's reference too), groups, captions and blocks with a video held out for a later
     split."""
     split_of = {row["video_id"]: split for split, row in dataset.rows("corpus", ("video_id",))}
     found, unknown = Findings(), Findings()
@@ -126,8 +126,9 @@ def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
     for split, row in dataset.rows("pairs", ("pair_id", "video_id", "reference_video_id")):
         look("pairs", split, row["video_id"], row["pair_id"])
         look("pairs", split, row["reference_video_id"], row["pair_id"])
-    for split, row in dataset.rows("diagnostic", ("suite_id", "video_id")):
-        look("diagnostic", split, row["video_id"], row["suite_id"])
+    for split, row in dataset.rows("diagnostic", ("block_id", "video_id", "mirror")):
+        look("diagnostic", split, row["video_id"], row["block_id"])
+        look("diagnostic", split, (row["mirror"] or {}).get("video_id"), row["block_id"])
     for split, row in dataset.rows("captions", ("caption_id", "video_id")):
         look("captions", split, row["video_id"], row["caption_id"])
     for split, row in dataset.rows("groups", ("group_id", "positive", "negatives")):

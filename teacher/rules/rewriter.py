@@ -164,9 +164,14 @@ def _otherwise_denied(denial: str, inputs: CounterfactualInputs) -> Iterator[_Ch
         denied, end = (rest.rpartition(closing)[0], rest.rpartition(closing)[2]) if closing else _bare_end(rest)
         said = [facet for facet in facets if _facet_phrase(facet, before)]
         known = set(words(denied))
-        for other in sorted(inputs.elsewhere, key=lambda line: -len(known.intersection(words(line.text)))):
+        for other in sorted(inputs.elsewhere, key=lambda line: _unlike(known, denied, line.text)):
             if other.modality == modality:
                 yield f"{before} but {opening}{other.text}{closing}{end}", tuple(said or facets)
+
+
+def _unlike(known: set[str], text: str, other: str) -> tuple[int, int]:
+    """How far another phrase is from one of these words: in words, then in length."""
+    return -len(known.intersection(words(other))), abs(len(other) - len(text))
 
 
 def _bare_end(text: str) -> tuple[str, str]:
@@ -184,7 +189,7 @@ def _facet_changed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
             continue
         others = [line.text for line in inputs.elsewhere if line.modality == facet.modality]
         known = set(words(facet.text))
-        for other in sorted(others, key=lambda text: -len(known.intersection(words(text)))):
+        for other in sorted(others, key=lambda text: _unlike(known, facet.text, text)):
             changed = tuple(each.model_copy(update={"text": other}) if each == facet else each for each in facets)
             yield inputs.query.replace(said, other if said == facet.text else keywords(other)), changed
     for facet in sorted(facets, key=lambda facet: -len(facet.text)):
