@@ -18,7 +18,7 @@ from hardcut.data.truth import answers, truth_record
 from hardcut.data.world import make_world
 from hardcut.engine.stage import Unit, UnitStage
 from hardcut.schemas.records import (
-    COUNTERFACTUAL,
+    TURNED,
     Caption,
     Claim,
     Dropped,
@@ -32,15 +32,17 @@ from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, Qu
 from hardcut.schemas.text.words import COLOURS
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.elsewhere import Ring
 from hardcut.synth.filters.changed import KnownWordings
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, FacetReply
-from hardcut.teacher.protocol import Answer, Refusal
+from hardcut.teacher.protocol import Answer, Refusal, Reply
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 SAMPLING = Sampling(max_frames=4)
+YES, NO = Answer("yes", logprob_yes=-0.1, logprob_no=-3.0), Answer("no", logprob_yes=-3.0, logprob_no=-0.1)
 Units = dict[str, tuple[Video, list[Evidence], Caption, list[Query]]]
 
 
@@ -79,6 +81,39 @@ async def changed(stage: UnitStage, units: Units) -> tuple[list[Query], list[Dro
     return made, dropped
 
 
+class Agreeable:
+    """A writer that judges what it wrote as it meant it, so that nothing is verified."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._answered: set[str] = set()
+
+    def describe(self, task: Any, sampling: Sampling) -> TeacherRef:
+        described: TeacherRef = self._writer.describe(task, sampling)
+        return described
+
+    async def complete(self, requests: Sequence[Any]) -> list[Any]:
+        if requests[0].task == "judge":
+            ref = self.describe("judge", SAMPLING)
+            yes = [request.inputs["query"] in self._answered for request in requests]
+            return [Reply("", ref, answer=YES if each else NO) for each in yes]
+        outcomes: list[Any] = await self._writer.complete(requests)
+        for outcome in outcomes:
+            written = outcome.parsed.queries
+            self._answered.update(each.text for each in written if each.variant == "negated_absent")
+        return outcomes
+
+
+def neighbours_of(units: Units) -> Callable[[str], list[Unit]]:
+    """As a run looks them up."""
+    ring = Ring(units)
+
+    def neighbours(video_id: str) -> list[Unit]:
+        return [Unit(other, (units[other][0], *units[other][1], units[other][2])) for other in ring.after(video_id)]
+
+    return neighbours
+
+
 def share(parts: Sequence[bool]) -> str:
     return f"{sum(parts)} of {len(parts)} ({sum(parts) / len(parts):.2%})"
 
@@ -100,47 +135,55 @@ async def test_generators_alone_and_verified(
     queries = [query for _, _, _, found in units.values() for query in found]
     assert all(writer.true_of(query.source_video_id, query.text) for query in queries)
 
-    agreeable = worlds.WorldTeacher(world, seed=1, agreeable=True, meaning=writer.meaning)
+    agreeable = Agreeable(writer)
     alone = CounterfactualStage(
-        writer, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
+        agreeable, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
     )
     generated, refused = await changed(alone, units)
-    tries = [(video_id, text, slip, not writer.true_of(video_id, text)) for video_id, text, slip in writer.first_tries]
+
+    def right(video_id: str | None, text: str, variant: str) -> bool:
+        """Whether the clip answers `negated_absent`, and no other variant."""
+        return writer.true_of(video_id, text) == (variant == "negated_absent")
+
+    tries = [(*each[:3], right(each[0], each[1], each[3])) for each in writer.first_tries]
     raw = [right for *_, right in tries]
-    before = [not writer.true_of(query.source_video_id, query.text) for query in generated]
+    before = [right(query.source_video_id, query.text, query.variant) for query in generated]
 
     verifying = CounterfactualStage(
         writer, [Judge(writer, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=2)
     )
     verified, dropped = await changed(verifying, units)
-    after = [not writer.true_of(query.source_video_id, query.text) for query in verified]
+    after = [right(query.source_video_id, query.text, query.variant) for query in verified]
 
     print(f"\nslips {slips:.0%}, evidence missed {lost:.0%}")
-    print(f"not answered by its video, as written:          {share(raw)}")
-    print(f"not answered by its video, generators alone:    {share(before)}")
-    print(f"not answered by its video, verified:            {share(after)}")
-    for variant in sorted(COUNTERFACTUAL):
+    print(f"answered or not as they should, as written:       {share(raw)}")
+    print(f"answered or not as they should, generators alone: {share(before)}")
+    print(f"answered or not as they should, verified:         {share(after)}")
+    for variant in sorted(TURNED):
         told = [
-            share(
-                [not writer.true_of(query.source_video_id, query.text) for query in found if query.variant == variant]
-            )
+            share([right(query.source_video_id, query.text, variant) for query in found if query.variant == variant])
             for found in (generated, verified)
         ]
         print(f"  {variant:<14} alone {told[0]}, verified {told[1]}")
     texts = {(query.source_video_id, query.text) for query in generated}
     print(f"  {'as written':<32} {'kept':>6} {'caught':>6}")
     for slip in ("", *worlds.SLIPS):
-        passed = Counter((video, text) in texts for video, text, of, right in tries if of == slip and right == (not of))
+        passed = Counter((video, text) in texts for video, text, of, good in tries if of == slip and good == (not of))
         print(f"  {slip or 'right':<32} {passed[True]:>6} {passed[False]:>6}")
     print(f"generators alone gave up {dict(Counter(item.reason for item in refused))}")
     print(f"verified gave up {dict(Counter(item.reason for item in dropped))}")
     assert len(before) > 500 and len(after) > 500
     assert sum(before) / len(before) >= 0.90
     assert sum(after) / len(after) >= 0.99
-    assert len(verified) >= 0.9 * len(raw), "rewriting makes up for what is rejected"
-    assert {query.variant for query in verified} == set(COUNTERFACTUAL)
-    right = [(video, text) in texts for video, text, slip, _ in tries if not slip]
-    assert sum(right) >= 0.99 * len(right), "what is right passes the generators' own checks"
+    assert len(verified) >= 0.88 * len(raw), "rewriting makes up for what is rejected"
+    assert {query.variant for query in verified} == set(TURNED)
+    fine = [item.detail.partition(": ")[2] for item in refused if item.reason in ("unchanged", "other_side_missing")]
+    passing = [
+        (video, text) in texts or any(detail.startswith(repr(text)) for detail in fine)
+        for video, text, slip, _ in tries
+        if not slip
+    ]
+    assert sum(passing) >= 0.99 * len(passing), "what is right passes the generators' own checks"
 
 
 def reading_of(text: str) -> Question | None:
@@ -151,8 +194,6 @@ def reading_of(text: str) -> Question | None:
     if len(halves) not in (1, 3):
         return None
     denials = [denied] if denied else []
-    if re.match(r"a clip where (the screen never|nobody|never)", halves[0]):
-        denials, halves = [halves[0].removeprefix("a clip where ")], []
     sought = [sought_in(half) for half in halves[::2]]
     without = [sought_in(half) for half in denials]
     if None in (*sought, *without):
@@ -184,20 +225,29 @@ async def test_the_evidence_teachers_counterfactuals(
     """Without a model: what it writes, verified by nobody, against the truth of its clips."""
     teacher = EvidenceTeacher()
     units = await written_for(world, worlds, make_video, teacher, no_frames)
-    agreeable = worlds.WorldTeacher(world, agreeable=True)
+    agreeable = Agreeable(teacher)
     stage = CounterfactualStage(
-        teacher, [Judge(agreeable, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings(rounds=0)
+        agreeable,
+        [Judge(agreeable, SAMPLING)],
+        no_frames,
+        SAMPLING,
+        CounterfactualSettings(rounds=0),
+        neighbours_of(units),
     )
     made, dropped = await changed(stage, units)
     clips = {clip.video_id: clip for clip in world.clips}
     read = [(query, reading) for query in made if (reading := reading_of(query.text))]
     unread = [query.text for query in made if reading_of(query.text) is None]
-    wrong = [query for query, reading in read if answers(clips[query.source_video_id], reading)]
+    wrong = [
+        query
+        for query, reading in read
+        if answers(clips[query.source_video_id], reading) != (query.variant == "negated_absent")
+    ]
     print(f"\nevidence teacher alone: {share([query not in wrong for query, _ in read])}, {len(unread)} not readable")
     print(Counter(query.variant for query, _ in read), Counter(item.reason for item in dropped))
     assert len(read) > 500 and len(unread) < 0.05 * len(made), unread[:10]
     assert len(wrong) <= 0.1 * len(read), [query.text for query in wrong][:10]
-    assert {query.variant for query, _ in read} == set(COUNTERFACTUAL)
+    assert {query.variant for query, _ in read} == set(TURNED)
     for query in made:
         record = truth_record(clips[query.source_video_id])
         spans = [(each["span"]["start"], each["span"]["end"]) for each in (*record["texts"], *record["speech"])]
@@ -221,6 +271,9 @@ async def test_the_evidence_teachers_counterfactuals(
         ("negated", "a bell rings without anybody saying good morning", "en", None),
         ("negated", "a bell rings, but no horse is there", "en", "ungrounded"),
         ("negated", "eine Glocke, aber kein Pferd", "de", None),
+        ("negated_absent", "somebody says good morning, but no horse is there", "en", None),
+        ("negated_absent", "somebody says good morning, but the bell never comes", "en", "denies_what_is_there"),
+        ("negated_absent", "somebody says good morning to the horse", "en", "denies_nothing"),
     ],
 )
 def test_what_can_be_seen_without_a_judge(variant: Any, text: str, language: str, reason: str | None) -> None:
@@ -256,7 +309,8 @@ async def test_what_verification_asks_is_what_scoring_asks(
     small = make_world(78, clips=4, scripts=("latin",), families=("talk", "order"))
     teacher = Listening()
     units = await written_for(small, worlds, make_video, teacher, no_frames)
-    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings())
+    options = CounterfactualSettings()
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options, neighbours_of(units))
     made, _ = await changed(stage, units)
     verified, teacher.judged = teacher.judged, []
     known = {query.query_id: query for query in made}
@@ -268,7 +322,8 @@ async def test_what_verification_asks_is_what_scoring_asks(
             if query.source_video_id == video_id
         ]
         output = await scores.run(Unit(video_id, (video, *evidence, caption, *pairs)))
-        assert {label.verdict for label in output.records} <= {"no"}
+        answered = {query.query_id for query in made if query.variant == "negated_absent"}
+        assert all((label.verdict == "yes") == (label.query_id in answered) for label in output.records)
     assert len(teacher.judged) == len(made) > 10
     assert all(request in verified for request in teacher.judged)
 
@@ -298,15 +353,18 @@ def source(make_video: Callable[..., Video]) -> tuple[Video, Evidence, Caption, 
     return video, speech, caption, query
 
 
-YES, NO = Answer("yes", logprob_yes=-0.1, logprob_no=-3.0), Answer("no", logprob_yes=-3.0, logprob_no=-0.1)
-
-
 async def test_one_that_is_answered_is_written_again_with_the_reason(
     source: Any, scripted: Any, no_frames: Any
 ) -> None:
     teacher = scripted(
-        CounterfactualReply(queries=(change("reversed", "a bell before a greeting"), change("negated", "no greeting"))),
-        NO, YES,
+        CounterfactualReply(
+            queries=(
+                change("reversed", "a bell before a greeting"),
+                change("negated", "no greeting"),
+                change("negated_absent", "a bell, but no horse"),
+            )
+        ),
+        NO, YES, YES,
         CounterfactualReply(queries=(change("negated", "a bell, but no greeting"),)),
         NO,
     )  # fmt: skip
@@ -314,7 +372,9 @@ async def test_one_that_is_answered_is_written_again_with_the_reason(
     stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options)
     output = await stage.run(Unit(source[0].video_id, source))
     assert [(query.variant, query.kind, query.text) for query in output.records] == [
-        ("negated", "negation", "a bell, but no greeting"), ("reversed", "temporal", "a bell before a greeting"),
+        ("negated", "negation", "a bell, but no greeting"),
+        ("negated_absent", "negation", "a bell, but no horse"),
+        ("reversed", "temporal", "a bell before a greeting"),
     ]  # fmt: skip
     for query in output.records:
         assert query.parent_query_id == source[3].query_id and query.source_video_id == source[0].video_id
@@ -322,6 +382,19 @@ async def test_one_that_is_answered_is_written_again_with_the_reason(
     again = teacher.batches[2][0].inputs
     assert again["variants"] == ["negated"]
     assert again["rejected"] == [{"variant": "negated", "text": "no greeting", "reason": "because"}]
+    assert again["written"] == [{"variant": "negated_absent", "text": "a bell, but no horse"}], "for its form"
+
+
+async def test_a_side_that_fails_takes_the_block_with_it(source: Any, scripted: Any, no_frames: Any) -> None:
+    sides = change("negated", "a bell, but no greeting"), change("negated_absent", "a greeting, but no horse")
+    teacher = scripted(CounterfactualReply(queries=sides), NO, NO)
+    options = CounterfactualSettings(variants=("negated",), rounds=0)
+    stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options)
+    output = await stage.run(Unit("v", source))
+    assert not output.records
+    assert {item.detail.partition(":")[0]: item.reason for item in output.dropped} == {
+        "negated": "other_side_missing", "negated_absent": "not_answered",
+    }  # fmt: skip
 
 
 async def test_what_comes_to_nothing_is_dropped_with_its_last_reason(
@@ -339,7 +412,10 @@ async def test_what_comes_to_nothing_is_dropped_with_its_last_reason(
     output = await stage.run(Unit(source[0].video_id, source))
     assert not output.records and output.failure is None
     reasons = {item.detail.partition(":")[0]: item.reason for item in output.dropped}
-    assert reasons == {"facet_changed": "not_written", "negated": "still_answered", "reversed": "too_long"}
+    assert reasons == {
+        "facet_changed": "not_written", "negated": "still_answered", "negated_absent": "not_written",
+        "reversed": "too_long",
+    }  # fmt: skip
     assert {item.item for item in output.dropped} == {source[3].query_id}
 
 
@@ -351,7 +427,8 @@ async def test_a_judge_that_cannot_be_read_settles_nothing(source: Any, scripted
     options = CounterfactualSettings(variants=("negated", "facet_changed"), rounds=0)
     stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, options)
     output = await stage.run(Unit(source[0].video_id, source))
-    assert [query.variant for query in output.records] == ["facet_changed"] and not output.dropped
+    assert [query.variant for query in output.records] == ["facet_changed"]
+    assert [item.reason for item in output.dropped] == ["not_written"], "of the other side"
     assert output.failure and output.failure.reason == "truncated" and "The bell" in (output.failure.raw or "")
 
 
@@ -360,7 +437,7 @@ async def test_one_judge_that_says_yes_is_enough(source: Any, scripted: Any, no_
     judges = [Judge(scripted(NO), SAMPLING), Judge(scripted(YES), SAMPLING)]
     options = CounterfactualSettings(variants=("negated",), rounds=0)
     output = await CounterfactualStage(writer, judges, no_frames, SAMPLING, options).run(Unit("v", source))
-    assert not output.records and [item.reason for item in output.dropped] == ["still_answered"]
+    assert not output.records and [item.reason for item in output.dropped] == ["still_answered", "not_written"]
 
 
 async def test_only_what_can_be_turned_round_is_asked_for_in_reverse(
@@ -380,4 +457,6 @@ async def test_only_what_can_be_turned_round_is_asked_for_in_reverse(
     stage = CounterfactualStage(teacher, [Judge(teacher, SAMPLING)], no_frames, SAMPLING, CounterfactualSettings())
     await stage.run(Unit(video.video_id, (video, speech, caption, single, *others)))
     [[request]] = teacher.batches
-    assert request.inputs["query"] == "a greeting" and request.inputs["variants"] == ["facet_changed", "negated"]
+    assert request.inputs["query"] == "a greeting" and request.inputs["variants"] == [
+        "facet_changed", "negated", "negated_absent",
+    ]  # fmt: skip

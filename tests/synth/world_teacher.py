@@ -129,10 +129,9 @@ class WorldTeacher:
     writer: float = 0.0
     judge: float = 0.0
     paraphraser: float = 0.0
-    agreeable: bool = False
     meaning: dict[str, Question] = field(default_factory=dict)
     lies: dict[str, str] = field(default_factory=dict)
-    first_tries: list[tuple[str, str, str]] = field(default_factory=list)
+    first_tries: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._clips = {clip.video_id: clip for clip in self.world.clips}
@@ -197,8 +196,6 @@ class WorldTeacher:
     # The tasks
 
     def _verdict(self, inputs: Any) -> bool:
-        if self.agreeable:
-            return False
         clip = self._clip(inputs)
         wrong = self._rng("judge", clip.video_id, inputs["query"]).random() < self.judge
         return self.true_of(clip.video_id, inputs["query"]) != wrong
@@ -346,7 +343,7 @@ class WorldTeacher:
             if rng.random() < self.writer:
                 slip, text, facets = self._slip(clip, inputs["query"], made, rng)
             if not tries:
-                self.first_tries.append((clip.video_id, text, slip))
+                self.first_tries.append((clip.video_id, text, slip, variant))
             written.append(ChangedReply(variant=variant, text=text, facets=facets))
         return CounterfactualReply(queries=tuple(written))
 
@@ -392,6 +389,9 @@ class WorldTeacher:
             denied = rng.choice(others) if others else rng.choice(list(places.values()))
             kept = [each for each in sought[:1] if each != denied.sought]
             return self._say(wording, kept, without=[denied.sought]), (*facets, denied.facet)
+        if variant == "negated_absent":
+            kept = sought[: 1 if len(places) > 1 else 0]
+            return self._say(wording, kept, without=[self._absent(clip, rng)]), facets
         other = self._absent(clip, rng)
         rest = [*sought[:-1], other] if sought else [other]
         return self._say(wording, rest, ordered=meant.ordered and len(rest) > 1), facets or ()
