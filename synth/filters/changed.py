@@ -51,8 +51,8 @@ class KnownWordings:
         if variant in ("negated", "negated_absent") and not denied and not _negates(text):
             return "denies_nothing", "denies nothing: say with no, not, never or without what is not to be there"
         if variant == "negated_absent":
-            if self._told.judge(" ".join(denied)).margin >= 0:
-                return "denies_what_is_there", f"denies {' '.join(denied)!r}, which may be in this video"
+            if self._told.judge(" ".join(denied)).margin >= SLOPE * (_ALL - THRESHOLD):
+                return "denies_what_is_there", f"denies {' '.join(denied)!r}, which is in this video"
             return None
         if denied and self._told.judge(" ".join(denied)).margin < 0:
             return "ungrounded", f"denies {' '.join(denied)!r}, which nothing that is known of this video mentions"

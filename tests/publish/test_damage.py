@@ -38,7 +38,8 @@ def whole(make: Any, write_run: Callable[..., Path], tmp_path: Path) -> Path:
         video_id = f"v{place:02}"
         records += [make.video(video_id), make.caption(video_id)]
         query = make.query(f"number {place} turns", video_id)
-        variant = make.query(f"no {place} turns", video_id, variant="negated", parent_query_id=query.query_id)
+        fields = {"variant": "facet_changed", "parent_query_id": query.query_id}
+        variant = make.query(f"number {place + 50} turns", video_id, **fields)
         records += [query, variant]
         for step in range(4):
             pair = make.pair(query, f"v{(place + step) % 12:02}")
@@ -46,7 +47,7 @@ def whole(make: Any, write_run: Callable[..., Path], tmp_path: Path) -> Path:
             records += [pair, label, make.judgment(pair, int(not step), label)]
         pair = make.pair(variant, video_id, expected="no")
         records += [pair, make.judgment(pair, 0)]
-    assert "negated" in COUNTERFACTUAL
+    assert "facet_changed" in COUNTERFACTUAL
     (tmp_path / "a.qrels").write_text("q1 0 a 1\n")
     (tmp_path / "a.run").write_text("q1 Q0 a 1 2.0 x\n")
     return export(write_run(tmp_path / "run", records), tmp_path / "set", SETTINGS).out

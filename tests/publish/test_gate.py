@@ -84,6 +84,14 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 label = make.label(pair, "no" if step else "yes", margin, **given)
                 records += [pair, label, make.judgment(pair, int(not step), label)]
                 records.append(make.label(pair, by_metadata.choice(("yes", "no")), 0.0, input="text_only"))
+            said = query.text.split()
+            said[number] = rng.choice(sorted({*WORDS, *TAILS} - set(said)))
+            fields = {"variant": "facet_changed", "parent_query_id": query.query_id, "facets": ()}
+            changed = make.query(" ".join(said), video_id, **fields)
+            pair = make.pair(changed, video_id, expected="no")
+            label = make.label(pair, "no", round(rng.gauss(-8.0, 1.0), 3), **given)
+            records += [changed, pair, label, make.judgment(pair, 0, label)]
+            records.append(make.label(pair, by_metadata.choice(("yes", "no")), 0.0, input="text_only"))
     from hardcut.schemas.catalogue import RECORDS
     from hardcut.schemas.jsonl import write_records
 
@@ -158,6 +166,10 @@ def follows_video(split: str, row: Row) -> None:
 def follows_query(split: str, row: Row) -> None:
     row["label"] = int("amber" in row["query"] or "bridge" in row["query"] or "canal" in row["query"])
     row["logit_margin"] = 6.0 if row["label"] else -8.0
+
+
+def stock_word(row: Row) -> str:
+    return f"{row['unanswered']['query']} allegedly"
 
 
 def title_in_query(clean: Path) -> Edit:
@@ -249,6 +261,10 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
     "a mail address in a licence": (
         "personal_data",
         lambda clean: {"corpus": first_of("train", lambda row: row.update(licence="CC0, ask jo@mail.example.org"))},
+    ),
+    "a stock word on one side of the blocks": (
+        "nuance_prior",
+        lambda clean: {"diagnostic": each(lambda split, row: row["unanswered"].update(query=stock_word(row)))},
     ),
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),

@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardcut.publish.blocks import RULE
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.diagnostic import RULE
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.groups import training_groups
@@ -103,32 +103,76 @@ def test_a_query_that_metadata_solves_is_easy() -> None:
     assert score(None, "no", "no") == (None, 0.0)
 
 
-def test_counterfactual_queries_make_a_diagnostic_suite(
-    tmp_path: Path, make: Any, write_run: Callable[..., Path]
-) -> None:
+def family(make: Any, i: int) -> tuple[Any, Any, Any, Any]:
+    """A query, its reverse, and both sides of a denial, about video i."""
+    name = "abcdef"[i] * 9
+    query = make.query(f"the ball {name} rolls to the left", f"v{i}")
+    fields = {"parent_query_id": query.query_id}
+    turned = make.query(f"the ball {name} rolls to the right", f"v{i}", variant="reversed", kind="temporal", **fields)
+    fields["kind"] = "negation"
+    negated = make.query(f"the ball {name}, but no {name}", f"v{i}", variant="negated", **fields)
+    absent = make.query(f"the ball {name}, but no {name[::-1]}x", f"v{i}", variant="negated_absent", **fields)
+    return query, turned, negated, absent
+
+
+def met(make: Any, query: Any, video: str, grade: int, margin: float) -> list[Any]:
+    fields = {"query_id": query.query_id, "video_id": video, "origins": ("counterfactual",), "expected": "unknown"}
+    pair = Pair.create(**fields)
+    label = make.label(pair, "yes" if grade else "no", margin)
+    return [pair, label, make.judgment(pair, grade, label)]
+
+
+def test_both_sides_make_a_block(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> None:
+    """Video 5: a person found the negated query relevant. Video 4 answers the reverse of video 3's query."""
     records: list[Any] = []
     for i in range(6):
-        query = make.query(f"the ball {'abcdef'[i] * 9} rolls to the left {i * 7919}", f"v{i}")
-        pair = make.pair(query, f"v{i}")
-        records += [make.video(f"v{i}"), query, pair, make.judgment(pair, 1)]
-        for text, kind, change in (("right", "temporal", "reversed"), ("nowhere", "negation", "negated")):
-            fields = {"kind": kind, "variant": change, "parent_query_id": query.query_id}
-            twin = make.query(f"the ball {'abcdef'[i] * 9} rolls {text}", f"v{i}", **fields)
-            fields = {"query_id": twin.query_id, "video_id": f"v{i}", "origins": ("counterfactual",), "expected": "no"}
-            counter = Pair.create(**fields)
-            records += [twin, counter, make.judgment(counter, int(i == 5 and kind == "negation"))]
-    dataset = Dataset(export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS).out)
-    suites = {row["video_id"]: row for _, row in dataset.rows("diagnostic")}
-    assert set(suites) == {f"v{i}" for i in range(6)}
-    assert {(v["kind"], v["change"]) for v in suites["v0"]["variants"]} == {
-        ("temporal", "reversed"),
-        ("negation", "negated"),
-    }
-    assert suites["v0"]["rule"] == RULE and RULE in (tmp_path / "out" / "README.md").read_text()
-    assert [variant["kind"] for variant in suites["v5"]["variants"]] == ["temporal"], (
-        "what a person found relevant is none"
-    )
-    assert "`diagnostic`" in (tmp_path / "out" / "README.md").read_text()
+        query, turned, negated, absent = family(make, i)
+        records += [make.video(f"v{i}"), query, turned, negated, absent]
+        records += met(make, query, f"v{i}", 1, 6.0) + met(make, turned, f"v{i}", 0, -7.0)
+        records += met(make, negated, f"v{i}", int(i == 5), -8.0) + met(make, absent, f"v{i}", 1, 5.0)
+        for step in range(1, 5):
+            records += met(make, query, f"v{(i + step) % 6}", 0, -9.0)
+        if i == 3:
+            records += met(make, turned, "v4", 1, 4.0)
+    alone = Settings(export=ExportSettings(train=1.0, validation=0.0, licence="cc0-1.0"))
+    out = export(write_run(tmp_path / "run", records), tmp_path / "out", alone).out
+    rows = {(row["video_id"], row["change"]): row for _, row in Dataset(out).rows("diagnostic")}
+    every = {(f"v{i}", change) for i in range(6) for change in ("reversed", "negated")}
+    assert set(rows) == every - {("v5", "negated")}
+    one = rows["v0", "negated"]
+    assert one["answered"]["query"].endswith("aaax") and one["unanswered"]["query"].endswith("no aaaaaaaaa")
+    assert rows["v0", "reversed"]["answered"]["query"].endswith("left") and one["rule"] == RULE
+    assert {key for key, row in rows.items() if row["mirror"]} == {("v3", "reversed")}
+    assert rows["v3", "reversed"]["mirror"]["video_id"] == "v4"
+    assert RULE in " ".join((tmp_path / "out" / "README.md").read_text().split())
+
+    groups = {row["positive"]["video_id"]: row for _, row in Dataset(out).rows("groups")}
+    turned, absent, negated = groups["v0"]["counterfactuals"][-1:] + groups["v0"]["counterfactuals"][:2]
+    assert (turned["change"], turned["against"]) == ("reversed", groups["v0"]["query_id"]) and not turned["answered"]
+    assert (absent["answered"], negated["answered"]) == (True, False), "of two sides the answered one first"
+    assert absent["against"] == negated["query_id"] and negated["against"] == absent["query_id"]
+    assert [each["change"] for each in groups["v5"]["counterfactuals"]] == ["reversed"]
+    assert all(negative["video_id"] != "v0" for negative in groups["v0"]["negatives"]), "they are no negatives"
+
+
+def test_what_text_tells_is_left_out_and_named(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> None:
+    """Of 40 blocks 12 have a stock word on the side that is not answered."""
+    records: list[Any] = []
+    for i in range(40):
+        words = [digest([i, place])[:6] for place in range(3)]
+        query = make.query(" ".join([*words, digest(i)[:6]]), f"v{i}")
+        said = " ".join([*words, digest([i])[:6], *(["allegedly"] if i < 12 else [])])
+        changed = make.query(said, f"v{i}", variant="facet_changed", parent_query_id=query.query_id)
+        records += [make.video(f"v{i}"), query, changed]
+        records += met(make, query, f"v{i}", 1, 6.0) + met(make, changed, f"v{i}", 0, -7.0)
+    alone = Settings(export=ExportSettings(train=1.0, validation=0.0, licence="cc0-1.0"))
+    found = export(write_run(tmp_path / "run", records), tmp_path / "out", alone)
+    told = [json.loads(line) for line in (found.out / "left_out.jsonl").read_text().splitlines()]
+    told = [line for line in told if line["reason"] == "told_by_text"]
+    kept = [row for _, row in Dataset(found.out).rows("diagnostic")]
+    assert len(told) == found.left_out["told_by_text"] == 40 - len(kept) and len(kept) >= 20
+    assert sum("allegedly" in line["detail"] for line in told) >= 0.8 * len(told), "it is those that are told"
+    assert next(each for each in found.gate if each.name == "nuance_prior").state == "passed"
 
 
 def test_clips_are_packed_only_where_the_licence_allows_it(tmp_path: Path, make: Any, write_run: Any) -> None:
@@ -223,10 +267,9 @@ def test_of_a_kind_a_share_is_kept_and_children_go_with_their_parent(
     records: list[Any] = [make.video(f"v{i}") for i in range(60)]
     for i in range(60):
         kind = "event" if i % 2 else "moment"
-        query = make.query(f"{digest(i)} rolls over the hill", f"v{i}", facets=(), kind=kind)
-        turned = make.query(
-            f"{digest(i)} rolls back", f"v{i}", variant="reversed", parent_query_id=query.query_id, kind="temporal"
-        )
+        query = make.query(f"{digest(i)} before {digest(-i - 1)}", f"v{i}", facets=(), kind=kind)
+        fields = {"variant": "reversed", "parent_query_id": query.query_id, "kind": "temporal"}
+        turned = make.query(f"{digest(-i - 1)} before {digest(i)}", f"v{i}", **fields)
         for one, grade in ((query, 1), (turned, 0)):
             pair = make.pair(one, f"v{i}")
             records += [one, pair, make.judgment(pair, grade)]

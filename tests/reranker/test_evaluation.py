@@ -12,7 +12,7 @@ import pytest
 from hardcut.report.statistics.significance import mean, randomisation_test
 from hardcut.reranker.evaluation import evaluate, runs_by_name
 from hardcut.reranker.evaluation_page import render, versus
-from hardcut.reranker.facts import DatasetFacts, QueryFacts, Suite, read_facts
+from hardcut.reranker.facts import DatasetFacts, NuanceBlock, QueryFacts, read_facts
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
 
@@ -112,24 +112,39 @@ def test_calibration_is_of_the_judged_pairs_that_have_a_score() -> None:
     assert nothing.calibration is None and "both kinds" in nothing.calibration_note
 
 
-def test_a_variant_that_was_not_scored_has_not_passed() -> None:
-    suites = [
-        Suite("q1", "v", (("n1", "negation"), ("t1", "temporal"))),
-        Suite("q2", "v", (("n2", "negation"),)),
-        Suite("q3", "v", (("n3", "negation"),)),
-        Suite("q4", "v", (("n4", "negation"),)),
+def test_a_block_is_passed_on_both_sides_and_both_videos() -> None:
+    blocks = [
+        NuanceBlock("negated", "v", "q1", "n1"),
+        NuanceBlock("reversed", "v", "q1", "t1"),
+        NuanceBlock("negated", "v", "q2", "n2"),
+        NuanceBlock("negated", "v", "q3", "n3"),
+        NuanceBlock("reversed", "v", "q4", "t4", mirror="w"),
+        NuanceBlock("reversed", "v", "q5", "t5", mirror="w"),
     ]
     run = {
         "q1": {"v": 2.0}, "n1": {"v": 1.0}, "t1": {"v": 2.0}, "mine": {"v": 5.0}, "n2": {"v": -1.0}, "q3": {"v": 1.0},
-        "n4": {"v": 1.0},
+        "q4": {"v": 3.0, "w": 1.0}, "t4": {"v": 0.0, "w": 2.0}, "q5": {"v": 3.0, "w": 1.0}, "t5": {"v": 2.0, "w": 1.5},
     }  # fmt: skip
-    facts = DatasetFacts({}, {"q2": ("mine",)}, suites)
+    facts = DatasetFacts({}, {"q2": ("mine",)}, blocks)
     found = evaluate({"q1": {"v": 1}}, {"run": run}, facts).runs[0].diagnostic
-    assert found is not None and (found.suites, found.suites_passed) == (4, 1)
-    negation, temporal = found.kinds["negation"], found.kinds["temporal"]
-    assert (negation.variants, negation.scored, negation.passed, negation.rate) == (4, 2, 2, 0.5)
-    assert (temporal.variants, temporal.scored, temporal.passed) == (1, 1, 0), "a tie is no pass"
+    assert found is not None and list(found.changes) == ["negated", "reversed", "all"]
+    negated, turned, whole = found.changes.values()
+    assert (negated.blocks, negated.scored, negated.passed) == (3, 2, 2), "what was not scored has not passed"
+    assert (turned.blocks, turned.scored, turned.passed) == (3, 3, 2), "a tie is no pass"
+    assert (turned.mirrored, turned.mirrored_passed) == (2, 1), "t5 must be higher on the video that answers it"
+    assert (whole.blocks, whole.passed) == (6, 4) and whole.interval[0] < whole.rate < whole.interval[1]
+    assert whole.text_alone is None, "the texts are not known"
     assert evaluate({"q1": {"v": 1}}, {"run": {"q1": {"v": 1.0}}}, facts).runs[0].diagnostic is None, "it was not asked"
+
+
+def test_what_the_text_alone_tells_stands_beside_the_figure() -> None:
+    blocks = [
+        NuanceBlock("negated", f"v{n}", f"q{n}", f"n{n}", texts=(f"thing {n}", f"thing {n}, but not {n + 1}"))
+        for n in range(40)
+    ]
+    run = {f"{side}{n}": {f"v{n}": float(side == "q")} for n in range(40) for side in "qn"}
+    found = evaluate({"q1": {"v1": 1}}, {"run": run}, DatasetFacts({}, {}, blocks)).runs[0].diagnostic
+    assert found is not None and found.changes["negated"].rate == 1.0 == found.changes["negated"].text_alone
 
 
 def test_what_cannot_be_evaluated_is_told() -> None:
@@ -143,7 +158,7 @@ def test_what_cannot_be_evaluated_is_told() -> None:
 def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:
     qrels, runs, facts = _world()
     bad = QueryFacts("<script>alert(1)</script>", {"kind": "<b>", "language": "en"})
-    facts = DatasetFacts({**facts.queries, "q000": bad}, suites=[Suite("q000", "v1", (("q001", "negation"),))])
+    facts = DatasetFacts({**facts.queries, "q000": bad}, blocks=[NuanceBlock("<i>", "v1", "q000", "q001")])
     found = evaluate(qrels, {"<i>": runs["chance"], "good": runs["good"]}, facts)
     text = render(found)
     assert "<script>" not in text and "<i>" not in text and "<b>&lt;" not in text
@@ -162,7 +177,7 @@ def test_wins_and_losses_are_sorted_and_the_plot_is_bounded() -> None:
     assert not each.won and not each.lost and len(each.steps) == 400
 
 
-def test_the_dataset_names_slices_and_suites() -> None:
+def test_the_dataset_names_slices_and_blocks() -> None:
     """`read_facts` on rows as an export writes them."""
 
     class Rows:
@@ -179,12 +194,16 @@ def test_the_dataset_names_slices_and_suites() -> None:
                     },
                 )  # fmt: skip
             else:
-                variant = {"query_id": "q_2", "query": "no ball", "kind": "negation"}
-                yield "test", {"query_id": "q_1", "video_id": "v", "variants": [variant]}
+                one = {"query_id": "q_1", "query": "a ball", "kind": "event"}
+                other = {"query_id": "q_2", "query": "no ball", "kind": "negation"}
+                yield (
+                    "test",
+                    {"change": "negated", "video_id": "v", "answered": one, "unanswered": other, "mirror": None},
+                )
 
     facts = read_facts(Rows())  # type: ignore[arg-type]
     assert facts.queries["mine"] is facts.queries["q_1"]
     assert facts.queries["q_1"].facets["first stage's rank of the positive"] == "2-3"
     assert facts.queries["q_1"].facets["modalities to look at"] == "3 or more"
-    assert facts.suites == [Suite("q_1", "v", (("q_2", "negation"),))]
+    assert facts.blocks == [NuanceBlock("negated", "v", "q_1", "q_2", None, ("a ball", "no ball"))]
     assert facts.score({"mine": {"v": 0.5}}, "q_1", "v") == 0.5
