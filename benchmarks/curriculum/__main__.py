@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
-from benchmarks.curriculum.results_table import CHANCE, FIRST, PERFECT, best, figures, table
+from benchmarks.curriculum.results_table import CHANCE, FIRST, PERFECT, best, figures, shares, table
 from benchmarks.curriculum.world import DEPTH, World, make_world
 from hardcut.engine.files import atomic_writer
 
@@ -26,21 +26,24 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="videos, frames, models: kept, so that it can go on")
     parser.add_argument("--size", choices=sorted(SIZES), default="small", help="large: for a machine with a GPU")
     parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=list(ARMS), metavar="ARM")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the world and, unless told otherwise, of the draw")
+    parser.add_argument("--draw", type=int, help="the seed of weights and of the order of training")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results" / "curriculum.json")
     asked = parser.parse_args()
     size = SIZES[asked.size]
-    work = asked.work / f"{asked.size}-{asked.seed}"
-    world = make_world(work / "videos", size.scale, asked.seed)
-    settings = {"seed": asked.seed, **asdict(size)}
+    world = make_world(asked.work / f"{asked.size}-{asked.seed}" / "videos", size.scale, asked.seed)
+    asked.draw = asked.seed if asked.draw is None else asked.draw
+    work = asked.work / "-".join([asked.size, str(asked.seed), *[str(asked.draw)] * (asked.draw != asked.seed)])
+    settings = {"seed": asked.seed, **({"draw": asked.draw} if asked.draw != asked.seed else {}), **asdict(size)}
     for name in asked.arms:
         if name in _results(asked.out, work.name, settings, world)["arms"]:
             continue
         started, cpu = time.perf_counter(), time.process_time()
-        run, trained = Bench(work, size, world, asked.seed).run_arm(ARMS[name])
+        run, passes, trained = Bench(work, size, world, asked.draw).run_arm(ARMS[name])
         arm = {
             "what": ARMS[name].says,
             **figures(world.parts["test"], run),
+            "blocks": shares(passes),
             "stages": {stage: {"steps": each.steps, "loss": each.loss, each.metric: each.validation}
                        for stage, each in trained.items()},
             "wall_s": round(time.perf_counter() - started, 1),

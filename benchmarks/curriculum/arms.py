@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.network import Network, build
-from benchmarks.curriculum.world import DEPTH, Part, Scale, World
+from benchmarks.curriculum.world import Part, Scale, World, blocks_about
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
@@ -19,6 +20,8 @@ from hardcut.schemas.trec import Run, read_run
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import ModelProcess
 
+Passes = Mapping[str, list[bool]]
+"""By change: of which blocks the answered side scores higher."""
 WHOLE = 1_000_000
 """More steps than any training has: one checkpoint, at the end."""
 
@@ -60,6 +63,8 @@ class Arm:
     without: str = ""
     shuffled: bool = False
     ranking_passes: float = 1.0
+    blocks: int = 0
+    """Blocks that ride with a group."""
 
 
 ARMS = {
@@ -71,6 +76,7 @@ ARMS = {
     "no teacher": Arm("both stages without the teacher's term", without="teacher"),
     "no pointwise": Arm("both stages without the pointwise term", without="pointwise"),
     "both, longer": Arm("both stages, the second twice as long", ranking_passes=2.0),
+    "blocks": Arm("both stages, two blocks about the positive's clip with every group", blocks=2),
     "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
 }
 
@@ -84,9 +90,10 @@ class Bench:
     world: World
     seed: int
 
-    def run_arm(self, arm: Arm) -> tuple[Run, dict[str, Trained]]:
-        """The arm's run over the test split, and what its stages did. What was trained before is not trained again."""
-        world = self.world.shuffled() if arm.shuffled else self.world
+    def run_arm(self, arm: Arm) -> tuple[Run, Passes, dict[str, Trained]]:
+        """The arm's run over the test split, its figures on the blocks, and what its stages did. What was trained
+        before is not trained again."""
+        world = replace(self.world.shuffled() if arm.shuffled else self.world, blocks=arm.blocks > 0)
         model, done = self.random_weights(), {}
         name = "shuffled" if arm.shuffled else "true"
         if arm.perception:
@@ -95,11 +102,13 @@ class Bench:
             model = out
         if arm.ranking:
             parts = [name, "ranking", "after perception" * arm.perception, f"without {arm.without}" * bool(arm.without)]
+            parts.append(f"{arm.blocks} blocks" * bool(arm.blocks))
             parts.append(f"times {arm.ranking_passes:g}" * (arm.ranking_passes != 1))
             out = self.work / "-".join(filter(None, parts)).replace(" ", "-")
             done["ranking"] = self._train("ranking", model, world, out, self._ranking(arm))
             model = out
-        return self._rank(model, world.parts["test"]), done
+        test = world.parts["test"]
+        return self._rank(model, test), self._sides(model, test), done
 
     def random_weights(self) -> Path:
         """The network that every arm starts from."""
@@ -116,17 +125,36 @@ class Bench:
     def _train(self, stage: Stage, model: Path, world: World, out: Path, settings: TrainSettings) -> Trained:
         return train(world, TrainJob(stage, str(model), out, self.clips, settings, whole=True))
 
+    def _sides(self, model: Path, part: Part) -> Passes:
+        """How often the answered side of a block about a clip of the test split scores above the other."""
+        blocks = [(video, sides) for video, story in part.stories.items() for sides in blocks_about(video, story)]
+        texts = {asked.text: f"s{at}" for at, asked in enumerate(each for _, sides in blocks for each in sides.both)}
+        run: dict[str, dict[str, float]] = {}
+        for video, sides in blocks:
+            for asked in sides.both:
+                run.setdefault(texts[asked.text], {})[video] = 0.0
+        scores = self._scored(model, part, run, {id: text for text, id in texts.items()}, "blocks")
+        won: dict[str, list[bool]] = {}
+        for video, sides in blocks:
+            one, other = (scores[texts[asked.text]][video] for asked in sides.both)
+            won.setdefault(sides.change, []).append(one > other)
+        return won
+
     def _rank(self, model: Path, part: Part) -> Run:
+        """The test split's candidates, reranked."""
+        return self._scored(model, part, part.first, {query: asked.text for query, asked in part.queries.items()}, "")
+
+    def _scored(self, model: Path, part: Part, run: Run, queries: Mapping[str, str], name: str) -> Run:
         """What `hardcut rerank` does: a TREC run in and out, through the video files and the store of their frames."""
         job = RerankJob(
-            run=part.first,
-            queries={query: asked.text for query, asked in part.queries.items()},
+            run=run,
+            queries=queries,
             videos={video: self.world.root / file.path for video, file in part.files.items()},
-            out=self.work / f"{model.name}.trec",
+            out=self.work / f"{model.name}{name}.trec",
             store=self.clips.store,
             media=MEDIA,
             model=model.name,
-            depth=DEPTH,
+            depth=max(map(len, run.values())),
             frames=MEDIA.max_frames,
         )
         done = asyncio.run(_carried_out(job, model))
@@ -152,6 +180,7 @@ class Bench:
             learning_rate=self.size.rates[1],
             groups=self.size.groups,
             accumulate=1,
+            counterfactuals=arm.blocks,
             loss=loss,
         )
         return _settings(self.seed, 300).model_copy(update={"ranking": stage})

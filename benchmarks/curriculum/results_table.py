@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.curriculum.stories import KINDS
 from benchmarks.curriculum.twins import chiral, negated
 from benchmarks.curriculum.world import Part
+from hardcut.report.statistics.agreement import share_interval
 from hardcut.report.statistics.significance import Mean, mean, randomisation_test
 from hardcut.reranker.measures import ndcg_per_query
 from hardcut.schemas.trec import Run, ranking
@@ -51,6 +52,16 @@ def _figures(part: Part, run: Run) -> dict[str, Any]:
         "chiral": _told(chiral(part, run)),
         "negated": _told(negated(part, run)),
     }
+
+
+def shares(passes: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
+    """By change: the share of blocks whose answered side scores higher, with its 95 % interval (Wilson)."""
+    found = {}
+    for change, won in passes.items():
+        low, high = share_interval(sum(won), len(won))
+        found[change] = {"rate": round(sum(won) / len(won), 4), "low": round(low, 4), "high": round(high, 4)}
+        found[change]["blocks"] = len(won)
+    return found
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:

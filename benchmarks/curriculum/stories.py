@@ -96,6 +96,69 @@ class Asked:
         return any(half.has(self.wanted[0]) for half in (story.halves if self.at is None else [story.halves[self.at]]))
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Two queries of one form that differ in one thing: a clip answers the first and not the second."""
+
+    change: str
+    answered: Asked
+    unanswered: Asked
+
+    @property
+    def both(self) -> tuple[Asked, Asked]:
+        """The answered side first."""
+        return self.answered, self.unanswered
+
+
+CHANGES = ("excluded direction", "excluded sign", "order", "direction", "detail")
+"""What the two sides of a block differ in."""
+
+
+def sides_of(story: Story, change: str, rng: Random) -> Sides | None:
+    """A block about a clip; None where it has none of this change. What is exchanged is drawn evenly, so that over the
+    world no word leans to a side."""
+    first, second = story.halves
+    bare = [Half(each.colour, each.shape) for each in story.halves]
+    if change == "excluded direction":
+        there = rng.choice(story.halves).direction
+        absent = [way for way in OPPOSITE if way not in (first.direction, second.direction)]
+        ways = rng.choice(absent), there
+        return _denials(change, bare, [(f"moves {way}", Half(direction=way)) for way in ways], rng)
+    if change == "excluded sign":
+        sign = first.sign or second.sign
+        if not sign:
+            return None
+        signs = rng.choice([each for each in SIGNS if each != sign]), sign
+        return _denials(change, bare, [(f"under {each}", Half(sign=each)) for each in signs], rng)
+    if change == "order":
+        told = [replace(each, sign="") for each in story.halves] if rng.random() < 0.5 else bare
+        return Sides(change, *(_then(*pair) for pair in ((told[0], told[1]), (told[1], told[0]))))
+    if change == "direction":
+        half = rng.choice(story.halves)
+        moving = Half(half.colour, half.shape, half.direction)
+        turned = replace(moving, direction=OPPOSITE[half.direction])
+        return Sides(change, *(Asked("composed", str(each), (each,)) for each in (moving, turned)))
+    one, other = bare if rng.random() < 0.5 else bare[::-1]
+    if rng.random() < 0.5:
+        wrong = [replace(one, colour=other.colour), replace(other, colour=one.colour)]
+    else:
+        wrong = [replace(one, shape=other.shape), replace(other, shape=one.shape)]
+    pairs = ([one, other], wrong)
+    return Sides(change, *(Asked("event", f"{a} and {b}", (a, b)) for a, b in pairs))
+
+
+def _denials(change: str, bare: Sequence[Half], denied: Sequence[tuple[str, Half]], rng: Random) -> Sides:
+    one, other = bare if rng.random() < 0.5 else bare[::-1]
+    sides = (
+        Asked("negation", f"{one} and {other} , not {text}", (one, other), without=without) for text, without in denied
+    )
+    return Sides(change, *sides)
+
+
+def _then(one: Half, other: Half) -> Asked:
+    return Asked("temporal", f"{one} , then {other}", (one, other), ordered=True)
+
+
 def families(seed: int, count: int, without: frozenset[Story] = frozenset()) -> Iterator[tuple[Story, ...]]:
     """So many families of eight, none of which has a story of `without` or of an earlier one."""
     rng, seen = Random(seed), set(without)

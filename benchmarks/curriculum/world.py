@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.curriculum.footage import clip, write_clip
-from benchmarks.curriculum.stories import REVERSES, Asked, Story, families, questions
+from benchmarks.curriculum.stories import CHANGES, REVERSES, Asked, Sides, Story, families, questions, sides_of
 from hardcut.data.fonts import installed_fonts
 from hardcut.reranker.examples import ClipRef
 from hardcut.schemas.logistic import sigmoid
@@ -62,6 +62,8 @@ class World:
     root: Path
     parts: Mapping[str, Part]
     groups: int
+    blocks: bool = False
+    """Whether the training groups carry blocks about their positive's video."""
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ class World:
             turned = zip(ids, ids[1:] + ids[:1], strict=True)
             files = {one: replace(part.files[other], video_id=one) for one, other in turned}
             parts[split] = replace(part, files=files)
-        return World(self.root, parts, self.groups)
+        return replace(self, parts=parts)
 
     def _captions(self, split: str) -> Iterator[dict[str, Any]]:
         for video, story in self.parts[split].stories.items():
@@ -100,26 +102,23 @@ class World:
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
         for query, asked in self.parts[split].queries.items():
             yield {"query_id": query, "query": asked.text, "reference_video_id": None}
+        for side in {side["query_id"]: side for sides in self._sides(split).values() for side in sides}.values():
+            yield {"query_id": side["query_id"], "query": side["query"], "reference_video_id": None}
 
     def _pairs(self, split: str) -> Iterator[dict[str, Any]]:
         part = self.parts[split]
         named = {(query, video): None for query, videos in part.first.items() for video in videos}
         named |= {(query, video): None for query, videos in self._chosen(split) for video in videos}
         for query, video in named:
-            pair, grade = f"{query}:{video}", part.qrels[query].get(video, 0)
-            margin = (MARGIN if grade else -MARGIN) + Random(pair).gauss(0, NOISE)
-            yield {
-                "pair_id": pair,
-                "query_id": query,
-                "query": part.queries[query].text,
-                "label": grade,
-                "logit_margin": margin,
-                "p_calibrated": sigmoid(margin),
-                "exact": True,
-                **self._file(split, video),
-            }
+            pair, text, grade = f"{query}:{video}", part.queries[query].text, part.qrels[query].get(video, 0)
+            yield {**_judged(pair, grade), "query_id": query, "query": text, **self._file(split, video)}
+        for video, sides in self._sides(split).items():
+            for side in sides:
+                told = {"query_id": side["query_id"], "query": side["query"], **self._file(split, video)}
+                yield {**_judged(side["pair_id"], int(side["answered"])), **told}
 
     def _groups(self, split: str) -> Iterator[dict[str, Any]]:
+        sides = self._sides(split)
         for number, (query, videos) in enumerate(self._chosen(split)):
             members = [{"pair_id": f"{query}:{video}", **self._file(split, video)} for video in videos]
             yield {
@@ -128,7 +127,23 @@ class World:
                 "query": self.parts[split].queries[query].text,
                 "positive": members[0],
                 "negatives": members[1:],
+                "counterfactuals": _some(sides.get(videos[0], []), Random(f"{number}/blocks")),
             }
+
+    def _sides(self, split: str) -> dict[str, list[dict[str, Any]]]:
+        """Both sides of the blocks about every clip that is trained on, by video; each clip has one of each change."""
+        if not self.blocks or split != "train":
+            return {}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for video, story in self.parts[split].stories.items():
+            for sides in blocks_about(video, story):
+                ids = [f"{video}/{sides.change}/{side}" for side in ("answered", "unanswered")]
+                for place, asked in enumerate((sides.answered, sides.unanswered)):
+                    side = {"pair_id": f"{ids[place]}:{video}", "query_id": ids[place], "query": asked.text}
+                    side |= {"change": sides.change, "answered": not place, "against": ids[1 - place]}
+                    margin = _judged(side["pair_id"], int(not place))["logit_margin"]
+                    found.setdefault(video, []).append({**side, "logit_margin": margin, "exact": True})
+        return found
 
     def _chosen(self, split: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Queries with the videos of a group, the positive first."""
@@ -151,6 +166,26 @@ class World:
     def _file(self, split: str, video: str) -> dict[str, Any]:
         file = self.parts[split].files[video]
         return {"video_id": video, "video_path": file.path, "sha256": file.sha256}
+
+
+def blocks_about(video: str, story: Story) -> list[Sides]:
+    """A block of each change that the clip has."""
+    drawn = (sides_of(story, change, Random(f"{video}/{change}")) for change in CHANGES)
+    return [sides for sides in drawn if sides is not None]
+
+
+def _judged(pair: str, grade: int) -> dict[str, Any]:
+    """The label of a pair, and the teacher's margin."""
+    margin = (MARGIN if grade else -MARGIN) + Random(pair).gauss(0, NOISE)
+    told = {"pair_id": pair, "label": grade, "logit_margin": margin, "p_calibrated": sigmoid(margin)}
+    return {**told, "exact": True}
+
+
+def _some(sides: Sequence[dict[str, Any]], rng: Random) -> list[dict[str, Any]]:
+    """The sides, their blocks in another order for each group: a training takes the first ones."""
+    blocks = [[*sides[at : at + 2]] for at in range(0, len(sides), 2)]
+    rng.shuffle(blocks)
+    return [side for block in blocks for side in block]
 
 
 def make_world(root: Path, scale: Scale, seed: int) -> World:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.curriculum.footage import FRAMES, clip
-from benchmarks.curriculum.stories import KINDS, REVERSES, Half, Story, families, questions
+from benchmarks.curriculum.stories import CHANGES, KINDS, REVERSES, Half, Story, families, questions, sides_of
 from hardcut.data.draw import draw_frames
 from hardcut.data.fonts import installed_fonts
+from hardcut.report.statistics.sides import Sides, audit
 
 ONE = Half("red", "ball", "right", "ZOO")
 TWO = Half("blue", "star", "up")
@@ -61,3 +62,20 @@ def test_no_story_comes_twice_nor_in_two_splits() -> None:
     assert len(set(train)) == len(train) == 400
     assert not set(train) & set(test)
     assert next(iter(families(0, 1))) == tuple(islice(train, 8))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_sides_of_a_block_are_one_form_and_no_word_leans_to_either(change: str) -> None:
+    pairs = []
+    for number, family in enumerate(families(4, 120)):
+        for place, story in enumerate(family):
+            found = sides_of(story, change, Random(f"{number}/{place}"))
+            if found is None:
+                assert change == "excluded sign" and not any(half.sign for half in story.halves)
+                continue
+            assert found.answered.answered_by(story) and not found.unanswered.answered_by(story)
+            texts = found.answered.text, found.unanswered.text
+            assert len({len(text.split()) for text in texts}) == 1 and texts[0] != texts[1]
+            pairs.append(Sides(f"{number}/{place}", *texts, str(number)))
+    told = audit(pairs)
+    assert told is not None and told.by_chance, told
