@@ -34,7 +34,7 @@ from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
-VERSION = "8"
+VERSION = "9"
 """Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
