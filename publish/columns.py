@@ -192,6 +192,8 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "duration_s": "float64",
     },
 }
+ADDED: Mapping[str, frozenset[str]] = {"groups": frozenset({"counterfactuals"})}
+"""Columns that datasets of earlier versions lack, by config."""
 
 
 def features(config: str) -> Features:
@@ -324,13 +326,19 @@ def qrels_row(pair: Mapping[str, Any], query: Mapping[str, Any]) -> Row:
     }
 
 
-def group_row(group_id: str, positive: Mapping[str, Any], negatives: Iterable[Mapping[str, Any]]) -> Row:
-    """A row of `groups` out of rows of `pairs`, without the blocks that ride along."""
+def group_row(
+    group_id: str,
+    positive: Mapping[str, Any],
+    negatives: Iterable[Mapping[str, Any]],
+    counterfactuals: Iterable[Mapping[str, Any]] = (),
+) -> Row:
+    """A row of `groups` out of rows of `pairs`. `counterfactuals` are other queries asked of the positive's video."""
     return {
         "group_id": group_id,
         **{name: positive[name] for name in ("query_id", "query", "kind")},
         "positive": {name: positive[name] for name in _CANDIDATE},
         "negatives": [{name: row[name] for name in _CANDIDATE} for row in negatives],
+        "counterfactuals": [{name: row[name] for name in _COUNTERFACTUAL} for row in counterfactuals],
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER
-from hardcut.publish.columns import COLUMNS
+from hardcut.publish.columns import ADDED, COLUMNS
 from hardcut.publish.damage import damage
 from hardcut.publish.splits import SPLITS
 from hardcut.schemas.errors import UsageError
@@ -97,7 +97,7 @@ class Dataset:
         for config in self.configs:
             for path in (path for split in SPLITS for path in self._shards(config, split)):
                 with _readable(path):
-                    _need_columns(path, COLUMNS.get(config, {}), pq.read_schema(path).names)
+                    _need_columns(path, _columns(config), pq.read_schema(path).names)
 
     def refuse_altered(self, configs: Collection[str] = ()) -> None:
         """Raises DamagedDataset where a file is missing, altered or not listed: of these configs, or else of all. For
@@ -128,13 +128,18 @@ def _table(path: Path, config: str, columns: Sequence[str] | None) -> Iterator[R
     import pyarrow.parquet as pq
 
     with _readable(path), pq.ParquetFile(path) as file:
-        _need_columns(path, columns or COLUMNS.get(config, {}), file.schema_arrow.names)
+        _need_columns(path, columns or _columns(config), file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=2_000, columns=columns and list(columns)):
             for name, values in zip(batch.schema.names, batch.columns, strict=True):
                 wrong = damage(config, name, values)
                 if wrong is not None:
                     raise DamagedDataset(f"{path}: the column {name!r} {wrong}: {_AGAIN}")
             yield from batch.to_pylist()
+
+
+def _columns(config: str) -> set[str]:
+    """The columns that a config has in every dataset, also in one of an earlier version."""
+    return set(COLUMNS.get(config, ())) - ADDED.get(config, frozenset())
 
 
 def _need_columns(path: Path, wanted: Collection[str], there: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, Row
@@ -17,7 +17,9 @@ from hardcut.schemas.logistic import sigmoid
 from hardcut.schemas.trec import Qrels
 
 SoftLabels = Literal["calibrated", "raw"]
-UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY = "unknown_query", "missing_video", "composed_query"
+UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK = (
+    *("unknown_query", "missing_video", "composed_query", "half_block"),
+)
 """Why something is left out."""
 _OF_PAIR = (
     *("pair_id", "query_id", "query", "video_id", "video_path", "sha256"),
@@ -43,18 +45,41 @@ class TrainingCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A query that is asked of a group's positive video, with the teacher's probability that it is answered."""
+
+    query: str
+    soft: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Two queries of one form. The positive video answers the first and not the second."""
+
+    answered: Question
+    unanswered: Question
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """One query with its positive and negatives."""
+    """One query with its positive and negatives, and blocks of counterfactuals on the positive's video."""
 
     group_id: str
     query: str
     positive: TrainingCandidate
     negatives: tuple[TrainingCandidate, ...]
+    blocks: tuple[Block, ...] = ()
 
     @property
     def candidates(self) -> tuple[TrainingCandidate, ...]:
         """The positive first."""
         return self.positive, *self.negatives
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Every query that is asked of the positive's video, once: the group's own first."""
+        sides = (side.query for block in self.blocks for side in (block.answered, block.unanswered))
+        return tuple(dict.fromkeys((self.query, *sides)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +160,7 @@ class RankingData:
         for group in self.examples:
             negatives = tuple(each for each in group.negatives if each.video.video_id not in missing)
             if group.positive.video.video_id not in missing and negatives:
-                groups.append(Group(group.group_id, group.query, group.positive, negatives))
+                groups.append(replace(group, negatives=negatives))
         gone = {group.group_id for group in self.examples} - {group.group_id for group in groups}
         left_out = (
             LeftOut(group, MISSING_VIDEO, "its positive or all of its negatives are missing") for group in sorted(gone)
@@ -166,11 +191,13 @@ def read_perception(tables: DatasetTables) -> PerceptionData:
     return PerceptionData(train, validation)
 
 
-def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
-    """The groups of the split `train` and the judged pairs of the split `validation`.
+def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> RankingData:
+    """The groups of the split `train`, each with at most so many blocks of counterfactuals, and the judged pairs of the
+    split `validation`.
 
     Left out are groups whose query the dataset does not have, and all of a query that starts from a video of its own
-    (a composed one): a reranker is not shown that.
+    (a composed one): a reranker is not shown that. So are counterfactuals of such queries, and those whose other side
+    is not there.
     """
     starts = {
         row["query_id"]: row["reference_video_id"]
@@ -178,7 +205,7 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels) -> RankingData:
     }
     left_out: dict[str, LeftOut] = {}
     softs, validation = _read_pairs(tables, soft, starts, left_out)
-    groups = tuple(_read_groups(tables, softs, starts, left_out))
+    groups = tuple(_read_groups(tables, softs, starts, blocks, left_out))
     return RankingData(groups, validation, tuple(left_out.values()))
 
 
@@ -207,30 +234,68 @@ def _read_groups(
     tables: DatasetTables,
     softs: Mapping[str, float | None],
     starts: Mapping[str, str | None],
+    blocks: int,
     left_out: dict[str, LeftOut],
 ) -> list[Group]:
     """The training groups, sorted by id."""
     groups = []
     for split, row in tables.rows("groups"):
-        group, query = row["group_id"], row["query_id"]
+        group = row["group_id"]
         if split != "train":
             continue
-        if query not in starts:
-            left_out[group] = LeftOut(group, UNKNOWN_QUERY, f"its query {query} is not in the config `queries`")
-        elif starts[query] is not None:
-            left_out[group] = _composed(group, starts[query])
+        unusable = _unusable(group, row["query_id"], starts)
+        if unusable:
+            left_out[group] = unusable
         else:
             positive, *negatives = (
                 TrainingCandidate(_clipped(each), softs.get(each["pair_id"]))
                 for each in (row["positive"], *row["negatives"])
             )
-            groups.append(Group(group, row["query"], positive, tuple(negatives)))
+            found = _read_blocks(row, positive, softs, starts, left_out) if blocks else []
+            groups.append(Group(group, row["query"], positive, tuple(negatives), tuple(found[:blocks])))
     return sorted(groups, key=lambda each: each.group_id)
+
+
+def _read_blocks(
+    row: Row,
+    positive: TrainingCandidate,
+    softs: Mapping[str, float | None],
+    starts: Mapping[str, str | None],
+    left_out: dict[str, LeftOut],
+) -> list[Block]:
+    """The blocks of a group, in the order of its column `counterfactuals`, which older datasets lack. The answered side
+    of a block is the group's own query or a counterfactual."""
+    listed: list[Row] = []
+    for each in row.get("counterfactuals") or ():
+        unusable = _unusable(each["pair_id"], each["query_id"], starts)
+        if unusable:
+            left_out[each["pair_id"]] = unusable
+        else:
+            listed.append(each)
+    asked = {each["query_id"]: Question(each["query"], softs.get(each["pair_id"])) for each in listed}
+    answered = {row["query_id"]: Question(row["query"], positive.soft)}
+    answered |= {each["query_id"]: asked[each["query_id"]] for each in listed if each["answered"]}
+    blocks = [
+        (each["against"], each["query_id"]) for each in listed if not each["answered"] and each["against"] in answered
+    ]
+    whole = {query for block in blocks for query in block}
+    for each in listed:
+        if each["query_id"] not in whole:
+            detail = f"in the group {row['group_id']}: the query {each['against']} is not there as its other side"
+            left_out[each["pair_id"]] = LeftOut(each["pair_id"], HALF_BLOCK, detail)
+    return [Block(answered[yes], asked[no]) for yes, no in blocks]
 
 
 def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:
     for video in sorted(missing):
         yield LeftOut(video, MISSING_VIDEO, missing[video])
+
+
+def _unusable(item: str, query: str, starts: Mapping[str, str | None]) -> LeftOut | None:
+    """Why something cannot be used for its query's sake, if so."""
+    if query not in starts:
+        return LeftOut(item, UNKNOWN_QUERY, f"its query {query} is not in the config `queries`")
+    return None if starts[query] is None else _composed(item, starts[query])
 
 
 def _composed(item: str, reference: str | None) -> LeftOut:

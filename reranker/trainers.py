@@ -83,8 +83,8 @@ class PerceptionTrainer(StageTrainer):
 
 
 class RankingTrainer(StageTrainer):
-    """Stage 2: the loss of RANKVIDEO over groups; the log shows each term. `measure` ranks the validation split, given
-    the accelerator, and says its nDCG@10."""
+    """Stage 2: the loss of RANKVIDEO over groups, and over their blocks of counterfactuals; the log shows each term.
+    `measure` ranks the validation split, given the accelerator, and says its nDCG@10."""
 
     metric, greater_is_better = "ndcg@10", True
 
@@ -106,10 +106,14 @@ class RankingTrainer(StageTrainer):
         return metrics
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        present: Tensor = inputs["present"]
-        scores = torch.zeros(present.shape, dtype=torch.float32, device=present.device)
-        scores = scores.masked_scatter(present, self._reranker.scores(model, inputs["pairs"]).float())
-        total, terms = ranking_loss(scores, Batch(present, inputs["soft"]), self._settings)
+        scores = self._reranker.scores(model, inputs["pairs"]).float()
+        total, terms = ranking_loss(scores[inputs["at"]], Batch(inputs["present"], inputs["soft"]), self._settings)
+        blocks: Tensor = inputs["blocks"]
+        if len(blocks):
+            both = Batch(torch.ones_like(blocks, dtype=torch.bool), inputs["blocks_soft"])
+            of_blocks, more = ranking_loss(scores[blocks], both, self._settings)
+            total = total + self._settings.counterfactuals * of_blocks
+            terms |= {f"counterfactuals_{name}": term for name, term in more.items()}
         for name, term in terms.items():
             self._terms[name].append(term.detach())
         return (total, {"scores": scores}) if return_outputs else total
@@ -122,7 +126,8 @@ class RankingTrainer(StageTrainer):
 
 
 class GroupCollator:
-    """Groups as the tensors of one forward pass: all pairs in one padded batch, and where each belongs."""
+    """Groups as the tensors of one forward pass: `pairs` is a padded batch of every query with its video. `at` says
+    which pairs are a group's candidates, [groups, 1 + K], and `blocks` which are the sides of a block, [blocks, 2]."""
 
     def __init__(self, processor: Any, clips: Clips, frames: int) -> None:
         self._processor, self._clips, self._frames = processor, clips, frames
@@ -130,14 +135,32 @@ class GroupCollator:
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         widest = max(len(group.candidates) for group in groups)
         present = torch.zeros((len(groups), widest), dtype=torch.bool)
+        at = torch.zeros((len(groups), widest), dtype=torch.long)
         soft = torch.full((len(groups), widest), torch.nan)
         pairs: list[tuple[str, DecodedClip]] = []
+        blocks: list[tuple[int, int]] = []
         for row, group in enumerate(groups):
+            place = {query: len(pairs) + number for number, query in enumerate(group.questions)}
+            blocks += [(place[block.answered.query], place[block.unanswered.query]) for block in group.blocks]
             for column, candidate in enumerate(group.candidates):
                 present[row, column] = True
-                soft[row, column] = torch.nan if candidate.soft is None else candidate.soft
-                pairs.append((group.query, read_clip(self._clips.frames(candidate.video, self._frames))))
-        return {"pairs": dict(pair_inputs(self._processor, pairs)), "present": present, "soft": soft}
+                at[row, column] = len(pairs)
+                soft[row, column] = _or_nan(candidate.soft)
+                clip = read_clip(self._clips.frames(candidate.video, self._frames))
+                pairs += [(query, clip) for query in (group.questions if column == 0 else (group.query,))]
+        both = [(_or_nan(each.answered.soft), _or_nan(each.unanswered.soft)) for of in groups for each in of.blocks]
+        return {
+            "pairs": dict(pair_inputs(self._processor, pairs)),
+            "present": present,
+            "at": at,
+            "soft": soft,
+            "blocks": torch.tensor(blocks, dtype=torch.long).reshape(-1, 2),
+            "blocks_soft": torch.tensor(both).reshape(-1, 2),
+        }
+
+
+def _or_nan(soft: float | None) -> float:
+    return torch.nan if soft is None else soft
 
 
 class CaptionCollator:

@@ -49,7 +49,7 @@ from hardcut.reranker.trainers import (
 from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.training import TrainSettings
+from hardcut.schemas.training import RankingSettings, TrainSettings
 from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
@@ -106,7 +106,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     given: Given = (
         read_perception(tables)
         if job.stage == "perception"
-        else read_ranking(tables, job.settings.ranking.loss.soft_labels)
+        else read_ranking(tables, job.settings.ranking.loss.soft_labels, _blocks(job.settings.ranking))
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
     with _one_first():
@@ -130,6 +130,11 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         _write(reranker, job, trained)
     trainer.accelerator.wait_for_everyone()
     return trained
+
+
+def _blocks(settings: RankingSettings) -> int:
+    """How many blocks of counterfactuals a group may have: none where they weigh nothing."""
+    return settings.counterfactuals if settings.loss.counterfactuals else 0
 
 
 def _untrained(job: TrainJob) -> Reranker:
@@ -295,10 +300,15 @@ def _is_json(path: Path) -> bool:
 
 
 def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:
-    """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
-    options = (job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"))
+    """Names a training by what can change its result: settings, model, and all that it takes from the dataset. One
+    without counterfactuals has the name that it had before there were any."""
+    options, media, told = job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"), asdict(given)
+    if isinstance(given, PerceptionData) or not any(group.blocks for group in given.examples):
+        del options["ranking"]["counterfactuals"], options["ranking"]["loss"]["counterfactuals"]
+        for example in told["examples"]:
+            example.pop("blocks", None)
     start = None if job.start is None else identity(str(job.start))
-    return digest(job.stage, identity(job.model), job.revision, start, *options, asdict(given))
+    return digest(job.stage, identity(job.model), job.revision, start, options, media, told)
 
 
 def _one_first() -> AbstractContextManager[None]:

@@ -40,6 +40,9 @@ class LossSettings(Frozen):
     pointwise_temperature: float = Field(default=1.0, ge=0)
     negative_target: float = Field(default=0.1, ge=0, le=1, description="what a negative's label counts as")
     negative_weight: float = Field(default=0.5, ge=0, description="of a negative in the pointwise term; a positive: 1")
+    counterfactuals: float = Field(
+        default=1.0, ge=0, description="weight of the same terms over blocks of counterfactuals"
+    )
     soft_labels: Literal["calibrated", "raw"] = Field(
         default="calibrated", description="calibrated: raw where nothing was calibrated; raw: the margin's sigmoid"
     )
@@ -53,6 +56,7 @@ class RankingSettings(Frozen):
     learning_rate: float = Field(default=1e-5, gt=0)
     groups: int = Field(default=1, ge=1, description="groups in one forward pass of one process")
     accumulate: int = Field(default=8, ge=1, description="forward passes that make a step")
+    counterfactuals: int = Field(default=2, ge=0, description="blocks of two queries on the positive's video, at most")
     start: Literal["stacked", "merged"] = Field(
         default="stacked", description="stage 1's adapter: frozen under a new one, or into the weights (full: always)"
     )

@@ -138,6 +138,19 @@ def test_an_altered_file_is_told_in_one_line(whole: Path, capsys: pytest.Capture
     assert not (whole.parent / "out").exists()
 
 
+def test_a_dataset_of_a_version_without_counterfactuals_is_read(whole: Path) -> None:
+    before = list(Dataset(whole).rows("groups"))
+    table("groups", lambda t: t.drop_columns(["counterfactuals"]))(whole)
+    Dataset(whole).refuse_incomplete()
+    now = [row for split, row in Dataset(whole).rows("groups") if split == "train"]
+    assert now and now == [
+        {name: value for name, value in row.items() if name != "counterfactuals"}
+        for split, row in before
+        if split == "train"
+    ]
+    assert all(not group.blocks for group in read_ranking(Dataset(whole), "raw", blocks=2).examples)
+
+
 @pytest.mark.parametrize(
     "what", [what for what, (_, words) in ALTERED.items() if len(words) > 1 and "marker" not in what]
 )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,39 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
     return make_world(Clips(folder / "videos", folder / "frames", MediaSettings()))
+
+
+@pytest.fixture(scope="session")
+def blocks(world: World) -> World:
+    """The same with blocks of counterfactuals."""
+    return with_blocks(world)
+
+
+def with_blocks(world: World) -> World:
+    """Every other group has two blocks on its positive's video: its own query against the other direction, and a colour
+    that is excluded and absent against one that is excluded and there."""
+    tables = {name: list(rows) for name, rows in world.tables.items()}
+    for number, (split, group) in enumerate(world.tables["groups"]):
+        if number % 2:
+            continue
+        _, colour, way = group["positive"]["video_id"].split("-")
+        other, absent = WAYS[way == "left"], "blue" if colour == "red" else "red"
+        own = group["query_id"]
+        asked = [
+            (f"{own}-absent", f"a square moves {way} and none is {absent}", True, f"{own}-there"),
+            (f"{own}-there", f"a square moves {way} and none is {colour}", False, f"{own}-absent"),
+            (f"{own}-reversed", f"a {colour} square moves {other}", False, own),
+        ]
+        listed = []
+        for query, text, answered, against in asked:
+            margin = 3.0 if answered else -2.0
+            about = {"query_id": query, "query": text, "logit_margin": margin, "exact": True}
+            pair = {**group["positive"], **about, "pair_id": f"{query}:v", "label": int(answered)}
+            listed.append({**about, "pair_id": pair["pair_id"], "answered": answered, "against": against})
+            tables["pairs"].append((split, pair))
+            tables["queries"].append((split, {**world.tables["queries"][number][1], "query_id": query, "query": text}))
+        tables["groups"][number] = (split, {**group, "counterfactuals": listed})
+    return replace(world, tables=tables)
 
 
 def make_world(clips: Clips) -> World:

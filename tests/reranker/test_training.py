@@ -328,6 +328,23 @@ def test_a_training_is_not_resumed_on_other_data(what: str, world: Any, job: Any
 
 
 @pytest.mark.torch
+def test_counterfactuals_name_a_training_only_where_there_are_some(
+    world: Any, blocks: Any, job: Any, tmp_path: Path
+) -> None:
+    """So one that a version without them began goes on."""
+    from hardcut.reranker.training import _digest
+
+    def name(of: Any, most: int) -> str:
+        ranking = SETTINGS.ranking.model_copy(update={"counterfactuals": most})
+        given = job("ranking", tmp_path, SETTINGS.model_copy(update={"ranking": ranking}))
+        return _digest(read_ranking(of, "raw", most), replace(given, model="a_name"))
+
+    plain = replace(blocks, tables={**blocks.tables, "groups": world.tables["groups"]})
+    assert name(plain, 0) == name(plain, 2) == name(blocks, 0)
+    assert len({name(blocks, most) for most in (0, 1, 2)}) == 3
+
+
+@pytest.mark.torch
 def test_a_training_that_goes_on_leaves_out_what_it_left_out(world: Any, job: Any, tmp_path: Path) -> None:
     from hardcut.reranker.training import LEFT_OUT, train
 
