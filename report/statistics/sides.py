@@ -8,7 +8,7 @@ learn from the text either. Pure functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,27 +58,39 @@ class Told:
 
 def audit(pairs: Sequence[Sides]) -> Told | None:
     """How well each auditor does; None for fewer than `FEWEST` pairs or fewer than two parts."""
-    found = _margins(pairs)
-    return Told(len(pairs), {name: _rate(margins) for name, margins in found.items()}) if found else None
+    if not _enough(pairs):
+        return None
+    rates = {name: _rate(_unseen(vectors, pairs)) for name, vectors in _features(pairs).items()}
+    return Told(len(pairs), rates)
 
 
 def told_by_text(pairs: Sequence[Sides]) -> list[Sides]:
     """The pairs that must go for the rest to tell nothing: those that an auditor is surest of go first, a few at a
     time, until every auditor is within half of its chance interval (adversarial filtering: Le Bras et al., ICML 2020).
     """
-    left = sorted(pairs, key=lambda pair: pair.id)
-    gone: list[Sides] = []
-    while (found := _margins(left)) is not None:
-        told = Told(len(left), {name: _rate(margins) for name, margins in found.items()})
-        name, rate = told.worst
-        if rate <= 0.5 + told.reach / 2:
-            break
-        surest = sorted(range(len(left)), key=lambda at: (-round(found[name][at], 9), left[at].id))
-        count = max(1, min(int(_AT_ONCE * len(left)), int((rate - 0.5) * len(left))))
-        out = {at for at in surest[:count] if found[name][at] > 0}
-        gone += [left[at] for at in sorted(out)]
-        left = [pair for at, pair in enumerate(left) if at not in out]
-    return gone
+    every = sorted(pairs, key=lambda pair: pair.id)
+    if not _enough(every):
+        return []
+    features, left = _features(every), list(range(len(every)))
+    waiting = list(features)
+    while waiting and _enough([every[at] for at in left]):
+        name = waiting[0]
+        found = _unseen(features[name][left], [every[at] for at in left])
+        rate, least = _rate(found), 0.5 + Told(len(left), {}).reach / 2
+        if rate <= least:
+            waiting.remove(name)
+            continue
+        waiting = [name, *(other for other in features if other != name)]  # what is taken out may tilt the others
+        count = max(1, min(int(_AT_ONCE * len(left)), int((rate - least) * len(left))))
+        surest = sorted(range(len(left)), key=lambda at: (-round(found[at], 9), left[at]))[:count]
+        out = {left[at] for at in surest if found[at] > 0}
+        left = [at for at in left if at not in out]
+    kept = set(left)
+    return [pair for at, pair in enumerate(every) if at not in kept]
+
+
+def _enough(pairs: Sequence[Sides]) -> bool:
+    return len(pairs) >= FEWEST and len({pair.part for pair in pairs}) > 1
 
 
 def leaning_words(pairs: Sequence[Sides], most: int = 12) -> list[tuple[str, int, int]]:
@@ -103,14 +115,7 @@ def _rate(margins: Sequence[float]) -> float:
     return right / len(margins)
 
 
-def _margins(pairs: Sequence[Sides]) -> dict[str, list[float]] | None:
-    """What each auditor says of each pair, unseen: above 0 where it takes the answered text for the answered one."""
-    if len(pairs) < FEWEST or len({pair.part for pair in pairs}) < 2:
-        return None
-    return {name: _unseen(vectors, pairs) for name, vectors in _features(pairs)}
-
-
-def _features(pairs: Sequence[Sides]) -> Iterator[tuple[str, Any]]:
+def _features(pairs: Sequence[Sides]) -> dict[str, Any]:
     """What the answered text has more of than the other: words and pairs of them, runs of 2 to 4 letters, length."""
     with needs("scikit-learn", "publish"):
         from sklearn.feature_extraction.text import HashingVectorizer
@@ -119,22 +124,25 @@ def _features(pairs: Sequence[Sides]) -> Iterator[tuple[str, Any]]:
 
     options: dict[str, Any] = {"n_features": _FEATURES, "alternate_sign": False, "norm": None, "binary": True}
     ones, others = [pair.answered for pair in pairs], [pair.unanswered for pair in pairs]
+    found: dict[str, Any] = {}
     for name, more in (
         ("words", {"ngram_range": (1, 2), "token_pattern": r"(?u)\w+"}),
         ("letters", {"ngram_range": (2, 4), "analyzer": "char_wb"}),
     ):
         vectorizer = HashingVectorizer(**options, **more)
         vectors = (vectorizer.transform(ones) - vectorizer.transform(others)).tocsc()
-        yield name, vectors[:, vectors.getnnz(axis=0) > 1].tocsr()  # what one pair alone has tells nothing of another
+        found[name] = vectors[:, vectors.getnnz(axis=0) > 1].tocsr()  # what one pair alone has tells nothing of another
     lengths = [
         [len(one) - len(other), len(one.split()) - len(other.split())] for one, other in zip(ones, others, strict=True)
     ]
     scaled = numpy.sign(lengths) * numpy.log1p(numpy.abs(lengths))
-    yield "length", csr_matrix(scaled.astype(float))
+    found["length"] = csr_matrix(scaled.astype(float))
+    return found
 
 
 def _unseen(vectors: Any, pairs: Sequence[Sides]) -> list[float]:
-    """Out-of-fold decision values. Every other pair is turned round, so that there are two classes to learn."""
+    """Out-of-fold decision values, above 0 where the answered text is taken for the answered one. Every other pair is
+    turned round, so that there are two classes to learn."""
     import numpy
     from scipy.sparse import diags
     from sklearn.linear_model import LogisticRegression
@@ -148,7 +156,7 @@ def _unseen(vectors: Any, pairs: Sequence[Sides]) -> list[float]:
         signs[::2] *= -1
     scale = numpy.sqrt(numpy.maximum(1.0, vectors.multiply(vectors).sum(axis=1).A1))
     turned = diags(signs / scale) @ vectors
-    model = LogisticRegression(fit_intercept=False, C=10.0, max_iter=300)
+    model = LogisticRegression(fit_intercept=False, solver="liblinear")
     folds = GroupKFold(min(FOLDS, len(set(parts))))
     values = cross_val_predict(model, turned, signs, groups=parts, cv=folds, method="decision_function")
     return [float(value) for value in values * signs]
