@@ -136,7 +136,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "sha256": "string",
         "caption": "string",
         "short": "string?",
-        "claims": [{"text": "string", "span": _SPAN}],
+        "claims": [{"text": "string", "span": _SPAN, "evidence": ["string"]}],
         "teacher": "string",
     },
     "queries": {
@@ -203,8 +203,8 @@ def features(config: str) -> Features:
     return Features({name: _feature(kind) for name, kind in COLUMNS[config].items()})
 
 
-def caption_row(caption: Caption, video: Mapping[str, Any]) -> Row:
-    """A row of `captions`; `video` is the row of `corpus`."""
+def caption_row(caption: Caption, video: Mapping[str, Any], kinds: Mapping[str, str]) -> Row:
+    """A row of `captions`; `video` is the row of `corpus`, `kinds` are those of the video's evidence by id."""
     return {
         "caption_id": caption.caption_id,
         "video_id": caption.video_id,
@@ -212,7 +212,14 @@ def caption_row(caption: Caption, video: Mapping[str, Any]) -> Row:
         "sha256": video["sha256"],
         "caption": caption.text,
         "short": caption.short,
-        "claims": [{"text": claim.text, "span": _span(claim.span)} for claim in caption.claims],
+        "claims": [
+            {
+                "text": claim.text,
+                "span": _span(claim.span),
+                "evidence": sorted({kinds[id] for id in claim.evidence_ids if id in kinds}),
+            }
+            for claim in caption.claims
+        ],
         "teacher": teacher_name(caption.teacher),
     }
 

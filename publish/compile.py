@@ -45,7 +45,7 @@ from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_dupli
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
-from hardcut.schemas.jsonl import parse_record, write_records
+from hardcut.schemas.jsonl import format_record, parse_record, write_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import (
     TURNED,
@@ -199,15 +199,23 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
 
 
 def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], captions: dict[str, str]) -> Sizes:
-    """Notes in `captions` the first of each video."""
-    with plan.writer("captions") as writer:
-        for caption in RunFiles(plan.run).read(Caption):
-            video = videos.get(caption.video_id)
-            if video is None:
-                raise _torn(plan.run, Caption, caption.id, Video, caption.video_id)
-            facts.teacher(caption.teacher, "captions")
-            writer.add(plan.splits.videos[caption.video_id], caption_row(caption, video))
-            captions.setdefault(caption.video_id, caption.text)
+    """In the order of the videos, with the kinds of evidence that each claim rests on. Notes in `captions` the first of
+    each video."""
+    with Scratch(plan.folder) as evidence, Scratch(plan.folder) as told, plan.writer("captions") as writer:
+        evidence.fill(
+            (line.video_id, canonical_json([line.evidence_id, line.kind])) for line in RunFiles(plan.run).read(Evidence)
+        )
+        told.fill((caption.video_id, format_record(caption)) for caption in RunFiles(plan.run).read(Caption))
+        kinds_of = Merge(evidence.groups())
+        for video_id, bodies in told.groups():
+            kinds = dict(json.loads(body) for body in kinds_of(video_id) or ())
+            for caption in (parse_record(Caption, body) for body in bodies):
+                video = videos.get(video_id)
+                if video is None:
+                    raise _torn(plan.run, Caption, caption.id, Video, video_id)
+                facts.teacher(caption.teacher, "captions")
+                writer.add(plan.splits.videos[video_id], caption_row(caption, video, kinds))
+                captions.setdefault(video_id, caption.text)
     return writer.sizes
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, Row
 from hardcut.schemas.logistic import sigmoid
+from hardcut.schemas.text.clean import sentence
 from hardcut.schemas.trec import Qrels
 
 SoftLabels = Literal["calibrated", "raw"]
-UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK = (
-    *("unknown_query", "missing_video", "composed_query", "half_block"),
+UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK, UNSEEN_CLAIMS = (
+    *("unknown_query", "missing_video", "composed_query", "half_block", "unseen_claims"),
 )
 """Why something is left out."""
 _OF_PAIR = (
@@ -176,19 +177,35 @@ Given = PerceptionData | RankingData
 """What a stage is given of a dataset."""
 
 
-def read_perception(tables: DatasetTables) -> PerceptionData:
+def read_perception(tables: DatasetTables, unseen: Collection[str] = ()) -> PerceptionData:
     """The captions of the splits `train` and `validation`: long and short ones are an example each, however many a
-    video has."""
+    video has.
+
+    A claim that rests on evidence of the kinds `unseen` alone, such as a title, is no part of them. A short caption
+    goes where a claim of the long one does, since nobody knows which claims it tells; so does one of nothing else.
+    """
     found: dict[str, list[tuple[str, str, int, CaptionExample]]] = {"train": [], "validation": []}
+    left_out: dict[str, LeftOut] = {}
     for split, row in tables.rows("captions"):
         if split in found:
-            for number, text in enumerate((row["caption"], row.get("short"))):
+            for number, text in enumerate(_targets(row, frozenset(unseen), left_out)):
                 if text:
                     found[split].append(
                         (row["video_id"], row["caption_id"], number, CaptionExample(_clipped(row), text))
                     )
     train, validation = (tuple(each for *_, each in sorted(of, key=lambda row: row[:3])) for of in found.values())
-    return PerceptionData(train, validation)
+    return PerceptionData(train, validation, tuple(left_out.values()))
+
+
+def _targets(row: Row, unseen: frozenset[str], left_out: dict[str, LeftOut]) -> tuple[str | None, str | None]:
+    """The long and the short caption of a row as far as a model that sees pictures alone can tell them."""
+    hidden = [claim for claim in row["claims"] if claim.get("evidence") and unseen.issuperset(claim["evidence"])]
+    if not hidden:
+        return row["caption"], row.get("short")
+    kinds = " and ".join(sorted({kind for claim in hidden for kind in claim["evidence"]}))
+    detail = f"{len(hidden)} of {len(row['claims'])} claims rest on {kinds} alone, which the model is not shown"
+    left_out[row["caption_id"]] = LeftOut(row["caption_id"], UNSEEN_CLAIMS, detail)
+    return " ".join(sentence(claim["text"]) for claim in row["claims"] if claim not in hidden) or None, None
 
 
 def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> RankingData:

@@ -104,7 +104,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     Raises UsageError where the folder holds another training, or the dataset nothing to train on.
     """
     given: Given = (
-        read_perception(tables)
+        read_perception(tables, job.settings.perception.unseen)
         if job.stage == "perception"
         else read_ranking(tables, job.settings.ranking.loss.soft_labels, _blocks(job.settings.ranking))
     )
@@ -303,6 +303,7 @@ def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset. One
     without counterfactuals has the name that it had before there were any."""
     options, media, told = job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"), asdict(given)
+    del options["perception"]["unseen"]  # what it leaves out is not in `given`
     if isinstance(given, PerceptionData) or not any(group.blocks for group in given.examples):
         del options["ranking"]["counterfactuals"], options["ranking"]["loss"]["counterfactuals"]
         for example in told["examples"]:

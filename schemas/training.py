@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hardcut.schemas.base import Frozen
+from hardcut.schemas.records import EvidenceKind
 
 
 class LoraSettings(Frozen):
@@ -27,6 +28,10 @@ class PerceptionSettings(Frozen):
     batch: int = Field(default=1, ge=1, description="videos in one forward pass of one process")
     accumulate: int = Field(default=8, ge=1, description="forward passes that make a step")
     max_caption_tokens: int = Field(default=512, ge=8, description="a longer caption is cut, and counted")
+    unseen: tuple[EvidenceKind, ...] = Field(
+        default=("metadata", "speech"),
+        description="claims that rest on these kinds of evidence alone are not learned: the model sees pictures",
+    )
 
 
 class LossSettings(Frozen):

@@ -13,7 +13,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Claim, Dropped, Evidence, Sampling, Support, Video
 from hardcut.schemas.settings import CaptionSettings
-from hardcut.schemas.text.clean import clean
+from hardcut.schemas.text.clean import clean, sentence
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks
@@ -23,7 +23,6 @@ from hardcut.teacher.protocol import Teacher
 
 _SHORT = 0
 """The number of the short caption among the claims."""
-_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"')
 _UNJUDGED = "the check said nothing of it"
 
 
@@ -155,11 +154,11 @@ class _Draft:
 
     @property
     def short(self) -> str | None:
-        return _sentence(self.parts[_SHORT].text) if _SHORT in self.parts else None
+        return sentence(self.parts[_SHORT].text) if _SHORT in self.parts else None
 
     @property
     def text(self) -> str:
-        return " ".join(_sentence(claim.text) for claim in self.claims)
+        return " ".join(sentence(claim.text) for claim in self.claims)
 
     def limit(self, most: int, asked: int) -> None:
         """Raises ItemError where the caption has more words than `most`."""
@@ -193,7 +192,3 @@ class _Draft:
 
 def _part_name(number: int) -> str:
     return f"claim {number}" if number != _SHORT else "the short caption"
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(_SENTENCE_ENDS) else f"{text}."

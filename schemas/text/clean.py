@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from hardcut.schemas.records import Length
 from hardcut.schemas.text.visible import BIDI_CONTROLS
 
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", '."', '!"', '?"')
 _SCRIPTS = {
     "LATIN": "Latn", "CYRILLIC": "Cyrl", "GREEK": "Grek", "CJK": "Hani", "HIRAGANA": "Hira", "KATAKANA": "Kana",
     "HANGUL": "Hang", "ARABIC": "Arab", "HEBREW": "Hebr", "DEVANAGARI": "Deva", "THAI": "Thai", "BENGALI": "Beng",
@@ -64,3 +65,8 @@ def _shown(character: str) -> str:
     if category == "Cc":
         return " "
     return "" if category == "Cs" or character in BIDI_CONTROLS else character
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, where it has no mark at its end."""
+    return text if text.endswith(_SENTENCE_ENDS) else f"{text}."

@@ -27,14 +27,18 @@ class Captions:
 
     configs = ("captions",)
 
-    def __init__(self, *rows: tuple[str, str, str, str, str | None]) -> None:
+    def __init__(
+        self, *rows: tuple[str, str, str, str, str | None], claims: dict[str, list[dict[str, Any]]] | None = None
+    ) -> None:
         self._rows = rows
+        self._claims = claims or {}
 
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         assert config == "captions"
         for split, video, caption_id, text, short in self._rows:
             file = {"video_id": video, "video_path": f"{video}.mp4", "sha256": video}
-            yield split, {**file, "caption_id": caption_id, "caption": text, "short": short}
+            claims = self._claims.get(caption_id, [])
+            yield split, {**file, "caption_id": caption_id, "caption": text, "short": short, "claims": claims}
 
 
 def test_every_caption_of_a_video_is_learned_long_and_short() -> None:
@@ -55,6 +59,24 @@ def test_every_caption_of_a_video_is_learned_long_and_short() -> None:
         ("b", "A door opens. A man leaves."),
     ]
     assert [each.caption for each in given.validation] == ["A bus stops.", "A bus."]
+
+
+def test_what_the_model_cannot_see_is_not_learned() -> None:
+    def claim(text: str, *evidence: str) -> dict[str, Any]:
+        return {"text": text, "span": None, "evidence": list(evidence)}
+
+    seen = [claim("A dog runs", "motion"), claim("It is called Rex", "metadata"), claim("A dog barks", "speech", "ocr")]
+    heard = [claim("Someone says good morning", "speech")]
+    tables = Captions(
+        ("train", "a", "c1", "A dog runs. It is called Rex. A dog barks.", "Rex runs."),
+        ("train", "b", "c2", "Someone says good morning.", None),
+        ("train", "c", "c3", "A cat sleeps.", "A cat."),
+        claims={"c1": seen, "c2": heard, "c3": [claim("A cat sleeps")]},
+    )
+    given = read_perception(tables, ("metadata", "speech"))
+    assert [each.caption for each in given.examples] == ["A dog runs. A dog barks.", "A cat sleeps.", "A cat."]
+    assert [(each.item, each.reason) for each in given.left_out] == [("c1", "unseen_claims"), ("c2", "unseen_claims")]
+    assert len(read_perception(tables).examples) == 5, "a model that hears may learn all"
 
 
 class Groups:
