@@ -50,7 +50,7 @@ from hardcut.reranker.trainers import (
 from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.training import RankingSettings, TrainSettings
+from hardcut.schemas.training import TrainSettings
 from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
@@ -109,7 +109,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     given: Given = (
         read_perception(tables)
         if job.stage == "perception"
-        else read_ranking(tables, job.settings.ranking.loss.soft_labels, _blocks(job.settings.ranking))
+        else read_ranking(tables, job.settings.ranking.loss.soft_labels, job.settings.ranking.blocks)
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
     with _one_first():
@@ -134,11 +134,6 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         _write(reranker, job, trained)
     trainer.accelerator.wait_for_everyone()
     return trained
-
-
-def _blocks(settings: RankingSettings) -> int:
-    """How many blocks of counterfactuals a group may have: none where they weigh nothing."""
-    return settings.counterfactuals if settings.loss.counterfactuals else 0
 
 
 def _untrained(job: TrainJob) -> Reranker:
