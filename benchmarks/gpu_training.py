@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=RankingSettings().accumulate)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    ranking = RankingSettings(frames=given.frames, accumulate=given.accumulate)
+    ranking = RankingSettings(frames=given.frames, accumulate=given.accumulate, counterfactuals=0)
     settings, media = TrainSettings(ranking=ranking), MediaSettings()
     told = estimate(given.model, "ranking", settings, media, NEGATIVES)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

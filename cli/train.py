@@ -58,6 +58,11 @@ def _print_estimate(estimate: TrainingEstimate) -> None:
     share = 100 * estimate.trainable / estimate.parameters
     console.print(f"trained       {estimate.trainable:,} parameters ({share:.2f} %)")
     console.print(f"tokens        {estimate.tokens_a_pair:,} a video with its text, {estimate.tokens_a_step:,} a step")
+    if estimate.counterfactual_tokens:
+        console.print(
+            f"              {estimate.counterfactual_tokens:,} of a step ask counterfactuals of a video that is there; "
+            f"{estimate.unpacked_tokens:,} a step if each had its video again"
+        )
     parts = (estimate.weights_bytes, estimate.optimiser_bytes, estimate.activation_bytes)
     weights, optimiser, activations = (f"{part / 1e9:.1f}" for part in parts)
     fits = "fits on one card of 80 GB" if estimate.fits else "does not fit on one card of 80 GB"

@@ -31,6 +31,8 @@ UTILISATION = 0.3
 CARD = 80e9
 _PROMPT = 110
 """Tokens of the prompt and a query beside the video."""
+_QUERY = 40
+"""Tokens that another query adds to a packed row: its text and what follows it."""
 _TIME = 10
 """Tokens that say when a pair of frames is shown."""
 _OF_HIDDEN, _OF_INTERMEDIATE = 56, 12
@@ -40,7 +42,10 @@ its feed-forward part; counted by hooks on saved tensors (`tests/reranker/test_e
 
 @dataclass(frozen=True, slots=True)
 class TrainingEstimate:
-    """Of one process and card. `tokens` and `flops` are of a step (all its forward passes), bytes at the peak."""
+    """Of one process and card. Tokens and operations of a step are of all its forward passes, bytes at the peak.
+
+    `counterfactual_tokens` of a step ask counterfactuals, where every group has all the blocks that it may have, of two
+    queries beside its own. `unpacked_tokens` a step would have if each of them were in a row with its video again."""
 
     model: str
     stage: str
@@ -48,6 +53,8 @@ class TrainingEstimate:
     trainable: int
     tokens_a_pair: int
     tokens_a_step: int
+    counterfactual_tokens: int
+    unpacked_tokens: int
     weights_bytes: int
     optimiser_bytes: int
     activation_bytes: int
@@ -59,10 +66,13 @@ class TrainingEstimate:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What goes through the network in one forward pass: videos (with a text each), tokens and patches of a video, and
-    places of a video's text whose next token is asked for."""
+    """What goes through the network in one forward pass: videos, a row of tokens each, tokens of one with one text and
+    of a row (padded to the longest), patches of a video, and places of a row whose next token is asked for. `more` are
+    the queries that are asked beside one a video."""
 
     videos: int
+    more: int
+    pair: int
     tokens: int
     patches: int
     patches_a_frame: int
@@ -87,9 +97,10 @@ def estimate(model: str, stage: str, settings: TrainSettings, media: MediaSettin
     activations = _activations(config, settings, shape)
     memory = round(1.1 * (weights + optimiser + activations))  # a tenth for fragments and buffers
     return TrainingEstimate(
-        model, stage, whole - (0 if settings.method == "full" else trained), trained, shape.tokens,
-        shape.tokens * shape.videos * passes, weights, optimiser, activations, memory, memory <= CARD, float(flops),
-        flops / (PEAK * UTILISATION),
+        model, stage, whole - (0 if settings.method == "full" else trained), trained, shape.pair,
+        shape.tokens * shape.videos * passes, _QUERY * shape.more * passes,
+        shape.pair * (shape.videos + shape.more) * passes, weights, optimiser, activations, memory, memory <= CARD,
+        float(flops), flops / (PEAK * UTILISATION),
     )  # fmt: skip
 
 
@@ -99,9 +110,13 @@ def _shape(config: Any, stage: str, settings: TrainSettings, media: MediaSetting
     pictures = (settings.ranking if ranking else settings.perception).frames // vision.temporal_patch_size
     a_frame = _patches(media.max_pixels, vision)
     tokens = pictures * (a_frame // vision.spatial_merge_size**2 + _TIME) + _PROMPT
-    asked = 1 if ranking else settings.perception.max_caption_tokens
-    videos = settings.ranking.groups * (1 + negatives) if ranking else settings.perception.batch
-    return _Shape(videos, tokens + (0 if ranking else asked), pictures * a_frame, a_frame, asked)
+    if not ranking:
+        asked = settings.perception.max_caption_tokens
+        tokens += asked
+        return _Shape(settings.perception.batch, 0, tokens, tokens, pictures * a_frame, a_frame, asked)
+    groups, more = settings.ranking.groups, 2 * settings.ranking.blocks
+    videos, row = groups * (1 + negatives), tokens + _QUERY * more
+    return _Shape(videos, groups * more, tokens, row, pictures * a_frame, a_frame, 1 + more)
 
 
 def _flops(network: Any, config: Any, settings: TrainSettings, shape: _Shape) -> int:

@@ -18,6 +18,7 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
 from torch import Tensor
 
+from hardcut.reranker.packing import ENDS, unpacked
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
@@ -58,8 +59,14 @@ class Reranker:
         return self.encoder[1].true_token_id, self.encoder[1].false_token_id
 
     def scores(self, network: Any, inputs: Any) -> Tensor:
-        """The scores of pairs, [pairs]; `network` is `self.network` or what a trainer wrapped it in."""
-        logits = network(**inputs, logits_to_keep=1).logits
+        """The scores of pairs, [pairs], in rows of their own or packed (`packed_inputs`); `network` is `self.network`
+        or what a trainer wrapped it in."""
+        if ENDS in inputs:
+            rows, columns = inputs[ENDS].unbind(1)
+            columns, at = columns.unique(return_inverse=True)
+            logits = network(**unpacked(self.network, inputs), logits_to_keep=columns).logits[rows, at][:, None]
+        else:
+            logits = network(**inputs, logits_to_keep=1).logits
         scores: Tensor = self.encoder[1]({"causal_logits": logits})["scores"]
         return scores[:, 0]
 

@@ -17,6 +17,7 @@ from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, ranking_loss
 from hardcut.reranker.model import Reranker
+from hardcut.reranker.packing import packed_inputs
 from hardcut.schemas.training import LossSettings, TrainSettings
 from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, read_clip, video_inputs
 from hardcut.teacher.prompts.control_tokens import part
@@ -127,36 +128,45 @@ class RankingTrainer(StageTrainer):
 
 class GroupCollator:
     """Groups as the tensors of one forward pass: `pairs` is a padded batch of every query with its video. `at` says
-    which pairs are a group's candidates, [groups, 1 + K], and `blocks` which are the sides of a block, [blocks, 2]."""
+    which pairs are a group's candidates, [groups, 1 + K], and `blocks` which are the sides of a block, [blocks, 2].
 
-    def __init__(self, processor: Any, clips: Clips, frames: int) -> None:
-        self._processor, self._clips, self._frames = processor, clips, frames
+    `packed`: where a positive's video is asked several queries, they go as one row."""
+
+    def __init__(self, processor: Any, clips: Clips, frames: int, packed: bool = True) -> None:
+        self._processor, self._clips, self._frames, self._packed = processor, clips, frames, packed
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         widest = max(len(group.candidates) for group in groups)
         present = torch.zeros((len(groups), widest), dtype=torch.bool)
         at = torch.zeros((len(groups), widest), dtype=torch.long)
         soft = torch.full((len(groups), widest), torch.nan)
-        pairs: list[tuple[str, DecodedClip]] = []
+        asked: list[tuple[DecodedClip, Sequence[str]]] = []
         blocks: list[tuple[int, int]] = []
+        pairs = 0
         for row, group in enumerate(groups):
-            place = {query: len(pairs) + number for number, query in enumerate(group.questions)}
+            place = {query: pairs + number for number, query in enumerate(group.questions)}
             blocks += [(place[block.answered.query], place[block.unanswered.query]) for block in group.blocks]
             for column, candidate in enumerate(group.candidates):
                 present[row, column] = True
-                at[row, column] = len(pairs)
+                at[row, column] = pairs
                 soft[row, column] = _or_nan(candidate.soft)
-                clip = read_clip(self._clips.frames(candidate.video, self._frames))
-                pairs += [(query, clip) for query in (group.questions if column == 0 else (group.query,))]
+                queries = group.questions if column == 0 else (group.query,)
+                asked.append((read_clip(self._clips.frames(candidate.video, self._frames)), queries))
+                pairs += len(queries)
         both = [(_or_nan(each.answered.soft), _or_nan(each.unanswered.soft)) for of in groups for each in of.blocks]
         return {
-            "pairs": dict(pair_inputs(self._processor, pairs)),
+            "pairs": self._inputs(asked),
             "present": present,
             "at": at,
             "soft": soft,
             "blocks": torch.tensor(blocks, dtype=torch.long).reshape(-1, 2),
             "blocks_soft": torch.tensor(both).reshape(-1, 2),
         }
+
+    def _inputs(self, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:
+        if self._packed and any(len(queries) > 1 for _, queries in asked):
+            return packed_inputs(self._processor, asked)
+        return dict(pair_inputs(self._processor, [(query, clip) for clip, queries in asked for query in queries]))
 
 
 def _or_nan(soft: float | None) -> float:

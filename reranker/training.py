@@ -38,6 +38,7 @@ from hardcut.reranker.model import (
     save,
     trainable,
 )
+from hardcut.reranker.packing import attention_of, can_pack
 from hardcut.reranker.trainers import (
     CaptionCollator,
     GroupCollator,
@@ -49,7 +50,7 @@ from hardcut.reranker.trainers import (
 from hardcut.reranker.validation import measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.training import RankingSettings, TrainSettings
+from hardcut.schemas.training import TrainSettings
 from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
@@ -78,7 +79,8 @@ class Trained:
     """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
     checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, the loss a token
     of the captions for perception; null where there is no such split, and then the last is. `whole`: all weights were
-    written. `media` and `frames` are how videos were shown. `log` are the trainer's entries."""
+    written. `media` and `frames` are how videos were shown. `log` are the trainer's entries. `packed`: the queries of
+    a video in a group went as one row; false also where no group has two."""
 
     stage: Stage
     digest: str
@@ -95,6 +97,7 @@ class Trained:
     metric: str
     validation: float | None
     log: list[dict[str, Any]] = field(default_factory=list)
+    packed: bool = False
 
 
 def train(tables: DatasetTables, job: TrainJob) -> Trained:
@@ -106,7 +109,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     given: Given = (
         read_perception(tables, job.settings.perception.unseen)
         if job.stage == "perception"
-        else read_ranking(tables, job.settings.ranking.loss.soft_labels, _blocks(job.settings.ranking))
+        else read_ranking(tables, job.settings.ranking.loss.soft_labels, job.settings.ranking.blocks)
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
     with _one_first():
@@ -120,21 +123,17 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = _untrained(job)
-    trainer = _trainer(given, job, reranker)
+    packed = _packed(given, reranker)
+    trainer = _trainer(given, job, reranker, packed)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
     counts = trainable(reranker.network)
     trainer.train(resume_from_checkpoint=_last_checkpoint(job.out / CHECKPOINTS))
-    trained = _trained(given, job, key, trainer, counts)
+    trained = _trained(given, job, key, trainer, counts, packed)
     if trainer.is_world_process_zero():
         _write(reranker, job, trained)
     trainer.accelerator.wait_for_everyone()
     return trained
-
-
-def _blocks(settings: RankingSettings) -> int:
-    """How many blocks of counterfactuals a group may have: none where they weigh nothing."""
-    return settings.counterfactuals if settings.loss.counterfactuals else 0
 
 
 def _untrained(job: TrainJob) -> Reranker:
@@ -146,7 +145,20 @@ def _untrained(job: TrainJob) -> Reranker:
     return reranker
 
 
-def _trained(given: Given, job: TrainJob, key: str, trainer: StageTrainer, counts: tuple[int, int]) -> Trained:
+def _packed(given: Given, reranker: Reranker) -> bool:
+    """Whether queries of one video go as one row. Says so where there are some and the model cannot."""
+    if isinstance(given, PerceptionData) or not any(group.blocks for group in given.examples):
+        return False
+    packed = can_pack(reranker.network, reranker.processor)
+    if not packed and PartialState().is_main_process:
+        told = f"attention {attention_of(reranker.network)!r} cannot keep queries of one row apart"
+        print(f"{told}: each query goes in a row of its own, with its video again", file=sys.stderr)
+    return packed
+
+
+def _trained(
+    given: Given, job: TrainJob, key: str, trainer: StageTrainer, counts: tuple[int, int], packed: bool
+) -> Trained:
     """What a trainer that has ended did. `counts` are the parameters that were trained, and all of them."""
     log = trainer.state.log_history
     return Trained(
@@ -165,6 +177,7 @@ def _trained(given: Given, job: TrainJob, key: str, trainer: StageTrainer, count
         metric=trainer.metric,
         validation=trainer.state.best_metric,
         log=[_plain(entry) for entry in log],
+        packed=packed,
     )
 
 
@@ -176,7 +189,7 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
-def _trainer(given: Given, job: TrainJob, reranker: Reranker) -> StageTrainer:
+def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> StageTrainer:
     settings = job.settings
     if isinstance(given, PerceptionData):
         return PerceptionTrainer(
@@ -192,7 +205,7 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker) -> StageTrainer:
         args=_arguments(job, len(given.examples), RankingTrainer if validation.qrels else None),
         train_dataset=list(given.examples),
         eval_dataset=["ranked as a whole"] if validation.qrels else None,
-        data_collator=GroupCollator(reranker.processor, job.clips, frames),
+        data_collator=GroupCollator(reranker.processor, job.clips, frames, packed),
         reranker=reranker,
         loss=settings.ranking.loss,
         measure=partial(measure, reranker, validation, job.clips, frames),

@@ -67,6 +67,11 @@ class RankingSettings(Frozen):
     )
     loss: LossSettings = LossSettings()
 
+    @property
+    def blocks(self) -> int:
+        """How many blocks of counterfactuals a group may have: none where they weigh nothing."""
+        return self.counterfactuals if self.loss.counterfactuals else 0
+
 
 class TrainSettings(Frozen):
     """How a reranker is trained, in both stages."""

@@ -25,6 +25,30 @@ class SharedPrompts:
         """How many tokens all have in common."""
         return int(self.inputs["input_ids"].shape[1])
 
+    def row(self) -> tuple[dict[str, Any], list[int]]:
+        """All prompts as one row, their endings one after the other: what the model is given, and whose each token is:
+        0 for what all have in common, else the number of the prompt."""
+        whose = [0] * self.length + [number for number, ending in enumerate(self.endings, 1) for _ in ending]
+        return _longer(dict(self.inputs), [token for ending in self.endings for token in ending]), whose
+
+
+def share(processor: Any, texts: Sequence[str], inputs: Callable[[str], Any]) -> SharedPrompts:
+    """`texts` are rendered prompts, alike up to the end of their media; `inputs` makes of that beginning what the model
+    is given. Raises ValueError for texts that begin otherwise."""
+    parts = [text.rpartition(processor.vision_end_token) for text in texts]
+    beginning, end, _ = parts[0]
+    if any(begins != beginning for begins, *_ in parts):
+        raise ValueError("prompts on one video do not begin alike: the chat template puts text before the media")
+    endings = [processor.tokenizer.encode(after, add_special_tokens=False) for *_, after in parts]
+    alike = _alike([ending[:-1] for ending in endings])  # something is left of each
+    return SharedPrompts(_longer(inputs(beginning + end), endings[0][:alike]), [ending[alike:] for ending in endings])
+
+
+def share_pairs(processor: Any, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts:
+    """As `share`, for the queries that a reranker is asked of one clip."""
+    texts = [pair_text(processor, query) for query in queries]
+    return share(processor, texts, lambda beginning: video_inputs(processor, [beginning], [clip]))
+
 
 def can_share(model: Any, processor: Any) -> bool:
     """Whether a model is one of those that this is for: of the Qwen-VL family, and all of its layers attend to all that
@@ -45,30 +69,16 @@ class SharedPrefix:
         self._model = model
         self._processor = processor
         self._batch = batch
-        self._end: str = getattr(processor, "vision_end_token", "")
-        if not self._end:
+        if not getattr(processor, "vision_end_token", ""):
             raise UsageError(f"{type(processor).__name__} is no processor of a Qwen-VL model, which a reranker needs")
 
     def prepare(self, texts: Sequence[str], inputs: Callable[[str], Any]) -> SharedPrompts:
-        """`texts` are rendered prompts, alike up to the end of their media; `inputs` makes of that beginning what the
-        model is given. Needs no model, so that it can be done while the model is at work. Raises ValueError for texts
-        that begin otherwise."""
-        parts = [text.rpartition(self._end) for text in texts]
-        beginning, end, _ = parts[0]
-        if any(begins != beginning for begins, *_ in parts):
-            raise ValueError("prompts on one video do not begin alike: the chat template puts text before the media")
-        tokenizer = self._processor.tokenizer
-        endings = [tokenizer.encode(after, add_special_tokens=False) for *_, after in parts]
-        alike = _alike([ending[:-1] for ending in endings])  # something is left of each
-        given = _longer(inputs(beginning + end), endings[0][:alike])
-        for name in given.keys() & {"pixel_values", "pixel_values_videos"}:
-            given[name] = given[name].to(self._model.dtype)
-        return SharedPrompts(given, [ending[alike:] for ending in endings])
+        """As `share`, the media in the model's type. Can be done while the model is at work."""
+        return self._cast(share(self._processor, texts, inputs))
 
     def prepare_pairs(self, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts:
         """As `prepare`, for the queries that a reranker is asked of one clip."""
-        texts = [pair_text(self._processor, query) for query in queries]
-        return self.prepare(texts, lambda beginning: video_inputs(self._processor, [beginning], [clip]))
+        return self._cast(share_pairs(self._processor, clip, queries))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
     def logprobs(self, shared: SharedPrompts, tokens: Sequence[int]) -> list[list[float]]:
@@ -84,6 +94,12 @@ class SharedPrefix:
             found += logits.float().log_softmax(-1)[:, list(tokens)].tolist()
             cache.crop(-sum(map(len, part)))  # of what they have in common again
         return found
+
+    def _cast(self, shared: SharedPrompts) -> SharedPrompts:
+        given = shared.inputs
+        for name in given.keys() & {"pixel_values", "pixel_values_videos"}:
+            given[name] = given[name].to(self._model.dtype)
+        return shared
 
     def _go_on(self, cache: Any, length: int, start: int, endings: Sequence[Sequence[int]]) -> Any:
         """The logits of the next tokens after the `length` tokens in `cache` and each of the endings, which begin at

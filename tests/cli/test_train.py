@@ -27,7 +27,10 @@ def test_a_real_size_is_planned_from_its_config_alone(hardcut: Process, tmp_path
     assert told["trainable"] == layers * rank * sum(widths)
     assert told["fits"] and 20e9 < told["memory_bytes"] < 40e9
     assert told["tokens_a_pair"] == 12 * (20 * 11 + 10) + 110
-    assert told["tokens_a_step"] == 8 * 3 * told["tokens_a_pair"] and 3 < told["seconds_a_step"] < 60
+    assert told["tokens_a_step"] == 8 * 3 * (told["tokens_a_pair"] + 2 * 2 * 40) and 3 < told["seconds_a_step"] < 60
+    assert told["counterfactual_tokens"] == 8 * 4 * 40 and told["unpacked_tokens"] == 8 * 7 * told["tokens_a_pair"]
+    lines = hardcut("train", "ranking", "data", *LARGE, "--dry-run").stdout.splitlines()
+    assert f"{told['unpacked_tokens']:,} a step if each had its video again" in "\n".join(lines)
     config = tmp_path / "full.toml"
     config.write_text('[train]\nmethod = "full"\n')
     full = json.loads(hardcut("train", "ranking", "data", *LARGE, "--dry-run", "--json", "-c", config).stdout)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from hardcut.media.store import FrameStore
 from hardcut.reranker.clips import Clips
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
+from hardcut.schemas.training import LossSettings
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (40, 40, 230), "white": (240, 240, 240)}
 WAYS = ("left", "right")
@@ -167,6 +171,56 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("tiny") / "model"
     build(folder, CORPUS)
     return str(folder)
+
+
+def step_of(reranker: Any, network: Any, batch: Any) -> tuple[float, dict[str, Any]]:
+    """The loss of a step of stage 2 over a batch, and the gradients; `network` may be wrapped."""
+    from hardcut.reranker.trainers import RankingTrainer
+
+    reranker.network.zero_grad()
+    trainer: Any = SimpleNamespace(_reranker=reranker, _settings=LossSettings(), _terms=defaultdict(list))
+    loss = RankingTrainer.compute_loss(trainer, network, batch)
+    loss.backward()
+    found = reranker.network.named_parameters()
+    return float(loss.detach()), {name: value.grad.clone() for name, value in found if value.grad is not None}
+
+
+@pytest.fixture
+def step() -> Any:
+    """`step(reranker, network, batch)`, see `step_of`."""
+    return step_of
+
+
+@pytest.fixture
+def in_two_processes(tiny: str, world: World, tmp_path: Path) -> Callable[[str], None]:
+    """Runs a script of this folder to its end as two processes of one training: `in_two_processes("name.py")`. It is
+    given the model, the frames and a folder to write to, `tmp_path`."""
+
+    def run(script: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        program = Path(__file__).with_name(script)
+        given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **given, "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}
+        running = [
+            subprocess.Popen(
+                [sys.executable, str(program), tiny, str(world.clips.store), str(tmp_path)],
+                env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                cwd=Path(__file__).resolve().parents[2],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        try:
+            errors = [process.communicate(timeout=800)[1] for process in running]
+        finally:
+            for process in running:
+                process.kill()
+        assert [process.returncode for process in running] == [0, 0], "\n".join(each[-2000:] for each in errors)
+
+    return run
 
 
 @pytest.fixture

@@ -40,10 +40,11 @@ def size(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
     return str(folder), processor
 
 
+@pytest.mark.parametrize("blocks", [0, 3])
 @pytest.mark.parametrize("checkpointing", [True, False])
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_operations_and_what_is_kept_are_those_of_a_real_step(
-    method: Any, checkpointing: bool, size: tuple[str, Any]
+    method: Any, checkpointing: bool, blocks: int, size: tuple[str, Any]
 ) -> None:
     import torch
     from peft import get_peft_model
@@ -52,6 +53,7 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
 
     from hardcut.reranker import estimate
     from hardcut.reranker.model import lora
+    from hardcut.reranker.packing import packed_inputs, unpacked
     from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs
 
     folder, processor = size
@@ -59,7 +61,7 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
         method=method,
         gradient_checkpointing=checkpointing,
         lora=LoraSettings(rank=4),
-        ranking=RankingSettings(frames=FRAMES, accumulate=1),
+        ranking=RankingSettings(frames=FRAMES, accumulate=1, counterfactuals=blocks),
     )
     told = estimate.estimate(folder, "ranking", settings, MEDIA, negatives=2)
     dtype = torch.bfloat16 if method == "lora" else torch.float32
@@ -79,11 +81,17 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
     clip = DecodedClip(
         draw.integers(0, 255, (FRAMES, 32 * ROWS, 32 * COLUMNS, 3), dtype=np.uint8), tuple(range(FRAMES))
     )
-    inputs = pair_inputs(processor, [("a red ball", clip)] * 3)
+    query, last = "a red ball", torch.tensor([-1])
+    inputs = dict(pair_inputs(processor, [(query, clip)] * 3))
+    if blocks:
+        more = [f"{number} red balls" for number in range(2 * blocks)]
+        packed = packed_inputs(processor, [(clip, [query, *more]), (clip, [query]), (clip, [query])])
+        inputs, last = unpacked(network, packed), packed["ends"][:, 1].unique()
     tokens = inputs["input_ids"].shape[1]
     assert told.tokens_a_pair == FRAMES // 2 * (ROWS * COLUMNS + 10) + 110
     assert int((inputs["input_ids"] == processor.video_token_id).sum()) == 3 * FRAMES // 2 * ROWS * COLUMNS
     shape = estimate._shape(config, "ranking", settings, MEDIA, 2)
+    assert (shape.videos, shape.more, shape.asked) == (3, 2 * blocks, len(last))
     shape = replace(shape, tokens=tokens)  # the small tokenizer needs other tokens for the words
     kept: dict[int, int] = {}
     held = []
@@ -99,7 +107,7 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
     cast = torch.autocast("cpu", torch.bfloat16, enabled=method == "lora")
     with FlopCounterMode(display=False) as counter:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), cast:
-            scores = network(**inputs, logits_to_keep=1).logits.float().sum()
+            scores = network(**inputs, logits_to_keep=last).logits.float().sum()
         scores.backward()
     expected = estimate._flops(network, config, settings, shape)
     # Without adapters a checkpointed layer is not gone through to its end: its last product is not needed again.
@@ -108,3 +116,21 @@ def test_operations_and_what_is_kept_are_those_of_a_real_step(
         scores_of_attention = TEXT["num_hidden_layers"] * 3 * 4 * tokens * tokens * (4 + 2)  # eager keeps them
         found = sum(kept.values()) - scores_of_attention
         assert found == pytest.approx(estimate._activations(config, settings, shape), rel=0.25)
+
+
+def test_counterfactuals_cost_their_text_and_no_video(size: tuple[str, Any]) -> None:
+    from hardcut.reranker.estimate import estimate
+
+    def told(blocks: int) -> Any:
+        ranking = RankingSettings(frames=FRAMES, groups=2, accumulate=4, counterfactuals=blocks)
+        return estimate(size[0], "ranking", TrainSettings(ranking=ranking), MEDIA, negatives=2)
+
+    without, two = told(0), told(2)
+    rows, queries = 2 * 3 * 4, 2 * 4 * 4  # groups, a video or a query of each, forward passes
+    assert without.counterfactual_tokens == 0 and without.unpacked_tokens == without.tokens_a_step
+    assert without.tokens_a_step == rows * without.tokens_a_pair
+    assert two.counterfactual_tokens == queries * 40 and two.tokens_a_pair == without.tokens_a_pair
+    assert two.tokens_a_step == rows * (two.tokens_a_pair + 4 * 40), "rows are as long as the longest"
+    assert two.unpacked_tokens == (rows + queries) * two.tokens_a_pair
+    assert without.flops_a_step < two.flops_a_step < two.unpacked_tokens / without.tokens_a_step * without.flops_a_step
+    assert estimate(size[0], "perception", TrainSettings(), MEDIA, negatives=2).counterfactual_tokens == 0

@@ -97,7 +97,5 @@ def test_blocks_go_through_the_same_terms_as_groups(reranker: Any, blocks: Any, 
 
 
 def test_counterfactuals_that_weigh_nothing_are_not_read() -> None:
-    from hardcut.reranker.training import _blocks
-
-    assert _blocks(RankingSettings(counterfactuals=3)) == 3
-    assert _blocks(RankingSettings(counterfactuals=3, loss=LossSettings(counterfactuals=0.0))) == 0
+    assert RankingSettings(counterfactuals=3).blocks == 3
+    assert RankingSettings(counterfactuals=3, loss=LossSettings(counterfactuals=0.0)).blocks == 0

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +20,6 @@ SETTINGS = TrainSettings(
     perception=PerceptionSettings(frames=4, batch=4, accumulate=1, learning_rate=3e-3),
     ranking=RankingSettings(frames=4, groups=2, accumulate=1, epochs=1, learning_rate=3e-3),
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -380,34 +375,14 @@ def _key(world: Any, job: Any) -> str:
 
 @pytest.mark.torch
 @pytest.mark.timeout(900)
-def test_two_processes_see_disjoint_groups(tiny: str, world: Any, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(__file__).with_name("two_processes.py")
-    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    environment = {**os.environ, **given, "ACCELERATE_USE_CPU": "true", "HF_HUB_OFFLINE": "1"}
-    running = [
-        subprocess.Popen(
-            [sys.executable, str(program), tiny, str(world.clips.store), str(tmp_path)],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        errors = [process.communicate(timeout=800)[1] for process in running]
-    finally:
-        for process in running:
-            process.kill()
-    assert [process.returncode for process in running] == [0, 0], "\n".join(each[-2000:] for each in errors)
+def test_two_processes_see_disjoint_groups(in_two_processes: Any, world: Any, tmp_path: Path) -> None:
+    in_two_processes("two_processes.py")
     seen = [(tmp_path / f"groups-{rank}").read_text().split() for rank in range(2)]
     assert len(seen[0]) == len(seen[1]) == 4 and not set(seen[0]) & set(seen[1])
     told = json.loads((tmp_path / "out" / "train.json").read_text())
     assert set(seen[0]) | set(seen[1]) == {row["group_id"] for split, row in world.rows("groups") if split == "train"}
-    assert told["validation"] is not None and told["steps"] == 2
+    assert told["validation"] is not None and told["steps"] == 2 and told["packed"]
+    assert all("loss_counterfactuals_pairwise" in entry for entry in told["log"] if "loss" in entry)
 
 
 def test_an_unknown_query_is_reported_and_shifts_nothing(world: Any) -> None:

@@ -32,7 +32,7 @@ def _world() -> Any:
     sys.modules["world"] = module
     spec.loader.exec_module(module)
     store = Path(sys.argv[2])
-    return module.make_world(Clips(store.parent / "videos", store, MediaSettings()))
+    return module.with_blocks(module.make_world(Clips(store.parent / "videos", store, MediaSettings())))
 
 
 if __name__ == "__main__":
