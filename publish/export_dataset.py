@@ -12,12 +12,14 @@ from typing import Any
 from hardcut import __version__
 from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
+from hardcut.publish.assigned import read_earlier, write_assigned
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import Sizes, write_configs
 from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
 from hardcut.publish.gate import check
 from hardcut.publish.guarded import looked
+from hardcut.publish.inherited import FIRST
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
@@ -45,6 +47,7 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
+    `like`: the dataset of the version before, whose splits are kept. It may be the folder that is replaced.
 
     For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
     record that is counted there. A stage that is not among them is shown where it left something out.
@@ -52,6 +55,7 @@ class ExportOptions:
 
     allow: Collection[str] = ()
     media: Path | None = None
+    like: Path | None = None
     agreement: Agreement | None = None
     steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
@@ -79,7 +83,10 @@ def export(
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced_folder(out) as folder:
         facts = CardFacts()
-        sizes = write_configs(run, folder, settings, facts)
+        earlier = read_earlier(Dataset(options.like)) if options.like else FIRST
+        if options.like:
+            write_assigned(folder, earlier)
+        sizes = write_configs(run, folder, settings, facts, earlier)
         write_marker(folder, _recipe(sizes, facts, settings, {}))
         guards = _guards(run, Dataset(folder), settings)
         if options.media is not None:
