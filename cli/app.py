@@ -241,6 +241,19 @@ def check(
 
 
 @app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The dataset of the version before.")],
+    new: Annotated[Path, typer.Argument(help="The dataset of the version after.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page too.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what changed between two versions of a dataset: rows added, gone, with another label, in another split."""
+    from hardcut.cli.diff import diff as run_diff
+
+    raise typer.Exit(run_diff(old, new, html, as_json=json))
+
+
+@app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="A dataset's folder, or with --model a trained model's.")],
     repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],

@@ -14,9 +14,11 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.assigned import read_earlier, write_assigned
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
+from hardcut.publish.changes import FIRST_VERSION, VERSION, changes, write_changelog, write_gone
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import Sizes, write_configs
 from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
+from hardcut.publish.diff import diff
 from hardcut.publish.gate import check
 from hardcut.publish.guarded import looked
 from hardcut.publish.inherited import FIRST
@@ -95,11 +97,17 @@ def export(
             facts.unpacked.update(record.detail for record in unpacked)
             with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
                 write_records(left_out, unpacked)
+        changed = None
+        if options.like:
+            old = Dataset(options.like)
+            write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
+            changed = changes(old, diff(old, Dataset(folder)))
+            write_changelog(folder, old, changed)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
-        recipe = _recipe(sizes, facts, settings, guards)
+        recipe = _recipe(sizes, facts, settings, guards, changed.version if changed else FIRST_VERSION)
         write_marker(folder, recipe, digests(folder))
         results = check(Dataset(folder), settings, options.allow)
-        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement)
+        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement, changed)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         recipe["gate"] = {result.name: result.state for result in results}
@@ -132,12 +140,17 @@ def _guards(run: Path, dataset: Dataset, settings: Settings) -> dict[str, dict[s
 
 
 def _recipe(
-    sizes: Mapping[str, Sizes], facts: CardFacts, settings: Settings, guards: Mapping[str, Any]
+    sizes: Mapping[str, Sizes],
+    facts: CardFacts,
+    settings: Settings,
+    guards: Mapping[str, Any],
+    version: str = FIRST_VERSION,
 ) -> dict[str, Any]:
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     return {
         "hardcut": __version__,
         "format": 2,
+        VERSION: version,
         "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},

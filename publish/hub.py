@@ -16,6 +16,7 @@ from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.card_merge import CardConflict, merge_cards
+from hardcut.publish.changes import CHANGES
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
@@ -43,7 +44,7 @@ class _Kind:
     ours: re.Pattern[str]
 
 
-_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED)
+_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED, CHANGES)
 """The files of a dataset beside its folders."""
 _DATASET = _Kind("dataset", MARKER, re.compile("|".join([r"(data|plots)/.*", *map(re.escape, _FILES)])))
 _OF_MODEL = _Kind("model", "train.json", re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md"))

@@ -122,7 +122,8 @@ def test_the_splits_of_earlier_versions_go_along(call: Call, dataset: Path, tmp_
     grown = export(tmp_path / "run", tmp_path / "grown", SETTINGS, options=ExportOptions(like=dataset)).out
     assert "assigned.jsonl" in json.loads(call("publish", grown, "org/grown").stdout)["sent"]
     call("pull", "org/grown", tmp_path / "back")
-    assert (tmp_path / "back" / "assigned.jsonl").read_bytes() == (grown / "assigned.jsonl").read_bytes()
+    for name in ("assigned.jsonl", "CHANGELOG.md"):
+        assert (tmp_path / "back" / name).read_bytes() == (grown / name).read_bytes()
 
 
 def test_an_unchanged_dataset_sends_nothing(server: Any, call: Call, dataset: Path) -> None:
