@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_conflict, plan_review, readable_labels
 from hardcut.annotate.review_content import ReviewSubject
@@ -12,16 +13,20 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
-from hardcut.schemas.reviews import query_digest, reviews_in_force
+from hardcut.schemas.reviews import of_content, query_digest, reviews_in_force
 from hardcut.schemas.settings import ReviewSettings
 
 JUDGMENTS = "judgments"
+Orphaned = Literal["changed_query", "replaced_video", "pair_gone"]
+"""Why an answer is applied to nothing: the run has not the wording that was judged any more, or not the file, or has
+both and no pair of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecords:
     """The records of a run that reviewing is about, without the long texts. `known` are the grades that the user's own
-    judgments give, by pair; `reviews` all that was ever pulled, by pair."""
+    judgments give, by pair; `reviews` all that was ever pulled, by pair, but for `replaced`: those of another file than
+    the pair's video has now."""
 
     folder: Path
     pairs: Mapping[str, Pair]
@@ -30,6 +35,7 @@ class RunRecords:
     reasons: Mapping[str, str]
     known: Mapping[str, int]
     reviews: Mapping[str, tuple[Review, ...]]
+    replaced: Sequence[Review] = ()
 
     def candidates(self) -> list[ReviewCandidate]:
         """Every pair with what decides whether a person is asked about it, sorted by id."""
@@ -52,15 +58,17 @@ class RunRecords:
         both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
         return plan_review(self.candidates(), pairs_in_conflict(both, self.reviews), settings)
 
-    def orphans(self) -> list[Review]:
-        """Answers to a wording, or to a pair, that the run no longer has: kept, and applied to nothing."""
-        return [
-            review
-            for pair_id, reviews in self.reviews.items()
-            for review in reviews
-            if pair_id not in self.pairs
-            or review.query_digest != query_digest(self.queries[self.pairs[pair_id].query_id])
-        ]
+    def orphans(self) -> list[tuple[Orphaned, Review]]:
+        """Answers that are kept and applied to nothing, each with the reason."""
+        found: list[tuple[Orphaned, Review]] = [("replaced_video", review) for review in self.replaced]
+        for pair_id, reviews in self.reviews.items():
+            for review in reviews:
+                query = self.queries.get(review.query_id)
+                if query is None or review.query_digest != query_digest(query):
+                    found.append(("changed_query", review))
+                elif pair_id not in self.pairs:
+                    found.append(("pair_gone", review))
+        return found
 
     def subjects(self, pair_ids: Collection[str]) -> dict[str, ReviewSubject]:
         """All that is known about these pairs, as far as their videos are part of the run."""
@@ -95,16 +103,20 @@ def read_run(run: Path) -> RunRecords:
     queries = files.by_id(Query)
     pairs = {pair.pair_id: pair for pair in files.read(Pair) if pair.query_id in queries}
     labels = files.grouped(TeacherLabel, lambda label: label.pair_id, pairs)
+    contents = {video.video_id: video.sha256 for video in files.read(Video)}
+    given = files.grouped(Review, lambda review: review.pair_id)
+    reviews = {id: tuple(of_content(said, contents.get(said[0].video_id))) for id, said in given.items()}
     known = {each.pair_id: each.grade for each in files.read(Judgment) if each.source == "imported"}
     return RunRecords(
         folder=run,
         pairs=dict(sorted(pairs.items())),
         queries=queries,
         labels={
-            id: readable_labels(label.model_copy(update={"reasoning": ""}) for label in given)
-            for id, given in labels.items()
+            id: readable_labels(label.model_copy(update={"reasoning": ""}) for label in found)
+            for id, found in labels.items()
         },
         reasons={each.item: each.reason for each in files.read(Dropped) if each.stage == JUDGMENTS},
         known=known,
-        reviews={id: tuple(given) for id, given in files.grouped(Review, lambda review: review.pair_id).items()},
+        reviews={id: said for id, said in reviews.items() if said},
+        replaced=tuple(review for id, said in given.items() for review in said if review not in reviews[id]),
     )

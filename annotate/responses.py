@@ -30,6 +30,7 @@ class ShownPair:
     query_digest: str
     stratum: Stratum
     suggested: Relevance | None
+    video_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def read_response(
         query_id=shown.query_id,
         video_id=shown.video_id,
         query_digest=shown.query_digest,
+        video_sha256=shown.video_sha256,
         reviewer=reviewer,
         relevance=relevance[0] if relevance else None,
         suggested=shown.suggested if set_name == "assisted" else None,

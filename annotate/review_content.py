@@ -74,6 +74,7 @@ def page_content(
             "query_id": query.query_id,
             "video_id": video.video_id,
             "query_digest": query_digest(query),
+            "video_sha256": video.sha256,
             "stratum": stratum,
         },
         "query": query.text,
@@ -132,6 +133,7 @@ def read_shown(text: str, suggested: Relevance | None) -> ShownPair:
         query_id=str(pair["query_id"]),
         video_id=str(pair["video_id"]),
         query_digest=str(pair["query_digest"]),
+        video_sha256=str(pair["video_sha256"]) if "video_sha256" in pair else None,
         stratum=pair["stratum"],
         suggested=suggested,
     )

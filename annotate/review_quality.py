@@ -94,10 +94,10 @@ class ReviewReport(Frozen):
 
 def assess_reviews(run: RunRecords) -> ReviewReport:
     """Over all reviews of a run. The same files give the same report."""
-    reviews = [review for group in run.reviews.values() for review in group]
+    reviews = [*(review for group in run.reviews.values() for review in group), *run.replaced]
     answered = [review for review in reviews if is_answer(review)]
     answers = blind_answers(reviews)
-    orphans = {review.review_id for review in run.orphans()}
+    orphans = {review.review_id for _, review in run.orphans()}
     judged = {review.pair_id for review in answered if review.review_id not in orphans}
     found = _consensus_by_pair(run)
     return ReviewReport(

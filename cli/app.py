@@ -213,13 +213,17 @@ def export(
     min_difficulty: Annotated[
         float | None, typer.Option(min=0, max=1, help="Leave out queries of a lower measured difficulty.")
     ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="DATASET", help="The version before: its videos and queries keep their splits."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import export as run_export
     from hardcut.pipeline.run_export import Choices
 
-    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty)
+    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like)
     raise typer.Exit(run_export(run, out, choices, format, as_json=json))
 
 
@@ -234,6 +238,19 @@ def check(
     from hardcut.cli.gate import check as run_check
 
     raise typer.Exit(run_check(dataset, config, tuple(allow or ()), as_json=json))
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The dataset of the version before.")],
+    new: Annotated[Path, typer.Argument(help="The dataset of the version after.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page too.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what changed between two versions of a dataset: rows added, gone, with another label, in another split."""
+    from hardcut.cli.diff import diff as run_diff
+
+    raise typer.Exit(run_diff(old, new, html, as_json=json))
 
 
 @app.command()

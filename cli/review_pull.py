@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from hardcut.annotate.records import Orphaned
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.review import PullDone, ServerOptions
 from hardcut.pipeline.review import pull as pull_answers
 from hardcut.schemas.judgments import Review
 
 _LISTED = 10
+_ORPHANED: Mapping[Orphaned, str] = {
+    "changed_query": "are about a query that has changed or is gone",
+    "replaced_video": "are about a video whose file was replaced",
+    "pair_gone": "are about a pair that the run no longer has (`dropped.jsonl` says why)",
+}
 
 
 def pull(where: ServerOptions, *, as_json: bool) -> int:
@@ -33,8 +40,8 @@ def _print(run: Path, done: PullDone) -> None:
         f"{pulled.reviews:,} answers: {pulled.new:,} new, {pulled.changed:,} changed, {pulled.withdrawn:,} withdrawn "
         f"  [dim]{plain(str(run / Review.FILE))}[/]"
     )
-    if done.orphans:
-        console.print(f"{done.orphans:,} of them are about a wording that the run no longer has: kept, not applied")
+    for word, count in done.orphans.items():
+        console.print(f"{count:,} of them {_ORPHANED[word]}: kept, not applied")
     for line in (*pulled.unread[:_LISTED], *pulled.strange[:_LISTED]):
         console.print(plain(line))
     if done.rewrites:

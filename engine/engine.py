@@ -165,6 +165,22 @@ class Engine:
         states = {row.name: row.state for row in self._ledger.stages() if row.name in step.reads_from}
         return digest(step.config, states, origin if step.units is None else None)
 
+    def is_current(
+        self,
+        name: str,
+        stages: Sequence[Stage],
+        sources: Iterable[Source],
+        *,
+        retry_failed: bool = False,
+        renew: str | None = None,
+    ) -> bool:
+        """Whether a stage will have nothing to do in a `run` with these arguments."""
+        steps = plan(stages)
+        known = {row.name for row in self._ledger.stages()}
+        if not known.issuperset(step.name for step in steps):
+            return False
+        return name in self._current(steps, _digest_of(sources), _Again(retry_failed, renew))
+
     def _current(self, steps: Sequence[Step], origin: str, again: _Again) -> set[str]:
         known = {row.name: row for row in self._ledger.stages()}
         if gone := self._ledger.incomplete_stages():

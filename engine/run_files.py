@@ -21,7 +21,7 @@ from hardcut.engine.files import sha256_of
 from hardcut.engine.ledger import LEDGER_FILE, Ledger
 from hardcut.engine.tables import LAYOUT
 from hardcut.schemas.base import Record
-from hardcut.schemas.errors import StorageError, UsageError
+from hardcut.schemas.errors import RecordError, StorageError, UsageError
 from hardcut.schemas.jsonl import read_records
 
 R = TypeVar("R", bound=Record)
@@ -73,11 +73,18 @@ class RunFiles:
         return self.sound(kind) is not None
 
     def read(self, kind: type[R]) -> Iterator[R]:
-        """The records of one kind, sorted by id, one at a time. Raises RecordError naming file, line and field, and
-        what `sound` does."""
+        """The records of one kind, sorted by id, one at a time. Raises RecordError naming file, line and field, or the
+        first record out of order, and what `sound` does."""
         path = self.sound(kind)
-        if path:
-            yield from read_records(path, kind)
+        last = ""
+        for record in read_records(path, kind) if path else ():
+            if record.id < last:  # who joins files by their order would lose it without a word
+                raise RecordError(
+                    f"{path}: {record.id} stands after {last}, out of order: files of runs are not put together by "
+                    "hand; sort their lines by id, or start `hardcut run` over all of the videos"
+                )
+            last = record.id
+            yield record
 
     def count(self, kind: type[Record]) -> int:
         """The number of records of one kind. Counts lines and reads no record."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
@@ -13,6 +14,7 @@ from hardcut.engine.stage import Source
 from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import opened
+from hardcut.pipeline.note_kept import note_kept_pairs
 from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import entry, roles_until, stages
 from hardcut.schemas.config import format_settings
@@ -20,6 +22,7 @@ from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.schemas.user_judgments import read_judgments
+from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.protocol import Teacher
 
@@ -81,11 +84,14 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
     roles = roles_until(job.until)
     async with opened(job.settings, job.out, job.cache, collection.root, job.lent, roles) as context:
         made = stages(context)
-        with atomic_writer(job.out / "run.toml") as file:
-            file.write(format_settings(job.settings))
         engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
         sources = _Sources(collection, job.limit)
-        await engine.run(made, sources, until=job.until, retry_failed=job.retry_failed, renew=job.renew)
+        again: dict[str, Any] = {"retry_failed": job.retry_failed, "renew": job.renew}
+        if not engine.is_current(NegativeStage.name, made, sources, **again):
+            note_kept_pairs(job.out, context.ledger)
+        with atomic_writer(job.out / "run.toml") as file:
+            file.write(format_settings(job.settings))
+        await engine.run(made, sources, until=job.until, **again)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hardcut.annotate.previews import Previews
 from hardcut.annotate.pull import Pulled
 from hardcut.annotate.pull import pull as pull_answers
 from hardcut.annotate.push import EmbeddedMedia, MediaLink, Push, Pushed, RemoteMedia
-from hardcut.annotate.records import RunRecords, read_run
+from hardcut.annotate.records import Orphaned, RunRecords, read_run
 from hardcut.annotate.review_quality import REPORT_FILE, ReviewReport
 from hardcut.annotate.review_quality import assess_reviews as make_report
 from hardcut.engine.engine import Engine
@@ -142,11 +143,11 @@ def _link(reached: ReviewServer, run: Path, media: Media) -> tuple[Path, MediaLi
 
 @dataclass(frozen=True, slots=True)
 class PullDone:
-    """The result of a pull. `applied`: the judgments are made again already. Then `orphans` counts answers to a wording
-    that the run no longer has, and `rewrites` the wordings of reviewers that are no query yet."""
+    """The result of a pull. `applied`: the judgments are made again already. Then `orphans` counts answers that are
+    applied to nothing, by reason, and `rewrites` the wordings of reviewers that are no query yet."""
 
     pulled: Pulled
-    orphans: int
+    orphans: Mapping[Orphaned, int]
     rewrites: int
     applied: bool
 
@@ -156,9 +157,10 @@ async def pull(where: ServerOptions) -> PullDone:
     settings = run_settings(where.run)
     pulled = await asyncio.to_thread(lambda: pull_answers(where.run, where.set_name, reach(where).server))
     if not await apply_answers(where.run, settings):
-        return PullDone(pulled, 0, 0, applied=False)
+        return PullDone(pulled, {}, 0, applied=False)
     records = read_run(where.run)
-    return PullDone(pulled, len(records.orphans()), _rewrites(records), applied=True)
+    orphans = dict(sorted(Counter(word for word, _ in records.orphans()).items()))
+    return PullDone(pulled, orphans, _rewrites(records), applied=True)
 
 
 async def apply_answers(run: Path, settings: Settings) -> bool:

@@ -25,12 +25,14 @@ from hardcut.schemas.judgments import Review
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed."""
+    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed. `like`
+    is the dataset of the version before, whose splits are kept."""
 
     config: Path | None = None
     allow: tuple[str, ...] = ()
     media: Path | None = None
     min_difficulty: float | None = None
+    like: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
     failed = {stage.name: stage.failed for stage in status.stages}
-    options = ExportOptions(choices.allow, choices.media, _agreement(run), card_steps())
+    options = ExportOptions(choices.allow, choices.media, choices.like, _agreement(run), card_steps())
     return write_dataset(run, out, settings, failed, options)
 
 
@@ -73,6 +75,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
             return Converted(written.rows, written.left_out, gate)
     if choices.min_difficulty is not None:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
+    if choices.like is not None:
+        raise UsageError(f"--like: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
     dataset.refuse_altered()
     settings = load_settings(choices.config) if choices.config else gate_settings(dataset)

@@ -11,9 +11,11 @@ from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
+from hardcut.schemas.kept import KeptPair
 from hardcut.schemas.names import suggestion
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Twin, Video
 from hardcut.schemas.settings import Role
+from hardcut.synth.candidates.kept_pairs import KeptFile
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
@@ -86,7 +88,9 @@ def _rewrites(run: Context) -> Stage | None:
 
 
 def _negatives(run: Context) -> Stage:
-    return NegativeStage(run.settings.negatives, run.settings.filters, run.input("first_stage"), run.input("judgments"))
+    options = run.settings.negatives
+    kept = KeptFile(run.folder / KeptPair.FILE, options.keep)
+    return NegativeStage(options, run.settings.filters, run.input("first_stage"), run.input("judgments"), kept)
 
 
 def _scores(run: Context) -> Stage:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from hardcut.engine.scratch import scratch_folder
-from hardcut.schemas.errors import StorageError
+from hardcut.schemas.errors import RecordError, StorageError
 
 T = TypeVar("T")
 
@@ -71,9 +71,20 @@ class Merge(Generic[T]):
     def __init__(self, rows: Iterable[tuple[str, T]]) -> None:
         self._rows = iter(rows)
         self._head = next(self._rows, None)
+        self._asked = ""
 
     def __call__(self, key: str) -> T | None:
-        """The value at `key`, or `None`. A key below one that was asked for before is never found."""
+        """The value at `key`, or `None`. Raises RecordError for a key, on either side, below one before it: its value
+        would be lost without a word."""
+        self._asked = _rising(self._asked, key)
         while self._head is not None and self._head[0] < key:
-            self._head = next(self._rows, None)
+            before, self._head = self._head[0], next(self._rows, None)
+            if self._head is not None:
+                _rising(before, self._head[0])
         return self._head[1] if self._head is not None and self._head[0] == key else None
+
+
+def _rising(before: str, key: str) -> str:
+    if key < before:
+        raise RecordError(f"{key} comes after {before}, out of order: sort the records by their ids")
+    return key

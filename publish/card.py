@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.publish._parquet import SplitSize, info
 from hardcut.publish.blocks import RULE
+from hardcut.publish.changes import Changes
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult, State
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.licences import front_matter
@@ -172,13 +173,15 @@ class Agreement(Protocol):
 @dataclass(frozen=True, slots=True)
 class CardInputs:
     """What the card tells beside the export's own counts: `failed` are the units that failed, by step (`None` where not
-    known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers."""
+    known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers, `changes` those
+    since the version before."""
 
     funnel: Sequence[FunnelStep]
     failed: Mapping[str, int] | None
     plots: Sequence[str]
     gate: Sequence[CheckResult]
     agreement: Agreement | None
+    changes: Changes | None = None
 
 
 def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: CardInputs, settings: Settings) -> str:

@@ -35,13 +35,15 @@ from hardcut.publish.columns import (
     qrels_row,
     query_row,
 )
-from hardcut.publish.dataset import CONTRADICTION, COPIES_DISAGREE, LEFT_OUT
+from hardcut.publish.dataset import CONTRADICTION, COPIES_DISAGREE, LEFT_OUT, MOVED
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
+from hardcut.publish.given_splits import QueryRef
 from hardcut.publish.groups import training_groups
+from hardcut.publish.inherited import FIRST, Earlier
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
-from hardcut.publish.splits import SPLITS, QueryRef, Splits, may_use, near_duplicates, plan_splits, video_groups
+from hardcut.publish.splits import SPLITS, Splits, may_use, near_duplicates, plan_splits, video_groups
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json, content_id
@@ -101,9 +103,11 @@ class _Compiled:
     teachers: list[TeacherRef]
 
 
-def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts) -> dict[str, Sizes]:
+def write_configs(
+    run: Path, folder: Path, settings: Settings, facts: CardFacts, earlier: Earlier = FIRST
+) -> dict[str, Sizes]:
     """Writes every config to `folder/data` and what is in none to `folder/left_out.jsonl`; sizes by config and split,
-    of those that have rows. `facts` counts what passes by.
+    of those that have rows. `facts` counts what passes by; `earlier` are the splits of the version before.
 
     Raises UsageError where the run's files do not belong together, StorageError where the disk fails.
     """
@@ -114,7 +118,7 @@ def write_configs(run: Path, folder: Path, settings: Settings, facts: CardFacts)
         Scratch(folder) as families,
     ):
         tables = _Tables(pairs, labels, judgments)
-        plan = _plan(run, folder, settings, facts, tables)
+        plan = _plan(run, folder, settings, facts, tables, earlier)
         videos: dict[str, Row] = {}
         found = {"corpus": _write_corpus(plan, facts, videos)}
         captions: dict[str, str] = {}
@@ -151,7 +155,7 @@ def _line_told(run: Path, kind: type[Record]) -> Iterator[None]:
         raise
 
 
-def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables: _Tables) -> _Plan:
+def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables: _Tables, earlier: Earlier) -> _Plan:
     """Reads what belongs to queries into the tables, and plans the splits."""
     queries: dict[str, QueryRef] = {}
     for query in RunFiles(run).read(Query):
@@ -173,7 +177,7 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     tables.judgments.fill(lines(Judgment))
     groups = ((record.group_id, record.video_id) for record in RunFiles(run).read(Group))
     copies = list(near_duplicates(groups))
-    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies)
+    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies, earlier)
     contents = video_groups(RunFiles(run).read(Video), (), copies)
     return _Plan(run, folder, settings, splits, contents)
 
@@ -190,6 +194,8 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
         )
         heard = Merge(speech.groups())
         for video in RunFiles(plan.run).read(Video):
+            if video.video_id in plan.splits.moved:
+                continue
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
             facts.video(video, row["licence"])
@@ -209,7 +215,7 @@ def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], ca
         kinds_of = Merge(evidence.groups())
         for video_id, bodies in told.groups():
             kinds = dict(json.loads(body) for body in kinds_of(video_id) or ())
-            for caption in (parse_record(Caption, body) for body in bodies):
+            for caption in (parse_record(Caption, body) for body in bodies if video_id not in plan.splits.moved):
                 video = videos.get(video_id)
                 if video is None:
                     raise _torn(plan.run, Caption, caption.id, Video, video_id)
@@ -243,6 +249,7 @@ def _write_by_query(
         names = ("pairs", "queries", "qrels")
         writers = {name: stack.enter_context(plan.writer(name)) for name in names}
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
+        write_records(left_out, (_left_out(id, MOVED, why) for id, why in sorted(plan.splits.moved.items())))
         families.fill(parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
 
@@ -293,7 +300,6 @@ def _compiled(
     judgments_of = Merge(tables.judgments.groups())
     calibrated = read_calibrations(plan.run)
     for query in RunFiles(plan.run).read(Query):
-        split = plan.splits.queries[query.query_id]
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
         labels_by_pair: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
@@ -303,14 +309,13 @@ def _compiled(
             pair = pairs.get(judgment.pair_id)
             if pair is None:
                 raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
+            out = _out_of_split(plan.splits, query, pair.video_id)
+            if out is not None:
+                one.held_out.append(_left_out(pair.pair_id, *out))
+                continue
             video = videos.get(pair.video_id)
             if video is None:
                 raise _torn(plan.run, Pair, pair.id, Video, pair.video_id)
-            kept_for = _held_out(plan.splits, split, pair.video_id, query.reference_video_id)
-            if kept_for is not None:
-                detail = f"the query is in {split}, the video {kept_for} is held out for {plan.splits.videos[kept_for]}"
-                one.held_out.append(_left_out(pair.pair_id, "held_out_video", detail))
-                continue
             labels = labels_by_pair[pair.pair_id]
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
@@ -349,16 +354,24 @@ def _parsed(run: Path, kind: type[R], bodies: list[str] | None) -> list[R]:
         return [parse_record(kind, body) for body in bodies or ()]
 
 
-def _held_out(splits: Splits, split: Split, *videos: str | None) -> str | None:
-    """The first of the videos that the split may not use."""
-    for video_id in videos:
-        if video_id is not None and not may_use(split, splits.videos.get(video_id, split)):
-            return video_id
+def _out_of_split(splits: Splits, query: Query, video_id: str) -> tuple[str, str] | None:
+    """Reason and detail where a pair of the query is in no split, for one of its videos."""
+    split = splits.queries[query.query_id]
+    for one in (video_id, query.reference_video_id):
+        if one is not None and one in splits.moved:
+            return MOVED, f"the video {one}: {splits.moved[one]}"
+    for one in (video_id, query.reference_video_id):
+        if one is not None and not may_use(split, splits.videos.get(one, split)):
+            return "held_out_video", f"the query is in {split}, the video {one} is held out for {splits.videos[one]}"
     return None
 
 
 def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
-    """Reason and detail where the query is left out of its split for one that is held out."""
+    """Reason and detail where the query is left out: of its split for one that is held out, or of all that there are
+    since it had another in an earlier version."""
+    moved = splits.moved.get(query_id)
+    if moved is not None:
+        return MOVED, f"the query {query_id}: {moved}"
     other = splits.leaks.get(query_id)
     if other is None:
         return None
@@ -367,7 +380,7 @@ def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
 
 
 def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:
-    """Why a judged pair is in no split."""
+    """Why a judged pair, or a video or query of an earlier version, is in no split."""
     return Dropped.create(item=pair_id, stage="export", reason=reason, detail=detail)
 
 

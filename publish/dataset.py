@@ -22,11 +22,15 @@ FILES = "files"
 GUARDED = "guards"
 """The key of the marker for what the run's guards looked at, and what they could not look at."""
 LEFT_OUT = "left_out.jsonl"
-"""The file of judged pairs that are in no split, and of videos without a clip, each with its reason."""
+"""The file of judged pairs that are in no split, of videos and queries that left theirs, and of videos without a clip,
+each with its reason."""
 CONTRADICTION = "same_file_disagrees"
 """The reason of pairs that are left out because one file, under two ids, is judged both ways."""
 COPIES_DISAGREE = "copies_disagree"
 """The same of copies of one recording. Their sound or what is written beside them may differ, so both may be right."""
+MOVED = "moved_split"
+"""The reason of videos and queries, with their pairs, that cannot stay in the split of an earlier version: they are
+left out of training and evaluation alike."""
 Row = dict[str, Any]
 _AGAIN = "it was altered after the export: export the run again"
 
@@ -99,10 +103,10 @@ class Dataset:
                 with _readable(path):
                     _need_columns(path, _columns(config), pq.read_schema(path).names)
 
-    def refuse_altered(self, configs: Collection[str] = ()) -> None:
-        """Raises DamagedDataset where a file is missing, altered or not listed: of these configs, or else of all. For
-        callers that do not ask the gate."""
-        parts = tuple(f"data/{config}/" for config in configs)
+    def refuse_altered(self, configs: Collection[str] = (), files: Collection[str] = ()) -> None:
+        """Raises DamagedDataset where a file is missing, altered or not listed: of these configs and files, or else of
+        all. For callers that do not ask the gate."""
+        parts = (*(f"data/{config}/" for config in configs), *files)
         wrong = verify(self.folder, parts)
         if wrong:
             more = f" and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""

@@ -12,12 +12,16 @@ from typing import Any
 from hardcut import __version__
 from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
+from hardcut.publish.assigned import read_earlier, write_assigned
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
+from hardcut.publish.changes import FIRST_VERSION, VERSION, changes, write_changelog, write_gone
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import Sizes, write_configs
 from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
+from hardcut.publish.diff import diff
 from hardcut.publish.gate import check
 from hardcut.publish.guarded import looked
+from hardcut.publish.inherited import FIRST
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
@@ -45,6 +49,7 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
+    `like`: the dataset of the version before, whose splits are kept. It may be the folder that is replaced.
 
     For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
     record that is counted there. A stage that is not among them is shown where it left something out.
@@ -52,6 +57,7 @@ class ExportOptions:
 
     allow: Collection[str] = ()
     media: Path | None = None
+    like: Path | None = None
     agreement: Agreement | None = None
     steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
@@ -79,7 +85,10 @@ def export(
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced_folder(out) as folder:
         facts = CardFacts()
-        sizes = write_configs(run, folder, settings, facts)
+        earlier = read_earlier(Dataset(options.like)) if options.like else FIRST
+        if options.like:
+            write_assigned(folder, earlier)
+        sizes = write_configs(run, folder, settings, facts, earlier)
         write_marker(folder, _recipe(sizes, facts, settings, {}))
         guards = _guards(run, Dataset(folder), settings)
         if options.media is not None:
@@ -88,11 +97,17 @@ def export(
             facts.unpacked.update(record.detail for record in unpacked)
             with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
                 write_records(left_out, unpacked)
+        changed = None
+        if options.like:
+            old = Dataset(options.like)
+            write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
+            changed = changes(old, diff(old, Dataset(folder)))
+            write_changelog(folder, old, changed)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
-        recipe = _recipe(sizes, facts, settings, guards)
+        recipe = _recipe(sizes, facts, settings, guards, changed.version if changed else FIRST_VERSION)
         write_marker(folder, recipe, digests(folder))
         results = check(Dataset(folder), settings, options.allow)
-        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement)
+        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement, changed)
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         recipe["gate"] = {result.name: result.state for result in results}
@@ -125,12 +140,17 @@ def _guards(run: Path, dataset: Dataset, settings: Settings) -> dict[str, dict[s
 
 
 def _recipe(
-    sizes: Mapping[str, Sizes], facts: CardFacts, settings: Settings, guards: Mapping[str, Any]
+    sizes: Mapping[str, Sizes],
+    facts: CardFacts,
+    settings: Settings,
+    guards: Mapping[str, Any],
+    version: str = FIRST_VERSION,
 ) -> dict[str, Any]:
     """What the dataset was made with, for people and for later versions of Hardcut. Names no place of this machine."""
     return {
         "hardcut": __version__,
         "format": 2,
+        VERSION: version,
         "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},

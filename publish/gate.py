@@ -21,6 +21,7 @@ _OURS: tuple[Check, ...] = (
     leakage.near_duplicate_leakage,
     leakage.query_leakage,
     leakage.held_out_use,
+    leakage.moved_splits,
     priors.query_prior,
     nuance.nuance_prior,
     priors.video_prior,

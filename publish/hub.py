@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
+from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.card_merge import CardConflict, merge_cards
-from hardcut.publish.dataset import FILES, Dataset, digests, verify
+from hardcut.publish.changes import CHANGES
+from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
 from hardcut.schemas.errors import UsageError
@@ -42,7 +44,9 @@ class _Kind:
     ours: re.Pattern[str]
 
 
-_DATASET = _Kind("dataset", MARKER, re.compile(r"(data|plots)/.*|README\.md|hardcut\.json|left_out\.jsonl"))
+_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED, CHANGES)
+"""The files of a dataset beside its folders."""
+_DATASET = _Kind("dataset", MARKER, re.compile("|".join([r"(data|plots)/.*", *map(re.escape, _FILES)])))
 _OF_MODEL = _Kind("model", "train.json", re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md"))
 
 
@@ -287,7 +291,7 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
             found = open_api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
-                allow_patterns=["data/*", "plots/*", "README.md", MARKER, "left_out.jsonl"],
+                allow_patterns=["data/*", "plots/*", *_FILES],
             )  # fmt: skip
         if Path(found).is_dir():
             shutil.copytree(found, folder, dirs_exist_ok=True)

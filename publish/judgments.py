@@ -20,8 +20,8 @@ from hardcut.schemas.guards import Answer, Unchecked
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel
-from hardcut.schemas.reviews import consensus, reviews_in_force
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.reviews import consensus, of_content, reviews_in_force
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 from hardcut.schemas.user_judgments import read_judgments
 
@@ -143,7 +143,7 @@ class JudgmentStage:
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = STAGE
     version: ClassVar[int] = 4
-    reads: ClassVar[tuple[type[Record], ...]] = (Evidence, Query, Pair, TeacherLabel)
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Query, Pair, TeacherLabel)
     makes: ClassVar[tuple[type[Record], ...]] = (Judgment, Unchecked)
 
     def __init__(
@@ -215,6 +215,8 @@ class JudgmentStage:
             used.add((key, pair.video_id))
             labels = [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()]
             reviews = [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()]
+            if reviews and (video := records.get(Video, pair.video_id)):
+                reviews = of_content(reviews, video.sha256)
             imported = own.get(key, {}).get(pair.video_id)
             trusting = not self._filters.misjudged_source
             told = judge(pair, query, labels, reviews, self._settings, imported, trusting)

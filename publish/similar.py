@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hardcut.publish.same_wording import HAN, SYLLABLES, numbers, same_wording
+
 _NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
 _GRAM = 4
-_SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]")
+_SIGN = re.compile(f"[{HAN}{SYLLABLES}]")
 """Kana, Hangul and Chinese characters."""
 _BANDS, _ROWS = 20, 5
 _CHUNK = 64
@@ -50,6 +52,9 @@ def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[
     `threshold` (0 < threshold <= 1). Around .75 that is a typo, an ending or punctuation. Another word is less, and so
     is another order of the same words. A Chinese, Japanese or Korean sign counts as four letters.
 
+    Texts that differ by a number, or by a word in the place of another, are none, however many letters they share: no
+    video would answer both (`same_wording`).
+
     Every pair that is given was compared exactly. Candidates come from MinHash signatures in bands (Broder, 1997; Indyk
     and Motwani, 1998): a pair at .75 is found with .995, one at .85 with .9999. In a crowded band texts are compared
     with their neighbours in the order of the alphabet alone, so that a million texts out of one template cost no more
@@ -65,12 +70,23 @@ def similar_pairs(texts: Mapping[str, str], threshold: float) -> Iterator[tuple[
         return
     joined = DisjointSets()
     for bucket in _buckets(unique):
-        for place, first in enumerate(bucket):
-            for second in bucket[place + 1 : place + 1 + _NEIGHBOURS]:
-                here, there = unique[first], unique[second]
-                if joined.root(here) != joined.root(there) and _jaccard(here, there) >= threshold:
-                    joined.join(here, there)
-                    yield same[here][0], same[there][0]
+        for alike in _by_numbers([unique[place] for place in bucket]):
+            for place, here in enumerate(alike):
+                for there in alike[place + 1 : place + 1 + _NEIGHBOURS]:
+                    if joined.root(here) != joined.root(there) and _near(here, there, threshold):
+                        joined.join(here, there)
+                        yield same[here][0], same[there][0]
+
+
+def _by_numbers(texts: Sequence[str]) -> list[list[str]]:
+    found: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for text in texts:
+        found[numbers(text)].append(text)
+    return list(found.values())
+
+
+def _near(here: str, there: str, threshold: float) -> bool:
+    return _jaccard(here, there) >= threshold and same_wording(here, there)
 
 
 def _buckets(texts: Sequence[str]) -> Iterator[list[int]]:

@@ -16,6 +16,8 @@ The rule, in full:
 * **Queries** follow the video they were written from. A user's query goes where most of its relevant videos are (in a
   tie to the most held-out of these splits); one without any, where its own hash falls. Rewrites and near duplicates
   stay together, but for a query whose relevant videos all have given splits: that is its split, given with them.
+* **An earlier version's splits are inherited** (`inherited.py`): its videos, by content or id, and its queries stay
+  where they were. What cannot stay is left out of every split, for a model of the version before may have seen it.
 * **Pairs** follow their query. Splits are ordered train < validation < test, and a split may use its own videos and
   those of the splits before it, never of those after it. So nothing that is held out is seen in training, while a
   held-out query keeps its hard negatives, most of which lie in the far larger train split; the video it was written
@@ -24,59 +26,35 @@ The rule, in full:
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
 
-from hardcut.publish._csv import csv_rows
+from hardcut.publish.given_splits import QueryRef, given_splits
+from hardcut.publish.inherited import FIRST, Earlier, followed, latest, parted
 from hardcut.publish.similar import DisjointSets, similar_pairs
-from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.jsonl import read_objects
-from hardcut.schemas.records import Query, Split, Video
+from hardcut.schemas.records import Split, Video
 from hardcut.schemas.settings import ExportSettings
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
-SPLIT_NAMES: dict[str, Split] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "validate", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "eval"), "test"),
-}
-"""What others call the splits."""
 _PASSES = 10
 _VIDEOS = ""
 """Stands among the kinds of queries for the videos themselves."""
 
 
 @dataclass(frozen=True, slots=True)
-class QueryRef:
-    """What of a query its split depends on."""
-
-    source_video_id: str | None
-    parent_query_id: str | None
-    kind: str = "event"
-    text: str = ""
-    external_id: str | None = None
-    split: Split | None = None
-
-    @classmethod
-    def from_query(cls, query: Query) -> QueryRef:
-        return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id, query.split)
-
-
-@dataclass(frozen=True, slots=True)
 class Splits:
     """Where everything goes: the group of each video, and the splits of videos and queries, by id. `leaks` are queries
-    to be left out of their split, each with the like of it in a later one."""
+    to be left out of their split, each with the like of it in a later one. `moved` are videos and queries that cannot
+    stay in the split that they had in an earlier version, each with the reason: they are left out of all."""
 
     groups: Mapping[str, str]
     videos: Mapping[str, Split]
     queries: Mapping[str, Split]
     leaks: Mapping[str, str]
+    moved: Mapping[str, str] = field(default_factory=dict)
 
 
 def may_use(split: Split, video_split: Split) -> bool:
@@ -90,20 +68,33 @@ def plan_splits(
     relevant: Mapping[str, Iterable[str]],
     settings: ExportSettings,
     extra_links: Iterable[tuple[str, str]] = (),
+    earlier: Earlier = FIRST,
 ) -> Splits:
     """The split of every video and query. `relevant`: the videos judged relevant to a user's query; `extra_links`:
-    pairs of ids of near duplicate videos.
+    pairs of ids of near duplicate videos; `earlier`: the splits of the version before.
 
     Raises UsageError where a given split cannot be read, or names something that is not there.
     """
-    kept = list(videos)
+    kept, links = list(videos), list(extra_links)
     families = _families(queries, settings.near_text)
-    groups = video_groups(kept, settings.group_by, [*extra_links, *_same_sources(families, queries)])
-    given = _given(kept, queries, settings)
+    groups = video_groups(kept, settings.group_by, [*links, *_same_sources(families, queries)])
+    given = given_splits(kept, queries, settings)
+    before = earlier.splits_of(kept, queries)
+    alike = video_groups(kept, settings.group_by, links)
+    moved = parted(before, given, alike)
+    given = before | given | {id: latest(before[id], given[id]) for id in before.keys() & given.keys()}
+    given |= followed(given, alike)
     video_splits = split_videos(groups, queries, given, settings)
+    for id, ref in queries.items():
+        source = ref.source_video_id
+        if source is not None and source in moved:
+            moved.setdefault(id, f"written from {source}: {moved[source]}")
+        elif source in video_splits and before.get(id, video_splits[source]) != video_splits[source]:
+            moved.setdefault(id, f"it was in {before[id]}, and its video {source} is in {video_splits[source]}")
     given |= _given_with_videos(queries, relevant, given)
     query_splits = _split_queries(families, queries, relevant, video_splits, given, settings)
-    return Splits(groups, video_splits, query_splits, _leaks(families, queries, query_splits, settings.near_text))
+    leaks = _leaks(families, queries, query_splits, settings.near_text)
+    return Splits(groups, video_splits, query_splits, leaks, moved)
 
 
 def video_groups(
@@ -117,11 +108,11 @@ def video_groups(
     content_of: dict[str, str] = {}
     for video in videos:
         content_of[video.video_id] = content = f"sha256:{video.sha256}"
-        for field in fields:
-            given = video.metadata.get(field)
+        for name in fields:
+            given = video.metadata.get(name)
             for value in given if isinstance(given, list) else (given,):
                 if isinstance(value, str | int) and str(value).strip():
-                    joined.join(content, f"{field}:{str(value).strip()}")
+                    joined.join(content, f"{name}:{str(value).strip()}")
     for first, second in extra_links:
         if first in content_of and second in content_of:
             joined.join(content_of[first], content_of[second])
@@ -146,7 +137,7 @@ def split_videos(
     for video_id, group in groups.items():
         weights[group][_VIDEOS] += 1
         if video_id in given:
-            fixed[group] = max(given[video_id], fixed.get(group, "train"), key=lambda split: _HELD_OUT[split])
+            fixed[group] = latest(given[video_id], fixed.get(group, "train"))
     for ref in queries.values():
         if ref.source_video_id is not None and ref.source_video_id in groups:
             weights[groups[ref.source_video_id]][ref.kind] += 1
@@ -217,67 +208,6 @@ def _even_out(
                 split_of[group], moved = there, True
         if not moved:
             return
-
-
-def read_splits(path: Path) -> dict[str, Split]:
-    """Splits by id of video or query: a .jsonl, or a .csv or .tsv with a header, with `id` and `split`.
-
-    Raises UsageError naming file and line: another split than train, validation and test (or val, dev, ...), an id
-    given twice.
-    """
-    found: dict[str, Split] = {}
-    for line, row in _rows(path):
-        id, split = row.get("id"), row.get("split")
-        if id in (None, "") or isinstance(id, bool) or not isinstance(id, str | int):
-            raise UsageError(f"{path}, line {line}: no id: a split file has the columns `id` and `split`")
-        if str(id) in found:
-            raise UsageError(f"{path}, line {line}: {id} has a split already: remove one of the lines")
-        found[str(id)] = _split(split, f"{path}, line {line}")
-    return found
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if path.suffix.lower() == ".jsonl":
-        yield from read_objects(path)
-        return
-    if path.suffix.lower() not in (".csv", ".tsv"):
-        raise UsageError(f"{path}: splits come as .csv, .tsv or .jsonl")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    yield from csv_rows(path, lambda file: csv.DictReader(file, delimiter=delimiter))
-
-
-def _split(value: object, where: str) -> Split:
-    name = value.strip().casefold() if isinstance(value, str) else ""
-    if name not in SPLIT_NAMES:
-        raise UsageError(f"{where}: {value!r} is no split: train, validation or test")
-    return SPLIT_NAMES[name]
-
-
-def _given(videos: Sequence[Video], queries: Mapping[str, QueryRef], settings: ExportSettings) -> dict[str, Split]:
-    """The splits that the user gave, by our ids; a file outranks what videos and queries say."""
-    field = settings.split_field
-    found = {
-        video.video_id: _of_field(video.metadata[field], video.video_id, field)
-        for video in videos
-        if video.metadata.get(field) not in (None, "")
-    }
-    found |= {id: ref.split for id, ref in queries.items() if ref.split is not None}
-    if settings.splits is None:
-        return found
-    known = {ref.external_id: query_id for query_id, ref in queries.items() if ref.external_id is not None}
-    known.update({id: id for id in [*queries, *(video.video_id for video in videos)]})
-    listed = read_splits(Path(settings.splits))
-    unknown = sorted(id for id in listed if id not in known)
-    if len(unknown) == len(listed):
-        raise UsageError(f"{settings.splits}: none of its ids is a video or a query of the run, such as {unknown[:3]}")
-    return {**found, **{known[id]: split for id, split in listed.items() if id in known}}
-
-
-def _of_field(value: object, video_id: str, field: str) -> Split:
-    try:
-        return _split(value, f"video {video_id}, metadata field {field!r}")
-    except UsageError as error:
-        raise UsageError(f"{error}; where the field says something else, name another in export.split_field") from error
 
 
 def _families(queries: Mapping[str, QueryRef], threshold: float) -> dict[str, list[str]]:

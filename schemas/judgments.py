@@ -19,7 +19,8 @@ contradicts how it came about, its margin is near the threshold, it is a counter
 
 
 class Review(Record):
-    """A person's answer. It belongs to the query text that was shown (`query_digest`).
+    """A person's answer. It belongs to the query text that was shown (`query_digest`), and to the video's file
+    (`video_sha256`, None in answers of early versions).
 
     `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it suggested. Argilla
     submits it as the answer if the reviewer does not change it. `adjudicates`: the answer of a further person after
@@ -37,6 +38,7 @@ class Review(Record):
     query_id: Id
     video_id: Id
     query_digest: Sha256
+    video_sha256: Sha256 | None = None
     reviewer: Text
     relevance: Relevance | None = None
     suggested: Relevance | None = None

@@ -26,6 +26,12 @@ def query_digest(query: Query) -> str:
     return digest(query.text)
 
 
+def of_content(reviews: Iterable[Review], sha256: str | None) -> list[Review]:
+    """The reviews of a video whose file has this digest. One that does not say which file was judged counts, and so do
+    all where the video is not known."""
+    return [review for review in reviews if None in (sha256, review.video_sha256) or review.video_sha256 == sha256]
+
+
 def is_answer(review: Review) -> bool:
     """Whether a review is an answer: no draft, not discarded, and with a relevance."""
     return review.status == "submitted" and review.relevance is not None

@@ -175,6 +175,9 @@ class CounterfactualSettings(Frozen):
     max_words: int = Field(default=50, ge=5)
 
 
+Keep = Literal["scored", "reviewed", "nothing"]
+
+
 class NegativeSettings(Frozen):
     """How negatives are mined from a first stage (RANKVIDEO, section on synthesis)."""
 
@@ -182,6 +185,7 @@ class NegativeSettings(Frozen):
     depth: int = Field(default=1000, ge=1, description="a positive ranked below this is dropped")
     max_ratio: float = Field(default=2.0, gt=0, description="dropped where best negative > max_ratio * positive")
     twins: int = Field(default=2, ge=0, description="twins of its source that a query meets, of each relation")
+    keep: Keep = Field(default="scored", description="which pairs stay when others come before them")
 
 
 class FilterSettings(Frozen):

@@ -39,6 +39,7 @@ from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
+from hardcut.synth.candidates.kept_pairs import KeptFile, KeptPairs
 from hardcut.synth.filters.filter import WrittenQuery
 from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.filters.text_filters import TEXT_FILTERS
@@ -65,6 +66,10 @@ class NegativeStage:
 
     What a filter of text could not look at is told in `unchecked.jsonl`.
 
+    Pairs that were scored or reviewed (`kept`) stay when others come to stand before them. A query that has such pairs
+    passed the first stage when it was made: that the collection has grown around it does not leave it out, and of two
+    queries that say the same it is the one that stays. A kept pair that cannot stay is dropped with the reason.
+
     A user's query: the best max(10, per_query) videos (mined, expected unknown), and every video of the collection that
     the user has judged for it (`judgments_file`; imported, expected unknown).
 
@@ -77,6 +82,7 @@ class NegativeStage:
     filters: FilterSettings = field(default_factory=FilterSettings)
     run_file: Path | None = None
     judgments_file: Path | None = None
+    kept: KeptFile = field(default_factory=KeptFile)
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "negatives"
@@ -89,28 +95,34 @@ class NegativeStage:
         """Raises MissingDependency without bm25s and UsageError where the run cannot be read."""
         versions = {each.name: each.version for each in TEXT_FILTERS if each.version is not None}
         return {
-            **self.options.model_dump(mode="json"),
+            **self.options.model_dump(mode="json", exclude={"keep"}),
             "filters": self.filters.model_dump(mode="json", include={"leak", "duplicate", "ungrounded", "unsafe"}),
             "bm25s": installed("bm25s", "eval"),
             "run": _digest(self.run_file) if self.run_file else None,
             "judged": digest(self._judged()) if self.judgments_file else None,
             **({"added": versions} if versions else {}),
+            **self.kept.settings,
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         collection = CollectionIndex.from_records(records)
         index = Bm25(collection.documents(records))
-        repeats = duplicates(records.all(Query)) if self.filters.duplicate else {}
+        kept = self.kept.read()
+        repeats = duplicates(records.all(Query), kept.holds) if self.filters.duplicate else {}
         given = read_run(self.run_file) if self.run_file else None
         judged = self._judged()
         listed: set[str] = set()
+        seen: set[str] = set()
         for query in records.all(Query):
             key = _key(query, given.scores if given else {})
             listed.add(key or "")
-            output = self._pairs(query, records, collection, index, given, key, repeats)
+            output = self._pairs(query, records, collection, index, given, key, repeats, kept)
             own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collection.videos]
             output = _with_judged(query, output, own) if query.source_video_id is None else output
+            output = kept.added(query, output, self._ranks(query, index, given, key, kept), collection)
             yield query.query_id, _with_reference(query, output, records)
+            seen.add(query.query_id)
+        yield from kept.gone(seen, collection)
         if given is not None:
             yield from _unknown(given, listed, collection)
 
@@ -123,6 +135,7 @@ class NegativeStage:
         given: TrecRun | None,
         key: str | None,
         repeats: Mapping[str, str],
+        kept: KeptPairs,
     ) -> Output:
         source = query.source_video_id
         unchecked: list[Unchecked] = []
@@ -152,7 +165,19 @@ class NegativeStage:
             run, hits = BM25_RUN, tuple(hit for hit in found if hit.rank <= self._depth(query))
         if source is None:
             return _user_pairs(query, run, hits)
-        return self._written_pairs(query, source, run, hits, aside, collection, unchecked)
+        return self._written_pairs(query, source, run, hits, aside, collection, unchecked, kept.holds(query.query_id))
+
+    def _ranks(
+        self, query: Query, index: Bm25, given: TrecRun | None, key: str | None, kept: KeptPairs
+    ) -> dict[str, FirstStage]:
+        """Where the first stage has the videos that the query was judged with, however far down."""
+        videos = kept.videos(query.query_id)
+        if not videos:
+            return {}
+        run, hits = BM25_RUN, index.search(query.text, 1, videos)
+        if given is not None and key is not None:
+            run, hits = given.tag, list(rank_hits(given.scores[key]))
+        return {hit.video_id: FirstStage(run=run, rank=hit.rank, score=hit.score) for hit in hits}
 
     def _judged(self) -> dict[str, list[str]]:
         """The videos that the user has judged, by query. The grades matter to the judgments alone."""
@@ -197,24 +222,25 @@ class NegativeStage:
         aside: set[str],
         collection: CollectionIndex,
         unchecked: list[Unchecked],
+        held: bool,
     ) -> Output:
         dropped: list[Dropped] = []
         positive = next((hit for hit in hits if hit.video_id == source), None)
-        if positive is None:
+        if positive is None and not held:
             detail = f"{run} does not find its source {source!r} within {self.options.depth}"
             return Output(drop=_dropped(query.query_id, "positive_below_depth", detail))
         for hit in hits:
             if hit.video_id in aside and hit.video_id != source:
                 dropped.append(_set_aside(query, hit.video_id, source, collection))
         others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
-        limit = self.options.max_ratio * positive.score
-        if others and positive.score > 0 and others[0].score > limit:
-            detail = f"{others[0].video_id} scores {others[0].score:g}, its source {source} {positive.score:g} in {run}"
+        score = positive.score if positive is not None else 0.0
+        if others and not held and score > 0 and others[0].score > self.options.max_ratio * score:
+            detail = f"{others[0].video_id} scores {others[0].score:g}, its source {source} {score:g} in {run}"
             return Output(dropped=dropped, drop=_dropped(query.query_id, "negative_outscores_positive", detail))
-        if others and positive.score <= 0:
-            answer = could_not_look(f"its own video scores {positive.score:g} in {run}, of which no ratio can be told")
+        if others and not held and score <= 0:
+            answer = could_not_look(f"its own video scores {score:g} in {run}, of which no ratio can be told")
             unchecked = [*unchecked, Unchecked.from_answer("negative_outscores_positive", query.query_id, answer)]
-        pairs = [_found(query, positive, run, ("source",), "yes")]
+        pairs = [_found(query, positive, run, ("source",), "yes")] if positive is not None else []
         twins = [twin for twin in collection.twins(source, self.options.twins) if twin.video_id not in aside]
         alike = {twin.video_id for twin in twins}
         for hit in others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from hardcut.publish.assigned import ASSIGNED, read_assigned
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count, could_not_look
 from hardcut.publish.dataset import GUARDED, Dataset
@@ -141,6 +142,34 @@ def held_out_use(dataset: Dataset, settings: Settings) -> CheckResult:
     return by_count(
         "held_out_use", found, "no split uses a video of a later one", "{count} rows use a video of a later split",
         _REGROUP,
+    )  # fmt: skip
+
+
+@check(
+    {"corpus": ("video_id", "sha256"), "queries": ("query_id",)},
+    "a video or query in another split than in an earlier version",
+    may_be_empty=("corpus", "queries"),
+)
+def moved_splits(dataset: Dataset, settings: Settings) -> CheckResult:
+    """Videos, by content or id, and queries that have another split than `assigned.jsonl` says. Without this file the
+    dataset is the first of its line, and there is nothing to compare."""
+    before, found, kept = read_assigned(dataset.folder), Findings(), 0
+    for split, row in dataset.rows("corpus", ("video_id", "sha256")):
+        was = before.contents.get(row["sha256"]) or before.videos.get(row["video_id"])
+        kept += was == split
+        if was not in (None, split):
+            found.add(f"video {row['video_id']}: {was} before, {split} now")
+    for split, row in dataset.rows("queries", ("query_id",)):
+        was = before.queries.get(row["query_id"])
+        kept += was == split
+        if was not in (None, split):
+            found.add(f"query {row['query_id']}: {was} before, {split} now")
+    if not (dataset.folder / ASSIGNED).exists():
+        return CheckResult("moved_splits", "off", "no earlier version was given (`hardcut export --like`)")
+    return by_count(
+        "moved_splits", found, f"{kept:,} videos and queries of earlier versions kept their split",
+        "{count} videos and queries are in another split than before",
+        "export the run again with `--like` and the version before",
     )  # fmt: skip
 
 

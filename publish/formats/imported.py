@@ -15,7 +15,8 @@ from pydantic import Field
 from hardcut.engine.files import atomic_writer
 from hardcut.media.collection import VIDEO_SUFFIXES
 from hardcut.publish._folder import new_folder
-from hardcut.publish.splits import SPLIT_NAMES, SPLITS
+from hardcut.publish.given_splits import SPLIT_NAMES
+from hardcut.publish.splits import SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.limits import MAX_GRADE, checked_id, shown

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hardcut.publish._csv import csv_rows
-from hardcut.publish.splits import SPLIT_NAMES
+from hardcut.publish.given_splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.records import Split

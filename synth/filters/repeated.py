@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import repeat
@@ -26,19 +26,21 @@ class _Said(NamedTuple):
     reference: str | None
 
 
-def duplicates(queries: Iterable[Query]) -> dict[str, str]:
-    """`{query_id: id of the query that it repeats}`; of several the one with the least id stays.
+def duplicates(queries: Iterable[Query], stays: Callable[[str], bool] = lambda query_id: False) -> dict[str, str]:
+    """`{query_id: id of the query that it repeats}`; of several the first of those that `stays` says, else the one with
+    the least id.
 
     Two say the same if, besides filling words and endings, they ask for the same things in the same order of time
     ("A before B", "B after A"), or differ in one letter of one word, but not in a direction or a figure. Compared
     are original queries that a teacher wrote: a paraphrase is meant to say the same, and a counterfactual nearly so.
     Those without a word say the same as nothing.
     """
-    written = sorted(
+    written = [
         _Said(query.query_id, query.text, query.kind, query.reference_video_id)
         for query in queries
         if query.variant == "original" and query.source_video_id is not None and words(query.text)
-    )
+    ]
+    written.sort(key=lambda said: (not stays(said.query_id), said))
     first: dict[int, str] = {}
     found: dict[str, str] = {}
     for said in written:

@@ -1,6 +1,7 @@
 """A long walk over one run of the whole chain: other settings, other models, kills, altered files, other videos.
 
-After every step the run's files are those of a fresh run, in folders of its own, under the same settings and videos.
+After every step the run's files are those of a fresh run, in folders of its own, under the same settings and videos;
+what other runs paid for does not stay (`negatives.keep`), for a fresh run knows nothing of it.
 `HARDCUT_STEPS` makes the walk longer, `HARDCUT_SEED` another one.
 """
 
@@ -55,7 +56,7 @@ for line in sys.stdin:
 
 BASE: dict[str, Any] = {
     "evidence.ocr": "off", "evidence.motion": False, "evidence.shots": False,
-    "resources.workers": 1, "queries.views": ["caption", "metadata"],
+    "resources.workers": 1, "queries.views": ["caption", "metadata"], "negatives.keep": "nothing",
 }  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {
     "media.max_frames": (12, 9),
@@ -109,7 +110,8 @@ def start(tmp_path: Path) -> Any:
 
 def files_of(run: Path) -> dict[str, bytes]:
     """What a run writes for others to read, but for its report, which tells times."""
-    return {path.name: path.read_bytes() for path in run.iterdir() if path.suffix in (".jsonl", ".toml")}
+    paths = (path for path in run.iterdir() if path.suffix in (".jsonl", ".toml") and path.name != "kept.jsonl")
+    return {path.name: path.read_bytes() for path in paths}
 
 
 class Videos:

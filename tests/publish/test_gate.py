@@ -128,6 +128,9 @@ def edited(clean: Path, out: Path, edits: dict[str, Edit]) -> Dataset:
     for config in edits.keys() & told["rows"].keys():
         for path in (out / "data" / config).glob("*.parquet"):
             told["rows"][config][path.name.split("-")[0]] = pq.read_metadata(path).num_rows
+    if "assigned.jsonl" in edits:
+        lines = [json.dumps(line) for line in edits["assigned.jsonl"]("", [])]
+        (out / "assigned.jsonl").write_text("".join(f"{line}\n" for line in lines))
     if "hardcut.json" in edits:
         edits["hardcut.json"]("", [told])
     write_marker(out, told)
@@ -209,6 +212,11 @@ def no_positive(row: Row) -> None:
     row["positive"]["label"] = 0
 
 
+def before(kind: str, id: str, split: str) -> Edit:
+    """The file of what earlier versions said, with one line."""
+    return lambda _, rows: [{"kind": kind, "id": id, "split": split}]
+
+
 FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
     "a pair names a query that is not there": (
         "references",
@@ -257,6 +265,18 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
                 "train", lambda row: row.update(reference_video_id=first(clean, "corpus", "test")["video_id"])
             )
         },
+    ),
+    "a video that was in test before": (
+        "moved_splits",
+        lambda clean: {"assigned.jsonl": before("video", first(clean, "corpus", "train")["video_id"], "test")},
+    ),
+    "a file, renamed, that was in test before": (
+        "moved_splits",
+        lambda clean: {"assigned.jsonl": before("content", first(clean, "corpus", "train")["sha256"], "test")},
+    ),
+    "a query that trained before": (
+        "moved_splits",
+        lambda clean: {"assigned.jsonl": before("query", first(clean, "queries", "test")["query_id"], "train")},
     ),
     "a mail address in a licence": (
         "personal_data",
@@ -315,6 +335,7 @@ def test_a_clean_set_passes_every_check(clean: Path) -> None:
     assert [result.name for result in results] == list(CHECKS)
     states = {result.name: result.state for result in results}
     assert states.pop("unsafe") == "off", "there is no list of words"
+    assert states.pop("moved_splits") == "off", "it is the first version"
     assert set(states.values()) == {"passed"}, [r for r in results if r.state != "passed"]
     assert not any(result.message.startswith("not measured") for result in results)
 

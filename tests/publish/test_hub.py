@@ -16,7 +16,7 @@ import pytest
 
 from hardcut.publish.card_merge import CardConflict, merge_cards
 from hardcut.publish.dataset import verify
-from hardcut.publish.export_dataset import export
+from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.schemas.settings import ExportSettings, Settings
 
 SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))
@@ -116,6 +116,14 @@ def test_a_dataset_goes_there_and_comes_back(server: Any, call: Call, dataset: P
     assert back.returncode == 0, back.stderr
     assert content(tmp_path / "back") == content(dataset)
     assert all(b"hf_right" not in body for body in content(tmp_path).values()), "the token is nowhere"
+
+
+def test_the_splits_of_earlier_versions_go_along(call: Call, dataset: Path, tmp_path: Path) -> None:
+    grown = export(tmp_path / "run", tmp_path / "grown", SETTINGS, options=ExportOptions(like=dataset)).out
+    assert "assigned.jsonl" in json.loads(call("publish", grown, "org/grown").stdout)["sent"]
+    call("pull", "org/grown", tmp_path / "back")
+    for name in ("assigned.jsonl", "CHANGELOG.md"):
+        assert (tmp_path / "back" / name).read_bytes() == (grown / name).read_bytes()
 
 
 def test_an_unchanged_dataset_sends_nothing(server: Any, call: Call, dataset: Path) -> None:

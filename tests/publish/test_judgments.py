@@ -13,7 +13,7 @@ from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
@@ -193,7 +193,7 @@ def test_the_stage_accounts_for_every_pair(make: Any, query: Query, tmp_path: Pa
 
 
 def test_the_stage_reads_what_it_joins() -> None:
-    assert set(JudgmentStage(SETTINGS).reads) == {Evidence, Query, Pair, TeacherLabel}
+    assert set(JudgmentStage(SETTINGS).reads) == {Video, Evidence, Query, Pair, TeacherLabel}
     settings = JudgmentStage(SETTINGS).settings
     assert {"trusted_below": -6.0, "suspected_above": 8.0}.items() <= settings.items()
     assert settings != JudgmentStage(SETTINGS, FilterSettings(max_answers=1)).settings

@@ -11,7 +11,7 @@ import pytest
 from hardcut.media.manifest import read_manifest
 from hardcut.publish.formats.imported import write_import
 from hardcut.publish.formats.registry import read
-from hardcut.publish.splits import read_splits
+from hardcut.publish.given_splits import read_splits
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import read_qrels, read_run
 from hardcut.schemas.user_judgments import read_judgments

@@ -1,0 +1,92 @@
+"""The version of a dataset, and the changelog that it carries from version to version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hardcut.publish.dataset import LEFT_OUT, Dataset
+from hardcut.publish.diff import DatasetDiff
+from hardcut.schemas.jsonl import read_records, write_records
+from hardcut.schemas.records import Dropped
+
+CHANGES = "CHANGELOG.md"
+VERSION = "version"
+"""The key of the marker for the version."""
+FIRST_VERSION = "1.0.0"
+_HEAD = (
+    "# Changes of this dataset\n\nNewest first. The first number counts up where held-out rows are gone, changed or "
+)
+_HEAD += "moved, so that figures do not compare; the second where other rows changed or came.\n"
+_VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+NAMES = {"corpus": "videos", "queries": "queries", "pairs": "pairs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A version, the one before it, and the lines that say what is different."""
+
+    version: str
+    before: str
+    lines: tuple[str, ...]
+
+
+def version_of(dataset: Dataset) -> str:
+    """The dataset's version; the first, where it was made before versions were counted."""
+    found = dataset.marker.get(VERSION)
+    return found if isinstance(found, str) and _VERSION.fullmatch(found) else FIRST_VERSION
+
+
+def next_version(before: str, found: DatasetDiff) -> str:
+    """Semantic: a major version where figures do not compare with those before, a minor one where rows came or changed,
+    a patch where none did."""
+    match = _VERSION.fullmatch(before)
+    major, minor, patch = (int(part) for part in match.groups()) if match else (1, 0, 0)
+    if found.breaks:
+        return f"{major + 1}.0.0"
+    return f"{major}.{minor}.{patch + 1}" if found.is_empty else f"{major}.{minor + 1}.0"
+
+
+def changes(old: Dataset, found: DatasetDiff) -> Changes:
+    """What the version after `old` is called and says."""
+    before = version_of(old)
+    return Changes(next_version(before, found), before, tuple(_lines(found)))
+
+
+def _lines(found: DatasetDiff) -> Iterator[str]:
+    for config, each in found.configs.items():
+        parts = [
+            f"{counts.total():,} {what} ({', '.join(f'{name} {count:,}' for name, count in sorted(counts.items()))})"
+            for what, counts in (
+                ("added", each.added), ("gone", each.gone), ("changed", each.changed), ("moved", each.moved),
+            )
+            if counts
+        ]  # fmt: skip
+        yield f"{NAMES[config]}: {'; '.join(parts) or 'none changed'}; {each.same:,} as before"
+
+
+def write_changelog(folder: Path, old: Dataset, told: Changes) -> None:
+    """Writes the changelog: this version's entry, then those of the version before."""
+    path = old.folder / CHANGES
+    earlier = path.read_text("utf-8").partition("\n## ")[2] if path.exists() else ""
+    entry = "".join(f"- {line}\n" for line in told.lines)
+    rest = f"\n## {earlier}" if earlier else f"\n## {told.before}\n\n- the first of its line\n"
+    (folder / CHANGES).write_text(f"{_HEAD}\n## {told.version}\n\n{entry}{rest}", encoding="utf-8", newline="\n")
+
+
+def write_gone(new: Dataset, old: Dataset, dropped: Iterable[Dropped]) -> None:
+    """Adds to `left_out.jsonl` a line for each pair of the version before that is in the new one neither as a row nor
+    as a line, with the run's own reason (`dropped`), so that none leaves without one."""
+    gone = {row["pair_id"] for _, row in old.rows("pairs", ("pair_id",))}
+    gone.difference_update(row["pair_id"] for _, row in new.rows("pairs", ("pair_id",)))
+    gone.difference_update(each.item for each in read_records(new.folder / LEFT_OUT, Dropped))
+    reasons: Mapping[str, Dropped] = {each.item: each for each in dropped if each.item in gone}
+    with (new.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as file:
+        write_records(file, (reasons.get(id) or _untold(id) for id in sorted(gone)))
+
+
+def _untold(pair_id: str) -> Dropped:
+    detail = "it is in the version before, and the run has no such pair and no line about it"
+    return Dropped.create(item=pair_id, stage="export", reason="not_in_run", detail=detail)

@@ -1,0 +1,65 @@
+"""Whether one video would answer two texts of nearly the same letters: the same words, numbers and signs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+SYLLABLES = "\u3040-\u30ff\uac00-\ud7a3"
+"""Kana and Hangul."""
+_NUMBER = re.compile(r"\d+")
+_WORD = re.compile(f"[{HAN}]|[^\\W{HAN}{SYLLABLES}]+")
+_ARTICLES = frozenset(
+    ["a", "an", "the", "ein", "eine", "der", "die", "das", "un", "une", "le", "la", "les", "el", "los", "las", "una"]
+)
+_ENDING = 2
+"""How many letters an ending has at most."""
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """The numbers of a text, sorted. Texts whose numbers differ ask for different videos."""
+    return tuple(sorted(_NUMBER.findall(text)))
+
+
+def same_wording(here: str, there: str) -> bool:
+    """Whether the texts (as `normalised_text` gives them) differ in spelling, endings, articles or an added word alone.
+
+    Another number, or another word in the place of one, is another question: "number 7 wins" and "number 8 wins" share
+    nearly all of their letters and no video. Kana and Hangul are not compared by words, for they have no word ends.
+    """
+    if numbers(here) != numbers(there):
+        return False
+    ours, theirs = _words(here), _words(there)
+    left = [*(theirs - ours).elements()]
+    replaced = False
+    for word in (ours - theirs).elements():
+        match = next((other for other in left if _spelled_alike(word, other)), None)
+        if match is None:
+            replaced = True
+        else:
+            left.remove(match)
+    return not (replaced and left)
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(word for word in _WORD.findall(text) if word not in _ARTICLES)
+
+
+def _spelled_alike(here: str, there: str) -> bool:
+    """Whether two words are one but for an ending or a slip: a letter of four to seven, two of eight and more."""
+    short, long = sorted((here, there), key=len)
+    if len(long) - len(short) <= _ENDING and long.startswith(short):
+        return True
+    slips = 0 if len(short) < 4 else 1 if len(short) < 8 else 2
+    return len(long) - len(short) <= slips and _edits(short, long) <= slips
+
+
+def _edits(here: str, there: str) -> int:
+    """Letters put in, taken out or replaced, at the least (Levenshtein, 1966)."""
+    row = list(range(len(there) + 1))
+    for place, letter in enumerate(here, 1):
+        corner, row[0] = row[0], place
+        for column, other in enumerate(there, 1):
+            corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, corner + (letter != other))
+    return row[-1]
