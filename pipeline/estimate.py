@@ -15,7 +15,7 @@ from hardcut.pipeline.stages import asking
 from hardcut.schemas.records import Caption, Pair, Query
 from hardcut.schemas.settings import Budget, Settings, TeacherSettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
-from hardcut.synth.negatives import USER_DEPTH
+from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import prompts_of
@@ -101,6 +101,7 @@ def _estimated(
     asked = settings.counterfactuals.variants
     variants = len(asked) + ("negated" in asked)  # both sides of what is denied are judged
     pairs = len(unpaired) * queries * min(1 + settings.negatives.per_query, len(files))
+    pairs += len(unpaired) * queries * DENIAL_CANDIDATES * ("negated" in settings.counterfactuals.variants)
     if settings.inputs.queries and not records.videos_with[Pair]:
         depth = max(USER_DEPTH, settings.negatives.per_query)
         pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))

@@ -1,4 +1,5 @@
-"""The plots of cards and thresholds: the teacher's margins, and where the first stage put the positives."""
+"""The plots of cards and thresholds: the teacher's margins, where the first stage put the positives, and the words that
+lean to one side of the blocks."""
 
 from __future__ import annotations
 
@@ -8,9 +9,12 @@ from pathlib import Path
 
 from hardcut.publish.dataset import Dataset
 from hardcut.report.plots.bars import write_bars
+from hardcut.report.statistics.sides import Sides, leaning_words
 from hardcut.schemas.settings import JudgmentSettings
 
 _MARGIN_LIMIT = 30
+_WORD = 12
+"""Letters of a word that a bar has room for."""
 _RANKS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, 10**9))
 
 
@@ -52,7 +56,23 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
             {"queries": ranks},
         )
         written.append(f"{folder.name}/first_stage.png")
+    leaning = leaning_words(_sides(dataset)) if "diagnostic" in dataset.configs else []
+    if leaning:
+        counts = {
+            "answered": Counter({place: one for place, (_, one, _) in enumerate(leaning)}),
+            "unanswered": Counter({place: other for place, (_, _, other) in enumerate(leaning)}),
+        }
+        title = "Blocks in which only one side has a word, for the words that lean most to a side"
+        write_bars(folder / "leaning_words.png", title, [word[:_WORD] for word, *_ in leaning], counts)
+        written.append(f"{folder.name}/leaning_words.png")
     return written
+
+
+def _sides(dataset: Dataset) -> list[Sides]:
+    return [
+        Sides(row["block_id"], row["answered"]["query"], row["unanswered"]["query"], row["video_id"])
+        for _, row in dataset.rows("diagnostic", ("block_id", "answered", "unanswered", "video_id"))
+    ]
 
 
 def write_margins(path: Path, margins: Mapping[str, Sequence[float]], marks: Mapping[str, float]) -> None:

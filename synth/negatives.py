@@ -44,6 +44,8 @@ from hardcut.synth.filters.filter import WrittenQuery
 from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.filters.text_filters import TEXT_FILTERS
 
+DENIAL_CANDIDATES = 2
+"""Mined candidates of the answered side of a denial: without any, its words would go with one label."""
 USER_DEPTH = 10
 """A user's query is judged at least this deep, so that the first stage's nDCG@10 can be measured."""
 
@@ -62,7 +64,7 @@ class NegativeStage:
     A counterfactual query: the video that it was written not to be answered by (expected no), and the twins of that
     which may show what it asks for (expected unknown): chiral ones where it is reversed, edit twins where a facet is
     changed. With them go mined candidates, since such a query may have a positive. The answered side of a denial
-    (`negated_absent`): its source (expected yes).
+    (`negated_absent`): its source (expected yes), and a few mined candidates, which often show what is denied.
 
     What a filter of text could not look at is told in `unchecked.jsonl`.
 
@@ -149,7 +151,8 @@ class NegativeStage:
                 if answer.state == "unknown":
                     unchecked.append(Unchecked.from_answer(guard, query.query_id, answer))
             if query.variant == "negated_absent":
-                return Output(records=[_counter(query, source, "yes"), *unchecked])
+                mined = self._mined(query, source, collection, index, DENIAL_CANDIDATES)
+                return Output(records=[_counter(query, source, "yes"), *mined, *unchecked])
             if query.variant in COUNTERFACTUAL:
                 return Output(records=[*self._counterfactual(query, source, collection, index), *unchecked])
         aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
@@ -193,10 +196,24 @@ class NegativeStage:
         if not twins:
             return pairs
         pairs += [_counter(query, twin, "unknown") for twin in twins]
-        aside = aside.union(*map(collection.copies, twins))
-        hits = index.search(query.text, self.options.per_query + len(aside))
-        others = [hit for hit in hits if hit.video_id not in aside][: self.options.per_query]
-        return pairs + [_found(query, hit, BM25_RUN, ("mined",), "no") for hit in others]
+        return pairs + self._mined(query, source, collection, index, self.options.per_query, twins)
+
+    def _mined(
+        self,
+        query: Query,
+        source: str,
+        collection: CollectionIndex,
+        index: Bm25,
+        most: int,
+        met: Sequence[str] = (),
+    ) -> list[Pair]:
+        """The best candidates that are no copies of the source or of videos that the query has met."""
+        aside = (collection.copies(source) | collection.copies(query.reference_video_id)).union(
+            *map(collection.copies, met)
+        )
+        hits = index.search(query.text, most + len(aside))
+        others = [hit for hit in hits if hit.video_id not in aside][:most]
+        return [_found(query, hit, BM25_RUN, ("mined",), "no") for hit in others]
 
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth

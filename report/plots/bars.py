@@ -21,6 +21,8 @@ _COLOURS = {
     "relevant": (46, 125, 110),
     "not relevant": (198, 112, 60),
     "queries": (74, 104, 168),
+    "answered": (46, 125, 110),
+    "unanswered": (198, 112, 60),
     "source": (46, 125, 110),
     "mined": (74, 104, 168),
     "counterfactual": (198, 112, 60),
