@@ -59,8 +59,8 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
     leaning = leaning_words(_sides(dataset)) if "diagnostic" in dataset.configs else []
     if leaning:
         counts = {
-            "answered": Counter({place: one for place, (_, one, _) in enumerate(leaning)}),
-            "unanswered": Counter({place: other for place, (_, _, other) in enumerate(leaning)}),
+            "answered": Counter({place: one for place, (_, one, _) in enumerate(leaning) if one}),
+            "unanswered": Counter({place: other for place, (_, _, other) in enumerate(leaning) if other}),
         }
         title = "Blocks in which only one side has a word, for the words that lean most to a side"
         write_bars(folder / "leaning_words.png", title, [word[:_WORD] for word, *_ in leaning], counts)
