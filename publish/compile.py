@@ -257,7 +257,7 @@ def _write_by_query(
 def _write_families(plan: _Plan, facts: CardFacts, families: Scratch, videos: Mapping[str, Row]) -> dict[str, Sizes]:
     """Training groups with their blocks, and the diagnostic set. Blocks that text alone tells apart are left out."""
     parts = {video: content_id("g", group) for video, group in plan.splits.groups.items()}  # as in `corpus`
-    dropped = left_out_blocks(families, parts)
+    dropped = list(left_out_blocks(families, parts, plan.folder))
     facts.left_out.update(record.reason for record in dropped)
     with (plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
         write_records(left_out, dropped)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_limit, could_not_look
 from hardcut.publish.dataset import Dataset
+from hardcut.report.statistics.shortcuts import is_sampled
 from hardcut.report.statistics.sides import FEWEST, Sides, Told, audit, leaning_words
 from hardcut.schemas.settings import Settings
 
@@ -24,8 +25,11 @@ def nuance_prior(dataset: Dataset, settings: Settings) -> CheckResult:
     where an auditor is right more often than chance allows (95 %)."""
     groups = {row["video_id"]: row["group"] for _, row in dataset.rows("corpus", ("video_id", "group"))}
     by_change: defaultdict[str, list[Sides]] = defaultdict(list)
+    whole = sum(dataset.count("diagnostic", split) for split in dataset.splits("diagnostic"))
     for _, row in dataset.rows("diagnostic", _BLOCK):
         part = groups.get(row["video_id"]) or row["video_id"]
+        if not is_sampled(part, whole):
+            continue
         sides = Sides(row["block_id"], row["answered"]["query"], row["unanswered"]["query"], part)
         by_change[row["change"]].append(sides)
         by_change["all"].append(sides)
