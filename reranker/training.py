@@ -151,7 +151,7 @@ def _packed(given: Given, reranker: Reranker) -> bool:
         return False
     packed = can_pack(reranker.network, reranker.processor)
     if not packed and PartialState().is_main_process:
-        told = f"attention {attention_of(reranker.network)!r} cannot keep queries of one row apart"
+        told = f"this model, with attention {attention_of(reranker.network)!r}, cannot keep queries of one row apart"
         print(f"{told}: each query goes in a row of its own, with its video again", file=sys.stderr)
     return packed
 
