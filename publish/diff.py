@@ -70,7 +70,8 @@ class DatasetDiff:
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            config: {name: getattr(each, name) for name in ConfigDiff.__slots__} for config, each in self.configs.items()
+            config: {name: getattr(each, name) for name in ConfigDiff.__slots__}
+            for config, each in self.configs.items()
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_versions_are_semantic_and_the_changelog_goes_along(versions: list[Path]
 
 
 def test_every_pair_of_the_version_before_is_a_row_or_has_a_line(versions: list[Path]) -> None:
-    for old, new in zip(versions, versions[1:], strict=False):
+    for old, new in pairwise(versions):
         before = {row["pair_id"] for _, row in Dataset(old).rows("pairs", ("pair_id",))}
         now = {row["pair_id"] for _, row in Dataset(new).rows("pairs", ("pair_id",))}
         assert before <= now | {each.item for each in read_records(new / LEFT_OUT, Dropped)}
