@@ -254,6 +254,28 @@ def diff(
 
 
 @app.command()
+def forget(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Ids of videos, as videos.jsonl has them.")],
+    dataset: Annotated[Path | None, typer.Option(help="A dataset's folder, to take them out of too.")] = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Take videos, with all that was made of them, out of a run, its cache and a dataset."""
+    from hardcut.cli.forget import forget as run_forget
+
+    raise typer.Exit(run_forget(run, videos, dataset, cache, as_json=json))
+
+
+@app.command()
+def gc(run: Annotated[Path, typer.Argument(help="A finished run's folder.")], json: Json = False) -> None:
+    """Free what results of settings and inputs that are no more take of a run's folder."""
+    from hardcut.cli.gc import gc as run_gc
+
+    raise typer.Exit(run_gc(run, as_json=json))
+
+
+@app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="A dataset's folder, or with --model a trained model's.")],
     repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],

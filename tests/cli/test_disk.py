@@ -7,6 +7,7 @@ anything these tests are skipped; those that limit the size of files run everywh
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -99,6 +100,7 @@ WRITES: dict[str, Line] = {
         ]
         for format in ("rankvideo", "sentence-transformers", "tevatron", "trec")
     },
+    "diff": lambda whole, disk: ["diff", whole / "set", whole / "set", "--html", disk / "diff.html"],
     "import": lambda whole, disk: [
         "import", "trec", whole / "a.qrels", whole / "a.run", whole / "q.tsv", "--out", disk / "in"
     ],
@@ -106,9 +108,17 @@ WRITES: dict[str, Line] = {
         "evaluate", "--qrels", whole / "a.qrels", "--run", whole / "a.run", "--page", disk / "page.html"
     ],
 }  # fmt: skip
+
+
+def _video(run: Path) -> str:
+    return str(json.loads((run / "videos.jsonl").read_text("utf-8").splitlines()[0])["video_id"])
+
+
 INSIDE: dict[str, Callable[[Path], list[str | Path]]] = {
     "calibrate": lambda disk: ["calibrate", disk / "run"],
     "thresholds": lambda disk: ["thresholds", disk / "many"],
+    "gc": lambda disk: ["gc", disk / "run"],
+    "forget": lambda disk: ["forget", disk / "run", _video(disk / "run"), "--cache", disk / "cache"],
     "review report": lambda disk: ["review", "report", disk / "run", "--cache", disk / "cache"],
 }
 """What writes into the folder of its run."""

@@ -20,10 +20,12 @@ from hardcut.engine.progress import NullProgress
 from hardcut.engine.status import read_status
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job, carry_out
+from hardcut.pipeline.gc import collect_garbage
 from hardcut.pipeline.run_export import Choices, export_run
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.base import Record
 from hardcut.schemas.config import load_settings
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Judgment, Review
@@ -205,3 +207,24 @@ def test_a_video_that_is_taken_out_leaves_a_line_for_each_of_its_pairs(
     video_id = gone.relative_to(sample).with_suffix("").as_posix()
     assert left and all(told[id][0] in ("video_gone", "query_gone", "query_left_out") for id in left)
     assert any(pair.video_id == video_id and told[id] == ["video_gone"] for id, pair in pairs.items() if id in left)
+
+
+@pytest.mark.timeout(300)
+def test_what_settings_that_are_no_more_left_is_freed(tmp_path: Path, sample: Path, teacher_server: Any) -> None:
+    grown = Growing(tmp_path, sample, teacher_server.url, seed=2)
+    grown.start(4)
+    other = Growing(tmp_path, sample, teacher_server.url, seed=2, **{"captions.max_words": 12})
+    with pytest.raises(UsageError, match=r"not finished \(.*judgments.*\): start `hardcut run` again"):
+        other.start(4, until="captions")
+        collect_garbage(grown.run)
+    other.start(4)
+    files, calls = other.files(), other.calls()
+    freed = collect_garbage(grown.run)
+    assert freed.results > 4 and freed.bytes > 0
+    assert collect_garbage(grown.run).results == 0
+    assert {**other.files(), KeptPair.FILE: b""} == {**files, KeptPair.FILE: b""}, "what is in force stays"
+    assert set(other.read(KeptPair)) <= set(other.read(Pair))
+    other.start(4)
+    assert other.calls() == calls
+    grown.start(4)
+    assert grown.calls() == calls, "and going back asks nobody"
