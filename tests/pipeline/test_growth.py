@@ -176,7 +176,7 @@ def test_the_pairs_are_those_of_a_fresh_run_but_for_what_was_kept(
     fresh.start(10)
     found, alone = grown.read(Pair), fresh.read(Pair)
     both = {pair.query_id for pair in found.values()} & {pair.query_id for pair in alone.values()}
-    assert first.keys() <= found.keys() and len(both) > 20
+    assert first.keys() <= found.keys() and len(both) > 10, "counterfactuals go by neighbours, and stay as written"
     expected = {id for id, pair in (first | alone).items() if pair.query_id in both}
     assert {id for id, pair in found.items() if pair.query_id in both} == expected > alone.keys() & expected
     held = {pair.query_id for pair in found.values()} - both
