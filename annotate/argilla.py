@@ -116,6 +116,9 @@ class ArgillaServer:
         number of answers have changed."""
         with self._translated():
             dataset = self._client.datasets(name=wanted.name, workspace=self._workspace)
+            if dataset is not None and dataset._model.status == "draft":
+                dataset.delete()  # a push was killed while it made it: it has no record, and may lack anything else
+                dataset = None
             if dataset is None:
                 dataset = self._sdk.Dataset(
                     name=wanted.name, workspace=self._workspace, settings=self._settings(wanted), client=self._client

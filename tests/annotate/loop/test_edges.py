@@ -166,6 +166,20 @@ def test_a_push_that_is_killed_is_completed_and_doubles_nothing(
         assert sorted(ids) == sorted(pair_id for pair_id, set_of in planned.items() if set_of == of)
 
 
+def test_a_set_that_a_killed_push_left_half_made_is_made_anew(sample: Any, review: Review_, people: Any) -> None:
+    owner = people["owner"]
+    (workspace,) = owner.call("GET", "me/workspaces")["items"]
+    name = f"{sample.run.name}-assisted"
+    for known in owner.call("GET", "me/datasets")["items"]:
+        if known["name"] == name:
+            owner.call("DELETE", f"datasets/{known['id']}")
+    draft = owner.call("POST", "datasets", json={"name": name, "workspace_id": workspace["id"]})
+    assert draft["status"] == "draft"
+    review("push")
+    planned = [item for item in review("plan")["items"] if item["set"] == "assisted"]
+    assert len(people["owner"].records(name)) == len(planned) > 0
+
+
 @pytest.fixture(scope="module")
 def elsewhere(argilla_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A stand-in for a team's Argilla: another server on another port with other users, reached by its URL alone."""
@@ -222,7 +236,7 @@ def test_two_runs_of_one_name_do_not_take_away_each_others_records(
     (other / "ledger.sqlite").unlink()  # it would restore the files that are changed here
     for kind in (Query, Pair):  # as of another collection
         records = [
-            each.model_copy(update={"pair_id": f"p_other{n}"}) if kind is Pair else each
+            each.model_copy(update={"pair_id": f"p_other{n:05}"}) if kind is Pair else each
             for n, each in enumerate(read_records(other / kind.FILE, kind))
         ]
         with (other / kind.FILE).open("w") as file:
