@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import tenacity
+
 from hardcut.annotate.responses import Response
 from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
 from hardcut.schemas.dependencies import needs
@@ -71,6 +73,10 @@ def key_of_environment() -> str:
     if not key:
         raise UsageError(f"--url needs an API key in the environment: set {KEY_VARIABLE} (Argilla: My settings)")
     return key
+
+
+class ServerFault(HardcutError):
+    """An error inside the server, which may be gone in a moment."""
 
 
 class ArgillaServer:
@@ -156,8 +162,20 @@ class ArgillaServer:
         that is stored."""
         path = f"/api/v1/datasets/{dataset.dataset_id}/records/bulk"
         for batch in _batches(drafts):
-            self._request("PUT", path, json={"items": [_item(draft, dataset) for draft in batch]})
+            self._put(path, [_item(draft, dataset) for draft in batch])
             pushed(len(batch))
+
+    def _put(self, path: str, items: list[Any]) -> None:
+        """Once more after an error of the server: it may still be at the same records for a push that was killed. What
+        is put twice is there once."""
+        for attempt in tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ServerFault),
+            stop=tenacity.stop_after_attempt(4),
+            wait=tenacity.wait_exponential(1),
+            reraise=True,
+        ):
+            with attempt:
+                self._request("PUT", path, json={"items": items})
 
     def delete(self, dataset: Handle, record_ids: Sequence[str]) -> None:
         """Takes records away, with their answers."""
@@ -224,7 +242,8 @@ class ArgillaServer:
             return UsageError(
                 f"the Argilla at {self._url} refuses the API key: it must be an owner's or a workspace admin's"
             )
-        return HardcutError(f"the Argilla at {self._url} refuses it (status {status}): {said[:500]}")
+        kind = ServerFault if status >= 500 else HardcutError
+        return kind(f"the Argilla at {self._url} refuses it (status {status}): {said[:500]}")
 
 
 def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:

@@ -18,9 +18,10 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.media.frames import FrameSet
 from hardcut.schemas.base import Record
+from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_class
@@ -39,6 +40,11 @@ _KINDS: Mapping[WrittenVariant, QueryKind] = {
 }  # fmt: skip
 """What a counterfactual asks for; one with a facet changed is of its query's kind."""
 _NOT_WRITTEN = "not_written"
+_BEFORE = (
+    "660ec3072b732c3a6c472478da6f8bf120afecd48325b47e3f3a694d164ad547",
+    "8",
+)
+"""Of version 2: the digest of the prompt, and the revision of the `evidence` teacher."""
 _OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
 """Of a variant the one without which it is not kept."""
 _LINES = TypeAdapter(tuple[EvidenceLine, ...])
@@ -81,6 +87,20 @@ class CounterfactualStage:
             "judges": judges,
             "frames": self.frames.sampling,
         }
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 2, without answered sides: what was paid for rests on its queries."""
+        told = dict(self.settings)
+        described = self.teacher.describe("counterfactual", self.sampling)
+        prompt, revision = _BEFORE
+        if described.backend == "evidence":
+            described = described.model_copy(
+                update={"revision": revision, "prompt_digest": digest("evidence", revision, "counterfactual")}
+            )
+        else:
+            described = described.model_copy(update={"prompt_digest": prompt})
+        return (Earlier(2, {**told, "teachers": {"counterfactual": described.model_dump(mode="json")}}),)
 
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)

@@ -61,10 +61,10 @@ class NegativeStage:
     source (`negative_outscores_positive`; only where the source's score is positive). Copies of the source, and the
     video that a composed query starts from, are no candidates.
 
-    A counterfactual query: the video that it was written not to be answered by (expected no), and the twins of that
-    which may show what it asks for (expected unknown): chiral ones where it is reversed, edit twins where a facet is
-    changed. With them go mined candidates, since such a query may have a positive. The answered side of a denial
-    (`negated_absent`): its source (expected yes), and a few mined candidates, which often show what is denied.
+    A counterfactual query: the video that it was written not to be answered by (expected no), and, where it is
+    reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show) with mined
+    candidates beside them, since such a query may have a positive. The answered side of a denial (`negated_absent`):
+    its source (expected yes), and a few mined candidates, which often show what is denied.
 
     What a filter of text could not look at is told in `unchecked.jsonl`.
 
@@ -88,7 +88,7 @@ class NegativeStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 6
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair, Unchecked)
 
@@ -190,10 +190,9 @@ class NegativeStage:
     def _counterfactual(self, query: Query, source: str, collection: CollectionIndex, index: Bm25) -> list[Pair]:
         pairs = [_counter(query, source, "no")]
         aside = collection.copies(source) | collection.copies(query.reference_video_id)
-        relation = {"reversed": "chiral", "facet_changed": "edit"}.get(query.variant)
-        twins = [twin.video_id for twin in collection.twins(source, self.options.twins) if twin.relation == relation]
+        twins = [twin.video_id for twin in collection.twins(source, self.options.twins) if twin.relation == "chiral"]
         twins = [twin for twin in twins if twin not in aside]
-        if not twins:
+        if query.variant != "reversed" or not twins:
             return pairs
         pairs += [_counter(query, twin, "unknown") for twin in twins]
         return pairs + self._mined(query, source, collection, index, self.options.per_query, twins)

@@ -35,7 +35,10 @@ from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfac
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
 VERSION = "9"
-"""Counted up with every change of what this teacher says; part of its `TeacherRef` and so of every stage's key."""
+"""Counted up with every change of what this teacher says."""
+REVISIONS: Mapping[Task, str] = {"counterfactual": "9"}
+"""The version in which a task was last changed, where it is not 8; part of its `TeacherRef`, and so of the keys of the
+stages that ask it."""
 
 Inputs = TypeVar("Inputs", bound=BaseModel)
 Skill = Callable[[Mapping[str, JsonValue]], BaseModel]
@@ -63,9 +66,9 @@ class EvidenceTeacher:
     """Deterministic; ignores frames and sampling."""
 
     def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
-        return TeacherRef(
-            backend="evidence", model="coverage", revision=VERSION, prompt_digest=digest("evidence", VERSION, task)
-        )  # fmt: skip
+        revision = REVISIONS.get(task, "8")
+        prompt = digest("evidence", revision, task)
+        return TeacherRef(backend="evidence", model="coverage", revision=revision, prompt_digest=prompt)
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """Answers every request. Raises ItemError where the inputs are not those of the task."""

@@ -120,6 +120,8 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
                 {"text": "platform 9", "modality": "ocr", "start": 10.0, "end": 14.0},
             ],
             "variants": ["facet_changed", "negated", "reversed"],
+            "elsewhere": [{"text": "platform 4", "modality": "ocr"}],
+            "written": [],
             "rejected": [{"variant": "reversed", "text": "a garden", "reason": "the video answers it"}],
             "max_words": 40,
         },
