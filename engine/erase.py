@@ -81,7 +81,7 @@ def forget_replies(path: Path, traces: Traces) -> int:
         while page := connection.execute(
             f"SELECT rowid, body FROM reply WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}", (last,)
         ).fetchall():
-            found += [(row["rowid"],) for row in page if traces.loosely_in(row["body"])]
+            found += [(row["rowid"],) for row in page if traces.in_text(row["body"])]
             last = page[-1]["rowid"]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("DELETE FROM reply WHERE rowid = ?", found)

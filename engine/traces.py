@@ -16,7 +16,8 @@ _WORD = re.compile(r"\w+")
 @dataclass(frozen=True, slots=True)
 class Traces:
     """`names` are found wherever they stand by themselves, `digests` (ids and digests, one word each) likewise,
-    `sentences` where a whole sentence or value is one of them."""
+    `sentences` where a whole sentence or value is one of them. A short name of one word, such as "1", is found
+    only as a whole text in quotation marks: anywhere else it may be a number or a word of others."""
 
     names: Collection[str]
     digests: frozenset[str]
@@ -29,8 +30,9 @@ class Traces:
         return any(not self.sentences.isdisjoint(sentences(leaf)) for leaf in _leaves(_parsed(text)))
 
     def loosely_in(self, text: str) -> bool:
-        """As `in_text`; a name counts wherever it stands. For what can be made again."""
-        return any(name in text or json.dumps(name)[1:-1] in text for name in self.names) or self.in_text(text)
+        """As `in_text`; a name counts as a part of a longer one too. For what can be made again."""
+        anywhere = (name for name in self.names if not _is_word(name))
+        return any(_begins_in(name, text) for name in anywhere) or self.in_text(text)
 
     @property
     def by_name(self) -> Traces:
@@ -44,7 +46,17 @@ def sentences(text: str) -> set[str]:
     return {part.strip(" .!?\n").casefold() for part in parts if len(part.strip()) >= LEAST}
 
 
+def _is_word(name: str) -> bool:
+    return len(name) < LEAST and name.isalnum()
+
+
+def _begins_in(name: str, text: str) -> bool:
+    return any(re.search(rf"(?<!\w){re.escape(spelled)}", text) for spelled in (name, json.dumps(name)[1:-1]))
+
+
 def _stands_in(name: str, text: str) -> bool:
+    if _is_word(name):
+        return any(quoted in text for quoted in (json.dumps(name), json.dumps(name, ensure_ascii=False), f"'{name}'"))
     if name not in text and json.dumps(name)[1:-1] not in text:
         return False
     for spelled in (name, json.dumps(name)[1:-1]):
