@@ -42,6 +42,7 @@ class Block:
     answered: Row
     unanswered: Row
     mirror: str | None
+    split: Split
 
     @property
     def hardness(self) -> tuple[float, str]:
@@ -107,6 +108,7 @@ def _block(answered: Row, unanswered: Row) -> Block | None:
         {**_told(answered), **yes},
         {**_told(unanswered), **no},
         next(mirrors, None),
+        unanswered["split"],
     )
 
 
@@ -161,7 +163,6 @@ def write_blocks(
     for _, bodies in families.groups():
         kept, blocks = blocks_of(bodies)
         chosen = [block for block in blocks if block.block_id not in out]
-        splits = {value["query_id"]: value["split"] for kind, value in map(json.loads, bodies) if kind == "side"}
         for each in kept:
             row = each["row"]
             mine = [block for block in chosen if block.video_id == row["positive"]["video_id"]]
@@ -172,7 +173,7 @@ def write_blocks(
             ]
             groups.add(each["split"], row)
         for block in chosen:
-            diagnostic.add(splits[block.unanswered["query_id"]], _diagnostic_row(block, videos))
+            diagnostic.add(block.split, _diagnostic_row(block, videos))
 
 
 def _sides_of(block: Block, query_id: str) -> Iterator[Row]:

@@ -39,15 +39,17 @@ class Ring:
         return [self._ring[(at + step) % len(self._ring)] for step in range(NEIGHBOURS)]
 
 
-def elsewhere(
-    others: Iterable[Unit], evidence: Sequence[EvidenceLine], caption: str, query_id: str
-) -> tuple[ElsewhereLine, ...]:
+def elsewhere(others: Iterable[Unit], evidence: Sequence[EvidenceLine], caption: str) -> tuple[ElsewhereLine, ...]:
     """What the other videos (Video, Evidence, Caption) show or say and this one, of which `evidence` and `caption` are
-    known, does not; each once, and for each query others, by digest."""
+    known, does not; each once."""
     judge = EvidenceJudge(evidence, caption)
     found = {line.text: line for unit in others for line in _lines_of(unit)}
-    absent = [line for line in found.values() if judge.judge(f'"{line.text}"').margin < 0]
-    return tuple(sorted(absent, key=lambda line: digest(query_id, line.text))[:_MOST])
+    return tuple(line for line in found.values() if judge.judge(f'"{line.text}"').margin < 0)
+
+
+def some_of(lines: Iterable[ElsewhereLine], query_id: str) -> list[ElsewhereLine]:
+    """As many of them as a writer is shown, for each query others, by digest."""
+    return sorted(lines, key=lambda line: digest(query_id, line.text))[:_MOST]
 
 
 def _lines_of(unit: Unit) -> Iterator[ElsewhereLine]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hardcut.engine.stage import Unit
 from hardcut.schemas.records import Caption, Claim, Evidence, Span, TeacherRef, Video
-from hardcut.synth.elsewhere import NEIGHBOURS, Ring, elsewhere
+from hardcut.synth.elsewhere import NEIGHBOURS, Ring, elsewhere, some_of
 from hardcut.teacher.prompts.inputs import EvidenceLine
 
 REF = TeacherRef(backend="t", model="t")
@@ -41,7 +41,10 @@ def test_only_what_is_sure_there_and_not_here_is_shown(make_video: Callable[...,
     claims = (Claim(text="A man juggles."), Claim(text="A sign.", evidence_ids=(evidence[0].evidence_id,)))
     caption = Caption.create(video_id="other", text="A man juggles. A sign.", claims=claims, teacher=REF)
     here = [EvidenceLine(id="e", kind="ocr", text="fresh bread", start=0, end=1, confidence=0.9)]
-    found = elsewhere([Unit("other", (make_video("other"), *evidence, caption))], here, "A street.", "q_1")
+    found = elsewhere([Unit("other", (make_video("other"), *evidence, caption))], here, "A street.")
     assert {(each.text, each.modality) for each in found} == {
         ("grand opening", "ocr"), ("see you tomorrow", "speech"), ("A man juggles", "visual"),
     }  # fmt: skip
+    many = [found[0].model_copy(update={"text": f"line {n}"}) for n in range(40)]
+    one, other = some_of(many, "q_1"), some_of(many, "q_2")
+    assert len(one) == len(other) == 12 and one != other and one == some_of(reversed(many), "q_1")
