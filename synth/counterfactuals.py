@@ -25,7 +25,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_class
-from hardcut.synth.elsewhere import elsewhere
+from hardcut.synth.elsewhere import elsewhere, some_of
 from hardcut.synth.filters.changed import KnownWordings
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
@@ -90,17 +90,15 @@ class CounterfactualStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 2, without answered sides: what was paid for rests on its queries."""
-        told = dict(self.settings)
-        described = self.teacher.describe("counterfactual", self.sampling)
+        """Version 2, without answered sides: what was paid for rests on its queries. Its prompt was the one that came
+        with Hardcut then, or the user's own, which is still the same."""
         prompt, revision = _BEFORE
-        if described.backend == "evidence":
-            described = described.model_copy(
-                update={"revision": revision, "prompt_digest": digest("evidence", revision, "counterfactual")}
-            )
-        else:
-            described = described.model_copy(update={"prompt_digest": prompt})
-        return (Earlier(2, {**told, "teachers": {"counterfactual": described.model_dump(mode="json")}}),)
+        now = self.teacher.describe("counterfactual", self.sampling)
+        changed: dict[str, str] = {"prompt_digest": prompt}
+        if now.backend == "evidence":
+            changed = {"revision": revision, "prompt_digest": digest("evidence", revision, "counterfactual")}
+        before: dict[str, JsonValue] = {"counterfactual": now.model_copy(update=changed).model_dump(mode="json")}
+        return Earlier(2, {**self.settings, "teachers": before}), Earlier(2, self.settings)
 
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
@@ -114,10 +112,9 @@ class CounterfactualStage:
         about = {**inputs, "caption": caption.text}
         lines = _LINES.validate_python(inputs["evidence"])
         known = KnownWordings(lines, caption, queries)
-        others = self.neighbours(video.video_id)
+        found = elsewhere(self.neighbours(video.video_id), lines, caption.text)
         for work in works:
-            found = elsewhere(others, lines, caption.text, work.query.query_id)
-            work.elsewhere = [line.model_dump(mode="json") for line in found]
+            work.elsewhere = [line.model_dump(mode="json") for line in some_of(found, work.query.query_id)]
         async with self.frames.leased(video) as stored:
             asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames), drops)
             for _ in range(1 + self.options.rounds):
