@@ -259,7 +259,7 @@ def _bare(text: str) -> tuple[str, str, str]:
     """What a question opens with, its content, and its mark; a query that is none as it is."""
     if text.startswith(f"{QUESTION} ") and text.endswith("?"):
         return f"{QUESTION} ", text.removeprefix(f"{QUESTION} ").removesuffix("?"), "?"
-    return "", text, ""
+    return ("", *_bare_end(text))
 
 
 def _split(text: str, relations: Sequence[str]) -> tuple[str, str, str] | None:

@@ -238,6 +238,7 @@ async def test_the_evidence_teachers_counterfactuals(
     clips = {clip.video_id: clip for clip in world.clips}
     read = [(query, reading) for query in made if (reading := reading_of(query.text))]
     unread = [query.text for query in made if reading_of(query.text) is None]
+    assert not [query.text for query in made if "?" in re.sub(r'"[^"]*"', "", query.text)[:-1]], "one mark, at the end"
     wrong = [
         query
         for query, reading in read
