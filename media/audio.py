@@ -15,6 +15,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from hardcut.media.container import clock_start, open_video
+from hardcut.media.packets import packets_of
 from hardcut.schemas.errors import ItemError
 
 RATE = 16_000
@@ -114,12 +115,7 @@ def _best_stream(streams: list[AudioStream]) -> AudioStream:
 
 def _frames(container: InputContainer, stream: AudioStream, since_s: float) -> Iterator[AudioFrame]:
     """The decoded sound; packets that show a time before `since_s` are passed over."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            return
+    for packet in packets_of(container, [stream]):
         if packet.pts is not None and packet.time_base and float(packet.pts * packet.time_base) < since_s:
             continue
         try:

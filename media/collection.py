@@ -32,6 +32,10 @@ VIDEO_SUFFIXES = (
     *(".ogg", ".ogv", ".ts", ".webm", ".wmv"),
 )
 """What is taken for a video. GIFs in a folder are mostly pictures: name them in a manifest to have them read."""
+_ANIMATED = {
+    ".gif": "a picture; one that moves is read where a manifest names it",
+    ".webp": "a picture, and no video though it may move: make a GIF or MP4 of it",
+}
 _FULLEST: tuple[Variant, ...] = ("plain", "hearing", "automatic", "forced")
 _MAX_ID = 512
 _MAX_SIDECAR = 16 * 2**20
@@ -181,7 +185,9 @@ def _videos(
     taken: list[_File] = []
     others: list[_File] = []
     for file in files:
-        if entries is not None and file.relative in entries:
+        if entries is not None and file.relative in entries and file.suffix == ".webp":
+            skipped.append(Skipped(file.relative, "picture", _ANIMATED[file.suffix]))
+        elif entries is not None and file.relative in entries:
             taken.append(file)
         elif file.suffix not in VIDEO_SUFFIXES:
             others.append(file)
@@ -193,7 +199,9 @@ def _videos(
     beside: defaultdict[str, list[tuple[_File, Beside]]] = defaultdict(list)
     for file in others:
         role = belonging(file.stem, file.suffix, stems)
-        if role is None:
+        if role is None and file.suffix in _ANIMATED:
+            skipped.append(Skipped(file.relative, "picture", _ANIMATED[file.suffix]))
+        elif role is None:
             skipped.append(Skipped(file.relative, "not_a_video", "neither a video nor a file that belongs to one"))
         elif role.role == "unfinished":
             skipped.append(Skipped(file.relative, "unfinished", "a download that was not finished: fetch it again"))

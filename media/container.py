@@ -23,6 +23,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from hardcut.media.packets import is_repeat, packets_of
 from hardcut.media.random_access import is_random_access_point
 from hardcut.schemas.errors import ItemError
 
@@ -221,7 +222,7 @@ class _Packets:
             self.entries.append(tick)
         self.ticks.append(tick)
         self.groups.append(len(self.entries) - 1)
-        if packet.is_keyframe:
+        if packet.is_keyframe and packet.size:
             self.keys.append(tick)
         if packet.duration:
             self.last_shown = max(self.last_shown or (tick, 0), (tick, packet.duration))
@@ -229,7 +230,7 @@ class _Packets:
     def add_sound(self, packet: Packet[Any]) -> None:
         """Takes in a packet of sound: where a file ends that does not say how long its pictures are."""
         tick = _tick(packet)
-        if tick is not None and packet.time_base:
+        if packet.size and not packet.is_discard and tick is not None and packet.time_base:
             self.sound_ends_s = max(self.sound_ends_s, float((tick + (packet.duration or 0)) * packet.time_base))
 
 
@@ -239,14 +240,12 @@ def _tick(packet: Packet[Any]) -> int | None:
 
 def _read_packets(container: InputContainer, stream: VideoStream) -> _Packets:
     found = _Packets()
-    packets = container.demux([stream] if stream.duration else [stream, *container.streams.audio])
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):  # a file that breaks off: what is missing shows at the end
-            return found
-        if packet.size and not packet.is_discard:
-            (found.add if packet.stream_index == stream.index else found.add_sound)(packet)
+    for packet in packets_of(container, [stream] if stream.duration else [stream, *container.streams.audio]):
+        if packet.stream_index != stream.index:
+            found.add_sound(packet)
+        elif (packet.size or (is_repeat(packet) and found.ticks)) and not packet.is_discard:
+            found.add(packet)
+    return found
 
 
 def _timeline(container: InputContainer, stream: VideoStream, packets: _Packets) -> Timeline:

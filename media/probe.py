@@ -22,6 +22,7 @@ from hardcut.media.container import (
     real_streams,
     require_file,
 )
+from hardcut.media.packets import is_repeat
 from hardcut.schemas.errors import ItemError
 
 
@@ -103,6 +104,8 @@ def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
             raise ItemError("no_pictures", "not a single picture could be decoded") from None
         except FFmpegError as error:
             raise decoding_error(error) from error
+        if is_repeat(packet):
+            continue
         try:
             frames = stream.decode(packet)
         except FFmpegError:

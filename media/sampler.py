@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hardcut.media.container import Orientation, Timeline, best_stream, open_video, read_timeline
+from hardcut.media.packets import is_repeat, packets_of
 from hardcut.media.probe import displayed_size
 from hardcut.media.random_access import is_random_access_point
 from hardcut.schemas.errors import ItemError
@@ -150,12 +151,13 @@ class Samples:
         selective = exact and context.name in _SKIPS_UNREFERENCED
         group = 0
         started = False
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, FFmpegError):  # a file that breaks off: the timeline has seen where
-                return
+        shown: VideoFrame | None = None
+        for packet in packets_of(container, [stream]):
+            if is_repeat(packet):  # to a decoder it would be the end
+                if shown is not None and not keys_only:
+                    shown.pts, shown.dts = packet.pts, packet.dts
+                    yield shown
+                continue
             if keys_only and packet.size and not packet.is_keyframe:
                 continue
             if needed is not None and packet.size and not packet.is_discard:
@@ -168,7 +170,9 @@ class Samples:
                     continue
             if selective:
                 context.skip_frame = "DEFAULT" if packet.pts is None or packet.pts in wanted else "NONREF"
-            yield from self._decode(stream, packet)
+            for frame in self._decode(stream, packet):
+                shown = frame
+                yield frame
 
     def _decode(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         # A decoder that invents a part of a picture ("concealing ... errors") says so in its log and nowhere else.

@@ -45,6 +45,8 @@ SAMPLER_VERSION = 1
 """Part of every entry's name; see `sampler.py`, which is not imported here: a reader needs no decoder."""
 SURVEY_VERSION = 1
 """The same of what `survey.py` keeps."""
+DAMAGE_VERSION = 2
+"""Counted up when a file that was taken for damaged is none: what is missing of an earlier entry is looked at anew."""
 _INDEX = "index.json"
 _TOUCHED = "touched.json"
 _EVICT_TO = 0.9
@@ -82,6 +84,8 @@ class _Index:
     survey: dict[str, Any] | None = None
     """Of a survey: its cuts, what was watched, and the times and sizes of its bursts."""
     digest: str = ""
+    damage: int = 1
+    """The DAMAGE_VERSION under which it was written."""
 
     @property
     def right_digest(self) -> str:
@@ -209,7 +213,7 @@ class FrameStore:
         """The index of an entry that is all there and as it was written."""
         try:
             index = _read_index(folder)
-            if index is None or not _sound(folder, index.frames):
+            if index is None or (index.missing and index.damage < DAMAGE_VERSION) or not _sound(folder, index.frames):
                 return None
         except FileNotFoundError:
             return None
@@ -258,7 +262,7 @@ class FrameStore:
             for name, time_s, content in files:
                 (temporary / name).write_bytes(content)
                 frames.append(_Entry(name, round(time_s, 6), hashlib.sha256(content).hexdigest(), len(content)))
-            _write_index(temporary, _Index(frames, *ended()))
+            _write_index(temporary, _Index(frames, *ended(), damage=DAMAGE_VERSION))
             _write_touched(temporary, [_touched(temporary / entry.name) for entry in frames])
             if folder.exists():
                 shutil.rmtree(folder)

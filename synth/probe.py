@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from hardcut.engine.files import sha256_of
 from hardcut.engine.pool import WorkerPool
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.media.collection import Skipped, SubtitleFile, VideoFile
 from hardcut.media.ingest import ingest
 from hardcut.media.store import sampling_digest
@@ -43,7 +43,7 @@ class ProbeStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[None] = None
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Video,)
@@ -52,6 +52,11 @@ class ProbeStage:
     def settings(self) -> Mapping[str, JsonValue]:
         limits = self.media.model_dump(include={"strict", "max_duration_s", "max_source_pixels"})
         return {"sampling": sampling_digest(self.media), **limits}
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 1, which took repeated pictures and time stamps that start again for damage."""
+        return (Earlier(1, self.settings),)
 
     async def run(self, unit: Unit) -> Output:
         file = unit.payload

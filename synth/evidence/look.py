@@ -11,6 +11,8 @@ from pydantic import JsonValue
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.media.frames import Frame
+from hardcut.media.holes import Hole, find_holes
+from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence.speech import Recogniser
@@ -48,6 +50,13 @@ class Look:
     def pool(self) -> WorkerPool:
         """Worker processes, for what takes long or may crash."""
         return self.source.pool
+
+    async def holes(self) -> tuple[Hole, ...]:
+        """The holes of the recording. A file that cannot be read any more tells of none: its frames are stored."""
+        try:
+            return await self.pool.call(find_holes, str(self.path))
+        except ItemError:
+            return ()
 
 
 def _always(setup: Setup) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from hardcut.media.cuts import GAP_S
 from hardcut.media.frames import Frame
+from hardcut.media.holes import Hole
 from hardcut.schemas.records import Box, Evidence, Span, Video
 from hardcut.synth.evidence.camera import Turn, camera_moves, lasting, stands, turn_of
 from hardcut.synth.evidence.colours import scene_colours
@@ -90,10 +91,14 @@ def find_motion(looks: Sequence[Look]) -> list[Finding]:
     return sorted(found, key=lambda item: (item.start, item.end, item.kind, item.text, item.box or ()))
 
 
-def find_colours(frames: Sequence[Frame], cuts: Sequence[float], duration_s: float) -> list[Finding]:
-    """The colours of each shot that a stored frame is of. `cuts` are seconds. For a worker process."""
+def find_colours(
+    frames: Sequence[Frame], cuts: Sequence[float], duration_s: float, holes: Sequence[Hole] = ()
+) -> list[Finding]:
+    """The colours of each shot that a stored frame is of. `cuts` are seconds; a hole ends a shot. For a worker
+    process."""
     found = []
-    edges = [0.0, *cuts, max(duration_s, *(frame.time_s for frame in frames), 0.0)]
+    end_s = max(duration_s, *(frame.time_s for frame in frames), 0.0)
+    edges = sorted({0.0, *cuts, *(edge for hole in holes for edge in hole), end_s})
     for number, (start, end) in enumerate(pairwise(edges)):
         last = number == len(edges) - 2
         scene = scene_colours(

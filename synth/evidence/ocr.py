@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import JsonValue
 
 from hardcut.media.frames import Frame
+from hardcut.media.holes import Hole
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.records import Box, Evidence, Span, Video
 from hardcut.schemas.settings import EvidenceSettings
@@ -46,7 +47,9 @@ SAME_PLACE = 0.7
 """Share of a box inside another from which on both are the same line."""
 
 
-def read_lines(frames: Sequence[Frame], duration_s: float, settings: EvidenceSettings) -> list[Line]:
+def read_lines(
+    frames: Sequence[Frame], duration_s: float, settings: EvidenceSettings, holes: Sequence[Hole] = ()
+) -> list[Line]:
     """The lines of text of a video, each with its span, place and best reading. For a worker process.
 
     The detector sees pictures whose longer side is at most `ocr_side` pixels; lines are read at full size. Lines whose
@@ -57,7 +60,7 @@ def read_lines(frames: Sequence[Frame], duration_s: float, settings: EvidenceSet
     engine = _engine(settings)
     reader = _Reader(engine, settings.ocr_side)
     readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
-    lines = follow([frame.time_s for frame in looked_at], readings, duration_s)
+    lines = follow([frame.time_s for frame in looked_at], readings, duration_s, holes)
     return [
         line
         for line in lines
@@ -315,7 +318,8 @@ def _share(box: Rect, of: Rect) -> float:
 
 async def _ocr(look: Look) -> list[Evidence]:
     options = look.setup.options
-    lines = await look.pool.call(read_lines, look.frames, look.video.duration_s, options)
+    holes = await look.holes()
+    lines = await look.pool.call(read_lines, look.frames, look.video.duration_s, options, holes)
     return ocr_evidence(look.video, lines, options.ocr)
 
 

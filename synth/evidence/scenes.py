@@ -21,7 +21,8 @@ async def _scenes(look: Look) -> list[Evidence]:
         if options.motion:
             cuts = [(cut.before_s + cut.time_s) / 2 for cut in told_cuts(survey, options.shot_threshold)]
             found += motion_evidence(video, await call(find_motion, survey.bursts))
-            found += motion_evidence(video, await call(find_colours, look.frames, cuts, video.duration_s))
+            holes = await look.holes()
+            found += motion_evidence(video, await call(find_colours, look.frames, cuts, video.duration_s, holes))
     return found
 
 

@@ -38,7 +38,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -53,7 +53,8 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 3, which believed all text, and version 2, of 26e4c37: what was paid for rests on them."""
+        """Version 4 told text over holes, version 3 believed all text, version 2 is of 26e4c37: what was
+        paid for rests on them."""
         setup = self._setup
         libraries = {
             name: value
@@ -63,6 +64,7 @@ class EvidenceStage:
         }
         told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price", *_LATER})
         return (
+            Earlier(4, self.settings),
             Earlier(3, self.settings),
             Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
 
+from hardcut.media.holes import Hole
+
 Rect = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the picture."""
 
@@ -66,25 +68,30 @@ class _Track:
         self.latest = reading
 
 
-def follow(times: Sequence[float], frames: Sequence[Sequence[Reading]], duration_s: float) -> list[Line]:
+def follow(
+    times: Sequence[float], frames: Sequence[Sequence[Reading]], duration_s: float, holes: Sequence[Hole] = ()
+) -> list[Line]:
     """The lines of a video. `frames[i]` are the readings that hold at `times[i]`; a reading that still holds at a later
     frame without having been read again is the same object there and votes once.
 
     A line's text is the reading with the most confidence summed over all frames it was read in. A line seen from
     frame i to frame j stands from half a gap before times[i] to half a gap after times[j], within the video.
+    No line goes on over one of the `holes`.
     """
     open_tracks: list[_Track] = []
     closed: list[_Track] = []
     for index, readings in enumerate(frames):
-        still = [track for track in open_tracks if index - track.last <= MAX_MISSED + 1]
-        closed += [track for track in open_tracks if index - track.last > MAX_MISSED + 1]
+        broken = index > 0 and any(times[index - 1] < start and end <= times[index] for start, end in holes)
+        missed = -1 if broken else MAX_MISSED
+        still = [track for track in open_tracks if index - track.last <= missed + 1]
+        closed += [track for track in open_tracks if index - track.last > missed + 1]
         open_tracks = still
         for reading, track in _match(readings, open_tracks):
             if track is None:
                 track = _Track(index, index, reading)
                 open_tracks.append(track)
             track.add(index, reading)
-    lines = [_line(track, times, duration_s) for track in closed + open_tracks]
+    lines = [_line(track, times, holes, duration_s) for track in closed + open_tracks]
     return sorted(lines, key=lambda line: (line.start, line.box[1], line.box[0], line.text))
 
 
@@ -120,19 +127,20 @@ def _distance(one: Rect, other: Rect) -> float:
     return max(across, down)
 
 
-def _line(track: _Track, times: Sequence[float], duration_s: float) -> Line:
+def _line(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration_s: float) -> Line:
     votes: defaultdict[str, float] = defaultdict(float)
     for reading in track.readings:
         votes[reading.text] += reading.confidence
     text = min(votes, key=lambda text: (-votes[text], text))
     best = max((reading for reading in track.readings if reading.text == text), key=lambda reading: reading.confidence)
     said = tuple(reading.text for reading in track.readings)
-    return Line(text, *_span(track, times, duration_s), best.box, best.confidence, best, said)
+    return Line(text, *_span(track, times, holes, duration_s), best.box, best.confidence, best, said)
 
 
-def _span(track: _Track, times: Sequence[float], duration_s: float) -> tuple[float, float]:
+def _span(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration_s: float) -> tuple[float, float]:
     gaps = [later - earlier for earlier, later in pairwise(times)] or [2 * duration_s]
     before = gaps[max(0, track.first - 1)]
     after = gaps[min(track.last, len(gaps) - 1)]
-    start = max(0.0, times[track.first] - before / 2)
-    return start, max(start, min(duration_s, times[track.last] + after / 2))
+    first, last = times[track.first], times[track.last]
+    start = max(0.0, first - before / 2, *(end for _, end in holes if end <= first))
+    return start, max(start, min(duration_s, last + after / 2, *(begin for begin, _ in holes if begin > last)))

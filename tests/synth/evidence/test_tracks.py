@@ -30,6 +30,12 @@ def test_one_missing_frame_does_not_split() -> None:
     assert len(quarter(readings("EXIT", None, None, "EXIT"))) == 2
 
 
+def test_no_line_goes_on_over_a_hole_in_the_video() -> None:
+    frames = readings("EXIT", "EXIT", "EXIT", "EXIT")
+    lines = follow([0.0, 0.5, 56.0, 56.5], frames, 57.0, [(0.6, 55.9)])
+    assert [(line.start, line.end) for line in lines] == [(0.0, 0.6), (55.9, 56.75)]
+
+
 def test_the_best_reading_wins_by_summed_confidence() -> None:
     frames = readings("harbour", "harbonr", "harbour", "harbonr")
     frames[1][0] = Reading(1, "harbonr", 0.95, HERE)
