@@ -62,7 +62,7 @@ def open_recogniser(
     )
 
 
-async def _speech(look: Look) -> list[Evidence] | list[Dropped]:
+async def _speech(look: Look) -> list[Evidence | Dropped]:
     """Subtitles are kept beside what is heard; teachers are told the subtitles where there are both."""
     recogniser, video = look.setup.recogniser, look.video
     if recogniser is None or not video.has_audio:

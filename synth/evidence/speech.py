@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import JsonValue
 
-from hardcut.schemas.records import Evidence, Span, Video
+from hardcut.schemas.records import Dropped, Evidence, Span, Video
 from hardcut.schemas.text.clean import clean
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SEARCH_S = 5.0
 """Long sound is cut where it is quietest in so many seconds before the longest length."""
 QUIET_S = 0.2
+MOST_NO_SPEECH = 0.6
+LEAST_LOGPROB = -1.0
+MOST_COMPRESSED = 2.4
+"""Whisper's own limits (`transcribe.py`, defaults): beyond them it takes a segment for silence or for a failure."""
 SILENCE = 1e-3
 """Sound whose loudest 0.2 s is below this (root mean square, of 1) holds no speech; recognisers make some up."""
 
@@ -34,6 +39,30 @@ class Spoken:
     text: str
     language: str | None = None
     confidence: float | None = None
+    doubt: str | None = None
+    """Why it is probably no speech, in words (`doubt_of`)."""
+
+
+def compression_ratio(text: str) -> float:
+    """How many times shorter a text is when it is packed: what repeats itself packs well (Whisper, `utils.py`)."""
+    data = text.encode("utf-8", "surrogatepass")
+    return len(data) / len(zlib.compress(data))
+
+
+def doubt_of(
+    text: str, no_speech: float | None = None, logprob: float | None = None, compression: float | None = None
+) -> str | None:
+    """Why a recogniser made up what it says it heard; None where nothing says so. The measures are Whisper's:
+    the probability that nobody speaks, the mean log-probability of a token, and the compression ratio, which is
+    computed where it is not told. A measure that is None says nothing."""
+    ratio = compression_ratio(text) if compression is None else compression
+    if ratio > MOST_COMPRESSED:
+        return f"it repeats itself (compression ratio {ratio:.1f}, at most {MOST_COMPRESSED:g})"
+    if logprob is None or logprob >= LEAST_LOGPROB:
+        return None
+    if no_speech is not None and no_speech > MOST_NO_SPEECH:
+        return f"nobody speaks there (probability {no_speech:.2f}, mean log-probability {logprob:.2f})"
+    return f"it is a guess (mean log-probability {logprob:.2f}, at least {LEAST_LOGPROB:g})"
 
 
 class Recogniser(Protocol):
@@ -59,13 +88,18 @@ class Recogniser(Protocol):
         ...
 
 
-def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) -> list[Evidence]:
-    """What was recognised as evidence of speech, cut at the end of the video."""
-    found = []
+def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) -> list[Evidence | Dropped]:
+    """What was recognised as evidence of speech, cut at the end of the video; what is in doubt is left out by name."""
+    found: list[Evidence | Dropped] = []
     for item in spoken:
         text = clean(item.text)
         start = min(max(0.0, item.start), video.duration_s)
-        if any(character.isalnum() for character in text):
+        if not any(character.isalnum() for character in text):
+            continue
+        if item.doubt:
+            detail = f"{item.start:.1f}-{item.end:.1f} s: {clean(text, 80)!r}: {item.doubt}"
+            found.append(Dropped.create(item=video.video_id, stage="evidence", reason="no_speech", detail=detail))
+        else:
             found.append(
                 Evidence.create(
                     video_id=video.video_id,

@@ -21,7 +21,7 @@ from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Price, Resources
-from hardcut.synth.evidence.speech import Spoken, pieces
+from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces
 from hardcut.teacher.server.calls import Calls
 from hardcut.teacher.server.faults import RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
@@ -45,6 +45,8 @@ class _Segment(BaseModel):
     end: _Seconds
     text: str
     avg_logprob: Annotated[float, Field(ge=-1e3, le=1e-3, allow_inf_nan=False)] | None = None
+    no_speech_prob: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    compression_ratio: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
 
 
 class _Transcript(BaseModel):
@@ -204,6 +206,7 @@ class _Call:
                 segment.text,
                 told.language,
                 None if segment.avg_logprob is None else round(min(1.0, exp(segment.avg_logprob)), 4),
+                doubt_of(segment.text, segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio),
             )
             for segment in told.segments
         ]

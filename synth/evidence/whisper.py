@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
-from hardcut.synth.evidence.speech import Spoken, pieces
+from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces
 from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
 from hardcut.teacher.model_digest import model_folder
 
@@ -74,7 +74,9 @@ def transcribe(path: str, model: str) -> list[Spoken]:
         )
         length = len(sound) / RATE
         chunks = told["chunks"]
-        found += _lines(chunks, start, length) if words_known else _segments(chunks, start, length)
+        doubt = doubt_of("".join(chunk["text"] for chunk in chunks))
+        lines = _lines(chunks, start, length) if words_known else _segments(chunks, start, length)
+        found += (replace(line, doubt=doubt) for line in lines)
     return found
 
 

@@ -16,12 +16,16 @@ from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
+from hardcut.engine.stage import Unit
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency, UsageError
-from hardcut.schemas.settings import Budget, Resources, TeacherSettings
+from hardcut.schemas.records import Evidence, Video
+from hardcut.schemas.settings import Budget, EvidenceSettings, Resources, TeacherSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser, Spoken
+from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.evidence.transcription import PIECE_S
+from hardcut.synth.frame_source import FrameSource
 
 RESOURCES = Resources(max_attempts=3, request_timeout_s=10)
 MakeSound = Callable[..., Path]
@@ -95,6 +99,40 @@ async def test_absurd_numbers_make_one_reply_unreadable(
         with pytest.raises(ItemError, match="invalid_reply"):
             await hearing.hear(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0)), 2.0)
     assert len(speech_server.forms) == 1, "it is paid for, and not asked for again"
+
+
+@pytest.mark.parametrize(
+    ("measures", "why"),
+    [
+        ({"no_speech_prob": 0.94, "avg_logprob": -1.6}, "nobody speaks there (probability 0.94"),
+        ({"avg_logprob": -1.2}, "it is a guess (mean log-probability -1.20"),
+        ({"avg_logprob": -0.2, "compression_ratio": 9.2}, "it repeats itself (compression ratio 9.2"),
+        ({"text": "so " * 60}, "it repeats itself (compression ratio"),
+        ({"no_speech_prob": 0.94, "avg_logprob": -0.3}, None),
+        ({"avg_logprob": -0.9, "compression_ratio": 2.3}, None),
+        ({}, None),
+    ],
+)
+async def test_what_a_recogniser_makes_up_is_listed(
+    speech_server: Any, frames: FrameSource, make_sound: MakeSound, measures: dict[str, Any], why: str | None
+) -> None:
+    """As for `noise.mp4`: "Thank you for watching!" over noise."""
+    path = make_sound(frames.root / "noise.mkv", 3.0, (0.0, 3.0))
+    segment = {"start": 0.5, "end": 2.0, "text": "Thank you for watching!", **measures}
+    speech_server.reply = json.dumps({"language": "en", "segments": [segment]})
+    video = Video(
+        video_id="noise", path=path.name, sha256="0" * 64, size_bytes=1, duration_s=3.0, fps=25, width=2, height=2,
+        codec="h264", video_streams=1, has_audio=True, complete=True,
+    )  # fmt: skip
+    async with opened(speech_server.url, frames.pool) as hearing:
+        options = EvidenceSettings(ocr="off", shots=False, motion=False, speech="server:m@" + speech_server.url)
+        output = await EvidenceStage(frames, options, hearing).run(Unit("noise", records=(video,)))
+    told = [item.detail for item in output.dropped if item.reason == "no_speech"]
+    spoken = [item for item in output.records if isinstance(item, Evidence) and item.kind == "speech"]
+    assert (len(spoken), len(told)) == ((1, 0) if why is None else (0, 1))
+    if why:
+        assert told[0].startswith(f"0.5-2.0 s: '{segment['text'].strip()[:70]}")
+        assert why in told[0]
 
 
 async def test_replies_are_kept_and_calls_are_booked(
