@@ -68,6 +68,11 @@ class Survey:
     watched: tuple[Stretch, ...]
     duration_s: float
 
+    @property
+    def looked_s(self) -> float:
+        """The seconds of all bursts together."""
+        return sum(burst.end_s - burst.start_s for burst in self.bursts)
+
 
 @dataclass(slots=True)
 class Taken:

@@ -16,6 +16,7 @@ from hardcut.publish.columns import teacher_name
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
 from hardcut.publish.splits import SPLITS
+from hardcut.report.coverage import Coverage
 from hardcut.report.templates import markdown_template
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
@@ -97,6 +98,7 @@ class CardFacts:
     """What the export counts as the records pass by."""
 
     seconds: float = 0.0
+    coverage: Coverage = field(default_factory=Coverage)
     licences: Counter[str] = field(default_factory=Counter)
     grouped: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     """By split: queries that make no training group, and those that do."""
@@ -117,6 +119,7 @@ class CardFacts:
     def video(self, video: Video, licence: str | None) -> None:
         """Counts a video."""
         self.seconds += video.duration_s
+        self.coverage.add(video)
         self.licences[licence or "not given"] += 1
 
     def query(self, row: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from hardcut.engine.run_files import RunFiles
+from hardcut.report.coverage import Coverage
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
@@ -106,6 +107,7 @@ class ReportData:
 
     records: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    coverage: Coverage = field(default_factory=Coverage)
     evidence: Counter[str] = field(default_factory=Counter)
     grades: Counter[tuple[str, int]] = field(default_factory=Counter)
     dropped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -292,6 +294,7 @@ def _videos(run: Path, found: ReportData) -> None:
     twins: defaultdict[str, list[str]] = defaultdict(list)
     for video in _counted(run, Video, found):
         found.seconds += video.duration_s
+        found.coverage.add(video)
         first = of_content.setdefault(video.sha256, video.video_id)
         if first != video.video_id:
             twins[first].append(video.video_id)

@@ -133,8 +133,9 @@ def _tiles(found: ReportData, status: RunStatus) -> list[_Tile]:
     relevant = sum(number for (_, grade), number in found.grades.items() if grade > 0)
     people = sum(number for (source, _), number in found.grades.items() if source in ("human", "adjudicated"))
     failed = sum(stage.failed for stage in status.stages)
+    lengths = f"{duration_text(found.seconds)} in all", str(found.coverage)
     return [
-        _Tile("videos", f"{count['videos']:,}", f"{duration_text(found.seconds)} in all"),
+        _Tile("videos", f"{count['videos']:,}", ", ".join(filter(None, lengths))),
         _Tile("lines of evidence", f"{count['evidence']:,}", ", ".join(sorted(found.evidence))),
         _Tile("queries", f"{count['queries']:,}", f"of {count['captions']:,} captioned videos"),
         _Tile("pairs", f"{count['pairs']:,}", f"{found.margins.labels:,} teacher labels"),

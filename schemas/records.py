@@ -69,7 +69,8 @@ class Video(Record):
     """One video of the collection: facts of the file, and what of it decodes.
 
     `path` is relative to the root (POSIX separators). Width and height are as displayed, after rotation and pixel
-    aspect ratio. `complete` is false if a part could not be decoded. Then `missing` says which.
+    aspect ratio. `complete` is false if a part could not be decoded. Then `missing` says which. `looked_s` is for how
+    many seconds movement was looked for; None in records of versions that did not write it down.
     """
 
     FILE: ClassVar[str] = "videos.jsonl"
@@ -89,8 +90,17 @@ class Video(Record):
     has_audio: bool
     complete: bool
     missing: tuple[str, ...] = ()
+    looked_s: Seconds | None = Field(default=None, ge=0)
     subtitles: tuple[Subtitles, ...] = ()
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_unknown_look(self, serialise: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """A record of an earlier version is written as that version wrote it, so that what rests on it stays."""
+        told: dict[str, JsonValue] = serialise(self)
+        if self.looked_s is None:
+            told.pop("looked_s", None)
+        return told
 
 
 class Signature(Record):

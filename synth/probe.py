@@ -15,7 +15,7 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.media.collection import Skipped, SubtitleFile, VideoFile
 from hardcut.media.ingest import ingest
-from hardcut.media.store import sampling_digest
+from hardcut.media.store import sampling_digest, survey_digest
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.records import Subtitles, Video
@@ -43,7 +43,7 @@ class ProbeStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[None] = None
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Video,)
@@ -51,12 +51,15 @@ class ProbeStage:
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         limits = self.media.model_dump(include={"strict", "max_duration_s", "max_source_pixels"})
-        return {"sampling": sampling_digest(self.media), **limits}
+        look = survey_digest(self.media) if self.surveyed else None
+        return {"sampling": sampling_digest(self.media), "look": look, **limits}
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 1, which took repeated pictures and time stamps that start again for damage."""
-        return (Earlier(1, self.settings),)
+        """Version 2, which did not say for how long it looked, and version 1, which took repeated pictures and time
+        stamps that start again for damage."""
+        settings = {name: value for name, value in self.settings.items() if name != "look"}
+        return (Earlier(2, settings), Earlier(1, settings))
 
     async def run(self, unit: Unit) -> Output:
         file = unit.payload
@@ -85,6 +88,7 @@ class ProbeStage:
             has_audio=facts.has_audio,
             complete=frames.complete,
             missing=frames.missing,
+            looked_s=ingested.survey.looked_s if ingested.survey else 0.0,
             subtitles=subtitles,
             metadata=file.metadata,
         )

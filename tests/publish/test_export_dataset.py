@@ -428,6 +428,17 @@ def test_the_card_warns_of_labels_that_no_model_gave(tmp_path: Path, write_run: 
         assert "No licence is declared" in text
 
 
+def test_the_card_tells_how_much_was_looked_at(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    query = make.query("alone", "v1")
+    pair = make.pair(query, "v1")
+    label = make.label(pair, "yes", 3.0)
+    for name, looked_s, told in (("a", 4.0, ", movement looked for in 0 min 04 s of 0 min 12 s)"), ("b", 12.5, ")")):
+        video = make.video("v1").model_copy(update={"looked_s": looked_s})
+        run = write_run(tmp_path / name, [video, query, pair, label, make.judgment(pair, 1, label)])
+        text = (export(run, tmp_path / f"{name}-out", Settings()).out / "README.md").read_text()
+        assert f"(0 min 12 s in all{told}" in text
+
+
 @pytest.mark.parametrize(
     "value, escaped",
     [

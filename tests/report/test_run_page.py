@@ -112,9 +112,9 @@ class Page(HTMLParser):
 
 
 def video(video_id: str, **fields: Any) -> Video:
-    given = {"path": f"{video_id}.mp4", "sha256": digest(video_id), "complete": True}
+    given = {"path": f"{video_id}.mp4", "sha256": digest(video_id), "complete": True, "duration_s": 20}
     return Video(
-        video_id=video_id, size_bytes=1, duration_s=20, fps=25, width=64, height=36, codec="h264", video_streams=1,
+        video_id=video_id, size_bytes=1, fps=25, width=64, height=36, codec="h264", video_streams=1,
         has_audio=False, **{**given, **fields},
     )  # fmt: skip
 
@@ -373,6 +373,18 @@ def test_every_kind_has_five_examples_that_say_why_they_are_hard(tmp_path: Path)
     for name, told in FILTERS.items():
         assert f"{name}{' off' if name == 'unsafe' else ''}{told.replace('`', '')}" in text
     assert f"{FILTERS['leak']}1 queries" in text and f"{FILTERS['duplicate']}0" in text
+
+
+def test_how_much_was_looked_at_is_told(tmp_path: Path) -> None:
+    videos = [video("a", duration_s=2400, looked_s=96), video("b", duration_s=30, looked_s=30), video("old")]
+    run = write_run(tmp_path / "run", videos)
+    found = read_report_data(run)
+    told = "movement looked for in 2 min 06 s of 40 min 30 s"
+    assert str(found.coverage) == told
+    write(run, lambda _: None, EMPTY, tmp_path / "report.html")
+    assert f"40 min 50 s in all, {told}" in Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    short = read_report_data(write_run(tmp_path / "short", videos[1:]))
+    assert str(short.coverage) == "", "nothing is said where all was looked at, or nobody wrote it down"
 
 
 def test_what_is_counted(tmp_path: Path) -> None:

@@ -90,6 +90,14 @@ def collection(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def long_clip(collection: Path) -> Path:
+    """The collection's video, but of 24 s."""
+    path = collection / "talks" / "one.mp4"
+    write_clip(path, 24.0)
+    return path
+
+
 def write_clip(path: Path, seconds: float = 3.0) -> None:
     """A grey picture that turns brighter."""
     with av.open(str(path), "w") as container:

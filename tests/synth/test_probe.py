@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,19 @@ async def test_what_is_no_video_fails(frames: FrameSource) -> None:
     file.path.write_text("not a video")
     with pytest.raises(ItemError):
         await stage_of(frames).run(Unit(file.video_id, payload=file))
+
+
+async def test_it_says_for_how_long_movement_was_looked_for(long_clip: Path, frames: FrameSource) -> None:
+    [file] = scan(frames.root).files
+    for surveyed, look_s, looked_s in ((True, 96.0, 24.0), (True, 8.0, 8.0), (False, 96.0, 0.0)):
+        stage = dataclasses.replace(stage_of(frames, look_s=look_s), surveyed=surveyed)
+        [video] = (await stage.run(Unit(file.video_id, payload=file))).records
+        assert isinstance(video, Video)
+        assert video.looked_s == pytest.approx(looked_s, abs=0.5)
+        assert stage.settings != stage_of(frames).settings or not surveyed
+    assert all("look" not in earlier.settings for earlier in stage.earlier), "a run that has those keeps them"
+    before = video.model_copy(update={"looked_s": None}).model_dump(mode="json")
+    assert "looked_s" not in before, "and its records are written as they were"
 
 
 def test_the_key_holds_what_changes_the_result(frames: FrameSource) -> None:
