@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +46,33 @@ class FrameSet:
     complete: bool
     missing: tuple[str, ...] = ()
 
-    def spread(self, count: int) -> tuple[Frame, ...]:
-        """At most `count` of the frames, evenly spread over time, the order kept."""
+    def spread(self, count: int, shots: Sequence[tuple[float, float]] = ()) -> tuple[Frame, ...]:
+        """At most `count` of the frames, evenly spread over time, the order kept.
+
+        Each of the `shots` (seconds, start and end) that a frame is stored of has one among them, if there are no more
+        such shots than `count`: its middle frame takes the place of one that stands closest to its neighbours.
+        """
         total = len(self.frames)
         if count >= total:
             return self.frames
-        return tuple(self.frames[(2 * i + 1) * total // (2 * count)] for i in range(count))
+        chosen = [(2 * i + 1) * total // (2 * count) for i in range(count)]
+        of_shots = [self._within(start, end) for start, end in shots]
+        of_shots = [places for places in of_shots if places]
+        if len(of_shots) <= count:
+            for places in of_shots:
+                if not set(places).intersection(chosen):
+                    chosen.remove(self._superfluous(chosen, of_shots))
+                    insort(chosen, places[len(places) // 2])
+        return tuple(self.frames[place] for place in chosen)
+
+    def _within(self, start_s: float, end_s: float) -> range:
+        """The places of the frames from one second up to another."""
+        first, last = (bisect_left(self.frames, edge, key=lambda frame: frame.time_s) for edge in (start_s, end_s))
+        return range(first, last)
+
+    def _superfluous(self, chosen: Sequence[int], of_shots: Sequence[range]) -> int:
+        """The place among those chosen whose neighbours are closest, where it is not the only one of its shot."""
+        alone = {held[0] for shot in of_shots if len(held := [place for place in chosen if place in shot]) == 1}
+        edges = [-1, *chosen, len(self.frames)]
+        apart = {place: after - before for before, place, after in zip(edges, chosen, edges[2:], strict=False)}
+        return min((place for place in chosen if place not in alone), key=lambda place: (apart[place], place))

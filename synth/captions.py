@@ -18,6 +18,7 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks
 from hardcut.synth.scores import Judge
+from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, ClaimReply, RefineReply
 from hardcut.teacher.protocol import Teacher
 
@@ -68,14 +69,14 @@ class CaptionStage:
     async def run(self, unit: Unit) -> Output:
         video, evidence = unit.one(Video), unit.all(Evidence)
         async with self.frames.leased(video) as frames:
-            shown = frames.spread(self.sampling.max_frames)
+            shown = shown_frames(frames, self.sampling.max_frames, video, evidence)
             drops = DropLog(video, self.name)
             asker = Asker(self.teacher, self.sampling, video_inputs(video, evidence), shown, drops)
             reply = await asker.ask("caption", CaptionReply, max_words=self.options.max_words)
             draft = _Draft(drops, {item.evidence_id for item in evidence}, reply)
             draft.limit(2 * self.options.max_words, self.options.max_words)  # a little over is style, more is rambling
             checker = self._checker
-            shown = frames.spread(checker.sampling.max_frames)
+            shown = shown_frames(frames, checker.sampling.max_frames, video, evidence)
             checking = replace(asker, teacher=checker.teacher, sampling=checker.sampling, frames=shown)
             support = await self._check(draft, checking) if self.options.check else None
         if not draft.claims:

@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 from pydantic import JsonValue, TypeAdapter
 
 from hardcut.engine.stage import Earlier, Output, Unit
-from hardcut.media.frames import FrameSet
+from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
@@ -31,6 +31,7 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
 from hardcut.synth.scores import Judge
+from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, WrittenVariant
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
@@ -47,6 +48,7 @@ _BEFORE = (
 """Of version 2: the digest of the prompt, and the revision of the `evidence` teacher."""
 _OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
 """Of a variant the one without which it is not kept."""
+Frames = tuple[Frame, ...]
 _LINES = TypeAdapter(tuple[EvidenceLine, ...])
 
 
@@ -116,10 +118,12 @@ class CounterfactualStage:
         for work in works:
             work.elsewhere = [line.model_dump(mode="json") for line in some_of(found, work.query.query_id)]
         async with self.frames.leased(video) as stored:
-            asker = Asker(self.teacher, self.sampling, about, stored.spread(self.sampling.max_frames), drops)
+            shown = [shown_frames(stored, judge.sampling.max_frames, video, evidence) for judge in self.judges]
+            frames = shown_frames(stored, self.sampling.max_frames, video, evidence)
+            asker = Asker(self.teacher, self.sampling, about, frames, drops)
             for _ in range(1 + self.options.rounds):
                 await self._write(asker, [work for work in works if work.pending], known, refused)
-                await self._verify(works, about, stored, refused)
+                await self._verify(works, about, shown, refused)
         kept: list[Query] = []
         for work in works:
             work.part()
@@ -143,14 +147,20 @@ class CounterfactualStage:
                 work.take(parsed_reply(outcome, CounterfactualReply).queries, known, self.options.max_words)
 
     async def _verify(
-        self, works: Sequence[_Work], about: Mapping[str, JsonValue], stored: FrameSet, refused: dict[str, Refusal]
+        self,
+        works: Sequence[_Work],
+        about: Mapping[str, JsonValue],
+        shown: Sequence[Frames],
+        refused: dict[str, Refusal],
     ) -> None:
-        """All candidates in one batch for each judge. One that no judge takes for answered is kept."""
+        """All candidates in one batch for each judge, with the frames that it is `shown`. One that no judge takes for
+        answered is kept."""
         candidates = [(work, variant) for work in works for variant in work.candidates]
         if not candidates:
             return
         texts = [work.candidates[variant].text for work, variant in candidates]
-        answers = await asyncio.gather(*(_judged(judge, texts, about, stored) for judge in self.judges))
+        judges = zip(self.judges, shown, strict=True)
+        answers = await asyncio.gather(*(_judged(judge, texts, about, frames) for judge, frames in judges))
         for (work, variant), outcomes in zip(candidates, zip(*answers, strict=True), strict=True):
             unread = next((outcome for outcome in outcomes if isinstance(outcome, Refusal)), None)
             if unread:
@@ -158,10 +168,7 @@ class CounterfactualStage:
             work.settle(variant, unread, _verdict(variant, outcomes))
 
 
-async def _judged(
-    judge: Judge, texts: Sequence[str], about: Mapping[str, JsonValue], stored: FrameSet
-) -> list[Outcome]:
-    frames = stored.spread(judge.sampling.max_frames)
+async def _judged(judge: Judge, texts: Sequence[str], about: Mapping[str, JsonValue], frames: Frames) -> list[Outcome]:
     requests = [Request("judge", {**about, "query": text}, judge.sampling, frames) for text in texts]
     return await judge.teacher.complete(requests)
 

@@ -20,6 +20,7 @@ from hardcut.synth.request_inputs import claim_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
 from hardcut.synth.rewording.translation import identifier_version
 from hardcut.synth.rewording.wordings import Reworder
+from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import ComposeReply, QueriesReply, QueryReply
 from hardcut.teacher.protocol import Refusal, Task, Teacher
 
@@ -75,7 +76,8 @@ class QueryStage:
                 "claims": [claim_inputs(claim) for claim in caption.claims],
                 "max_words": self.options.max_words,
             }
-            asker = Asker(self.teacher, self.sampling, about, frames.spread(self.sampling.max_frames), drops)
+            shown = shown_frames(frames, self.sampling.max_frames, video, evidence)
+            asker = Asker(self.teacher, self.sampling, about, shown, drops)
             if views:
                 reply = await asker.ask(
                     "queries",

@@ -18,6 +18,7 @@ from hardcut.schemas.text_only import asked_text_only
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import video_inputs
 from hardcut.synth.requests import joint_failure
+from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
@@ -92,7 +93,8 @@ class ScoreStage:
             judge.sampling.model_copy(update={"seed": judge.sampling.seed + sample}) for sample in range(self.samples)
         ]
         async with AsyncExitStack() as stack:
-            frames = (await stack.enter_async_context(self.frames.leased(video))).spread(judge.sampling.max_frames)
+            stored = await stack.enter_async_context(self.frames.leased(video))
+            frames = shown_frames(stored, judge.sampling.max_frames, video, unit.all(Evidence))
             shown = await self._references(queries.values(), judge.sampling.max_reference_frames, stack)
             requests = [
                 Request(

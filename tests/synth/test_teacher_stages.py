@@ -115,6 +115,25 @@ async def test_references_that_lead_nowhere_are_dropped_and_recorded(
     assert len(request.frames) == 4
 
 
+async def test_each_shot_is_shown_where_there_are_frames_for_it(frames: FrameSource, probed: Video, scripted) -> None:
+    """The short first shot lies between two frames that are evenly spread. An earlier version showed those."""
+    for video, seconds in ((probed, [0.2, 2.2]), (probed.model_copy(update={"looked_s": None}), [0.7, 2.2])):
+        shots = [
+            Evidence.create(
+                video_id=video.video_id, kind="shot", text=f"shot {number}", span=Span(start=start, end=end),
+                extractor="scenedetect",
+            )
+            for number, start, end in ((1, 0.0, 0.5), (2, 0.5, 3.0))
+        ]  # fmt: skip
+        claim = ClaimReply(text="A grey picture.", start=None, end=None, evidence=())
+        reply = CaptionReply(claims=[claim], short="Grey.")
+        teacher = scripted(reply)
+        stage = CaptionStage(teacher, frames, Sampling(max_frames=2), CaptionSettings(check=False))
+        await stage.run(Unit(video.video_id, records=(video, *shots)))
+        [[request]] = teacher.batches
+        assert [frame.time_s for frame in request.frames] == pytest.approx(seconds)
+
+
 async def test_a_caption_without_end_fails_with_its_text(frames: FrameSource, probed: Video, scripted) -> None:
     rambling = ClaimReply(text="and then " * 60, start=None, end=None, evidence=())
     stage = CaptionStage(
