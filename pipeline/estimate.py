@@ -17,6 +17,7 @@ from hardcut.schemas.settings import Budget, Settings, TeacherSettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
 from hardcut.synth.user_queries import read_queries
+from hardcut.teacher.brief import Briefing
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import prompts_of
 
@@ -125,9 +126,10 @@ def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: 
         return Line(stage, teacher.spec, 0, 0, 0, 0, 0, (0, 0), (0.0, 0.0))
     missing = [each.request for each in mine if not each.kept]
     prompts = prompts_of(teacher)
+    briefing = Briefing()
 
     def text(request: Request) -> int:
-        filled = prompts.fill(request)
+        filled = prompts.fill(briefing.brief(request).request)
         return round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
 
     texts = [text(request) for request in missing]

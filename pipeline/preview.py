@@ -23,6 +23,7 @@ from hardcut.schemas.records import TURNED, Caption, Evidence, Pair, Query, Samp
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource
+from hardcut.teacher.brief import Briefing
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import prompt_of
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
@@ -132,7 +133,7 @@ def is_free(teacher: TeacherSettings) -> bool:
 
 
 def _message(question: Question) -> dict[str, Any]:
-    request = question.request
+    request = Briefing().brief(question.request).request
     prompt = prompt_of(request, prompts_of(question.teacher).fill(request))
     images: list[dict[str, object]] = [
         {"type": "image", "path": str(frame.path), "sha256": frame.sha256} for _, frame in request.pictures

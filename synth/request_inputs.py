@@ -22,7 +22,10 @@ def video_inputs(video: Video, evidence: Iterable[Evidence]) -> dict[str, JsonVa
     evidence = list(evidence)
     cues = [item.span for item in evidence if item.kind == "speech" and item.extractor in SUBTITLES and item.span]
     shown = [item for item in evidence if not _said_better(item, cues)]
-    return {"video": {"duration_s": video.duration_s}, "evidence": [_evidence_input(item) for item in by_time(shown)]}
+    facts: dict[str, JsonValue] = {"duration_s": video.duration_s}
+    if video.looked_s is not None:
+        facts["looked_s"] = video.looked_s
+    return {"video": facts, "evidence": [_evidence_input(item) for item in by_time(shown)]}
 
 
 def claim_inputs(claim: Claim) -> dict[str, JsonValue]:

@@ -14,6 +14,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price
 from hardcut.teacher.backend import Backend, Question
+from hardcut.teacher.brief import Brief, Briefing
 from hardcut.teacher.confidence import contradicts
 from hardcut.teacher.names import book_name
 from hardcut.teacher.protocol import Answer, LeftOut, Outcome, Reply, Request, Task
@@ -51,7 +52,7 @@ class CachedTeacher:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         """One outcome for each request, from the cache or from the backend."""
-        questions = self._backend.prepare(requests)
+        briefs, questions = self._prepared(requests)
         wanted = {question.key: question for question in questions}
         known: dict[str, Outcome] = {}
         while wanted:
@@ -64,13 +65,20 @@ class CachedTeacher:
                 if outcome is not None:  # None: whoever asked has given up, so look and ask again
                     known[key] = outcome
             wanted = {key: question for key, question in missing.items() if key not in known}
-        return [known[question.key] for question in questions]
+        return [brief.restored(known[question.key]) for brief, question in zip(briefs, questions, strict=True)]
 
     def stored(self, requests: Sequence[Request]) -> list[Reply | None]:
         """The replies that are in the cache, None for each that is not. Asks nothing."""
-        questions = self._backend.prepare(requests)
+        briefs, questions = self._prepared(requests)
         known = self._stored({question.key: question for question in questions})
-        return [known.get(question.key) for question in questions]
+        replies = [known.get(question.key) for question in questions]
+        return [brief.restored(reply) for brief, reply in zip(briefs, replies, strict=True)]
+
+    def _prepared(self, requests: Sequence[Request]) -> tuple[list[Brief], list[Question]]:
+        """The requests as a model gets them, and its questions."""
+        briefing = Briefing()
+        briefs = [briefing.brief(request) for request in requests]
+        return briefs, self._backend.prepare([brief.request for brief in briefs])
 
     async def ping(self) -> str:
         return await self._backend.ping()

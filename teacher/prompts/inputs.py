@@ -10,9 +10,10 @@ from hardcut.teacher.prompts.reply_models import WrittenVariant, WrittenView
 
 
 class VideoInput(Frozen):
-    """Facts of the video."""
+    """Facts of the video. `looked_s`: for how long movement was looked for; None where an earlier version probed it."""
 
     duration_s: float
+    looked_s: float | None = None
 
 
 class EvidenceLine(Frozen):

@@ -81,7 +81,7 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     metadata = [field_of(line.text) for line in inputs.evidence if line.kind == "metadata"]
     titles = [words(value) for name, value in metadata if name in _TITLES or len(words(value)) > 1]
-    given = inputs.model_dump(mode="json")
+    given = inputs.model_dump(mode="json", exclude={"video": {"looked_s"}})  # what falls by it stays as it was
     written: dict[str, QueryReply] = {}
     for view in inputs.views:
         mentions = mentions_of(view, inputs)
