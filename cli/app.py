@@ -254,6 +254,23 @@ def diff(
 
 
 @app.command()
+def reproduce(
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    videos: Annotated[Path, typer.Argument(help="The folder of its videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run: a new folder, or one that has begun.")],
+    server: Annotated[
+        list[str] | None, typer.Option(metavar="[MODEL=]URL", help="Where a teacher is served; may be repeated.")
+    ] = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Set the run of a dataset up again and say what differs here; where it has begun, compare it."""
+    from hardcut.cli.reproduce import reproduce as run_reproduce
+
+    raise typer.Exit(run_reproduce(dataset, videos, out, server or (), cache, as_json=json))
+
+
+@app.command()
 def forget(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Ids of videos, as videos.jsonl has them.")],

@@ -87,8 +87,12 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
         engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
         sources = _Sources(collection, job.limit)
         again: dict[str, Any] = {"retry_failed": job.retry_failed, "renew": job.renew}
-        if not engine.is_current(NegativeStage.name, made, sources, **again):
-            note_kept_pairs(job.out, context.ledger)
+        if not engine.is_current(made[-1].name, made, sources, **again):
+            from hardcut.pipeline.note_made_with import note_made_with  # a start with nothing to do asks no versions
+
+            note_made_with(job.out, job.settings)
+            if not engine.is_current(NegativeStage.name, made, sources, **again):
+                note_kept_pairs(job.out, context.ledger)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(job.settings))
         await engine.run(made, sources, until=job.until, **again)

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from hardcut.annotate.embedded.environment import made
 from hardcut.pipeline.cache import Cache
-from hardcut.pipeline.libraries import broken, decode_sample, libraries, pythons, unfit
+from hardcut.pipeline.libraries import broken, decode_sample, libraries, needed_extras, pythons, unfit
 from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
@@ -40,7 +40,7 @@ class Check:
 def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     """Does every check, one after another. A check of a teacher takes as long as its server takes to answer."""
     yield _python()
-    needed = _needed(settings)
+    needed = needed_extras(settings)
     with ThreadPoolExecutor() as beside:  # each of these waits for a process that imports
         tried = beside.map(
             lambda look: look(),
@@ -55,22 +55,6 @@ def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     yield _reviewers(cache.argilla)
     for teacher in settings.asked:
         yield _teacher(teacher, settings, cache.profiles)
-
-
-def _needed(settings: Settings) -> set[str]:
-    """The extras without which a run with these settings stops."""
-    evidence = settings.evidence
-    wanted = {
-        "eval": True,  # also with a first stage of the user's own: it need not list the queries that are written
-        "ocr": evidence.ocr == "rapidocr",
-        "paddle": evidence.ocr == "paddle",
-        "vision": evidence.shots or evidence.motion or settings.duplicates.near,
-        "asr": evidence.speech.startswith("whisper:"),
-        "languages": bool(settings.queries.languages),
-        "decord": settings.media.reader == "decord",
-    }
-    kinds = {teacher.spec.partition(":")[0] for teacher in settings.asked}
-    return {extra for extra, is_wanted in wanted.items() if is_wanted} | kinds.intersection(("transformers", "vllm"))
 
 
 def _python() -> Check:

@@ -12,6 +12,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from hardcut.data.bundled import sample_files
+from hardcut.schemas.settings import Settings
 
 _MODULES = {
     "scenedetect-headless": "scenedetect",
@@ -58,6 +59,22 @@ def pythons() -> list[str]:
 def libraries(extra: str | None) -> list[Library]:
     """The direct dependencies of an extra; with None those that Hardcut always needs."""
     return [_library(wanted) for wanted in _requirements(extra) if wanted.name != "hardcut"]
+
+
+def needed_extras(settings: Settings) -> set[str]:
+    """The extras without which a run with these settings stops."""
+    evidence = settings.evidence
+    wanted = {
+        "eval": True,  # also with a first stage of the user's own: it need not list the queries that are written
+        "ocr": evidence.ocr == "rapidocr",
+        "paddle": evidence.ocr == "paddle",
+        "vision": evidence.shots or evidence.motion or settings.duplicates.near,
+        "asr": evidence.speech.startswith("whisper:"),
+        "languages": bool(settings.queries.languages),
+        "decord": settings.media.reader == "decord",
+    }
+    kinds = {teacher.spec.partition(":")[0] for teacher in settings.asked}
+    return {extra for extra, is_wanted in wanted.items() if is_wanted} | kinds.intersection(("transformers", "vllm"))
 
 
 def broken(wanted: Sequence[Library]) -> str:

@@ -25,6 +25,7 @@ from hardcut.publish.inherited import FIRST
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
+from hardcut.publish.recipe_file import write_recipe
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Unchecked
@@ -103,6 +104,7 @@ def export(
             write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
             changed = changes(old, diff(old, Dataset(folder)))
             write_changelog(folder, old, changed)
+        write_recipe(run, folder, settings)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         recipe = _recipe(sizes, facts, settings, guards, changed.version if changed else FIRST_VERSION)
         write_marker(folder, recipe, digests(folder))

@@ -20,6 +20,7 @@ from hardcut.publish.changes import CHANGES
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
+from hardcut.publish.recipe_file import RECIPE
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 
@@ -44,7 +45,7 @@ class _Kind:
     ours: re.Pattern[str]
 
 
-_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED, CHANGES)
+_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED, CHANGES, RECIPE)
 """The files of a dataset beside its folders."""
 _DATASET = _Kind("dataset", MARKER, re.compile("|".join([r"(data|plots)/.*", *map(re.escape, _FILES)])))
 _OF_MODEL = _Kind("model", "train.json", re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md"))

@@ -29,14 +29,15 @@ def recipe_settings(settings: Settings) -> dict[str, Any]:
 
 def changed_settings(settings: Settings) -> dict[str, Any]:
     """Those that are not the defaults and that a card does not say elsewhere, by dotted name."""
-    default = dict(_flat("", recipe_settings(Settings())))
-    found = _flat("", recipe_settings(settings))
+    default = dict(flat("", recipe_settings(Settings())))
+    found = flat("", recipe_settings(settings))
     return {name: value for name, value in found if value != default[name] and name not in _OF_CARD}
 
 
-def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Nested values by dotted name."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{name}.", value)
+            yield from flat(f"{prefix}{name}.", value)
         else:
             yield f"{prefix}{name}", value

@@ -49,7 +49,7 @@ class Prompts:
             undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
         )
         environment.filters["data"] = _Data()
-        sources = _sources(folder)
+        sources = prompt_sources(folder)
         self._digests: dict[Task, str] = {}
         self._templates: dict[Task, tuple[Template, Template]] = {}
         self._asked: dict[Task, list[str]] = {}
@@ -126,7 +126,10 @@ def _data(value: JsonValue) -> str:
     return spell_out_brackets(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("`", "\\u0060"))
 
 
-def _sources(folder: Path | None) -> dict[str, str]:
+def prompt_sources(folder: Path | None) -> dict[str, str]:
+    """The files of prompts by name: those that come with Hardcut, with the user's in their place.
+
+    Raises UsageError for a folder that is not there or holds no prompt."""
     shipped = resources.files("hardcut.teacher.prompts") / "templates"
     sources = {file.name: file.read_text("utf-8") for file in shipped.iterdir() if file.name.endswith(".txt.jinja")}
     if folder is None:

@@ -145,11 +145,11 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     export(tmp_path / "run", dataset, changed)
     told = json.loads(call("publish", dataset, "org/set", "rc1").stdout)
     assert (
-        set(told["sent"]) == {"README.md", "hardcut.json", ".hardcut/card.md"} == set(told["replaced"])
+        set(told["sent"]) == {"README.md", "hardcut.json", "recipe.jsonl", ".hardcut/card.md"} == set(told["replaced"])
         and told["tag"] == "rc1"
     )
     assert told["deleted"] == ["data/pairs/train-00001-of-00002.parquet"]
-    assert len(server.puts) - before <= 2  # the card twice: one object
+    assert len(server.puts) - before <= 3  # the card twice is one object; the marker and the recipe
     assert {**content(dataset), "LICENSE.txt": b"by somebody else"} == published(server)
     old = call("pull", "org/set", tmp_path / "old", "v1")
     assert old.returncode == 0 and b"renamed" not in (tmp_path / "old" / "README.md").read_bytes()
