@@ -285,11 +285,18 @@ def forget(
 
 
 @app.command()
-def gc(run: Annotated[Path, typer.Argument(help="A finished run's folder.")], json: Json = False) -> None:
-    """Free what results of settings and inputs that are no more take of a run's folder."""
+def gc(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder.")],
+    replies: Annotated[
+        bool, typer.Option("--replies", help="Free its paid replies too that nothing asks for any more.")
+    ] = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Free what results of settings and inputs that are no more take of a run's folder; tell of their replies."""
     from hardcut.cli.gc import gc as run_gc
 
-    raise typer.Exit(run_gc(run, as_json=json))
+    raise typer.Exit(run_gc(run, cache, replies=replies, as_json=json))
 
 
 @app.command()

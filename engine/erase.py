@@ -22,7 +22,7 @@ def locked_ledger(run: Path) -> Iterator[sqlite3.Connection]:
     """The run's ledger for oneself. Raises UsageError where another process works on the run, StorageError."""
     lock = RunLock(run, run / LEDGER_FILE)
     try:
-        with _opened(run / LEDGER_FILE) as connection:
+        with opened_to_erase(run / LEDGER_FILE) as connection:
             yield connection
     finally:
         lock.verified = False
@@ -76,7 +76,7 @@ def forget_replies(path: Path, traces: Traces) -> int:
     """Deletes the replies of a cache that have a trace, and returns their number. Raises StorageError."""
     if not path.exists():
         return 0
-    with _opened(path) as connection:
+    with opened_to_erase(path) as connection:
         last, found = 0, list[tuple[int]]()
         while page := connection.execute(
             f"SELECT rowid, body FROM reply WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}", (last,)
@@ -90,7 +90,7 @@ def forget_replies(path: Path, traces: Traces) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened_to_erase(path: Path) -> Iterator[sqlite3.Connection]:
     """The database; when the block ends, what was deleted is overwritten, in the file and in its write-ahead log."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     try:

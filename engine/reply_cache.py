@@ -12,11 +12,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from hardcut.engine import claims
+from hardcut.engine import claims, reply_uses
 from hardcut.engine.claims import Claims
 from hardcut.engine.closing import Closing
 from hardcut.engine.database import Database, Layout, statements
 from hardcut.engine.files import storage_error
+from hardcut.engine.reply_uses import ReplyUses
 from hardcut.schemas.errors import StorageError
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 _SCRIPT = f"""
 CREATE TABLE reply (key TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
 {claims.SCRIPT.strip()}
+{reply_uses.SCRIPT.strip()}
 """
 _PUT = "INSERT OR REPLACE INTO reply (key, body, digest) VALUES (?, ?, ?)"
 _PAGE = 500
@@ -48,7 +50,12 @@ def _add_digests(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-_LAYOUT = Layout(2, _SCRIPT, "reply", {1: _add_digests})
+def _add_uses(connection: sqlite3.Connection) -> None:
+    """From layout 2, where nobody noted who uses a reply."""
+    reply_uses.add_uses(connection, statements(reply_uses.SCRIPT))
+
+
+_LAYOUT = Layout(3, _SCRIPT, "reply", {1: _add_digests, 2: _add_uses})
 
 
 class ReplyCache(Closing):
@@ -56,7 +63,8 @@ class ReplyCache(Closing):
 
     What was put is read by everybody at once, survives the end of the process, and is on the disk 0.25 s later: a power
     cut costs what was put since. A reply that is not what was put any more is none, and a line says so. `claims` tell
-    who asks what at the moment. Raises StorageError where the file is damaged or cannot be written.
+    who asks what at the moment, `uses` which run asked what. Raises StorageError where the file is damaged or cannot
+    be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +79,7 @@ class ReplyCache(Closing):
             flushed=False,
         )
         self.claims = Claims(self._database)
+        self.uses = ReplyUses(self._database)
         self._rejected: dict[str, str] = {}
         self._unflushed, self._closing = threading.Event(), threading.Event()
         self._together: list[_Put] = []

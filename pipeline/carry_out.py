@@ -91,6 +91,7 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
             from hardcut.pipeline.note_made_with import note_made_with  # a start with nothing to do asks no versions
 
             note_made_with(job.out, job.settings)
+            context.teachers.hold_replies(job.out, made)
             if not engine.is_current(NegativeStage.name, made, sources, **again):
                 note_kept_pairs(job.out, context.ledger)
         with atomic_writer(job.out / "run.toml") as file:

@@ -14,9 +14,10 @@ from typing import Literal, Protocol
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.ledger import Ledger
+from hardcut.engine.plan import plan
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
-from hardcut.engine.stage import Unit
+from hardcut.engine.stage import Stage, Unit
 from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
@@ -118,6 +119,13 @@ class Teachers:
                 digests=self.digests,
             )
         return self._recogniser
+
+    def hold_replies(self, run: Path, stages: Sequence[Stage]) -> None:
+        """Notes from now on which replies the run in this folder uses, and with which of its stages."""
+        if self._replies is not None:
+            steps = plan(stages)
+            former = {version for step in steps for version in step.earlier}
+            self._replies.uses.hold(str(run.resolve()), {step.name: step.config for step in steps}, former)
 
     def _kept(self) -> ReplyCache | None:
         if self._replies is None and self._path is not None:

@@ -1,4 +1,4 @@
-"""Bounds the ledger of a run: results of settings and inputs that are no more go."""
+"""Bounds the ledger of a run and the cache of replies: what belongs to settings and inputs that are no more goes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from hardcut.engine.erase import drop_stale, locked_ledger
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import LEDGER_FILE
+from hardcut.engine.reply_uses import SpareReplies, knows_run, spare_replies
 from hardcut.engine.run_files import RunFiles
+from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.kept import KeptPair
@@ -17,26 +19,35 @@ from hardcut.schemas.records import Pair
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """What went: results of the ledger, lines of kept.jsonl about pairs that had gone before, and bytes."""
+    """What went: results of the ledger, lines of kept.jsonl about pairs that had gone before, and bytes of the ledger.
+    `replies` are those of the cache that nothing else uses; they are paid for, and go where that was asked."""
 
     results: int
     kept: int
     bytes: int
+    replies: SpareReplies
 
 
-def collect_garbage(run: Path) -> Freed:
+def collect_garbage(run: Path, cache: Cache, *, replies: bool = False) -> Freed:
     """Drops what no present setting or input of a finished run has. Going back to earlier settings then does their work
-    again, out of the cache of replies, which is left alone: other runs share it.
+    again, out of the cache of replies.
+
+    With `replies` that cache lets go of what only this run asked for, by stages whose settings it no longer has: these
+    would have to be paid again. What another run asked for too stays, and so does what was there before uses were
+    noted. Of a run that is no more at this path, all that it alone asked for goes.
 
     Raises UsageError for a folder without a run, a run that is not finished or that another process works on.
     """
-    path = run / LEDGER_FILE
+    path, name = run / LEDGER_FILE, str(run.resolve())
     if not path.is_file():
+        if not run.exists() and knows_run(cache.replies, name):
+            return Freed(0, 0, 0, spare_replies(cache.replies, name, gone=True, free=replies))
         raise UsageError(f"{run}: no run is there")
     before = path.stat().st_size
     with locked_ledger(run) as ledger:
         results = drop_stale(ledger)
-    return Freed(results, _trimmed(run), max(0, before - path.stat().st_size))
+        spare = spare_replies(cache.replies, name, gone=False, free=replies)
+    return Freed(results, _trimmed(run), max(0, before - path.stat().st_size), spare)
 
 
 def _trimmed(run: Path) -> int:

@@ -24,6 +24,7 @@ from hardcut.pipeline.compare_runs import (
     compare_versions,
 )
 from hardcut.pipeline.note_made_with import environment, prompts_in_force
+from hardcut.publish._folder import new_folder
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.recipe_file import read_recipe
 from hardcut.schemas.addresses import canonical_address, model_and_address
@@ -61,31 +62,30 @@ def reproduce(dataset: Path, videos: Path, out: Path, servers: Sequence[str], ca
     list of its videos where the folder has others too, and the pairs that it kept. Where a run has begun there, it is
     compared with the dataset instead. `servers` are addresses of teachers, `URL` or `MODEL=URL`.
 
-    Raises UsageError for a dataset without a recipe, a folder that holds something else, a server that nobody needs.
+    Raises UsageError for a dataset without a recipe, a folder that holds something, a server that nobody needs.
     """
     made = Dataset(dataset)
     recipe = read_recipe(made)
     if (out / "run.toml").is_file():
         return _compared(made, recipe, videos, out, cache)
-    if out.exists() and any(out.iterdir()) and not (out / CONFIG).is_file():
-        raise UsageError(f"{out} holds something else: name a new folder for the run")
     settings, written = _placed(recipe, out, servers)
     collection = find_videos(videos, Settings(), out, cache)
     found = [*compare_versions(recipe, environment(settings)), *_other_prompts(recipe), *_given(recipe)]
     listed, differences = compare_videos(recipe, collection)
     found += differences
-    found += _teachers(settings, made)
     if listed is not None:
         written[MANIFEST] = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in listed)
         settings = load_settings(settings, {"inputs.manifest": str((out / MANIFEST).resolve())})
     table = settings.model_dump(mode="json", exclude_none=True, exclude={"train", "budget", "resources"})
-    for name, text in {**written, CONFIG: _HEAD + tomli_w.dumps(table)}.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_writer(out / name) as file:
-            file.write(text)
-    if recipe.kept:
-        with atomic_writer(out / KeptPair.FILE) as file:
-            write_records(file, recipe.kept)
+    with new_folder(out) as folder:
+        for name, text in {**written, CONFIG: _HEAD + tomli_w.dumps(table)}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_writer(folder / name) as file:
+                file.write(text)
+        if recipe.kept:
+            with atomic_writer(folder / KeptPair.FILE) as file:
+                write_records(file, recipe.kept)
+    found += _teachers(settings, made)  # their prompts are in place now
     names = [CONFIG, *written, *([KeptPair.FILE] if recipe.kept else [])]
     given = [name for name in Inputs.model_fields if name in recipe.inputs]
     flags = tuple(f"--{name.replace('_', '-')}={recipe.inputs[name].name}" for name in given)

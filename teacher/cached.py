@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from hardcut.engine.budget import BookedCalls, CallBudget
+from hardcut.engine.budget import BookedCalls, CallBudget, current_stage
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.base import Frozen
@@ -54,6 +54,8 @@ class CachedTeacher:
         """One outcome for each request, from the cache or from the backend."""
         briefs, questions = self._prepared(requests)
         wanted = {question.key: question for question in questions}
+        if self._replies:
+            await self._replies.uses.note(current_stage.get(""), wanted)
         known: dict[str, Outcome] = {}
         while wanted:
             known |= self._stored(wanted)

@@ -100,6 +100,7 @@ WRITES: dict[str, Line] = {
         ]
         for format in ("rankvideo", "sentence-transformers", "tevatron", "trec")
     },
+    "reproduce": lambda whole, disk: ["reproduce", whole / "set", whole / "videos", "--out", disk / "again"],
     "diff": lambda whole, disk: ["diff", whole / "set", whole / "set", "--html", disk / "diff.html"],
     "import": lambda whole, disk: [
         "import", "trec", whole / "a.qrels", whole / "a.run", whole / "q.tsv", "--out", disk / "in"

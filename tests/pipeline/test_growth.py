@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +54,7 @@ class Growing:
     def __init__(self, folder: Path, sample: Path, url: str, seed: int, **settings: Any) -> None:
         self.folder, self.sample, self.run = folder, sample, folder / "run"
         self.settings = load_settings(None, {**BASE, "teacher.spec": f"openai:judge@{url}", **settings})
+        self.cache = Cache(folder / "cache")
         self.clips = sorted(sample.rglob("*.mp4"))
         random.Random(seed).shuffle(self.clips)
 
@@ -63,7 +66,7 @@ class Growing:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if not target.exists():
                     shutil.copy2(file, target)
-        job = Job(self.folder / "videos", self.run, self.settings, Cache(self.folder / "cache"), until=until)
+        job = Job(self.folder / "videos", self.run, self.settings, self.cache, until=until)
         asyncio.run(carry_out(job, NullProgress()))
 
     def read(self, kind: type[R]) -> dict[str, R]:
@@ -216,15 +219,68 @@ def test_what_settings_that_are_no_more_left_is_freed(tmp_path: Path, sample: Pa
     other = Growing(tmp_path, sample, teacher_server.url, seed=2, **{"captions.max_words": 12})
     with pytest.raises(UsageError, match=r"not finished \(.*judgments.*\): start `hardcut run` again"):
         other.start(4, until="captions")
-        collect_garbage(grown.run)
+        collect_garbage(grown.run, grown.cache)
     other.start(4)
     files, calls = other.files(), other.calls()
-    freed = collect_garbage(grown.run)
+    freed = collect_garbage(grown.run, grown.cache)
     assert freed.results > 4 and freed.bytes > 0
-    assert collect_garbage(grown.run).results == 0
+    assert collect_garbage(grown.run, grown.cache).results == 0
     assert {**other.files(), KeptPair.FILE: b""} == {**files, KeptPair.FILE: b""}, "what is in force stays"
     assert set(other.read(KeptPair)) <= set(other.read(Pair))
     other.start(4)
     assert other.calls() == calls
     grown.start(4)
     assert grown.calls() == calls, "and going back asks nobody"
+
+
+@pytest.mark.timeout(300)
+def test_replies_that_nothing_asks_for_any_more_are_told_and_go_on_a_word(
+    tmp_path: Path, sample: Path, teacher_server: Any
+) -> None:
+    """What a present setting or another run asks for stays, and so does all that nobody noted."""
+    grown = Growing(tmp_path / "one", sample, teacher_server.url, seed=2)
+    grown.start(4)
+    assert collect_garbage(grown.run, grown.cache, replies=True).replies.replies == 0, "all is in force"
+    short = Growing(tmp_path / "one", sample, teacher_server.url, seed=2, **{"captions.max_words": 12})
+    short.start(4)
+    calls = short.calls()
+    told = collect_garbage(grown.run, grown.cache).replies
+    assert told.replies > 3 and told.bytes > 0 and not told.freed
+    assert collect_garbage(grown.run, grown.cache).replies == told, "nothing is freed without a word"
+
+    other = Growing(tmp_path / "two", sample, teacher_server.url, seed=2)
+    other.cache = grown.cache
+    other.start(4)
+    assert not any(other.calls().values()), "another run has all its replies from the first settings of this one"
+    assert collect_garbage(grown.run, grown.cache).replies.replies == 0, "and keeps them from now on"
+    shutil.rmtree(other.run)
+    other.start(4)
+    assert not any(other.calls().values())
+    shutil.rmtree(other.run)
+    assert collect_garbage(other.run, grown.cache, replies=True).replies.freed, "that run is no more"
+    with pytest.raises(UsageError, match="no run is there"):
+        collect_garbage(other.run, grown.cache, replies=True)
+
+    freed = collect_garbage(grown.run, grown.cache, replies=True).replies
+    assert freed.freed and freed.replies == told.replies
+    assert collect_garbage(grown.run, grown.cache, replies=True).replies.replies == 0
+    shutil.rmtree(short.run)
+    short.start(4)
+    assert not any(short.calls().values()), "the present settings have all their replies"
+    shutil.rmtree(short.run)
+    grown.start(4)
+    assert 0 < sum(grown.calls().values()) < sum(calls.values()), "those of the first settings are asked again"
+
+
+def test_replies_of_a_cache_that_noted_no_uses_stay(tmp_path: Path, sample: Path, teacher_server: Any) -> None:
+    grown = Growing(tmp_path, sample, teacher_server.url, seed=2)
+    grown.start(3)
+    with closing(sqlite3.connect(grown.cache.replies)) as replies:  # as the version before wrote it
+        replies.executescript("DROP TABLE used; DROP TABLE holder; DROP TABLE present; PRAGMA user_version = 2")
+    other = Growing(tmp_path, sample, teacher_server.url, seed=2, **{"captions.max_words": 12})
+    assert collect_garbage(grown.run, grown.cache, replies=True).replies.replies == 0
+    other.start(3)
+    assert collect_garbage(grown.run, grown.cache, replies=True).replies.replies == 0
+    calls = grown.calls()
+    grown.start(3)
+    assert grown.calls() == calls

@@ -88,7 +88,7 @@ def test_a_run_is_made_again_and_what_is_planted_is_named(
         assert secret.encode() not in public, secret
 
     again = tmp_path / "again"
-    bare = call("reproduce", tmp_path / "data", videos, "--out", again, *cache, "--json")
+    bare = call("reproduce", tmp_path / "data", videos, "--out", tmp_path / "bare", *cache, "--json")
     assert told(bare, "teacher") == {"openai:judge": "at a server -> no address"}
     assert "others" in told(bare, "video"), "a sixth clip is in the folder, and is no part of the run"
     at = ("--server", f"judge={teacher_server.url}")
@@ -143,15 +143,15 @@ def test_what_a_dataset_does_not_say_is_told(tmp_path: Path, clips: list[Path]) 
     CliRunner().invoke(app, ["export", str(tmp_path / "run"), "--out", str(data)])
     found = call("reproduce", data, videos, "--out", tmp_path / "again", *cache, "--json")
     assert told(found, "version") == {"all": "not known -> see `hardcut doctor`"}
-    said = call("reproduce", data, videos, "--out", tmp_path / "again", *cache)
+    said = call("reproduce", data, videos, "--out", tmp_path / "other", *cache)
     assert "not known" in said and f"hardcut run {videos}" in said.replace("\n", "")
 
-    refused = ["reproduce", str(data), str(videos), "--out", str(tmp_path / "again"), "--server", "http://a.example"]
+    refused = ["reproduce", str(data), str(videos), "--out", str(tmp_path / "third"), "--server", "http://a.example"]
     assert "no teacher of the dataset" in str(CliRunner().invoke(app, refused).exception)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     refused = ["reproduce", str(data), str(videos), "--out", str(tmp_path / "full")]
-    assert "holds something else" in str(CliRunner().invoke(app, refused).exception)
+    assert "is not an empty folder" in str(CliRunner().invoke(app, refused).exception)
     (data / RECIPE).write_text((data / RECIPE).read_text().replace("0.75", "0.5"))
     refused = ["reproduce", str(data), str(videos), "--out", str(tmp_path / "again")]
     assert "altered" in str(CliRunner().invoke(app, refused).exception)
