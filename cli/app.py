@@ -305,7 +305,9 @@ def publish(
     repo_id: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Its name on the Hub.")],
     model: Annotated[bool, typer.Option("--model", help="The folder is one that `hardcut train` wrote.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Create it public; default: private.")] = False,
-    tag: Annotated[str | None, typer.Option(help="The version's tag; default: v1, v2, ...")] = None,
+    tag: Annotated[
+        str | None, typer.Option(help="The version's tag; default: the card's, of a model v1, v2, ...")
+    ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over a repository that Hardcut did not make.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change there, and send nothing.")] = False,
     allow: Allow = None,

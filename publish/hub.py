@@ -16,7 +16,7 @@ from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.card_merge import CardConflict, merge_cards
-from hardcut.publish.changes import CHANGES
+from hardcut.publish.changes import CHANGES, version_of
 from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
@@ -102,8 +102,9 @@ def publish(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
 
     Only what differs from what is there is sent: large files first, each kept by the Hub as soon as it is through, so
     that an upload that was interrupted goes on where it stopped; then one commit, so that readers see the old version
-    or the new one. `tag` is by default `v1`, `v2`, ... for every version that has no tag yet, also one whose upload
-    was interrupted after its commit. What people edited in the card on the Hub is kept there.
+    or the new one. The tag is by default the version that the dataset's card and marker have, `v1.2.0`, also of one
+    whose upload was interrupted after its commit; tags `v1`, `v2` of earlier versions of Hardcut stay. What people
+    edited in the card on the Hub is kept there.
 
     Raises UsageError where the folder is not as its marker says, where Hardcut did not make the repository, where `tag`
     is another version's, or where the Hub finds fault with the card; CardConflict where people edited what this version
@@ -115,7 +116,7 @@ def publish(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: sha256_of(folder / MARKER)}
-    return _upload(folder, repo_id, _DATASET, local, choices)
+    return _upload(folder, repo_id, _DATASET, local, choices, f"v{version_of(Dataset(folder))}")
 
 
 def publish_model(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
@@ -148,8 +149,11 @@ def _base_model(folder: Path) -> str | None:
         return None
 
 
-def _upload(folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], choices: Choices) -> Upload:
-    """Makes a repository hold the files of `local`, digests by path; what of it is ours and not among them goes."""
+def _upload(
+    folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], choices: Choices, version: str | None = None
+) -> Upload:
+    """Makes a repository hold the files of `local`, digests by path; what of it is ours and not among them goes. The
+    tag is by default `version`, or without one the next of `v1`, `v2`, ..."""
     with reported_errors(repo_id):
         from huggingface_hub import CommitOperationDelete
 
@@ -164,6 +168,8 @@ def _upload(folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], c
         head, tag = there.head, choices.tag
         if tag is not None and tag in there.tags and (changed or stale or there.tags[tag] != head):
             raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
+        if tag is None and (changed or stale or head not in there.tags.values()):
+            tag = _default_tag(repo_id, version, there, is_new=bool(changed or stale))
         if (changed or stale) and not choices.dry_run:
             additions = [files[name].operation(name) for name in changed]
             for addition in additions:
@@ -174,8 +180,6 @@ def _upload(folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], c
                 repo_id, operations, repo_type=kind.name, parent_commit=head,
                 commit_message=f"Hardcut {kind.name}, {len(changed)} files changed",
             ).oid  # fmt: skip
-        if tag is None and (changed or stale or head not in there.tags.values()):
-            tag = _next_version(there.tags)
         if tag is not None and not choices.dry_run:
             api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind.name, exist_ok=True)
     replaced = tuple(name for name in changed if name in there.files)
@@ -336,6 +340,22 @@ def _same(file: _File, there: Any) -> bool:
         return bool(there.lfs.sha256 == file.sha256)
     content = file.read()
     return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
+
+
+def _default_tag(repo_id: str, version: str | None, there: _There, *, is_new: bool) -> str | None:
+    """The tag of what is sent, or of what is there without one; None where its version is tagged already and nothing of
+    it is new, such as where people edited the card since."""
+    if version is None:
+        return _next_version(there.tags)
+    if version not in there.tags:
+        return version
+    if not is_new:
+        return None
+    raise UsageError(
+        f"{repo_id}: {version} is there already, and this is another dataset: export it with --like and the version "
+        f"before it (`hardcut pull {repo_id}`), so that its version counts up, or name a tag with --tag; nothing was "
+        "sent"
+    )
 
 
 def _next_version(tags: Iterable[str]) -> str:

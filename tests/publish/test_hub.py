@@ -110,7 +110,7 @@ def test_a_dataset_goes_there_and_comes_back(server: Any, call: Call, dataset: P
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert published(server) == content(dataset) and server.repos["org/set"].private
-    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1" and server.puts
+    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1.0.0" and server.puts
     assert len(server.repos["org/set"].commits) == 2, "one commit: readers see the old version or the new one"
     back = call("pull", "org/set", tmp_path / "back")
     assert back.returncode == 0, back.stderr
@@ -151,7 +151,7 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     assert told["deleted"] == ["data/pairs/train-00001-of-00002.parquet"]
     assert len(server.puts) - before <= 3  # the card twice is one object; the marker and the recipe
     assert {**content(dataset), "LICENSE.txt": b"by somebody else"} == published(server)
-    old = call("pull", "org/set", tmp_path / "old", "v1")
+    old = call("pull", "org/set", tmp_path / "old", "v1.0.0")
     assert old.returncode == 0 and b"renamed" not in (tmp_path / "old" / "README.md").read_bytes()
 
 
@@ -189,6 +189,30 @@ def test_a_tag_of_another_version_is_never_claimed(server: Any, call: Call, data
     assert (len(server.puts), len(server.repos["org/set"].commits)) == before
 
 
+def test_the_tag_is_the_version_on_the_card(server: Any, call: Call, dataset: Path, tmp_path: Path) -> None:
+    """Tags of earlier versions of Hardcut stay and can be pulled. A version that is there is not overwritten."""
+    assert json.loads(call("publish", dataset, "org/set").stdout)["tag"] == "v1.0.0"
+    repo = server.repos["org/set"]
+    repo.tags = {"v1": repo.tags["v1.0.0"], "v2": repo.tags["v1.0.0"]}  # as version 0.1.0 tagged
+    first = tmp_path / "first"
+    assert call("pull", "org/set", first, "v2").returncode == 0
+    for version, name in (("1.0.1", "renamed"), ("1.0.2", "again")):
+        options = ExportOptions(like=first)
+        settings = Settings(export=SETTINGS.export.model_copy(update={"name": name}))
+        out = export(tmp_path / "run", tmp_path / name, settings, options=options).out
+        assert f"**Version {version}**" in (out / "README.md").read_text()
+        assert json.loads(call("publish", out, "org/set").stdout)["tag"] == f"v{version}"
+        first = out
+    other = Settings(export=SETTINGS.export.model_copy(update={"name": "other"}))
+    out = export(tmp_path / "run", tmp_path / "other", other, options=ExportOptions(like=tmp_path / "renamed")).out
+    before = len(server.puts), len(repo.commits)
+    refused = call("publish", out, "org/set")
+    assert refused.returncode == 2 and "v1.0.2 is there already" in refused.stderr and "--like" in refused.stderr
+    assert (len(server.puts), len(repo.commits)) == before
+    assert json.loads(call("publish", out, "org/set", "v1.0.3").stdout)["tag"] == "v1.0.3"
+    assert set(repo.tags) == {"v1", "v2", "v1.0.1", "v1.0.2", "v1.0.3"}
+
+
 def test_a_version_that_was_cut_off_before_its_tag_gets_it(server: Any, call: Call, dataset: Path) -> None:
     server.takes_tags = False
     server.repos["org/set"] = hub_server.Repo(private=False)
@@ -197,7 +221,7 @@ def test_a_version_that_was_cut_off_before_its_tag_gets_it(server: Any, call: Ca
     assert published(server) == content(dataset) and not server.repos["org/set"].tags
     server.takes_tags = True
     told = json.loads(call("publish", dataset, "org/set").stdout)
-    assert told["sent"] == [] and told["tag"] == "v1" and server.repos["org/set"].tags == {"v1": 1}
+    assert told["sent"] == [] and told["tag"] == "v1.0.0" and server.repos["org/set"].tags == {"v1.0.0": 1}
     assert told["private"] is False, "as it was, whatever was asked"
 
 
@@ -225,7 +249,8 @@ def test_what_people_write_on_the_card_is_pulled_and_kept(
     assert (tmp_path / "back" / "README.md").read_text() == mine
     assert not verify(tmp_path / "back"), "it can be used, exported and published"
     for name in ("renamed", "renamed again"):  # the second has people's words in what was published before
-        export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": name})))
+        renamed = Settings(export=SETTINGS.export.model_copy(update={"name": name}))
+        export(tmp_path / "run", dataset, renamed, options=ExportOptions(like=dataset))
         told = json.loads(call("publish", dataset, "org/set").stdout)
         assert "README.md" in told["sent"]
         now = repo.files["README.md"].decode()
@@ -244,7 +269,8 @@ def test_an_edit_that_the_new_version_changes_too_is_told_and_lost_only_if_told(
     repo = server.repos["org/set"]
     mine = repo.files["README.md"].replace(b"pretty_name: sample", b"pretty_name: The Sample")
     repo.commits.append({**repo.files, "README.md": mine})
-    export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"})))
+    renamed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
+    export(tmp_path / "run", dataset, renamed, options=ExportOptions(like=dataset))
     before = len(repo.commits)
     refused = call("publish", dataset, "org/set")
     assert refused.returncode == 2 and "'pretty_name: The Sample' was edited there" in refused.stderr
@@ -259,7 +285,8 @@ def test_an_edited_card_of_a_version_that_kept_no_copy_is_not_overwritten(
     assert call("publish", dataset, "org/set").returncode == 0
     repo = server.repos["org/set"]
     del repo.files[".hardcut/card.md"]
-    export(tmp_path / "run", dataset, Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"})))
+    renamed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
+    export(tmp_path / "run", dataset, renamed, options=ExportOptions(like=dataset))
     repo.commits.append({**repo.files, "README.md": repo.files["README.md"] + b"by hand"})
     refused = call("publish", dataset, "org/set")
     assert refused.returncode == 2 and "save what people wrote" in refused.stderr
@@ -298,7 +325,7 @@ def test_a_repository_of_others_is_left_alone_unless_it_is_adopted(
 
 def test_a_dry_run_makes_no_repository(server: Any, call: Call, dataset: Path) -> None:
     told = json.loads(call("publish", dataset, "org/set", "--dry-run").stdout)
-    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1"
+    assert set(told["sent"]) == {*content(dataset), ".hardcut/card.md"} and told["tag"] == "v1.0.0"
     assert not server.repos and not server.puts
 
 

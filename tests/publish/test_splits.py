@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -294,3 +295,40 @@ def test_a_query_keeps_its_split_and_its_family_follows() -> None:
     told = plan(videos, queries, relevant={"judged": ["v1", "v2", "v3"]}, train=0.9, validation=0.1)
     assert {told.queries[f"q{i}{end}"] for i in range(20) for end in ("", "r")} == {"test"}
     assert told.queries["judged"] == "validation"
+
+
+_WHO = ("a man", "a woman", "a boy", "a girl", "two men", "a chef", "a player", "a band")
+_DOES = ("is singing a song", "is cooking food", "is playing a guitar", "is talking", "plays with a dog", "is driving")
+_WHERE = ("on a stage", "in a kitchen", "in a room", "outside", "in a car")
+_FORMS = ("{} {} {}", "{} {} {}.", "{} {} {} ", "{}  {} {}!")
+"""One wording as people type it: with a full stop, a blank, a capital."""
+
+
+@pytest.mark.parametrize("by", ["video", "query"])
+def test_thousands_of_official_queries_in_common_words_stay_where_they_are(by: str) -> None:
+    """Lists like MSR-VTT's (videos have the split) and QVHighlights' (queries have it): of 3,720 queries 240 wordings.
+    No test query moves, and what is worded like a later one leaves its own split by name."""
+    words = [(who, does, where) for who in _WHO for does in _DOES for where in _WHERE]
+    places: list[Any] = ["train"] * 6 + ["validation"] + ["test"] * 3
+    videos, queries, relevant = [], {}, {}
+    for number in range(372):
+        split = places[number % 10]
+        videos.append(video(f"v{number}", **({"split": split} if by == "video" else {})))
+        for each in range(10):
+            text = _FORMS[(number + each) % 4].format(*words[(number * 7 + each * 31) % len(words)])
+            queries[f"q{number}-{each}"] = QueryRef(
+                None, None, text=text.capitalize() if each % 2 else text, split=split if by == "query" else None
+            )
+            relevant[f"q{number}-{each}"] = [f"v{number}"]
+    began = process_time()
+    found = plan(videos, queries, relevant=relevant)
+    assert process_time() - began < 30
+    official = {id: places[int(id[1:].split("-")[0]) % 10] for id in queries}
+    assert len(queries) == 3720 and {id for id, split in official.items() if found.queries[id] != split} == set()
+    spelled = {id: " ".join(ref.text.lower().strip(".! ").split()) for id, ref in queries.items()}
+    later = {"train": ("validation", "test"), "validation": ("test",), "test": ()}
+    worded = {split: {spelled[id] for id in queries if official[id] == split} for split in later}
+    leaks = {id for id in queries if any(spelled[id] in worded[split] for split in later[official[id]])}
+    assert leaks <= found.leaks.keys() and len(leaks) > 1000
+    assert not any(official[id] == "test" for id in found.leaks), "a test query is never left out"
+    assert set(found.videos.values()) == set(places) or by == "query"
