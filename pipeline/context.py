@@ -22,6 +22,7 @@ from hardcut.pipeline.cache import Cache
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
@@ -46,6 +47,10 @@ class Lookup(Protocol):
 
     def neighbours(self, video_id: str) -> Sequence[Unit]:
         """A few other videos with what is known of them, the same ones each time for one collection."""
+        ...
+
+    def changed(self, video_id: str) -> Sequence[Query]:
+        """The counterfactuals that a video had before it was done again, whatever the settings were."""
         ...
 
 
@@ -201,6 +206,9 @@ class LedgerLookup:
         if self._ring is None:
             self._ring = Ring(self._ledger.subjects(Caption.__name__, before=sys.maxsize))
         return [self._told(other) for other in self._ring.after(video_id)]
+
+    def changed(self, video_id: str) -> Sequence[Query]:
+        return self._ledger.latest(Query, video_id, CounterfactualStage.name)
 
     def _told_of(self, video_id: str) -> Unit:
         bodies = self._ledger.bodies(Evidence.__name__, video_id, before=sys.maxsize)

@@ -52,8 +52,11 @@ class RunRecords:
         self.videos_with: dict[type[Record], set[str]] = {
             kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
         }
+        self._turned: dict[str, list[Query]] = {}
         for query in self.queries.values():
-            if query.about and query.variant not in TURNED:  # those are made out of the others
+            if query.about and query.variant in TURNED:
+                self._turned.setdefault(query.about, []).append(query)
+            elif query.about:
                 self._about.setdefault(query.about, []).append(query)
                 self.videos_with[Query].add(query.about)
         for kind in (Evidence, Caption, Twin, Pair):
@@ -75,6 +78,9 @@ class RunRecords:
             Unit(other, tuple(record for record in self._about[other] if isinstance(record, kinds)))
             for other in ring.after(video_id)
         ]
+
+    def changed(self, video_id: str) -> list[Query]:
+        return self._turned.get(video_id, [])
 
 
 async def preview(

@@ -70,6 +70,9 @@ class _Lookup:
     def neighbours(self, video_id: str) -> list[Unit]:
         return []
 
+    def changed(self, video_id: str) -> list[Query]:
+        return []
+
 
 class SingleClips:
     """A teacher with all that is needed to show it clips. Evidence of a clip is kept until the file changes."""

@@ -79,7 +79,10 @@ def _queries(run: Context) -> Stage:
 
 def _counterfactuals(run: Context) -> Stage:
     writer, options = run.writer("counterfactuals"), run.settings.counterfactuals
-    return CounterfactualStage(writer.teacher, run.judges, run.frames, writer.sampling, options, run.lookup.neighbours)
+    look = run.lookup
+    return CounterfactualStage(
+        writer.teacher, run.judges, run.frames, writer.sampling, options, look.neighbours, look.changed
+    )
 
 
 def _rewrites(run: Context) -> Stage | None:

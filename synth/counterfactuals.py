@@ -12,7 +12,7 @@ is written with the same prompt, and verified by the judges' yes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -64,6 +64,10 @@ class CounterfactualStage:
 
     `neighbours` gives other videos (Video, Evidence, Caption), whose things writers may exchange for this one's. They
     are no input of a unit's key: a collection that grows does not have what stands written again.
+
+    `changed` gives the counterfactuals that a video had before. Where the video is done again, say since it got a new
+    composed query, those that this teacher wrote of the same query stand, unless a judge now says otherwise: people may
+    have answered on them.
     """
 
     teacher: Teacher
@@ -72,6 +76,7 @@ class CounterfactualStage:
     sampling: Sampling
     options: CounterfactualSettings
     neighbours: Callable[[str], Sequence[Unit]] = lambda video_id: ()
+    changed: Callable[[str], Sequence[Query]] = lambda video_id: ()
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
@@ -121,8 +126,11 @@ class CounterfactualStage:
             shown = [shown_frames(stored, judge.sampling.max_frames, video, evidence) for judge in self.judges]
             frames = shown_frames(stored, self.sampling.max_frames, video, evidence)
             asker = Asker(self.teacher, self.sampling, about, frames, drops)
+            before = _by_parent(self.changed(video.video_id), asker.answered_by("counterfactual"))
+            for work in works:
+                work.stand(before.get(work.query.query_id, ()), known, self.options.max_words)
             for _ in range(1 + self.options.rounds):
-                await self._write(asker, [work for work in works if work.pending], known, refused)
+                await self._write(asker, [work for work in works if work.unwritten], known, refused)
                 await self._verify(works, about, shown, refused)
         kept: list[Query] = []
         for work in works:
@@ -168,6 +176,17 @@ class CounterfactualStage:
             work.settle(variant, unread, _verdict(variant, outcomes))
 
 
+def _by_parent(changed: Iterable[Query], teacher: TeacherRef) -> dict[str, list[ChangedReply]]:
+    """What the teacher wrote before, as it wrote it, by the query that it was written of."""
+    found: dict[str, list[ChangedReply]] = {}
+    for query in changed:
+        if query.teacher == teacher and query.variant != "original" and query.parent_query_id:
+            facets = [facet_inputs(facet) for facet in query.facets]
+            reply = ChangedReply.model_validate({"variant": query.variant, "text": query.text, "facets": facets})
+            found.setdefault(query.parent_query_id, []).append(reply)
+    return found
+
+
 async def _judged(judge: Judge, texts: Sequence[str], about: Mapping[str, JsonValue], frames: Frames) -> list[Outcome]:
     requests = [Request("judge", {**about, "query": text}, judge.sampling, frames) for text in texts]
     return await judge.teacher.complete(requests)
@@ -211,6 +230,17 @@ class _Work:
         sides: set[WrittenVariant] = {*wanted, *(_OTHER_SIDE[each] for each in wanted if each in _OTHER_SIDE)}
         return cls(query, frozenset(sides), sides)
 
+    @property
+    def unwritten(self) -> set[WrittenVariant]:
+        """The variants that a teacher is asked for."""
+        return self.pending - self.candidates.keys()
+
+    def stand(self, before: Sequence[ChangedReply], known: KnownWordings, max_words: int) -> None:
+        """Makes candidates of what was written before."""
+        pending = set(self.pending)
+        self.take(before, known, max_words)
+        self.pending |= pending
+
     def inputs(self, max_words: int) -> dict[str, JsonValue]:
         """What the writer is asked."""
         return {
@@ -218,17 +248,17 @@ class _Work:
             "language": self.query.language,
             "kind": self.query.kind,
             "facets": [facet_inputs(facet) for facet in self.query.facets],
-            "variants": [*sorted(self.pending)],
+            "variants": [*sorted(self.unwritten)],
             "elsewhere": self.elsewhere,
             "written": [
                 {"variant": variant, "text": written.text}
-                for variant, written in sorted(self.kept.items())
-                if _OTHER_SIDE.get(variant) in self.pending
+                for variant, written in sorted({**self.candidates, **self.kept}.items())
+                if _OTHER_SIDE.get(variant) in self.unwritten
             ],
             "rejected": [
                 {"variant": variant, "text": text, "reason": detail}
                 for variant, text, _, detail in self.rejected
-                if text and variant in self.pending
+                if text and variant in self.unwritten
             ],
             "max_words": max_words,
         }
@@ -245,7 +275,9 @@ class _Work:
             else:
                 known.add(text)
                 self.candidates[each.variant] = each.model_copy(update={"text": text})
-        self.pending &= {each.variant for each in written}  # what was left out cannot be written for this query
+        self.pending &= {
+            each.variant for each in written
+        } | self.candidates.keys()  # what was left out cannot be written for this query
 
     def settle(self, variant: WrittenVariant, unread: Refusal | None, fault: tuple[str, str] | None) -> None:
         """What the judges said of a candidate: it is kept, rejected, or given up since one of them cannot be read."""

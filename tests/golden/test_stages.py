@@ -80,6 +80,9 @@ class Records:
     def neighbours(self, video_id: str) -> list[Unit]:
         return []
 
+    def changed(self, video_id: str) -> list[Query]:
+        return []
+
 
 @dataclass
 class Frames:

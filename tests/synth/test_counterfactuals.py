@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -327,6 +328,63 @@ async def test_what_verification_asks_is_what_scoring_asks(
         assert all((label.verdict == "yes") == (label.query_id in answered) for label in output.records)
     assert len(teacher.judged) == len(made) > 10
     assert all(request in verified for request in teacher.judged)
+
+
+async def test_what_was_written_of_a_query_stands_when_its_video_is_done_again(
+    worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
+) -> None:
+    """With other neighbours it would be written otherwise, and what people said of it would be lost. Another teacher's
+    is written anew, and so is what a judge no longer agrees with."""
+
+    class Listening(EvidenceTeacher):
+        asked = 0
+
+        async def complete(self, requests: Any) -> Any:
+            self.asked += sum(request.task == "counterfactual" for request in requests)
+            return await super().complete(requests)
+
+    small = make_world(78, clips=12, scripts=("latin",), families=("talk", "order"))
+    units = await written_for(small, worlds, make_video, EvidenceTeacher(), no_frames)
+    options = CounterfactualSettings(variants=("facet_changed",))
+    ring = sorted(units)
+
+    def stage(writer: Any, judge: Any, videos: Sequence[str], before: Sequence[Query] = ()) -> CounterfactualStage:
+        near = neighbours_of({video: units[video] for video in videos})
+        stood = lambda video_id: [query for query in before if query.source_video_id == video_id]  # noqa: E731
+        return CounterfactualStage(writer, [Judge(judge, SAMPLING)], no_frames, SAMPLING, options, near, stood)
+
+    few = {video: units[video] for video in ring[:4]}
+    teacher = Listening()
+    first, _ = await changed(stage(teacher, teacher, ring[:4]), few)
+    otherwise, _ = await changed(stage(teacher, teacher, ring), few)
+    assert {query.text for query in otherwise} != {query.text for query in first}, "neighbours make a difference"
+
+    wrote = {query.parent_query_id for query in first}
+    teacher.asked = 0
+    again, _ = await changed(stage(teacher, teacher, ring, first), few)
+    assert {query.query_id for query in first} <= {query.query_id for query in again}
+    assert teacher.asked == sum(query.query_id not in wrote for *_, of in few.values() for query in of if _asked(query))
+
+    foreign = [query.model_copy(update={"teacher": None}) for query in first]
+    assert (await changed(stage(teacher, teacher, ring, foreign), few))[0] == otherwise
+
+    refused = first[0].text
+
+    class Doubting(EvidenceTeacher):
+        async def complete(self, requests: Any) -> Any:
+            outcomes = await super().complete(requests)
+            return [
+                replace(outcome, answer=YES) if request.inputs.get("query") == refused else outcome
+                for request, outcome in zip(requests, outcomes, strict=True)
+            ]
+
+    doubted, _ = await changed(stage(teacher, Doubting(), ring, first), few)
+    assert refused not in {query.text for query in doubted}
+    assert {query.text for query in first[1:]} <= {query.text for query in doubted}
+
+
+def _asked(query: Query) -> bool:
+    return query.variant == "original" and query.kind != "composed" and query.view != "metadata"
 
 
 def change(variant: str, text: str) -> ChangedReply:
