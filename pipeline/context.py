@@ -19,6 +19,7 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Stage, Unit
 from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.note_kept import answered_pairs
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
@@ -50,7 +51,8 @@ class Lookup(Protocol):
         ...
 
     def changed(self, video_id: str) -> Sequence[Query]:
-        """The counterfactuals that a video had before it was done again, whatever the settings were."""
+        """The counterfactuals that a video had before it was done again and that people answered on, whatever the
+        settings were."""
         ...
 
 
@@ -189,6 +191,7 @@ class LedgerLookup:
         self.query = lru_cache(maxsize=4096)(self._query)
         self._told = lru_cache(maxsize=256)(self._told_of)
         self._ring: Ring | None = None
+        self._answered: set[str] | None = None
 
     def _query(self, query_id: str) -> Query:
         found = self._ledger.find(Query, query_id)
@@ -208,7 +211,12 @@ class LedgerLookup:
         return [self._told(other) for other in self._ring.after(video_id)]
 
     def changed(self, video_id: str) -> Sequence[Query]:
-        return self._ledger.latest(Query, video_id, CounterfactualStage.name)
+        if self._answered is None:
+            self._answered = {each.query_id for each in answered_pairs(self._ledger.run).values()}
+        if not self._answered:
+            return []
+        found = self._ledger.latest(Query, video_id, CounterfactualStage.name)
+        return [query for query in found if query.query_id in self._answered]
 
     def _told_of(self, video_id: str) -> Unit:
         bodies = self._ledger.bodies(Evidence.__name__, video_id, before=sys.maxsize)

@@ -18,7 +18,6 @@ from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.brief import Briefing
-from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import prompts_of
 
 _CHARACTERS_A_TOKEN = 3.5
@@ -124,17 +123,18 @@ def _estimated(
 def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: _Estimate, settings: Settings) -> Line:
     if is_free(teacher):
         return Line(stage, teacher.spec, 0, 0, 0, 0, 0, (0, 0), (0.0, 0.0))
-    missing = [each.request for each in mine if not each.kept]
-    prompts = prompts_of(teacher)
-    briefing = Briefing()
-
-    def text(request: Request) -> int:
-        filled = prompts.fill(briefing.brief(request).request)
-        return round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
-
-    texts = [text(request) for request in missing]
+    prompts, briefing = prompts_of(teacher), Briefing()
+    distinct: dict[tuple[object, ...], tuple[Question, int]] = {}
+    for each in mine:  # what is asked of two videos in the same words, without pictures, is asked once
+        request = briefing.brief(each.request).request
+        filled = prompts.fill(request)
+        shown = tuple(frame.sha256 for _, frame in request.pictures)
+        key = (request.task, filled.system, filled.user, shown, request.sampling)
+        distinct[key] = each, round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
+    missing = [(each.request, tokens) for each, tokens in distinct.values() if not each.kept]
+    texts = [tokens for _, tokens in missing]
     usual = sum(texts) // len(texts) if texts else _USUAL_TEXT
-    frames = sum(len(request.pictures) for request in missing) + more.shown * teacher.sampling.max_frames
+    frames = sum(len(request.pictures) for request, _ in missing) + more.shown * teacher.sampling.max_frames
     estimated = more.shown + more.text_only
     prompt = sum(texts) + estimated * usual + frames * (settings.media.max_pixels // _PIXELS_A_TOKEN)
     calls = len(missing) + estimated
@@ -145,8 +145,8 @@ def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: 
     return Line(
         stage,
         teacher.spec,
-        len(mine),
-        len(mine) - len(missing),
+        len(distinct),
+        len(distinct) - len(missing),
         estimated,
         frames,
         prompt,

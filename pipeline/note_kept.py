@@ -26,7 +26,7 @@ def note_kept_pairs(run: Path, ledger: Ledger) -> None:
     path = run / KeptPair.FILE
     before = _noted(path)
     kept = before | {pair.pair_id: _kept(pair) for pair in ledger.ever_named(Pair, TeacherLabel, "pair_id")}
-    answers = _answers(run)
+    answers = answered_pairs(run)
     for pair_id in answers.keys() - kept.keys():
         kept[pair_id] = _answered(answers[pair_id], ledger)
     kept = {id: pair.model_copy(update={"reviewed": id in answers}) for id, pair in sorted(kept.items())}
@@ -44,7 +44,8 @@ def _noted(path: Path) -> dict[str, KeptPair]:
         return {}
 
 
-def _answers(run: Path) -> dict[str, Review]:
+def answered_pairs(run: Path) -> dict[str, Review]:
+    """The pairs of a run that people answered, by id, each with one of the answers."""
     path = run / Review.FILE
     return {each.pair_id: each for each in read_records(path, Review) if is_answer(each)} if path.exists() else {}
 

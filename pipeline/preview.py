@@ -52,11 +52,8 @@ class RunRecords:
         self.videos_with: dict[type[Record], set[str]] = {
             kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
         }
-        self._turned: dict[str, list[Query]] = {}
         for query in self.queries.values():
-            if query.about and query.variant in TURNED:
-                self._turned.setdefault(query.about, []).append(query)
-            elif query.about:
+            if query.about and query.variant not in TURNED:  # those are made out of the others
                 self._about.setdefault(query.about, []).append(query)
                 self.videos_with[Query].add(query.about)
         for kind in (Evidence, Caption, Twin, Pair):
@@ -80,7 +77,7 @@ class RunRecords:
         ]
 
     def changed(self, video_id: str) -> list[Query]:
-        return self._turned.get(video_id, [])
+        return []  # what a first run asks, whose replies are there
 
 
 async def preview(

@@ -65,9 +65,9 @@ class CounterfactualStage:
     `neighbours` gives other videos (Video, Evidence, Caption), whose things writers may exchange for this one's. They
     are no input of a unit's key: a collection that grows does not have what stands written again.
 
-    `changed` gives the counterfactuals that a video had before. Where the video is done again, say since it got a new
-    composed query, those that this teacher wrote of the same query stand, unless a judge now says otherwise: people may
-    have answered on them.
+    `changed` gives the counterfactuals that a video had before and that people answered on. Where the video is done
+    again, say since it got a new composed query, those that this teacher wrote of the same query stand, unless a judge
+    now says otherwise.
     """
 
     teacher: Teacher

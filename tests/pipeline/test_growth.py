@@ -329,11 +329,12 @@ def test_real_clips_in_two_orders_end_with_the_same_pairs_but_for_what_was_kept(
             print(f"clips {size}: {dict(called)}, the new ones alone {dict(alone)}, twins that came {len(brought)}")
             assert called["captions"] <= alone["captions"]
             assert called["queries"] <= alone["queries"] + len(brought), "a composed query for each twin"
-            # Of a video that gets a composed query, what could not be had before is asked for again.
+            # A video that gets a composed query has its counterfactuals written and judged again, but for those that
+            # people answered on.
             redone = {twin.video_id for twin in brought}
             again = [each for each in grown.read(Query).values() if each.source_video_id in redone]
             originals = sum(each.variant == "original" and each.kind != "composed" for each in again)
-            assert called["counterfactuals"] <= alone["counterfactuals"] + originals
+            assert called["counterfactuals"] <= alone["counterfactuals"] + 5 * originals
             assert called["scores"] <= 2 * len(set(grown.read(TeacherLabel)) - labels)
             previous, dataset = dataset, grown.folder / f"data{step}"
             export_run(grown.run, dataset, Choices(like=previous))
