@@ -97,7 +97,7 @@ class World:
     def _captions(self, split: str) -> Iterator[dict[str, Any]]:
         for video, story in self.parts[split].stories.items():
             for number, caption in enumerate(story.captions):
-                yield {"caption_id": f"{video}/{number}", "caption": caption, **self._file(split, video)}
+                yield {"caption_id": f"{video}/{number}", "caption": caption, "claims": [], **self._file(split, video)}
 
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
         for query, asked in self.parts[split].queries.items():
