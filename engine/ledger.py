@@ -371,36 +371,6 @@ class Ledger(Closing):
         )
         return kind.model_validate_json(self.sound(rows[0])) if rows else None
 
-    def ever_named(self, kind: type[R], by: type[Record], field: str) -> Iterator[R]:
-        """The records of one kind that records of another kind name in a field, whatever the settings were: each in its
-        present form, else its latest. A body that does not fit its digest is passed over."""
-        sql = (
-            "SELECT r.id, r.body, r.digest FROM record r JOIN unit u ON u.id = r.unit "
-            "LEFT JOIN stage s ON s.name = u.stage WHERE r.kind = ?1 AND r.id IN "
-            f"(SELECT json_extract(body, '$.{field}') FROM record WHERE kind = ?2 AND json_valid(body)) "
-            "ORDER BY r.id, u.generation = s.generation DESC, u.id DESC"
-        )
-        last = ""
-        with self.database.errors():
-            for row in self.database.reader.execute(sql, (kind.__name__, by.__name__)):
-                if row["id"] != last and checksums.of_body(row["body"]) == row["digest"]:
-                    last = row["id"]
-                    yield kind.model_validate_json(row["body"])
-
-    def latest(self, kind: type[R], about: str, stage: str) -> list[R]:
-        """What a stage last made of one kind about one thing, whatever its settings and inputs were, sorted by id. A
-        body that does not fit its digest is passed over. For the event loop's thread."""
-        rows = self.database.read(
-            "SELECT r.unit, r.body, r.digest FROM record r JOIN unit u ON u.id = r.unit WHERE r.kind = ? "
-            "AND r.about = ? AND u.stage = ? ORDER BY u.generation DESC, u.id DESC, r.id",
-            (kind.__name__, about, stage),
-        )
-        return [
-            kind.model_validate_json(row["body"])
-            for row in rows
-            if row["unit"] == rows[0]["unit"] and checksums.of_body(row["body"]) == row["digest"]
-        ]
-
     def published(self, kind: str) -> Iterator[Published]:
         """All records of one kind that belong into its file, sorted by id. Raises DamagedResult."""
         with self.database.errors():

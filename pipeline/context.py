@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
+from hardcut.engine.history import latest
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.plan import plan
 from hardcut.engine.pool import WorkerPool
@@ -215,7 +216,7 @@ class LedgerLookup:
             self._answered = {each.query_id for each in answered_pairs(self._ledger.run).values()}
         if not self._answered:
             return []
-        found = self._ledger.latest(Query, video_id, CounterfactualStage.name)
+        found = latest(self._ledger, Query, video_id, CounterfactualStage.name)
         return [query for query in found if query.query_id in self._answered]
 
     def _told_of(self, video_id: str) -> Unit:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from hardcut.engine.files import atomic_writer
+from hardcut.engine.history import ever_named
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import RecordError
 from hardcut.schemas.jsonl import read_records, write_records
@@ -25,7 +26,7 @@ def note_kept_pairs(run: Path, ledger: Ledger) -> None:
     """
     path = run / KeptPair.FILE
     before = _noted(path)
-    kept = before | {pair.pair_id: _kept(pair) for pair in ledger.ever_named(Pair, TeacherLabel, "pair_id")}
+    kept = before | {pair.pair_id: _kept(pair) for pair in ever_named(ledger, Pair, TeacherLabel, "pair_id")}
     answers = answered_pairs(run)
     for pair_id in answers.keys() - kept.keys():
         kept[pair_id] = _answered(answers[pair_id], ledger)

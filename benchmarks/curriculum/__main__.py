@@ -1,6 +1,6 @@
 """Does the published recipe teach a reranker? One arm after another, each recorded as it ends; the same again goes on.
 
-python -m benchmarks.curriculum --work DIR [--size small|large] [--arms NAME ...] [--out FILE]
+python -m benchmarks.curriculum --work DIR [--size small|small-t1|large] [--arms NAME ...] [--out FILE]
 """
 
 from __future__ import annotations
