@@ -154,7 +154,8 @@ class Database(Closing):
     def submit(self, work: Write[T]) -> Future[T]:
         """Has `work(connection)` carried out in the next commit; the future is done when it is on the disk.
 
-        Where `work` raises, it alone is undone; where the commit fails, all of its group fail.
+        Where `work` raises, it alone is undone; where the commit fails, all of its group fail. A cursor that it returns
+        is closed, and the value None.
         """
         future: Future[T] = Future()
         self._queue.put((work, future))
@@ -259,7 +260,7 @@ class Database(Closing):
             for work, future in jobs:
                 connection.execute("SAVEPOINT job")
                 try:
-                    outcomes.append((future, work(connection), None))
+                    outcomes.append((future, _detached(work(connection)), None))
                 except Exception as error:
                     if isinstance(self._translated(error), StorageError):
                         raise
@@ -277,6 +278,16 @@ class Database(Closing):
                 future.set_result(value)
             else:
                 future.set_exception(failed)
+
+
+def _detached(value: T) -> T | None:
+    """What may leave the writer's thread. A cursor may not: when the caller lets go of it, SQLite resets its statement,
+    which may be the very one that the writer is carrying out for somebody else ("bad parameter or other API misuse").
+    """
+    if isinstance(value, sqlite3.Cursor):
+        value.close()
+        return None
+    return value
 
 
 def _is_busy(error: sqlite3.DatabaseError) -> bool:

@@ -50,6 +50,21 @@ asyncio.run(main())
         assert len(cache.get_many([f"key{n}" for n in range(64)])) == 64
 
 
+async def test_no_cursor_leaves_the_writers_thread(tmp_path):
+    """Whoever let go of one reset its statement while the writer carried it out for somebody else: one use in some
+    thousands failed with "bad parameter or other API misuse"."""
+    sql = "INSERT OR IGNORE INTO used (key, holder) VALUES (?, 1)"
+
+    async def note(database, who):
+        for n in range(200):
+            rows = [(f"{who}-{n}-{each}",) for each in range(5)]
+            assert await database.write(lambda connection, rows=rows: connection.executemany(sql, rows)) is None
+
+    with ReplyCache(tmp_path / "replies.sqlite") as cache:
+        await asyncio.gather(*(note(cache._database, who) for who in range(16)))
+        assert cache._database.read("SELECT count(*) FROM used")[0][0] == 16 * 200 * 5
+
+
 async def test_processes_share_a_cache(tmp_path, child):
     code = """
 from hardcut.engine.reply_cache import ReplyCache
