@@ -47,8 +47,9 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
     if trained.validation is None:
         console.print("validation  nothing to measure on: the last checkpoint is the model")
     else:
-        measure = "nDCG@10" if trained.stage == "ranking" else "loss"
-        console.print(f"validation  {measure} {trained.validation:.4f} of the best checkpoint, which is the model")
+        console.print(
+            f"validation  {trained.metric} {trained.validation:.4f} of the best checkpoint, which is the model"
+        )
     console.print(f"model       {plain(str(out))}")
 
 

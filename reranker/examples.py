@@ -12,7 +12,7 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hardcut.reranker.facts import DatasetTables, Row
+from hardcut.reranker.facts import DatasetTables, NuanceBlock, Row
 from hardcut.schemas.logistic import sigmoid
 from hardcut.schemas.text.clean import sentence
 from hardcut.schemas.trec import Qrels
@@ -102,19 +102,29 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Judged pairs to rank: texts by query id, videos by id, grades."""
+    """Judged pairs to rank, and blocks to tell apart: texts by query id, videos by id, grades."""
 
     queries: Mapping[str, str]
     videos: Mapping[str, ClipRef]
     qrels: Qrels
+    blocks: tuple[NuanceBlock, ...] = ()
+
+    @property
+    def pairs(self) -> set[tuple[str, str]]:
+        """(query, video) of all that is to be scored."""
+        judged = {(query, video) for query, grades in self.qrels.items() for video in grades}
+        return judged | {(side, block.video_id) for block in self.blocks for side in (block.answered, block.unanswered)}
 
     def without(self, missing: Container[str]) -> Validation:
-        """The pairs whose video is there."""
+        """The pairs and blocks whose video is there."""
         kept = {
             query: {video: grade for video, grade in grades.items() if video not in missing}
             for query, grades in self.qrels.items()
         }
-        return Validation(self.queries, self.videos, {query: grades for query, grades in kept.items() if grades})
+        blocks = tuple(block for block in self.blocks if block.video_id not in missing)
+        return Validation(
+            self.queries, self.videos, {query: grades for query, grades in kept.items() if grades}, blocks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +220,7 @@ def _targets(row: Row, unseen: frozenset[str], left_out: dict[str, LeftOut]) -> 
 
 def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> RankingData:
     """The groups of the split `train`, each with at most so many blocks of counterfactuals, and the judged pairs of the
-    split `validation`.
+    split `validation`, with its blocks where groups have some.
 
     Left out are groups whose query the dataset does not have, and all of a query that starts from a video of its own
     (a composed one): a reranker is not shown that. So are counterfactuals of such queries, and those whose other side
@@ -223,6 +233,8 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> Ra
     left_out: dict[str, LeftOut] = {}
     softs, validation = _read_pairs(tables, soft, starts, left_out)
     groups = tuple(_read_groups(tables, softs, starts, blocks, left_out))
+    if any(group.blocks for group in groups):
+        validation = _with_blocks(validation, tables, starts)
     return RankingData(groups, validation, tuple(left_out.values()))
 
 
@@ -245,6 +257,18 @@ def _read_pairs(
             videos[row["video_id"]] = _clipped(row)
             qrels[query][row["video_id"]] = row["label"]
     return softs, Validation(queries, videos, dict(qrels))
+
+
+def _with_blocks(validation: Validation, tables: DatasetTables, starts: Mapping[str, str | None]) -> Validation:
+    """The same with the blocks that the diagnostic set has of this split, but for those of composed queries."""
+    queries, videos, blocks = dict(validation.queries), dict(validation.videos), []
+    for split, row in tables.rows("diagnostic") if "diagnostic" in tables.configs else ():
+        sides = row["answered"], row["unanswered"]
+        if split == "validation" and all(starts.get(side["query_id"], "?") is None for side in sides):
+            queries |= {side["query_id"]: side["query"] for side in sides}
+            videos[row["video_id"]] = _clipped(row)
+            blocks.append(NuanceBlock(row["change"], row["video_id"], *(side["query_id"] for side in sides)))
+    return Validation(queries, videos, validation.qrels, tuple(blocks))
 
 
 def _read_groups(

@@ -30,10 +30,7 @@ IGNORED = -100
 
 
 class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """Checkpoints hold what is trained, and no other adapter. `metric` is what decides which of them is best."""
-
-    metric: str
-    greater_is_better: bool
+    """Checkpoints hold what is trained, and no other adapter."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -73,8 +70,6 @@ class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
 class PerceptionTrainer(StageTrainer):
     """Stage 1: next-token loss on captions, and the same on held-out ones to choose by."""
 
-    metric, greater_is_better = "loss", False
-
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         labels = inputs.pop("labels")
         # From the place before the first caption's first token: logits of the prompt would fill the memory for nothing.
@@ -85,12 +80,15 @@ class PerceptionTrainer(StageTrainer):
 
 class RankingTrainer(StageTrainer):
     """Stage 2: the loss of RANKVIDEO over groups, and over their blocks of counterfactuals; the log shows each term.
-    `measure` ranks the validation split, given the accelerator, and says its nDCG@10."""
-
-    metric, greater_is_better = "ndcg@10", True
+    `measure` gives the figures on the validation split, given the accelerator."""
 
     def __init__(
-        self, *given: Any, reranker: Reranker, loss: LossSettings, measure: Callable[[Any], float], **named: Any
+        self,
+        *given: Any,
+        reranker: Reranker,
+        loss: LossSettings,
+        measure: Callable[[Any], dict[str, float]],
+        **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self._reranker = reranker
@@ -101,7 +99,8 @@ class RankingTrainer(StageTrainer):
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Ranks the validation split in place of a loss over it."""
         self.model.eval()
-        metrics = {f"{metric_key_prefix}_{self.metric}": self._measure(self.accelerator)}
+        found = self._measure(self.accelerator)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -25,7 +25,7 @@ from hardcut.engine.files import atomic_writer
 from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
+from hardcut.reranker.examples import Given, PerceptionData, RankingData, read_perception, read_ranking
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT, former_identity
 from hardcut.reranker.model import (
@@ -47,7 +47,7 @@ from hardcut.reranker.trainers import (
     StageTrainer,
     ToTerminal,
 )
-from hardcut.reranker.validation import measure
+from hardcut.reranker.validation import chosen_by, measure
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
@@ -77,8 +77,9 @@ class TrainJob:
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
-    checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, the loss a token
-    of the captions for perception; null where there is no such split, and then the last is. `whole`: all weights were
+    checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, or its mean with
+    the share of blocks told apart where there are some, and for perception the loss a token of the captions; null
+    where there is no such split, and then the last is. `whole`: all weights were
     written. `media` and `frames` are how videos were shown. `log` are the trainer's entries. `packed`: the queries of
     a video in a group went as one row; false also where no group has two."""
 
@@ -174,7 +175,7 @@ def _trained(
         trainable=counts[0],
         parameters=counts[1],
         loss=next((entry["loss"] for entry in reversed(log) if "loss" in entry), None),
-        metric=trainer.metric,
+        metric=_metric(given),
         validation=trainer.state.best_metric,
         log=[_plain(entry) for entry in log],
         packed=packed,
@@ -194,7 +195,7 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
     if isinstance(given, PerceptionData):
         return PerceptionTrainer(
             model=reranker.network,
-            args=_arguments(job, len(given.examples), PerceptionTrainer if given.validation else None),
+            args=_arguments(job, len(given.examples), _metric(given) if given.validation else None),
             train_dataset=list(given.examples),
             eval_dataset=list(given.validation) or None,
             data_collator=CaptionCollator(reranker.processor, job.clips, settings),
@@ -202,7 +203,7 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
     frames, validation = settings.ranking.frames, given.validation
     return RankingTrainer(
         model=reranker.network,
-        args=_arguments(job, len(given.examples), RankingTrainer if validation.qrels else None),
+        args=_arguments(job, len(given.examples), _metric(given) if validation.qrels else None),
         train_dataset=list(given.examples),
         eval_dataset=["ranked as a whole"] if validation.qrels else None,
         data_collator=GroupCollator(reranker.processor, job.clips, frames, packed),
@@ -243,8 +244,13 @@ def _whole(job: TrainJob) -> bool:
     return job.whole or job.settings.method == "full" or _merged(job)
 
 
-def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None) -> TrainingArguments:
-    """`measured`: by what the best checkpoint is chosen, where there is something to measure on."""
+def _metric(given: Given) -> str:
+    """What decides which checkpoint is best."""
+    return "loss" if isinstance(given, PerceptionData) else chosen_by(given.validation)
+
+
+def _arguments(job: TrainJob, examples: int, metric: str | None) -> TrainingArguments:
+    """`metric`: by what the best checkpoint is chosen, where there is something to measure on."""
     settings = job.settings
     stage = settings.perception if job.stage == "perception" else settings.ranking
     batch = settings.perception.batch if job.stage == "perception" else settings.ranking.groups
@@ -278,23 +284,23 @@ def _arguments(job: TrainJob, examples: int, measured: type[StageTrainer] | None
         ddp_find_unused_parameters=False,  # what is trained is used in every pass
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
-        **_choice(measured, every),
+        **_choice(metric, every),
     )
     # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
-def _choice(measured: type[StageTrainer] | None, every: int) -> dict[str, Any]:
+def _choice(metric: str | None, every: int) -> dict[str, Any]:
     """How the best checkpoint is chosen: measured every so many steps. The last one where nothing is measured."""
-    if measured is None:
+    if metric is None:
         return {"eval_strategy": "no"}
     return {
         "eval_strategy": "steps",
         "eval_steps": every,
         "load_best_model_at_end": True,
-        "metric_for_best_model": measured.metric,
-        "greater_is_better": measured.greater_is_better,
+        "metric_for_best_model": metric,
+        "greater_is_better": metric != "loss",
     }
 
 
@@ -321,6 +327,8 @@ def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_
         del options["ranking"]["counterfactuals"], options["ranking"]["loss"]["counterfactuals"]
         for example in told["examples"]:
             example.pop("blocks", None)
+    if isinstance(given, RankingData) and not given.validation.blocks:
+        del told["validation"]["blocks"]
     start = None if job.start is None else identity(str(job.start))
     return digest(job.stage, identity(job.model), job.revision, start, options, media, told)
 

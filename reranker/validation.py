@@ -1,8 +1,9 @@
-"""How well a model in training ranks the validation split: every video encoded once for all of its queries."""
+"""How well a model in training does on the validation split: every video encoded once for all of its queries."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from statistics import fmean as mean
 from typing import Any
 
 from hardcut.reranker.clips import Clips
@@ -13,17 +14,18 @@ from hardcut.schemas.trec import Run
 from hardcut.teacher.local.pair_prompt import read_clip
 from hardcut.teacher.local.shared_prefix import SharedPrefix
 
+NDCG, BLOCKS, BOTH = "ndcg@10", "blocks", "mean of ndcg@10 and blocks"
+"""The figures, by the names that logs and `train.json` have."""
 _BATCH = 16
 
 
 def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, accelerator: Any = None) -> Run:
-    """The scores of all judged pairs; with an accelerator each process takes its share of the videos."""
+    """The scores of all pairs; with an accelerator each process takes its share of the videos."""
     from accelerate.utils import gather_object
 
     asked: defaultdict[str, list[str]] = defaultdict(list)
-    for query, grades in validation.qrels.items():
-        for video in grades:
-            asked[video].append(query)
+    for query, video in sorted(validation.pairs):
+        asked[video].append(query)
     mine = sorted(asked)
     if accelerator is not None:
         mine = mine[accelerator.process_index :: accelerator.num_processes]
@@ -43,6 +45,30 @@ def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, 
     return dict(run)
 
 
-def measure(reranker: Reranker, validation: Validation, clips: Clips, frames: int, accelerator: Any = None) -> float:
-    """nDCG@10 over all queries of the split."""
-    return ndcg(validation.qrels, rank(reranker, validation, clips, frames, accelerator))
+def measure(
+    reranker: Reranker, validation: Validation, clips: Clips, frames: int, accelerator: Any = None
+) -> dict[str, float]:
+    """What a model reaches on the split; see `figures`."""
+    return figures(validation, rank(reranker, validation, clips, frames, accelerator))
+
+
+def figures(validation: Validation, run: Run) -> dict[str, float]:
+    """nDCG@10 over all queries of the split. Where it has blocks, also the share of them whose answered side scores
+    higher, as the mean over their changes; and the mean of both.
+
+    Either alone chooses wrongly: groups are learned first, so nDCG is at its best before a model can tell directions
+    apart (docs/curriculum.md).
+    """
+    found = {NDCG: ndcg(validation.qrels, run)}
+    if validation.blocks:
+        right: defaultdict[str, list[bool]] = defaultdict(list)
+        for block in validation.blocks:
+            right[block.change].append(run[block.answered][block.video_id] > run[block.unanswered][block.video_id])
+        found[BLOCKS] = mean(mean(of) for of in right.values())
+        found[BOTH] = mean((found[NDCG], found[BLOCKS]))
+    return found
+
+
+def chosen_by(validation: Validation) -> str:
+    """The figure that chooses the best checkpoint."""
+    return BOTH if validation.blocks else NDCG

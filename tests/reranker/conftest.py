@@ -94,7 +94,7 @@ def blocks(world: World) -> World:
 def with_blocks(world: World) -> World:
     """Every other group has two blocks on its positive's video: its own query against the other direction, and a colour
     that is excluded and absent against one that is excluded and there."""
-    tables = {name: list(rows) for name, rows in world.tables.items()}
+    tables = {name: list(rows) for name, rows in world.tables.items()} | {"diagnostic": []}
     for number, (split, group) in enumerate(world.tables["groups"]):
         if number % 2:
             continue
@@ -114,6 +114,17 @@ def with_blocks(world: World) -> World:
             listed.append({**about, "pair_id": pair["pair_id"], "answered": answered, "against": against})
             tables["pairs"].append((split, pair))
             tables["queries"].append((split, {**world.tables["queries"][number][1], "query_id": query, "query": text}))
+        texts = {own: group["query"], **{query: text for query, text, *_ in asked}}
+        file = {name: group["positive"][name] for name in ("video_id", "video_path", "sha256")}
+        for query, _, answered, against in asked:
+            if not answered:
+                sides = {
+                    side: {"query_id": id, "query": texts[id], "kind": "event"}
+                    for side, id in (("answered", against), ("unanswered", query))
+                }
+                change = "reversed" if query.endswith("reversed") else "negated"
+                block = {"block_id": f"b-{query}", "change": change, "mirror": None, "rule": "", **file, **sides}
+                tables["diagnostic"].append((split, block))
         tables["groups"][number] = (split, {**group, "counterfactuals": listed})
     return replace(world, tables=tables)
 

@@ -340,6 +340,42 @@ def test_counterfactuals_name_a_training_only_where_there_are_some(
 
 
 @pytest.mark.torch
+def test_with_blocks_the_best_checkpoint_tells_them_apart_too(blocks: Any, job: Any, tmp_path: Path) -> None:
+    from hardcut.reranker.training import train
+
+    told = train(blocks, job("ranking", tmp_path / "out"))
+    assert told.metric == "mean of ndcg@10 and blocks"
+    measured = [entry for entry in told.log if "eval_ndcg@10" in entry]
+    assert len(measured) == 2
+    for entry in measured:
+        assert entry[f"eval_{told.metric}"] == pytest.approx((entry["eval_ndcg@10"] + entry["eval_blocks"]) / 2)
+    assert told.validation == max(entry[f"eval_{told.metric}"] for entry in measured)
+    assert "share of blocks" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.torch
+def test_a_model_that_ranks_and_knows_no_direction_is_not_the_best(blocks: Any) -> None:
+    """A rare change counts as much as a frequent one: the groups' own direction comes before the others are learned."""
+    from hardcut.reranker.validation import chosen_by, figures
+
+    validation = read_ranking(blocks, "raw", 2).validation
+    assert {block.change for block in validation.blocks} == {"negated", "reversed"}
+    truth: dict[str, dict[str, float]] = {}
+    for query, video in validation.pairs:
+        truth.setdefault(query, {})[video] = float(validation.qrels.get(query, {}).get(video, 0))
+    blind = {query: dict(scores) for query, scores in truth.items()}
+    for block in validation.blocks:
+        if block.change == "reversed":
+            blind[block.unanswered][block.video_id] = blind[block.answered][block.video_id]
+    best, worse = (figures(validation, run) for run in (truth, blind))
+    assert best["ndcg@10"] == worse["ndcg@10"]
+    assert (best["blocks"], worse["blocks"]) == (1.0, 0.5)
+    assert best[chosen_by(validation)] > worse[chosen_by(validation)]
+    gone = {block.video_id for block in validation.blocks}
+    assert chosen_by(validation.without(gone)) == "ndcg@10"
+
+
+@pytest.mark.torch
 def test_a_training_that_goes_on_leaves_out_what_it_left_out(world: Any, job: Any, tmp_path: Path) -> None:
     from hardcut.reranker.training import LEFT_OUT, train
 
