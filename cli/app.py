@@ -214,16 +214,20 @@ def export(
         float | None, typer.Option(min=0, max=1, help="Leave out queries of a lower measured difficulty.")
     ] = None,
     like: Annotated[
-        Path | None,
-        typer.Option(metavar="DATASET", help="The version before: its videos and queries keep their splits."),
+        str | None,
+        typer.Option(
+            metavar="DATASET",
+            help="The version before, a folder or ORG/NAME@TAG, whose splits are kept; default: what --out replaces.",
+        ),
     ] = None,
+    new_splits: Annotated[bool, typer.Option("--new-splits", help="Keep no splits of a version before.")] = False,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import export as run_export
     from hardcut.pipeline.run_export import Choices
 
-    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like)
+    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like, new_splits)
     raise typer.Exit(run_export(run, out, choices, format, as_json=json))
 
 

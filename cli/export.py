@@ -23,7 +23,10 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
     """
     if format == "hf":
         found = export_run(run, out, choices)
-        gate, body = found.gate, {"dataset": str(found.out), "rows": found.rows, "left_out": found.left_out}
+        gate, body = (
+            found.gate,
+            {"dataset": str(found.out), "version": found.version, "rows": found.rows, "left_out": found.left_out},
+        )
         body["unpacked"] = found.unpacked
     else:
         converted = export_as(format, run, out, choices)
@@ -68,6 +71,9 @@ def print_export(found: ExportSummary) -> None:
         console.print(f"gate      {len(wrong)} of {len(found.gate)} checks stand in the way of publishing (see above)")
     else:
         console.print(f"gate      {len(found.gate)} checks passed")
+    after = f", after {found.before}" if found.before != found.version else ", with the rows that were there"
+    told = f"{after}; splits are kept, --new-splits draws them anew" if found.before else ""
+    console.print(f"version   {found.version}{told}")
     console.print(f"dataset   {plain(str(found.out))}")
 
 

@@ -23,7 +23,7 @@ from hardcut.engine import published
 from hardcut.engine.budget import current_stage
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
-from hardcut.engine.plan import Step, plan, step_behind, up_to
+from hardcut.engine.plan import Step, plan, step_behind, up_to, without
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
@@ -280,7 +280,7 @@ class Engine:
             units = []
             for unit_id, fingerprint in page:
                 read = [
-                    [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position)]
+                    [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position, without(stage, kind))]
                     for kind in stage.reads
                 ]
                 configs = (step.config, *earlier)
@@ -327,7 +327,7 @@ class Engine:
         records = tuple(
             kind.model_validate_json(body)
             for kind in stage.reads
-            for body in self._ledger.bodies(kind.__name__, unit_id, step.position)
+            for body in self._ledger.bodies(kind.__name__, unit_id, step.position, without(stage, kind))
         )
         watch = Stopwatch()
         token = current_unit.set(watch)

@@ -344,23 +344,29 @@ class Ledger(Closing):
             yield from (row["about"] for row in rows)
             about = rows[-1]["about"]
 
-    def digests(self, kind: str, about: str, before: int) -> list[tuple[str, str]]:
+    def digests(
+        self, kind: str, about: str, before: int, without: tuple[str, str] | None = None
+    ) -> list[tuple[str, str]]:
         """Ids and digests of the records that `bodies` returns."""
-        return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before)]
+        return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before, without)]
 
-    def bodies(self, kind: str, about: str, before: int) -> list[str]:
-        """The records about one thing, of one kind, of the finished stages before a position, sorted by id.
+    def bodies(self, kind: str, about: str, before: int, without: tuple[str, str] | None = None) -> list[str]:
+        """The records about one thing, of one kind, of the finished stages before a position, sorted by id; but those
+        that have this field with this value.
 
         Raises DamagedResult where one of them is not what was put there.
         """
-        rows = self._about("body, digest, stage, unit", kind, about, before)
+        rows = self._about("body, digest, stage, unit", kind, about, before, without)
         return [self.sound(row) for row in rows]
 
-    def _about(self, columns: str, kind: str, about: str, before: int) -> list[Any]:
+    def _about(self, columns: str, kind: str, about: str, before: int, without: tuple[str, str] | None) -> list[Any]:
+        field, value = without or ("", "")
+        # A body that the disk damaged is no JSON, and is to be met, so that it is told.
+        left = "AND NOT (json_valid(body) AND json_extract(body, '$.' || ?) IS ?) " if without else ""
         return self.database.read(
             f"SELECT {columns} FROM current_record WHERE kind = ? AND about = ? AND position < ? "
-            "AND phase = 'finished' ORDER BY id",
-            (kind, about, before),
+            f"AND phase = 'finished' {left}ORDER BY id",
+            (kind, about, before, *((field, value) if without else ())),
         )
 
     def find(self, kind: type[R], id: str) -> R | None:

@@ -76,6 +76,12 @@ def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[str, ...]:
     return tuple(_config(stage, units, each) for each in versions)
 
 
+def without(stage: Stage, kind: type[Record]) -> tuple[str, str] | None:
+    """The field, and its value, of the records of a kind that the units of a stage do not get."""
+    left_out: Mapping[type[Record], tuple[str, str]] = getattr(stage, "without", {})
+    return left_out.get(kind)
+
+
 def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:
     """The steps up to and with the stage named `until`, all for `None`. Raises UsageError for another name."""
     names = [step.name for step in steps]

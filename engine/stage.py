@@ -90,6 +90,9 @@ class UnitStage(Protocol):
     finished. A record class: every video with such a record. `reads` are the kinds of records about the video that the
     unit gets; if one of them changes, the unit is done again. `settings` is everything else that can change the
     result. It is computed once a run.
+
+    A unit stage may say, as `without`, which records it does not get after all: by kind, a field and its value. Such
+    records come and go, and the unit is not done again.
     """
 
     kind: ClassVar[Literal["unit"]]

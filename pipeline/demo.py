@@ -13,7 +13,7 @@ from hardcut.engine.status import RunStatus, read_status
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job
 from hardcut.pipeline.demo_train import RANDOM, TINY, train_on_demo
-from hardcut.pipeline.run_export import export_run
+from hardcut.pipeline.run_export import Choices, export_run
 from hardcut.pipeline.train import need_train
 from hardcut.publish.export_dataset import ExportSummary
 from hardcut.reranker.measures import ndcg
@@ -60,7 +60,7 @@ def demo(out: Path, teacher: str | None, cache: Cache, carry_out: Callable[[Job]
         qrels = read_qrels(sample / "qrels.txt")
         first_stage = read_run(sample / "first_stage.trec").scores
         status = read_status(run)
-        exported = export_run(run, dataset)
+        exported = export_run(run, dataset, Choices(new_splits=True))
         trained = train_on_demo(sample, dataset, model, settings, cache) if train else None
     values = {"first stage": ndcg(qrels, first_stage), "teacher": ndcg(qrels, teacher_run(run))}
     if trained is not None:

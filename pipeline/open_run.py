@@ -110,18 +110,25 @@ class Run:
         allow: Collection[str] = (),
         media: PathLike | None = None,
         min_difficulty: float | None = None,
+        like: PathLike | None = None,
+        new_splits: bool = False,
     ) -> ExportedDataset:
         """Writes the dataset of a finished run to the folder `out`, which is replaced, and returns it.
 
         `settings` is a TOML file in place of the run's own settings. `allow` names checks of the gate to override.
         `media` is the folder of the videos; then clips are packed if their licence allows it. `min_difficulty` leaves
-        out queries of a lower measured difficulty. Raises UsageError for a run that is not finished.
+        out queries of a lower measured difficulty.
+
+        `like` is the version before, whose splits are kept: a dataset's folder, or "ORG/NAME@TAG" on the Hub; by
+        default the dataset that is replaced. `new_splits` draws them anew. Raises UsageError for a run that is not
+        finished.
         """
         from hardcut.pipeline.open_dataset import ExportedDataset
         from hardcut.pipeline.run_export import Choices, export_run
 
         config = Path(settings) if settings is not None else None
-        choices = Choices(config, tuple(allow), Path(media) if media is not None else None, min_difficulty)
+        clips = Path(media) if media is not None else None
+        choices = Choices(config, tuple(allow), clips, min_difficulty, like, new_splits)
         export_run(self.folder, Path(out), choices)
         return ExportedDataset(Path(out))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hardcut.engine.status import read_status
 from hardcut.pipeline.stages import card_steps
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
-from hardcut.publish.dataset import Dataset
+from hardcut.publish.dataset import DamagedDataset, Dataset
 from hardcut.publish.export_dataset import ExportOptions, ExportSummary
 from hardcut.publish.export_dataset import export as write_dataset
 from hardcut.publish.formats.registry import convert
@@ -22,17 +24,23 @@ from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
 
+_ON_THE_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<tag>[\w./-]+)")
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed. `like`
-    is the dataset of the version before, whose splits are kept."""
+    """How a run is exported. `media` is the folder of the videos; then clips that may be passed on are packed.
+
+    `like` is the dataset of the version before, whose splits are kept: its folder, or ORG/NAME@TAG on the Hub. Where
+    none is named it is the dataset that is replaced, if there is one. `new_splits`: there is none.
+    """
 
     config: Path | None = None
     allow: tuple[str, ...] = ()
     media: Path | None = None
     min_difficulty: float | None = None
-    like: Path | None = None
+    like: Path | str | None = None
+    new_splits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,8 @@ class Converted:
 def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSummary:
     """Writes the dataset of a finished run, with the run's own settings unless `choices` has others.
 
-    Raises UsageError for a run that is missing or not finished.
+    Raises UsageError for a run that is missing or not finished, and for a version before that is no dataset; HubError
+    where the Hub does not give it.
     """
     if (run / MARKER).is_file():
         raise UsageError(f"{run} is a dataset already: name its run, or another format for it with --format")
@@ -58,8 +67,10 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
     failed = {stage.name: stage.failed for stage in status.stages}
-    options = ExportOptions(choices.allow, choices.media, choices.like, _agreement(run), card_steps())
-    return write_dataset(run, out, settings, failed, options)
+    with _version_before(out, choices) as like:
+        is_replaced = choices.like is None
+        options = ExportOptions(choices.allow, choices.media, like, is_replaced, _agreement(run), card_steps())
+        return write_dataset(run, out, settings, failed, options)
 
 
 def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
@@ -77,6 +88,8 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
     if choices.like is not None:
         raise UsageError(f"--like: {run} is a dataset already: export its run again with it")
+    if choices.new_splits:
+        raise UsageError(f"--new-splits: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
     dataset.refuse_altered()
     settings = load_settings(choices.config) if choices.config else gate_settings(dataset)
@@ -85,6 +98,31 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     refuse_damaged(gate)
     written = convert(dataset, format, out)
     return Converted(written.rows, written.left_out, gate)
+
+
+@contextmanager
+def _version_before(out: Path, choices: Choices) -> Iterator[Path | None]:
+    """The folder of the version before; one on the Hub is fetched, and gone when the block ends."""
+    like = choices.like
+    if choices.new_splits:
+        if like is not None:
+            raise UsageError("--like and --new-splits: the one keeps splits, the other draws them; give one of them")
+        yield None
+    elif like is None:
+        try:
+            yield out if (out / MARKER).is_file() else None
+        except DamagedDataset as error:
+            raise UsageError(
+                f"{error}. Its splits cannot be kept: fetch that version (`hardcut pull`) and name it with --like, or"
+                " draw splits anew with --new-splits"
+            ) from error
+    elif Path(like).exists() or not (found := _ON_THE_HUB.fullmatch(str(like))):
+        yield Path(like)
+    else:
+        from hardcut.publish.hub import pull
+
+        with scratch_folder() as folder:
+            yield pull(found["name"], folder / "dataset", found["tag"]).dataset.folder
 
 
 def _agreement(run: Path) -> Agreement | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.dataset import LEFT_OUT, Dataset
 from hardcut.publish.diff import DatasetDiff
 from hardcut.schemas.jsonl import read_records, write_records
@@ -74,6 +76,29 @@ def write_changelog(folder: Path, old: Dataset, told: Changes) -> None:
     entry = "".join(f"- {line}\n" for line in told.lines)
     rest = f"\n## {earlier}" if earlier else f"\n## {told.before}\n\n- the first of its line\n"
     (folder / CHANGES).write_text(f"{_HEAD}\n## {told.version}\n\n{entry}{rest}", encoding="utf-8", newline="\n")
+
+
+def carry_on(new: Dataset, old: Dataset) -> Changes | None:
+    """Makes `new`, of the same rows, the same version as `old`: with its changelog, its earlier splits, and its lines
+    about pairs that left. What its changelog says of this version; None for the first of its line."""
+    for name in (CHANGES, ASSIGNED):
+        if (old.folder / name).exists():
+            shutil.copyfile(old.folder / name, new.folder / name)
+    known = {each.item for each in read_records(new.folder / LEFT_OUT, Dropped)}
+    with (new.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as file:
+        write_records(file, (each for each in read_records(old.folder / LEFT_OUT, Dropped) if each.item not in known))
+    return _told(old)
+
+
+def _told(dataset: Dataset) -> Changes | None:
+    """What the changelog says of the dataset's own version: its first entry, and whose version comes next."""
+    path = dataset.folder / CHANGES
+    entries = path.read_text("utf-8").split("\n## ")[1:] if path.exists() else []
+    if len(entries) < 2:
+        return None
+    version, *lines = entries[0].splitlines()
+    before = entries[1].partition("\n")[0]
+    return Changes(version, before, tuple(line.removeprefix("- ") for line in lines if line))
 
 
 def write_gone(new: Dataset, old: Dataset, dropped: Iterable[Dropped]) -> None:

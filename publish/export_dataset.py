@@ -14,7 +14,15 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
 from hardcut.publish.assigned import read_earlier, write_assigned
 from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
-from hardcut.publish.changes import FIRST_VERSION, VERSION, changes, write_changelog, write_gone
+from hardcut.publish.changes import (
+    FIRST_VERSION,
+    VERSION,
+    carry_on,
+    changes,
+    version_of,
+    write_changelog,
+    write_gone,
+)
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import Sizes, write_configs
 from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
@@ -38,9 +46,12 @@ from hardcut.schemas.settings import Settings
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
     """What an export wrote: rows by config and split. By reason: the judged pairs that it left out and, where
-    clips were asked for, the videos without one."""
+    clips were asked for, the videos without one. `before` is the version whose splits it keeps, None for the first of
+    its line; the same as `version` where its rows were the same already."""
 
     out: Path
+    version: str
+    before: str | None
     rows: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
     unpacked: Mapping[str, int]
@@ -50,7 +61,8 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
-    `like`: the dataset of the version before, whose splits are kept. It may be the folder that is replaced.
+    `like`: the dataset of the version before, whose splits are kept. It may be the folder that is replaced. With
+    `may_be_same`, rows and settings that are all as they were there make no new version.
 
     For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
     record that is counted there. A stage that is not among them is shown where it left something out.
@@ -59,6 +71,7 @@ class ExportOptions:
     allow: Collection[str] = ()
     media: Path | None = None
     like: Path | None = None
+    may_be_same: bool = False
     agreement: Agreement | None = None
     steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
@@ -87,8 +100,6 @@ def export(
     with replaced_folder(out) as folder:
         facts = CardFacts()
         earlier = read_earlier(Dataset(options.like)) if options.like else FIRST
-        if options.like:
-            write_assigned(folder, earlier)
         sizes = write_configs(run, folder, settings, facts, earlier)
         write_marker(folder, _recipe(sizes, facts, settings, {}))
         guards = _guards(run, Dataset(folder), settings)
@@ -98,15 +109,22 @@ def export(
             facts.unpacked.update(record.detail for record in unpacked)
             with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
                 write_records(left_out, unpacked)
-        changed = None
+        changed = before = None
         if options.like:
             old = Dataset(options.like)
+            before = version_of(old)
             write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
-            changed = changes(old, diff(old, Dataset(folder)))
-            write_changelog(folder, old, changed)
+            found = diff(old, Dataset(folder))
+            if options.may_be_same and found.is_empty and old.marker["settings"] == recipe_settings(settings):
+                changed = carry_on(Dataset(folder), old)
+            else:
+                write_assigned(folder, earlier)
+                changed = changes(old, found)
+                write_changelog(folder, old, changed)
         write_recipe(run, folder, settings)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
-        recipe = _recipe(sizes, facts, settings, guards, changed.version if changed else FIRST_VERSION)
+        version = changed.version if changed else before or FIRST_VERSION
+        recipe = _recipe(sizes, facts, settings, guards, version)
         write_marker(folder, recipe, digests(folder))
         results = check(Dataset(folder), settings, options.allow)
         told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement, changed)
@@ -115,7 +133,7 @@ def export(
         recipe["gate"] = {result.name: result.state for result in results}
         write_marker(folder, recipe, digests(folder))
     left = dict(sorted(facts.left_out.items()))
-    return ExportSummary(out, recipe["rows"], left, dict(sorted(facts.unpacked.items())), results)
+    return ExportSummary(out, version, before, recipe["rows"], left, dict(sorted(facts.unpacked.items())), results)
 
 
 def _funnel(run: Path, stages: Mapping[str, type[Record]]) -> list[FunnelStep]:

@@ -291,7 +291,8 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
     HubError where the Hub cannot be reached or refuses.
     """
     with replaced_folder(out) as folder:
-        with reported_errors(repo_id), warnings.catch_warnings():
+        named = f"{repo_id}@{revision}" if revision else repo_id
+        with reported_errors(named), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Not enough free disk space")  # told as an error when it comes to that
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
             found = open_api().snapshot_download(

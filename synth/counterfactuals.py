@@ -66,8 +66,8 @@ class CounterfactualStage:
     are no input of a unit's key: a collection that grows does not have what stands written again.
 
     `changed` gives the counterfactuals that a video had before and that people answered on. Where the video is done
-    again, say since it got a new composed query, those that this teacher wrote of the same query stand, unless a judge
-    now says otherwise.
+    again, say since its file was replaced, those that this teacher wrote of the same query stand, unless a judge now
+    says otherwise.
     """
 
     teacher: Teacher
@@ -84,6 +84,9 @@ class CounterfactualStage:
     over: ClassVar[str] = "queries"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
+    without: ClassVar[Mapping[type[Record], tuple[str, str]]] = {Query: ("kind", "composed")}
+    """A composed query has no counterfactual, and it comes with a twin: where a collection grows, long after its video
+    was done."""
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:

@@ -165,7 +165,7 @@ def moved_splits(dataset: Dataset, settings: Settings) -> CheckResult:
         if was not in (None, split):
             found.add(f"query {row['query_id']}: {was} before, {split} now")
     if not (dataset.folder / ASSIGNED).exists():
-        return CheckResult("moved_splits", "off", "no earlier version was given (`hardcut export --like`)")
+        return CheckResult("moved_splits", "off", "the first version of its line, so there is none to compare with")
     return by_count(
         "moved_splits", found, f"{kept:,} videos and queries of earlier versions kept their split",
         "{count} videos and queries are in another split than before",

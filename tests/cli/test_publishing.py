@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.schemas.settings import ExportSettings, Settings
 
@@ -108,10 +110,14 @@ def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process],
     assert call("publish", tmp_path / "data", "org/set", *allow).returncode == 0 and "org/set" in server.repos
 
 
+def _overridden(dataset: Path) -> list[str]:
+    gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
+    return [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
+
+
 def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
     server, call = hub
-    gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
-    allow = [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
+    allow = _overridden(dataset)
     done = call("publish", dataset, "org/set", "--tag", "v7", *allow)
     assert done.returncode == 0 and "tagged v7" in done.stdout and server.repos["org/set"].private, done.stderr
     again = call("publish", dataset, "org/set", *allow)
@@ -139,3 +145,51 @@ def test_out_to_a_format_of_others_and_back_in(dataset: Path, hardcut: Process, 
     assert f"{judged:,} judgments" in into.stdout
     assert hardcut("import", "rankvideos", *files, "--out", tmp_path / "x").returncode == 2
     assert hardcut("export", dataset, "--out", tmp_path / "y", "--format", "rank").returncode == 2
+
+
+def _splits(folder: Path) -> dict[str, str]:
+    return {row["query_id"]: split for split, row in Dataset(folder).rows("queries", ("query_id",))}
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_export_keeps_the_splits_of_what_it_replaces(run: Path, hardcut: Process, tmp_path: Path) -> None:
+    """Whoever exports over the folder of the version before had its splits drawn anew, without a word."""
+    data, settings = tmp_path / "data", tmp_path / "other.toml"
+    first = hardcut("export", run, "--out", data)
+    assert "version   1.0.0\n" in first.stdout, first.stdout + first.stderr
+    splits, files = _splits(data), _bytes(data)
+    assert set(splits.values()) > {"train"}
+    again = hardcut("export", run, "--out", data)
+    assert "1.0.0, with the rows that were there; splits are kept" in again.stdout
+    assert _bytes(data) == files, "the same rows and settings are the same version"
+
+    own = (run / "run.toml").read_text()
+    settings.write_text(re.sub(r"(?ms)(^\[export\]$.*?^seed = )0$", r"\g<1>99", own, count=1))
+    assert settings.read_text() != own
+    changed = hardcut("export", run, "--out", data, "--config", settings)
+    assert _splits(data) == splits, changed.stdout
+    anew = hardcut("export", run, "--out", data, "--config", settings, "--new-splits")
+    assert "version   1.0.0\n" in anew.stdout and _splits(data) != splits
+    both = hardcut("export", run, "--out", data, "--like", data, "--new-splits")
+    assert both.returncode == 2 and "--like and --new-splits" in both.stderr
+
+    next((data / "data" / "corpus").glob("*.parquet")).write_bytes(b"PAR1")
+    damaged = hardcut("export", run, "--out", data)
+    assert damaged.returncode == 2 and "altered" in damaged.stderr and "--new-splits" in damaged.stderr
+    assert hardcut("export", run, "--out", data, "--new-splits").returncode in (0, 1)
+
+
+def test_the_version_before_may_be_on_the_hub(
+    run: Path, dataset: Path, hub: tuple[Any, Process], tmp_path: Path
+) -> None:
+    _, call = hub
+    assert call("publish", dataset, "org/set", *_overridden(dataset)).returncode == 0
+    done = call("export", run, "--out", tmp_path / "next", "--like", "org/set@v1.0.0")
+    assert "1.0.1, after 1.0.0" in done.stdout, done.stdout + done.stderr
+    assert _splits(tmp_path / "next") == _splits(dataset)
+    gone = call("export", run, "--out", tmp_path / "other", "--like", "org/set@v7.0.0")
+    assert gone.returncode not in (0, 1) and "v7.0.0" in gone.stderr and not (tmp_path / "other").exists()
+    assert call("export", run, "--out", tmp_path / "other", "--like", tmp_path / "nothing").returncode == 2
