@@ -53,6 +53,11 @@ def mixes_scripts(text: str) -> bool:
     return any(_is_mixed(word) for word in text.split())
 
 
+def scripts_of(text: str) -> set[str]:
+    """The scripts of the letters of a text, as Unicode names them; Chinese signs are `HAN`, and kana `KANA`."""
+    return {script for character in text if (script := _script(character))}
+
+
 def _is_mixed(word: str) -> bool:
     scripts = [script for character in word if (script := _script(character))]
     kinds = set(scripts)

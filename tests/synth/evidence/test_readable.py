@@ -69,4 +69,5 @@ def test_shared_cases(name: str, right: list[str], tmp_path: Path) -> None:
     """What is of no script that the recogniser knows, and plants and balls, is not read as look-alikes."""
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stored = ingest(str(CASES / f"{name}.mp4"), str(tmp_path), MediaSettings()).frames
-    assert [each.text for each in read_lines(stored.frames, stored.duration_s, EvidenceSettings())] == right
+    lines, _ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
+    assert [each.text for each in lines] == right
