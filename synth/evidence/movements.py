@@ -35,6 +35,8 @@ _NEARER = 3.0
 _FARTHER = -1.3
 """What stands still at another depth than the background moves along with it, at most three times as far further (near
 things) or once as far less (all others). What moves otherwise moves by itself."""
+WEIGHTS = (-1.0, 1.2, 0.6, 3.0, 0.3)
+"""Of a constant and of each of the `measures`; fitted by `benchmarks/confidence.py`."""
 MOST = 8
 """Movements told of ten seconds, or of a shorter burst: the longest and largest ones."""
 
@@ -309,15 +311,20 @@ def _thing(way: _Way) -> str:
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
+def measures(support: Mapping[str, float]) -> list[float]:
+    """What the confidence weighs: how far a thing goes, against its own length too, how well following it explains the
+    picture, and in how many windows it was found."""
+    return [
+        log(support["path"] / PATH),
+        log(max(support["of_size"], 0.1) / OF_SIZE),
+        support["explained"],
+        log(support["windows"]),
+    ]
+
+
 def confidence(support: Mapping[str, float]) -> float:
     """How often a movement so supported is one (logistic regression; see docs/evidence.md)."""
-    score = (
-        -1.0
-        + 1.2 * log(support["path"] / PATH)
-        + 0.6 * log(max(support["of_size"], 0.1) / OF_SIZE)
-        + 3.0 * support["explained"]
-        + 0.3 * log(support["windows"])
-    )
+    score = WEIGHTS[0] + sum(weight * value for weight, value in zip(WEIGHTS[1:], measures(support), strict=True))
     return round(1 / (1 + exp(-score)), 3)
 
 

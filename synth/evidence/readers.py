@@ -71,9 +71,10 @@ class TwoReaders:
         return self._second(line, [reader.partition("-")[2]]) if reader else self._first.recognise(line)
 
     def can_read(self, text: str, reader: str = "") -> bool:
-        """Whether a reading is in a script that its reader knows, and cannot be of look-alikes."""
-        if reader:
-            return True
+        """Whether a reading is in a script that its reader knows, and cannot be of look-alikes. Blanks are none: that
+        is what the first recogniser says of Cyrillic, and surely."""
+        if reader or not any(map(str.isalnum, text)):
+            return bool(reader)
         known = self._all_scripts or scripts_of(text) <= RAPID_SCRIPTS
         latin = script_of(text) in ("und-Latn", None)
         return known and not (latin and not self._latin and may_be_lookalikes(text))

@@ -14,6 +14,9 @@ MAX_MISSED = 1
 SAME_PLACE = 0.5
 """Share of the smaller of two boxes inside the other from which on they are one place."""
 
+SAME_LINE = 0.75
+"""Least likeness (intersection over union) of the boxes of one line, read now and then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -64,7 +67,14 @@ def unread(
             place.box, place.last = reading.box, index
             place.texts += [reading.text] if reading.text else []
     told = [_told(place, times, duration_s) for place in closed + open_places if place.pictures >= LEAST_PICTURES]
-    return sorted((each for each in told if each.end - each.start >= LEAST_S), key=lambda each: (each.start, each.box))
+    left = (each for each in told if each.end - each.start >= LEAST_S and not any(_goes_on(each, line) for line in read))
+    return sorted(left, key=lambda each: (each.start, each.box))
+
+
+def _goes_on(place: Unread, line: Line) -> bool:
+    """Whether a line that was read just before or after filled the very place: then it is the same text."""
+    apart = max(line.start - place.end, place.start - line.end)
+    return apart <= LEAST_S and _alike(line.box, place.box) >= SAME_LINE
 
 
 def _told(place: _Place, times: Sequence[float], duration_s: float) -> Unread:
@@ -75,7 +85,19 @@ def _told(place: _Place, times: Sequence[float], duration_s: float) -> Unread:
 
 
 def _same(one: Rect, other: Rect) -> bool:
+    return _shared(one, other) > 0 and _shared(one, other) >= SAME_PLACE * min(_area(one), _area(other))
+
+
+def _alike(one: Rect, other: Rect) -> float:
+    shared = _shared(one, other)
+    return shared / max(_area(one) + _area(other) - shared, 1e-9)
+
+
+def _shared(one: Rect, other: Rect) -> float:
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return width > 0 and height > 0 and width * height >= SAME_PLACE * smaller
+    return max(0.0, width) * max(0.0, height)
+
+
+def _area(box: Rect) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

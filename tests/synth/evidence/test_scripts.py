@@ -119,4 +119,6 @@ def test_a_place_of_text_is_told_once() -> None:
     readings = [[Reading(i, "" if i % 2 else "HOB", 0.0, box), Reading(i, "Gate 17", 0.9, other)] for i in range(6)]
     line = Line("Gate 17", 0.0, 2.75, other, 0.9, readings[0][1], ("Gate 17",) * 6)
     assert unread(times, readings, [line], 2.75) == [Unread(0.0, 2.75, box, "HOB")]
+    half = Line("HOBOCTИ", 1.75, 2.75, box, 0.9, readings[5][0], ("HOBOCTИ",))
+    assert unread(times, readings, [line, half], 2.75) == [], "the same text, read in later pictures"
     assert unread(times[:2], readings[:2], [line], 2.75) == [], "seen too briefly to be sure that it is text"
