@@ -28,7 +28,7 @@ from hardcut.engine.files import atomic_writer
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import MediaSettings
 from hardcut.synth.evidence import movements
-from hardcut.synth.evidence.motion import find_motion
+from hardcut.synth.evidence.motion import Finding, find_motion
 
 LET_DOWN = {
     "PATH": 0.02, "OF_SIZE": 0.1, "OF_LARGE": 0.1, "OF_CREEPING": 0.1, "STRAIGHT": 0.3, "EXPLAINED": 0.0,
@@ -48,33 +48,39 @@ def judges(truth: Path) -> ModuleType:
     return scorer
 
 
-def statements(videos: Path, truth: Path) -> list[dict[str, Any]]:
-    """What is told of the clips with the thresholds let down, each with its measures, and whether it is true."""
+def statements(videos: Path, truth: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is told of the clips, and what with the thresholds let down: each with its measures, and whether it is
+    true."""
     scorer = judges(truth)
     clips = {each["clip"]: each for file in sorted(truth.glob("*.jsonl")) for each in scorer.load(file)}
     files = {file.stem: file for file in sorted(videos.rglob("*")) if file.stem in clips}
     today = {name: getattr(movements, name) for name in LET_DOWN}
-    found: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    loose: list[dict[str, Any]] = []
     for name, file in files.items():
         with tempfile.TemporaryDirectory() as folder:
-            taken = ingest(str(file), folder, MediaSettings(), surveyed=True)
-            bursts = taken.survey.bursts if taken.survey else ()
-            told = {(item.text, item.start, item.end) for item in find_motion(bursts)}
-            for key, value in LET_DOWN.items():
-                setattr(movements, key, value)
-            loose = find_motion(bursts)
-            for key, value in today.items():
-                setattr(movements, key, value)
-        for item in loose:
-            if "path" not in item.support:
-                continue
-            _, verdict, why = scorer.judge("motion", item.text, item.start, item.end, clips[name])
-            if verdict in ("true", "false"):
-                key = (item.text, item.start, item.end)
-                found.append({"clip": name, "text": item.text, "start": item.start, "end": item.end, "why": why,
-                              "support": dict(item.support), "true": verdict == "true", "told": key in told,
-                              "confidence": movements.confidence(item.support)})  # fmt: skip
-    return found
+            survey = ingest(str(file), folder, MediaSettings(), surveyed=True).survey
+            bursts = survey.bursts if survey else ()
+            for found, values in ((told, today), (loose, LET_DOWN)):
+                for key, value in values.items():
+                    setattr(movements, key, value)
+                findings = find_motion(bursts)
+                for key, value in today.items():
+                    setattr(movements, key, value)
+                found += [row for item in findings if (row := judged(item, name, clips[name], scorer))]
+    return told, loose
+
+
+def judged(item: Finding, name: str, clip: object, scorer: ModuleType) -> dict[str, Any] | None:
+    """A movement with its verdict; None where it is none, or where nobody can say."""
+    if "path" not in item.support:
+        return None
+    _, verdict, why = scorer.judge("motion", item.text, item.start, item.end, clip)
+    if verdict not in ("true", "false"):
+        return None
+    confidence = movements.confidence(item.support)
+    return {"clip": name, "text": item.text, "start": item.start, "end": item.end, "why": why,
+            "support": dict(item.support), "true": verdict == "true", "confidence": confidence}  # fmt: skip
 
 
 def measured(rows: list[dict[str, Any]]) -> Floats:
@@ -130,26 +136,19 @@ def main() -> None:
     parser.add_argument("truth", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "confidence.json")
     options = parser.parse_args()
-    rows = statements(options.videos, options.truth)
-    truth = np.array([float(row["true"]) for row in rows])
-    told = np.array([row["told"] for row in rows])
-    today, answers = np.array([row["confidence"] for row in rows]), held_out(rows, truth)
-    chosen = [row for row in rows if row["told"]]
-    whole = fitted(measured(rows), truth)
-    result = {
-        "clips": len({row["clip"] for row in rows}),
-        "thresholds let down": {
-            "of the formula": area(rows, truth, today), "held out": area(rows, truth, answers),
-            "reliability of the formula": reliability(truth, today),
-            "reliability held out": reliability(truth, answers),
-        },
-        "told": {
-            "of the formula": area(chosen, truth[told], today[told]),
-            "held out": area(chosen, truth[told], answers[told]),
-            "reliability of the formula": reliability(truth[told], today[told]),
-        },
-        "weights": [round(float(value), 3) for value in (*whole.intercept_, *whole.coef_[0])],
-    }  # fmt: skip
+    told, loose = statements(options.videos, options.truth)
+    if not loose:
+        parser.error(f"no clip in {options.videos} has truth in {options.truth}")
+    result: dict[str, object] = {}
+    for kind, rows in (("told", told), ("thresholds let down", loose)):
+        truth, answers = (np.array([float(row[name]) for row in rows]) for name in ("true", "confidence"))
+        result[kind] = {
+            "clips": len({row["clip"] for row in rows}),
+            "formula": area(rows, truth, answers), "reliability": reliability(truth, answers),
+        }  # fmt: skip
+    answers, whole = held_out(loose, truth), fitted(measured(loose), truth)
+    result["held out"] = {**area(loose, truth, answers), "reliability": reliability(truth, answers)}
+    result["weights"] = [round(float(value), 2) for value in (*whole.intercept_, *whole.coef_[0])]
     print(json.dumps(result, indent=1))
     with atomic_writer(options.out) as file:
         json.dump(result, file, indent=1)

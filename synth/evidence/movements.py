@@ -35,8 +35,9 @@ _NEARER = 3.0
 _FARTHER = -1.3
 """What stands still at another depth than the background moves along with it, at most three times as far further (near
 things) or once as far less (all others). What moves otherwise moves by itself."""
-WEIGHTS = (-1.0, 1.2, 0.6, 3.0, 0.3)
+WEIGHTS = (1.64, 1.26, 1.02)
 """Of a constant and of each of the `measures`; fitted by `benchmarks/confidence.py`."""
+_WEAKEST = -2.0
 MOST = 8
 """Movements told of ten seconds, or of a shorter burst: the longest and largest ones."""
 
@@ -312,14 +313,11 @@ def _thing(way: _Way) -> str:
 
 
 def measures(support: Mapping[str, float]) -> list[float]:
-    """What the confidence weighs: how far a thing goes, against its own length too, how well following it explains the
-    picture, and in how many windows it was found."""
-    return [
-        log(support["path"] / PATH),
-        log(max(support["of_size"], 0.1) / OF_SIZE),
-        support["explained"],
-        log(support["windows"]),
-    ]
+    """What the confidence weighs: by how much (logarithm) the weakest measure passes its least value, and how far the
+    thing goes in its own lengths."""
+    least = {"path": PATH, "of_size": OF_SIZE, "straight": STRAIGHT, "explained": EXPLAINED, "changed": CHANGED}
+    weakest = min(log(max(support[name], 1e-6) / value) for name, value in least.items())
+    return [max(weakest, _WEAKEST), log(max(support["of_size"], 0.1) / OF_SIZE)]
 
 
 def confidence(support: Mapping[str, float]) -> float:

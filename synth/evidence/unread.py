@@ -10,6 +10,8 @@ from hardcut.synth.evidence.tracks import Line, Reading, Rect
 
 LEAST_PICTURES, LEAST_S = 3, 1.0
 """In so many pictures that were looked at, and for so long, the detector must find a line in one place."""
+HIGHEST = 0.3
+"""What is higher than this part of the picture is a texture that the detector stumbled over, no line."""
 MAX_MISSED = 1
 SAME_PLACE = 0.5
 """Share of the smaller of two boxes inside the other from which on they are one place."""
@@ -57,6 +59,8 @@ def unread(
         closed += [place for place in open_places if index - place.last > MAX_MISSED + 1]
         open_places = [place for place in open_places if index - place.last <= MAX_MISSED + 1]
         for reading in readings:
+            if reading.box[3] - reading.box[1] > HIGHEST:
+                continue
             if any(line.start <= times[index] <= line.end and _same(line.box, reading.box) for line in read):
                 continue
             place = next((each for each in open_places if _same(each.box, reading.box)), None)
@@ -67,7 +71,8 @@ def unread(
             place.box, place.last = reading.box, index
             place.texts += [reading.text] if reading.text else []
     told = [_told(place, times, duration_s) for place in closed + open_places if place.pictures >= LEAST_PICTURES]
-    left = (each for each in told if each.end - each.start >= LEAST_S and not any(_goes_on(each, line) for line in read))
+    lasting = [each for each in told if each.end - each.start >= LEAST_S]
+    left = [each for each in lasting if not any(_goes_on(each, line) for line in read)]
     return sorted(left, key=lambda each: (each.start, each.box))
 
 
