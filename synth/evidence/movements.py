@@ -37,6 +37,7 @@ _FARTHER = -1.3
 things) or once as far less (all others). What moves otherwise moves by itself."""
 WEIGHTS = (1.64, 1.26, 1.02)
 """Of a constant and of each of the `measures`; fitted by `benchmarks/confidence.py`."""
+_LEAST = {"path": PATH, "of_size": OF_SIZE, "straight": STRAIGHT, "explained": EXPLAINED, "changed": CHANGED}
 _WEAKEST = -2.0
 MOST = 8
 """Movements told of ten seconds, or of a shorter burst: the longest and largest ones."""
@@ -315,9 +316,8 @@ def _thing(way: _Way) -> str:
 def measures(support: Mapping[str, float]) -> list[float]:
     """What the confidence weighs: by how much (logarithm) the weakest measure passes its least value, and how far the
     thing goes in its own lengths."""
-    least = {"path": PATH, "of_size": OF_SIZE, "straight": STRAIGHT, "explained": EXPLAINED, "changed": CHANGED}
-    weakest = min(log(max(support[name], 1e-6) / value) for name, value in least.items())
-    return [max(weakest, _WEAKEST), log(max(support["of_size"], 0.1) / OF_SIZE)]
+    weakest = min(log(max(support[name], 1e-6) / value) for name, value in _LEAST.items())
+    return [max(weakest, _WEAKEST), log(max(support["of_size"], 0.1) / _LEAST["of_size"])]
 
 
 def confidence(support: Mapping[str, float]) -> float:
