@@ -121,7 +121,7 @@ def main(clips: int) -> None:
         reading = [(one.frames, one.duration_s, SETTINGS) for one in sets]
         text = compare(sum(map(len, looked_at)), bare=bare(bare_ocr, looked_at), ours=ours(read_lines, reading))
         text["bare_lines"] = sum(bare_ocr(paths) for paths in looked_at)
-        text["our_lines_followed"] = sum(len(read_lines(*call)) for call in reading)
+        text["our_lines_followed"] = sum(len(read_lines(*call)[0]) for call in reading)
         text["bare_lines_per_s_core"] = round(text["bare_lines"] / text["frames"] * text["bare_frames_per_s_core"], 2)
         flow = compare(
             sum(len(burst.times) for bursts in looks for burst in bursts),

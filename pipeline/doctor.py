@@ -21,7 +21,7 @@ from hardcut.schemas.settings import Role, Settings, TeacherSettings
 
 _EXTRAS = (
     *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr"),
-    *("languages", "paddle", "decord"),
+    *("languages", "ocr-scripts", "paddle", "decord"),
 )
 _GB = 1024**3
 

@@ -67,6 +67,7 @@ def needed_extras(settings: Settings) -> set[str]:
     wanted = {
         "eval": True,  # also with a first stage of the user's own: it need not list the queries that are written
         "ocr": evidence.ocr == "rapidocr",
+        "ocr-scripts": evidence.ocr != "off" and bool(evidence.ocr_languages),
         "paddle": evidence.ocr == "paddle",
         "vision": evidence.shots or evidence.motion or settings.duplicates.near,
         "asr": evidence.speech.startswith("whisper:"),

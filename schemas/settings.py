@@ -52,6 +52,10 @@ class EvidenceSettings(Frozen):
     ocr: Literal["rapidocr", "paddle", "off"] = "rapidocr"
     paddle_det: str | None = Field(default=None, description="paddle: folder of the model that finds lines")
     paddle_rec: str | None = Field(default=None, description="paddle: folder of the model that reads them")
+    ocr_languages: tuple[str, ...] = Field(
+        default=(), description="what Tesseract reads where the first recogniser cannot, by its names: rus, kor, ara"
+    )
+    ocr_data: str | None = Field(default=None, description="folder of Tesseract's language data; default: the system's")
     ocr_min_confidence: float = Field(default=0.6, ge=0, le=1)
     ocr_fps: float = Field(
         default=2.0, gt=0, description="times a second that text is looked for, of the stored frames"

@@ -35,6 +35,10 @@ _NEARER = 3.0
 _FARTHER = -1.3
 """What stands still at another depth than the background moves along with it, at most three times as far further (near
 things) or once as far less (all others). What moves otherwise moves by itself."""
+WEIGHTS = (1.64, 1.26, 1.02)
+"""Of a constant and of each of the `measures`; fitted by `benchmarks/confidence.py`."""
+_LEAST = {"path": PATH, "of_size": OF_SIZE, "straight": STRAIGHT, "explained": EXPLAINED, "changed": CHANGED}
+_WEAKEST = -2.0
 MOST = 8
 """Movements told of ten seconds, or of a shorter burst: the longest and largest ones."""
 
@@ -309,15 +313,16 @@ def _thing(way: _Way) -> str:
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
+def measures(support: Mapping[str, float]) -> list[float]:
+    """What the confidence weighs: by how much (logarithm) the weakest measure passes its least value, and how far the
+    thing goes in its own lengths."""
+    weakest = min(log(max(support[name], 1e-6) / value) for name, value in _LEAST.items())
+    return [max(weakest, _WEAKEST), log(max(support["of_size"], 0.1) / _LEAST["of_size"])]
+
+
 def confidence(support: Mapping[str, float]) -> float:
     """How often a movement so supported is one (logistic regression; see docs/evidence.md)."""
-    score = (
-        -1.0
-        + 1.2 * log(support["path"] / PATH)
-        + 0.6 * log(max(support["of_size"], 0.1) / OF_SIZE)
-        + 3.0 * support["explained"]
-        + 0.3 * log(support["windows"])
-    )
+    score = WEIGHTS[0] + sum(weight * value for weight, value in zip(WEIGHTS[1:], measures(support), strict=True))
     return round(1 / (1 + exp(-score)), 3)
 
 

@@ -1,4 +1,6 @@
-"""Text in the picture with RapidOCR or PaddleOCR. Only what changed since the last frame is looked at again.
+"""Text in the picture with RapidOCR or PaddleOCR, and Tesseract for what they cannot read.
+
+Only what changed since the last frame is looked at again.
 
 The detector costs ten times what reading a line does and grows with the area it is given, so a frame is compared with
 what was last read, block by block, and detection runs on the changed part alone. Lines none of whose pixels changed are
@@ -9,21 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from hardcut.media.frames import Frame
 from hardcut.media.holes import Hole
 from hardcut.schemas.dependencies import installed
-from hardcut.schemas.records import Box, Evidence, Span, Video
+from hardcut.schemas.records import Box, Dropped, Evidence, Span, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.schemas.text.clean import clean, script_of
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.paddle import paddle_engine, paddle_settings
 from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.readable import agreement, believable, crops
+from hardcut.synth.evidence.readers import Engine, TwoReaders
+from hardcut.synth.evidence.tesseract import Told, language_settings
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
+from hardcut.synth.evidence.unread import Unread, unread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,35 +53,43 @@ SAME_PLACE = 0.7
 
 
 def read_lines(
-    frames: Sequence[Frame], duration_s: float, settings: EvidenceSettings, holes: Sequence[Hole] = ()
-) -> list[Line]:
-    """The lines of text of a video, each with its span, place and best reading. For a worker process.
+    frames: Sequence[Frame],
+    duration_s: float,
+    settings: EvidenceSettings,
+    holes: Sequence[Hole] = (),
+    language: str | None = None,
+) -> tuple[list[Line], list[Unread]]:
+    """The lines of text of a video, each with its span, place and best reading, and the text that is not read. For a
+    worker process. `language` is the tag of what the video speaks or shows, where it is known.
 
     The detector sees pictures whose longer side is at most `ocr_side` pixels; lines are read at full size. Lines whose
-    best reading is below `ocr_min_confidence` are left out, and so are those that other crops of the same picture do
-    not confirm (`readable.py`).
+    best reading is below `ocr_min_confidence` are not read, and so are those that other crops of the same picture do
+    not confirm (`readable.py`), or that may be look-alikes of another script (`lookalikes.py`).
     """
     looked_at = _thinned(frames, settings.ocr_fps)
-    engine = _engine(settings)
+    engine = TwoReaders(_engine(settings), settings, language)
     reader = _Reader(engine, settings.ocr_side)
     readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
-    lines = follow([frame.time_s for frame in looked_at], readings, duration_s, holes)
-    return [
+    times = [frame.time_s for frame in looked_at]
+    found = follow(times, [[each for each in seen if each.text] for seen in readings], duration_s, holes)
+    lines = [
         line
-        for line in lines
+        for line in found
         if line.confidence >= settings.ocr_min_confidence
+        and engine.can_read(line.text, line.best.reader)
         and believable(line, _stability(engine, line, load_image(looked_at[line.best.frame].path)))
     ]
+    return lines, unread(times, readings, lines, duration_s)
 
 
-def _stability(engine: Engine, line: Line, image: Image) -> float:
+def _stability(engine: TwoReaders, line: Line, image: Image) -> float:
     """The share of other crops that give the reading of a line."""
     import numpy as np
 
     height, width = image.shape[:2]
     corners = np.array(line.best.corners, dtype=np.float32) * np.array([width, height], dtype=np.float32)
     cut = _upright(image, corners.astype(np.float32))
-    return agreement(line.text, [clean(engine.recognise(crop)[0]) for crop in crops(cut)])
+    return agreement(line.text, [clean(engine.again(crop, line.best.reader).text) for crop in crops(cut)])
 
 
 def ocr_evidence(video: Video, lines: Sequence[Line], extractor: str) -> list[Evidence]:
@@ -90,9 +103,16 @@ def ocr_evidence(video: Video, lines: Sequence[Line], extractor: str) -> list[Ev
             box=Box(left=line.box[0], top=line.box[1], right=line.box[2], bottom=line.box[3]),
             language=script_of(line.text),
             confidence=line.confidence,
-            extractor=extractor,
+            extractor=line.best.reader or extractor,
         )
         for line in lines
+    ]
+
+
+def unread_text(video: Video, found: Sequence[Unread]) -> list[Dropped]:
+    """One record for each place where text was seen and not read."""
+    return [
+        Dropped.create(item=video.video_id, stage="evidence", reason="unread_text", detail=each.told) for each in found
     ]
 
 
@@ -103,18 +123,6 @@ def _thinned(frames: Sequence[Frame], fps: float) -> list[Frame]:
         if not kept or frame.time_s - kept[-1].time_s > 0.9 / fps:
             kept.append(frame)
     return kept
-
-
-class Engine(Protocol):
-    """What finds lines of text in a picture (height x width x 3, blue first) and reads them."""
-
-    def detect(self, picture: Image) -> Sequence[Quad]:
-        """Four corners in pixels of every line."""
-        ...
-
-    def recognise(self, line: Image) -> tuple[str, float]:
-        """Text and confidence of the picture of one line; empty where there is nothing to read."""
-        ...
 
 
 class RapidEngine:
@@ -144,9 +152,9 @@ class RapidEngine:
         found = self._rapid(picture, use_det=True, use_cls=False, use_rec=False)
         return [] if found.boxes is None else [np.asarray(box, dtype=np.float32) for box in found.boxes]
 
-    def recognise(self, line: Image) -> tuple[str, float]:
+    def recognise(self, line: Image) -> Told:
         found = self._rapid(line, use_det=False, use_cls=False, use_rec=True)
-        return (found.txts[0], float(found.scores[0])) if found.txts else ("", 0.0)
+        return Told(found.txts[0], float(found.scores[0])) if found.txts else Told("", 0.0)
 
 
 @cache
@@ -271,19 +279,19 @@ def _detect(engine: Engine, small: Image, part: tuple[slice, slice]) -> list[Qua
 
 
 def _recognise(engine: Engine, index: int, image: Image, quad: Quad, box: Rect) -> Reading | None:
-    """Reads one line at full size; None where there is nothing to read in it."""
+    """Reads one line at full size, with an empty text where it cannot be read; None where it is too small."""
     import numpy as np
 
     height, width = image.shape[:2]
     corners = (quad * np.array([width, height], dtype=np.float32)).astype(np.float32)
     if np.ptp(corners[:, 0]) < 2 or np.ptp(corners[:, 1]) < 2:
         return None
-    told, score = engine.recognise(_upright(image, corners))
-    text, confidence = clean(told), round(min(1.0, score), 4)
+    told = engine.recognise(_upright(image, corners))
+    text, confidence = clean(told.text), round(min(1.0, told.confidence), 4)
     is_text = any(character.isalnum() for character in text)  # round things are read as bullets
     if not is_text or confidence < WORTH_FOLLOWING:
-        return None
-    return Reading(index, text, confidence, box, tuple((float(x), float(y)) for x, y in quad))
+        text, confidence = "", 0.0
+    return Reading(index, text, confidence, box, tuple((float(x), float(y)) for x, y in quad), told.reader)
 
 
 def _upright(image: Image, corners: Quad) -> Image:
@@ -316,11 +324,13 @@ def _share(box: Rect, of: Rect) -> float:
     return width * height / area if width > 0 and height > 0 and area > 0 else 0.0
 
 
-async def _ocr(look: Look) -> list[Evidence]:
-    options = look.setup.options
+async def _ocr(look: Look) -> list[Evidence | Dropped]:
+    options, video = look.setup.options, look.video
     holes = await look.holes()
-    lines = await look.pool.call(read_lines, look.frames, look.video.duration_s, options, holes)
-    return ocr_evidence(look.video, lines, options.ocr)
+    told = video.metadata.get("language")
+    language = told if isinstance(told, str) else None
+    lines, not_read = await look.pool.call(read_lines, look.frames, video.duration_s, options, holes, language)
+    return [*ocr_evidence(video, lines, options.ocr), *unread_text(video, not_read)]
 
 
 def _on(setup: Setup) -> bool:
@@ -328,9 +338,12 @@ def _on(setup: Setup) -> bool:
 
 
 def _libraries(setup: Setup) -> Mapping[str, JsonValue]:
-    if setup.options.ocr == "paddle":
-        return {"paddle": paddle_settings(setup.options, setup.digests)}
-    return {package: installed(package, "ocr", 'evidence.ocr = "off"') for package in ("rapidocr", "onnxruntime")}
+    options = setup.options
+    second = {"languages": language_settings(options, setup.digests)} if options.ocr_languages else {}
+    if options.ocr == "paddle":
+        return {"paddle": paddle_settings(options, setup.digests), **second}
+    first = {package: installed(package, "ocr", 'evidence.ocr = "off"') for package in ("rapidocr", "onnxruntime")}
+    return {**first, **second}
 
 
 OCR = Extractor("ocr", None, _ocr, on=_on, libraries=_libraries)

@@ -13,6 +13,7 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import EvidenceSettings
+from hardcut.synth.evidence.tesseract import Told
 from hardcut.teacher.model_digest import model_folder
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class PaddleEngine:
         [found] = self._det.predict(picture, batch_size=1)
         return [np.asarray(quad, dtype=np.float32).reshape(-1, 2) for quad in found["dt_polys"]]
 
-    def recognise(self, line: Image) -> tuple[str, float]:
+    def recognise(self, line: Image) -> Told:
         """Text and confidence of the picture of one line; empty where there is nothing to read."""
         [found] = self._rec.predict(line, batch_size=1)
-        return str(found["rec_text"]), float(found["rec_score"])
+        return Told(str(found["rec_text"]), float(found["rec_score"]))
 
 
 @cache

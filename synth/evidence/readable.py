@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONE_CONFIDENCE, LONE_SECONDS = 0.95, 1.0
 """A lone sign is read so surely and stands so long; mostly they are wheels, doors and windows."""
 SURE, FAIRLY_SURE = 0.8, 0.7
-"""Least confidence of a word, and of one that was read the same in two pictures."""
+"""Least confidence of a word, and of one that was read the same in two pictures and in half of those it stood in."""
 STABLE, FAIRLY_STABLE = 0.8, 0.6
 """Share of the crops that give the same reading."""
 _SAME, _LONG = 0.9, 9
@@ -45,12 +45,18 @@ def believable(line: Line, stable: float) -> bool:
             stable == 1.0 and line.confidence >= SURE and (line.repeated > 1 or line.end - line.start >= LONE_SECONDS)
         )
     once = line.confidence >= SURE and stable >= STABLE
-    return once or (line.repeated > 1 and line.confidence >= FAIRLY_SURE and stable >= FAIRLY_STABLE)
+    mostly = line.repeated > 1 and 2 * line.repeated >= len(line.readings)
+    return once or (mostly and line.confidence >= FAIRLY_SURE and stable >= FAIRLY_STABLE)
 
 
 def mixes_scripts(text: str) -> bool:
     """Whether a word is of letters of two scripts that do not go together: then it was read as look-alikes."""
     return any(_is_mixed(word) for word in text.split())
+
+
+def scripts_of(text: str) -> set[str]:
+    """The scripts of the letters of a text, as Unicode names them; Chinese signs are `HAN`, and kana `KANA`."""
+    return {script for character in text if (script := _script(character))}
 
 
 def _is_mixed(word: str) -> bool:

@@ -20,8 +20,10 @@ from hardcut.synth.frame_source import FrameSource
 
 R = TypeVar("R", bound=Record)
 
-_LATER: frozenset[str] = frozenset()
-"""The settings that version 2 of the stage did not have."""
+_LATER = {"ocr_languages"}
+"""The settings that versions before 6 of the stage did not have."""
+_NO_PART = {"speech_key_variable", "speech_price", "ocr_data"}
+"""Settings that do not say what is found. Language data is known by its content, wherever it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -48,13 +50,15 @@ class EvidenceStage:
         """Raises MissingDependency where an extractor that is switched on is not installed."""
         setup = self._setup
         versions = {name: value for each in _asked_for(setup) for name, value in each.versions(setup).items()}
-        told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price"})
+        told = self.options.model_dump(mode="json", exclude=_NO_PART)
         return {**told, "sampling": self.frames.sampling, "survey": self.frames.survey, "versions": versions}
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 4 told text over holes, version 3 believed all text, version 2 is of 26e4c37: what was
-        paid for rests on them."""
+        """Version 5 told look-alikes of other scripts, version 4 text over holes, version 3 believed all text, version
+        2 is of 26e4c37: what was paid for rests on them. A run that asks for more languages is made anew."""
+        if self.options.ocr_languages:
+            return ()
         setup = self._setup
         libraries = {
             name: value
@@ -62,10 +66,12 @@ class EvidenceStage:
             if each.version is None
             for name, value in each.libraries(setup).items()
         }
-        told = self.options.model_dump(mode="json", exclude={"speech_key_variable", "speech_price", *_LATER})
+        told = self.options.model_dump(mode="json", exclude=_NO_PART | _LATER)
+        before = {name: value for name, value in self.settings.items() if name not in _LATER}
         return (
-            Earlier(4, self.settings),
-            Earlier(3, self.settings),
+            Earlier(5, before),
+            Earlier(4, before),
+            Earlier(3, before),
             Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),
         )
 

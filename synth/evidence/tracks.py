@@ -26,13 +26,15 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A line of text as it was read in the frame number `frame`."""
+    """A line of text as it was read in the frame number `frame`; its text is empty where it could not be read.
+    `reader` names the recogniser where it is the second one."""
 
     frame: int
     text: str
     confidence: float
     box: Rect
     corners: tuple[tuple[float, float], ...] = ()
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)

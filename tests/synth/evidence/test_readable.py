@@ -38,6 +38,8 @@ def test_what_is_believed() -> None:
     assert believable(line("Harbour market", 0.98), 1.0)
     assert believable(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFITS"), 0.6), "read twice"
     assert not believable(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFNS"), 0.6), "a reading that never repeats"
+    often = ("inai", "inai", "nai", "lnai", "naii")
+    assert not believable(line("inai", 0.75, 2.0, *often), 0.8), "most pictures say something else"
     assert not believable(line("MISFNS", 0.99), 0.4), "another crop says something else"
     assert believable(line("7", 0.99), 1.0)
     assert not believable(line("7", 0.99, 0.5), 1.0) and not believable(line("油", 0.99, 4.0), 0.8)
@@ -69,4 +71,5 @@ def test_shared_cases(name: str, right: list[str], tmp_path: Path) -> None:
     """What is of no script that the recogniser knows, and plants and balls, is not read as look-alikes."""
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stored = ingest(str(CASES / f"{name}.mp4"), str(tmp_path), MediaSettings()).frames
-    assert [each.text for each in read_lines(stored.frames, stored.duration_s, EvidenceSettings())] == right
+    lines, _ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
+    assert [each.text for each in lines] == right
