@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hardcut.publish.comparisons import ALL, Looks
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.looks import ALL, Looks
 from hardcut.report.plots.bars import write_bars
 from hardcut.report.statistics.looks import leaning_features
 from hardcut.report.statistics.sides import Sides, leaning_words

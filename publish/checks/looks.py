@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_limit, could_not_look
+from hardcut.publish.comparisons import CORPUS_COLUMNS, PAIR_COLUMNS, Looks
 from hardcut.publish.dataset import Dataset
-from hardcut.publish.looks import CORPUS_COLUMNS, PAIR_COLUMNS, Looks
 from hardcut.report.statistics.looks import FEWEST, FEWEST_PARTS, Looked, audit_looks
 from hardcut.schemas.settings import Settings
 
