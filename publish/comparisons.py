@@ -4,7 +4,7 @@ that frames and files give of each."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
@@ -36,22 +36,24 @@ class Looks:
     """Comparisons by how the video that does not answer met the query; features and group of each video. `unseen` are
     the compared videos of whose pictures nothing is known: their features are those of the file alone."""
 
-    comparisons: Mapping[str, list[Comparison]] = field(default_factory=dict)
-    features: Mapping[str, Features] = field(default_factory=dict)
-    parts: Mapping[str, str] = field(default_factory=dict)
-    unseen: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
+    comparisons: Mapping[str, list[Comparison]]
+    features: Mapping[str, Features]
+    parts: Mapping[str, str]
+    unseen: tuple[str, ...]
+    lost: tuple[str, ...]
 
     @classmethod
     def read(cls, dataset: Dataset) -> Looks:
-        """Of all splits: whole queries, by hash, until there are enough pairs. `lost` are videos that
-        the corpus lacks. Where the pictures of one video are unknown, nobody's are looked at."""
+        """Of all splits: whole queries, by hash, until there are enough pairs. `lost` are videos that the corpus lacks.
+        Where the pictures of one video are unknown, nobody's are looked at."""
         comparisons: dict[str, list[Comparison]] = {ALL: []}
         for kind, found in _comparisons(dataset):
             comparisons.setdefault(kind, []).append(found)
             comparisons[ALL].append(found)
-        rows = {row["video_id"]: row for _, row in dataset.rows("corpus", CORPUS_COLUMNS)}
-        videos = sorted({video for one in comparisons[ALL] for video in (one.answer, one.other)})
+        wanted = {video for one in comparisons[ALL] for video in (one.answer, one.other)}
+        corpus = (row for _, row in dataset.rows("corpus", CORPUS_COLUMNS))
+        rows = {row["video_id"]: row for row in corpus if row["video_id"] in wanted}
+        videos = sorted(wanted)
         lost = tuple(video for video in videos if video not in rows)
         unseen = tuple(video for video in videos if video in rows and rows[video]["look"] is None)
         features = {video: _features(rows[video], pictures=not unseen) for video in videos if video in rows}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_limit, could_not_look
-from hardcut.publish.comparisons import CORPUS_COLUMNS, PAIR_COLUMNS, Looks
+from hardcut.publish.comparisons import ALL, CORPUS_COLUMNS, PAIR_COLUMNS, Looks
 from hardcut.publish.dataset import Dataset
 from hardcut.report.statistics.looks import FEWEST, FEWEST_PARTS, Looked, audit_looks
 from hardcut.schemas.settings import Settings
@@ -25,10 +27,9 @@ def look_prior(dataset: Dataset, settings: Settings) -> CheckResult:
     if looks.lost:
         why = "videos of the pairs are not in the corpus"
         return could_not_look("look_prior", why, "export the run again", len(looks.lost), looks.lost)
-    audited = {kind: audit_looks(found, looks.features, looks.parts) for kind, found in looks.comparisons.items()}
-    told = {kind: found for kind, found in sorted(audited.items()) if found is not None}
+    told = _audited(looks, sorted(looks.comparisons.keys() - {ALL})) or _audited(looks, [ALL])
     if not told:
-        count, groups = len(looks.comparisons["all"]), len({looks.parts[video] for video in looks.features})
+        count, groups = len(looks.comparisons[ALL]), len({looks.parts[video] for video in looks.features})
         why = (
             f"{count:,} comparisons of {groups:,} groups of videos are too few: {FEWEST} and {FEWEST_PARTS} are needed"
         )
@@ -46,6 +47,12 @@ def look_prior(dataset: Dataset, settings: Settings) -> CheckResult:
         "that never answer"
     )
     return by_limit("look_prior", worst.rate, round(0.5 + worst.reach, 3), message, advice, findings, digits=3)
+
+
+def _audited(looks: Looks, kinds: Sequence[str]) -> dict[str, Looked]:
+    """Of each kind of which there is enough."""
+    found = {kind: audit_looks(looks.comparisons[kind], looks.features, looks.parts) for kind in kinds}
+    return {kind: told for kind, told in found.items() if told is not None}
 
 
 def _message(told: Looked) -> str:

@@ -25,7 +25,7 @@ FEWEST = 40
 """Comparisons without which nothing can be told."""
 FEWEST_PARTS = 10
 """Groups of videos without which nothing can be told: their features are dealt out anew."""
-DEALS = 60
+DEALS = 40
 WIDTHS = 3.0
 """Standard deviations of chance that its interval reaches: so that a clean set is hardly ever outside it, however many
 looks are taken."""
