@@ -34,7 +34,7 @@ ALL = "all"
 @dataclass(frozen=True, slots=True)
 class Looks:
     """Comparisons by how the video that does not answer met the query; features and group of each video. `unseen` are
-    the compared videos of whose pictures nothing is known: their features are those of the file alone."""
+    the compared videos of whose pictures or codec nothing is known: features are then those of the file alone."""
 
     comparisons: Mapping[str, list[Comparison]]
     features: Mapping[str, Features]
@@ -55,7 +55,9 @@ class Looks:
         rows = {row["video_id"]: row for row in corpus if row["video_id"] in wanted}
         videos = sorted(wanted)
         lost = tuple(video for video in videos if video not in rows)
-        unseen = tuple(video for video in videos if video in rows and rows[video]["look"] is None)
+        unseen = tuple(
+            video for video in videos if video in rows and None in (rows[video]["look"], rows[video]["codec"])
+        )
         features = {video: _features(rows[video], pictures=not unseen) for video in videos if video in rows}
         return cls(comparisons, features, {video: row["group"] for video, row in rows.items()}, unseen, lost)
 
