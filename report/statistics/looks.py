@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hardcut.report.statistics.shortcuts import FOLDS
-from hardcut.schemas.dependencies import needs
 from hardcut.schemas.ids import digest
 
 if TYPE_CHECKING:
@@ -80,10 +79,9 @@ def audit_looks(
     order = sorted(named, key=lambda part: fold_of[part])
     folds = {part: at % FOLDS for at, part in enumerate(order)}
     fold = np.array([folds[parts[video]] for video in videos])
-    signs = np.array([1.0 if at % 2 else -1.0 for at in range(len(pairs))])
-    rates = _rates(table, pairs, fold, signs)
+    rates = _rates(table, pairs, fold)
     rng = np.random.default_rng(0)
-    chance = np.array([_rates(table[rng.permutation(len(table))], pairs, fold, signs) for _ in range(DEALS)])
+    chance = np.array([_rates(table[rng.permutation(len(table))], pairs, fold) for _ in range(DEALS)])
     reaches = np.maximum(0.0, chance.mean(axis=0) - 0.5) + WIDTHS * chance.std(axis=0, ddof=1)
     best = int(np.argmax(rates - reaches))
     return Looked(len(pairs), AUDITORS[best], float(rates[best]), float(reaches[best]), _leaning(names, table, pairs))
@@ -108,7 +106,6 @@ def _table(rows: Sequence[Features]) -> tuple[list[str], NDArray[Any]]:
     """The names of the columns, and a row for each video: ranks of numbers from -1 to 1 (so that no one video weighs
     more than others), 0 and 1 for words."""
     import numpy as np
-    from scipy.stats import rankdata
 
     names, columns = [], []
     for name in rows[0]:
@@ -120,16 +117,14 @@ def _table(rows: Sequence[Features]) -> tuple[list[str], NDArray[Any]]:
                     columns.append(np.array([2.0 * (value == word) for value in values]))
         elif len(set(values)) > 1:
             names.append(name)
-            columns.append(2 * rankdata(np.array(values, dtype=float)) / len(values) - 1)
+            _, rank, count = np.unique(np.array(values, dtype=float), return_inverse=True, return_counts=True)
+            columns.append((2 * np.cumsum(count) - count)[rank] / len(values) - 1)  # of equal ones the middle
     return names, np.stack(columns, axis=1) if columns else np.zeros((len(rows), 1))
 
 
-def _rates(table: NDArray[Any], pairs: NDArray[Any], fold: NDArray[Any], signs: NDArray[Any]) -> NDArray[Any]:
+def _rates(table: NDArray[Any], pairs: NDArray[Any], fold: NDArray[Any]) -> NDArray[Any]:
     """The share of comparisons that each auditor tells right, one that has seen neither video."""
     import numpy as np
-
-    with needs("scikit-learn", "publish"):
-        from sklearn.linear_model import Ridge
 
     apart = table[pairs[:, 0]] - table[pairs[:, 1]]
     more = np.sign(apart)
@@ -143,9 +138,11 @@ def _rates(table: NDArray[Any], pairs: NDArray[Any], fold: NDArray[Any], signs: 
                 continue
             leans = more[seen].mean(axis=0)
             most = int(np.argmax(np.abs(leans)))
-            turned = apart[seen] * signs[seen, None]  # every other one, so that there are two sides to learn
-            model = Ridge(alpha=_ALPHA, fit_intercept=False).fit(turned, signs[seen])
-            for at, values in enumerate((apart[test, most] * leans[most], model.predict(apart[test]))):
+            # Without an intercept, turning a comparison round changes nothing: the answer may always stand first. Some
+            # thousand fits in closed form take a tenth of what scikit-learn's take.
+            known = apart[seen]
+            weights = np.linalg.solve(known.T @ known + _ALPHA * np.eye(known.shape[1]), known.sum(axis=0))
+            for at, values in enumerate((apart[test, most] * leans[most], apart[test] @ weights)):
                 right[at] += (values > 1e-9).sum() + 0.5 * (np.abs(values) <= 1e-9).sum()
             told += int(test.sum())
     return right / told if told else np.full(len(AUDITORS), 0.5)
