@@ -34,7 +34,8 @@ _CONFIG_TOLD = {
     "captions": "what happens in a video, in full and in one sentence (for the first stage of training), with claims"
     " that can be checked one by one",
     "queries": "a query with what must be seen or heard to answer it",
-    "corpus": "a video of the collection; `group` is what its split went by",
+    "corpus": "a video of the collection; `group` is what its split went by, `look` a few numbers of its pictures, by"
+    " which the check `look_prior` goes",
     "qrels": "the labels alone, as in TREC; `external_id` is the query's id in its owner's own files",
 }
 _COLUMN_TOLD = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from hardcut.media.look import LOOK
 from hardcut.publish.judgments import Negative
 from hardcut.publish.teacher_agreement import teacher_agreement
 from hardcut.schemas.judgments import Judgment
@@ -86,6 +87,7 @@ _COUNTERFACTUAL = {
     "logit_margin": "float64?",
     "exact": "bool?",
 }
+_LOOK = Nullable(dict.fromkeys(LOOK, "float64"))
 _SIDE = {"query_id": "string", "query": "string", "kind": "string"}
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "pairs": {
@@ -165,11 +167,13 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "fps": "float64",
         "width": "int32",
         "height": "int32",
+        "codec": "string",
         "has_audio": "bool",
         "complete": "bool",
         "group": "string",
         "licence": "string?",
         "speech": "string?",
+        "look": _LOOK,
         "metadata": [{"key": "string", "value": "string"}],
     },
     "qrels": {"query_id": "string", "external_id": "string?", "video_id": "string", "grade": "int32"},
@@ -192,7 +196,10 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "duration_s": "float64",
     },
 }
-ADDED: Mapping[str, frozenset[str]] = {"groups": frozenset({"counterfactuals"})}
+ADDED: Mapping[str, frozenset[str]] = {
+    "groups": frozenset({"counterfactuals"}),
+    "corpus": frozenset({"codec", "look"}),
+}
 """Columns that datasets of earlier versions lack, by config."""
 
 
@@ -253,9 +260,11 @@ def facets_of(query: Row, video_id: str) -> list[Row]:
     return [{**facet, "span": None} for facet in facets]
 
 
-def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech: str | None) -> Row:
+def corpus_row(
+    video: Video, group: str, metadata_fields: Sequence[str], speech: str | None, look: Mapping[str, float] | None
+) -> Row:
     """A row of `corpus`. Of the metadata the licence and `metadata_fields` are published, flattened to text and, since
-    what stands beside a video may be megabytes, cut where a reader sees it."""
+    what stands beside a video may be megabytes, cut where a reader sees it. `look` are the numbers of `media.look`."""
     return {
         "video_id": video.video_id,
         "video_path": video.path,
@@ -265,11 +274,13 @@ def corpus_row(video: Video, group: str, metadata_fields: Sequence[str], speech:
         "fps": video.fps,
         "width": video.width,
         "height": video.height,
+        "codec": video.codec,
         "has_audio": video.has_audio,
         "complete": video.complete,
         "group": group,
         "licence": licence_of(video),
         "speech": speech,
+        "look": look,
         "metadata": [entry for name in metadata_fields for entry in _entries(name, video.metadata.get(name))],
     }
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from hardcut.engine.run_files import RunFiles
+from hardcut.media.look import look_of
 from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.blocks import left_out_blocks, note_group, note_sides, write_blocks
@@ -57,6 +58,7 @@ from hardcut.schemas.records import (
     Group,
     Pair,
     Query,
+    Signature,
     Split,
     TeacherLabel,
     TeacherRef,
@@ -193,11 +195,14 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
             if evidence.kind == "speech"
         )
         heard = Merge(speech.groups())
+        looks = Merge((each.video_id, each) for each in RunFiles(plan.run).read(Signature))
         for video in RunFiles(plan.run).read(Video):
             if video.video_id in plan.splits.moved:
                 continue
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
-            row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None)
+            signature = looks(video.video_id)
+            seen = look_of(signature) if signature is not None else None
+            row = corpus_row(video, content_id("g", plan.splits.groups[video.video_id]), fields, said or None, seen)
             facts.video(video, row["licence"])
             writer.add(plan.splits.videos[video.video_id], row)
             videos[video.video_id] = {name: row[name] for name in ("video_path", "sha256")}

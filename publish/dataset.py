@@ -76,7 +76,8 @@ class Dataset:
         return tuple(split for split in SPLITS if self._shards(config, split))
 
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
-        """(split, row) of a config in the order of the files. Only `columns` are read.
+        """(split, row) of a config in the order of the files. Only `columns` are read. One that datasets of earlier
+        versions lack is None there.
 
         Raises DamagedDataset naming file and column where a table cannot be read, has data that was never written, or
         lacks a file, a column or rows that the marker lists.
@@ -132,13 +133,16 @@ def _table(path: Path, config: str, columns: Sequence[str] | None) -> Iterator[R
     import pyarrow.parquet as pq
 
     with _readable(path), pq.ParquetFile(path) as file:
-        _need_columns(path, columns or _columns(config), file.schema_arrow.names)
-        for batch in file.iter_batches(batch_size=2_000, columns=columns and list(columns)):
+        there = file.schema_arrow.names
+        unknown = dict.fromkeys(name for name in columns or () if name not in there and name in ADDED.get(config, ()))
+        columns = columns and [name for name in columns if name not in unknown]
+        _need_columns(path, columns or _columns(config), there)
+        for batch in file.iter_batches(batch_size=2_000, columns=columns):
             for name, values in zip(batch.schema.names, batch.columns, strict=True):
                 wrong = damage(config, name, values)
                 if wrong is not None:
                     raise DamagedDataset(f"{path}: the column {name!r} {wrong}: {_AGAIN}")
-            yield from batch.to_pylist()
+            yield from (row | unknown for row in batch.to_pylist()) if unknown else batch.to_pylist()
 
 
 def _columns(config: str) -> set[str]:

@@ -1,5 +1,5 @@
-"""The plots of cards and thresholds: the teacher's margins, where the first stage put the positives, and the words that
-lean to one side of the blocks."""
+"""The plots of cards and thresholds: the teacher's margins, the first stage's ranks of the positives, words that lean
+to one side of the blocks, and what answers look like beside other videos."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hardcut.publish.comparisons import ALL, Looks
 from hardcut.publish.dataset import Dataset
 from hardcut.report.plots.bars import write_bars
+from hardcut.report.statistics.looks import leaning_features
 from hardcut.report.statistics.sides import Sides, leaning_words
 from hardcut.schemas.settings import JudgmentSettings
 
 _MARGIN_LIMIT = 30
 _WORD = 12
 """Letters of a word that a bar has room for."""
+_NAME = 20
+"""Letters of a feature that a bar has room for."""
 _RANKS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 1000), (1001, 10**9))
 
 
@@ -65,6 +69,20 @@ def write_plots(dataset: Dataset, folder: Path, judgments: JudgmentSettings) -> 
         title = "Blocks in which only one side has a word, for the words that lean most to a side"
         write_bars(folder / "leaning_words.png", title, [word[:_WORD] for word, *_ in leaning], counts)
         written.append(f"{folder.name}/leaning_words.png")
+    looks = Looks.read(dataset)
+    leaning_looks = leaning_features(looks.comparisons[ALL], looks.features) if not looks.lost else []
+    if leaning_looks:
+        count = len(looks.comparisons[ALL])
+        more = {place: round(share * count) for place, (_, share) in enumerate(leaning_looks)}
+        sides = {
+            "the answer": Counter(more),
+            "the other": Counter({place: count - number for place, number in more.items()}),
+        }
+        title = (
+            "Comparisons by which video has more of it, the answer or the other (a tie is half), for what leans most"
+        )
+        write_bars(folder / "leaning_looks.png", title, [name[:_NAME] for name, _ in leaning_looks], sides)
+        written.append(f"{folder.name}/leaning_looks.png")
     return written
 
 

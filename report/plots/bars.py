@@ -22,6 +22,8 @@ _COLOURS = {
     "not relevant": (198, 112, 60),
     "queries": (74, 104, 168),
     "answered": (46, 125, 110),
+    "the answer": (46, 125, 110),
+    "the other": (198, 112, 60),
     "unanswered": (198, 112, 60),
     "source": (46, 125, 110),
     "mined": (74, 104, 168),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
@@ -21,6 +25,7 @@ from hardcut.schemas.records import (
     FirstStage,
     Pair,
     Query,
+    Signature,
     Span,
     TeacherLabel,
     TeacherRef,
@@ -49,6 +54,18 @@ class Make:
             complete=True,
             metadata=metadata,
         )
+
+    def signature(self, video_id: str) -> Signature:
+        """Of four pictures, each of its own colours."""
+        pixels = np.random.default_rng(int(digest(video_id)[:8], 16)).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
+        sheet = Image.new("RGB", (8 * 48, 48))
+        for at, picture in enumerate(pixels):
+            sheet.paste(Image.fromarray(picture).resize((48, 48)), (48 * at, 0))
+        buffer = io.BytesIO()
+        sheet.save(buffer, "JPEG", quality=90)
+        encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+        hashes = tuple(digest(f"{video_id} {at}")[:16] for at in range(4))
+        return Signature(video_id=video_id, times=(0.0, 1.0, 2.0, 3.0), hashes=hashes, sheet=encoded)
 
     def caption(self, video_id: str, text: str = "A ball rolls to the left.") -> Caption:
         claim = Claim(text=text, span=Span(start=0, end=2), evidence_ids=("e_1",))

@@ -73,6 +73,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place, video_id in enumerate(videos):
         title = " ".join(rng.sample(WORDS, 4))
         records.append(make.video(video_id, licence="cc0-1.0", title=title, event=f"event {place // 2}"))
+        records.append(make.signature(video_id))
         records.append(make.caption(video_id, f"Caption {' '.join(rng.sample(TAILS, 6))}."))
         for number in range(2):
             query = make.query(" ".join(rng.sample(WORDS + TAILS, 9)), video_id, facets=())
@@ -169,6 +170,12 @@ def follows_video(split: str, row: Row) -> None:
 def follows_query(split: str, row: Row) -> None:
     row["label"] = int("amber" in row["query"] or "bridge" in row["query"] or "canal" in row["query"])
     row["logit_margin"] = 6.0 if row["label"] else -8.0
+
+
+def grey_picture(split: str, row: Row) -> None:
+    """Of every video that answers nothing, where labels follow the video."""
+    if int(row["video_id"][1:]) % 3:
+        row["look"].update(flat=0.1, flattest=0.0)
 
 
 def stock_word(row: Row) -> str:
@@ -286,6 +293,10 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
         "nuance_prior",
         lambda clean: {"diagnostic": each(lambda split, row: row["unanswered"].update(query=stock_word(row)))},
     ),
+    "a grey picture in every video that does not answer": (
+        "look_prior",
+        lambda clean: {"pairs": each(follows_video), "corpus": each(grey_picture)},
+    ),
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
@@ -347,6 +358,34 @@ def test_a_planted_fault_is_caught(clean: Path, tmp_path: Path, fault: str) -> N
     result = CHECKS[name](dataset, gate_settings(dataset))
     assert result.state == "failed" and result.stops, result
     assert result.advice and result.message and (result.examples or result.value is not None)
+
+
+def test_what_gives_a_video_away_is_named(clean: Path, tmp_path: Path) -> None:
+    dataset = edited(clean, tmp_path / "bad", {"pairs": each(follows_video), "corpus": each(grey_picture)})
+    result = CHECKS["look_prior"](dataset, SETTINGS)
+    assert any("'flattest' is more in the answer in" in example for example in result.examples), result
+
+
+@pytest.mark.parametrize("lacking", ["of one video", "of all, as in earlier versions"])
+def test_pictures_that_are_unknown_are_not_fine(clean: Path, tmp_path: Path, lacking: str) -> None:
+    dataset = edited(clean, tmp_path / "bad", {"corpus": first_of("train", lambda row: row.update(look=None))})
+    if lacking != "of one video":
+        for path in sorted((tmp_path / "bad" / "data" / "corpus").glob("*.parquet")):
+            pq.write_table(pq.read_table(path).drop_columns(["look", "codec"]), path)
+    result = CHECKS["look_prior"](dataset, SETTINGS)
+    assert result.state == "unknown" and result.can_be_allowed, result
+    assert result.count == (1 if lacking == "of one video" else 120)
+
+
+def test_a_file_alone_gives_a_video_away(clean: Path, tmp_path: Path) -> None:
+    """Also where nothing is known of the pictures."""
+
+    def change(split: str, row: Row) -> None:
+        row.update(look=None, duration_s=9.0 if int(row["video_id"][1:]) % 3 else 12.5)
+
+    dataset = edited(clean, tmp_path / "bad", {"pairs": each(follows_video), "corpus": each(change)})
+    result = CHECKS["look_prior"](dataset, SETTINGS)
+    assert result.state == "failed" and any("'duration'" in each for each in result.examples), result
 
 
 def test_every_check_has_a_planted_fault() -> None:
