@@ -117,8 +117,8 @@ def _table(rows: Sequence[Features]) -> tuple[list[str], NDArray[Any]]:
                     columns.append(np.array([2.0 * (value == word) for value in values]))
         elif len(set(values)) > 1:
             names.append(name)
-            _, rank, count = np.unique(np.array(values, dtype=float), return_inverse=True, return_counts=True)
-            columns.append((2 * np.cumsum(count) - count)[rank] / len(values) - 1)  # of equal ones the middle
+            _, rank, counts = np.unique(np.array(values, dtype=float), return_inverse=True, return_counts=True)
+            columns.append((2 * np.cumsum(counts) - counts)[rank] / len(values) - 1)  # of equal ones the middle
     return names, np.stack(columns, axis=1) if columns else np.zeros((len(rows), 1))
 
 
