@@ -14,7 +14,7 @@ from hardcut.engine.status import read_status
 from hardcut.pipeline.stages import card_steps
 from hardcut.publish._folder import MARKER
 from hardcut.publish.checks.result import CheckResult
-from hardcut.publish.dataset import DamagedDataset, Dataset
+from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, ExportSummary
 from hardcut.publish.export_dataset import export as write_dataset
 from hardcut.publish.formats.registry import convert
@@ -67,9 +67,8 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
     settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
     failed = {stage.name: stage.failed for stage in status.stages}
-    with _version_before(out, choices) as like:
-        is_replaced = choices.like is None
-        options = ExportOptions(choices.allow, choices.media, like, is_replaced, _agreement(run), card_steps())
+    with _version_before(choices) as like:
+        options = ExportOptions(choices.allow, choices.media, like, choices.new_splits, _agreement(run), card_steps())
         return write_dataset(run, out, settings, failed, options)
 
 
@@ -101,21 +100,13 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
 
 
 @contextmanager
-def _version_before(out: Path, choices: Choices) -> Iterator[Path | None]:
-    """The folder of the version before; one on the Hub is fetched, and gone when the block ends."""
+def _version_before(choices: Choices) -> Iterator[Path | None]:
+    """The folder of the version before that is named; one on the Hub is fetched, and gone when the block ends."""
     like = choices.like
-    if choices.new_splits:
-        if like is not None:
-            raise UsageError("--like and --new-splits: the one keeps splits, the other draws them; give one of them")
+    if like is None:
         yield None
-    elif like is None:
-        try:
-            yield out if (out / MARKER).is_file() else None
-        except DamagedDataset as error:
-            raise UsageError(
-                f"{error}. Its splits cannot be kept: fetch that version (`hardcut pull`) and name it with --like, or"
-                " draw splits anew with --new-splits"
-            ) from error
+    elif choices.new_splits:
+        raise UsageError("--like and --new-splits: the one keeps splits, the other draws them; give one of them")
     elif Path(like).exists() or not (found := _ON_THE_HUB.fullmatch(str(like))):
         yield Path(like)
     else:

@@ -25,11 +25,11 @@ from hardcut.publish.changes import (
 )
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.compile import Sizes, write_configs
-from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, Dataset, digests
+from hardcut.publish.dataset import FILES, GUARDED, LEFT_OUT, DamagedDataset, Dataset, digests
 from hardcut.publish.diff import diff
 from hardcut.publish.gate import check
 from hardcut.publish.guarded import looked
-from hardcut.publish.inherited import FIRST
+from hardcut.publish.inherited import FIRST, Earlier
 from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
@@ -61,8 +61,8 @@ class ExportSummary:
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
-    `like`: the dataset of the version before, whose splits are kept. It may be the folder that is replaced. With
-    `may_be_same`, rows and settings that are all as they were there make no new version.
+    `like`: the dataset of the version before, whose splits are kept. Where none is named, it is the dataset that is
+    replaced, and rows and settings that are all as they were there make no new version. `new_splits`: there is none.
 
     For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
     record that is counted there. A stage that is not among them is shown where it left something out.
@@ -71,7 +71,7 @@ class ExportOptions:
     allow: Collection[str] = ()
     media: Path | None = None
     like: Path | None = None
-    may_be_same: bool = False
+    new_splits: bool = False
     agreement: Agreement | None = None
     steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
@@ -99,7 +99,10 @@ def export(
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced_folder(out) as folder:
         facts = CardFacts()
-        earlier = read_earlier(Dataset(options.like)) if options.like else FIRST
+        # Only now: what an export that died had put aside is in its place again.
+        is_replaced = options.like is None and not options.new_splits and (out / MARKER).is_file()
+        like = out if is_replaced else options.like
+        earlier = _read_earlier(like, is_replaced) if like else FIRST
         sizes = write_configs(run, folder, settings, facts, earlier)
         write_marker(folder, _recipe(sizes, facts, settings, {}))
         guards = _guards(run, Dataset(folder), settings)
@@ -110,12 +113,12 @@ def export(
             with (folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
                 write_records(left_out, unpacked)
         changed = before = None
-        if options.like:
-            old = Dataset(options.like)
+        if like:
+            old = Dataset(like)
             before = version_of(old)
             write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
             found = diff(old, Dataset(folder))
-            if options.may_be_same and found.is_empty and old.marker["settings"] == recipe_settings(settings):
+            if is_replaced and found.is_empty and old.marker.get("settings") == recipe_settings(settings):
                 changed = carry_on(Dataset(folder), old)
             else:
                 write_assigned(folder, earlier)
@@ -134,6 +137,18 @@ def export(
         write_marker(folder, recipe, digests(folder))
     left = dict(sorted(facts.left_out.items()))
     return ExportSummary(out, version, before, recipe["rows"], left, dict(sorted(facts.unpacked.items())), results)
+
+
+def _read_earlier(like: Path, is_replaced: bool) -> Earlier:
+    try:
+        return read_earlier(Dataset(like))
+    except DamagedDataset as error:
+        if not is_replaced:
+            raise
+        raise UsageError(
+            f"{error}. Its splits cannot be kept: fetch that version (`hardcut pull`) and name it with --like, or draw"
+            " splits anew with --new-splits"
+        ) from error
 
 
 def _funnel(run: Path, stages: Mapping[str, type[Record]]) -> list[FunnelStep]:

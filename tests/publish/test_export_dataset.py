@@ -357,6 +357,11 @@ def test_an_export_killed_between_its_two_renames_is_mended(run: Path, tmp_path:
     export(run, out, SETTINGS)
     assert digests(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "out", "run"]
+    splits = [(split, row["video_id"]) for split, row in Dataset(out).rows("corpus", ("video_id",))]
+    out.rename(tmp_path / ".out.hardcut-previous")
+    again = export(run, out, SETTINGS.model_copy(update={"export": SETTINGS.export.model_copy(update={"seed": 9})}))
+    assert (again.before, again.version) == ("1.0.0", "1.0.1"), "what was put aside is the version before"
+    assert splits == [(split, row["video_id"]) for split, row in Dataset(out).rows("corpus", ("video_id",))]
 
 
 def test_a_run_without_judgments_is_told_so(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
