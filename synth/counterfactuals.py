@@ -26,7 +26,7 @@ from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Samplin
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_class
 from hardcut.synth.elsewhere import elsewhere, some_of
-from hardcut.synth.filters.changed import KnownWordings
+from hardcut.synth.filters.changed import KnownWordings, unlike
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
@@ -80,7 +80,7 @@ class CounterfactualStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[str] = "queries"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -100,15 +100,16 @@ class CounterfactualStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 2, without answered sides: what was paid for rests on its queries. Its prompt was the one that came
-        with Hardcut then, or the user's own, which is still the same."""
+        """Version 3 kept texts that have nothing in common with their query. Version 2 had no answered sides: what was
+        paid for rests on its queries. Its prompt was the one that came with Hardcut then, or the user's own, which is
+        still the same."""
         prompt, revision = _BEFORE
         now = self.teacher.describe("counterfactual", self.sampling)
         changed: dict[str, str] = {"prompt_digest": prompt}
         if now.backend == "evidence":
             changed = {"revision": revision, "prompt_digest": digest("evidence", revision, "counterfactual")}
         before: dict[str, JsonValue] = {"counterfactual": now.model_copy(update=changed).model_dump(mode="json")}
-        return Earlier(2, {**self.settings, "teachers": before}), Earlier(2, self.settings)
+        return Earlier(3, self.settings), Earlier(2, {**self.settings, "teachers": before}), Earlier(2, self.settings)
 
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
@@ -272,7 +273,11 @@ class _Work:
             if each.variant not in self.pending or each.variant in self.candidates:
                 continue
             text = clean(each.text)
-            fault = _unusable(each, text, max_words) or known.fault(each.variant, text, self.query.language)
+            fault = (
+                _unusable(each, text, max_words)
+                or unlike(self.query, each.variant, text)
+                or known.fault(each.variant, text, self.query.language)
+            )
             if fault:
                 self.rejected.append((each.variant, text, *fault))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hardcut.schemas.records import Caption, Query
-from hardcut.schemas.text.words import words
+from hardcut.schemas.text.words import STOP_WORDS, words
 from hardcut.synth.filters.repeated import meaning
 from hardcut.synth.rewording.translation import primary
 from hardcut.teacher.prompts.inputs import EvidenceLine
@@ -14,6 +14,9 @@ from hardcut.teacher.rules.judge import NEGATIONS, SLOPE, THRESHOLD, EvidenceJud
 
 _ALL = 0.95
 """Of the words of a text, what must be found in evidence, in the order asked for, for the video to answer it surely."""
+_UNSPACED = frozenset({"km", "lo", "my", "th"})
+"""Languages whose words are not told apart here."""
+_STEM = 4
 _READ = frozenset({"en", "und"})
 """Languages whose negations and words of order are understood (`teacher/rules/judge.py`)."""
 
@@ -59,6 +62,27 @@ class KnownWordings:
         if not denied and self._seen.judge(text).margin >= SLOPE * (_ALL - THRESHOLD):
             return "still_answered", "asks for what was read, said or seen in this video, in this order"
         return None
+
+
+def unlike(query: Query, variant: WrittenVariant, text: str) -> tuple[str, str] | None:
+    """Reason and detail where a counterfactual has no word of the query that it is to change; None where it has one, or
+    where the one thing that the query asks for may be exchanged whole. `negated_absent` is the other side of `negated`,
+    which may deny all that the query asks for.
+
+    Such a text is no side of a block, and a judge would not tell: that the video does not answer it is true.
+    """
+    whole = variant == "facet_changed" and len(query.facets) < 2
+    if whole or variant == "negated_absent" or primary(query.language) in _UNSPACED:
+        return None
+    asked, said = _stems(query.text), _stems(text)
+    if len(asked) < 2 or asked & said:
+        return None
+    return "another_query", f"has no word of {query.text!r}: change one thing, and keep the rest"
+
+
+def _stems(text: str) -> set[str]:
+    """The words that tell something, by how they begin: endings differ in many languages."""
+    return {word[:_STEM] for word in words(text) if word not in STOP_WORDS}
 
 
 def _negates(text: str) -> bool:

@@ -24,6 +24,7 @@ from hardcut.schemas.records import (
     Claim,
     Dropped,
     Evidence,
+    Facet,
     Query,
     Sampling,
     TeacherRef,
@@ -34,7 +35,7 @@ from hardcut.schemas.text.words import COLOURS
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
-from hardcut.synth.filters.changed import KnownWordings
+from hardcut.synth.filters.changed import KnownWordings, unlike
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.scores import Judge, ScoreStage
 from hardcut.teacher.prompts.inputs import EvidenceLine
@@ -292,6 +293,34 @@ def test_what_can_be_seen_without_a_judge(variant: Any, text: str, language: str
     )
     fault = KnownWordings(lines, caption, [query]).fault(variant, text, language)
     assert (fault and fault[0]) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "variant", "written", "is_unlike"),
+    [
+        ("a red ball rolls, then a door opens", "en", "reversed", "reversed", True),
+        ("a red ball rolls, then a door opens", "en", "negated", "look at the railway", True),
+        ("a red ball rolls, then a door opens", "en", "facet_changed", "a sign over the shop", True),
+        ("a red ball rolls, then a door opens", "en", "facet_changed", "a red ball rolls, then a cup falls", False),
+        ("a red ball rolls, then a door opens", "en", "reversed", "a door opens, then a ball rolls", False),
+        ("a red ball rolls", "en", "negated_absent", "a clip without any train", False),
+        ("sunrise", "en", "reversed", "sunset", False),
+        ("кошка бежит к девочке", "ru", "reversed", "девочка бежала к кошке", False),
+        ("кошка бежит к девочке", "ru", "reversed", "наоборот", True),
+        ("红球滚动然后门打开", "zh", "reversed", "门打开然后红球滚动", False),
+        ("红球滚动然后门打开", "zh", "reversed", "相反", True),
+        ("ลูกบอลสีแดงกลิ้ง แล้วประตูเปิด", "th", "reversed", "ประตูเปิด แล้วลูกบอลสีแดงกลิ้ง", False),
+    ],
+)
+def test_a_counterfactual_changes_its_query_and_is_no_other(
+    text: str, language: str, variant: Any, written: str, is_unlike: bool
+) -> None:
+    facets = (Facet(text="one", modality="visual"), Facet(text="other", modality="visual"))
+    query = Query.create(text=text, language=language, view="all", kind="event", source_video_id="v", facets=facets)
+    found = unlike(query, variant, written)
+    assert (found is not None and found[0] == "another_query") == is_unlike
+    if variant == "facet_changed":
+        assert unlike(query.model_copy(update={"facets": facets[:1]}), variant, written) is None
 
 
 async def test_what_verification_asks_is_what_scoring_asks(
