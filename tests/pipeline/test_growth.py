@@ -344,7 +344,7 @@ def test_real_clips_in_two_orders_end_with_the_same_pairs_but_for_what_was_kept(
             print(f"clips {size}: {dict(called)}, the new ones alone {dict(alone)}, twins that came {len(brought)}")
             assert called["captions"] <= alone["captions"]
             assert called["queries"] <= alone["queries"] + len(brought), "a composed query for each twin"
-            # What is exchanged comes from neighbours, others in a larger collection: some more or fewer are to be judged.
+            # What is exchanged comes from neighbours, others in a larger collection: more or fewer are to be judged.
             assert called["counterfactuals"] <= 1.25 * alone["counterfactuals"]
             made = {id: each for id, each in grown.read(Query).items() if each.variant in TURNED}
             assert turned.items() <= made.items(), "those of the videos before are not written again"
