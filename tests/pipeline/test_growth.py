@@ -322,7 +322,7 @@ def real(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips (../shared/videos) are not on this machine")
 def test_real_clips_in_two_orders_end_with_the_same_pairs_but_for_what_was_kept(
     tmp_path: Path, real: Path, teacher_server: Any

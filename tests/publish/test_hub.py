@@ -142,7 +142,7 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     server.repos["org/set"].commits.append({**server.repos["org/set"].files, **stale})
     before = len(server.puts)
     changed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
-    export(tmp_path / "run", dataset, changed)
+    export(tmp_path / "run", dataset, changed, options=ExportOptions(new_splits=True))
     told = json.loads(call("publish", dataset, "org/set", "rc1").stdout)
     assert (
         set(told["sent"]) == {"README.md", "hardcut.json", "recipe.jsonl", ".hardcut/card.md"} == set(told["replaced"])
