@@ -17,13 +17,13 @@ import logging
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from hardcut.engine import published
 from hardcut.engine.budget import current_stage
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
-from hardcut.engine.plan import Step, plan, step_behind, up_to, without
+from hardcut.engine.plan import Step, leaves_out, plan, step_behind, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
@@ -279,12 +279,12 @@ class Engine:
         for page in _pages(self._offered(step, stage, sources)):
             units = []
             for unit_id, fingerprint in page:
-                read = [
-                    [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position, without(stage, kind))]
-                    for kind in stage.reads
-                ]
-                configs = (step.config, *earlier)
-                units.append((unit_id, [digest(config, unit_id, fingerprint, read) for config in configs]))
+                read = self._read(step, stage, unit_id)
+                keys = [digest(config, unit_id, fingerprint, read) for config in (step.config, *earlier)]
+                if earlier and leaves_out(stage):  # which an earlier version may not have done
+                    whole = self._read(step, stage, unit_id, whole=True)
+                    keys += [digest(config, unit_id, fingerprint, whole) for config in earlier]
+                units.append((unit_id, keys))
             now = [(unit_id, self._in_force(step, keys, again)) for unit_id, keys in units]
             kept += sum(key != keys[0] for (_, key), (_, keys) in zip(now, units, strict=True))
             await self._ledger.enrol(step.name, generation, now)
@@ -294,6 +294,14 @@ class Engine:
                 "%s: %d units of %s are kept as an earlier version made them: --renew %s makes them anew, and all that "
                 "rests on them is asked again", self._ledger.run, kept, step.name, step.name,
             )  # fmt: skip
+
+    def _read(self, step: Step, stage: UnitStage, unit_id: str, *, whole: bool = False) -> list[list[Any]]:
+        """Ids and digests of what a unit is made of, by kind; `whole`: with what the stage leaves out."""
+        return [
+            [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position, left)]
+            for kind in stage.reads
+            for left in [None if whole else leaves_out(stage).get(kind)]
+        ]
 
     def _in_force(self, step: Step, keys: Sequence[str], again: _Again) -> str:
         """The key of a unit's result: the first one of its present key and its earlier ones that the ledger knows. Only
@@ -327,7 +335,7 @@ class Engine:
         records = tuple(
             kind.model_validate_json(body)
             for kind in stage.reads
-            for body in self._ledger.bodies(kind.__name__, unit_id, step.position, without(stage, kind))
+            for body in self._ledger.bodies(kind.__name__, unit_id, step.position, leaves_out(stage).get(kind))
         )
         watch = Stopwatch()
         token = current_unit.set(watch)

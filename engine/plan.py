@@ -76,10 +76,10 @@ def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[str, ...]:
     return tuple(_config(stage, units, each) for each in versions)
 
 
-def without(stage: Stage, kind: type[Record]) -> tuple[str, str] | None:
-    """The field, and its value, of the records of a kind that the units of a stage do not get."""
-    left_out: Mapping[type[Record], tuple[str, str]] = getattr(stage, "without", {})
-    return left_out.get(kind)
+def leaves_out(stage: Stage) -> Mapping[type[Record], tuple[str, str]]:
+    """The records that the units of a stage do not get: by kind, a field and its value."""
+    found: Mapping[type[Record], tuple[str, str]] = getattr(stage, "without", {})
+    return found
 
 
 def up_to(steps: Sequence[Step], until: str | None) -> Sequence[Step]:

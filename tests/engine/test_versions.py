@@ -135,3 +135,39 @@ async def test_other_settings_find_nothing_of_before(tmp_path, new_chain, better
 async def test_only_what_is_kept_can_be_renewed(tmp_path, better, given):
     with pytest.raises(UsageError, match="nothing of 'tell' can be renewed: only look keeps results"):
         await better().run(tmp_path / "run", given(3), renew="tell")
+
+
+class Narrower:
+    """The second stage in a version that does not get evidence of shots any more."""
+
+    version: ClassVar[int] = 2
+    without: ClassVar[Mapping[type[Record], tuple[str, str]]] = {Evidence: ("kind", "shot")}
+    earlier: ClassVar[Sequence[Earlier]] = (Earlier(1, {}),)
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.before, name)
+
+
+async def test_what_a_stage_leaves_out_comes_and_goes_and_what_is_there_stays(
+    tmp_path, new_chain, better, given, files_of
+):
+    """Also where the version before had it among what it was made of."""
+    run = tmp_path / "run"
+    await better().run(run, given(40))
+    files = files_of(run)
+    assert (
+        await new_chain(look=Better(new_chain().look), tell=Narrower(new_chain().tell)).run(run, given(40)) == NOTHING
+    )
+    assert files_of(run) == files
+
+    fresh = tmp_path / "fresh"
+    await new_chain(tell=Narrower(new_chain().tell)).run(fresh, given(40))
+    captions = (fresh / "captions.jsonl").read_bytes()
+    looks = Better(new_chain().look)
+    looks.earlier = ()
+    again = new_chain(look=looks, tell=Narrower(new_chain().tell))
+    assert (await again.run(fresh, given(40)))["tell"] == 0, "evidence of shots has come, and nobody is asked again"
+    assert (fresh / "captions.jsonl").read_bytes() == captions
