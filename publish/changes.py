@@ -11,6 +11,7 @@ from pathlib import Path
 from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.dataset import LEFT_OUT, Dataset
 from hardcut.publish.diff import DatasetDiff
+from hardcut.publish.media import GONE, NO_CLIP
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.records import Dropped
 
@@ -80,13 +81,15 @@ def write_changelog(folder: Path, old: Dataset, told: Changes) -> None:
 
 def carry_on(new: Dataset, old: Dataset) -> Changes | None:
     """Makes `new`, of the same rows, the same version as `old`: with its changelog, its earlier splits, and its lines
-    about pairs that left. What its changelog says of this version; None for the first of its line."""
+    about what left, but for clips, which are packed anew or not. What its changelog says of this version; None for the
+    first of its line."""
     for name in (CHANGES, ASSIGNED):
         if (old.folder / name).exists():
             shutil.copyfile(old.folder / name, new.folder / name)
     known = {each.item for each in read_records(new.folder / LEFT_OUT, Dropped)}
     with (new.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as file:
-        write_records(file, (each for each in read_records(old.folder / LEFT_OUT, Dropped) if each.item not in known))
+        earlier = (each for each in read_records(old.folder / LEFT_OUT, Dropped) if each.reason not in (GONE, NO_CLIP))
+        write_records(file, (each for each in earlier if each.item not in known))
     return _told(old)
 
 

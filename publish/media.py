@@ -18,8 +18,8 @@ from hardcut.schemas.records import Dropped
 
 MAX_BYTES = 250_000_000
 _PLAYED = {"mp4": {"h264", "vp9", "av1", "libdav1d"}, "webm": {"vp8", "vp9", "av1", "libdav1d"}}
-GONE = "missing_file"
-"""The reason of a clip whose file is not there, or is another; the others without a clip are `no_clip`."""
+GONE, NO_CLIP = "missing_file", "no_clip"
+"""The reason of a clip whose file is not there, or is another; and of the others without a clip."""
 _MISSING, _CHANGED = "its file is missing", "its file has changed since the run"
 _PIXELS = {"yuv420p", "yuvj420p", "yuva420p"}
 
@@ -37,7 +37,7 @@ def write_media(dataset: Dataset, root: Path) -> tuple[dict[str, dict[str, Split
     for split, row in dataset.rows("corpus", ("video_id", "video_path", "sha256", "licence", "duration_s")):
         content = _clip(root, row)
         if isinstance(content, str):
-            reason = GONE if content in (_MISSING, _CHANGED) else "no_clip"
+            reason = GONE if content in (_MISSING, _CHANGED) else NO_CLIP
             left_out.append(Dropped.create(item=row["video_id"], stage="export", reason=reason, detail=content))
             continue
         if writer is None:

@@ -79,9 +79,9 @@ class Trained:
     """What a training did, as `train.json` keeps it. `left_out` counts by reason. `validation` is what the best
     checkpoint, which is the model, reached on the validation split by `metric`: nDCG@10 for ranking, or its mean with
     the share of blocks told apart where there are some, and for perception the loss a token of the captions; null
-    where there is no such split, and then the last is. `whole`: all weights were
-    written. `media` and `frames` are how videos were shown. `log` are the trainer's entries. `packed`: the queries of
-    a video in a group went as one row; false also where no group has two."""
+    where there is no such split, and then the last is. `whole`: all weights were written. `media` and `frames` are how
+    videos were shown. `log` are the trainer's entries. `packed`: the queries of a video in a group went as one row;
+    false also where no group has two."""
 
     stage: Stage
     digest: str

@@ -21,6 +21,7 @@ from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.schemas.text.clean import clean, script_of
+from hardcut.schemas.text.languages import primary_language
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,13 +99,13 @@ def data_of(language: str, folder: str | None) -> Path:
 
 def of_video(languages: Sequence[str], language: str | None) -> tuple[str, ...]:
     """The languages that a video's lines are read in: that of the video where it is known and among them, else all."""
-    own = _TAGS.get((language or "").casefold().replace("_", "-").partition("-")[0], "")
+    own = _TAGS.get(primary_language(language) or "", "")
     return (own,) if own in languages else tuple(languages)
 
 
 def is_latin(language: str | None) -> bool:
     """Whether a language tag (`de`, `en-US`) is of a language that is known and written in Latin letters."""
-    return (language or "").casefold().replace("_", "-").partition("-")[0] in _LATIN
+    return primary_language(language) in _LATIN
 
 
 class Tesseract:

@@ -88,6 +88,18 @@ def test_clips_are_packed_or_told(collection: tuple[Path, Path], tmp_path: Path)
     assert {row["video_id"]: row["video"]["bytes"] for row in rows} == {id: one["bytes"] for id, one in packed.items()}
 
 
+def test_an_export_again_without_clips_has_no_line_about_them(collection: tuple[Path, Path], tmp_path: Path) -> None:
+    """The same rows are the same version: its lines about what left are carried on, and clips are none of them."""
+    root, run = collection
+    out = tmp_path / "out"
+    bare = export(run, out, SETTINGS).out.joinpath("left_out.jsonl").read_bytes()
+    export(run, out, SETTINGS, options=ExportOptions(media=root))
+    assert (out / "left_out.jsonl").read_bytes() != bare
+    again = export(run, out, SETTINGS)
+    assert (again.version, again.unpacked) == ("1.0.0", {})
+    assert (out / "left_out.jsonl").read_bytes() == bare
+
+
 def test_where_no_clip_can_be_packed_the_card_says_so(collection: tuple[Path, Path], tmp_path: Path) -> None:
     root, run = collection
     for path in root.rglob("*.*"):
