@@ -17,7 +17,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from hardcut.engine import published
 from hardcut.engine.budget import current_stage
@@ -29,6 +29,7 @@ from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
 from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage, Unit, UnitStage
 from hardcut.engine.stopwatch import Stopwatch, current_unit
+from hardcut.engine.units import in_force, keys_of, offered
 from hardcut.schemas.errors import (
     BudgetReached,
     DamagedInput,
@@ -276,16 +277,9 @@ class Engine:
         generation = await self._ledger.begin(step.name, key)
         earlier = () if again.renew == step.name else step.earlier
         kept = 0
-        for page in _pages(self._offered(step, stage, sources)):
-            units = []
-            for unit_id, fingerprint in page:
-                read = self._read(step, stage, unit_id)
-                keys = [digest(config, unit_id, fingerprint, read) for config in (step.config, *earlier)]
-                if earlier and leaves_out(stage):  # which an earlier version may not have done
-                    whole = self._read(step, stage, unit_id, whole=True)
-                    keys += [digest(config, unit_id, fingerprint, whole) for config in earlier]
-                units.append((unit_id, keys))
-            now = [(unit_id, self._in_force(step, keys, again)) for unit_id, keys in units]
+        for page in _pages(offered(self._ledger, step, stage, sources)):
+            units = [(id, keys_of(self._ledger, step, stage, id, fingerprint, earlier)) for id, fingerprint in page]
+            now = [(id, in_force(self._ledger, step, keys, retries=again.failed)) for id, keys in units]
             kept += sum(key != keys[0] for (_, key), (_, keys) in zip(now, units, strict=True))
             await self._ledger.enrol(step.name, generation, now)
         await self._ledger.enumerated(step.name)
@@ -294,31 +288,6 @@ class Engine:
                 "%s: %d units of %s are kept as an earlier version made them: --renew %s makes them anew, and all that "
                 "rests on them is asked again", self._ledger.run, kept, step.name, step.name,
             )  # fmt: skip
-
-    def _read(self, step: Step, stage: UnitStage, unit_id: str, *, whole: bool = False) -> list[list[Any]]:
-        """Ids and digests of what a unit is made of, by kind; `whole`: with what the stage leaves out."""
-        return [
-            [kind.__name__, *self._ledger.digests(kind.__name__, unit_id, step.position, left)]
-            for kind in stage.reads
-            for left in [None if whole else leaves_out(stage).get(kind)]
-        ]
-
-    def _in_force(self, step: Step, keys: Sequence[str], again: _Again) -> str:
-        """The key of a unit's result: the first one of its present key and its earlier ones that the ledger knows. Only
-        what is settled is taken over from an earlier version, and no failure that is to be tried again."""
-        present, *earlier = keys
-        if not earlier or self._ledger.status_of(step.name, present) is not None:
-            return present
-        settled = {"done", "dropped"} if again.failed else {"done", "dropped", "failed"}
-        return next((key for key in earlier if self._ledger.status_of(step.name, key) in settled), present)
-
-    def _offered(self, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
-        """All units of a stage: ids and fingerprints."""
-        if stage.over is None:
-            return ((source.id, source.fingerprint) for source in sources)
-        if isinstance(stage.over, str):
-            return ((unit_id, "") for unit_id, _ in self._ledger.units(stage.over, "done"))
-        return ((about, "") for about in self._ledger.subjects(stage.over.__name__, step.position))
 
     def _jobs(self, stage: UnitStage, sources: Iterable[Source]) -> Iterator[Job]:
         if stage.over is not None:

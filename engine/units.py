@@ -1,0 +1,51 @@
+"""Which units a unit stage has, and under which key the ledger keeps the result of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.plan import Step, leaves_out
+from hardcut.engine.stage import Source, UnitStage
+from hardcut.schemas.ids import digest
+
+
+def offered(ledger: Ledger, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
+    """All units of a stage: ids and fingerprints."""
+    if stage.over is None:
+        return ((source.id, source.fingerprint) for source in sources)
+    if isinstance(stage.over, str):
+        return ((unit_id, "") for unit_id, _ in ledger.units(stage.over, "done"))
+    return ((about, "") for about in ledger.subjects(stage.over.__name__, step.position))
+
+
+def keys_of(
+    ledger: Ledger, step: Step, stage: UnitStage, unit_id: str, fingerprint: str, earlier: Sequence[str]
+) -> list[str]:
+    """The present key of a unit, then those of `earlier` versions, of which `Step.earlier` has the digests."""
+    read = _read(ledger, step, stage, unit_id)
+    keys = [digest(config, unit_id, fingerprint, read) for config in (step.config, *earlier)]
+    if earlier and leaves_out(stage):  # which an earlier version may not have done
+        whole = _read(ledger, step, stage, unit_id, whole=True)
+        keys += [digest(config, unit_id, fingerprint, whole) for config in earlier]
+    return keys
+
+
+def in_force(ledger: Ledger, step: Step, keys: Sequence[str], *, retries: bool) -> str:
+    """The key of a unit's result: the first one of its present key and its earlier ones that the ledger knows. Only
+    what is settled is taken over from an earlier version, and no failure where that is to be tried again."""
+    present, *earlier = keys
+    if not earlier or ledger.status_of(step.name, present) is not None:
+        return present
+    settled = {"done", "dropped"} if retries else {"done", "dropped", "failed"}
+    return next((key for key in earlier if ledger.status_of(step.name, key) in settled), present)
+
+
+def _read(ledger: Ledger, step: Step, stage: UnitStage, unit_id: str, *, whole: bool = False) -> list[list[Any]]:
+    """Ids and digests of what a unit is made of, by kind; `whole`: with what the stage leaves out."""
+    left_out = {} if whole else leaves_out(stage)
+    return [
+        [kind.__name__, *ledger.digests(kind.__name__, unit_id, step.position, left_out.get(kind))]
+        for kind in stage.reads
+    ]
