@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hardcut.cli.options import Json
+
 review = typer.Typer(help="People judge what the teachers cannot settle, in Argilla.", no_args_is_help=True)
 
 Run = Annotated[Path, typer.Argument(help="A run's folder.")]
@@ -19,7 +21,6 @@ Name = Annotated[str | None, typer.Option("--name", help="What the sets are call
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings; default: the run's own.")]
 Budget = Annotated[int | None, typer.Option("--budget", min=1, help="Answers in all; default: review.budget.")]
 Cache = Annotated[Path | None, typer.Option("--cache", help="Where frames and the server's environment are kept.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of text.")]
 
 
 @review.command()

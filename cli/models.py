@@ -1,0 +1,72 @@
+"""The commands about models: trained on a dataset, put to rank, measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hardcut.cli.options import Cache, Config, Json
+
+models = typer.Typer()
+
+
+@models.command()
+def train(
+    stage: Annotated[str, typer.Argument(help="perception (on captions), then ranking (on groups).")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
+    videos: Annotated[Path, typer.Option("--videos", help="The folder of its videos.")],
+    model: Annotated[str, typer.Option("--model", help="A Qwen3-VL model: a folder, or a name on the Hub.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The trained model; the same again goes on with it.")],
+    start: Annotated[Path | None, typer.Option(help="ranking: the folder that perception wrote.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    config: Config = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Write whole weights, as vLLM wants, not an adapter.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; load nothing.")] = False,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Train a reranker in two stages: perception, then ranking."""
+    from hardcut.cli.train import train as run_train
+    from hardcut.pipeline.train import Training
+
+    asked = Training(stage, dataset, videos, model, out, revision, start, config, cache, merge)
+    raise typer.Exit(run_train(asked, dry_run=dry_run, as_json=json))
+
+
+@models.command()
+def rerank(
+    model: Annotated[str, typer.Option("--model", help="A folder or name; vllm:MODEL runs it in vLLM.")],
+    run: Annotated[Path, typer.Option("--run", help="The first stage, a TREC run.")],
+    queries: Annotated[Path, typer.Option("--queries", help="The queries' texts: .tsv, .csv or .jsonl.")],
+    videos: Annotated[Path, typer.Option("--videos", help="The folder of the videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The reranked run; the same again goes on with it.")],
+    depth: Annotated[int, typer.Option(min=1, help="How many of each query are reranked.")] = 100,
+    manifest: Annotated[Path | None, typer.Option(help="A .csv or .jsonl with path and video_id.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    config: Config = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Rerank a first stage's run: every video decoded once and encoded once for all of its queries."""
+    from hardcut.cli.rerank import rerank as run_rerank
+    from hardcut.pipeline.rerank import Reranking
+
+    asked = Reranking(model, run, queries, videos, out, depth, manifest, revision, config, cache)
+    raise typer.Exit(run_rerank(asked, as_json=json))
+
+
+@models.command()
+def evaluate(
+    qrels: Annotated[Path, typer.Option("--qrels", help="Judgments, TREC qrels.")],
+    run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],
+    dataset: Annotated[Path | None, typer.Option(help="A dataset's folder: texts, slices, diagnostic set.")] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="nDCG@20, R@50, ...; may be repeated.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with plots to this .html.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
+    from hardcut.cli.evaluate import evaluate_runs
+
+    raise typer.Exit(evaluate_runs(qrels, run, measure or (), dataset, page, as_json=json))
