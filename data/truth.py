@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hardcut.data.model import Clip, Frames, Question, Sought, Thing, World
@@ -90,16 +90,25 @@ def judge(world: World) -> list[tuple[Question, dict[str, int]]]:
 def answers(clip: Clip, question: Question) -> bool:
     """Whether the clip shows all that is asked, in the order asked, and nothing that must not be there."""
     moments = [_moments(clip, sought) for sought in question.sought]
-    if not all(moments) or any(_moments(clip, sought) for sought in question.without):
+    if not all(moments) or _has_any(clip, question.without):
         return False
     return not question.ordered or _in_order(moments)
+
+
+def _has_any(clip: Clip, excluded: Sequence[Sought]) -> bool:
+    """Whether something excluded is in the clip. Print that is too small or too pale to be asked for is there too."""
+    fine_print = [words.text for words in clip.words if not words.legible]
+    return any(
+        _moments(clip, sought) or (sought.what == "words" and any(_says(text, sought.text) for text in fine_print))
+        for sought in excluded
+    )
 
 
 def _answers_in_part(clip: Clip, question: Question) -> bool:
     moments = [_moments(clip, sought) for sought in question.sought]
     missing = {sought.what for sought, when in zip(question.sought, moments, strict=True) if not when}
     there = [when for when in moments if when]
-    if not there or "thing" in missing or any(_moments(clip, sought) for sought in question.without):
+    if not there or "thing" in missing or _has_any(clip, question.without):
         return False
     return not question.ordered or _in_order(there)
 

@@ -46,6 +46,8 @@ _BEFORE = (
     "8",
 )
 """Of version 2: the digest of the prompt, and the revision of the `evidence` teacher."""
+_DENIED_FRAGMENTS = "9"
+"""The revision of the `evidence` teacher that denied single signs too; of versions 3 and 4."""
 _OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
 """Of a variant the one without which it is not kept."""
 Frames = tuple[Frame, ...]
@@ -104,12 +106,18 @@ class CounterfactualStage:
         paid for rests on its queries. Its prompt was the one that came with Hardcut then, or the user's own, which is
         still the same."""
         prompt, revision = _BEFORE
-        now = self.teacher.describe("counterfactual", self.sampling)
-        changed: dict[str, str] = {"prompt_digest": prompt}
-        if now.backend == "evidence":
-            changed = {"revision": revision, "prompt_digest": digest("evidence", revision, "counterfactual")}
-        before: dict[str, JsonValue] = {"counterfactual": now.model_copy(update=changed).model_dump(mode="json")}
-        return Earlier(3, self.settings), Earlier(2, {**self.settings, "teachers": before}), Earlier(2, self.settings)
+        by_rules = self.teacher.describe("counterfactual", self.sampling).backend == "evidence"
+        latest = self._written_by(revision=_DENIED_FRAGMENTS) if by_rules else self.settings
+        oldest = self._written_by(revision=revision) if by_rules else self._written_by(prompt_digest=prompt)
+        same = [Earlier(4, latest)] if by_rules else []
+        return *same, Earlier(3, latest), Earlier(2, oldest), Earlier(2, self.settings)
+
+    def _written_by(self, **before: str) -> Mapping[str, JsonValue]:
+        """The settings with a revision or a prompt of the writer that was before."""
+        if "revision" in before:
+            before["prompt_digest"] = digest("evidence", before["revision"], "counterfactual")
+        writer = self.teacher.describe("counterfactual", self.sampling).model_copy(update=before)
+        return {**self.settings, "teachers": {"counterfactual": writer.model_dump(mode="json")}}
 
     async def run(self, unit: Unit) -> Output:
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)

@@ -28,6 +28,8 @@ EXPECTED: Mapping[Modality, tuple[str, ...]] = {
     "speech": ("goodbye", "thank you", "hello", "sorry", "congratulations", "good morning"),
 }
 """What one might expect to read or hear; used for a negation where all evidence of the video is without it."""
+_TELLING = 3
+"""Least weight of the words of a phrase (`word_weight`)."""
 _STRIKING = 0.5
 """Movement that is less sure than this is told in captions and asked for nowhere."""
 
@@ -73,9 +75,14 @@ def mentions_of(view: WrittenView, inputs: QueriesInputs) -> list[Mention]:
             for line in inputs.evidence
             if (line.kind == view if view != "all" else can_be_asked(line, inputs.video.duration_s))
         ]
-    telling = [m for m in found if sum(word_weight(word) for word in words(m.phrase) if word not in STOP_WORDS) >= 3]
+    telling = [mention for mention in found if is_telling(mention)]
     unique = {(mention.modality, tuple(words(mention.phrase))): mention for mention in reversed(telling)}
     return list(reversed(unique.values()))
+
+
+def is_telling(mention: Mention) -> bool:
+    """Whether the phrase says enough to be searched for or denied: a single sign is often a piece of another text."""
+    return sum(word_weight(word) for word in words(mention.phrase) if word not in STOP_WORDS) >= _TELLING
 
 
 def can_be_asked(line: EvidenceLine, duration_s: float) -> bool:

@@ -20,7 +20,16 @@ from hardcut.teacher.prompts.reply_models import (
     WrittenVariant,
 )
 from hardcut.teacher.rules.judge import EvidenceJudge
-from hardcut.teacher.rules.mentions import EXPECTED, QUOTED, Mention, can_be_asked, keywords, mention_of, shuffled
+from hardcut.teacher.rules.mentions import (
+    EXPECTED,
+    QUOTED,
+    Mention,
+    can_be_asked,
+    is_telling,
+    keywords,
+    mention_of,
+    shuffled,
+)
 from hardcut.teacher.rules.writer import QUESTION
 
 _Changed = tuple[str, tuple[FacetReply, ...]]
@@ -148,7 +157,8 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
         if can_be_asked(line, inputs.video.duration_s) and (line.confidence or 1.0) >= _SURELY_THERE.get(line.kind, 0.0)
     ]
     affirmed = text[: len(_masked(text).split(" but ")[0])]  # a denial takes the place of another one
-    for mention in shuffled([each for each in there if not _is_in_query(each, inputs)], digest(inputs.query)):
+    deniable = [each for each in there if is_telling(each) and not _is_in_query(each, inputs)]
+    for mention in shuffled(deniable, digest(inputs.query)):
         yield f"{opening}{affirmed} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
 
 

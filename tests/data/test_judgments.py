@@ -179,3 +179,15 @@ def test_illegible_words_answer_no_query() -> None:
     for words in pale:
         question = world.questions[0].model_copy(update={"sought": (Sought(what="words", text=words.text),)})
         assert not answers(poster, question)
+
+
+def test_what_is_denied_is_absent_even_in_small_print() -> None:
+    """It cannot be asked for, and nobody can say either that the clip never shows it."""
+    world: World = make_world(7)
+    poster = next(clip for clip in world.clips if "poster" in clip.video_id)
+    shown = Sought(what="words", text=next(words.text for words in poster.words if words.legible))
+    small = Sought(what="words", text=next(words.text for words in poster.words if not words.legible))
+    absent = Sought(what="words", text="nobody wrote this")
+    asked = world.questions[0].model_copy(update={"sought": (shown,), "without": (absent,)})
+    assert answers(poster, asked)
+    assert not answers(poster, asked.model_copy(update={"without": (small,)}))

@@ -10,11 +10,17 @@ import pytest
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Sampling
 from hardcut.schemas.text.words import WordIndex, contains_phrase, words
-from hardcut.teacher.prompts.inputs import CaptionInputs, ComposeInputs, EvidenceLine, QueriesInputs
+from hardcut.teacher.prompts.inputs import (
+    CaptionInputs,
+    ComposeInputs,
+    CounterfactualInputs,
+    EvidenceLine,
+    QueriesInputs,
+)
 from hardcut.teacher.prompts.reply_models import QueriesReply
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.rules.judge import EvidenceJudge, parse_query
-from hardcut.teacher.rules.rewriter import compose
+from hardcut.teacher.rules.rewriter import compose, write_counterfactuals
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
@@ -211,6 +217,31 @@ def test_an_edit_is_judged_beside_what_it_starts_from(evidence: list[dict[str, A
     assert judge.judge(edit, near).margin == judge.judge(edit).margin > 0 > judge.judge(edit, far).margin
     assert "too little of what the reference shows is there" in judge.judge(edit, far).reasoning
     assert judge.judge('the same, but the text "Small Inn" is shown', near).margin < 0
+
+
+@pytest.mark.parametrize(("there", "denied"), [("V", False), ("1", False), ("7:30", True), ("SOLD OUT", True)])
+def test_a_piece_of_a_text_is_not_denied(there: str, denied: bool) -> None:
+    """A recogniser is sure of single signs too, and many of them are pieces of what was read a moment later."""
+    read = [
+        {"id": "e_1", "kind": "ocr", "text": "FLOOR 6", "start": 0.0, "end": 1.0, "confidence": 0.99},
+        {"id": "e_2", "kind": "ocr", "text": there, "start": 1.0, "end": 2.0, "confidence": 0.99},
+    ]
+    asked = CounterfactualInputs.model_validate(
+        {
+            "video": {"duration_s": 5.0, "looked_s": 5.0},
+            "evidence": read,
+            "caption": "A lift.",
+            "query": 'a clip where a sign reads "floor 6"',
+            "language": "en",
+            "kind": "event",
+            "facets": [{"text": "floor 6", "modality": "ocr", "start": 0.0, "end": 1.0}],
+            "variants": ["negated"],
+            "rejected": [],
+            "max_words": 30,
+        }
+    )
+    written = [query.text for query in write_counterfactuals(asked).queries]
+    assert written == ([f'a clip where a sign reads "floor 6" but the screen never shows "{there.lower()}"'] * denied)
 
 
 def test_the_margin_grows_with_what_is_covered(evidence: list[dict[str, Any]]) -> None:
