@@ -10,9 +10,11 @@ from random import Random
 
 from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.network import Network, build
+from benchmarks.curriculum.shipped import clips_of, make_dataset, words_of
 from benchmarks.curriculum.stories import Sides
 from benchmarks.curriculum.world import Part, Scale, World, blocks_about
 from hardcut.reranker.clips import Clips
+from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
 from hardcut.reranker.training import Stage, Trained, TrainJob, train
 from hardcut.schemas.errors import ItemError
@@ -73,6 +75,8 @@ class Arm:
     ranking_passes: float = 1.0
     blocks: int = 0
     """Blocks that ride with a group."""
+    shipped: bool = False
+    """Whether the data comes out of `hardcut run` and `hardcut export`, in as many steps."""
 
 
 ARMS = {
@@ -85,6 +89,7 @@ ARMS = {
     "no pointwise": Arm("both stages without the pointwise term", without="pointwise"),
     "both, longer": Arm("both stages, the second twice as long", ranking_passes=2.0),
     "blocks": Arm("both stages, all blocks about the positive's clip with every group", blocks=5),
+    "shipped": Arm("both stages, on what `hardcut run` and `hardcut export` make", blocks=5, shipped=True),
     "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
 }
 
@@ -102,36 +107,40 @@ class Bench:
         """The arm's run over the test split, its figures on the blocks, and what its stages did. What was trained
         before is not trained again."""
         world = replace(self.world.shuffled() if arm.shuffled else self.world, blocks=arm.blocks > 0)
-        model, done = self.random_weights(), {}
-        name = "shuffled" if arm.shuffled else "true"
+        data: DatasetTables = world
+        clips, further, passes = self.clips, frozenset[str](), dict.fromkeys(("captions", "groups"), 1.0)
+        if arm.shipped:
+            made = self.world.root.parent / "shipped"
+            data = dataset = make_dataset(world, made)
+            clips, further = replace(clips, root=clips_of(made)), words_of(dataset)
+            passes = {config: _rows(world, config) / _rows(dataset, config) for config in passes}
+        model, done = self.random_weights(further), {}
+        name = "shipped" if arm.shipped else "shuffled" if arm.shuffled else "true"
         if arm.perception:
             out = self.work / f"{name}-perception"
-            done["perception"] = self._train("perception", model, world, out, self._perception())
+            done["perception"] = _train("perception", model, data, clips, out, self._perception(passes["captions"]))
             model = out
         if arm.ranking:
             parts = [name, "ranking", "after perception" * arm.perception, f"without {arm.without}" * bool(arm.without)]
             parts.append(f"{arm.blocks} blocks" * bool(arm.blocks))
             parts.append(f"times {arm.ranking_passes:g}" * (arm.ranking_passes != 1))
             out = self.work / "-".join(filter(None, parts)).replace(" ", "-")
-            done["ranking"] = self._train("ranking", model, world, out, self._ranking(arm))
+            done["ranking"] = _train("ranking", model, data, clips, out, self._ranking(arm, passes["groups"]))
             model = out
         test = world.parts["test"]
         return self._rank(model, test), self._sides(model, test), done
 
-    def random_weights(self) -> Path:
-        """The network that every arm starts from."""
-        folder = self.work / "random"
+    def random_weights(self, further: frozenset[str] = frozenset()) -> Path:
+        """The network that every arm starts from, but for the words that its tokenizer knows `further`."""
+        folder = self.work / ("random-further" if further else "random")
         if not (folder / "processor_config.json").exists():
-            build(folder, self.world.words, self.size.network, self.seed)
+            build(folder, self.world.words | further, self.size.network, self.seed)
         return folder
 
     @property
     def clips(self) -> Clips:
         """The videos, and the store of their frames."""
         return Clips(self.world.root, self.work / "frames", MEDIA)
-
-    def _train(self, stage: Stage, model: Path, world: World, out: Path, settings: TrainSettings) -> Trained:
-        return train(world, TrainJob(stage, str(model), out, self.clips, settings, whole=True))
 
     def _sides(self, model: Path, part: Part) -> Passes:
         """How often the answered side of a block about a clip of the test split scores above the other; and "CHANGE,
@@ -175,17 +184,17 @@ class Bench:
             raise ItemError("not_scored", f"{done.missing_videos} {done.failed}")
         return read_run(job.out).scores
 
-    def _perception(self) -> TrainSettings:
+    def _perception(self, passes: float) -> TrainSettings:
         stage = PerceptionSettings(
             frames=MEDIA.max_frames,
-            epochs=self.size.perception_epochs,
+            epochs=self.size.perception_epochs * passes,
             learning_rate=self.size.rates[0],
             batch=self.size.batch,
             accumulate=1,
         )
         return _settings(self.seed, WHOLE).model_copy(update={"perception": stage})
 
-    def _ranking(self, arm: Arm) -> TrainSettings:
+    def _ranking(self, arm: Arm, passes: float) -> TrainSettings:
         terms = {"counterfactuals": BLOCKS_WEIGH}
         if self.size.temperature is not None:
             each = self.size.temperature
@@ -193,7 +202,7 @@ class Bench:
         loss = LossSettings(**(terms | ({arm.without: 0.0} if arm.without else {})))
         stage = RankingSettings(
             frames=MEDIA.max_frames,
-            epochs=self.size.ranking_epochs * arm.ranking_passes,
+            epochs=self.size.ranking_epochs * arm.ranking_passes * passes,
             learning_rate=self.size.rates[1],
             groups=self.size.groups,
             accumulate=1,
@@ -201,6 +210,16 @@ class Bench:
             loss=loss,
         )
         return _settings(self.seed, WHOLE if self.size.temperature else 300).model_copy(update={"ranking": stage})
+
+
+def _train(stage: Stage, model: Path, data: DatasetTables, clips: Clips, out: Path, how: TrainSettings) -> Trained:
+    return train(data, TrainJob(stage, str(model), out, clips, how, whole=True))
+
+
+def _rows(data: DatasetTables, config: str) -> int:
+    """What there is to train on: groups, or captions, long and short."""
+    rows = [row for split, row in data.rows(config) if split == "train"]
+    return len(rows) if config == "groups" else sum(1 + bool(row.get("short")) for row in rows)
 
 
 def _mirror(part: Part, video: str, sides: Sides) -> str | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
 from benchmarks.curriculum.footage import FRAMES, clip
+from benchmarks.curriculum.scripted import read
+from benchmarks.curriculum.shipped import make_dataset
 from benchmarks.curriculum.stories import CHANGES, KINDS, REVERSES, Half, Story, families, questions, sides_of
+from benchmarks.curriculum.world import Scale, make_world
 from hardcut.data.draw import draw_frames
 from hardcut.data.fonts import installed_fonts
 from hardcut.report.statistics.sides import Sides, audit
@@ -79,3 +83,31 @@ def test_the_sides_of_a_block_are_one_form_and_no_word_leans_to_either(change: s
             pairs.append(Sides(f"{number}/{place}", *texts, str(number)))
     told = audit(pairs)
     assert told is not None and told.by_chance, told
+
+
+def test_a_text_is_read_back_into_what_it_asks() -> None:
+    rng = Random(4)
+    for family in families(4, 40):
+        for asked in questions(family, rng, 2):
+            again = read(asked.text)
+            told = (again.wanted, again.ordered, again.at, again.without)
+            assert told == (asked.wanted, asked.ordered, asked.at, asked.without), asked
+
+
+def test_what_run_and_export_make_of_the_world_is_true_of_its_stories(tmp_path: Path) -> None:
+    """The chain that ships, with a scripted teacher: each label and each side of a block, by the stories."""
+    world = make_world(tmp_path / "videos", Scale((3, 1, 1), (1, 1, 1), 1), 6)
+    dataset = make_dataset(world, tmp_path / "shipped")
+    stories = {video: story for part in world.parts.values() for video, story in part.stories.items()}
+    splits = {video: split for split, part in world.parts.items() for video in part.stories}
+    labels, sides = [], []
+    for split, group in dataset.rows("groups"):
+        asked, videos = read(group["query"]), [group["positive"], *group["negatives"]]
+        assert split != "train" or {splits[each["video_id"]] for each in videos} == {"train"}
+        labels += [asked.answered_by(stories[each["video_id"]]) == bool(each["label"]) for each in videos]
+        about = stories[group["positive"]["video_id"]]
+        sides += [read(each["query"]).answered_by(about) == each["answered"] for each in group["counterfactuals"]]
+    assert len(labels) > 300 and np.mean(labels) > 0.98, "the teacher is wrong on 1 % of the pairs"
+    assert len(sides) > 100 and np.mean(sides) > 0.98
+    changes = {row["change"] for _, row in dataset.rows("diagnostic")}
+    assert changes == {"reversed", "negated", "facet_changed"}

@@ -1,0 +1,207 @@
+"""A teacher of the world in the form that Hardcut asks for one: a function that knows what each clip shows, and errs.
+
+It sees no pictures. A clip's title is its id, and a text is read back into what it asks, so a run that goes on after a
+kill gets the same answers. Margins are the truth's sign with normal noise, as those of the other arms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from benchmarks.curriculum.stories import COLOURS, HALVES, KINDS, OPPOSITE, SHAPES, SIGNS, Asked, Half, Story
+from hardcut.teacher.function import FunctionRequest, Said
+from hardcut.teacher.prompts.reply_models import (
+    CaptionReply,
+    ChangedReply,
+    ClaimReply,
+    CounterfactualReply,
+    FacetReply,
+    QueriesReply,
+    QueryReply,
+)
+
+MARGIN, NOISE = 3.5, 1.5
+_NOT, _THEN, _AND = " , not ", " , then ", " and "
+_MENTIONS = 2
+"""Facets of a query: one a half."""
+
+
+class Scripted:
+    """Answers every task out of the stories by video id."""
+
+    def __init__(self, stories: Mapping[str, Story]) -> None:
+        self._stories = stories
+
+    def __call__(self, asked: FunctionRequest) -> Said:
+        inputs: Any = asked.request.inputs
+        video = str(inputs["evidence"][0]["text"]).removeprefix("title: ")
+        story = self._stories[video]
+        match asked.request.task:
+            case "judge":
+                true = read(inputs["query"]).answered_by(story)
+                return (MARGIN if true else -MARGIN) + Random(f"{inputs['query']}:{video}").gauss(0, NOISE)
+            case "caption":
+                return _caption(video, story)
+            case "queries":
+                return _queries(video, story, inputs["forms"])
+            case "counterfactual":
+                return _counterfactuals(video, story, inputs)
+            case task:
+                raise ValueError(f"the scripted teacher is not made for {task}")
+
+
+def read(text: str) -> Asked:
+    """What a text of the world asks for."""
+    told, _, denied = text.partition(_NOT)
+    at = next((place for place, half in enumerate(HALVES) if told.startswith(half)), None)
+    ordered = _THEN in told
+    halves = [told.removeprefix(HALVES[at]).strip()] if at is not None else told.split(_THEN if ordered else _AND)
+    kind = "negation" if denied else "moment" if at is not None else "temporal" if ordered else "event"
+    return Asked(kind, text, tuple(map(_half, halves)), ordered, at, _half(denied) if denied else None)
+
+
+def _half(text: str) -> Half:
+    told, _, sign = text.partition("under ")
+    thing, _, direction = told.partition("moves ")
+    words = thing.split()
+    colour, shape = (words[1], words[2]) if words else ("", "")
+    return Half(colour, shape, direction.strip(), sign.strip())
+
+
+def _caption(video: str, story: Story) -> CaptionReply:
+    halves = tuple(
+        ClaimReply(text=str(half), start=float(at), end=float(at + 1), evidence=())
+        for at, half in enumerate(story.halves)
+    )
+    return CaptionReply(short=Random(f"{video}/short").choice(story.captions), claims=halves)
+
+
+def _queries(video: str, story: Story, forms: Any) -> QueriesReply:
+    written: dict[str, QueryReply] = {}
+    for number, form in enumerate(forms):
+        kind = KINDS[number % len(KINDS)]
+        asked = _asked(kind, story, Random(f"{video}/query/{number}"))
+        if asked is None:
+            continue
+        written[asked.text] = QueryReply(
+            text=asked.text,
+            language="en",
+            view=form["view"],
+            kind="event" if kind == "composed" else kind,  # Hardcut's composed queries start from another video
+            style=form["style"],
+            facets=_facets(asked, story),
+        )
+    return QueriesReply(queries=tuple(written.values()))
+
+
+def _facets(asked: Asked, story: Story) -> tuple[FacetReply, ...]:
+    """The halves that are asked for, each where the clip shows it."""
+    found = []
+    for wanted in asked.wanted[:_MENTIONS]:
+        at = next((place for place, half in enumerate(story.halves) if half.has(wanted)), None)
+        span = (None, None) if at is None else (float(at), float(at + 1))
+        found.append(FacetReply(text=str(wanted), modality="motion", start=span[0], end=span[1]))
+    return tuple(found)
+
+
+def _asked(kind: str, story: Story, rng: Random) -> Asked | None:
+    """A query of a kind that the clip answers; None where there is none."""
+    details = rng.choice(((), ("direction",), ("sign",)))
+    told = tuple(
+        Half(half.colour, half.shape, **{name: getattr(half, name) for name in details}) for half in story.halves
+    )
+    at = rng.randrange(2)
+    if kind == "temporal":
+        return _made(Asked(kind, "", told, ordered=True))
+    if kind == "negation":
+        return _denial(Asked(kind, "", told), story, "direction or sign", rng, there=False)
+    if kind == "composed":
+        return _made(Asked(kind, "", (story.halves[at],)))
+    if kind == "moment":
+        return _made(Asked(kind, "", (story.halves[at],), at=at))
+    bare = [Half(half.colour, half.shape) for half in story.halves]
+    return _made(Asked(kind, "", (bare[at], bare[1 - at])))
+
+
+def _counterfactuals(video: str, story: Story, inputs: Any) -> CounterfactualReply:
+    meant = read(inputs["query"])
+    stands = {each["variant"]: read(each["text"]) for each in inputs["written"]}
+    written = []
+    for variant in inputs["variants"]:
+        tries = sum(each["variant"] == variant for each in inputs["rejected"])
+        rng = Random(f"{video}/{inputs['query']}/{tries}")
+        if variant == "reversed":
+            made = _reversed(meant, rng)
+        elif variant == "facet_changed":
+            made = _exchanged(meant, rng)
+        else:
+            other = stands.get("negated_absent" if variant == "negated" else "negated")
+            what = _denied(other) if other else rng.choice(("direction", "sign"))  # alike for both sides of a block
+            made = _denial(meant, story, what, rng, there=variant == "negated")
+        if made:
+            written.append(ChangedReply(variant=variant, text=made.text, facets=_facets(made, story)))
+    return CounterfactualReply(queries=tuple(written))
+
+
+def _reversed(meant: Asked, rng: Random) -> Asked | None:
+    """The halves in the other order, or a direction turned round; None where the query has neither."""
+    if meant.without is not None:
+        return None
+    if meant.ordered:
+        return _made(replace(meant, wanted=meant.wanted[::-1]))
+    moving = [place for place, half in enumerate(meant.wanted) if half.direction]
+    if not moving:
+        return None
+    place = rng.choice(moving)
+    turned = replace(meant.wanted[place], direction=OPPOSITE[meant.wanted[place].direction])
+    return _made(replace(meant, wanted=(*meant.wanted[:place], turned, *meant.wanted[place + 1 :])))
+
+
+def _exchanged(meant: Asked, rng: Random) -> Asked | None:
+    """Colours or shapes of two things exchanged; of one thing its colour, shape or sign for another."""
+    if meant.without is not None:
+        return None
+    if len(meant.wanted) == 2:
+        name = rng.choice(("colour", "shape"))
+        one, two = meant.wanted
+        pair = replace(one, **{name: getattr(two, name)}), replace(two, **{name: getattr(one, name)})
+        return _made(replace(meant, wanted=pair))
+    [half] = meant.wanted
+    ways = {"colour": COLOURS, "shape": SHAPES} | ({"sign": SIGNS} if half.sign else {})
+    name = rng.choice(sorted(ways))
+    other = rng.choice([each for each in ways[name] if each != getattr(half, name)])
+    return _made(replace(meant, wanted=(replace(half, **{name: other}),)))
+
+
+def _denial(meant: Asked, story: Story, what: str, rng: Random, *, there: bool) -> Asked | None:
+    """The query with a direction or a sign denied that the clip has and the query does not ask for, or that it has
+    not; None where there is nothing to deny."""
+    if len(meant.wanted) != 2 or meant.ordered:
+        return None
+    said = {(name, getattr(half, name)) for half in meant.wanted for name in ("direction", "sign")}
+    shown = {(name, getattr(half, name)) for half in story.halves for name in ("direction", "sign")}
+    known = {("direction", each) for each in OPPOSITE} | {("sign", each) for each in SIGNS}
+    deniable = {each[0] for each in shown - said if each[1]}  # of a kind that could be denied on the other side too
+    fit = [
+        each for each in sorted(shown & known if there else known - shown) if each[0] in deniable and each not in said
+    ]
+    name, value = rng.choice([each for each in fit if each[0] in what] or fit or [("", "")])
+    return _made(replace(meant, without=Half(**{name: value}))) if name else None
+
+
+def _denied(asked: Asked) -> str:
+    return "direction" if asked.without and asked.without.direction else "sign"
+
+
+def _made(asked: Asked) -> Asked:
+    """The same with its text."""
+    told = (_THEN if asked.ordered else _AND).join(map(str, asked.wanted))
+    if asked.at is not None:
+        told = f"{HALVES[asked.at]} {told}"
+    if asked.without is not None:
+        denied = asked.without
+        told += _NOT + (f"moves {denied.direction}" if denied.direction else f"under {denied.sign}")
+    return replace(asked, text=told)
