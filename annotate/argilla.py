@@ -32,28 +32,32 @@ PAGE_SIZE = 250
 FIRST_PAGE = 10
 """Records in one listing, and in the first, before it is known how large they are."""
 DELETE_BATCH = 100
-_METADATA = ("content", "stratum")
-"""Kept with a record and hidden from reviewers: what was pushed, and why."""
+_METADATA = ("content", "stratum", "asked")
+"""Kept with a record and hidden from reviewers: the digest of what was pushed, why, and whose answer it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record to push: the pair's id, its page, the digest of both, and the suggestion with its probability."""
+    """A record to push: the pair's id, its page, the digest of both, whose answer it brings back (`asked`), and the
+    suggestion with its probability."""
 
     pair_id: str
     page: str
     digest: str
     stratum: str
+    asked: str
     suggestion: tuple[Relevance, float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A record as the server has it; `suggested` is the relevance that it puts forward."""
+    """A record as the server has it; `suggested` is the relevance that it puts forward. `asked` is empty in one that an
+    early version pushed."""
 
     record_id: str
     pair_id: str
     digest: str
+    asked: str
     page: str
     suggested: Relevance | None
     answers: tuple[Response, ...]
@@ -137,7 +141,14 @@ class ArgillaServer:
                 settings.guidelines, page.template = wanted.guidelines, wanted.template
                 settings.distribution = self._sdk.TaskDistribution(min_submitted=wanted.min_submitted)
                 dataset.update()
+            for name in sorted({*_METADATA} - {each.name for each in settings.metadata}):  # a set of an early version
+                self._hidden(name, dataset.id)
             return self._handle(dataset)
+
+    def _hidden(self, name: str, dataset_id: Any) -> None:
+        """Has a dataset keep metadata of this name with its records, hidden from reviewers."""
+        body = {"name": name, "title": name, "settings": {"type": "terms"}, "visible_for_annotators": False}
+        self._request("POST", f"/api/v1/datasets/{dataset_id}/metadata-properties", json=body)
 
     def records(self, dataset: Handle) -> Iterator[Remote]:
         """All records with their answers, a page of the listing at a time: as many records as keep within the bytes of
@@ -248,11 +259,13 @@ class ArgillaServer:
 
 def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
     relevance = dataset.questions["relevance"]
+    metadata = item.get("metadata") or {}
     suggested = [str(each["value"]) for each in item.get("suggestions") or () if each["question_id"] == relevance]
     return Remote(
         record_id=str(item["id"]),
         pair_id=str(item["external_id"]),
-        digest=str((item.get("metadata") or {}).get("content", "")),
+        digest=str(metadata.get("content", "")),
+        asked=str(metadata.get("asked", "")),
         page=str(item["fields"].get(PAGE, {}).get(PAGE, "")),
         suggested=RELEVANCE[suggested[0]][0] if suggested and suggested[0] in RELEVANCE else None,
         answers=tuple(_answer(each) for each in item.get("responses") or ()),
@@ -286,7 +299,7 @@ def _item(draft: Draft, dataset: Handle) -> dict[str, Any]:
     return {
         "external_id": draft.pair_id,
         "fields": {PAGE: {PAGE: draft.page}},
-        "metadata": {"content": draft.digest, "stratum": draft.stratum},
+        "metadata": {"content": draft.digest, "stratum": draft.stratum, "asked": draft.asked},
         "suggestions": suggestions,
     }
 

@@ -20,6 +20,8 @@ from hardcut.schemas.settings import ReviewSettings
 
 SetName = Literal["blind", "assisted", "adjudication"]
 SETS: tuple[SetName, ...] = ("blind", "assisted", "adjudication")
+UNAIDED: frozenset[SetName] = frozenset({"blind", "adjudication"})
+"""The sets whose pages show the query and the whole video, and nothing that was written or found about them."""
 
 REASONS: Mapping[str, Stratum] = {
     "teachers_disagree": "disagreement",
@@ -119,7 +121,8 @@ def plan_review(
     chosen["conflict"] = conflicts
     pools["conflict"] = conflicts
     items = [ReviewItem(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
-    items.sort(key=lambda item: (SETS.index(item.set), digest(settings.seed, item.pair_id)))
+    # Not the digest that the audit is drawn by: of the rarer verdict more are drawn, so that they would come last.
+    items.sort(key=lambda item: (SETS.index(item.set), digest("order", settings.seed, item.pair_id)))
     shares = [
         StratumShare(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
         for stratum, ids in chosen.items()

@@ -39,11 +39,14 @@ class Preview:
     reference: str | None = None
 
 
-def window(query: Query, video: Video, settings: ReviewSettings) -> Window:
+def window(query: Query, video: Video, settings: ReviewSettings, *, whole: bool) -> Window:
     """A short video whole; of a longer one the moment with some context, or its beginning where no moment is known.
 
-    The moment is from the first to the last facet's span, which are known for the query's own source alone.
+    The moment is from the first to the last facet's span, which are known for the query's own source alone. So it tells
+    that the two belong together: with `whole` the video is shown from its beginning to its end, and no moment.
     """
+    if whole:
+        return Window(Span(start=0, end=video.duration_s), None)
     spans = [facet.span for facet in query.facets if facet.span and query.source_video_id == video.video_id]
     moment = None
     if spans:
@@ -67,12 +70,15 @@ class Previews:
     review: ReviewSettings
     pool: WorkerPool
 
-    async def preview(self, query: Query, video: Video, reference: Video | None = None) -> Preview:
-        """The files of a pair, which are made unless they are there. A video that cannot be shown says why."""
+    async def preview(
+        self, query: Query, video: Video, reference: Video | None = None, *, whole: bool = False
+    ) -> Preview:
+        """The files of a pair, which are made unless they are there; of a `whole` video, or of the moment in it. A
+        video that cannot be shown says why."""
         clip = sheet = beside = None
         try:
             sheet = await self._sheet(video)
-            clip = await self._clip(video, window(query, video, self.review).cut)
+            clip = await self._clip(video, window(query, video, self.review, whole=whole).cut)
             beside = await self._sheet(reference) if reference else None
         except (ItemError, DropItem) as error:
             return Preview(clip, sheet, error.detail)

@@ -129,7 +129,7 @@ def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_
                 continue
             shown = None
             try:
-                shown = read_shown(record.page, record.suggested)
+                shown = read_shown(record.asked, record.page, record.suggested)
             except (ValueError, KeyError, TypeError):
                 strange.append(
                     f"{set_name}: record {record.pair_id} is not one that hardcut pushed: its answers are left"

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hardcut.annotate.argilla import ArgillaServer, Draft, Handle
-from hardcut.annotate.policy import SETS, ReviewItem, SetName
+from hardcut.annotate.policy import SETS, UNAIDED, ReviewItem, SetName
 from hardcut.annotate.previews import Preview, Previews
 from hardcut.annotate.records import RunRecords
-from hardcut.annotate.review_content import PreviewLinks, ReviewSubject, encode, page_content, page_digest, suggestion
+from hardcut.annotate.review_content import (
+    PreviewLinks,
+    ReviewSubject,
+    asked,
+    encode,
+    page_content,
+    page_digest,
+    suggestion,
+)
 from hardcut.annotate.sets import review_set
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
@@ -112,7 +120,8 @@ class Push:
         """
         items = self.run.plan(self.settings.review).items
         subjects = self.run.subjects([item.pair_id for item in items])
-        previews = asyncio.run(self._previews(list(subjects.values()), made))
+        whole = {item.pair_id for item in items if item.set in UNAIDED}
+        previews = asyncio.run(self._previews(list(subjects.values()), whole, made))
         return [
             self._set(
                 name,
@@ -211,18 +220,25 @@ class Push:
 
     def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview) -> Draft:
         suggested = suggestion(subject, item.set)
-        page = encode(page_content(subject, item.set, item.stratum, self.link(preview), self.settings))
-        return Draft(item.pair_id, page, page_digest(page, suggested), item.stratum, suggested)
+        page = encode(page_content(subject, item.set, self.link(preview), self.settings))
+        told = asked(subject, item.stratum)
+        return Draft(item.pair_id, page, page_digest(page, suggested, told), item.stratum, told, suggested)
 
-    async def _previews(self, subjects: Sequence[ReviewSubject], made: Callable[[], None]) -> dict[str, Preview]:
-        """The preview of every pair. Pairs of one video wait for each other, so that no file is made twice."""
+    async def _previews(
+        self, subjects: Sequence[ReviewSubject], whole: Collection[str], made: Callable[[], None]
+    ) -> dict[str, Preview]:
+        """The preview of every pair, of those in `whole` of the whole video. Pairs of one video wait for each other, so
+        that no file is made twice."""
         gate = asyncio.Semaphore(_PREVIEWS_AT_ONCE)
         locks = {subject.video.video_id: asyncio.Lock() for subject in subjects}
 
         async def one(subject: ReviewSubject) -> tuple[str, Preview]:
             async with locks[subject.video.video_id], gate:
-                preview = await self.previews.preview(subject.query, subject.video, subject.reference)
+                pair_id = subject.pair.pair_id
+                preview = await self.previews.preview(
+                    subject.query, subject.video, subject.reference, whole=pair_id in whole
+                )
             made()
-            return subject.pair.pair_id, preview
+            return pair_id, preview
 
         return dict(await asyncio.gather(*(one(subject) for subject in subjects)))

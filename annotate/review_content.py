@@ -15,11 +15,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from hardcut.annotate.policy import SetName
+from hardcut.annotate.policy import UNAIDED, SetName
 from hardcut.annotate.previews import Window, window
 from hardcut.annotate.responses import ShownPair
 from hardcut.annotate.sets import RELEVANCE
-from hardcut.schemas.ids import digest
+from hardcut.schemas.ids import canonical_json, digest
 from hardcut.schemas.judgments import Relevance, Review, Stratum
 from hardcut.schemas.records import Evidence, Pair, Query, Span, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest
@@ -63,39 +63,52 @@ class PreviewLinks:
 
 
 def page_content(
-    subject: ReviewSubject, set_name: SetName, stratum: Stratum, media: PreviewLinks, settings: Settings
+    subject: ReviewSubject, set_name: SetName, media: PreviewLinks, settings: Settings
 ) -> dict[str, JsonValue]:
-    """The page of a pair. A blind page holds nothing that a teacher said, and does not say how query and video met."""
+    """The page of a pair.
+
+    The page of a set in `UNAIDED` is made of the query's words and the whole video alone, so that it is the same
+    however the two met. Facets, evidence, a moment or a file's name would tell it.
+    """
     query, video = subject.query, subject.video
-    source = query.source_video_id == video.video_id
+    cut = window(query, video, settings.review, whole=set_name in UNAIDED)
     shown: dict[str, JsonValue] = {
-        "pair": {
-            "pair_id": subject.pair.pair_id,
-            "query_id": query.query_id,
-            "video_id": video.video_id,
-            "query_digest": query_digest(query),
-            "video_sha256": video.sha256,
-            "stratum": stratum,
-        },
         "query": query.text,
         "language": query.language,
-        "video": {"id": video.video_id, "duration": video.duration_s, "sound": video.has_audio},
-        "metadata": _metadata(video, settings.evidence.metadata_fields),
-        "facets": [
-            {"text": facet.text, "modality": facet.modality, **_times(facet.span)} for facet in query.facets if source
-        ],
-        "evidence": [
-            {"kind": line.kind, "text": line.text[:MAX_TEXT], **_times(line.span)} for line in _lines(subject.evidence)
-        ],
-        "clip": {"url": media.clip, "told": media.note, **_clip(window(query, video, settings.review))},
+        "video": {"duration": video.duration_s},
+        "clip": {"url": media.clip, "told": media.note, **_clip(cut)},
         "sheet": media.sheet,
-        "reference": {"id": subject.reference.video_id, "sheet": media.reference} if subject.reference else None,
+        "reference": {"sheet": media.reference} if subject.reference else None,
     }
-    if set_name == "assisted" and subject.labels:
-        shown["teachers"] = [_teacher(label) for label in subject.labels]
     if set_name == "adjudication":
         shown["votes"] = [_vote(review) for review in subject.reviews]
+    if set_name in UNAIDED:
+        return shown
+    source = query.source_video_id == video.video_id
+    shown["metadata"] = _metadata(video, settings.evidence.metadata_fields)
+    shown["facets"] = [
+        {"text": facet.text, "modality": facet.modality, **_times(facet.span)} for facet in query.facets if source
+    ]
+    shown["evidence"] = [
+        {"kind": line.kind, "text": line.text[:MAX_TEXT], **_times(line.span)} for line in _lines(subject.evidence)
+    ]
+    if subject.labels:
+        shown["teachers"] = [_teacher(label) for label in subject.labels]
     return shown
+
+
+def asked(subject: ReviewSubject, stratum: Stratum) -> str:
+    """Whose answer a record brings back, as JSON. It is kept where reviewers do not see it."""
+    return canonical_json(
+        {
+            "pair_id": subject.pair.pair_id,
+            "query_id": subject.query.query_id,
+            "video_id": subject.video.video_id,
+            "query_digest": query_digest(subject.query),
+            "video_sha256": subject.video.sha256,
+            "stratum": stratum,
+        }
+    )
 
 
 def suggestion(subject: ReviewSubject, set_name: SetName) -> tuple[Relevance, float | None] | None:
@@ -125,9 +138,10 @@ def decode(text: str) -> dict[str, Any]:
     return value
 
 
-def read_shown(text: str, suggested: Relevance | None) -> ShownPair:
-    """What a page says of its pair. Raises ValueError, KeyError, TypeError for a page that is not ours."""
-    pair = decode(text)["pair"]
+def read_shown(asked: str, page: str, suggested: Relevance | None) -> ShownPair:
+    """What a record says of its pair: by `asked`, or by its page, which early versions wrote it into. Raises
+    ValueError, KeyError, TypeError for a record that is not ours."""
+    pair = decode(asked) if asked else decode(page)["pair"]
     return ShownPair(
         pair_id=str(pair["pair_id"]),
         query_id=str(pair["query_id"]),
@@ -139,9 +153,9 @@ def read_shown(text: str, suggested: Relevance | None) -> ShownPair:
     )
 
 
-def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None) -> str:
+def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None, asked: str) -> str:
     """Changes whenever a record has to be pushed again."""
-    return digest(encoded, list(suggested) if suggested else None)
+    return digest(encoded, list(suggested) if suggested else None, asked)
 
 
 def _metadata(video: Video, fields: Sequence[str]) -> list[JsonValue]:

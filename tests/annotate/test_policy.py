@@ -60,6 +60,19 @@ def test_the_audit_is_drawn_from_yes_and_no_alike_and_is_never_left_out() -> Non
     assert [item.stratum for item in least.items] == ["audit"]
 
 
+def test_the_order_of_blind_pages_tells_nothing() -> None:
+    """Of 25 yes 20 are drawn, of 175 no 20: in the order that they are drawn in, every no came before most yes."""
+    some = [candidate(n, 5.0 if n < 25 else -9.0) for n in range(200)]
+    yes = {each.pair.pair_id for each in some if each.verdict == "yes"}
+    aucs = []
+    for seed in range(20):
+        found = plan_review(some, [], ReviewSettings(budget=40, overlap=1, audit=1, gold=0, seed=seed))
+        order = [item.pair_id in yes for item in found.items]
+        before = sum(order[:place].count(False) for place, said in enumerate(order) if said)
+        aucs.append(before / (order.count(True) * order.count(False)))
+    assert 0.4 < sum(aucs) / len(aucs) < 0.6
+
+
 def test_the_most_urgent_come_first() -> None:
     some = [candidate(n, n / 10 + 0.1, "suspected_positive") for n in range(60)]
     some += [candidate(100 + n, -n / 10 - 0.1) for n in range(60)]

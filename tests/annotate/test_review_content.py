@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hardcut.annotate.policy import UNAIDED, SetName
 from hardcut.annotate.previews import window
 from hardcut.annotate.review_content import (
     PreviewLinks,
     ReviewSubject,
+    asked,
     decode,
     encode,
     page_content,
@@ -57,9 +59,7 @@ def subject(text: str = "a door opens", duration: float = 30.0, source: str | No
 
 
 def test_encoded_content_comes_back_and_holds_nothing_active() -> None:
-    shown = page_content(
-        subject(HOSTILE.replace("\ud800", "")), "assisted", "suspected", PreviewLinks("/m/x.mp4"), SETTINGS
-    )
+    shown = page_content(subject(HOSTILE.replace("\ud800", "")), "assisted", PreviewLinks("/m/x.mp4"), SETTINGS)
     text = encode(shown)
     assert decode(text) == json.loads(json.dumps(shown))
     strings = text.replace('{"', "").replace('"}', "")
@@ -81,45 +81,67 @@ def test_anything_can_be_encoded(value: object) -> None:
 
 
 def test_a_blind_page_says_nothing_of_the_teacher() -> None:
-    blind = encode(page_content(subject(), "blind", "audit", PreviewLinks(), SETTINGS))
+    blind = encode(page_content(subject(), "blind", PreviewLinks(), SETTINGS))
     assert "because" not in blind and "teachers" not in blind and "mined" not in blind and "votes" not in blind
     assert suggestion(subject(), "blind") is None
-    assisted = page_content(subject(), "assisted", "suspected", PreviewLinks(), SETTINGS)
+    assisted = page_content(subject(), "assisted", PreviewLinks(), SETTINGS)
     assert assisted["teachers"] == [
         {"name": "test: m", "verdict": "yes", "p_yes": 0.88, "reasoning": "because a door opens"}
     ]
     assert suggestion(subject(), "assisted") == (2, 0.88)
 
 
+@pytest.mark.parametrize("duration", [30.0, 600.0])
+@pytest.mark.parametrize("set_name", sorted(UNAIDED))
+def test_a_blind_page_is_the_same_however_query_and_video_met(set_name: SetName, duration: float) -> None:
+    """Whoever could tell a query's own video, a mined one and a counterfactual apart would answer by that."""
+    given = subject(duration=duration)
+    line = Evidence.create(video_id="v1", kind="speech", text="a door", extractor="t")
+    met = [
+        given,
+        replace(given, query=given.query.model_copy(update={"source_video_id": "v2"})),
+        replace(given, query=given.query.model_copy(update={"facets": (), "variant": "negated", "view": "speech"})),
+        replace(given, evidence=(), labels=(), pair=given.pair.model_copy(update={"origins": ("source",)})),
+        replace(given, evidence=(line,), video=given.video.model_copy(update={"video_id": "door", "metadata": {}})),
+    ]
+    pages = {encode(page_content(each, set_name, PreviewLinks("/m/x.mp4", "/m/x.jpg"), SETTINGS)) for each in met}
+    assert len(pages) == 1
+    shown = page_content(given, set_name, PreviewLinks("/m/x.mp4", "/m/x.jpg"), SETTINGS)
+    assert shown.keys() - {"votes"} == {"query", "language", "video", "clip", "sheet", "reference"}
+
+
 def test_who_adjudicates_sees_what_was_said_and_not_by_whom() -> None:
-    shown = page_content(subject(), "adjudication", "conflict", PreviewLinks(), SETTINGS)
+    shown = page_content(subject(), "adjudication", PreviewLinks(), SETTINGS)
     assert shown["votes"] == [{"said": "Does not", "flags": [], "start": None, "end": None}]
     assert "zacharias" not in encode(shown) and "teachers" not in shown
 
 
 def test_a_composed_query_shows_what_it_starts_from() -> None:
     given = subject()
-    assert page_content(given, "blind", "audit", PreviewLinks(), SETTINGS)["reference"] is None
+    assert page_content(given, "blind", PreviewLinks(), SETTINGS)["reference"] is None
     composed = replace(given, reference=given.video)
-    shown = page_content(composed, "blind", "audit", PreviewLinks(reference="/m/start.jpg"), SETTINGS)
-    assert shown["reference"] == {"id": "v1", "sheet": "/m/start.jpg"}
+    shown = page_content(composed, "blind", PreviewLinks(reference="/m/start.jpg"), SETTINGS)
+    assert shown["reference"] == {"sheet": "/m/start.jpg"}
 
 
 def test_only_metadata_that_teachers_may_read_is_shown() -> None:
-    assert page_content(subject(), "blind", "audit", PreviewLinks(), SETTINGS)["metadata"] == [
-        ["title", "a door opens"]
-    ]
+    assert page_content(subject(), "assisted", PreviewLinks(), SETTINGS)["metadata"] == [["title", "a door opens"]]
 
 
-def test_a_page_tells_whose_answer_it_brings_back() -> None:
+def test_a_record_tells_whose_answer_it_brings_back() -> None:
     given = subject()
-    page = encode(page_content(given, "assisted", "suspected", PreviewLinks(), SETTINGS))
-    shown = read_shown(page, 2)
+    told = asked(given, "suspected")
+    shown = read_shown(told, "", 2)
     assert (shown.pair_id, shown.query_id, shown.video_id) == (given.pair.pair_id, given.query.query_id, "v1")
-    assert (shown.stratum, shown.suggested) == ("suspected", 2)
-    assert page_digest(page, (2, 0.88)) != page_digest(page, (0, 0.88)) != page_digest(page, None)
-    with pytest.raises((ValueError, KeyError, TypeError)):
-        read_shown("[1]", None)
+    assert (shown.stratum, shown.suggested, shown.video_sha256) == ("suspected", 2, given.video.sha256)
+    early = encode({"query": "x", "pair": json.loads(told)})  # a page of an early version told it itself
+    assert read_shown("", early, 2) == shown
+    page = encode(page_content(given, "assisted", PreviewLinks(), SETTINGS))
+    digests = {page_digest(page, said, of) for said in ((2, 0.88), (0, 0.88), None) for of in (told, "{}")}
+    assert len(digests) == 6
+    for asks, shows in (("[1]", ""), ("", "[1]"), ("", page)):
+        with pytest.raises((ValueError, KeyError, TypeError)):
+            read_shown(asks, shows, None)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +159,8 @@ def test_what_of_a_video_is_cut_out(
     duration: float, source: str | None, cut: tuple[float, float], moment: tuple[float, float] | None
 ) -> None:
     given = subject(duration=duration, source=source)
-    found = window(given.query, given.video, ReviewSettings())
+    found = window(given.query, given.video, ReviewSettings(), whole=False)
     assert (found.cut.start, found.cut.end) == cut
     assert (found.moment and (found.moment.start, found.moment.end)) == moment
+    blind = window(given.query, given.video, ReviewSettings(), whole=True)
+    assert (blind.cut.start, blind.cut.end, blind.moment) == (0, duration, None)

@@ -49,9 +49,9 @@ def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, Embedde
 
 
 def make_hostile(run: Path) -> None:
-    """Leaves two pairs of queries with their own source in the run, with hostile text wherever text is shown."""
+    """Leaves three pairs of queries with their own source in the run, with hostile text wherever text is shown."""
     pairs = [pair for pair in read_records(run / Pair.FILE, Pair) if "source" in pair.origins]
-    pairs = sorted(pairs, key=lambda pair: (pair.video_id, pair.pair_id))[:2]
+    pairs = sorted(pairs, key=lambda pair: (pair.video_id, pair.pair_id))[:3]
     ids, videos = {pair.query_id for pair in pairs}, {pair.video_id for pair in pairs}
     facets = (Facet(text=f"seen {HOSTILE}", modality="visual", span=MOMENT),)
     queries = [
@@ -78,11 +78,12 @@ def test_a_reviewer_at_work(
     data, started = server
     make_hostile(sample.run)
     config = sample.run.parent / "one.toml"
-    asked = {"review.budget": 2, "review.overlap": 1, "review.audit": 1.0, "review.gold": 0.0}
+    told = {"budget": 3, "overlap": 1, "audit": 0.3, "gold": 0.0, "near_margin": 1000.0}  # 1 blind, 2 assisted
+    asked = {f"review.{name}": value for name, value in told.items()}
     config.write_text(format_settings(load_settings(sample.run / "run.toml", asked)))
-    told = ["--data", data, "--videos", sample.videos, "--cache", sample.cache, "--config", config]
-    assert aside(hardcut, "review", "push", sample.run, *told) == 0
-    page = sign_in(browser, started, data, f"{sample.run.name}-blind")
+    where = ["--data", data, "--videos", sample.videos, "--cache", sample.cache, "--config", config]
+    assert aside(hardcut, "review", "push", sample.run, *where) == 0
+    page = sign_in(browser, started, data, f"{sample.run.name}-assisted")
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     frame = page.frame_locator("iframe").locator("#hc")
@@ -118,11 +119,17 @@ def test_a_reviewer_at_work(
     page.screenshot(path=sample.run.parent / "review.png")
     page.keyboard.press("Enter")
     page.get_by_text("2 of 2", exact=True).wait_for()
+
+    # Blind there is the query and the whole video, from its beginning on, and nothing else.
+    page.goto(annotation_page(started, data, f"{sample.run.name}-blind"))
+    video.until("v.readyState >= 2 && v.currentTime < 0.9")
+    assert [line for line in frame.inner_text().splitlines() if "script" in line] == [HOSTILE.strip()]
+    assert frame.locator(".facets li, .rail .moment, td, h3, details").count() == 0
     page.close()
 
     assert aside(hardcut, "review", "pull", sample.run, "--data", data) == 0
     (found,) = read_records(sample.run / Review.FILE, Review)
-    assert (found.reviewer, found.relevance, found.status, found.blind) == ("bob", 1, "submitted", True)
+    assert (found.reviewer, found.relevance, found.status, found.blind) == ("bob", 1, "submitted", False)
     assert found.span is not None and 1.1 <= found.span.start < found.span.end <= 2.6
 
 
@@ -156,8 +163,13 @@ def sign_in(browser: Any, started: EmbeddedServer, data: Path, dataset: str) -> 
     page.fill("input[type=password]", started.passwords["bob"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"{started.url}/")
+    page.goto(annotation_page(started, data, dataset))
+    return page
+
+
+def annotation_page(started: EmbeddedServer, data: Path, dataset: str) -> str:
+    """Where a reviewer answers the records of a set."""
     headers = {"X-Argilla-Api-Key": connection(data).api_key}
     sets = httpx.get(f"{started.url}/api/v1/me/datasets", headers=headers, timeout=60).json()["items"]
     (dataset_id,) = (each["id"] for each in sets if each["name"] == dataset)
-    page.goto(f"{started.url}/dataset/{dataset_id}/annotation-mode")
-    return page
+    return f"{started.url}/dataset/{dataset_id}/annotation-mode"

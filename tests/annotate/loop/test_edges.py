@@ -180,6 +180,23 @@ def test_a_set_that_a_killed_push_left_half_made_is_made_anew(sample: Any, revie
     assert len(people["owner"].records(name)) == len(planned) > 0
 
 
+def test_reviewers_are_not_told_whose_answer_it_is_also_in_a_set_of_an_early_version(
+    sample: Any, review: Review_, people: Any
+) -> None:
+    """The ids of query and video, and why a pair is asked, are kept with the record and hidden. Early versions had no
+    place for them but the page."""
+    owner, name = people["owner"], f"{sample.run.name}-blind"
+    review("push", "--budget", "3")
+    (set_id,) = (each["id"] for each in owner.call("GET", "me/datasets")["items"] if each["name"] == name)
+    places = owner.call("GET", f"me/datasets/{set_id}/metadata-properties")["items"]
+    (asked,) = (each["id"] for each in places if each["name"] == "asked")
+    owner.call("DELETE", f"metadata-properties/{asked}")
+    review("push", "--budget", "24")
+    assert {"asked", "content", "stratum"} <= set(owner.records(name)[0]["metadata"])
+    found = people["bob"].call("POST", f"me/datasets/{set_id}/records/search", json={})["items"]
+    assert found and not any(each["record"]["metadata"] for each in found)
+
+
 @pytest.fixture(scope="module")
 def elsewhere(argilla_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A stand-in for a team's Argilla: another server on another port with other users, reached by its URL alone."""

@@ -50,6 +50,7 @@ def test_three_people_with_known_habits(sample: Any, review: Review_, people: An
     blind, assisted = (people["owner"].records(f"{sample.run.name}-{name}") for name in ("blind", "assisted"))
     assert {record["external_id"]: record["metadata"]["stratum"] for record in blind + assisted} == planned
     assert all(not record["suggestions"] for record in blind) and all(record["suggestions"] for record in assisted)
+    check_blind(blind, sample.run)
 
     said = answer_blind(blind, people)
     reworded = answer_assisted(assisted, people["alice"])
@@ -93,6 +94,22 @@ def test_three_people_with_known_habits(sample: Any, review: Review_, people: An
     asked = {label.query_id for label in read_records(sample.run / TeacherLabel.FILE, TeacherLabel)}
     left_out = {each.item for each in read_records(sample.run / Dropped.FILE, Dropped)}
     assert all(query.query_id in asked | left_out for query in rewritten) and asked & {q.query_id for q in rewritten}
+
+
+def check_blind(records: list[dict[str, Any]], run: Path) -> None:
+    """A page shows its query and what is the same on every page of its video, so that no predictor does better."""
+    pairs = {pair.pair_id: pair for pair in read_records(run / Pair.FILE, Pair)}
+    queries = {query.query_id: query for query in read_records(run / Query.FILE, Query)}
+    own = dict[str, set[bool]]()
+    shown = dict[str, set[str]]()
+    for record in records:
+        pair, page = pairs[record["external_id"]], page_of(record)
+        query = queries[pair.query_id]
+        assert (page.pop("query"), page.pop("language")) == (query.text, query.language)
+        shown.setdefault(pair.video_id, set()).add(json.dumps(page, sort_keys=True))
+        own.setdefault(pair.video_id, set()).add(query.source_video_id == pair.video_id)
+    assert all(len(pages) == 1 for pages in shown.values())
+    assert any(len(met) == 2 for met in own.values()), "a video of both kinds is among them"
 
 
 def answer_blind(records: list[dict[str, Any]], people: Any) -> dict[str, dict[str, int]]:
