@@ -224,6 +224,7 @@ class ArgillaServer:
                 ),
                 sdk.TextQuestion(name="rewrite", title="How would you put it?", required=False),
                 sdk.MultiLabelQuestion(name="flags", title="Anything else?", labels=dict(FLAGS), required=False),
+                sdk.TextQuestion(name="language", title="If the language is wrong: which, such as de?", required=False),
             ],
             metadata=[sdk.TermsMetadataProperty(name=name, visible_for_annotators=False) for name in _METADATA],
             distribution=sdk.TaskDistribution(min_submitted=wanted.min_submitted),

@@ -11,6 +11,7 @@ from hardcut.annotate.policy import SetName
 from hardcut.annotate.sets import FLAGS, RELEVANCE, WELL_FORMED
 from hardcut.schemas.judgments import Relevance, Review, Stratum
 from hardcut.schemas.records import Span
+from hardcut.schemas.text.languages import language_tag
 
 MAX_WORDING = 5000
 """Characters of a rewrite that are kept. (A query is far shorter: what is longer is told when it is used.)"""
@@ -47,8 +48,10 @@ class Response:
 def read_response(
     shown: ShownPair, answer: Response, reviewer: str, set_name: SetName, seconds: float | None
 ) -> tuple[Review, str | None]:
-    """The Review, and what of the answer could not be read (a moment that is none), else None."""
+    """The Review, and what of the answer could not be read (a moment or a language that is none), else None."""
     value_of = answer.values.get
+    told = _text(value_of("language"))
+    language = language_tag(told)
     moment = _text(value_of("moment"))
     span = parse_moment(moment) if moment else None
     flags = value_of("flags")
@@ -66,6 +69,7 @@ def read_response(
         span=span,
         well_formed=well_formed[0] if well_formed else None,
         rewritten_query=_text(value_of("rewrite"))[:MAX_WORDING] or None,
+        language=language,
         flags=tuple(flag for flag in FLAGS if flag in flags) if isinstance(flags, list) else (),
         seconds=seconds,
         blind=set_name != "assisted",
@@ -73,8 +77,12 @@ def read_response(
         stratum=shown.stratum,
         status=answer.status,
     )
-    unread = f"{shown.pair_id}: {reviewer} gives the moment as {moment!r}, expected such as 3-7.5 or 0:03-0:07"
-    return found, unread if moment and span is None else None
+    unread = []
+    if moment and span is None:
+        unread.append(f"gives the moment as {moment!r}, expected such as 3-7.5 or 0:03-0:07")
+    if told and language is None:
+        unread.append(f"gives the language as {told[:40]!r}, expected a tag such as de or pt-BR")
+    return found, f"{shown.pair_id}: {reviewer} {' and '.join(unread)}" if unread else None
 
 
 def parse_moment(text: str) -> Span | None:

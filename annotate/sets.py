@@ -23,7 +23,8 @@ RELEVANCE: Mapping[str, tuple[Relevance, str]] = {
 WELL_FORMED: Mapping[str, tuple[bool, str]] = {"yes": (True, "Well formed"), "no": (False, "Needs other words")}
 FLAGS: Mapping[Flag, str] = {
     "ambiguous": "Ambiguous",
-    "unsafe": "Unsafe or personal",
+    "unsafe": "Unsafe or personal video",
+    "unsafe_query": "Unsafe or personal words",
     "broken_video": "Broken video",
     "wrong_language": "Wrong language",
 }

@@ -18,6 +18,7 @@ from hardcut.publish.recipe import changed_settings
 from hardcut.publish.splits import SPLITS
 from hardcut.report.coverage import Coverage
 from hardcut.report.templates import markdown_template
+from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged, Withheld
 from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
 
@@ -44,7 +45,8 @@ _COLUMN_TOLD = {
     "length, style": "`short` (up to 8 words), `medium` (up to 20) or `long`; `keywords`, `plain` or `question`, as its"
     " writer says",
     "video_id, video_path, sha256": "the candidate",
-    "label, label_source": "the grade (0 not relevant, above 0 relevant) and who gave it",
+    "label, label_source": "the grade (0: does not answer, 1: in part, 2: all that is asked for is there;"
+    " `imported` ones as in their own file) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
     "p_calibrated": "the probability after calibration on people's labels; null where no fit is applied",
@@ -56,6 +58,8 @@ _COLUMN_TOLD = {
     " mean of these as parts from 0 (easy) to 1",
     "text_only": "what the teacher said of the pair by metadata alone, where it was asked",
     "facets": "what must be seen or heard for an answer, with modality; in its source video the span in seconds",
+    "flags, well_formed, moment": "what people said of the pair beside the grade: flags, whether the query is well"
+    " formed, the moment in this video; empty where nobody did",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
     "reference_video_id": "the video that a composed query starts from",
@@ -108,6 +112,9 @@ class CardFacts:
     languages: Counter[str] = field(default_factory=Counter)
     sources: dict[str, list[int]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    flags: Flagged = NOTHING_FLAGGED
+    """What reviewers' flags keep out; `withheld` are all pairs of it, with the reason."""
+    withheld: dict[str, Withheld] = field(default_factory=dict)
     unpacked: Counter[str] = field(default_factory=Counter)
     """Clips that were not packed, by reason."""
     compared: int = 0

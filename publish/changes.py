@@ -12,6 +12,7 @@ from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.dataset import LEFT_OUT, Dataset
 from hardcut.publish.diff import DatasetDiff
 from hardcut.publish.media import GONE, NO_CLIP
+from hardcut.publish.withheld import reason_of
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.records import Dropped
 
@@ -89,7 +90,8 @@ def carry_on(new: Dataset, old: Dataset) -> Changes | None:
     known = {each.item for each in read_records(new.folder / LEFT_OUT, Dropped)}
     with (new.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as file:
         earlier = (each for each in read_records(old.folder / LEFT_OUT, Dropped) if each.reason not in (GONE, NO_CLIP))
-        write_records(file, (each for each in earlier if each.item not in known))
+        earlier = (each for each in earlier if each.item not in known and reason_of(new, each.item) is None)
+        write_records(file, earlier)
     return _told(old)
 
 
@@ -106,10 +108,12 @@ def _told(dataset: Dataset) -> Changes | None:
 
 def write_gone(new: Dataset, old: Dataset, dropped: Iterable[Dropped]) -> None:
     """Adds to `left_out.jsonl` a line for each pair of the version before that is in the new one neither as a row nor
-    as a line, with the run's own reason (`dropped`), so that none leaves without one."""
+    as a line, with the run's own reason (`dropped`), so that none leaves without one. Pairs that reviewers' flags
+    withhold are in the marker, by digest: no file names them."""
     gone = {row["pair_id"] for _, row in old.rows("pairs", ("pair_id",))}
     gone.difference_update(row["pair_id"] for _, row in new.rows("pairs", ("pair_id",)))
     gone.difference_update(each.item for each in read_records(new.folder / LEFT_OUT, Dropped))
+    gone = {id for id in gone if reason_of(new, id) is None}
     reasons: Mapping[str, Dropped] = {each.item: each for each in dropped if each.item in gone}
     with (new.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as file:
         write_records(file, (reasons.get(id) or _untold(id) for id in sorted(gone)))

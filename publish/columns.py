@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from hardcut.media.look import LOOK
 from hardcut.publish.judgments import Negative
 from hardcut.publish.teacher_agreement import teacher_agreement
-from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.flags import OF_WORDS, moment, well_formed
+from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Caption, Facet, Pair, Query, Span, TeacherLabel, TeacherRef, Video
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "first_stage": [{"run": "string", "rank": "int32", "score": "float64"}],
         "caption": "string?",
         "origins": ["string"],
+        "flags": ["string"],
+        "well_formed": "bool?",
+        "moment": _SPAN,
     },
     "groups": {
         "group_id": "string",
@@ -157,6 +161,8 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "reference_video_id": "string?",
         "parent_query_id": "string?",
         "teacher": "string?",
+        "flags": ["string"],
+        "well_formed": "bool?",
     },
     "corpus": {
         "video_id": "string",
@@ -197,7 +203,9 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 ADDED: Mapping[str, frozenset[str]] = {
+    "pairs": frozenset({"flags", "well_formed", "moment"}),
     "groups": frozenset({"counterfactuals"}),
+    "queries": frozenset({"flags", "well_formed"}),
     "corpus": frozenset({"codec", "look"}),
 }
 """Columns that datasets of earlier versions lack, by config."""
@@ -231,8 +239,8 @@ def caption_row(caption: Caption, video: Mapping[str, Any], kinds: Mapping[str, 
     }
 
 
-def query_row(query: Query) -> Row:
-    """A row of `queries`."""
+def query_row(query: Query, reviews: Sequence[Review] = ()) -> Row:
+    """A row of `queries`; `reviews` are the answers about its present words."""
     return {
         "query_id": query.query_id,
         "external_id": query.external_id,
@@ -248,6 +256,8 @@ def query_row(query: Query) -> Row:
         "reference_video_id": query.reference_video_id,
         "parent_query_id": query.parent_query_id,
         "teacher": teacher_name(query.teacher),
+        "flags": sorted({flag for review in reviews for flag in review.flags} & OF_WORDS),
+        "well_formed": well_formed(reviews),
     }
 
 
@@ -301,10 +311,11 @@ def pair_row(
     labels: Sequence[TeacherLabel],
     video: Mapping[str, Any],
     caption: str | None,
+    reviews: Sequence[Review] = (),
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
     label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `labels`
-    all labels of the pair."""
+    all labels of the pair, `reviews` the answers about it that count."""
     agreed = teacher_agreement(labels)
     seen = [(teacher_name(each.teacher) or "", each) for each in labels if each.input == "full"]
     return {
@@ -331,6 +342,9 @@ def pair_row(
         "first_stage": [found.model_dump() for found in pair.first_stage],
         "caption": caption,
         "origins": list(pair.origins),
+        "flags": sorted({flag for review in reviews for flag in review.flags}),
+        "well_formed": well_formed(reviews),
+        "moment": _span(moment(reviews)),
     }
 
 

@@ -47,9 +47,10 @@ from hardcut.publish.mix import is_selective, unwanted_queries
 from hardcut.publish.splits import SPLITS, Splits, may_use, near_duplicates, plan_splits, video_groups
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.flags import Flagged, flagged
 from hardcut.schemas.ids import canonical_json, content_id
 from hardcut.schemas.jsonl import format_record, parse_record, write_records
-from hardcut.schemas.judgments import Judgment
+from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import (
     TURNED,
     Caption,
@@ -64,6 +65,7 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
+from hardcut.schemas.reviews import of_content, reviews_in_force
 from hardcut.schemas.settings import ExportSettings, Settings
 
 R = TypeVar("R", bound=Record)
@@ -77,6 +79,7 @@ class _Tables:
     pairs: Scratch
     labels: Scratch
     judgments: Scratch
+    reviews: Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ class _Plan:
     splits: Splits
     contents: Mapping[str, str]
     """What tells the content of each video: copies of one recording share it."""
+    flags: Flagged
+    files: Mapping[str, str]
+    """The digest of each video's file."""
 
     def writer(self, config: str) -> ConfigWriter:
         used = {*self.splits.videos.values(), *self.splits.queries.values()}
@@ -117,15 +123,16 @@ def write_configs(
         Scratch(folder) as pairs,
         Scratch(folder) as labels,
         Scratch(folder) as judgments,
+        Scratch(folder) as reviews,
         Scratch(folder) as families,
     ):
-        tables = _Tables(pairs, labels, judgments)
+        tables = _Tables(pairs, labels, judgments, reviews)
         plan = _plan(run, folder, settings, facts, tables, earlier)
         videos: dict[str, Row] = {}
         found = {"corpus": _write_corpus(plan, facts, videos)}
         captions: dict[str, str] = {}
         found["captions"] = _write_captions(plan, facts, videos, captions)
-        found |= _write_by_query(plan, facts, partial(_compiled, plan, tables, videos, captions), families)
+        found |= _write_by_query(plan, facts, partial(_compiled, plan, facts, tables, videos, captions), families)
         found |= _write_families(plan, facts, families, videos)
     return {config: found[config] for config in CONFIGS if found.get(config)}
 
@@ -177,11 +184,15 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     tables.pairs.fill(lines(Pair))
     tables.labels.fill(lines(TeacherLabel))
     tables.judgments.fill(lines(Judgment))
-    groups = ((record.group_id, record.video_id) for record in RunFiles(run).read(Group))
-    copies = list(near_duplicates(groups))
+    groups = {record.video_id: record.group_id for record in RunFiles(run).read(Group)}
+    copies = list(near_duplicates((group, video_id) for video_id, group in groups.items()))
+    reviews = list(RunFiles(run).read(Review))
+    tables.reviews.fill((review.query_id, format_record(review)) for review in reviews)
+    files = {video.video_id: video.sha256 for video in RunFiles(run).read(Video)}
+    flags = facts.flags = flagged(reviews, RunFiles(run).read(Query), files, groups)
     splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies, earlier)
     contents = video_groups(RunFiles(run).read(Video), (), copies)
-    return _Plan(run, folder, settings, splits, contents)
+    return _Plan(run, folder, settings, splits, contents, flags, files)
 
 
 def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Sizes:
@@ -197,7 +208,7 @@ def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Size
         heard = Merge(speech.groups())
         looks = Merge((each.video_id, each) for each in RunFiles(plan.run).read(Signature))
         for video in RunFiles(plan.run).read(Video):
-            if video.video_id in plan.splits.moved:
+            if video.video_id in plan.splits.moved or video.video_id in plan.flags.videos:
                 continue
             said = " ".join(json.loads(body)[1] for body in sorted(heard(video.video_id) or ()))
             signature = looks(video.video_id)
@@ -218,9 +229,10 @@ def _write_captions(plan: _Plan, facts: CardFacts, videos: Mapping[str, Row], ca
         )
         told.fill((caption.video_id, format_record(caption)) for caption in RunFiles(plan.run).read(Caption))
         kinds_of = Merge(evidence.groups())
+        out = plan.splits.moved.keys() | plan.flags.videos.keys()
         for video_id, bodies in told.groups():
             kinds = dict(json.loads(body) for body in kinds_of(video_id) or ())
-            for caption in (parse_record(Caption, body) for body in bodies if video_id not in plan.splits.moved):
+            for caption in (parse_record(Caption, body) for body in bodies if video_id not in out):
                 video = videos.get(video_id)
                 if video is None:
                     raise _torn(plan.run, Caption, caption.id, Video, video_id)
@@ -240,14 +252,17 @@ def _write_by_query(
 
     def parts(writers: Mapping[str, ConfigWriter]) -> Iterator[tuple[str, str]]:
         for one in compiled():
-            unwanted = out.get(one.query["query_id"]) or _leak(plan.splits, one.query["query_id"])
+            query_id = one.query["query_id"]
+            if query_id in plan.flags.queries:  # its pairs have no judgment
+                continue
+            unwanted = out.get(query_id) or _leak(plan.splits, query_id) or _untrained(plan, query_id)
             dropped = one.held_out
             if unwanted:
                 dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in one.rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
             if not unwanted:
-                split = plan.splits.queries[one.query["query_id"]]
+                split = plan.splits.queries[query_id]
                 yield from _write_query(one, split, writers, facts, settings)
 
     with ExitStack() as stack:
@@ -295,25 +310,32 @@ def _write_query(
 
 
 def _compiled(
-    plan: _Plan, tables: _Tables, videos: Mapping[str, Row], captions: Mapping[str, str]
+    plan: _Plan, facts: CardFacts, tables: _Tables, videos: Mapping[str, Row], captions: Mapping[str, str]
 ) -> Iterator[_Compiled]:
     """Every query, sorted by id as the run's file is, with all of its judged pairs: as rows, or held out.
 
     A pair without a judgment is in the run's `dropped.jsonl` already.
     """
     pairs_of, labels_of = Merge(tables.pairs.groups()), Merge(tables.labels.groups())
-    judgments_of = Merge(tables.judgments.groups())
+    judgments_of, reviews_of = Merge(tables.judgments.groups()), Merge(tables.reviews.groups())
     calibrated = read_calibrations(plan.run)
     for query in RunFiles(plan.run).read(Query):
         pairs = {pair.pair_id: pair for pair in _parsed(plan.run, Pair, pairs_of(query.query_id))}
         labels_by_pair: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for one_label in _parsed(plan.run, TeacherLabel, labels_of(query.query_id)):
             labels_by_pair[one_label.pair_id].append(one_label)
-        one = _Compiled(query_row(query), [], [], [])
+        withheld = {id: why for id, pair in pairs.items() if (why := plan.flags.withheld(pair.query_id, pair.video_id))}
+        facts.withheld.update(withheld)
+        said = _said(plan, query, _parsed(plan.run, Review, reviews_of(query.query_id)))
+        language = plan.flags.languages.get(query.query_id, query.language)
+        by_people = [review for reviews in said.values() for review in reviews]
+        one = _Compiled(query_row(query.model_copy(update={"language": language}), by_people), [], [], [])
         for judgment in _parsed(plan.run, Judgment, judgments_of(query.query_id)):
             pair = pairs.get(judgment.pair_id)
             if pair is None:
                 raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
+            if pair.pair_id in withheld:
+                continue  # it was judged before it was flagged
             out = _out_of_split(plan.splits, query, pair.video_id)
             if out is not None:
                 one.held_out.append(_left_out(pair.pair_id, *out))
@@ -325,14 +347,23 @@ def _compiled(
             label = deciding_label(judgment, labels)
             negative = negative_kind(judgment, labels, plan.settings.judgments)
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)
+            people = said.get(pair.pair_id, ())
             one.rows.append(
-                pair_row(pair, judgment, negative, label, text_only, calibrated(label), labels, video, caption)
+                pair_row(pair, judgment, negative, label, text_only, calibrated(label), labels, video, caption, people)
             )
             if label is not None:
                 one.teachers.append(label.teacher)
         one = _without_contradictions(one, plan.contents)
         one.query["difficulty"] = asdict(difficulty(one.rows, one.query["facets"]))
         yield one
+
+
+def _said(plan: _Plan, query: Query, reviews: list[Review]) -> dict[str, list[Review]]:
+    """What people said of a query's present words and of its videos' present files, by pair."""
+    found: defaultdict[str, list[Review]] = defaultdict(list)
+    for review in reviews:
+        found[review.pair_id] += of_content([review], plan.files.get(review.video_id))
+    return {pair_id: reviews_in_force(query, said) for pair_id, said in found.items()}
 
 
 def _without_contradictions(one: _Compiled, contents: Mapping[str, str]) -> _Compiled:
@@ -382,6 +413,14 @@ def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
         return None
     detail = f"{query_id} of {splits.queries[query_id]} says the same as {other} of {splits.queries[other]}"
     return "leaks_into_later_split", detail
+
+
+def _untrained(plan: _Plan, query_id: str) -> tuple[str, str] | None:
+    """Reason and detail where reviewers keep the query out of training."""
+    why = plan.flags.untrained.get(query_id)
+    if why is None or plan.splits.queries[query_id] != "train":
+        return None
+    return why, f"reviewers say so of {query_id}: it is trained on once it is reworded"
 
 
 def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:

@@ -58,7 +58,7 @@ class Dataset:
             raise DamagedDataset(f"{path}: cannot be read ({error})") from error
         if not isinstance(found, dict):
             raise DamagedDataset(f"{path}: not an object")
-        for name in ("settings", "gate", "rows", GUARDED):
+        for name in ("settings", "gate", "rows", GUARDED, "withheld"):
             inner = found.get(name, {})
             objects = [inner, *(inner.values() if isinstance(inner, dict) and name != "gate" else ())]
             if not all(isinstance(one, dict) for one in objects):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hardcut.publish._scratch import Scratch
 from hardcut.publish.dataset import LEFT_OUT, Dataset
+from hardcut.publish.withheld import reason_of
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import Dropped
 
@@ -82,17 +83,21 @@ def diff(old: Dataset, new: Dataset) -> DatasetDiff:
     Raises UsageError for a folder that is no dataset, DamagedDataset for one that was altered.
     """
     left_out = {each.item: each.reason for each in _left_out(new)}
-    return DatasetDiff({config: _compared(config, old, new, left_out) for config in _COMPARED})
+
+    def why(id: str) -> str:
+        return left_out.get(id) or reason_of(new, id) or UNTOLD
+
+    return DatasetDiff({config: _compared(config, old, new, why) for config in _COMPARED})
 
 
-def _compared(config: str, old: Dataset, new: Dataset, left_out: Mapping[str, str]) -> ConfigDiff:
+def _compared(config: str, old: Dataset, new: Dataset, why: Callable[[str], str]) -> ConfigDiff:
     found = ConfigDiff()
     with Scratch() as rows:
         rows.fill(_rows(config, old, "old"))
         rows.fill(_rows(config, new, "new"))
         for id, bodies in rows.groups():
             sides = {side: (split, value) for side, split, value in map(json.loads, bodies)}
-            _count(found, config, id, sides.get("old"), sides.get("new"), left_out)
+            _count(found, config, id, sides.get("old"), sides.get("new"), why)
     return found
 
 
@@ -102,7 +107,7 @@ def _count(
     id: str,
     old: tuple[str, Any] | None,
     new: tuple[str, Any] | None,
-    left_out: Mapping[str, str],
+    why: Callable[[str], str],
 ) -> None:
     if old is None:
         found.count("added", new[0] if new else "", id)
@@ -112,7 +117,7 @@ def _count(
         return
     found.held_out += old[0] != "train"
     if new is None:
-        found.count("gone", left_out.get(id, UNTOLD), id)
+        found.count("gone", why(id), id)
         return
     if new[0] != old[0]:
         found.count("moved", f"{old[0]} -> {new[0]}", id)

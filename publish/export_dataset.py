@@ -34,6 +34,7 @@ from hardcut.publish.media import write_media
 from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
 from hardcut.publish.recipe_file import write_recipe
+from hardcut.publish.withheld import WITHHELD, withheld_note
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Unchecked
@@ -124,7 +125,7 @@ def export(
                 write_assigned(folder, earlier)
                 changed = changes(old, found)
                 write_changelog(folder, old, changed)
-        write_recipe(run, folder, settings)
+        write_recipe(run, folder, settings, facts.flags)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         version = changed.version if changed else before or FIRST_VERSION
         recipe = _recipe(sizes, facts, settings, guards, version)
@@ -190,6 +191,7 @@ def _recipe(
         "teachers": [asdict(teacher) for teacher in facts.teachers],
         "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},
         GUARDED: guards,
+        WITHHELD: withheld_note(facts.flags, facts.withheld),
         "gate": {},
     }
 

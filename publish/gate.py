@@ -35,6 +35,7 @@ _OURS: tuple[Check, ...] = (
     shape.media,
     content.licence,
     content.personal_data,
+    content.flagged,
     *filters.FILTERS,
     filters.added_filters,
 )

@@ -16,17 +16,22 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
+from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged, Withheld, flagged
 from hardcut.schemas.guards import Answer, Unchecked
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
-from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.judgments import ANSWERS, Judgment, Review
+from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import consensus, of_content, reviews_in_force
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 from hardcut.schemas.user_judgments import read_judgments
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
+_WITHHELD: Mapping[Withheld, str] = {
+    "flagged_unsafe": "a reviewer says that its video or its query is unsafe or personal",
+    "flagged_broken": "reviewers say that its video is broken",
+}
 
 
 def judge(
@@ -48,13 +53,13 @@ def judge(
 
     Teachers (RANKVIDEO, section on synthesis), over all labels that saw the video and could be read:
 
-    * expected yes (the query was written from this video): yes is grade 1; no is `misjudged_source`, left out, unless
-      with `trust_source` the writer is believed.
+    * expected yes (the query was written from this video): yes is the grade `ANSWERS`; no is
+      `misjudged_source`, left out, unless with `trust_source` the writer is believed.
     * expected no (a mined candidate, a counterfactual): left out as `suspected_positive` with a margin above a2,
       whatever the verdict, since a2 may lie below 0; else no is grade 0 and yes is left out as `uncertain_positive`: a
       positive that the query was not written for is never a label without a person.
-    * expected unknown (the user's own query; a twin of what a reversed query was written from): the verdict is the
-      grade.
+    * expected unknown (the user's own query; a twin of what a reversed query was written from): yes is `ANSWERS`, no
+      is 0.
 
     Labels that disagree leave the pair out (`teachers_disagree`), and so does a margin nearer to 0 than
     `undecided_within` (`uncertain`): that is for people. With no label it is `unlabelled` or `unparsed`.
@@ -99,9 +104,10 @@ def _by_teachers(
         return _left_out(pair, "uncertain", known)
     if pair.expected == "no" and yes:
         return _left_out(pair, "uncertain_positive", known)
-    if pair.expected == "yes" and not yes:
-        return _judgment(pair, 1, "teacher", support) if trust_source else _left_out(pair, "misjudged_source", known)
-    return _judgment(pair, int(yes), "teacher", support)
+    if pair.expected == "yes" and not yes and not trust_source:
+        return _left_out(pair, "misjudged_source", known)
+    yes = yes or pair.expected == "yes"
+    return _judgment(pair, ANSWERS if yes else 0, "teacher", support)
 
 
 def negative_kind(judgment: Judgment, labels: Iterable[TeacherLabel], settings: JudgmentSettings) -> Negative:
@@ -142,8 +148,8 @@ class JudgmentStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = STAGE
-    version: ClassVar[int] = 4
-    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Query, Pair, TeacherLabel)
+    version: ClassVar[int] = 5
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Query, Pair, TeacherLabel, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Judgment, Unchecked)
 
     def __init__(
@@ -206,6 +212,7 @@ class JudgmentStage:
     ) -> Iterator[Judgment | Dropped]:
         """What each pair by itself comes to; notes in `used` which of the user's judgments have a pair."""
         metadata = {record.video_id for record in records.all(Evidence) if record.kind == "metadata"}
+        flags = self._flags(records)
         for pair in records.all(Pair):
             query = records.get(Query, pair.query_id)
             if query is None:
@@ -213,6 +220,10 @@ class JudgmentStage:
                 continue
             key = next((id for id in (query.external_id, query.query_id) if id is not None and id in own), "")
             used.add((key, pair.video_id))
+            withheld = flags.withheld(pair.query_id, pair.video_id)
+            if withheld is not None:
+                yield _left_out(pair, withheld, _WITHHELD[withheld])
+                continue
             labels = [parse_record(TeacherLabel, body) for body in labels_of(pair.pair_id) or ()]
             reviews = [parse_record(Review, body) for body in reviews_of(pair.pair_id) or ()]
             if reviews and (video := records.get(Video, pair.video_id)):
@@ -243,6 +254,15 @@ class JudgmentStage:
             Unchecked.from_answer(guard, pair.query_id, answer) for guard, answer in told if answer.state == "unknown"
         ]
         return Output(records=(judgment, *unchecked))
+
+    def _flags(self, records: Reader) -> Flagged:
+        """What reviewers' flags take out; without an answer nothing is read."""
+        reviews = list(self._answers())
+        if not any(review.flags for review in reviews):
+            return NOTHING_FLAGGED
+        contents = {video.video_id: video.sha256 for video in records.all(Video)}
+        groups = {group.video_id: group.group_id for group in records.all(Group)}
+        return flagged(reviews, records.all(Query), contents, groups)
 
     def _answers(self) -> Iterator[Review]:
         return read_records(self._reviews, Review) if self._reviews and self._reviews.exists() else iter(())

@@ -21,6 +21,7 @@ from hardcut.report.statistics.calibration import CALIBRATION_FILE
 from hardcut.schemas.addresses import model_and_address
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged
 from hardcut.schemas.jsonl import read_objects, read_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.kept import KeptPair
@@ -67,9 +68,10 @@ def _without_place(spec: str) -> str:
     return spec
 
 
-def write_recipe(run: Path, folder: Path, settings: Settings) -> None:
+def write_recipe(run: Path, folder: Path, settings: Settings, flags: Flagged = NOTHING_FLAGGED) -> None:
     """Writes the recipe into the folder of a dataset that is made of a run. The groups `export` and `check` are those
-    of `settings`, which the dataset is made with; all others are the run's own."""
+    of `settings`, which the dataset is made with; all others are the run's own. What reviewers' flags withhold is left
+    out."""
     own = load_settings(run / "run.toml") if (run / "run.toml").is_file() else settings
     made = _made_with(run)
     told = portable_settings(own.model_copy(update={"export": settings.export, "check": settings.check}))
@@ -80,19 +82,22 @@ def write_recipe(run: Path, folder: Path, settings: Settings) -> None:
         "inputs": {name: inputs[name].model_dump(mode="json") for name in sorted(inputs)},
     }
     with (folder / RECIPE).open("w", encoding="utf-8", newline="\n") as file:
-        for line in _lines(run, head, made):
+        for line in _lines(run, head, made, flags):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _lines(run: Path, head: dict[str, Any], made: MadeWith) -> Iterator[dict[str, Any]]:
+def _lines(run: Path, head: dict[str, Any], made: MadeWith, flags: Flagged) -> Iterator[dict[str, Any]]:
     yield {"kind": "run", **head}
     for name, prompts in sorted(made.prompts.items()):
         for file, text in sorted(prompts.items()):
             yield {"kind": "prompt", "folder": name, "name": file, "text": text}
     for video in RunFiles(run).read(Video):
-        yield {"kind": "video", **MadeVideo.of(video).model_dump(mode="json")}
+        if video.video_id not in flags.videos:
+            yield {"kind": "video", **MadeVideo.of(video).model_dump(mode="json")}
     if (run / KeptPair.FILE).exists():
         for pair in read_records(run / KeptPair.FILE, KeptPair):
+            if flags.withheld(pair.query_id, pair.video_id):
+                continue
             yield {"kind": "kept", **pair.model_dump(mode="json")}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.limits import MAX_GRADE
 from hardcut.schemas.trec import Qrels, Run, ranking
 
 MEASURES = ("nDCG@10", "R@10", "R@100", "RR", "AP", "Success@1", "Success@5", "Judged@10")
@@ -43,16 +44,50 @@ def per_query(qrels: Qrels, run: Run, measures: Sequence[str] = MEASURES) -> dic
     judged = {query: {document: max(grade, 0) for document, grade in grades.items()} for query, grades in qrels.items()}
     ranked = {query: _strictly_ordered(scores) for query, scores in run.items() if query in judged and scores}
     found: dict[str, dict[str, float]] = {name: dict.fromkeys(judged, 0.0) for name in measures}
-    parsed = {_parsed(name): name for name in measures}
+    parsed = {name: _parsed(name) for name in measures}
+    exponential = {name: _linear(measure) for name, measure in parsed.items() if _is_exponential(measure)}
+    linear = {name: measure for name, measure in parsed.items() if name not in exponential}
     if judged and ranked:
-        import ir_measures
-
-        try:
-            for metric in ir_measures.iter_calc(list(parsed), judged, ranked):
-                found[parsed[metric.measure]][metric.query_id] = float(metric.value)
-        except ValueError as error:  # a measure of which nothing that is installed knows how to compute it
-            raise UsageError(f"a measure cannot be computed here: {str(error).splitlines()[0]}") from error
+        if linear:
+            _calculate(linear, judged, ranked, found)
+        if exponential:
+            _calculate(exponential, _gains(judged), ranked, found)
     return found
+
+
+def _calculate(
+    measures: Mapping[str, Any], judged: Qrels, ranked: Mapping[str, Mapping[str, float]], found: dict[str, Any]
+) -> None:
+    """Puts each measure of each query into `found`."""
+    import ir_measures
+
+    names = {measure: name for name, measure in measures.items()}
+    try:
+        for metric in ir_measures.iter_calc(list(names), judged, ranked):
+            found[names[metric.measure]][metric.query_id] = float(metric.value)
+    except ValueError as error:  # a measure of which nothing that is installed knows how to compute it
+        raise UsageError(f"a measure cannot be computed here: {str(error).splitlines()[0]}") from error
+
+
+def _is_exponential(measure: Any) -> bool:
+    """Whether a measure is nDCG with the gain 2^grade - 1 (Burges and others, 2005). The one program that ir_measures
+    has for it takes numbers as ids alone."""
+    return bool(measure.NAME == "nDCG" and dict(measure.params).get("dcg") == "exp-log2")
+
+
+def _linear(measure: Any) -> Any:
+    import ir_measures
+
+    cutoff = dict(measure.params).get("cutoff")
+    return ir_measures.nDCG @ cutoff if cutoff is not None else ir_measures.nDCG
+
+
+def _gains(judged: Qrels) -> dict[str, dict[str, int]]:
+    """The qrels with the gain of each grade in its place. Raises UsageError for a grade whose gain is out of range."""
+    highest = max((grade for grades in judged.values() for grade in grades.values()), default=0)
+    if highest > MAX_GRADE.bit_length() - 1:
+        raise UsageError(f"the gain of the grade {highest:,} is out of range: use nDCG with linear gain (nDCG@10)")
+    return {query: {document: 2**grade - 1 for document, grade in grades.items()} for query, grades in judged.items()}
 
 
 def _parsed(name: str) -> Any:

@@ -11,8 +11,13 @@ from hardcut.schemas.limits import MAX_GRADE
 from hardcut.schemas.records import Id, Sha256, Span, Text
 
 Relevance = Literal[0, 1, 2]
-"""What a reviewer says of a pair: the video does not answer the query, does in part, answers it."""
-Flag = Literal["ambiguous", "unsafe", "broken_video", "wrong_language"]
+"""What a reviewer says of a pair: the video does not answer the query, does in part, answers it. It is the scale of all
+grades that Hardcut gives."""
+ANSWERS: Relevance = 2
+"""All that the query asks for is there. A teacher is asked just this, so that its yes is this grade."""
+Flag = Literal["ambiguous", "unsafe", "unsafe_query", "broken_video", "wrong_language"]
+"""What a reviewer says beside the answer. `unsafe` is the video, `unsafe_query` the words. `schemas/flags.py` says what
+each does."""
 Stratum = Literal["audit", "gold", "disagreement", "suspected", "margin", "counterfactual", "conflict"]
 """Why a pair was put before reviewers: drawn by chance, its answer is known, teachers disagree on it, its teacher
 contradicts how it came about, its margin is near the threshold, it is a counterfactual, reviewers disagree on it."""
@@ -25,7 +30,8 @@ class Review(Record):
     `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it suggested. Argilla
     submits it as the answer if the reviewer does not change it. `adjudicates`: the answer of a further person after
     others disagreed. `stratum` is the reason why the pair was asked about. `seconds` is the time of the answer, where
-    it is known. `rewritten_query` is the wording that the reviewer proposes.
+    it is known. `rewritten_query` is the wording that the reviewer proposes, `language` the tag of the query's
+    language, where its own is wrong.
     """
 
     FILE: ClassVar[str] = "reviews.jsonl"
@@ -45,6 +51,7 @@ class Review(Record):
     span: Span | None = None
     well_formed: bool | None = None
     rewritten_query: Text | None = None
+    language: str | None = None
     flags: tuple[Flag, ...] = ()
     seconds: float | None = Field(default=None, ge=0)
     blind: bool
@@ -59,7 +66,11 @@ class Review(Record):
 
 
 class Judgment(Record):
-    """The grade that training sees, who gave it, and the labels and reviews behind it."""
+    """The grade that training sees, who gave it, and the labels and reviews behind it.
+
+    0: the video does not answer the query; 1: in part; 2: all that is asked for is there. Grades of the user's own file
+    (`imported`) stand as they are there.
+    """
 
     FILE: ClassVar[str] = "judgments.jsonl"
     ID: ClassVar[str] = "pair_id"

@@ -9,6 +9,8 @@ from hardcut.publish.checks.check import check
 from hardcut.publish.checks.result import CheckResult, Findings, by_count
 from hardcut.publish.dataset import Dataset, Row
 from hardcut.publish.licences import allows_redistribution
+from hardcut.publish.withheld import KINDS, WITHHELD, counts, withheld_of
+from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Settings
 
 LEAST_DIGITS = 9
@@ -28,6 +30,29 @@ _NO_PHONE = re.compile(
 )
 _CARD = re.compile(r"(?<![A-Za-z0-9_.])\d(?:[ -]?\d){12,18}(?![A-Za-z0-9_])")
 _DATE = re.compile(r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{2,4}|(?:19|20)\d\d ?- ?(?:19|20)\d\d")
+
+
+@check(
+    {"corpus": ("video_id",), "queries": ("query_id",), "pairs": ("pair_id", "query_id", "video_id")},
+    "a video, query or pair that reviewers' flags keep out: unsafe, personal or broken",
+    "an earlier version made the dataset",
+    marker=(WITHHELD,),
+)
+def flagged(dataset: Dataset, settings: Settings) -> CheckResult:
+    """Whether anything that reviewers' flags keep out is in the dataset all the same."""
+    kept, found = withheld_of(dataset), Findings()
+    names = {"videos": "video_id", "queries": "query_id", "pairs": "pair_id"}
+    for config, kinds in (("corpus", ("videos",)), ("queries", ("queries",)), ("pairs", KINDS)):
+        columns = [names[kind] for kind in kinds]
+        for _, row in dataset.rows(config, columns):
+            for kind in kinds:
+                reason = kept[kind].get(digest(row[names[kind]]))
+                if reason is not None:
+                    found.add(f"{config}: {row[names[kind]]} is flagged as {reason}")
+    return by_count(
+        "flagged", found, f"nothing that reviewers flagged is in it ({counts(kept)} kept out)",
+        "{count} rows hold what reviewers flagged", "export the run again",
+    )  # fmt: skip
 
 
 @check(

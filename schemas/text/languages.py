@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _SHORT = {
     "ara": "ar", "bul": "bg", "ces": "cs", "chi": "zh", "cze": "cs", "dan": "da", "deu": "de", "dut": "nl", "ell": "el",
     "eng": "en", "fas": "fa", "fin": "fi", "fra": "fr", "fre": "fr", "ger": "de", "gre": "el", "heb": "he", "hin": "hi",
@@ -10,6 +12,22 @@ _SHORT = {
     "zho": "zh",
 }  # fmt: skip
 """Languages that people often write with three letters (ISO 639-2), by their short codes."""
+
+
+_TAG = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{1,8})*)")
+
+
+def language_tag(text: str | None) -> str | None:
+    """A language that a person typed, as a tag (BCP 47); None where it is none.
+
+    >>> language_tag(" DE "), language_tag("zh_Hant"), language_tag("deu"), language_tag("German")
+    ('de', 'zh-Hant', 'de', None)
+    """
+    match = _TAG.fullmatch(text.strip()) if text else None
+    if match is None:
+        return None
+    bare, rest = match[1].lower(), match[2].replace("_", "-")
+    return _SHORT.get(bare, bare) + rest
 
 
 def primary_language(tag: str | None) -> str | None:

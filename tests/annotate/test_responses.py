@@ -56,6 +56,13 @@ def test_all_of_an_answer() -> None:
     assert (found.span, found.seconds, found.stratum) == (Span(start=1, end=2), 4.25, "suspected")
 
 
+def test_a_language_is_a_tag_or_told() -> None:
+    found, unread = read_response(SHOWN, answer(relevance="answers", language=" PT_br "), "ada", "blind", None)
+    assert (found.language, unread) == ("pt-br", None)
+    found, unread = read_response(SHOWN, answer(relevance="answers", language="German"), "ada", "blind", None)
+    assert found.language is None and unread is not None and "'German'" in unread
+
+
 def test_a_blind_answer_knows_no_suggestion() -> None:
     found, _ = read_response(SHOWN, answer(relevance="answers"), "ada", "blind", None)
     assert (found.blind, found.suggested, found.changed, found.adjudicates) == (True, None, None, False)

@@ -34,6 +34,13 @@ def _files(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.glob("*.jsonl")}
 
 
+def _on_one_scale(judgments: bytes) -> bytes:
+    """As the present version grades them: a teacher's yes was 1, and is what a person's *Answers it* is."""
+    lines = map(json.loads, judgments.splitlines())
+    graded = ({**line, "grade": 2 * line["grade"] if line["source"] == "teacher" else line["grade"]} for line in lines)
+    return "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in graded).encode()
+
+
 @pytest.mark.parametrize("teacher", TEACHERS)
 @pytest.mark.parametrize("state", ["whole", "killed"])
 def test_a_run_of_an_earlier_version_goes_on_and_nobody_is_asked(
@@ -52,6 +59,7 @@ def test_a_run_of_an_earlier_version_goes_on_and_nobody_is_asked(
     expected.pop("kept.jsonl", None)
     assert kept.count(b"\n") >= (expected["pairs.jsonl"].count(b"\n") if state == "whole" else 1), "scored pairs stay"
     assert found.keys() == expected.keys() | NEW
+    expected["judgments.jsonl"] = _on_one_scale(expected["judgments.jsonl"])
     assert [name for name in expected if found[name] != expected[name] and name not in MADE_ANEW[teacher]] == []
     assert status["spend"] == spent, "not one more call"
 

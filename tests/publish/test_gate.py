@@ -21,6 +21,7 @@ from hardcut.publish.gate import CHECKS, check, gate_settings, refuse_damaged, s
 from hardcut.publish.licences import allows_redistribution
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import FILTERS
+from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import ExportSettings, Settings
 
 SETTINGS = Settings(export=ExportSettings(name="clean", licence="cc0-1.0", train=0.6, validation=0.2))
@@ -215,6 +216,17 @@ def no_licence(split: str, rows: list[Row]) -> list[Row]:
     return rows
 
 
+def flag_first(clean: Path) -> Edit:
+    """Reviewers flagged a video, and it is there all the same."""
+    video_id = first(clean, "corpus", "train")["video_id"]
+
+    def edit(split: str, rows: list[Row]) -> list[Row]:
+        rows[0]["withheld"]["videos"][digest(video_id)] = "flagged_unsafe"
+        return rows
+
+    return edit
+
+
 def no_positive(row: Row) -> None:
     row["positive"]["label"] = 0
 
@@ -301,6 +313,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
     "a teacher that is right without the video": ("text_only", lambda clean: {"pairs": each(judge_knows_better)}),
+    "a video that a reviewer flagged as unsafe": ("flagged", lambda clean: {"hardcut.json": flag_first(clean)}),
     "no licence": ("licence", lambda clean: {"hardcut.json": no_licence}),
     "a title copied into the query": ("copied_text", lambda clean: {"queries": title_in_query(clean)}),
     "groups without a trusted negative": ("groups", lambda clean: {"groups": each(drop_trusted)}),

@@ -13,7 +13,7 @@ from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
@@ -50,9 +50,9 @@ def outcome(told: Judgment | Dropped) -> tuple[int, str] | str:
 @pytest.mark.parametrize(
     "video, verdict, margin, expected",
     [
-        ("v1", "yes", 3.0, (1, "teacher")),
-        ("v1", "yes", 30.0, (1, "teacher")),
-        ("v1", "yes", None, (1, "teacher")),
+        ("v1", "yes", 3.0, (2, "teacher")),
+        ("v1", "yes", 30.0, (2, "teacher")),
+        ("v1", "yes", None, (2, "teacher")),
         ("v1", "no", -1.0, "misjudged_source"),
         ("v1", "yes", 0.49, "uncertain"),
         ("v2", "no", -0.49, "uncertain"),
@@ -73,7 +73,7 @@ def test_what_a_teacher_says(
     assert outcome(judge(pair, query, [make.label(pair, verdict, margin)], [], SETTINGS)) == expected
 
 
-@pytest.mark.parametrize("verdict, grade", [("yes", 1), ("no", 0)])
+@pytest.mark.parametrize("verdict, grade", [("yes", 2), ("no", 0)])
 def test_a_users_query_takes_the_verdict(make: Any, verdict: str, grade: int) -> None:
     query = make.query("what the user asks")
     pair = make.pair(query, "v2")
@@ -138,7 +138,7 @@ def test_answers_that_do_not_count(make: Any, query: Query, change: dict[str, An
     pair = make.pair(query, "v1")
     relevance = change.pop("relevance", 0)
     review = make.review(pair, query, relevance, **change)
-    assert outcome(judge(pair, query, [make.label(pair, "yes", 3)], [review], SETTINGS)) == (1, "teacher")
+    assert outcome(judge(pair, query, [make.label(pair, "yes", 3)], [review], SETTINGS)) == (2, "teacher")
 
 
 def test_a_reviewer_has_one_vote_and_the_blind_answer_is_it(make: Any, query: Query) -> None:
@@ -186,14 +186,14 @@ def test_the_stage_accounts_for_every_pair(make: Any, query: Query, tmp_path: Pa
         unit: (output.drop.reason if output.drop else output.records[0].grade)  # type: ignore[attr-defined]
         for unit, output in found.items()
     }
-    assert [told[pair.pair_id] for pair in pairs] == [1, 0, "unparsed", 2, 0, "unlabelled", "unlabelled"]
+    assert [told[pair.pair_id] for pair in pairs] == [2, 0, "unparsed", 2, 0, "unlabelled", "unlabelled"]
     assert told[orphan.pair_id] == "no_query"
     for unit, output in found.items():
         assert output.drop is None or (output.drop.item == unit and output.drop.stage == "judgments")
 
 
 def test_the_stage_reads_what_it_joins() -> None:
-    assert set(JudgmentStage(SETTINGS).reads) == {Video, Evidence, Query, Pair, TeacherLabel}
+    assert set(JudgmentStage(SETTINGS).reads) == {Video, Evidence, Query, Pair, TeacherLabel, Group}
     settings = JudgmentStage(SETTINGS).settings
     assert {"trusted_below": -6.0, "suspected_above": 8.0}.items() <= settings.items()
     assert settings != JudgmentStage(SETTINGS, FilterSettings(max_answers=1)).settings

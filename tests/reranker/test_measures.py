@@ -119,3 +119,16 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependency, match=r'pip install "hardcut\[default\]"'):
         ndcg({"q": {"a": 1}}, {})
+
+
+def test_exponential_gain_is_that_of_the_formula() -> None:
+    """(1 + 3 / log2 3) / (3 + 1 / log2 3) by hand; with linear gain the part of an answer counts half, not a third."""
+    qrels, run = {"q": {"a": 2, "b": 1}, "none": {"a": 0}}, {"q": {"b": 2.0, "a": 1.0}}
+    name = "nDCG(dcg='exp-log2')@10"
+    found = per_query(qrels, run, [name, "nDCG@10"])
+    place = math.log2(3)
+    assert found[name] == {"q": pytest.approx((1 + 3 / place) / (3 + 1 / place)), "none": 0}
+    assert found["nDCG@10"]["q"] == pytest.approx((1 + 2 / place) / (2 + 1 / place))
+    assert per_query(qrels, run, [name]) == {name: found[name]}
+    with pytest.raises(UsageError, match="out of range"):
+        per_query({"q": {"a": 20}}, run, [name])
