@@ -31,7 +31,8 @@ MAX_BATCH_BYTES = 8_000_000
 PAGE_SIZE = 250
 FIRST_PAGE = 10
 """Records in one listing, and in the first, before it is known how large they are."""
-DELETE_BATCH = 100
+DELETE_BATCH = 20
+"""Records that are looked at once more, and then taken away in one request."""
 _METADATA = ("content", "stratum", "asked")
 """Kept with a record and hidden from reviewers: the digest of what was pushed, why, and whose answer it is."""
 
@@ -61,6 +62,15 @@ class Remote:
     page: str
     suggested: Relevance | None
     answers: tuple[Response, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dataset of the workspace that can be answered in."""
+
+    dataset_id: str
+    name: str
+    guidelines: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +125,23 @@ class ArgillaServer:
                 users = list(self._workspace.users)
             return {str(user.id): str(user.username) for user in users}
 
-    def find(self, name: str) -> Handle | None:
-        """A dataset of the workspace by its name."""
-        with self._translated():
-            dataset = self._client.datasets(name=name, workspace=self._workspace)
-            return self._handle(dataset) if dataset is not None else None
+    def sets(self) -> list[Listed]:
+        """The datasets of the workspace, but those that a killed push left half made."""
+        where = {"workspace_id": str(self._workspace.id), "status": "ready"}
+        found = self._request("GET", "/api/v1/me/datasets", params=where)["items"]
+        return [Listed(str(each["id"]), str(each["name"]), str(each.get("guidelines") or "")) for each in found]
 
-    def ensure(self, wanted: ReviewSet) -> Handle:
-        """The dataset of a set, made where there is none, and brought up to date where the page, the guidelines or the
-        number of answers have changed."""
+    def open(self, listed: Listed) -> Handle:
+        """A dataset that `sets` told of."""
+        questions = self._request("GET", f"/api/v1/datasets/{listed.dataset_id}/questions")["items"]
+        return Handle(listed.dataset_id, {str(each["name"]): str(each["id"]) for each in questions})
+
+    def ensure(self, wanted: ReviewSet, listed: Listed | None) -> Handle:
+        """The dataset of a set (`listed`, where there is one), made where there is none, and brought up to date where
+        the page, the guidelines or the number of answers have changed."""
         with self._translated():
-            dataset = self._client.datasets(name=wanted.name, workspace=self._workspace)
+            name = listed.name if listed is not None else wanted.name
+            dataset = self._client.datasets(name=name, workspace=self._workspace)
             if dataset is not None and dataset._model.status == "draft":
                 dataset.delete()  # a push was killed while it made it: it has no record, and may lack anything else
                 dataset = None
@@ -188,11 +204,20 @@ class ArgillaServer:
             with attempt:
                 self._request("PUT", path, json={"items": items})
 
-    def delete(self, dataset: Handle, record_ids: Sequence[str]) -> None:
-        """Takes records away, with their answers."""
+    def delete_unanswered(self, dataset: Handle, record_ids: Sequence[str]) -> int:
+        """Takes records away that nobody has answered up to now, which may be long after they were listed; how many."""
+        gone = 0
         for start in range(0, len(record_ids), DELETE_BATCH):
-            ids = ",".join(record_ids[start : start + DELETE_BATCH])
-            self._request("DELETE", f"/api/v1/datasets/{dataset.dataset_id}/records", params={"ids": ids})
+            found = [id for id in record_ids[start : start + DELETE_BATCH] if not self.is_answered(id)]
+            if found:
+                path = f"/api/v1/datasets/{dataset.dataset_id}/records"
+                self._request("DELETE", path, params={"ids": ",".join(found)})
+            gone += len(found)
+        return gone
+
+    def is_answered(self, record_id: str) -> bool:
+        """Whether anybody has answered a record, or begun to."""
+        return bool(self._request("GET", f"/api/v1/records/{record_id}").get("responses"))
 
     def _request(self, method: str, path: str, **options: Any) -> Any:
         with self._translated():

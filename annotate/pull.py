@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardcut.annotate.argilla import ArgillaServer
-from hardcut.annotate.policy import SETS, SetName
+from hardcut.annotate.ownership import Ownership, read_ownership
+from hardcut.annotate.policy import SetName
 from hardcut.annotate.responses import Response, ShownPair, read_response
-from hardcut.annotate.review_content import read_shown
-from hardcut.annotate.sets import review_set
+from hardcut.annotate.review_content import pushed_by, read_shown
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records, write_records
@@ -44,16 +44,18 @@ class _Given(NamedTuple):
 
     set: SetName
     dataset_id: str
+    record_id: str
     shown: ShownPair | None
     answer: Response
 
 
 Book = dict[str, dict[str, dict[str, str]]]
-"""dataset id -> response id -> `reviewer`, `review_id`."""
+"""dataset id -> response id -> `reviewer`, `review_id`, `record_id`."""
 
 
 def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
-    """Reads all sets of the run called `name` and writes reviews.jsonl where it changes.
+    """Reads all sets that the run has pushed to, whatever they are called now, and those called `name`. Writes
+    reviews.jsonl where it changes. Records of other runs are passed over.
 
     Answers that are not on the server (any more) stay: the dataset, the server or the record may be another. Only one
     whose record is there, and that it had and has no longer, was taken back by its reviewer, and goes. Raises
@@ -64,7 +66,7 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
     book = _read_book(run / STATE)
     users = server.users()
     strange: list[str] = []
-    given, datasets = _given(server, name, strange)
+    given, datasets = _given(server, read_ownership(run), name, strange)
     if not datasets:
         raise UsageError(f"{run}: nothing was pushed there yet: `hardcut review push {run}` first")
     pages: Book = {dataset_id: {} for dataset_id in datasets}
@@ -107,24 +109,29 @@ def _read_answers(
         made, problem = read_response(each.shown, each.answer, reviewer, each.set, took.get(response_id))
         if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
             made = made.model_copy(update={"seconds": old.seconds})
-        pages[each.dataset_id][response_id] = {"reviewer": reviewer, "review_id": made.review_id}
+        pages[each.dataset_id][response_id] = {
+            "reviewer": reviewer,
+            "review_id": made.review_id,
+            "record_id": each.record_id,
+        }
         read[made.review_id] = made
         if problem:
             unread.append(problem)
     return read, unread
 
 
-def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_Given], dict[str, set[str]]]:
-    """All answers of the run's sets, and the pairs that each dataset has by its id."""
+def _given(
+    server: ArgillaServer, own: Ownership, name: str, strange: list[str]
+) -> tuple[list[_Given], dict[str, set[str]]]:
+    """All answers of the run's sets, and the ids of the records that each dataset has, by the dataset's id."""
     given: list[_Given] = []
     datasets: dict[str, set[str]] = {}
-    for set_name in SETS:
-        dataset = server.find(review_set(name, set_name, 1).name)
-        if dataset is None:
-            continue
-        pair_ids = datasets[dataset.dataset_id] = set()
-        for record in server.records(dataset):
-            pair_ids.add(record.pair_id)
+    for set_name, listed in own.to_pull(server.sets(), name):
+        record_ids = set[str]()
+        for record in server.records(server.open(listed)):
+            if not own.takes(pushed_by(record.asked)):
+                continue
+            record_ids.add(record.record_id)
             if not record.answers:
                 continue
             shown = None
@@ -134,7 +141,10 @@ def _given(server: ArgillaServer, name: str, strange: list[str]) -> tuple[list[_
                 strange.append(
                     f"{set_name}: record {record.pair_id} is not one that hardcut pushed: its answers are left"
                 )
-            given += (_Given(set_name, dataset.dataset_id, shown, answer) for answer in record.answers)
+            of = (set_name, listed.dataset_id, record.record_id)
+            given += (_Given(*of, shown, answer) for answer in record.answers)
+        if record_ids or listed.dataset_id in own.noted:
+            datasets[listed.dataset_id] = record_ids
     return given, datasets
 
 
@@ -142,17 +152,17 @@ def _gone(
     reviews: Mapping[str, Review], before: Book, now: Book, datasets: Mapping[str, set[str]], users: Collection[str]
 ) -> tuple[set[str], set[str]]:
     """Of what was pulled before, by review id: what is there under its reviewer's new name, and what its reviewer took
-    back. Who was deleted, and whose record was, took nothing back."""
+    back. Who was deleted, and whose record was, took nothing back, also where it was made again."""
     kept = {noted["review_id"] for page in now.values() for noted in page.values()}
     renamed, withdrawn = set[str](), set[str]()
-    for dataset_id, pair_ids in datasets.items():
+    for dataset_id, record_ids in datasets.items():
         for response_id, noted in before.get(dataset_id, {}).items():
             old = reviews.get(noted["review_id"])
             if old is None or old.review_id in kept:
                 continue
             if response_id in now[dataset_id]:
                 renamed.add(old.review_id)
-            elif old.reviewer in users and old.pair_id in pair_ids:
+            elif old.reviewer in users and noted.get("record_id") in record_ids:
                 withdrawn.add(old.review_id)
     return renamed, withdrawn
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from hardcut.annotate.argilla import ArgillaServer, Draft, Handle
+from hardcut.annotate.argilla import ArgillaServer, Draft, Listed
+from hardcut.annotate.ownership import Ownership, note_set, read_ownership
 from hardcut.annotate.policy import SETS, UNAIDED, ReviewItem, SetName
 from hardcut.annotate.previews import Preview, Previews
 from hardcut.annotate.records import RunRecords
@@ -22,15 +22,13 @@ from hardcut.annotate.review_content import (
     encode,
     page_content,
     page_digest,
+    pushed_by,
     suggestion,
 )
 from hardcut.annotate.sets import review_set
-from hardcut.engine.files import atomic_writer
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
-STATE = "review/pushed.json"
-"""The ids of the datasets that this run has pushed to: one of the same name may be another run's."""
 _PREVIEWS_AT_ONCE = 8
 
 
@@ -56,7 +54,8 @@ class Pushed:
 
 
 class _Known(NamedTuple):
-    """A record on the server: its id, the digest of what was pushed, and whether anybody has answered it."""
+    """A record on the server: its id, the digest of what was pushed, and whether anybody had answered it when it was
+    listed."""
 
     record_id: str
     digest: str
@@ -143,38 +142,46 @@ class Push:
     ) -> Pushed:
         """Makes one set hold the plan and what was answered, and nothing else."""
         definition = review_set(self.name, name, self.settings.review.overlap)
-        there = self.server.find(definition.name)
+        own = read_ownership(self.run.folder)
+        there = own.to_push(self.server.sets(), self.name, name)
         if there is None and not items:
             return Pushed(name, definition.name, 0, 0, 0, 0, 0, {})
-        known = self._known(there, definition.name) if there else {}
-        dataset = self.server.ensure(definition)
-        self._note(dataset)
+        known = self._known(there, own) if there else {}
+        dataset = self.server.ensure(definition, there)
+        note_set(self.run.folder, dataset.dataset_id, name, definition.name)
         count = Counter[str]()
-        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count), stored)
+        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count, own.run_id), stored)
         planned = {item.pair_id for item in items}
         unplanned = [record for pair_id, record in known.items() if pair_id not in planned]
-        gone = [record.record_id for record in unplanned if not record.answered]
-        self.server.delete(dataset, gone)
+        gone = self.server.delete_unanswered(dataset, [one.record_id for one in unplanned if not one.answered])
         return Pushed(
             set=name,
-            dataset=definition.name,
-            records=len(planned) + len(unplanned) - len(gone),
+            dataset=there.name if there else definition.name,
+            records=len(planned) + len(unplanned) - gone,
             pushed=count["pushed"],
             unchanged=count["unchanged"],
             answered=count["answered"],
-            removed=len(gone),
+            removed=gone,
             without_preview=Counter(previews[id].note for id in sorted(planned) if previews[id].clip is None),
         )
 
-    def _known(self, there: Handle, name: str) -> dict[str, _Known]:
-        """The records of a set that is on the server, by pair. Raises UsageError where they are another run's."""
-        known = {
-            record.pair_id: _Known(record.record_id, record.digest, bool(record.answers))
-            for record in self.server.records(there)
-        }
-        if known:
-            self._check_ours(there, known, name)
+    def _known(self, there: Listed, own: Ownership) -> dict[str, _Known]:
+        """The records of a set that is on the server, by pair. Raises UsageError where they are another run's, which
+        this one would overwrite, or take away as not planned."""
+        known: dict[str, _Known] = {}
+        ours = there.dataset_id in own.noted
+        for record in self.server.records(self.server.open(there)):
+            run_id = pushed_by(record.asked)
+            ours = ours or run_id == own.run_id
+            if not own.takes(run_id):
+                raise self._foreign(there)
+            known[record.pair_id] = _Known(record.record_id, record.digest, bool(record.answers))
+        if known and not ours and self.run.pairs.keys().isdisjoint(known):
+            raise self._foreign(there)
         return known
+
+    def _foreign(self, there: Listed) -> UsageError:
+        return UsageError(f"{there.name} holds the records of another run: `--name` gives this run sets of its own")
 
     def _changed(
         self,
@@ -183,6 +190,7 @@ class Push:
         subjects: Mapping[str, ReviewSubject],
         previews: Mapping[str, Preview],
         count: Counter[str],
+        run_id: str,
     ) -> Iterator[Draft]:
         """The records that are new or changed. Counts what becomes of every item."""
         for item in items:
@@ -190,38 +198,20 @@ class Push:
             if before is not None and before.answered:  # what was judged stays as it was judged
                 count["answered"] += 1
                 continue
-            draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id])
+            draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id], run_id)
             if before is not None and before.digest == draft.digest:
                 count["unchanged"] += 1
+                continue
+            if before is not None and self.server.is_answered(before.record_id):  # since it was listed
+                count["answered"] += 1
                 continue
             count["pushed"] += 1
             yield draft
 
-    def _check_ours(self, dataset: Handle, known: Collection[str], name: str) -> None:
-        """Raises UsageError for records of another run, which this one would take away as not planned."""
-        if dataset.dataset_id not in self._noted() and self.run.pairs.keys().isdisjoint(known):
-            raise UsageError(f"{name} holds the records of another run: `--name` gives this run sets of its own")
-
-    def _note(self, dataset: Handle) -> None:
-        noted = self._noted()
-        if dataset.dataset_id not in noted:
-            path = self.run.folder / STATE
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_writer(path) as file:
-                json.dump({"datasets": [*noted, dataset.dataset_id]}, file)
-
-    def _noted(self) -> list[str]:
-        path = self.run.folder / STATE
-        try:
-            found: list[str] = json.loads(path.read_text(encoding="utf-8"))["datasets"] if path.exists() else []
-        except (ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{path}: cannot be read ({error}): delete it, `review push` writes it anew") from error
-        return found
-
-    def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview) -> Draft:
+    def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview, run_id: str) -> Draft:
         suggested = suggestion(subject, item.set)
         page = encode(page_content(subject, item.set, self.link(preview), self.settings))
-        told = asked(subject, item.stratum)
+        told = asked(subject, item.stratum, run_id)
         return Draft(item.pair_id, page, page_digest(page, suggested, told), item.stratum, told, suggested)
 
     async def _previews(

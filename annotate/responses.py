@@ -23,7 +23,7 @@ _MOMENT = re.compile(rf"\s*(?:from\s+)?{_TIME}\s*(?:-|–|—|to|until|\.\.+)\s*
 @dataclass(frozen=True, slots=True)
 class ShownPair:
     """What a record told of itself when it was pushed: whose answer it is. It comes back with the record. So an answer
-    says what was judged, even if the run has changed since."""
+    says what was judged, even if the run has changed since. `run_id` is who pushed it; None in an early record."""
 
     pair_id: str
     query_id: str
@@ -32,6 +32,7 @@ class ShownPair:
     stratum: Stratum
     suggested: Relevance | None
     video_sha256: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def page_content(
     return shown
 
 
-def asked(subject: ReviewSubject, stratum: Stratum) -> str:
+def asked(subject: ReviewSubject, stratum: Stratum, run_id: str) -> str:
     """Whose answer a record brings back, as JSON. It is kept where reviewers do not see it."""
     return canonical_json(
         {
@@ -107,6 +107,7 @@ def asked(subject: ReviewSubject, stratum: Stratum) -> str:
             "query_digest": query_digest(subject.query),
             "video_sha256": subject.video.sha256,
             "stratum": stratum,
+            "run_id": run_id,
         }
     )
 
@@ -150,7 +151,16 @@ def read_shown(asked: str, page: str, suggested: Relevance | None) -> ShownPair:
         video_sha256=str(pair["video_sha256"]) if "video_sha256" in pair else None,
         stratum=pair["stratum"],
         suggested=suggested,
+        run_id=str(pair["run_id"]) if "run_id" in pair else None,
     )
+
+
+def pushed_by(asked: str) -> str | None:
+    """The id of the run that pushed a record; None where the record does not tell."""
+    try:
+        return str(decode(asked)["run_id"])
+    except (ValueError, KeyError):
+        return None
 
 
 def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None, asked: str) -> str:

@@ -19,6 +19,7 @@ from hardcut.annotate.review_content import (
     encode,
     page_content,
     page_digest,
+    pushed_by,
     read_shown,
     suggestion,
 )
@@ -130,12 +131,12 @@ def test_only_metadata_that_teachers_may_read_is_shown() -> None:
 
 def test_a_record_tells_whose_answer_it_brings_back() -> None:
     given = subject()
-    told = asked(given, "suspected")
+    told = asked(given, "suspected", "run1")
     shown = read_shown(told, "", 2)
     assert (shown.pair_id, shown.query_id, shown.video_id) == (given.pair.pair_id, given.query.query_id, "v1")
     assert (shown.stratum, shown.suggested, shown.video_sha256) == ("suspected", 2, given.video.sha256)
     early = encode({"query": "x", "pair": json.loads(told)})  # a page of an early version told it itself
-    assert read_shown("", early, 2) == shown
+    assert read_shown("", early, 2) == shown and (pushed_by(told), pushed_by("")) == ("run1", None)
     page = encode(page_content(given, "assisted", PreviewLinks(), SETTINGS))
     digests = {page_digest(page, said, of) for said in ((2, 0.88), (0, 0.88), None) for of in (told, "{}")}
     assert len(digests) == 6

@@ -265,6 +265,90 @@ def test_two_runs_of_one_name_do_not_take_away_each_others_records(
     assert people["owner"].records(f"{sample.run.name}-blind") == before
 
 
+def test_two_runs_that_share_a_name_and_pairs_keep_their_own_answers(
+    sample: Any, served: Path, review: Review_, people: Any, hardcut: Any, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere" / sample.run.name
+    shutil.copytree(sample.run, other, ignore=shutil.ignore_patterns("review"))
+    review("push", "--budget", "6")
+    (record, *_) = people["owner"].records(f"{sample.run.name}-assisted")
+    people["bob"].answer(record, "answers")
+    where = ["--data", served, "--videos", sample.videos, "--cache", sample.cache, "--budget", "6"]
+    code, _, said = hardcut("review", "push", other, *where)
+    assert code == 2 and "another run" in said and "--name" in said
+    code, _, said = hardcut("review", "pull", other, "--data", served)
+    assert code == 2 and "nothing was pushed" in said and not (other / Review.FILE).exists()
+    assert hardcut("review", "push", other, *where, "--name", f"{other.name}-2")[0] == 0
+    assert hardcut("review", "pull", other, "--data", served)[0] == 0
+    assert reviews_of(other) == [] and review("pull")["new"] == 1
+
+
+def test_a_renamed_set_is_the_same_set(sample: Any, review: Review_, people: Any) -> None:
+    review("push", "--budget", "6")
+    owner, name = people["owner"], f"{sample.run.name}-assisted"
+    sets = {each["name"]: each["id"] for each in owner.call("GET", "me/datasets")["items"]}
+    owner.call("PATCH", f"datasets/{sets[name]}", json={"name": f"{name}-for-bob"})
+    (record, *_) = owner.records(f"{name}-for-bob")
+    people["bob"].answer(record, "answers")
+    assert review("pull")["new"] == 1
+    pushed = {each["set"]: each for each in review("push", "--budget", "6")["sets"]}
+    assert (pushed["assisted"]["dataset"], pushed["assisted"]["pushed"]) == (f"{name}-for-bob", 0)
+    now = {each["name"]: each["id"] for each in owner.call("GET", "me/datasets")["items"]}
+    assert now.keys() - sets.keys() == {f"{name}-for-bob"} and name not in now, "no second set"
+
+
+def test_an_answer_stays_when_its_record_is_deleted_and_made_again(sample: Any, review: Review_, people: Any) -> None:
+    review("push", "--budget", "6")
+    owner, name = people["owner"], f"{sample.run.name}-assisted"
+    (record, *_) = owner.records(name)
+    people["bob"].answer(record, "answers")
+    assert review("pull")["new"] == 1
+    (set_id,) = (each["id"] for each in owner.call("GET", "me/datasets")["items"] if each["name"] == name)
+    owner.call("DELETE", f"datasets/{set_id}/records", params={"ids": record["id"]})
+    assert sum(each["pushed"] for each in review("push", "--budget", "6")["sets"]) == 1
+    told = review("pull")
+    assert (told["reviews"], told["withdrawn"]) == (1, 0)
+
+
+def test_an_answer_that_comes_while_a_push_runs_is_kept(
+    sample: Any, review: Review_, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing and the deleting, and between the listing and a changed page."""
+    review("push", "--budget", "24")
+    before = {each["external_id"] for each in people["owner"].records(f"{sample.run.name}-blind")}
+    delete, answered = argilla.ArgillaServer.delete_unanswered, []
+
+    def answers_meanwhile(self: argilla.ArgillaServer, dataset: argilla.Handle, ids: Any) -> int:
+        for record_id in ids[:1]:
+            answered.append(record_id)
+            people["bob"].answer({"id": record_id}, "answers")
+        return delete(self, dataset, ids)
+
+    monkeypatch.setattr(argilla.ArgillaServer, "delete_unanswered", answers_meanwhile)
+    pushed = review("push", "--budget", "3")["sets"]
+    assert len(answered) == 2 and sum(each["removed"] for each in pushed) > 2
+    monkeypatch.undo()
+    there = {each["external_id"]: each["id"] for each in people["owner"].records(f"{sample.run.name}-blind")}
+    assert answered[0] in there.values() and len(there) < len(before)
+    assert review("pull")["new"] == 2
+
+    records = argilla.ArgillaServer.records
+
+    def answers_after(self: argilla.ArgillaServer, dataset: argilla.Handle) -> Iterator[argilla.Remote]:
+        listed = list(records(self, dataset))
+        for each in listed:
+            if not each.answers and each.record_id not in answered:
+                answered.append(each.record_id)
+                people["carol"].answer({"id": each.record_id}, "answers")
+        return iter(listed)
+
+    monkeypatch.setattr(argilla.ArgillaServer, "records", answers_after)
+    config = sample.run.parent / "other.toml"
+    config.write_text((sample.run / "run.toml").read_text().replace("preview_side = 160", "preview_side = 128"))
+    pushed = review("push", "--budget", "3", "--config", config)["sets"]
+    assert len(answered) > 2 and sum(each["pushed"] for each in pushed) == 0, "what was judged stays as it was judged"
+
+
 def test_the_same_with_an_argilla_elsewhere(
     sample: Any, elsewhere: Connection, monkeypatch: pytest.MonkeyPatch, hardcut: Any, make_api: Any
 ) -> None:
