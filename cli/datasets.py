@@ -17,7 +17,13 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run's folder; for other formats also a dataset's.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataset's folder.")],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings; default: the run's own.")] = None,
-    format: Annotated[str, typer.Option(help="hf | rankvideo | sentence-transformers | tevatron | trec")] = "hf",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="hf | flag-embedding | llama-factory | ms-swift | mteb | rankvideo | sentence-transformers | tevatron"
+            " | trec | trl | webdataset"
+        ),
+    ] = "hf",
     allow: Allow = None,
     with_media: Annotated[
         Path | None, typer.Option(help="The folder of the videos: pack the clips whose licence allows it.")
@@ -33,13 +39,16 @@ def export(
         ),
     ] = None,
     new_splits: Annotated[bool, typer.Option("--new-splits", help="Keep no splits of a version before.")] = False,
+    videos: Annotated[
+        Path | None, typer.Option(help="With --format: the folder of the videos; paths are absolute then.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import export as run_export
     from hardcut.pipeline.run_export import Choices
 
-    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like, new_splits)
+    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like, new_splits, videos)
     raise typer.Exit(run_export(run, out, choices, format, as_json=json))
 
 

@@ -14,6 +14,7 @@ from hardcut.pipeline.run_export import Choices, export_as, export_run
 from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.export_dataset import ExportSummary
 from hardcut.publish.gate import stopped
+from hardcut.schemas.errors import UsageError
 
 
 def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool) -> int:
@@ -21,6 +22,8 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
 
     Raises UsageError for a run that is not there or not finished.
     """
+    if format == "hf" and choices.videos is not None:
+        raise UsageError("--videos: a dataset's paths stay relative; it is for --format, and --with-media packs clips")
     if format == "hf":
         found = export_run(run, out, choices)
         gate, body = (
@@ -40,7 +43,7 @@ def export(run: Path, out: Path, choices: Choices, format: str, *, as_json: bool
         for name, count in converted.rows.items():
             print(f"{count:>12,}  {out / name}")
         for reason, count in converted.left_out.items():
-            print(f"left out  {count:,} queries: {reason}")
+            print(f"left out  {count:,} {reason}")
         print_gate(stopped(gate))
     return _status(gate)
 

@@ -33,6 +33,8 @@ class Choices:
 
     `like` is the dataset of the version before, whose splits are kept: its folder, or ORG/NAME@TAG on the Hub. Where
     none is named it is the dataset that is replaced, if there is one. `new_splits`: there is none.
+
+    `videos`, for the formats of others: the folder of the videos. Paths are absolute then.
     """
 
     config: Path | None = None
@@ -41,12 +43,13 @@ class Choices:
     min_difficulty: float | None = None
     like: Path | str | None = None
     new_splits: bool = False
+    videos: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The rows by file of another format, the queries that it has no place for, by the reason, and the gate's answers
-    about the dataset behind it."""
+    """The rows by file of another format, how much it has no place for, by what and why, and the gate's answers about
+    the dataset behind it."""
 
     rows: Mapping[str, int]
     left_out: Mapping[str, int]
@@ -76,12 +79,12 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     """A format of others, out of a dataset or of a run. The gate looks at either; what was overridden when the dataset
     was exported stays so. Raises DamagedDataset, with file and column, for one that was altered."""
     if choices.media is not None:
-        raise UsageError(f"--with-media: {format} holds no clips; leave it out")
+        raise UsageError(f"--with-media: clips are packed into datasets; {format} takes the folder by --videos")
     if not (run / MARKER).is_file():
         with scratch_folder() as folder:
             dataset = Dataset(folder / "dataset")
             gate = export_run(run, dataset.folder, choices).gate
-            written = convert(dataset, format, out)
+            written = convert(dataset, format, out, choices.videos)
             return Converted(written.rows, written.left_out, gate)
     if choices.min_difficulty is not None:
         raise UsageError(f"--min-difficulty: {run} is a dataset already: export its run again with it")
@@ -95,7 +98,7 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
     before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed" and name in CHECKS]
     gate = check(dataset, settings, [*choices.allow, *before])
     refuse_damaged(gate)
-    written = convert(dataset, format, out)
+    written = convert(dataset, format, out, choices.videos)
     return Converted(written.rows, written.left_out, gate)
 
 

@@ -20,14 +20,13 @@ from hardcut.publish.dataset import Dataset, Row
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
     """For each split `SPLIT.pairs.jsonl` (query, video, label: for BinaryCrossEntropyLoss), `SPLIT.margins.jsonl`
     (query, video, score: the teacher's margin, where it is known, for MSELoss), `SPLIT.groups.jsonl` (query, positive,
-    negative_1 ... negative_K: for ranking losses over positives and negatives) and `SPLIT.lists.jsonl` (query, docs,
-    labels: for LambdaLoss and other listwise losses).
-
-    Paths are those in the original collection. Rows by file.
+    negative_1 ... negative_K: for ranking losses over positives and negatives), `SPLIT.triplets.jsonl` (query,
+    positive, negative, score: the difference of the teacher's margins, where both are known, for MarginMSELoss) and
+    `SPLIT.lists.jsonl` (query, docs, labels: for LambdaLoss and other listwise losses). Rows by file.
     """
     counts: dict[str, int] = {}
     for split in dataset.splits("pairs"):
-        files = {"pairs": _labels, "margins": _margins, "groups": _groups, "lists": _lists}
+        files = {"pairs": _labels, "margins": _margins, "groups": _groups, "triplets": _triplets, "lists": _lists}
         for name, rows in files.items():
             counts[f"{split}.{name}.jsonl"] = 0
             with atomic_writer(out / f"{split}.{name}.jsonl") as file:
@@ -52,6 +51,15 @@ def _groups(dataset: Dataset, split: str) -> Iterator[Row]:
     for row in _rows(dataset, "groups", split, ("query", "positive", "negatives")):
         negatives = {f"negative_{n}": _video(one) for n, one in enumerate(row["negatives"], 1)}
         yield {"query": row["query"], "positive": _video(row["positive"]), **negatives}
+
+
+def _triplets(dataset: Dataset, split: str) -> Iterator[Row]:
+    for row in _rows(dataset, "groups", split, ("query", "positive", "negatives")):
+        margin = row["positive"]["logit_margin"]
+        for negative in row["negatives"]:
+            if margin is not None and negative["logit_margin"] is not None:
+                told = {"query": row["query"], "positive": _video(row["positive"]), "negative": _video(negative)}
+                yield {**told, "score": margin - negative["logit_margin"]}
 
 
 def _lists(dataset: Dataset, split: str) -> Iterator[Row]:

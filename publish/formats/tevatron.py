@@ -14,12 +14,12 @@ from hardcut.publish.formats.writing import public_ids
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
     """`corpus.jsonl`, and for each split `SPLIT.queries.jsonl`, all queries, and `SPLIT.jsonl`, those that have a
-    positive and a negative. Rows by file."""
+    positive and a negative. A document's `text` is empty: it is encoded beside the video unless `--encode_text False`,
+    and a model would learn to read captions and titles that no video has. Rows by file."""
     names = public_ids(dataset)
-    captions = {row["video_id"]: row["caption"] for _, row in dataset.rows("captions", ("video_id", "caption"))}
     with atomic_writer(out / "corpus.jsonl") as file:
         for _, row in dataset.rows("corpus", ("video_id", "video_path")):
-            document = {"docid": row["video_id"], "text": captions.get(row["video_id"], ""), "video": row["video_path"]}
+            document = {"docid": row["video_id"], "text": "", "video": row["video_path"]}
             file.write(json.dumps(document, ensure_ascii=False) + "\n")
     counts = {"corpus.jsonl": dataset.count("corpus")}
     for wanted in dataset.splits("pairs"):

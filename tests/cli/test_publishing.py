@@ -91,7 +91,7 @@ def test_a_format_of_others_is_looked_at_by_the_gate_too(run: Path, hardcut: Pro
     done = hardcut("export", run, "--out", tmp_path / "trec", "--format", "trec")
     assert done.returncode == 1 and "failed   licence" in done.stdout and (tmp_path / "trec" / "train.qrels").exists()
     clips = hardcut("export", run, "--out", tmp_path / "t", "--format", "trec", "--with-media", tmp_path)
-    assert clips.returncode == 2 and "holds no clips" in clips.stderr
+    assert clips.returncode == 2 and "takes the folder by --videos" in clips.stderr
 
 
 def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ class Make:
         return Dropped.create(item=item, stage=stage, reason=reason, detail=detail)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make() -> Make:
     return Make()
 
@@ -137,6 +137,6 @@ def written(folder: Path, records: Iterable[Record]) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_run() -> Callable[[Path, Iterable[Record]], Path]:
     return written

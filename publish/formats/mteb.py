@@ -1,0 +1,73 @@
+"""MTEB and BEIR: the configs `corpus`, `queries`, `qrels` and `top_ranked` of a retrieval task, as MTEB's loader reads
+them from a folder or the Hub."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from hardcut.publish.formats.given import Given
+from hardcut.publish.formats.writing import of_split, public_ids, told, write_lines, write_table
+
+_CONFIGS = ("corpus", "queries", "qrels", "top_ranked")
+
+
+def write(given: Given, out: Path) -> dict[str, int]:
+    """`CONFIG/SPLIT.jsonl` for each split, and a README.md that names them. A query has `id` and `text`; a judgment
+    `query-id`, `corpus-id`, `score`. `top_ranked` are the judged videos of each query, in the order of the first stage:
+    what MTEB reranks. The corpus of a split is what its pairs name.
+
+    A document has `id` and, where `--videos` names the folder, `video`, and lies in a .parquet that says so; else
+    `title` and `text`, its caption and what is said in it. Never both: one would answer for the other. Rows by file.
+    """
+    texts, names = told(given), public_ids(given)
+    counts: dict[str, int] = {}
+    for split in given.splits("pairs"):
+        ranked: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+        judged = []
+        for row in of_split(given, "pairs", split, ("query_id", "video_id", "label", "first_stage")):
+            place = min((hit["rank"] for hit in row["first_stage"]), default=float("inf"))
+            ranked[names[row["query_id"]]].append((place, row["video_id"]))
+            judged.append({"query-id": names[row["query_id"]], "corpus-id": row["video_id"], "score": row["label"]})
+        named = {video for hits in ranked.values() for _, video in hits}
+        queries = [
+            {"id": names[row["query_id"]], "text": row["query"]}
+            for row in of_split(given, "queries", split, ("query_id", "query"))
+            if names[row["query_id"]] in ranked
+        ]
+        top = [{"query-id": id, "corpus-ids": [video for _, video in sorted(hits)]} for id, hits in ranked.items()]
+        for config, rows in zip(_CONFIGS[1:], (queries, judged, top), strict=True):
+            (out / config).mkdir(exist_ok=True)
+            counts[f"{config}/{split}.jsonl"] = write_lines(out / config / f"{split}.jsonl", rows)
+        counts[_corpus(given, split)] = _write_corpus(given, out / _corpus(given, split), named, texts)
+    (out / "README.md").write_text(_readme(given), encoding="utf-8", newline="\n")
+    return counts
+
+
+def _path(given: Given, config: str, split: str) -> str:
+    return _corpus(given, split) if config == "corpus" else f"{config}/{split}.jsonl"
+
+
+def _corpus(given: Given, split: str) -> str:
+    return f"corpus/{split}.{'jsonl' if given.videos is None else 'parquet'}"
+
+
+def _write_corpus(given: Given, path: Path, named: Collection[str], texts: Mapping[str, str]) -> int:
+    path.parent.mkdir(exist_ok=True)
+    paths = {id: where for id, where in given.paths.items() if id in named}
+    if given.videos is None:
+        return write_lines(path, ({"id": id, "title": "", "text": texts.get(id, "")} for id in paths))
+    from datasets import Features, Value, Video
+
+    rows = ({"id": id, "video": {"path": where, "bytes": None}} for id, where in paths.items())
+    return write_table(path, rows, Features({"id": Value("string"), "video": Video()}))
+
+
+def _readme(given: Given) -> str:
+    lines = ["---", "configs:"]
+    for config in _CONFIGS:
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for split in given.splits("pairs"):
+            lines += [f"  - split: {split}", f"    path: {_path(given, config, split)}"]
+    return "\n".join([*lines, "---", "", "A retrieval task in MTEB's layout, written by `hardcut export`.", ""])
