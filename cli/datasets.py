@@ -164,7 +164,13 @@ def pull(
 
 @datasets.command("import")
 def import_(
-    format: Annotated[str, typer.Argument(help="msrvtt | multivent | qvhighlights | rankvideo | trec")],
+    format: Annotated[
+        str,
+        typer.Argument(
+            help="activitynet | charades-sta | didemo | lsmdc | msrvtt | msvd | mteb | multivent | negbench"
+            " | qvhighlights | rankvideo | trec | tvr | vatex | youcook2"
+        ),
+    ],
     files: Annotated[list[Path], typer.Argument(help="The files of that format.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="A new folder for what `hardcut run` takes.")],
     videos: Annotated[Path | None, typer.Option(help="The folder of the videos, to look them up by id.")] = None,

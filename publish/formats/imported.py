@@ -20,7 +20,7 @@ from hardcut.publish.splits import SPLITS
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.limits import MAX_GRADE, checked_id, shown
-from hardcut.schemas.records import Dropped, Id, Span
+from hardcut.schemas.records import Dropped, Id, Span, Split
 from hardcut.schemas.trec import format_run
 
 SPLIT_FIELD = "split"
@@ -62,6 +62,8 @@ class Imported:
     paths: dict[str, str] = field(default_factory=dict)
     """The path of a video in its collection, where the source has one."""
     skipped: list[Dropped] = field(default_factory=list)
+    _used: dict[str, Split] = field(default_factory=dict)
+    _said: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def query(self, where: str, id: object, text: object, **more: Any) -> str | None:
         """Adds a query and returns its id, or `None` where it is skipped. The same words under one id are one query."""
@@ -70,11 +72,39 @@ class Imported:
         if not words:
             self.skip(where, "no_text", f"query {query_id} has no text")
             return None
+        if SPLIT_FIELD in more:  # `hardcut run` takes a query's split by our names alone
+            more[SPLIT_FIELD] = SPLIT_NAMES.get(str(more[SPLIT_FIELD]).casefold())
         known = self.queries.setdefault(query_id, {"query_id": query_id, "query": words})
         if known["query"] != words:
             raise UsageError(f"{where}: query {query_id} has another text before: {known['query']!r}")
         self._add(where, f"query {query_id}", known, more)
         return query_id
+
+    def said(self, where: str, video: object, text: object, spans: tuple[Span, ...] = (), **more: Any) -> str | None:
+        """Adds a sentence that somebody wrote of a video: a query that it answers. `id` is its id in the source, else
+        it is counted for the video; `ratings` are those of its judgment. The same words for one video are one query."""
+        video_id = self.video(where, video)
+        words = " ".join(text.split()) if isinstance(text, str) else ""
+        if words and words in self._said[video_id]:
+            self.skip(where, "repeated", f"{words!r} is there already for {video_id}")
+            return None
+        ratings, own = more.pop("ratings", ()), more.pop("id", None)
+        id = f"{video_id}#{len(self._said[video_id])}" if own is None else own
+        query_id = self.query(where, id, text, **more)
+        if query_id is not None:
+            self._said[video_id].add(words)
+            self.judgment(where, query_id, video_id, 1, spans=spans, ratings=ratings)
+        return query_id
+
+    def asked_in(self, split: Split | None, query: object, video: object) -> None:
+        """Notes that a list of one split asks for a pair. The split is the query's. A video has that of the first list
+        that asks for it, in the order train, validation, test: a split may ask for videos of the ones before it."""
+        if split is None:
+            return
+        query_id, video_id = str(query).strip(), str(video).strip()
+        if query_id in self.queries:
+            self._add(query_id, f"query {query_id}", self.queries[query_id], {SPLIT_FIELD: split})
+        self._used[video_id] = min(split, self._used.get(video_id, split), key=SPLITS.index)
 
     def video(self, where: str, id: object, **metadata: Any) -> str:
         """Adds a video, or more fields of one."""
@@ -129,6 +159,11 @@ class Imported:
     def skip(self, item: str, reason: str, detail: str) -> None:
         """Notes an item that is left out."""
         self.skipped.append(Dropped.create(item=item, stage=f"import {self.source}", reason=reason, detail=detail))
+
+    def told_of(self, video_id: str) -> dict[str, Any]:
+        """The metadata of a video: its own split, else that of the first list that asks for it."""
+        used = self._used.get(video_id)
+        return {**({SPLIT_FIELD: used} if used else {}), **self.videos[video_id]}
 
     def settled(self) -> list[ImportedJudgment]:
         """One judgment a pair, sorted. Of several annotators the grade that more than half of them gave; where there is
@@ -187,7 +222,7 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Impo
         raise UsageError(
             f"{found.source}: no {'query' if not found.queries else 'video'} found, so nothing was written"
         )
-    manifest = [{"path": path, "video_id": id, **found.videos[id]} for id, path in paths.items()]
+    manifest = [{"path": path, "video_id": id, **found.told_of(id)} for id, path in paths.items()]
     queries = [found.queries[id] for id in sorted(found.queries)]
     qrels = [f"{one.query_id} 0 {one.video_id} {one.grade}" for one in judgments if _fits(found, one)]
     run = _run(found, paths)

@@ -1,4 +1,4 @@
-"""MSR-VTT: a JSON of `videos` and `sentences`, or the 1K-A test as CSV (key,vid_key,video_id,sentence)."""
+"""MSR-VTT: a JSON of `videos` and `sentences`, the 1K-A test (CSV: key,vid_key,video_id,sentence), lists of videos."""
 
 from __future__ import annotations
 
@@ -6,25 +6,46 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_csv, read_json
+from hardcut.publish.formats.imported import Imported, identifier
+from hardcut.publish.formats.reading import header_of, member, read_csv, read_json, split_of_name
+from hardcut.publish.given_splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Split
 
 
 def read(paths: Sequence[Path]) -> Imported:
     """Every sentence is a query, and its video the one that answers it. A video has about twenty sentences, by several
-    annotators; the same words for one video are one query, also where several people wrote them."""
-    found = Imported("msrvtt")
+    annotators; the same words for one video are one query, also where several people wrote them.
+
+    A .csv without sentences is a list of videos, such as MSRVTT_train.9k.csv, and its name gives them their split. It
+    outranks the split in the JSON, which is that of another division. A query has the split of its video.
+    """
+    found, listed = Imported("msrvtt"), dict[str, Split]()
     for path in paths:
-        if path.suffix == ".csv":
+        if path.suffix == ".csv" and "sentence" in header_of(path):
             for where, row in read_csv(path, ("key", "video_id", "sentence")):
-                found.video(where, row["video_id"], split="test")
+                listed[found.video(where, row["video_id"], split="test")] = "test"
                 _sentence(found, where, row["key"], row["video_id"], row["sentence"])
+        elif path.suffix == ".csv":
+            split = split_of_name(path)
+            if split is None:
+                raise UsageError(f"{path}: a list of videos, and its name says no split: call it train, val or test")
+            for where, row in read_csv(path, ("video_id",)):
+                listed[found.video(where, row["video_id"])] = split
         elif path.suffix == ".json":
             _json(found, path)
         else:
-            raise UsageError(f"{path}: neither the .json of videos and sentences nor the .csv of 1K-A")
+            raise UsageError(f"{path}: neither the .json of videos and sentences nor a .csv of 1K-A or of videos")
+    for video, split in listed.items():
+        found.videos[video]["split"] = split
+    for (query, video), _ in found.judgments.items():
+        found.queries[query].update(_known_split(found.videos[video].get("split")))
     return found
+
+
+def _known_split(name: object) -> dict[str, Split]:
+    split = SPLIT_NAMES.get(str(name).casefold())
+    return {"split": split} if split else {}
 
 
 def _json(found: Imported, path: Path) -> None:
@@ -43,16 +64,12 @@ def _json(found: Imported, path: Path) -> None:
 
 
 def _sentence(found: Imported, where: str, key: object, video: object, text: object) -> None:
-    words = " ".join(text.split()) if isinstance(text, str) else ""
-    video_id = found.video(where, video)
-    said = found.videos[video_id].setdefault("captions", [])
-    if words in said:
-        found.skip(where, "repeated", f"{words!r} is there already for {video_id}")
-        return
-    query_id = found.query(where, key, text)
+    """Each is noted with its video too: the captions of a video are what is known of it."""
+    query_id = found.said(where, video, text, id=key)
     if query_id is not None:
-        said.append(words)
-        found.judgment(where, query_id, video_id, 1)
+        found.videos[identifier(where, "video", video)].setdefault("captions", []).append(
+            found.queries[query_id]["query"]
+        )
 
 
 def _list(path: Path, whole: Any, name: str) -> list[Any]:

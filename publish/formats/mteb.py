@@ -4,11 +4,17 @@ them from a folder or the Hub."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hardcut.publish.formats.given import Given
+from hardcut.publish.formats.imported import Imported
+from hardcut.publish.formats.reading import member, read_csv, split_of_name
 from hardcut.publish.formats.writing import of_split, public_ids, told, write_lines, write_table
+from hardcut.schemas.errors import UsageError
+from hardcut.schemas.jsonl import read_objects
+from hardcut.schemas.records import Split
 
 _CONFIGS = ("corpus", "queries", "qrels", "top_ranked")
 
@@ -71,3 +77,43 @@ def _readme(given: Given) -> str:
         for split in given.splits("pairs"):
             lines += [f"  - split: {split}", f"    path: {_path(given, config, split)}"]
     return "\n".join([*lines, "---", "", "A retrieval task in MTEB's layout, written by `hardcut export`.", ""])
+
+
+def read(paths: Sequence[Path]) -> Imported:
+    """Queries (`_id` or `id`, `text`), a corpus of the same form in a file or folder called corpus, judgments
+    (`query-id`, `corpus-id`, `score`) as .jsonl or .tsv. The name of a file of queries or judgments gives its split, as
+    in qrels/test.tsv. Of the corpus `video`, a path, is kept."""
+    found = Imported("mteb")
+    for path in sorted(paths, key=_is_judgments):  # a query is known before it is judged
+        split = split_of_name(path)
+        if path.suffix == ".tsv":
+            rows: Iterable[tuple[str, Mapping[str, Any]]] = read_csv(path, ("query-id", "corpus-id", "score"), "\t")
+        elif path.suffix == ".jsonl":
+            rows = ((f"{path}, line {number}", row) for number, row in read_objects(path))
+        else:
+            raise UsageError(f"{path}: neither a .jsonl nor a .tsv")
+        for where, row in rows:
+            _read_row(found, where, row, split, is_corpus=_named(path, "corpus"))
+    return found
+
+
+def _read_row(found: Imported, where: str, row: Mapping[str, Any], split: Split | None, *, is_corpus: bool) -> None:
+    if "query-id" in row:
+        if "score" not in row:
+            return  # `top_ranked`: an order without scores
+        found.judgment(where, row["query-id"], member(where, row, "corpus-id"), row["score"])
+        found.asked_in(split, row["query-id"], row["corpus-id"])
+        return
+    id = row["_id"] if "_id" in row else member(where, row, "id")
+    if is_corpus:
+        found.located(found.video(where, id, title=row.get("title")), [row.get("video")])
+    else:
+        found.query(where, id, member(where, row, "text"), split=split)
+
+
+def _is_judgments(path: Path) -> bool:
+    return path.suffix == ".tsv" or _named(path, "qrels")
+
+
+def _named(path: Path, name: str) -> bool:
+    return name in (path.stem, path.parent.name)

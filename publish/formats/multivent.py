@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hardcut.publish._csv import csv_rows
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_csv, split_of_name
+from hardcut.publish.formats.reading import header_of, member, read_csv, split_of_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 
@@ -28,7 +28,7 @@ def read(paths: Sequence[Path]) -> Imported:
                 query, video = member(where, row, "query_id"), member(where, row, "doc_id")
                 found.judgment(where, query, video, member(where, row, "relevance"))
                 found.video(where, video, split=split)
-        elif path.suffix == ".csv" and _is_queries(path):
+        elif path.suffix == ".csv" and "query" in header_of(path):
             for where, cells in read_csv(path, ("Query_id", "query")):
                 found.query(where, cells["Query_id"], cells["query"], split=split, language=cells.get("language"))
         elif path.suffix == ".csv":
@@ -37,14 +37,6 @@ def read(paths: Sequence[Path]) -> Imported:
         else:
             raise UsageError(f"{path}: neither a .csv of queries or ids nor a .jsonl of judgments")
     return found
-
-
-def _is_queries(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return "query" in [name.strip().strip('"') for name in file.readline(10_000).lower().split(",")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
 
 
 def _ids(path: Path) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_json
+from hardcut.publish.formats.reading import member, read_json, split_of_name
 from hardcut.publish.formats.writing import public_ids, run_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json, read_objects
@@ -67,7 +67,8 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
 def read(paths: Sequence[Path]) -> Imported:
     """.jsonl: pairs; .json: a first stage (`{query: {video: score}}`), or pairs, a line each, as in training_data.json.
 
-    A line without a label is kept as a candidate without a judgment.
+    A line without a label is kept as a candidate without a judgment. A file whose name has a split's in it
+    (train.jsonl, training_data.json) gives that split to its queries, and to the videos of no split before it.
     """
     found = Imported("rankvideo")
     for path in paths:
@@ -76,6 +77,7 @@ def read(paths: Sequence[Path]) -> Imported:
         if path.suffix == ".json" and not _lines(path):
             _first_stage(found, path)
             continue
+        split = split_of_name(path)
         for number, row in read_objects(path):
             where = f"{path}, line {number}"
             query_id = found.query(where, member(where, row, "query_id"), member(where, row, "query"))
@@ -86,6 +88,8 @@ def read(paths: Sequence[Path]) -> Imported:
                 where, member(where, row, "doc_id"), caption=evidence.get("caption"), speech=evidence.get("asr")
             )
             found.located(video, row.get("videos"))
+            if query_id is not None:
+                found.asked_in(split, query_id, video)
             label = row["true_label"] if row.get("true_label") is not None else row.get("teacher_label")
             if query_id is None:
                 continue

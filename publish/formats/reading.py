@@ -45,6 +45,26 @@ def read_csv(path: Path, columns: Sequence[str], delimiter: str = ",") -> Iterat
         yield where, row
 
 
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """(where, line) of a text file, without blank ones. Raises UsageError where it is no UTF-8."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}, line {number}", line.strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def header_of(path: Path) -> list[str]:
+    """The names in the first line of a .csv, in small letters."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return [name.strip().strip('"').lower() for name in file.readline(10_000).split(",")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
 def split_of_name(path: Path) -> Split | None:
     """The split that a part of a file's name gives, such as `train_ids.csv` or `highlight_val_release.jsonl`."""
     parts = re.split(r"[^a-z]+", path.stem.lower())

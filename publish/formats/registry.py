@@ -25,8 +25,10 @@ from hardcut.publish.formats import (
     trl,
     webdataset,
 )
+from hardcut.publish.formats.captioned import CAPTIONED
 from hardcut.publish.formats.given import COMPOSED, Given
 from hardcut.publish.formats.imported import Imported
+from hardcut.publish.formats.moments import MOMENTS
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended
 from hardcut.schemas.names import suggestion
@@ -52,7 +54,10 @@ OF_PIXELS = frozenset({"trl", "webdataset"})
 """Exporters that write what the videos show, and so have to be told where these are."""
 
 IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
+    **CAPTIONED,
+    **MOMENTS,
     "msrvtt": msrvtt.read,
+    "mteb": mteb.read,
     "multivent": multivent.read,
     "qvhighlights": qvhighlights.read,
     "rankvideo": rankvideo.read,

@@ -10,8 +10,10 @@ from urllib.parse import quote
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
+from hardcut.publish.formats.reading import split_of_name
 from hardcut.publish.formats.writing import TEACHER, public_ids, run_name
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Split
 from hardcut.schemas.trec import format_run, read_qrels, read_run
 
 
@@ -73,18 +75,21 @@ def _encoded(char: str) -> str:
 def read(paths: Sequence[Path]) -> Imported:
     """Qrels (4 columns), runs (6 columns) and queries (.tsv: id, tab, text); which is which the first line tells.
 
-    Grades are kept as they are, negative ones too. Raises UsageError naming file and line.
+    Grades are kept as they are, negative ones too. A file of queries or qrels whose name has a split's in it gives that
+    split to its queries, and to the videos of no split before it. Raises UsageError naming file and line.
     """
     found = Imported("trec")
-    for path in paths:
+    for path in sorted(paths, key=lambda path: path.suffix != ".tsv"):  # a query is known before it is judged
+        split = split_of_name(path)
         if path.suffix == ".tsv":
-            _queries(found, path)
+            _queries(found, path, split)
             continue
         columns = len(_first_line(path).split())
         if columns == 4:
             for query, grades in read_qrels(path).items():
                 for video, grade in grades.items():
                     found.judgment(f"{path}, query {query}", query, video, grade)
+                    found.asked_in(split, query, video)
         elif columns == 6:
             run = read_run(path)
             found.of_run(str(path), run.tag)
@@ -96,7 +101,7 @@ def read(paths: Sequence[Path]) -> Imported:
     return found
 
 
-def _queries(found: Imported, path: Path) -> None:
+def _queries(found: Imported, path: Path, split: Split | None) -> None:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -107,7 +112,7 @@ def _queries(found: Imported, path: Path) -> None:
         id, tab, text = line.partition("\t")
         if not tab:
             raise UsageError(f"{path}, line {number}: no tab between id and text")
-        found.query(f"{path}, line {number}", id, text)
+        found.query(f"{path}, line {number}", id, text, split=split)
 
 
 def _first_line(path: Path) -> str:

@@ -211,7 +211,7 @@ def test_a_format_goes_to_a_new_folder_and_unknown_ones_are_told(dataset: Datase
         convert(dataset, "tre", tmp_path / "x")
     with pytest.raises(UsageError, match="not an empty folder"):
         convert(dataset, "trec", dataset.folder)
-    with pytest.raises(UsageError, match="there are: msrvtt"):
+    with pytest.raises(UsageError, match=r"there are: .*msrvtt"):
         read("vatican", [])
     assert not (tmp_path / "x").exists()
 
