@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 SYLLABLES = "\u3040-\u30ff\uac00-\ud7a3"
 """Kana and Hangul."""
+UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
+"""Thai, Lao, Tibetan, Burmese and Khmer: letters as in Latin, and no blank between words."""
+
+
+def _marks() -> str:
+    """The ranges of combining marks (Unicode's category M). They are letters in the scripts of India and South-East
+    Asia, and `\\w` of `re` knows none of them."""
+    found: list[list[int]] = []
+    for code in range(0x300, 0x1F000):
+        if unicodedata.category(chr(code))[0] == "M":
+            if found and found[-1][1] == code - 1:
+                found[-1][1] = code
+            else:
+                found.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
+
+
+MARKS = _marks()
 _NUMBER = re.compile(r"\d+")
-_WORD = re.compile(f"[{HAN}]|[^\\W{HAN}{SYLLABLES}]+")
+_WORD = re.compile(
+    f"[{HAN}]|(?![{MARKS}])[{UNSPACED}][{MARKS}]*|(?:[^\\W{HAN}{SYLLABLES}{UNSPACED}]|(?![{UNSPACED}])[{MARKS}])+"
+)
 _ARTICLES = frozenset(
     ["a", "an", "the", "ein", "eine", "der", "die", "das", "un", "une", "le", "la", "les", "el", "los", "las", "una"]
 )
@@ -26,7 +47,8 @@ def same_wording(here: str, there: str) -> bool:
     """Whether the texts (as `normalised_text` gives them) differ in spelling, endings, articles or an added word alone.
 
     Another number, or another word in the place of one, is another question: "number 7 wins" and "number 8 wins" share
-    nearly all of their letters and no video. Kana and Hangul are not compared by words, for they have no word ends.
+    nearly all of their letters and no video. Where words have no ends that can be seen, Chinese characters and the
+    letters of South-East Asia stand for them; kana and Hangul are not compared so.
     """
     if numbers(here) != numbers(there):
         return False

@@ -8,9 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hardcut.publish.same_wording import HAN, SYLLABLES, numbers, same_wording
+from hardcut.publish.same_wording import HAN, MARKS, SYLLABLES, numbers, same_wording
 
-_NOT_WORD = re.compile(r"[^\w]+", re.UNICODE)
+_NOT_WORD = re.compile(f"[^\\w{MARKS}]+", re.UNICODE)
+_UNWRITTEN = re.compile("[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u0610-\u061a\u0640\u064b-\u0652\u0670]")
+"""Marks that one writer sets and another leaves out: points of Hebrew and Arabic, the dot that small letters of a
+Turkish I keep, accents that no letter holds."""
 _GRAM = 4
 _SIGN = re.compile(f"[{HAN}{SYLLABLES}]")
 """Kana, Hangul and Chinese characters."""
@@ -22,8 +25,10 @@ _NEIGHBOURS = 16
 
 
 def normalised_text(text: str) -> str:
-    """A text without regard to case, punctuation, accents' encoding and white space."""
-    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """A text without regard to case, width, punctuation, accents' encoding, points of vowels and white space. Signs of
+    vowels in the scripts of India and South-East Asia stay: they are letters."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return _NOT_WORD.sub(" ", _UNWRITTEN.sub("", folded)).strip()
 
 
 class DisjointSets:

@@ -235,6 +235,23 @@ def test_near_duplicates_in_scripts_whose_signs_are_words_or_syllables(text: str
     assert [sorted(pair) for pair in similar_pairs(texts, 0.75)] == ([["a", "b"]] if near else [])
 
 
+@pytest.mark.parametrize(
+    "text, other, near",
+    [
+        ("ผู้ชายใส่เสื้อสีน้ำเงินเปิดประตูสีเขียวแล้วเดินเข้าไปในห้องนอน", "ผู้ชายใส่เสื้อสีน้ำเงินก็เปิดประตูสีเขียวแล้วเดินเข้าไปในห้องนอน", True),
+        ("ผู้ชายถือเสื้อสีแดงผืนใหญ่", "ผู้ชายถือเสื่อสีแดงผืนใหญ่", False),  # a shirt, a mat
+        ("လူတစ်ယောက်တံခါးအစိမ်းကိုဖွင့်ပြီးအခန်းထဲဝင်သည်", "လူတစ်ယောက်တံခါးအစိမ်းကိုဖွင့်ပြီးအခန်းထဲကိုဝင်သည်", True),
+        ("लड़की गेंद फेंकती है और दौड़ती है", "लड़का गेंद फेंकता है और दौड़ता है", False),  # a girl, a boy
+        ("كَتَبَ الوَلَدُ الدَّرْسَ عَلَى السَّبُّورَة", "كتب الولد الدرس على السبورة", True),
+        ("ＡＢＣ ニュース速報", "abc ﾆｭｰｽ速報", True),
+        ("İSTANBUL'DA BİR KAPI", "istanbul'da bir kapi", True),
+    ],
+)
+def test_near_duplicates_where_marks_are_letters_width_and_case_are_not(text: str, other: str, near: bool) -> None:
+    texts = {"a": text, "b": other, "c": "something else altogether"}
+    assert [sorted(pair) for pair in similar_pairs(texts, 0.75)] == ([["a", "b"]] if near else [])
+
+
 def test_six_hundred_spellings_of_one_text_are_one_cluster() -> None:
     slips = [one + two for one in "abcdefghijklmnopqrstuvwxy" for two in "abcdefghijklmnopqrstuvwxy"]
     texts = {slip: f"a rather long query of one and the same template{slip}" for slip in slips}
