@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SAMPLING = MediaSettings(fps=2, max_frames=8, max_pixels=448 * 448)
 """How many frames stand for a video, and how large they are: spread evenly over it."""
+_HELD = 256
+"""Videos whose frames stay in memory, some 100 MB: pairs of one query come together, and many have the same videos."""
+Frames = Callable[[str], tuple[bytes, ...] | None]
 _UNREADABLE = "rows: a video of theirs can no longer be decoded"
 
 
@@ -27,7 +31,7 @@ def write(given: Given, out: Path) -> dict[str, int]:
     """`ranking/SPLIT-00000-of-00001.parquet`, a judged pair each, and `captions/…`, what pictures alone show of each
     caption: `load_dataset(FOLDER, "ranking")` opens them with their pictures, and `SFTTrainer` trains on the completion
     alone. Rows by file."""
-    frames = _Frames(given)
+    frames = _reader(given)
     counts = {}
     for split in given.splits("corpus"):
         for name, turns in (("ranking", judged(given, split)), ("captions", described(given, split))):
@@ -36,26 +40,22 @@ def write(given: Given, out: Path) -> dict[str, int]:
     return {file: count for file, count in counts.items() if count}
 
 
-class _Frames:
-    """The frames of videos as JPEGs; each is decoded once, and those of all are in memory."""
+def _reader(given: Given) -> Frames:
+    """Reads the frames of a video as JPEGs; None where its file cannot be decoded. The last `_HELD` are in memory."""
 
-    def __init__(self, given: Given) -> None:
-        self._paths = given.paths
-        self._known: dict[str, list[bytes] | None] = {}
+    @lru_cache(maxsize=_HELD)
+    def frames_of(video_id: str) -> tuple[bytes, ...] | None:
+        try:
+            return tuple(_jpeg(one.image) for one in open_samples(given.paths[video_id], SAMPLING))
+        except ItemError:
+            return None
 
-    def of(self, video_id: str) -> list[bytes] | None:
-        """None where the file cannot be decoded."""
-        if video_id not in self._known:
-            try:
-                self._known[video_id] = [_jpeg(one.image) for one in open_samples(self._paths[video_id], SAMPLING)]
-            except ItemError:
-                self._known[video_id] = None
-        return self._known[video_id]
+    return frames_of
 
 
-def _rows(given: Given, turns: Iterable[Turn], frames: _Frames) -> Iterator[Row]:
+def _rows(given: Given, turns: Iterable[Turn], frames: Frames) -> Iterator[Row]:
     for turn in turns:
-        shown = [frames.of(id) for id in turn.videos]
+        shown = [frames(id) for id in turn.videos]
         pictures = [each for each in shown if each]
         if len(pictures) < len(shown):
             given.left_out[_UNREADABLE] += 1
