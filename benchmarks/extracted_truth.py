@@ -31,8 +31,8 @@ from hardcut.schemas.records import TURNED, Evidence, Query, Sampling, Video
 from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, QuerySettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.judges import Judge
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge
 from tests.synth.test_counterfactuals import reading_of
 from tests.synth.test_queries import DRIFT, LIGHT
 from tests.synth.world_teacher import WorldTeacher, items_of

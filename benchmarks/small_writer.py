@@ -45,8 +45,8 @@ from hardcut.schemas.settings import (
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
+from hardcut.synth.judges import Judge
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge
 from hardcut.teacher.registry import open_teacher
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from tests.synth.test_counterfactuals import reading_of

@@ -29,7 +29,7 @@ from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
 from hardcut.synth.frame_source import FrameSource
-from hardcut.synth.scores import Judge
+from hardcut.synth.judges import Judge
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.needs import needs_of
 from hardcut.teacher.protocol import Teacher
@@ -169,7 +169,11 @@ class Context:
     @property
     def judges(self) -> list[Judge]:
         """The teachers that judge pairs."""
-        return [Judge(self.teachers[each], each.sampling) for each in self.settings.judges]
+        shown = self.settings.scores
+        return [
+            Judge(self.teachers[each], each.sampling, shown.show_caption, shown.show_metadata)
+            for each in self.settings.judges
+        ]
 
     def input(self, name: str) -> Path | None:
         """A file that the user gave: `queries`, `first_stage`, `manifest` or `judgments`."""

@@ -108,8 +108,9 @@ def _estimated(
     calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
     calls["captions", writes("captions")].shown += len(unseen)
     calls["captions", writes("check")].shown += len(unseen) * settings.captions.check
-    calls["queries", writes("queries")].shown += uncaptioned
-    calls["queries", writes("queries")].text_only += uncaptioned * rewordings
+    pictured = "caption" in options.views  # one request a view, and that one shows the frames
+    calls["queries", writes("queries")].shown += uncaptioned * pictured
+    calls["queries", writes("queries")].text_only += uncaptioned * (len(options.views) - pictured + rewordings)
     calls["counterfactuals", writes("counterfactuals")].shown += unasked * queries * bool(variants)
     for judge in settings.judges:
         calls["counterfactuals", judge].shown += unasked * queries * variants

@@ -74,7 +74,7 @@ def _captions(run: Context) -> Stage:
 
 def _queries(run: Context) -> Stage:
     writer = run.writer("queries")
-    return QueryStage(writer.teacher, run.frames, writer.sampling, run.settings.queries)
+    return QueryStage(writer.teacher, run.frames, writer.sampling, run.settings.queries, run.writer("check"))
 
 
 def _counterfactuals(run: Context) -> Stage:
@@ -97,7 +97,8 @@ def _negatives(run: Context) -> Stage:
 
 
 def _scores(run: Context) -> Stage:
-    return ScoreStage(run.judges, run.frames, run.lookup.query, run.lookup.reference, run.settings.scores.samples)
+    options, look = run.settings.scores, run.lookup
+    return ScoreStage(run.judges, run.frames, look.query, look.reference, options.samples, options.exact_within)
 
 
 def _judgments(run: Context) -> Stage:
@@ -122,8 +123,8 @@ STAGES = (
     Entry(
         QueryStage,
         _queries,
-        asks=("queries", "compose", "paraphrase", "translate", "same"),
-        roles=("queries",),
+        asks=("queries", "compose", "paraphrase", "translate", "same"),  # and `check`, of what is denied
+        roles=("queries", "check"),
         counted=Query,
     ),
     Entry(

@@ -27,6 +27,10 @@ _KINDS: Mapping[QueryKind, str] = {
     "composed": "A reference video, and what is to be different from it.",
     "multi_hop": "Two modalities have to be put together.",
     "moment": "One stretch of the video, where it is.",
+    "cause": "Something happens, and why, or what comes of it.",
+    "count": "How many there are, or how often it happens.",
+    "spatial": "Where things are to each other, or in the picture.",
+    "contradiction": "What is said does not fit what is shown.",
 }
 
 Sheets = Callable[[Video], bytes | None]

@@ -27,7 +27,9 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
-QueryKind = Literal["event", "temporal", "negation", "composed", "multi_hop", "moment"]
+QueryKind = Literal[
+    "event", "temporal", "negation", "composed", "multi_hop", "moment", "cause", "count", "spatial", "contradiction"
+]
 Split = Literal["train", "validation", "test"]
 Length = Literal["short", "medium", "long"]
 Register = Literal["keywords", "plain", "question"]

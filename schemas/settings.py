@@ -133,6 +133,15 @@ class ScoreSettings(Frozen):
 
     teachers: tuple[TeacherSettings, ...] = Field(default=(), description="several, each recorded; default: [teacher]")
     samples: int = Field(default=1, ge=1, le=100, description="answers of each teacher, seeds counted up")
+    show_caption: bool = Field(
+        default=True, description="judges are told the caption; off: what is seen, read and heard alone decides"
+    )
+    show_metadata: bool = Field(
+        default=True, description="judges are told titles and the like; off: only where a query asks for metadata"
+    )
+    exact_within: float = Field(
+        default=0.0, ge=0, description="a margin that spellings out of sight can change by no more is exact"
+    )
     without_margin: bool = Field(
         default=False, description="judges whose server gives no log-probabilities are taken: no label has a margin"
     )
@@ -158,6 +167,7 @@ class QuerySettings(Frozen):
     registers: tuple[Register, ...] = Field(
         default=("keywords", "plain", "question"), min_length=1, description="ways of searching; asked for in turn"
     )
+    check_denied: bool = Field(default=True, description="what a negation says is absent is looked for in the video")
     composed: int = Field(default=2, ge=0, le=20, description="twins of a video that a composed query starts from")
     paraphrases: int = Field(default=0, ge=0, le=5, description="other wordings of each query")
     languages: tuple[LanguageTag, ...] = Field(
@@ -244,6 +254,10 @@ class MixSettings(Frozen):
     composed: float = Field(default=1.0, ge=0, le=1)
     multi_hop: float = Field(default=1.0, ge=0, le=1)
     moment: float = Field(default=1.0, ge=0, le=1)
+    cause: float = Field(default=1.0, ge=0, le=1)
+    count: float = Field(default=1.0, ge=0, le=1)
+    spatial: float = Field(default=1.0, ge=0, le=1)
+    contradiction: float = Field(default=1.0, ge=0, le=1)
 
 
 class ExportSettings(Frozen):

@@ -15,9 +15,9 @@ from hardcut.schemas.records import Caption, Claim, Dropped, Evidence, Sampling,
 from hardcut.schemas.settings import CaptionSettings
 from hardcut.schemas.text.clean import clean, sentence
 from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.judges import Judge
 from hardcut.synth.request_inputs import claim_inputs, span_within, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks
-from hardcut.synth.scores import Judge
 from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, ClaimReply, RefineReply
 from hardcut.teacher.protocol import Teacher

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -22,18 +22,18 @@ from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video
+from hardcut.schemas.records import Caption, Evidence, Query, QueryKind, Sampling, TeacherRef, Video, View
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.schemas.text.clean import clean, length_class
 from hardcut.synth.elsewhere import elsewhere, some_of
 from hardcut.synth.filters.changed import KnownWordings, unlike
 from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.judges import Judge, Known, unusual
 from hardcut.synth.request_inputs import facet_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
-from hardcut.synth.scores import Judge
 from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.inputs import EvidenceLine
-from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, WrittenVariant
+from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, FacetReply, WrittenVariant
 from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
 
 _KINDS: Mapping[WrittenVariant, QueryKind] = {
@@ -98,6 +98,7 @@ class CounterfactualStage:
             "teachers": describe_tasks(self.teacher, ["counterfactual"], self.sampling),
             "judges": judges,
             "frames": self.frames.sampling,
+            **unusual(self.judges),
         }
 
     @property
@@ -129,6 +130,7 @@ class CounterfactualStage:
         refused: dict[str, Refusal] = {}
         inputs = video_inputs(video, evidence)
         about = {**inputs, "caption": caption.text}
+        of_video = Known.from_records(video, evidence, caption)
         lines = _LINES.validate_python(inputs["evidence"])
         known = KnownWordings(lines, caption, queries)
         found = elsewhere(self.neighbours(video.video_id), lines, caption.text)
@@ -143,7 +145,7 @@ class CounterfactualStage:
                 work.stand(before.get(work.query.query_id, ()), known, self.options.max_words)
             for _ in range(1 + self.options.rounds):
                 await self._write(asker, [work for work in works if work.unwritten], known, refused)
-                await self._verify(works, about, shown, refused)
+                await self._verify(works, of_video, shown, refused)
         kept: list[Query] = []
         for work in works:
             work.part()
@@ -169,7 +171,7 @@ class CounterfactualStage:
     async def _verify(
         self,
         works: Sequence[_Work],
-        about: Mapping[str, JsonValue],
+        known: Known,
         shown: Sequence[Frames],
         refused: dict[str, Refusal],
     ) -> None:
@@ -178,9 +180,9 @@ class CounterfactualStage:
         candidates = [(work, variant) for work in works for variant in work.candidates]
         if not candidates:
             return
-        texts = [work.candidates[variant].text for work, variant in candidates]
+        asked = [_Asked(work.query.view, work.candidates[variant]) for work, variant in candidates]
         judges = zip(self.judges, shown, strict=True)
-        answers = await asyncio.gather(*(_judged(judge, texts, about, frames) for judge, frames in judges))
+        answers = await asyncio.gather(*(_judged(judge, asked, known, frames) for judge, frames in judges))
         for (work, variant), outcomes in zip(candidates, zip(*answers, strict=True), strict=True):
             unread = next((outcome for outcome in outcomes if isinstance(outcome, Refusal)), None)
             if unread:
@@ -199,8 +201,22 @@ def _by_parent(changed: Iterable[Query], teacher: TeacherRef) -> dict[str, list[
     return found
 
 
-async def _judged(judge: Judge, texts: Sequence[str], about: Mapping[str, JsonValue], frames: Frames) -> list[Outcome]:
-    requests = [Request("judge", {**about, "query": text}, judge.sampling, frames) for text in texts]
+class _Asked(NamedTuple):
+    """A candidate, as a judge is asked for it."""
+
+    view: View
+    written: ChangedReply
+
+    @property
+    def facets(self) -> Sequence[FacetReply]:
+        return self.written.facets
+
+
+async def _judged(judge: Judge, asked: Sequence[_Asked], known: Known, frames: Frames) -> list[Outcome]:
+    requests = [
+        Request("judge", {**judge.told(known, each), "query": each.written.text}, judge.sampling, frames)
+        for each in asked
+    ]
     return await judge.teacher.complete(requests)
 
 

@@ -1,21 +1,27 @@
-"""Stage queries: written from what is known of a video, one view at a time (RANKVIDEO, section on synthesis)."""
+"""Stage queries: written from what is known of a video, one view at a time (RANKVIDEO, section on synthesis).
+
+Each view is a request of its own with the material of that view alone (`teacher/material.py`). Frames go with the view
+`caption` and no other, so that a video's pictures are paid for once; what all requests begin with, the system text, is
+the same for all videos. `all` comes last and is told what the other views ask for.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
-from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
 from hardcut.schemas.settings import QuerySettings
-from hardcut.schemas.text.clean import WORDS, clean, length_class
+from hardcut.schemas.text.clean import clean, length_class
+from hardcut.synth.denied import denied_things_found
 from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.judges import Judge
+from hardcut.synth.query_forms import KINDS, forms
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
 from hardcut.synth.rewording.translation import identifier_version
@@ -28,21 +34,29 @@ _NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metad
 """The kind of evidence that a view is written from."""
 
 
+_BEFORE = "95e68fef7e66dfa429d51e9e40302477b904382062505f3f76311905d331776d"
+"""Of version 3: the digest of the prompt."""
+_NEW = ("check_denied",)
+"""Settings that version 3 did not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryStage:
-    """Makes the Queries of each captioned video: from every view that has evidence of its own, `per_view` ones, in
-    lengths and registers that take turns over the videos; from every twin, up to `composed`, the edit that turns the
+    """Makes the Queries of each captioned video: from every view that has evidence of its own, `per_view` ones, whose
+    kinds, lengths, registers and searchers fall by digest; from every twin, up to `composed`, the edit that turns the
     twin into this video (TARA, composed retrieval); and of each of these paraphrases and translations that ask for the
-    same. What a teacher does not answer after the first queries fails the video in part."""
+    same. What a negation says is absent is named by its writer and looked for by `checker` (default: the writer) before
+    the query is kept (NegBench). What a teacher does not answer fails the video in part."""
 
     teacher: Teacher
     frames: FrameSource
     sampling: Sampling
     options: QuerySettings
+    checker: Judge | None = None
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[str] = "captions"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -56,42 +70,98 @@ class QueryStage:
         tasks += ["paraphrase"] if options.paraphrases else []
         tasks += ["translate"] if options.languages else []
         tasks += ["same"] if options.paraphrases or options.languages else []
+        teachers = describe_tasks(self.teacher, tasks, self.sampling)
+        if options.check_denied:
+            teachers |= describe_tasks(self._checker.teacher, ["check"], self._checker.sampling)
         return {
             **options.model_dump(mode="json"),
-            "teachers": describe_tasks(self.teacher, tasks, self.sampling),
+            "teachers": teachers,
             "frames": self.frames.sampling,
             "identifier": identifier_version() if options.languages else None,
         }
 
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 3 asked for all views in one request. Its prompt was the one that came with Hardcut then, or the
+        user's own, which is still the same."""
+        settings = {name: value for name, value in self.settings.items() if name not in _NEW}
+        teachers = settings["teachers"]
+        assert isinstance(teachers, dict)
+        same = {task: told for task, told in teachers.items() if task != "check"}
+        now = self.teacher.describe("queries", self.sampling)
+        before = now if now.backend == "evidence" else now.model_copy(update={"prompt_digest": _BEFORE})
+        shipped = {**same, "queries": before.model_dump(mode="json")}
+        return Earlier(3, {**settings, "teachers": shipped}), Earlier(3, {**settings, "teachers": same})
+
+    @property
+    def _checker(self) -> Judge:
+        return self.checker or Judge(self.teacher, self.sampling)
+
     async def run(self, unit: Unit) -> Output:
+        """Raises ItemError where no view is answered."""
         video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
-        kinds = {item.kind for item in evidence}
-        views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
         drops = DropLog(video, self.name)
-        queries: list[Query] = []
+        refused: dict[str, Refusal] = {}
         async with self.frames.leased(video) as frames:
+            inputs = video_inputs(video, evidence)
             about: dict[str, JsonValue] = {
-                **video_inputs(video, evidence),
+                **inputs,
                 "caption": caption.text,
                 "claims": [claim_inputs(claim) for claim in caption.claims],
                 "max_words": self.options.max_words,
             }
             shown = shown_frames(frames, self.sampling.max_frames, video, evidence)
             asker = Asker(self.teacher, self.sampling, about, shown, drops)
-            if views:
-                reply = await asker.ask(
-                    "queries",
-                    QueriesReply,
-                    views=list(views),
-                    per_view=self.options.per_view,
-                    forms=_forms(video, views, self.options),
-                )
-                queries += _Sieve(drops, views, self.options, asker.answered_by("queries")).sift(reply)
-            composed, refused = await self._composed(asker, unit.all(Twin), drops)
+            kinds = {item.kind for item in evidence}
+            views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
+            sieve = _Sieve(drops, self.options, asker.answered_by("queries"))
+            refused |= await self._written(asker, views, sieve)
+            if sieve.denies and self.options.check_denied:
+                checker = self._checker
+                seen = shown_frames(frames, checker.sampling.max_frames, video, evidence)
+                asks = Asker(checker.teacher, checker.sampling, inputs, seen, drops)
+                said = [item.text for item in evidence] + [caption.text]
+                there, unseen = await denied_things_found(asks, sieve.denies, said)
+                sieve.leave_out(there)
+                refused |= unseen
+            queries = sieve.kept
+            composed, without = await self._composed(asker, unit.all(Twin), drops)
         queries += composed
         reworder = Reworder(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
         queries += await reworder.reword(queries)
-        return Output(records=queries, dropped=drops.records, failure=joint_failure(refused | reworder.refused))
+        return Output(
+            records=queries, dropped=drops.records, failure=joint_failure(refused | without | reworder.refused)
+        )
+
+    async def _written(self, asker: Asker, views: Sequence[View], sieve: _Sieve) -> dict[str, Refusal]:
+        """Has all views written, those of one source together, and gives those that got no answer.
+
+        Raises ItemError where there is an answer to none."""
+        refused: dict[View, Refusal] = {}
+        told: list[JsonValue] = [form for view in views for form in forms(sieve.video_id, view, self.options)]
+        for together in ([view for view in views if view != "all"], [view for view in views if view == "all"]):
+            written: list[JsonValue] = [query.text for query in sieve.kept]
+            inputs: list[dict[str, JsonValue]] = [
+                {
+                    "views": list(views),
+                    "view": view,
+                    "kinds": list(KINDS[view]),
+                    "per_view": self.options.per_view,
+                    "forms": told,
+                    "written": written,
+                }
+                for view in together
+            ]
+            requests = [asker.request("queries", QueriesReply, each) for each in inputs]
+            in_words = [each if each.inputs["view"] == "caption" else replace(each, frames=()) for each in requests]
+            for view, outcome in zip(together, await asker.send(in_words), strict=True):
+                if isinstance(outcome, Refusal):
+                    refused[view] = outcome
+                else:
+                    sieve.sift(view, parsed_reply(outcome, QueriesReply))
+        if refused and len(refused) == len(views):
+            parsed_reply(next(iter(refused.values())), QueriesReply)  # raises: nobody answers
+        return {f"view {view}": refusal for view, refusal in refused.items()}
 
     async def _composed(
         self, asker: Asker, twins: Sequence[Twin], drops: DropLog
@@ -135,20 +205,6 @@ class QueryStage:
         return list(queries.values()), refused
 
 
-def _forms(video: Video, views: Iterable[View], options: QuerySettings) -> list[JsonValue]:
-    """The form of each query that is asked for. Which comes first falls by a digest of video and view, so that all
-    forms are met in a collection even where a view gets one query."""
-    forms: list[JsonValue] = []
-    for view in views:
-        turn = int(digest(video.video_id, view)[:8], 16)
-        for number in range(turn, turn + options.per_view):
-            length = options.lengths[number % len(options.lengths)]
-            style = options.registers[number // len(options.lengths) % len(options.registers)]
-            words = min(WORDS.get(length, options.max_words), options.max_words)
-            forms.append({"view": view, "length": length, "words": words, "style": style})
-    return forms
-
-
 def _unfit(text: str, options: QuerySettings) -> str | None:
     if not text:
         return "empty"
@@ -156,50 +212,64 @@ def _unfit(text: str, options: QuerySettings) -> str | None:
 
 
 class _Sieve:
-    """What of a teacher's queries for one video is kept, and why the rest is not."""
+    """What of a teacher's queries for one video is kept, and why the rest is not. `denies` gives of each that was kept,
+    by its id, what it says is absent."""
 
-    def __init__(self, drops: DropLog, views: list[View], options: QuerySettings, teacher: TeacherRef) -> None:
+    def __init__(self, drops: DropLog, options: QuerySettings, teacher: TeacherRef) -> None:
         self._drops = drops
-        self._views = views
         self._options = options
         self._teacher = teacher
+        self._texts: set[str] = set()
+        self._kept: dict[str, Query] = {}
+        self.denies: dict[str, tuple[str, ...]] = {}
 
-    def sift(self, reply: QueriesReply) -> list[Query]:
-        kept: list[Query] = []
-        texts: set[str] = set()
-        count: Counter[str] = Counter()
+    @property
+    def video_id(self) -> str:
+        return self._drops.video.video_id
+
+    @property
+    def kept(self) -> list[Query]:
+        return list(self._kept.values())
+
+    def leave_out(self, reasons: Mapping[str, tuple[str, str]]) -> None:
+        """Takes out queries by their id, each with a reason and a detail."""
+        for query_id, (reason, detail) in reasons.items():
+            self._drops.drop(reason, f"{clean(self._kept.pop(query_id).text, 200)!r}: {detail}")
+
+    def sift(self, view: View, reply: QueriesReply) -> None:
+        """Takes the queries of a reply about one view."""
+        count = 0
         for number, written in enumerate(reply.queries, 1):
             text = clean(written.text)
-            reason = self._reason(written, text, texts, count)
+            reason = self._reason(written, view, text, count)
             if reason:
-                self._drops.drop(reason, f"query {number}, view {written.view}: {clean(text, 200)!r}")
+                self._drops.drop(reason, f"query {number}, view {view}: {clean(text, 200)!r}")
                 continue
-            texts.add(text.casefold())
-            count[written.view] += 1
-            kept.append(
-                Query.create(
-                    text=text,
-                    language=written.language,
-                    view=written.view,
-                    kind=written.kind,
-                    length=length_class(text),
-                    style=written.style,
-                    facets=self._drops.facets(f"query {number}", written.facets),
-                    source_video_id=self._drops.video.video_id,
-                    teacher=self._teacher,
-                )
+            self._texts.add(text.casefold())
+            count += 1
+            query = Query.create(
+                text=text,
+                language=written.language,
+                view=view,
+                kind=written.kind,
+                length=length_class(text),
+                style=written.style,
+                facets=self._drops.facets(f"query {number}, view {view}", written.facets),
+                source_video_id=self.video_id,
+                teacher=self._teacher,
             )
-        return kept
+            self._kept[query.query_id] = query
+            things = tuple(filter(None, (clean(thing, 120) for thing in written.denies)))
+            if things and written.kind == "negation":
+                self.denies[query.query_id] = things
 
-    def _reason(self, written: QueryReply, text: str, texts: set[str], count: Counter[str]) -> str | None:
-        if written.view not in self._options.views:
+    def _reason(self, written: QueryReply, view: View, text: str, count: int) -> str | None:
+        if written.view != view:
             return "view_not_asked"
-        if written.view not in self._views:
-            return "view_without_evidence"
-        if written.kind == "composed":
+        if written.kind not in KINDS[view]:
             return "kind_not_asked"
         if unfit := _unfit(text, self._options):
             return unfit
-        if text.casefold() in texts:
+        if text.casefold() in self._texts:
             return "duplicate"
-        return "over_per_view" if count[written.view] >= self._options.per_view else None
+        return "over_per_view" if count >= self._options.per_view else None

@@ -45,12 +45,19 @@ class Asker:
         self, task: Task, reply: type[BaseModel], inputs: Iterable[Mapping[str, JsonValue]]
     ) -> list[Outcome]:
         """As `ask_all`, with refusals as they are."""
-        requests = [Request(task, {**self.about, **each}, self.sampling, self.frames, reply) for each in inputs]
+        return await self.send([self.request(task, reply, each) for each in inputs])
+
+    def request(self, task: Task, reply: type[BaseModel], inputs: Mapping[str, JsonValue]) -> Request:
+        """A question with what all of them share."""
+        return Request(task, {**self.about, **inputs}, self.sampling, self.frames, reply)
+
+    async def send(self, requests: Sequence[Request]) -> list[Outcome]:
+        """The outcomes of requests that go out together, refusals as they are."""
         outcomes = await self.teacher.complete(requests) if requests else []
-        for outcome in outcomes:
+        for request, outcome in zip(requests, outcomes, strict=True):
             if self.drops and isinstance(outcome, Reply):
                 for reason, detail in outcome.left_out:
-                    self.drops.drop(reason, f"of a reply to {task}: {clean(detail, 300)}")
+                    self.drops.drop(reason, f"of a reply to {request.task}: {clean(detail, 300)}")
         return outcomes
 
     def answered_by(self, task: Task) -> TeacherRef:

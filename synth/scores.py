@@ -13,25 +13,18 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import Frame
 from hardcut.schemas.base import Record
-from hardcut.schemas.records import Caption, Evidence, Pair, Query, Sampling, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.text_only import asked_text_only
 from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.judges import Judge, Known, unusual
 from hardcut.synth.request_inputs import video_inputs
 from hardcut.synth.requests import joint_failure
 from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.confidence import confidence
-from hardcut.teacher.protocol import Outcome, Refusal, Request, Teacher
+from hardcut.teacher.protocol import Outcome, Refusal, Request
 
 _UNREADABLE = frozenset({"invalid_reply", "truncated"})
 """Refusals where the teacher did answer, but not so that it can be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """A teacher with how it is asked."""
-
-    teacher: Teacher
-    sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,7 @@ class ScoreStage:
     query: Callable[[str], Query]
     reference: Callable[[str], Unit]
     samples: int = 1
+    exact_within: float = 0.0
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "scores"
@@ -70,6 +64,8 @@ class ScoreStage:
             "teachers": [teacher.model_dump(mode="json") for teacher in teachers],
             "samples": self.samples,
             "frames": self.frames.sampling,
+            **unusual(self.judges),
+            **({"exact_within": self.exact_within} if self.exact_within else {}),
         }
 
     async def run(self, unit: Unit) -> Output:
@@ -86,7 +82,7 @@ class ScoreStage:
         """A judge's labels of all pairs, and what it could not answer, by pair (and judge and sample, where there are
         several)."""
         video, pairs = unit.one(Video), unit.all(Pair)
-        common = {**video_inputs(video, unit.all(Evidence)), "caption": _caption(unit)}
+        known = Known.from_records(video, unit.all(Evidence), next(iter(unit.all(Caption)), None))
         queries = {pair.pair_id: self.query(pair.query_id) for pair in pairs}
         asked = [(pair, sample) for pair in pairs for sample in range(self.samples)]
         samplings = [
@@ -99,7 +95,7 @@ class ScoreStage:
             requests = [
                 Request(
                     "judge",
-                    {**common, **self._told(queries[pair.pair_id])},
+                    {**judge.told(known, queries[pair.pair_id]), **self._told(queries[pair.pair_id])},
                     samplings[sample],
                     frames,
                     reference=shown.get(queries[pair.pair_id].reference_video_id, ()),
@@ -111,7 +107,7 @@ class ScoreStage:
         refused: dict[str, Refusal] = {}
         for (pair, sample), outcome in zip(asked, outcomes, strict=True):
             teacher = judge.teacher.describe("judge", samplings[sample])
-            label = _label(pair, sample, outcome, teacher)
+            label = _label(pair, sample, outcome, teacher, exact_within=self.exact_within)
             if label is not None:
                 labels.append(label)
             if isinstance(outcome, Refusal):
@@ -132,7 +128,10 @@ class ScoreStage:
         )
         teacher = judge.teacher.describe("judge", judge.sampling)
         answered = zip(pairs, outcomes, strict=True)
-        found = [(pair, outcome, _label(pair, 0, outcome, teacher, "text_only")) for pair, outcome in answered]
+        found = [
+            (pair, outcome, _label(pair, 0, outcome, teacher, "text_only", self.exact_within))
+            for pair, outcome in answered
+        ]
         labels = [label for _, _, label in found if label is not None]
         return labels, {f"{pair.pair_id} text_only": out for pair, out, _ in found if isinstance(out, Refusal)}
 
@@ -160,7 +159,12 @@ def _caption(unit: Unit) -> str | None:
 
 
 def _label(
-    pair: Pair, sample: int, outcome: Outcome, teacher: TeacherRef, input: Literal["full", "text_only"] = "full"
+    pair: Pair,
+    sample: int,
+    outcome: Outcome,
+    teacher: TeacherRef,
+    input: Literal["full", "text_only"] = "full",
+    exact_within: float = 0.0,
 ) -> TeacherLabel | None:
     common = {
         "pair_id": pair.pair_id,
@@ -175,7 +179,7 @@ def _label(
         return TeacherLabel.create(**common, verdict="unparsed", teacher=teacher)
     if outcome.answer is None:
         raise TypeError("the teacher answered a judgment without an answer")
-    measured = confidence(outcome.answer)
+    measured = confidence(outcome.answer, exact_within)
     return TeacherLabel.create(
         **common,
         verdict=outcome.answer.verdict,

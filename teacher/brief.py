@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, JsonValue
 
 from hardcut.schemas.ids import canonical_json
+from hardcut.teacher.material import of_its_view
 from hardcut.teacher.protocol import Outcome, Reply, Request
 from hardcut.teacher.token_estimate import text_tokens
 
@@ -91,6 +92,7 @@ class Briefing:
 
     def brief(self, request: Request) -> Brief:
         """The request as a model gets it."""
+        request = of_its_view(request)
         video, lines = request.inputs.get("video"), request.inputs.get("evidence")
         if not isinstance(video, Mapping) or "looked_s" not in video or not isinstance(lines, list):
             return Brief(request)

@@ -26,8 +26,13 @@ _WORD = re.compile(r"[\W_]*(yes|no)[\W_]*", re.IGNORECASE)
 _STOPPED = re.compile(r"<\s*answer\s*>[\W_]*(yes|no)[^\w<]*$", re.IGNORECASE)
 _FLOOR = -9999.0
 """Servers write this for minus infinity and for anything below it: a mark, not a value."""
-_ALL_SPELLINGS = math.log(len(SPELLINGS) / 2)
+_EACH = len(SPELLINGS) // 2
+"""Spellings of a word."""
+_ALL_SPELLINGS = math.log(_EACH)
 """How much likelier a word can be than its likeliest spelling: by this, where all spellings are as likely."""
+_DIGITS = 1e-6
+"""What servers round log-probabilities to (single precision): less is no difference."""
+_CANONICAL = tuple(spelling.encode() for spelling in SPELLINGS)
 _ROUNDING = 0.01
 """How far above 0 the rounding of a server can put a log-probability."""
 
@@ -35,11 +40,13 @@ _ROUNDING = 0.01
 @dataclass(frozen=True, slots=True)
 class TokenScore:
     """One generated token as bytes (a token can be a part of a character), its log-probability, and the most likely
-    tokens at its position with theirs, as the server listed them."""
+    tokens at its position with theirs, as the server listed them. `asked` are the spellings of yes and no that it was
+    asked for by id, all that are one token of its tokenizer; None where it listed the most likely tokens."""
 
     token: bytes
     logprob: float
     top: tuple[tuple[bytes, float], ...] = ()
+    asked: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +97,11 @@ def find_answer(text: str, tokens: Sequence[bytes]) -> Place | None:
 def scored_answer(verdict: Word, at: TokenScore) -> Answer:
     """The verdict with both log-probabilities at its token, as far as the server showed them: each is summed over all
     shown spellings of its word (`yes`, ` Yes`, `YES`, …)."""
-    shown = [(token, logprob) for token, logprob in at.top if _is_value(logprob)]
+    shown = _shown(at)
     lowest = min((logprob for _, logprob in shown), default=None)
     if all(token != at.token for token, _ in shown) and _is_value(at.logprob):
         shown.append((at.token, at.logprob))  # a sampled token can rank below the top k
-    return _answer(verdict, shown, lowest)
+    return _answer(verdict, at, shown, lowest)
 
 
 def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
@@ -109,35 +116,81 @@ def read_answer(text: str, tokens: Sequence[TokenScore] = ()) -> Answer | None:
 def first_token_answer(tokens: Sequence[TokenScore]) -> Answer | None:
     """The answer where the prompt ended in `<answer>`: the likelier word at the first token, whichever token was drawn.
     None where not both words are shown."""
-    shown = [(token, logprob) for token, logprob in tokens[0].top if _is_value(logprob)] if tokens else []
+    shown = _shown(tokens[0]) if tokens else []
     yes, no = _masses(shown)
     if yes is None or no is None:
         return None
-    return _answer("yes" if yes > no else "no", shown, None)
+    return _answer("yes" if yes > no else "no", tokens[0], shown, min(logprob for _, logprob in shown))
 
 
-def _answer(verdict: Word, shown: Sequence[tuple[bytes, float]], lowest: float | None) -> Answer:
+def _shown(at: TokenScore) -> list[tuple[bytes, float]]:
+    return [(token, logprob) for token, logprob in at.top if _is_value(logprob)]
+
+
+def _answer(verdict: Word, at: TokenScore, shown: Sequence[tuple[bytes, float]], lowest: float | None) -> Answer:
+    """Of a list of the most likely tokens, what is not on it is at most as likely as the last one. What was asked for
+    by id and is not there can be anything; what a server marks as minus infinity is there, and is nothing."""
     yes, no = _masses(shown)
-    bound = lowest if yes is None or no is None else None
+    seen = {token for token, _ in shown}
+    if at.asked is not None:
+        seen |= {token for token, logprob in at.top if logprob <= _FLOOR}
+    unseen = [token for token in (_CANONICAL if at.asked is None else at.asked) if token not in seen]
     exactly = dict(reversed(shown))
-    return Answer(verdict, yes, no, bound, token_yes=exactly.get(b"yes"), token_no=exactly.get(b"no"))
+    return Answer(
+        verdict,
+        yes,
+        no,
+        bound=lowest if unseen and at.asked is None else None,
+        token_yes=exactly.get(b"yes"),
+        token_no=exactly.get(b"no"),
+        unseen_yes=sum(_spelled(token) == "yes" for token in unseen),
+        unseen_no=sum(_spelled(token) == "no" for token in unseen),
+    )
 
 
-def confidence(answer: Answer) -> Confidence:
+def confidence(answer: Answer, exact_within: float = 0.0) -> Confidence:
     """Margin and probability of an answer.
 
-    With one word not shown the margin is a bound: the true one is at least that far from zero on the same side. It is
-    None where even that cannot be said. Each spelling of the word that is not shown can be as likely as the bound says.
+    It is exact where every spelling of both words was seen, or where those that were not can change the margin by no
+    more than `exact_within` (and by no less than the digits that servers give). Else the margin is a bound: the true
+    one is at least that far from zero on the same side, however likely each unseen spelling is within `Answer.bound`.
+    It is 0 where both words were seen and either can be the likelier one, and None where nothing can be said.
     """
     yes, no = answer.logprob_yes, answer.logprob_no
-    if yes is not None and no is not None:
-        return Confidence(yes - no, sigmoid(yes - no), exact=True)
-    known = yes if yes is not None else no
-    if known is None or answer.bound is None or known < answer.bound + _ALL_SPELLINGS:
+    if yes is None and no is None:
         return Confidence(None, None, exact=False)
-    least = known - (answer.bound + _ALL_SPELLINGS)
-    margin = least if yes is not None else -least
+    least, most = _margins(answer)
+    if yes is not None and no is not None and most - least <= max(_DIGITS, exact_within):
+        return Confidence(yes - no, sigmoid(yes - no), exact=True)
+    if least >= 0 or most <= 0:
+        margin = least if least >= 0 else most
+    elif yes is None or no is None or math.isinf(least) or math.isinf(most):
+        return Confidence(None, None, exact=False)
+    else:
+        margin = 0.0
     return Confidence(margin, sigmoid(margin), exact=False)
+
+
+def _margins(answer: Answer) -> tuple[float, float]:
+    """The least and the greatest margin that an answer can have."""
+    yes, no = answer.logprob_yes, answer.logprob_no
+    most_yes = _with_unseen(yes, answer.unseen_yes or (_EACH if yes is None else 0), answer.bound)
+    most_no = _with_unseen(no, answer.unseen_no or (_EACH if no is None else 0), answer.bound)
+    least = yes - most_no if yes is not None else -math.inf
+    most = most_yes - no if no is not None else math.inf
+    return least, most
+
+
+def _with_unseen(seen: float | None, unseen: int, bound: float | None) -> float:
+    """The largest log-probability of a word, so much of which was seen and so many spellings of which were not."""
+    if not unseen:
+        return 0.0 if seen is None else seen
+    if bound is None:
+        return math.inf
+    rest = bound + math.log(unseen)
+    if seen is None:
+        return rest
+    return max(seen, rest) + math.log1p(math.exp(-abs(seen - rest)))
 
 
 def contradicts(answer: Answer, sampling: Sampling) -> bool:

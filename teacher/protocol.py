@@ -65,9 +65,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Yes or no with both raw log-probabilities at the answer position, each summed over the spellings of its word;
-    where a server gave only one, the other is `None` and `bound` is the largest log-probability that it can have had.
-    `token_yes` and `token_no` are those of the canonical spellings alone, the pair that a student ranks by."""
+    """Yes or no with both raw log-probabilities at the answer position, each summed over the spellings of its word that
+    the server showed; None where it showed none. `unseen_yes` and `unseen_no` count the spellings of each word that it
+    did not show, and `bound` is the largest log-probability that each of these can have had. `token_yes` and `token_no`
+    are those of the canonical spellings alone, the pair that a student ranks by."""
 
     verdict: Literal["yes", "no"]
     logprob_yes: float | None = None
@@ -75,6 +76,8 @@ class Answer:
     bound: float | None = None
     token_yes: float | None = None
     token_no: float | None = None
+    unseen_yes: int = 0
+    unseen_no: int = 0
 
 
 class LeftOut(NamedTuple):

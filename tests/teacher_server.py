@@ -353,9 +353,11 @@ async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
     if schema in ("caption", "queries", "compose", "paraphrase", "counterfactual"):
         inputs["max_words"] = int(number(r"[Aa]t most (\d+) words"))
     if schema == "queries":
-        views = re.search(r"each of these views: ([a-z, ]+)\.", user)
-        assert views
-        inputs |= {"views": views[1].split(", "), "per_view": int(number(r"at most (\d+) quer"))}
+        view = re.search(r'for the view "([a-z]+)", of', user)
+        assert view
+        inputs |= {"view": view[1], "per_view": int(number(r"at most (\d+) quer"))}
+        inputs.setdefault("evidence", [])
+        inputs["video"] = {"duration_s": number(r"The video is ([\d.]+) seconds")}
     elif schema == "paraphrase":
         inputs["count"] = int(number(r"Write (\d+)"))
     elif schema == "counterfactual":

@@ -162,7 +162,8 @@ class TransformersGenerator:
 
     def _scored(self, logprobs: Sequence[float], tokens: Tokens) -> Generated:
         scores = self._spellings.scores(logprobs)
-        return Generated("", "stop", tokens, (TokenScore(*max(scores, key=lambda score: score[1]), scores),))
+        likeliest = TokenScore(*max(scores, key=lambda score: score[1]), scores, self._spellings.texts)
+        return Generated("", "stop", tokens, (likeliest,))
 
     @cached_property
     def _prefix(self) -> SharedPrefix:
@@ -199,7 +200,7 @@ class TransformersGenerator:
         token = self._tokenizer.decode([id]).encode("utf-8", "surrogatepass")
         drawn, asked = watch.steps[at]
         top = self._spellings.scores(asked[row]) if id in self._spellings.ids else ()
-        return TokenScore(token, drawn[row], top)
+        return TokenScore(token, drawn[row], top, self._spellings.texts)
 
 
 def _neutral(own: GenerationConfig) -> GenerationConfig:

@@ -140,4 +140,4 @@ class VllmGenerator:
         scored = prefilled or id in self._spellings.ids
         top = self._spellings.scores(step[each].logprob for each in self._spellings.ids) if scored else ()
         token = step[id].decoded_token or ""
-        return TokenScore(token.encode("utf-8", "surrogatepass"), step[id].logprob, top)
+        return TokenScore(token.encode("utf-8", "surrogatepass"), step[id].logprob, top, self._spellings.texts)

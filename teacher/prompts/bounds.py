@@ -22,26 +22,29 @@ _SENTENCE = 240
 _WORD = 8
 """Characters of a word, with its blank."""
 _FACETS, _FACET = 6, 120
+_DENIED, _DENIED_THING = 3, 60
 _CITED = 6
 _WORDS_A_CLAIM = 10
 _LANGUAGE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
 _CHARACTERS_A_TOKEN = 2.5
 """Fewer than English has, so that the limit is seldom the end of a reply within its bounds."""
 _LEAST_TOKENS = 64
-_ORDER = ("number", "evidence", "facets", "reason", "problem", "view", "variant", "kind", "style", "language")
+_ORDER = ("number", "evidence", "kind", "denies", "facets", "reason", "problem", "view", "variant", "style", "language")
 """Properties that come before all others: what a text or a verdict rests on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of a reply: `items` in its list, `text` characters of the text of each. `numbers`, `ids` and `choices` (views or
-    variants) are those that were given, None where the task has none; `duration_s` is that of the video."""
+    """Of a reply: `items` in its list, `text` characters of the text of each. `numbers`, `ids`, `choices` (views or
+    variants) and `kinds` are those that were given, None or nothing where the task has none; `duration_s` is that of
+    the video."""
 
     items: int
     text: int = _SENTENCE
     numbers: tuple[int, ...] | None = None
     ids: tuple[str, ...] | None = None
     choices: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] = ()
     duration_s: float | None = None
 
 
@@ -62,11 +65,11 @@ def bounds_of(request: Request) -> Bounds | None:
             claims = _numbers(asked, "claims")
             return Bounds(len(claims), numbers=claims, ids=ids, duration_s=seconds)
         case "queries":
-            views = tuple(str(view) for view in _list(asked, "views"))
+            views = (str(asked["view"]),) if asked.get("view") else tuple(str(view) for view in _list(asked, "views"))
+            kinds = tuple(str(kind) for kind in _list(asked, "kinds"))
             each = asked.get("per_view")
-            return Bounds(
-                max(1, len(views) * (each if isinstance(each, int) else 1)), text, choices=views, duration_s=seconds
-            )
+            most = max(1, len(views) * (each if isinstance(each, int) else 1))
+            return Bounds(most, text, choices=views, kinds=kinds, duration_s=seconds)
         case "compose":
             return Bounds(1, text, duration_s=seconds)
         case "counterfactual":
@@ -120,6 +123,10 @@ def _bind(name: str, field: dict[str, Any], bounds: Bounds, facet: bool) -> None
                 field["items"] = {"type": "string", "enum": list(dict.fromkeys(bounds.ids))}
         case "facets":
             field["maxItems"] = _FACETS
+        case "denies":
+            field |= {"maxItems": _DENIED, "items": {"type": "string", "maxLength": _DENIED_THING}}
+        case "kind" if bounds.kinds:
+            field["enum"] = list(bounds.kinds)
         case "number" if bounds.numbers:
             field["enum"] = list(bounds.numbers)
         case "view" | "variant" if bounds.choices:

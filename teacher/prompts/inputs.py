@@ -60,25 +60,36 @@ class CheckInputs(Frozen):
 
 
 class FormInput(Frozen):
-    """How one query is to be worded: its view, the most words, and the way of searching."""
+    """How one query is to be worded: its view, the most words, and the way of searching; the kind to write where the
+    material bears it, who would search so, and what for."""
 
     view: WrittenView
     length: Length
     words: int
     style: Register
+    kind: QueryKind = "event"
+    persona: str = ""
+    intent: str = ""
 
 
 class QueriesInputs(Frozen):
-    """Inputs of `queries`. `forms` has one for each query that is asked for."""
+    """Inputs of `queries`. `views` are all that are asked for of the video, and `view` is the one that this request is
+    about (all of them, where it is None). `forms` has one for each query that is asked for, `kinds` those that the
+    view can bear, and `written` the texts of the other views, where they were written before.
+
+    A model gets the material of the view alone (`teacher/material.py`)."""
 
     video: VideoInput
     evidence: tuple[EvidenceLine, ...]
-    caption: str
-    claims: tuple[ClaimLine, ...]
-    views: tuple[WrittenView, ...]
+    caption: str = ""
+    claims: tuple[ClaimLine, ...] = ()
+    views: tuple[WrittenView, ...] = ()
+    view: WrittenView | None = None
+    kinds: tuple[QueryKind, ...] = ()
     per_view: int
     max_words: int
     forms: tuple[FormInput, ...] = ()
+    written: tuple[str, ...] = ()
 
 
 class DifferenceLine(Frozen):

@@ -1,16 +1,17 @@
 """What a teacher must reply, task by task. Each model is sent along as a JSON Schema, and the reply is read by it.
 
-Every field is required and none has a default, as the strict mode of structured outputs asks; what JSON Schema
-cannot say in that mode (order of times, form of a language tag) is checked here after reading. Where a reply speaks of
-several things that it was shown, it does so by their `number`; one that it leaves out is one that it says nothing of.
+Every field is required in the schema, and none has a default there, as the strict mode of structured outputs asks; what
+JSON Schema cannot say in that mode (order of times, form of a language tag) is checked here after reading. Where a
+reply speaks of several things that it was shown, it does so by their `number`; one that it leaves out is one that it
+says nothing of.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, ConfigDict, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Modality, QueryKind, Register
@@ -100,8 +101,18 @@ class FacetReply(_Timed):
     modality: Modality
 
 
+def _all_required(schema: dict[str, Any]) -> None:
+    """A field with a default is required of a model all the same. The default is for functions and rules."""
+    schema["required"] = list(schema["properties"])
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 class QueryReply(Frozen):
-    """One query. `style` is the one that it is written in, which should be the one that was asked for."""
+    """One query. `style` is the one that it is written in, which should be the one that was asked for. `denies` names
+    what the query says is absent, before it is said: it is looked for in the video."""
+
+    model_config = ConfigDict(json_schema_extra=_all_required)
 
     text: Filled
     language: LanguageTag
@@ -109,6 +120,7 @@ class QueryReply(Frozen):
     kind: QueryKind
     style: Register
     facets: tuple[FacetReply, ...]
+    denies: tuple[str, ...] = ()
 
 
 class QueriesReply(Frozen):

@@ -4,7 +4,9 @@ every time: choices fall by a digest of the inputs."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import EvidenceKind, QueryKind, Register
@@ -33,6 +35,13 @@ _TOPIC = ("video about", "footage of")
 _MOMENT = ("the moment when", "the part where")
 """What a query of an event, of a topic and of a moment begins with."""
 QUESTION = "what clip is it where"
+_OF_ONE_REQUEST: Mapping[str, Any] = {"view": None, "kinds": (), "written": ()}
+"""In what the requests about the views of one video differ: their queries are made together."""
+_UNSEEDED: Mapping[str, Any] = {
+    "video": {"looked_s"}, "forms": {"__all__": {"kind", "persona", "intent"}},
+    **dict.fromkeys(_OF_ONE_REQUEST, True),
+}  # fmt: skip
+"""What earlier versions were not told: the choices that fall by a digest stay as they were."""
 _CHOICES = 12
 """Of a video's mentions so many are combined with each other: enough for ten queries, and bounded."""
 _Choice = tuple[QueryKind, Sequence[str], tuple[Mention, ...]]
@@ -76,12 +85,20 @@ def _in_one(claims: Sequence[ClaimReply]) -> str:
 
 
 def write_queries(inputs: QueriesInputs) -> QueriesReply:
+    """The queries of the view that is asked for, or of all. They differ from those of the views before it."""
+    views = inputs.views or ((inputs.view,) if inputs.view else ())
+    every = _every_query(inputs.model_copy(update={**_OF_ONE_REQUEST, "views": views}))
+    return QueriesReply(queries=tuple(each for each in every if inputs.view in (None, each.view)))
+
+
+@lru_cache(maxsize=8)
+def _every_query(inputs: QueriesInputs) -> tuple[QueryReply, ...]:
     """For each view at most `per_view` queries out of its own part of the evidence, their kinds varied, as short and
     in the style that `forms` ask for, as far as there are such."""
     index = WordIndex([line.text for line in inputs.evidence] + [inputs.caption])
     metadata = [field_of(line.text) for line in inputs.evidence if line.kind == "metadata"]
     titles = [words(value) for name, value in metadata if name in _TITLES or len(words(value)) > 1]
-    given = inputs.model_dump(mode="json", exclude={"video": {"looked_s"}})  # what falls by it stays as it was
+    given = inputs.model_dump(mode="json", exclude=_UNSEEDED)
     written: dict[str, QueryReply] = {}
     for view in inputs.views:
         mentions = mentions_of(view, inputs)
@@ -104,7 +121,7 @@ def write_queries(inputs: QueriesInputs) -> QueriesReply:
                 left.remove(query)
                 query = _styled(query, style, inputs.max_words)
                 written[query.text] = query
-    return QueriesReply(queries=tuple(written.values()))
+    return tuple(written.values())
 
 
 def claims_of(evidence: Sequence[EvidenceLine]) -> Iterator[tuple[EvidenceKind, ClaimReply]]:

@@ -218,7 +218,8 @@ class Completion(Struct):
         token, data = self.generated[at], self.generated[at].data
         meant = exact is None or len(self.generated) == 1 or data in exact.texts
         tops = _read(_TOPS, token.top_logprobs) if meant else None
-        return TokenScore(data, _number(token.logprob), tuple((top.data, _number(top.logprob)) for top in tops or ()))
+        listed = tuple((top.data, _number(top.logprob)) for top in tops or ())
+        return TokenScore(data, _number(token.logprob), listed, exact.texts if exact and exact.ids else None)
 
 
 class _Bill(Struct):

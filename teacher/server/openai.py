@@ -36,9 +36,10 @@ from hardcut.teacher.server.profile import Profiles
 from hardcut.teacher.server.request import media_parts, to_json
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
-VERSION = 4
-"""Counted up when the form of a request or the reading of a reply changes: part of every key. Up to version 3 keys held
-the server's address, and replies had no bounds: what was kept by it is used."""
+VERSION = 5
+"""Counted up when the form of a request or the reading of a reply changes: part of every key. What was kept by earlier
+ones is used. Version 4 took a margin for exact where not all spellings of yes and no were seen. Up to version 3 keys
+held the server's address, and replies had no bounds."""
 
 _UNKNOWN = Spellings((), ())
 _SMALL = Sampling()
@@ -86,6 +87,7 @@ class OpenAITeacher:
         former = dict.fromkeys(each for address in written for each in (canonical_address(address), address))
         self._identities = [
             Identity(self._described_at(None), VERSION),
+            Identity(self._described_at(None), 4),
             *(Identity(self._described_at(address), 3) for address in former),
         ]
         self._exact: Spellings | None = None

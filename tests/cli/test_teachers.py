@@ -68,7 +68,7 @@ def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_agai
 ) -> None:
     assert hardcut(*setup(OPENAI)).returncode == 0
     first = asked_of(teacher_server)
-    assert first["caption"] == 3 and first["queries"] == 3 and first["judge"] > 3
+    assert first["caption"] == 3 and first["queries"] >= 3 and first["judge"] > 3
     before = teacher_server.total_asked
     assert hardcut(*setup(OPENAI)).returncode == 0
     assert teacher_server.total_asked == before, "nothing has changed, so nothing is served"
@@ -96,7 +96,7 @@ def test_one_changed_word_of_a_prompt_asks_its_stage_and_what_depends_on_it_agai
     teacher_server.answer = lambda body: other if "You recount" in body["messages"][0]["content"] else None
     assert hardcut(*setup(mine)).returncode == 0
     again = asked_of(teacher_server, before)
-    assert again["caption"] == 3 and again["queries"] == 3 and again["judge"], "a caption that changed goes further"
+    assert again["caption"] == 3 and again["queries"] >= 3 and again["judge"], "a caption that changed goes further"
     assert max(teacher_server.served.values()) == 1
 
 

@@ -17,7 +17,7 @@ from hardcut.report.statistics.sides import Sides, audit, told_by_text
 from hardcut.schemas.records import Query, Sampling, Video
 from hardcut.schemas.settings import CounterfactualSettings
 from hardcut.synth.counterfactuals import CounterfactualStage
-from hardcut.synth.scores import Judge
+from hardcut.synth.judges import Judge
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from tests.synth.test_counterfactuals import changed, neighbours_of, written_for
 

@@ -36,8 +36,9 @@ from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.filters.changed import KnownWordings, unlike
+from hardcut.synth.judges import Judge
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.scores import ScoreStage
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import ChangedReply, CounterfactualReply, FacetReply
 from hardcut.teacher.protocol import Answer, Refusal, Reply

@@ -26,8 +26,9 @@ from hardcut.schemas.settings import CaptionSettings, QuerySettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.frame_source import FrameSource
+from hardcut.synth.judges import Judge
 from hardcut.synth.queries import QueryStage
-from hardcut.synth.scores import Judge, ScoreStage
+from hardcut.synth.scores import ScoreStage
 from hardcut.teacher.prompts.question import Identity, prepare_questions
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.prompts.reply_models import CaptionReply, ClaimReply, FacetReply, QueriesReply, QueryReply
@@ -145,10 +146,13 @@ async def test_a_caption_without_end_fails_with_its_text(frames: FrameSource, pr
 
 
 async def test_a_refusal_fails_the_video_with_the_raw_reply(frames: FrameSource, probed: Video, scripted) -> None:
+    no = Refusal("invalid_reply", "no JSON", "Sure!")
     for stage, records in (
-        (CaptionStage(scripted(Refusal("invalid_reply", "no JSON", "Sure!")), frames, SAMPLING, CaptionSettings()), ()),
+        (CaptionStage(scripted(no), frames, SAMPLING, CaptionSettings()), ()),
         (
-            QueryStage(scripted(Refusal("invalid_reply", "no JSON", "Sure!")), frames, SAMPLING, QuerySettings()),
+            QueryStage(
+                scripted(*[Refusal("invalid_reply", "no JSON", "Sure!")] * 5), frames, SAMPLING, QuerySettings()
+            ),
             (caption_of(probed),),
         ),
     ):
@@ -175,7 +179,7 @@ async def test_filters_of_queries(frames: FrameSource, probed: Video, scripted) 
             query("a third greeting"),
         )
     )
-    teacher = scripted(reply)
+    teacher = scripted(reply, QueriesReply(queries=()))
     options = QuerySettings(views=("speech", "ocr", "metadata"), per_view=2, max_words=8)
     stage = QueryStage(teacher, frames, SAMPLING, options)
     output = await stage.run(Unit(probed.video_id, records=(probed, *told(probed), caption_of(probed))))
@@ -185,10 +189,11 @@ async def test_filters_of_queries(frames: FrameSource, probed: Video, scripted) 
         ("a second greeting", None),
     ]
     assert [item.reason for item in output.dropped] == [
-        "duplicate", "too_long", "view_without_evidence", "view_not_asked", "empty", "span_outside", "over_per_view",
+        "duplicate", "too_long", "view_not_asked", "view_not_asked", "empty", "span_outside", "over_per_view",
     ]  # fmt: skip
-    [[request]] = teacher.batches
-    assert request.inputs["views"] == ["speech", "metadata"]
+    [[speech, metadata]] = teacher.batches
+    assert [each.inputs["view"] for each in (speech, metadata)] == ["speech", "metadata"]
+    assert speech.inputs["views"] == ["speech", "metadata"] and not (speech.frames or metadata.frames)
 
 
 async def test_nothing_is_asked_where_no_view_has_evidence(frames: FrameSource, probed: Video, scripted) -> None:

@@ -252,7 +252,7 @@ class WorldTeacher:
         clip = self._clip(inputs)
         items = items_of(clip)
         written: dict[str, QueryReply] = {}
-        for form in inputs["forms"]:
+        for form in (form for form in inputs["forms"] if form["view"] == inputs["view"]):
             view = form["view"]
             if view == "metadata":
                 text = f"the one that is called {clip.meta.title}"

@@ -119,7 +119,7 @@ def requests(clip: int) -> list[Request]:
     ]
     numbered = [{"number": number, "problem": "", **claim} for number, claim in enumerate(claims, 1)]
     caption = f"A {thing} {does}. The text {text} can be read."
-    asked = {"views": ["caption", "ocr"], "per_view": 1, "max_words": 12, "forms": []}
+    asked = {"view": "ocr", "kinds": ["event", "moment"], "per_view": 1, "max_words": 12, "forms": [], "written": []}
     writes, judges = Sampling(), Sampling(max_tokens=64)
     return [
         Request("caption", {**common, "max_words": 40}, writes, reply=CaptionReply),

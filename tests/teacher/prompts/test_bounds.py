@@ -45,8 +45,10 @@ def test_no_list_and_no_text_of_any_task_is_without_end(structured: Any, inputs:
 
 
 def test_bounds_are_of_what_was_asked(inputs: dict[str, Any]) -> None:
+    inputs["queries"]["per_view"] = 5
     schema = json.dumps(bounded_schema(QueriesReply, bounds("queries", inputs, QueriesReply) or Bounds(1)))
-    assert '"maxItems": 5' in schema and '"enum": ["caption", "speech", "ocr", "metadata", "all"]' in schema
+    assert '"maxItems": 5' in schema and '"enum": ["all"]' in schema
+    assert '"enum": ["event", "temporal", "multi_hop"]' in schema
     checked = bounded_schema(CheckReply, bounds("check", inputs, CheckReply) or Bounds(1))
     verdict: Any = checked["$defs"]["VerdictReply"]["properties"]  # type: ignore[index, call-overload]
     assert verdict["number"]["enum"] == [1, 2]

@@ -36,7 +36,7 @@ def margin(evidence: list[dict[str, Any]], query: str, caption: str | None = Non
 
 
 def queries(inputs: Inputs, **changes: Any) -> QueriesReply:
-    return write_queries(QueriesInputs.model_validate({**inputs["queries"], **changes}))
+    return write_queries(QueriesInputs.model_validate({**inputs["queries"], "view": None, **changes}))
 
 
 def test_words_of_any_script() -> None:

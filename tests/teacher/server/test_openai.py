@@ -116,8 +116,8 @@ async def test_frames_of_a_reference_come_after_those_of_the_video_and_say_so(
 
 async def test_a_judge_gets_an_exact_margin(teacher_server: Any, judge: Request) -> None:
     (reply,) = await ask(teacher_server.url, judge)
-    assert reply.answer.verdict == "yes" and reply.answer.bound is None
-    assert confidence(reply.answer).exact
+    assert reply.answer.verdict == "yes" and reply.answer.bound == -47.0
+    assert confidence(reply.answer).exact, "spellings that are as unlikely as the last of 20 change none of its digits"
     assert confidence(reply.answer).logit_margin == pytest.approx(9.6)
     assert "hotel" in reply.reasoning and "<answer>" not in reply.reasoning
     assert teacher_server.bodies[0]["top_logprobs"] == 20
