@@ -29,6 +29,7 @@ REASONS: Mapping[str, Stratum] = {
     "uncertain_positive": "suspected",
     "misjudged_source": "suspected",
     "uncertain": "margin",
+    "weak_positive": "margin",
 }
 """Why the judgments left a pair out for a person, and the stratum that it is asked in."""
 BLIND: frozenset[Stratum] = frozenset({"gold", "audit"})

@@ -59,7 +59,11 @@ def judge(
       whatever the verdict, since a2 may lie below 0; else no is grade 0 and yes is left out as `uncertain_positive`: a
       positive that the query was not written for is never a label without a person.
     * expected unknown (the user's own query; a twin of what a reversed query was written from): yes is `ANSWERS`, no
-      is 0.
+      is 0, but a yes with a margin below `positive_above` is left out as `weak_positive`: there is no writer who says
+      the same.
+
+    With `promoted_by`, a mined candidate that so many different judges take for relevant, each with a margin of at
+    least `positive_above`, is `ANSWERS`.
 
     Labels that disagree leave the pair out (`teachers_disagree`), and so does a margin nearer to 0 than
     `undecided_within` (`uncertain`): that is for people. With no label it is `unlabelled` or `unparsed`.
@@ -98,16 +102,31 @@ def _by_teachers(
     margin = upper_margin(readable)
     known = "margin not known" if margin is None else f"margin {margin:.2f}"
     support = sorted(label.label_id for label in readable)
+    if yes and _is_promoted(pair, readable, settings):
+        return _judgment(pair, ANSWERS, "teacher", support)
     if pair.expected == "no" and margin is not None and margin > settings.suspected_above:
         return _left_out(pair, "suspected_positive", known)
     if margin is not None and abs(margin) < settings.undecided_within:
         return _left_out(pair, "uncertain", known)
     if pair.expected == "no" and yes:
         return _left_out(pair, "uncertain_positive", known)
+    least = min((label.logit_margin for label in readable if label.logit_margin is not None), default=None)
+    if pair.expected == "unknown" and yes and least is not None and least < settings.positive_above:
+        return _left_out(pair, "weak_positive", f"margin {least:.2f}")
     if pair.expected == "yes" and not yes and not trust_source:
         return _left_out(pair, "misjudged_source", known)
     yes = yes or pair.expected == "yes"
     return _judgment(pair, ANSWERS if yes else 0, "teacher", support)
+
+
+def _is_promoted(pair: Pair, agreeing: Sequence[TeacherLabel], settings: JudgmentSettings) -> bool:
+    """Whether enough judges, which all say yes, are sure enough to make a positive of what was taken for none. What was
+    written so that its video does not answer it was verified once, and is not."""
+    if not settings.promoted_by or pair.expected != "no" or "counterfactual" in pair.origins:
+        return False
+    judges = {(label.teacher.backend, label.teacher.model, label.teacher.revision) for label in agreeing}
+    sure = all(label.logit_margin is not None and label.logit_margin >= settings.positive_above for label in agreeing)
+    return sure and len(judges) >= settings.promoted_by
 
 
 def negative_kind(judgment: Judgment, labels: Iterable[TeacherLabel], settings: JudgmentSettings) -> Negative:

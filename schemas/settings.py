@@ -223,6 +223,18 @@ class JudgmentSettings(Frozen):
         default=8.0, description="a2: a mined pair above this is a suspected positive, for people; may be below 0"
     )
     undecided_within: float = Field(default=0.5, ge=0, description="nearer to 0 than this nobody knows: for people")
+    positive_above: float = Field(
+        default=6.0, ge=0, description="a yes below this on a pair that no query was written from is for people"
+    )
+    promoted_by: int = Field(
+        default=0, ge=0, description="so many different judges, each this sure, make a mined pair a positive; 0: never"
+    )
+
+    @model_validator(mode="after")
+    def _one_judge_promotes_nothing(self) -> JudgmentSettings:
+        if self.promoted_by == 1:
+            raise ValueError("promoted_by is 0, or 2 judges or more: one judge's yes makes no positive of a mined pair")
+        return self
 
 
 class ReviewSettings(Frozen):

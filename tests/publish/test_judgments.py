@@ -13,7 +13,7 @@ from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 
@@ -80,6 +80,42 @@ def test_a_users_query_takes_the_verdict(make: Any, verdict: str, grade: int) ->
     assert pair.expected == "unknown"
     told = judge(pair, query, [make.label(pair, verdict, 12 if grade else -1)], [], SETTINGS)
     assert outcome(told) == (grade, "teacher")
+
+
+@pytest.mark.parametrize(
+    "margin, expected", [(5.9, "weak_positive"), (6.0, (1, "teacher")), (0.2, "uncertain"), (None, (1, "teacher"))]
+)
+def test_a_yes_that_no_writer_shares_has_a_floor_of_its_own(make: Any, margin: float | None, expected: Any) -> None:
+    query = make.query("what the user asks")
+    pair = make.pair(query, "v2")
+    assert outcome(judge(pair, query, [make.label(pair, "yes", margin)], [], SETTINGS)) == expected
+    lower = JudgmentSettings(positive_above=0)
+    assert outcome(judge(pair, query, [make.label(pair, "yes", 5.9)], [], lower)) == (1, "teacher")
+
+
+def test_several_judges_can_promote_a_suspected_positive_where_they_agree(make: Any, query: Query) -> None:
+    pair, source = make.pair(query, "v2"), make.pair(query, "v1")
+    settings = JudgmentSettings(promoted_by=2)
+
+    def told(*labels: TeacherLabel, of: Pair = pair, by: JudgmentSettings = settings) -> Any:
+        return outcome(judge(of, query, labels, [], by))
+
+    def label(margin: float | None, model: str, verdict: str = "yes", sample: int = 0) -> TeacherLabel:
+        teacher = TeacherRef(backend="openai", model=model)
+        found: TeacherLabel = make.label(pair, verdict, margin, sample=sample, teacher=teacher)
+        return found
+
+    assert told(label(9, "a"), label(7, "b")) == (2, "teacher")
+    assert told(label(9, "a"), label(7, "b"), by=SETTINGS) == "suspected_positive", "only where it is asked for"
+    assert told(label(9, "a"), label(9, "a", sample=1)) == "suspected_positive", "one judge asked twice is one judge"
+    assert told(label(9, "a"), label(5, "b")) == "suspected_positive", "each has to be sure"
+    assert told(label(9, "a"), label(None, "b")) == "uncertain_positive"
+    assert told(label(9, "a"), label(-3, "b", "no")) == "teachers_disagree"
+    assert told(label(9, "a"), label(7, "b"), of=source) == (2, "teacher")
+    written = pair.model_copy(update={"origins": ("counterfactual",)})
+    assert told(label(9, "a"), label(7, "b"), of=written) == "suspected_positive", "it was verified to be none"
+    with pytest.raises(ValueError, match="2 judges or more"):
+        JudgmentSettings(promoted_by=1)
 
 
 def test_several_labels_agree_or_leave_the_pair_out(make: Any, query: Query) -> None:
