@@ -21,7 +21,7 @@ test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
 	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/local/test_teacher.py \
 	    tests/teacher/local/test_process.py tests/teacher/local/test_foreign_code.py \
-	    tests/teacher/local/test_small_model.py \
+	    tests/teacher/local/test_small_model.py tests/teacher/local/test_text_model.py \
 	    tests/teacher/prompts/test_control_tokens.py \
 	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
 
@@ -38,7 +38,7 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
 	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli tests/examples \
-	    tests/teacher/local/test_foreign_code.py tests/teacher/prompts/test_control_tokens.py; fi
+	    tests/teacher/local/test_text_model.py tests/teacher/local/test_foreign_code.py tests/teacher/prompts/test_control_tokens.py; fi
 
 # The demo, and a tiny reranker trained on what it made.
 demo-train: $(VENV_TRAIN)/.test

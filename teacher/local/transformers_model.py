@@ -12,8 +12,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
@@ -24,8 +22,8 @@ from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
 from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
-from hardcut.teacher.local.safe_loading import NO_CODE
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
+from hardcut.teacher.local.text_model import load
 from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import Spellings, spellings_of
 
@@ -40,10 +38,7 @@ class TransformersGenerator:
 
     def __init__(self, options: ModelOptions) -> None:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._processor = AutoProcessor.from_pretrained(options.model, revision=options.revision, **NO_CODE)
-        self._model = AutoModelForImageTextToText.from_pretrained(
-            options.model, revision=options.revision, dtype="auto", use_safetensors=True, **NO_CODE
-        )
+        self._processor, self._model = load(options)
         self._model.generation_config = _neutral(self._model.generation_config)
         self._model.to(self._device).eval()
         self._processor.tokenizer.padding_side = "left"
