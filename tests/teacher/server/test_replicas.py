@@ -55,23 +55,39 @@ def judgments(inputs: dict[str, Any], video: int) -> list[Request]:
     return [Request("judge", {**told, "query": f'"grand hotel" {number}'}, Sampling()) for number in range(QUERIES)]
 
 
-async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int) -> float:
+async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int, dying: Any = None) -> float:
+    """Questions a second, none of them lost; one server dies in the middle, where one is said to."""
     teacher = replicas(urls)
     try:
-        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, 1000 + video)) for video in range(4)))
+        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, 1000 + video)) for video in range(6)))
         begun = monotonic()
-        await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(videos)))
+        if dying:
+            asyncio.get_running_loop().call_later(1.0, _die, dying)
+        found = await asyncio.gather(
+            *(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(videos))
+        )
+        assert all(isinstance(reply, Reply) for replies in found for reply in replies)
         return videos * QUERIES / (monotonic() - begun)
     finally:
         await teacher.close()
 
 
-async def test_two_serve_nearly_twice_as_much_as_one(servers: list[Any], inputs: dict[str, Any]) -> None:
-    for server in servers:
-        server.latency_s = 0.6
-    one = await _rate([servers[0].url], inputs, 8)
-    two = await _rate([server.url for server in servers], inputs, 8)
-    assert two / one >= 1.7, "1.9 on a quiet machine"
+def _die(server: Any) -> None:
+    server.latency_s = 0.0
+    server.fail_always("drop")
+
+
+async def test_two_serve_twice_as_much_as_one_while_a_third_dies(servers: list[Any], inputs: dict[str, Any]) -> None:
+    """Time passes at the servers, so that other work on this machine counts for little."""
+    with type(servers[0])() as third:
+        for server in (*servers, third):
+            server.latency_s = 0.8
+        one = await _rate([servers[0].url], inputs, 4)
+        two = await _rate([server.url for server in servers], inputs, 8)
+        dying = await _rate([*(server.url for server in servers), third.url], inputs, 14, third)
+    print(f"one {one:.2f} questions a second; two {two / one:.2f} times that, with a third that dies {dying / one:.2f}")
+    assert two / one >= 1.7, "1.89 to 2.08 measured beside other work"
+    assert dying / one >= 1.5, "1.98 to 2.07 measured over 24 videos, beside other work"
 
 
 async def test_what_is_asked_about_a_video_goes_to_one_of_them(servers: list[Any], inputs: dict[str, Any]) -> None:
