@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from hardcut.cli.batch import batch
 from hardcut.cli.datasets import datasets
 from hardcut.cli.ending import INTERRUPTED, interrupted, one_line_endings
 from hardcut.cli.models import models
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(batch, name="batch")
 
 
 @app.callback(invoke_without_command=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.prompts.render import Rendered
@@ -72,3 +72,16 @@ class Backend(Protocol):
 
     async def ping(self) -> str: ...
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class BatchBackend(Protocol):
+    """A backend whose questions can be written to a file and answered later."""
+
+    async def bodies(self, questions: Sequence[Question]) -> list[bytes]:
+        """What would be sent for each question. Asks the server what it can do, where that is not known."""
+        ...
+
+    async def take_in(self, questions: Sequence[Question], answers: Sequence[bytes], meter: Meter) -> list[Outcome]:
+        """Reads an answer to each question, which came in another way, as if it had been sent. Tells `meter`."""
+        ...

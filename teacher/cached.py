@@ -11,9 +11,10 @@ from hardcut.engine.budget import BookedCalls, CallBudget, current_stage
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.base import Frozen
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.schemas.settings import Price
-from hardcut.teacher.backend import Backend, Question
+from hardcut.teacher.backend import Backend, BatchBackend, Question
 from hardcut.teacher.brief import Brief, Briefing
 from hardcut.teacher.confidence import contradicts
 from hardcut.teacher.names import book_name
@@ -75,6 +76,34 @@ class CachedTeacher:
         known = self._stored({question.key: question for question in questions})
         replies = [known.get(question.key) for question in questions]
         return [brief.restored(reply) for brief, reply in zip(briefs, replies, strict=True)]
+
+    async def bodies(self, requests: Sequence[Request]) -> dict[str, bytes]:
+        """What would be sent for those that are not in the cache, each once, by its key. Raises UsageError where the
+        backend cannot be asked by a file."""
+        _, questions = self._prepared(requests)
+        wanted = {question.key: question for question in questions}
+        stored = self._stored(wanted)
+        missing = {key: question for key, question in wanted.items() if key not in stored}
+        return dict(zip(missing, await self._batched().bodies(list(missing.values())), strict=True))
+
+    async def take_in(
+        self, requests: Sequence[Request], answers: Mapping[str, bytes]
+    ) -> tuple[dict[str, Outcome], set[str]]:
+        """Keeps and books what answers these requests and is not there yet. Gives the outcomes by key, and the keys of
+        those that were there."""
+        _, questions = self._prepared(requests)
+        wanted = {question.key: question for question in questions if question.key in answers}
+        stored = self._stored(wanted)
+        missing = {key: question for key, question in wanted.items() if key not in stored}
+        meter = _Meter(list(missing), self._replies, self._budget, self._name)
+        told = [answers[key] for key in missing]
+        found = await self._batched().take_in(list(missing.values()), told, meter)
+        return {**stored, **dict(zip(missing, found, strict=True))}, set(stored)
+
+    def _batched(self) -> BatchBackend:
+        if not isinstance(self._backend, BatchBackend):
+            raise UsageError(f"{self._name}: only teachers behind a server (openai:MODEL@URL) can be asked by a file")
+        return self._backend
 
     def _prepared(self, requests: Sequence[Request]) -> tuple[list[Brief], list[Question]]:
         """The requests as a model gets them, and its questions."""

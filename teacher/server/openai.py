@@ -140,6 +140,37 @@ class OpenAITeacher:
             found |= await self._ask_all([call for call in calls if call.position not in found])
         return [found[position] for position in range(len(questions))]
 
+    async def bodies(self, questions: Sequence[Question]) -> list[bytes]:
+        """The bodies of requests, for a batch file: one for each question. Raises as `ask`, for the two small questions
+        by which it is learned what the server can do."""
+        await self._learn({need_of(question.request) for question in questions}, Unmetered())
+        known = self._not_streamed()
+        found = []
+        for position, question in enumerate(questions):
+            media = await _encoded(question.request.pictures)
+            call = ChatCall(self._model, position, question, media, Unmetered(), known)
+            call.exact = await self._spellings() if call.judges else None
+            found.append(call.body()[0])
+        return found
+
+    async def take_in(self, questions: Sequence[Question], answers: Sequence[bytes], meter: Meter) -> list[Outcome]:
+        """Reads answers to the bodies. What cannot be used is refused: the run asks it again."""
+        known, outcomes = self._not_streamed(), list[Outcome]()
+        for position, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+            call = ChatCall(self._model, position, question, b"", meter, known)
+            call.exact = await self._spellings() if call.judges else None
+            call.body()
+            await meter.sending()
+            try:
+                outcome = await call.take(answer)
+            except RequestFailed as error:
+                outcome = Refusal(error.reason, str(error), error.raw)
+            outcomes.append(outcome.refusal() if isinstance(outcome, InvalidReply | Unanswered) else outcome)
+        return outcomes
+
+    def _not_streamed(self) -> ServerTraits:
+        return replace(self._known, dialect=replace(self._known.dialect, stream=False))
+
     async def _learn(self, needs: Collection[Need], meter: Meter) -> None:
         """Learns what the endpoint can do, where that is not known. Raises UsageError where it is not enough."""
         if self._learner:

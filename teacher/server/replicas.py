@@ -66,6 +66,14 @@ class Replicas:
             kept.update(zip(left, found, strict=True))
             return [kept[number] for number in range(len(questions))]
 
+    async def bodies(self, questions: Sequence[Question]) -> list[bytes]:
+        """Those for the first address: all serve one model."""
+        return await self._replicas[0].bodies(questions)
+
+    async def take_in(self, questions: Sequence[Question], answers: Sequence[bytes], meter: Meter) -> list[Outcome]:
+        """As the first would read them."""
+        return await self._replicas[0].take_in(questions, answers, meter)
+
     async def ping(self) -> str:
         """Asks all of them for their models: those that answer must have this one, and one at least must answer."""
         found = await asyncio.gather(*(each.ping() for each in self._replicas), return_exceptions=True)
