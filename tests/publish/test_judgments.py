@@ -83,14 +83,14 @@ def test_a_users_query_takes_the_verdict(make: Any, verdict: str, grade: int) ->
 
 
 @pytest.mark.parametrize(
-    "margin, expected", [(5.9, "weak_positive"), (6.0, (1, "teacher")), (0.2, "uncertain"), (None, (1, "teacher"))]
+    "margin, expected", [(5.9, "weak_positive"), (6.0, (2, "teacher")), (0.2, "uncertain"), (None, (2, "teacher"))]
 )
 def test_a_yes_that_no_writer_shares_has_a_floor_of_its_own(make: Any, margin: float | None, expected: Any) -> None:
     query = make.query("what the user asks")
     pair = make.pair(query, "v2")
     assert outcome(judge(pair, query, [make.label(pair, "yes", margin)], [], SETTINGS)) == expected
     lower = JudgmentSettings(positive_above=0)
-    assert outcome(judge(pair, query, [make.label(pair, "yes", 5.9)], [], lower)) == (1, "teacher")
+    assert outcome(judge(pair, query, [make.label(pair, "yes", 5.9)], [], lower)) == (2, "teacher")
 
 
 def test_several_judges_can_promote_a_suspected_positive_where_they_agree(make: Any, query: Query) -> None:
