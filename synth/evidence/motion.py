@@ -49,6 +49,8 @@ FAST_S, FAST = 0.27, 0.010
 SLOW_S, SLOW = 1.07, 0.014
 """Seconds of a window, and the least displacement in it in longer sides of the picture: for what moves at the pace of
 people and cars, and for what creeps."""
+_AT_ONCE, _STEPS = 0.8, 3
+"""What makes more than this share of its way from one picture to the next did not move, of at least so many steps."""
 
 
 class Look(Protocol):
@@ -261,7 +263,7 @@ class _Burst:
         if background is None:
             return []
         window = self._window(first, last, points, moved, sure, background)
-        return regions(window, FAST * max(height, width))
+        return regions(window, FAST * max(height, width), _gradual(places, points))
 
     def _slow_regions(self, first: int) -> list[Region]:
         import numpy as np
@@ -324,6 +326,17 @@ class _Windows:
         self.hop = hop
         self.next = 0
         self.follower = Follower(hop)
+
+
+def _gradual(places: Sequence[Floats], points: Floats) -> Mask:
+    """Which points do not come to their place all at once: a caption, a slide or a plate that gives way to another one
+    of another size does that, and a thing that moves does not."""
+    import numpy as np
+
+    if len(places) < _STEPS:
+        return np.ones(points.shape[:-1], dtype=np.bool_)
+    steps = np.stack([np.linalg.norm(after - before, axis=-1) for before, after in pairwise([points, *places])])
+    return np.asarray(steps.max(axis=0) <= _AT_ONCE * steps.sum(axis=0))
 
 
 def _even(places: Sequence[Floats], points: Floats) -> Mask:

@@ -209,6 +209,16 @@ def slide(i: int) -> Image.Image:
     return picture
 
 
+def plate(i: int) -> Image.Image:
+    """A plate with text that gives way to a smaller one in one picture, as a recipe's steps do."""
+    picture = field()
+    width, text = ((300, "SQUEEZE LEMON"), (256, "WHISK CREAM"))[i >= 18]
+    draw = ImageDraw.Draw(picture)
+    draw.rounded_rectangle((320 - width, 90, 320 + width, 170), 12, fill=(250, 244, 224), outline=(170, 140, 90))
+    draw.text((320, 130), text, fill=(40, 40, 50), font_size=54, anchor="mm")
+    return picture
+
+
 def uncovered(i: int) -> Image.Image:
     """A curtain of light passes over a wall."""
     ramp = np.clip((np.arange(640) - 30 * i + 200) / 200, 0.55, 1)
@@ -235,7 +245,7 @@ def swaying(i: int) -> Image.Image:
     return with_discs((320 + 12 * np.sin(i / 3), 190, 120, RED))
 
 
-@pytest.mark.parametrize("picture", [flicker, fade, gain, subtitle, slide, uncovered, ripples, noise, swaying])
+@pytest.mark.parametrize("picture", [flicker, fade, gain, subtitle, slide, plate, uncovered, ripples, noise, swaying])
 def test_what_is_no_movement(picture: Callable[[int], Image.Image]) -> None:
     found = texts(noisy([picture(i) for i in range(36)], 2))
     assert [text for text in found if "moves" in text or (text.startswith("the camera") and text != STILL)] == []
