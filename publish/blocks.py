@@ -24,6 +24,8 @@ TOLD_BY_TEXT = "told_by_text"
 """Why a block is neither trained on nor in the diagnostic set."""
 AT_ONCE = 20_000
 """Blocks that are audited together: 9 s and 300 MiB."""
+RIDE = 8
+"""Blocks that ride with a group at most. A question more on a video that is encoded anyway costs little."""
 RULE = (
     "score(answered, video) > score(unanswered, video); where there is a mirror also the other way round there, "
     "and each query higher on the video that answers it"
@@ -156,38 +158,82 @@ def _left_out(change: str, sides: Sides) -> Dropped:
 
 
 def write_blocks(
-    groups: ConfigWriter, diagnostic: ConfigWriter, families: Scratch, out: set[str], videos: Mapping[str, Row]
+    groups: ConfigWriter,
+    diagnostic: ConfigWriter,
+    families: Scratch,
+    out: set[str],
+    videos: Mapping[str, Row],
+    folder: Path | None = None,
 ) -> None:
-    """Writes the training groups, each with the blocks of its positive's video, and the diagnostic set: a row a block.
-    `out` are the ids of blocks that are left out, `videos` path and sha256 by id."""
-    for _, bodies in families.groups():
+    """Writes the training groups, each with blocks of its positive's video, and the diagnostic set: a row a block.
+
+    `out` are the ids of blocks that are left out, `videos` path and sha256 by id. Blocks and groups of a video meet in
+    a table in `folder`, whichever queries they are of.
+    """
+    with Scratch(folder) as by_video, Scratch(folder) as in_order:
+        by_video.fill(_by_video(diagnostic, families, out, videos))
+        in_order.fill(_with_blocks(by_video))
+        for _, [body] in in_order.groups():
+            split, row = json.loads(body)
+            groups.add(split, row)
+
+
+def _by_video(
+    diagnostic: ConfigWriter, families: Scratch, out: set[str], videos: Mapping[str, Row]
+) -> Iterator[tuple[str, str]]:
+    """Groups by their positive's video, each with its place in the order of families, and blocks by theirs. The blocks
+    go to the diagnostic set on the way."""
+    place = 0
+    for family, bodies in families.groups():
         kept, blocks = blocks_of(bodies)
-        chosen = [block for block in blocks if block.block_id not in out]
         for each in kept:
-            row = each["row"]
-            mine = [block for block in chosen if block.video_id == row["positive"]["video_id"]]
-            row["counterfactuals"] = [
-                side
-                for block in sorted(mine, key=lambda one: one.hardness)
-                for side in _sides_of(block, row["query_id"])
-            ]
-            groups.add(each["split"], row)
-        for block in chosen:
-            diagnostic.add(block.split, _diagnostic_row(block, videos))
+            told = ["group", family, f"{place:012}", each["split"], each["row"]]
+            yield each["row"]["positive"]["video_id"], canonical_json(told)
+            place += 1
+        for block in blocks:
+            if block.block_id not in out:
+                diagnostic.add(block.split, _diagnostic_row(block, videos))
+                yield block.video_id, canonical_json(["block", family, asdict(block)])
 
 
-def _sides_of(block: Block, query_id: str) -> Iterator[Row]:
-    """What of a block is listed beside a group of this query: both sides, but not the query itself."""
+def _with_blocks(by_video: Scratch) -> Iterator[tuple[str, str]]:
+    """The groups by their place, each with the blocks that ride with it."""
+    for _, bodies in by_video.groups():
+        parts = [json.loads(body) for body in bodies]
+        blocks = [(family, Block(**rest[0])) for kind, family, *rest in parts if kind == "block"]
+        for kind, family, *rest in parts:
+            if kind == "group":
+                place, split, row = rest
+                of_split = [(other == family, block) for other, block in blocks if block.split == split]
+                yield place, canonical_json([split, {**row, "counterfactuals": _riding(of_split, row)}])
+
+
+def _riding(blocks: Sequence[tuple[bool, Block]], row: Row) -> list[Row]:
+    """The sides of at most `RIDE` blocks, each side once and without the group's own query: first the blocks of the
+    group's query, the hardest first, then others about the video, drawn by a digest, so that its groups differ."""
+
+    def order(each: tuple[bool, Block]) -> tuple[bool, tuple[float, str]]:
+        own, block = each
+        return not own, block.hardness if own else (0.0, digest(row["group_id"], block.block_id))
+
+    sides: dict[str, Row] = {}
+    for _, block in sorted(blocks, key=order)[:RIDE]:
+        for side in _sides_of(block):
+            sides.setdefault(side["query_id"], side)
+    sides.pop(row["query_id"], None)
+    return list(sides.values())
+
+
+def _sides_of(block: Block) -> Iterator[Row]:
     for side, other, answered in ((block.answered, block.unanswered, True), (block.unanswered, block.answered, False)):
-        if side["query_id"] != query_id:
-            yield {
-                **{name: side[name] for name in ("pair_id", "query_id", "query")},
-                "change": block.change,
-                "answered": answered,
-                "against": other["query_id"],
-                "logit_margin": side["logit_margin"],
-                "exact": side["exact"],
-            }
+        yield {
+            **{name: side[name] for name in ("pair_id", "query_id", "query")},
+            "change": block.change,
+            "answered": answered,
+            "against": other["query_id"],
+            "logit_margin": side["logit_margin"],
+            "exact": side["exact"],
+        }
 
 
 def _diagnostic_row(block: Block, videos: Mapping[str, Row]) -> Row:

@@ -282,7 +282,7 @@ def _write_families(plan: _Plan, facts: CardFacts, families: Scratch, videos: Ma
     with (plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as left_out:
         write_records(left_out, dropped)
     with plan.writer("groups") as groups, plan.writer("diagnostic") as diagnostic:
-        write_blocks(groups, diagnostic, families, {record.item for record in dropped}, videos)
+        write_blocks(groups, diagnostic, families, {record.item for record in dropped}, videos, plan.folder)
     return {"groups": groups.sizes, "diagnostic": diagnostic.sizes}
 
 

@@ -16,6 +16,7 @@ from benchmarks.curriculum.stories import CHANGES, KINDS, REVERSES, Half, Story,
 from benchmarks.curriculum.world import Scale, make_world
 from hardcut.data.draw import draw_frames
 from hardcut.data.fonts import installed_fonts
+from hardcut.publish.blocks import RIDE
 from hardcut.report.statistics.sides import Sides, audit
 
 ONE = Half("red", "ball", "right", "ZOO")
@@ -100,14 +101,18 @@ def test_what_run_and_export_make_of_the_world_is_true_of_its_stories(tmp_path: 
     dataset = make_dataset(world, tmp_path / "shipped")
     stories = {video: story for part in world.parts.values() for video, story in part.stories.items()}
     splits = {video: split for split, part in world.parts.items() for video in part.stories}
-    labels, sides = [], []
+    labels, sides, riding = [], [], []
     for split, group in dataset.rows("groups"):
         asked, videos = read(group["query"]), [group["positive"], *group["negatives"]]
         assert split != "train" or {splits[each["video_id"]] for each in videos} == {"train"}
         labels += [asked.answered_by(stories[each["video_id"]]) == bool(each["label"]) for each in videos]
         about = stories[group["positive"]["video_id"]]
+        listed = [each["query_id"] for each in group["counterfactuals"]]
+        assert len(set(listed)) == len(listed) and group["query_id"] not in listed
+        riding.append(sum(not each["answered"] for each in group["counterfactuals"]))
         sides += [read(each["query"]).answered_by(about) == each["answered"] for each in group["counterfactuals"]]
     assert len(labels) > 300 and np.mean(labels) > 0.98, "the teacher is wrong on 1 % of the pairs"
     assert len(sides) > 100 and np.mean(sides) > 0.98
+    assert max(riding) <= RIDE and np.mean(riding) > 3, "blocks of all queries about the positive's video"
     changes = {row["change"] for _, row in dataset.rows("diagnostic")}
     assert changes == {"reversed", "negated", "facet_changed"}
