@@ -1,8 +1,8 @@
 """A teacher of the world in the form that Hardcut asks for one: a function that knows what each clip shows, and errs.
 
 It sees no pictures. A clip's title is its id, its caption tells its story, and a text is read back into what it asks.
-So a run that goes on after a kill gets the same answers. Margins are the truth's sign with normal noise, as those of the
-other arms.
+So a run that goes on after a kill gets the same answers. Margins are the truth's sign with normal noise, as those of
+the other arms.
 """
 
 from __future__ import annotations
