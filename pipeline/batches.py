@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ async def write_batch(run: Path, config: Path | None, cache: Cache, out: Path, s
     counts: Counter[str] = Counter()
     written: set[str] = set()
     async for (name, teacher), asked, opened in _asked(run, _settings(run, config), cache, stage):
-        with closing(BatchFiles(out, f"{name}-{_file_name(teacher)}")) as file:
+        with BatchFiles(out, f"{name}-{_file_name(teacher)}") as file:
             for start in range(0, len(asked), _TOGETHER):  # frames are large: a few questions at a time
                 bodies = await opened.bodies(asked[start : start + _TOGETHER])
                 new = bodies.keys() - written

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import IO, Self
 
+from hardcut.engine.files import atomic_writer, storage_error
 from hardcut.schemas.errors import UsageError
 from hardcut.teacher.server.request import to_json
 
@@ -28,38 +31,48 @@ def batch_line(key: str, body: bytes) -> bytes:
 
 @dataclass(slots=True)
 class BatchFiles:
-    """Writes files `NAME-001.jsonl` and so on into a folder, none of more than a provider takes."""
+    """Writes files `NAME-001.jsonl` and so on into a folder, none of more than a provider takes, each whole or not at
+    all: use it in a `with` block. Raises StorageError where the disk does not take them."""
 
     folder: Path
     name: str
     most_lines: int = MOST_LINES
     most_bytes: int = MOST_BYTES
     written: list[Path] = field(default_factory=list)
-    _file: BinaryIO | None = None
+    _writing: AbstractContextManager[IO[bytes]] | None = None
+    _file: IO[bytes] | None = None
     _lines: int = 0
     _bytes: int = 0
 
     def add(self, line: bytes) -> None:
         """Raises UsageError where a file of that name is there already."""
         if self._file is None or self._lines == self.most_lines or self._bytes + len(line) > self.most_bytes:
-            self.close()
-            self._file = self._opened(self.folder / f"{self.name}-{len(self.written) + 1:03}.jsonl")
-            self._lines = self._bytes = 0
+            self.__exit__(None, None, None)
+            self._file = self._open(self.folder / f"{self.name}-{len(self.written) + 1:03}.jsonl")
         self._file.write(line)
         self._lines, self._bytes = self._lines + 1, self._bytes + len(line)
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+    def __enter__(self) -> Self:
+        return self
 
-    def _opened(self, path: Path) -> BinaryIO:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        writing, self._writing, self._file = self._writing, None, None
+        if writing is not None:
+            writing.__exit__(kind, error, trace)
+
+    def _open(self, path: Path) -> IO[bytes]:
+        if path.exists():
+            raise UsageError(f"{path}: is there already; name another folder, or take it away")
         try:
-            file = path.open("xb")
-        except FileExistsError:
-            raise UsageError(f"{path}: is there already; name another folder, or take it away") from None
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(path, error) from error
+        self._writing = atomic_writer(path, "wb")
+        self._lines = self._bytes = 0
         self.written.append(path)
-        return file
+        return self._writing.__enter__()
 
 
 def read_results(files: Iterable[Path]) -> Iterator[tuple[str, bytes | None, str]]:

@@ -125,6 +125,7 @@ INSIDE: dict[str, Callable[[Path], list[str | Path]]] = {
 """What writes into the folder of its run."""
 READS = {"status", "plan", "check", "doctor", "schema", "prompt"}
 ELSEWHERE = {
+    "batch": "tests/pipeline/test_batch.py",
     "publish": "tests/publish/test_hub.py",
     "pull": "tests/publish/test_hub.py",
     "train": "tests/reranker/test_training.py",

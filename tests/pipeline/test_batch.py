@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import hardcut
 from hardcut.pipeline.batches import read_batch, write_batch
 from hardcut.pipeline.cache import cache_folder
-from hardcut.schemas.errors import UsageError
+from hardcut.schemas.errors import StorageError, UsageError
 from hardcut.schemas.settings import Settings
 from hardcut.teacher.server.batch_files import BatchFiles, read_results
 
@@ -86,13 +87,26 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
 
 
 def test_a_file_holds_what_a_provider_takes(tmp_path: Path) -> None:
-    files = BatchFiles(tmp_path, "scores-m", most_lines=3, most_bytes=40)
-    for line in [b"0123456789\n"] * 4 + [b"0" * 30 + b"\n"] * 2:
-        files.add(line)
-    files.close()
-    assert [path.stat().st_size for path in files.written] == [33, 11, 31, 31] or len(files.written) == 4
-    with pytest.raises(UsageError, match="is there already"):
-        BatchFiles(tmp_path, "scores-m").add(b"x")
+    with BatchFiles(tmp_path, "scores-m", most_lines=3, most_bytes=40) as files:
+        for line in [b"0123456789\n"] * 4 + [b"0" * 30 + b"\n"] * 2:
+            files.add(line)
+    assert [path.stat().st_size for path in files.written] == [33, 11, 31, 31]
+    assert [path.name for path in files.written][-1] == "scores-m-004.jsonl"
+    with BatchFiles(tmp_path, "scores-m") as files, pytest.raises(UsageError, match="is there already"):
+        files.add(b"x")
+
+
+@pytest.mark.parametrize("state", ["full", "read-only"])
+def test_a_disk_that_takes_no_files_ends_it_with_one_line(
+    small_disk: Callable[..., Path], fill: Callable[..., None], state: str
+) -> None:
+    disk = small_disk()
+    (disk / "out").mkdir()
+    fill(disk, 0, state == "read-only")
+    with pytest.raises(StorageError, match="cannot write it"), BatchFiles(disk / "out", "scores-m") as files:
+        for _ in range(64):
+            files.add(b"0" * 1023 + b"\n")
+    assert list((disk / "out").iterdir()) == [], "whole or not at all"
 
 
 def test_what_is_no_result_is_told_by_file_and_line(tmp_path: Path) -> None:
