@@ -12,10 +12,11 @@ from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import find_videos
 from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
 from hardcut.pipeline.stages import asking
-from hardcut.schemas.records import Caption, Pair, Query
+from hardcut.schemas.records import Caption, Pair, Query, View
 from hardcut.schemas.settings import Budget, Settings, TeacherSettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
+from hardcut.synth.queries import NEEDED
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.brief import Briefing
 from hardcut.teacher.registry import prompts_of
@@ -90,35 +91,53 @@ def _estimated(
 ) -> dict[tuple[str, TeacherSettings], _Estimate]:
     """The calls of each stage to each teacher about videos whose records do not exist yet. Calls that are made only
     where something is wrong (a correction, a rewriting) or alike (a composed query) are not counted."""
-    unseen = [file for file in files if file.video_id not in records.videos]
     options, writes = settings.queries, settings.writer
-    uncaptioned = len(unseen) + len(records.videos.keys() - records.videos_with[Caption])
-    unasked = len(unseen) + len(records.videos.keys() - records.videos_with[Query])
+    unseen = [file for file in files if file.video_id not in records.videos]
+    uncaptioned = [file for file in files if file.video_id not in records.videos_with[Caption]]
+    unasked = [file for file in files if file.video_id not in records.videos_with[Query]]
     unpaired = unseen if records.videos_with[Pair] else files
-    queries = len(options.views) * options.per_view
+    views = {file.video_id: _views(file, records, settings) for file in files}
     rewordings = bool(options.paraphrases) + len(options.languages)
     rewordings += 2 * bool(rewordings)
     asked = settings.counterfactuals.variants
     variants = len(asked) + ("negated" in asked)  # both sides of what is denied are judged
-    pairs = len(unpaired) * queries * min(1 + settings.negatives.per_query, len(files))
-    pairs += len(unpaired) * queries * DENIAL_CANDIDATES * ("negated" in settings.counterfactuals.variants)
+    turned = sum(len([view for view in views[file.video_id] if view != "metadata"]) for file in unasked)
+    turned *= options.per_view  # queries about metadata have no counterfactual
+    queries = sum(len(views[file.video_id]) for file in unpaired) * options.per_view
+    pairs = queries * min(1 + settings.negatives.per_query, len(files))
+    pairs += queries * DENIAL_CANDIDATES * ("negated" in settings.counterfactuals.variants)
     if settings.inputs.queries and not records.videos_with[Pair]:
         depth = max(USER_DEPTH, settings.negatives.per_query)
         pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))
     calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
     calls["captions", writes("captions")].shown += len(unseen)
     calls["captions", writes("check")].shown += len(unseen) * settings.captions.check
-    pictured = "caption" in options.views  # one request a view, and that one shows the frames
-    calls["queries", writes("queries")].shown += uncaptioned * pictured
-    calls["queries", writes("queries")].text_only += uncaptioned * (len(options.views) - pictured + rewordings)
-    calls["counterfactuals", writes("counterfactuals")].shown += unasked * queries * bool(variants)
+    for file in uncaptioned:
+        pictured = "caption" in views[file.video_id]  # one request a view, and that one shows the frames
+        calls["queries", writes("queries")].shown += pictured
+        calls["queries", writes("queries")].text_only += len(views[file.video_id]) - pictured + rewordings
+    calls["counterfactuals", writes("counterfactuals")].shown += turned * bool(variants)
     for judge in settings.judges:
-        calls["counterfactuals", judge].shown += unasked * queries * variants
+        calls["counterfactuals", judge].shown += turned * variants
     for judge in settings.judges:
         calls["scores", judge].shown += pairs * settings.scores.samples
-    with_metadata = sum(any(file.metadata.get(name) for name in settings.evidence.metadata_fields) for file in unpaired)
-    calls["scores", settings.judges[0]].text_only += with_metadata * queries * min(TEXT_ONLY_RANK, len(files))
+    with_metadata = sum(len(views[file.video_id]) for file in unpaired if _has_metadata(file, settings))
+    looked_at = with_metadata * options.per_view * min(TEXT_ONLY_RANK, len(files))
+    calls["scores", settings.judges[0]].text_only += looked_at
     return calls
+
+
+def _views(file: VideoFile, records: RunRecords, settings: Settings) -> list[View]:
+    """The views that a video is asked for. Where its evidence is known, those that have material; else all of them, but
+    for that of metadata, which is known beforehand."""
+    kinds = records.evidence_kinds.get(file.video_id)
+    if kinds is None:
+        return [view for view in settings.queries.views if view != "metadata" or _has_metadata(file, settings)]
+    return [view for view in settings.queries.views if view not in NEEDED or NEEDED[view] in kinds]
+
+
+def _has_metadata(file: VideoFile, settings: Settings) -> bool:
+    return any(file.metadata.get(name) for name in settings.evidence.metadata_fields)
 
 
 def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: _Estimate, settings: Settings) -> Line:

@@ -19,7 +19,18 @@ from hardcut.pipeline.stages import STAGES, Entry, asking
 from hardcut.schemas.base import Record
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import DropItem, ItemError, UsageError
-from hardcut.schemas.records import TURNED, Caption, Evidence, Pair, Query, Sampling, TeacherRef, Twin, Video
+from hardcut.schemas.records import (
+    TURNED,
+    Caption,
+    Evidence,
+    EvidenceKind,
+    Pair,
+    Query,
+    Sampling,
+    TeacherRef,
+    Twin,
+    Video,
+)
 from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource
@@ -56,8 +67,11 @@ class RunRecords:
             if query.about and query.variant not in TURNED:  # those are made out of the others
                 self._about.setdefault(query.about, []).append(query)
                 self.videos_with[Query].add(query.about)
+        self.evidence_kinds: dict[str, set[EvidenceKind]] = {}
         for kind in (Evidence, Caption, Twin, Pair):
             for record in files.read(kind):
+                if isinstance(record, Evidence):
+                    self.evidence_kinds.setdefault(record.video_id, set()).add(record.kind)
                 self._about.setdefault(record.about, []).append(record)
                 self.videos_with[kind].add(record.about)
 

@@ -109,6 +109,9 @@ class TeacherSettings(Frozen):
     urls: tuple[str, ...] = Field(
         default=(), description="openai: further addresses of the same model; the load is shared among all"
     )
+    concurrency: int | None = Field(
+        default=None, ge=1, description="openai: requests in flight at each address; default: resources.concurrency"
+    )
     sampling: Sampling = Sampling()
     price: Price = Price()
 

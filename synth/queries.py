@@ -30,7 +30,7 @@ from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import ComposeReply, QueriesReply, QueryReply
 from hardcut.teacher.protocol import Refusal, Task, Teacher
 
-_NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
+NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
 
 
@@ -113,7 +113,7 @@ class QueryStage:
             shown = shown_frames(frames, self.sampling.max_frames, video, evidence)
             asker = Asker(self.teacher, self.sampling, about, shown, drops)
             kinds = {item.kind for item in evidence}
-            views = [view for view in self.options.views if view not in _NEEDED or _NEEDED[view] in kinds]
+            views = [view for view in self.options.views if view not in NEEDED or NEEDED[view] in kinds]
             sieve = _Sieve(drops, self.options, asker.answered_by("queries"))
             refused |= await self._written(asker, views, sieve)
             if sieve.denies and self.options.check_denied:

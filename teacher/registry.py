@@ -133,7 +133,7 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
             revision=context.settings.revision,
             prompts=context.prompts,
             key=context.key(address),
-            concurrency=context.resources.concurrency,
+            concurrency=context.settings.concurrency or context.resources.concurrency,
             timeout_s=context.resources.request_timeout_s,
             attempts=context.resources.max_attempts,
             others=[other for other in addresses if other != address],

@@ -15,7 +15,7 @@ from hardcut.engine.budget import current_stage
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.settings import Resources, TeacherSettings
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.registry import open_teacher
@@ -88,6 +88,16 @@ async def test_two_serve_twice_as_much_as_one_while_a_third_dies(servers: list[A
     print(f"one {one:.2f} questions a second; two {two / one:.2f} times that, with a third that dies {dying / one:.2f}")
     assert two / one >= 1.7, "1.89 to 2.08 measured beside other work"
     assert dying / one >= 1.5, "1.98 to 2.07 measured over 24 videos, beside other work"
+
+
+async def test_a_teacher_has_its_own_number_of_requests_in_flight(servers: list[Any], inputs: dict[str, Any]) -> None:
+    settings = TeacherSettings(spec=f"openai:judge@{servers[0].url}", concurrency=2)
+    servers[0].latency_s = 0.05
+    teacher = open_teacher(settings, Resources(concurrency=8))
+    current_stage.set("test")
+    await asyncio.gather(*(teacher.complete(judgments(inputs, video)) for video in range(3)))
+    await teacher.close()
+    assert servers[0].most_in_flight == 2
 
 
 async def test_what_is_asked_about_a_video_goes_to_one_of_them(servers: list[Any], inputs: dict[str, Any]) -> None:
