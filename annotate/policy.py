@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from hardcut.annotate.draws import Drawn, draw
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Review, Stratum
 from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel
@@ -39,7 +40,8 @@ ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counter
 @dataclass(frozen=True, slots=True)
 class ReviewCandidate:
     """A pair with all that decides whether a person is asked about it. `reason` is why the judgments left it out,
-    `known` whether the user's own judgments have it, `answered_in` the stratum of an earlier answer."""
+    `known` whether the user's own judgments have it, `answered_in` the stratum of an earlier answer, `drawn` an earlier
+    draw of the audit that it was in."""
 
     pair: Pair
     query: Query
@@ -47,6 +49,7 @@ class ReviewCandidate:
     reason: str | None = None
     known: bool = False
     answered_in: Stratum | None = None
+    drawn: Drawn | None = None
 
     @property
     def margin(self) -> float | None:
@@ -88,10 +91,11 @@ class StratumShare:
 
 @dataclass(frozen=True, slots=True)
 class ReviewPlan:
-    """All items, sorted by set, and what each stratum takes."""
+    """All items, sorted by set, what each stratum takes, and the pairs of the audit with their probabilities."""
 
     items: tuple[ReviewItem, ...]
     shares: tuple[StratumShare, ...]
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
 
 def readable_labels(labels: Iterable[TeacherLabel]) -> tuple[TeacherLabel, ...]:
@@ -111,10 +115,14 @@ def plan_review(
     """
     pools = _pools(candidates, settings)
     conflicts = sorted(conflicts)
-    taken: set[str] = set()
     records = settings.budget / settings.overlap
+    frame = {each.pair.pair_id: each.verdict for each in candidates if each.verdict is not None and not each.known}
+    before = {each.pair.pair_id: each.drawn for each in candidates if each.drawn is not None}
+    drawn = draw(frame, max(1, round(records * settings.audit)), settings.seed, before)  # never left out
+    pools["audit"] = list(frame)
+    taken: set[str] = set(drawn)
     chosen: dict[Stratum, list[str]] = {
-        "audit": _first(pools["audit"], max(1, round(records * settings.audit)), taken),  # never left out
+        "audit": list(drawn),
         "gold": _first(pools["gold"], round(records * settings.gold), taken),
     }
     left = settings.budget - settings.overlap * sum(map(len, chosen.values()))
@@ -128,7 +136,7 @@ def plan_review(
         StratumShare(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
         for stratum, ids in chosen.items()
     ]
-    return ReviewPlan(tuple(items), tuple(shares))
+    return ReviewPlan(tuple(items), tuple(shares), drawn)
 
 
 def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
@@ -141,22 +149,17 @@ def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str,
 
 
 def _pools(candidates: Sequence[ReviewCandidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:
-    """The pairs of each stratum, the most urgent first; one that was asked already comes before all others."""
+    """The pairs of each stratum but the audit, the most urgent first; one that was asked already comes before all
+    others."""
     ranked: defaultdict[Stratum, list[tuple[bool, float, str, str]]] = defaultdict(list)
-    drawn: dict[str, list[tuple[bool, str, str]]] = {"yes": [], "no": []}
     for candidate in candidates:
         pair_id, new = candidate.pair.pair_id, candidate.answered_in is None
         chance = digest(settings.seed, pair_id)
         for stratum, urgency in _called_for(candidate, settings.near_margin).items():
             if new or candidate.answered_in == stratum:
                 ranked[stratum].append((new, urgency, chance, pair_id))
-        if candidate.verdict is not None and not candidate.known and candidate.answered_in in (None, "audit"):
-            drawn[candidate.verdict].append((new, chance, pair_id))
-    yes, no = ([pair_id for *_, pair_id in sorted(drawn[verdict])] for verdict in ("yes", "no"))
-    both = min(len(yes), len(no))
-    audit = [pair_id for two in zip(yes, no, strict=False) for pair_id in two] + yes[both:] + no[both:]
     others: tuple[Stratum, ...] = ("gold", *ASSISTED)
-    return {"audit": audit, **{stratum: [pair_id for *_, pair_id in sorted(ranked[stratum])] for stratum in others}}
+    return {stratum: [pair_id for *_, pair_id in sorted(ranked[stratum])] for stratum in others}
 
 
 def _called_for(candidate: ReviewCandidate, near_margin: float) -> dict[Stratum, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hardcut.annotate.argilla import ArgillaServer, Draft, Listed
+from hardcut.annotate.draws import kept_draws, write_draws
 from hardcut.annotate.ownership import Ownership, note_set, read_ownership
 from hardcut.annotate.policy import SETS, UNAIDED, ReviewItem, SetName
 from hardcut.annotate.previews import Preview, Previews
@@ -117,7 +118,9 @@ class Push:
 
         Killed at any moment it can be started again: a record is known by its pair's id, so what is there is found.
         """
-        items = self.run.plan(self.settings.review).items
+        plan = self.run.plan(self.settings.review)
+        items = plan.items
+        write_draws(self.run.folder, kept_draws(plan.drawn, self.run.drawn, self.run.reviews))
         subjects = self.run.subjects([item.pair_id for item in items])
         whole = {item.pair_id for item in items if item.set in UNAIDED}
         previews = asyncio.run(self._previews(list(subjects.values()), whole, made))

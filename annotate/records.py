@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hardcut.annotate.draws import Drawn, read_draws
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_conflict, plan_review, readable_labels
 from hardcut.annotate.review_content import ReviewSubject
 from hardcut.engine.run_files import RunFiles
@@ -25,8 +26,8 @@ both and no pair of them."""
 @dataclass(frozen=True, slots=True)
 class RunRecords:
     """The records of a run that reviewing is about, without the long texts. `known` are the grades that the user's own
-    judgments give, by pair; `reviews` all that was ever pulled, by pair, but for `replaced`: those of another file than
-    the pair's video has now."""
+    judgments give, by pair; `drawn` is what the audit drew up to now; `reviews` all that was ever pulled, by pair, but
+    for `replaced`: those of another file than the pair's video has now."""
 
     folder: Path
     pairs: Mapping[str, Pair]
@@ -36,6 +37,7 @@ class RunRecords:
     known: Mapping[str, int]
     reviews: Mapping[str, tuple[Review, ...]]
     replaced: Sequence[Review] = ()
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     def candidates(self) -> list[ReviewCandidate]:
         """Every pair with what decides whether a person is asked about it, sorted by id."""
@@ -49,6 +51,7 @@ class RunRecords:
                 answered_in=next(
                     (each.stratum for each in self.reviews.get(pair_id, ()) if not each.adjudicates), None
                 ),
+                drawn=self.drawn.get(pair_id),
             )
             for pair_id, pair in self.pairs.items()
         ]
@@ -119,4 +122,5 @@ def read_run(run: Path) -> RunRecords:
         known=known,
         reviews={id: said for id, said in reviews.items() if said},
         replaced=tuple(review for id, said in given.items() for review in said if review not in reviews[id]),
+        drawn=read_draws(run),
     )

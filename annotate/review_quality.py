@@ -20,7 +20,7 @@ from hardcut.report.statistics.agreement import (
     cohen_kappas,
     share_interval,
 )
-from hardcut.report.statistics.audit import Cell, TeacherEstimate, estimate
+from hardcut.report.statistics.audit import Cell, Judged, TeacherEstimate, estimate
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel
@@ -203,12 +203,6 @@ def _disputes(run: RunRecords) -> Iterable[GoldDispute]:
 
 def _teachers(run: RunRecords) -> list[TeacherEstimate]:
     """Each teacher, and all together where there are several, over the pairs that the audit is drawn from."""
-    audited = {
-        pair_id
-        for pair_id, reviews in run.reviews.items()
-        if any(review.stratum == "audit" and not review.adjudicates for review in reviews)
-    }
-    truth = {pair_id: relevant for pair_id, relevant in blind_truth(run).items() if pair_id in audited}
     said: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for pair_id, labels in run.labels.items():
         if pair_id in run.known:
@@ -220,26 +214,45 @@ def _teachers(run: RunRecords) -> list[TeacherEstimate]:
         for teacher, theirs in by_teacher.items():
             said[teacher][pair_id] = 2 * sum(label.verdict == "yes" for label in theirs) >= len(theirs)
     names = [name for name in sorted(said) if name != TOGETHER]
-    if not truth or not names:
+    drawn = _drawn(run, said[TOGETHER])
+    if not names or all(each.relevant is None for each in drawn.values()):
         return []
-    return [_estimate(name, said[name], said[TOGETHER], truth) for name in ([*names, TOGETHER] if names[1:] else names)]
+    return [_estimate(name, said[name], drawn) for name in ([*names, TOGETHER] if names[1:] else names)]
 
 
-def _estimate(
-    teacher: str, said: Mapping[str, bool], together: Mapping[str, bool], truth: Mapping[str, bool]
-) -> TeacherEstimate:
-    cells: defaultdict[tuple[bool, bool], list[str]] = defaultdict(list)
-    for pair_id, yes in sorted(said.items()):
-        cells[yes, together[pair_id]].append(pair_id)
-    return estimate(
-        teacher,
-        [
-            Cell(
-                yes=yes,
-                population=len(pairs),
-                audited=sum(pair_id in truth for pair_id in pairs),
-                relevant=sum(truth.get(pair_id, False) for pair_id in pairs),
-            )
-            for (yes, _), pairs in sorted(cells.items())
-        ],
-    )
+def _estimate(teacher: str, said: Mapping[str, bool], drawn: Mapping[str, Judged]) -> TeacherEstimate:
+    cells = []
+    for yes in (True, False):
+        pairs = [pair_id for pair_id, verdict in said.items() if verdict is yes]
+        cells.append(Cell(yes, len(pairs), [drawn[pair_id] for pair_id in pairs if pair_id in drawn]))
+    return estimate(teacher, cells)
+
+
+def _drawn(run: RunRecords, together: Mapping[str, bool]) -> dict[str, Judged]:
+    """The pairs of the audit with their probabilities, and what people say of them blind. Early versions noted no
+    probability: there it is the share of the pairs of its verdict that were drawn."""
+    audited = {
+        pair_id
+        for pair_id, reviews in run.reviews.items()
+        if any(review.stratum == "audit" and not review.adjudicates for review in reviews)
+    }
+    sizes, counts = Counter(together.values()), Counter(together[id] for id in audited if id in together)
+    found = {}
+    for pair_id in sorted((audited | run.drawn.keys()) & together.keys()):
+        noted, verdict = run.drawn.get(pair_id), together[pair_id]
+        probability = noted.probability if noted is not None else counts[verdict] / sizes[verdict]
+        found[pair_id] = Judged(probability, _relevant(run, pair_id))
+    return found
+
+
+def _relevant(run: RunRecords, pair_id: str) -> bool | None:
+    """Whether people who saw no verdict take a pair for relevant; None where nobody answered, and in a tie, which a
+    further person settles. (Most ties are one error beside a right answer. Where few pairs are relevant, to count them
+    half would find more than there are.)"""
+    query = run.queries[run.pairs[pair_id].query_id]
+    blind = reviews_in_force(query, [review for review in run.reviews.get(pair_id, ()) if review.blind])
+    people = [review for review in blind if review.adjudicates] or blind
+    if not people:
+        return None
+    yes = sum((review.relevance or 0) > 0 for review in people)
+    return None if 2 * yes == len(people) else 2 * yes > len(people)

@@ -58,6 +58,7 @@ def _print(found: ReviewReport) -> None:
             f"teacher   {plain(teacher.teacher)}: precision {_number(teacher.precision)} "
             f"{_interval(teacher.precision_interval)}, recall {_number(teacher.recall)} "
             f"{_interval(teacher.recall_interval)}, from {teacher.audited:,} of {teacher.pairs:,} pairs drawn by chance"
+            f"{'; few of a verdict were judged, so the intervals are wide' if teacher.few else ''}"
         )
     if found.teachers:
         console.print("`hardcut calibrate --blind` fits margins and thresholds to the blind answers")

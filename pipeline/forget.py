@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.annotate.draws import Drawn
 from hardcut.engine.erase import forget_replies, forget_results, locked_ledger
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import LEDGER_FILE
@@ -22,7 +23,7 @@ from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.kept import KeptPair
 
-_FILTERED = (Review.FILE, KeptPair.FILE)
+_FILTERED = (Review.FILE, KeptPair.FILE, Drawn.FILE)
 _IDS = ("evidence_id", "caption_id", "pair_id", "label_id")
 _KINDS = ("Evidence", "Caption", "Query", "Pair", "TeacherLabel")
 _LEDGER = (LEDGER_FILE, f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")

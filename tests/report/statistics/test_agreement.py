@@ -11,6 +11,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from hardcut.report.statistics.agreement import (
+    _alpha_parts,
+    _student,
     agreement,
     alpha,
     blind_answers,
@@ -118,3 +120,28 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
     for right, of in ((0, 5), (3, 7), (50, 50), (1, 100)):
         assert share_interval(right, of) == pytest.approx(proportion.proportion_confint(right, of, method="wilson"))
     assert share_interval(0, 0) == (0.0, 1.0)
+
+
+@examples(max_examples=40, deadline=None)
+@given(COLUMNS)
+def test_alpha_is_one_minus_its_two_parts(rows: list[list[int]]) -> None:
+    """The interval is made of these."""
+    expected = alpha(table(rows))
+    if expected is not None:
+        disagree, by_chance = _alpha_parts(table(rows))
+        assert 1 - disagree / by_chance == pytest.approx(expected)
+
+
+def test_where_all_agree_little_is_still_not_certain() -> None:
+    """10 of 10: Wilson's lower end for a share of 10, with Student's 2.26 for 9 degrees."""
+    found = agreement(answers([[value, value] for value in (0, 1, 2, 0, 1, 2, 0, 1, 0, 0)]))
+    assert found is not None and found.raw == 1 == found.raw_interval[1]
+    assert found.raw_interval[0] == pytest.approx(10 / (10 + 2.262**2), abs=1e-3)
+    assert found.fleiss_interval is not None and found.fleiss_interval[0] < 0.6
+    assert _student(9) == pytest.approx(2.262, abs=1e-3) and _student(3) == pytest.approx(3.182, abs=0.03)
+
+
+def test_many_pairs_do_not_take_long() -> None:
+    dice = random.Random(4)
+    found = agreement(answers([[dice.randrange(3), 0] for _ in range(4000)]))
+    assert found is not None and found.raw_interval[1] - found.raw_interval[0] == pytest.approx(0.029, abs=0.003)
