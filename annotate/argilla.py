@@ -33,20 +33,22 @@ FIRST_PAGE = 10
 """Records in one listing, and in the first, before it is known how large they are."""
 DELETE_BATCH = 20
 """Records that are looked at once more, and then taken away in one request."""
-_METADATA = ("content", "stratum", "asked")
-"""Kept with a record and hidden from reviewers: the digest of what was pushed, why, and whose answer it is."""
+_METADATA = ("content", "stratum", "asked", "voters")
+"""Kept with a record and hidden from reviewers: the digest of what was pushed, why, whose answer it is, and who is not
+to be asked (our own server goes by this one, `embedded/inside/search.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record to push: the pair's id, its page, the digest of both, whose answer it brings back (`asked`), and the
-    suggestion with its probability."""
+    """A record to push: the pair's id, its page, the digest of both, whose answer it brings back (`asked`), who
+    is not to be asked (`voters`), and the suggestion with its probability."""
 
     pair_id: str
     page: str
     digest: str
     stratum: str
     asked: str
+    voters: tuple[str, ...] = ()
     suggestion: tuple[Relevance, float | None] | None = None
 
 
@@ -322,10 +324,13 @@ def _item(draft: Draft, dataset: Handle) -> dict[str, Any]:
                 "agent": "teacher",
             }
         )
+    metadata: dict[str, Any] = {"content": draft.digest, "stratum": draft.stratum, "asked": draft.asked}
+    if draft.voters:
+        metadata["voters"] = list(draft.voters)
     return {
         "external_id": draft.pair_id,
         "fields": {PAGE: {PAGE: draft.page}},
-        "metadata": {"content": draft.digest, "stratum": draft.stratum, "asked": draft.asked},
+        "metadata": metadata,
         "suggestions": suggestions,
     }
 

@@ -16,6 +16,8 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Query, Span, Video
 from hardcut.schemas.settings import MediaSettings, ReviewSettings
 
+LEAST_SIDE = 160
+"""Pixels on the longer side: with less nothing can be made out."""
 SHEET_FRAMES = 12
 SHEET_COLUMNS = 6
 SHEET_WIDTH = 1200
@@ -69,6 +71,8 @@ class Previews:
     media: MediaSettings
     review: ReviewSettings
     pool: WorkerPool
+    limit_bytes: int | None = None
+    """A clip that is larger is made smaller, down to `LEAST_SIDE`, until it is not; None: clips may have any size."""
 
     async def preview(
         self, query: Query, video: Video, reference: Video | None = None, *, whole: bool = False
@@ -92,10 +96,15 @@ class Previews:
         return name
 
     async def _clip(self, video: Video, span: Span) -> str:
-        name = f"{digest(video.sha256, [span.start, span.end], self.review.preview_side)[:32]}.mp4"
-        if not (out := self.out / name).exists():
-            await self.pool.call(cut, self._path(video), span, str(out), self.review.preview_side)
-        return name
+        """The largest clip within the limit; if none is, the smallest that there is."""
+        side = self.review.preview_side
+        while True:
+            name = f"{digest(video.sha256, [span.start, span.end], side)[:32]}.mp4"
+            if not (out := self.out / name).exists():
+                await self.pool.call(cut, self._path(video), span, str(out), side)
+            if self.limit_bytes is None or side <= LEAST_SIDE or out.stat().st_size <= self.limit_bytes:
+                return name
+            side = max(side // 2, LEAST_SIDE)
 
     def _path(self, video: Video) -> str:
         """Where the video is. Raises ItemError where that is outside of the collection's folder."""

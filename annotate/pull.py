@@ -53,9 +53,10 @@ Book = dict[str, dict[str, dict[str, str]]]
 """dataset id -> response id -> `reviewer`, `review_id`, `record_id`."""
 
 
-def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
+def pull(run: Path, name: str, server: ArgillaServer, experts: Collection[str] = ()) -> Pulled:
     """Reads all sets that the run has pushed to, whatever they are called now, and those called `name`. Writes
-    reviews.jsonl where it changes. Records of other runs are passed over.
+    reviews.jsonl where it changes. Records of other runs are passed over. `experts` settle conflicts
+    alone.
 
     Answers that are not on the server (any more) stay: the dataset, the server or the record may be another. Only one
     whose record is there, and that it had and has no longer, was taken back by its reviewer, and goes. Raises
@@ -70,7 +71,7 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
     if not datasets:
         raise UsageError(f"{run}: nothing was pushed there yet: `hardcut review push {run}` first")
     pages: Book = {dataset_id: {} for dataset_id in datasets}
-    read, unread = _read_answers(given, before, book, users, pages)
+    read, unread = _read_answers(given, before, book, users, pages, experts)
     after = before | read
     renamed, withdrawn = _gone(after, book, pages, datasets, set(users.values()))
     for review_id in renamed | withdrawn:
@@ -90,7 +91,12 @@ def pull(run: Path, name: str, server: ArgillaServer) -> Pulled:
 
 
 def _read_answers(
-    given: Sequence[_Given], before: Mapping[str, Review], book: Book, users: Mapping[str, str], pages: Book
+    given: Sequence[_Given],
+    before: Mapping[str, Review],
+    book: Book,
+    users: Mapping[str, str],
+    pages: Book,
+    experts: Collection[str],
 ) -> tuple[dict[str, Review], list[str]]:
     """The reviews that the answers make, by id, and what of them could not be read. Notes in `pages` who gave which.
 
@@ -106,7 +112,7 @@ def _read_answers(
                 pages[each.dataset_id][response_id] = noted
             continue
         reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
-        made, problem = read_response(each.shown, each.answer, reviewer, each.set, took.get(response_id))
+        made, problem = read_response(each.shown, each.answer, reviewer, each.set, took.get(response_id), experts)
         if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
             made = made.model_copy(update={"seconds": old.seconds})
         pages[each.dataset_id][response_id] = {

@@ -42,7 +42,8 @@ class MediaLink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """What a push did to a set: the records that are new or changed (`pushed`), those that stayed (`unchanged`,
-    `answered`), those that the plan no longer has (`removed`), and by reason those without a preview."""
+    `answered`), those that the plan no longer has (`removed`), and by reason those without a clip, which are not
+    asked: nobody could watch them."""
 
     set: SetName
     dataset: str
@@ -89,7 +90,10 @@ class RemoteMedia:
         clip = self._link(preview.clip, "video/mp4")
         note = preview.note
         if preview.clip and clip is None:
-            note = "the clip is too large to be sent along: only its contact sheet is here"
+            note = (
+                f"the clip is too large for its record (--clip-limit {self.limit_bytes / 1e6:g}), also when made "
+                "small: raise the limit, or give --media-url"
+            )
         sheet, reference = (self._link(name, "image/jpeg") for name in (preview.sheet, preview.reference))
         return PreviewLinks(clip, sheet, note, reference)
 
@@ -104,7 +108,8 @@ class RemoteMedia:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A run, its settings, the server, and where previews come from and go to."""
+    """A run, its settings, the server, and where previews come from and go to. `routes`: the server keeps conflicts
+    from who has voted on them."""
 
     run: RunRecords
     settings: Settings
@@ -112,6 +117,7 @@ class Push:
     previews: Previews
     link: MediaLink
     name: str
+    routes: bool = True
 
     def carry_out(self, made: Callable[[], None], stored: Callable[[int], None]) -> list[Pushed]:
         """Pushes the plan. `made` is told of every preview, `stored` of every batch that is on the server.
@@ -144,7 +150,7 @@ class Push:
         stored: Callable[[int], None],
     ) -> Pushed:
         """Makes one set hold the plan and what was answered, and nothing else."""
-        definition = review_set(self.name, name, self.settings.review.overlap)
+        definition = review_set(self.name, name, self.settings.review.overlap, routes=self.routes)
         own = read_ownership(self.run.folder)
         there = own.to_push(self.server.sets(), self.name, name)
         if there is None and not items:
@@ -152,20 +158,20 @@ class Push:
         known = self._known(there, own) if there else {}
         dataset = self.server.ensure(definition, there)
         note_set(self.run.folder, dataset.dataset_id, name, definition.name)
-        count = Counter[str]()
-        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count, own.run_id), stored)
+        count, blank = Counter[str](), dict[str, str]()
+        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count, blank, own.run_id), stored)
         planned = {item.pair_id for item in items}
         unplanned = [record for pair_id, record in known.items() if pair_id not in planned]
         gone = self.server.delete_unanswered(dataset, [one.record_id for one in unplanned if not one.answered])
         return Pushed(
             set=name,
             dataset=there.name if there else definition.name,
-            records=len(planned) + len(unplanned) - gone,
+            records=len(planned - (blank.keys() - known.keys())) + len(unplanned) - gone,
             pushed=count["pushed"],
             unchanged=count["unchanged"],
             answered=count["answered"],
             removed=gone,
-            without_preview=Counter(previews[id].note for id in sorted(planned) if previews[id].clip is None),
+            without_preview=Counter(blank.values()),
         )
 
     def _known(self, there: Listed, own: Ownership) -> dict[str, _Known]:
@@ -193,15 +199,21 @@ class Push:
         subjects: Mapping[str, ReviewSubject],
         previews: Mapping[str, Preview],
         count: Counter[str],
+        blank: dict[str, str],
         run_id: str,
     ) -> Iterator[Draft]:
-        """The records that are new or changed. Counts what becomes of every item."""
+        """The records that are new or changed. Counts what becomes of every item, and notes in `blank` those that
+        nobody could watch, each with the reason."""
         for item in items:
             before = known.get(item.pair_id)
             if before is not None and before.answered:  # what was judged stays as it was judged
                 count["answered"] += 1
                 continue
-            draft = self._draft(item, subjects[item.pair_id], previews[item.pair_id], run_id)
+            links = self.link(previews[item.pair_id])
+            if links.clip is None:
+                blank[item.pair_id] = links.note
+                continue
+            draft = self._draft(item, subjects[item.pair_id], links, run_id)
             if before is not None and before.digest == draft.digest:
                 count["unchanged"] += 1
                 continue
@@ -211,11 +223,16 @@ class Push:
             count["pushed"] += 1
             yield draft
 
-    def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview, run_id: str) -> Draft:
+    def _draft(self, item: ReviewItem, subject: ReviewSubject, links: PreviewLinks, run_id: str) -> Draft:
         suggested = suggestion(subject, item.set)
-        page = encode(page_content(subject, item.set, self.link(preview), self.settings))
+        page = encode(page_content(subject, item.set, links, self.settings))
         told = asked(subject, item.stratum, run_id)
-        return Draft(item.pair_id, page, page_digest(page, suggested, told), item.stratum, told, suggested)
+        voters: tuple[str, ...] = ()
+        if item.set == "adjudication":
+            experts = self.settings.review.experts
+            voters = tuple(one.reviewer for one in subject.reviews if one.reviewer not in experts)
+        digest = page_digest(page, suggested, told, voters)
+        return Draft(item.pair_id, page, digest, item.stratum, told, voters, suggested)
 
     async def _previews(
         self, subjects: Sequence[ReviewSubject], whole: Collection[str], made: Callable[[], None]

@@ -14,7 +14,7 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
-from hardcut.schemas.reviews import of_content, query_digest, reviews_in_force
+from hardcut.schemas.reviews import is_answer, of_content, query_digest, reviews_in_force
 from hardcut.schemas.settings import ReviewSettings
 
 JUDGMENTS = "judgments"
@@ -61,6 +61,10 @@ class RunRecords:
         both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
         return plan_review(self.candidates(), pairs_in_conflict(both, self.reviews), settings)
 
+    def people(self) -> set[str]:
+        """All who have answered anything of this run."""
+        return {review.reviewer for reviews in self.reviews.values() for review in reviews if is_answer(review)}
+
     def orphans(self) -> list[tuple[Orphaned, Review]]:
         """Answers that are kept and applied to nothing, each with the reason."""
         found: list[tuple[Orphaned, Review]] = [("replaced_video", review) for review in self.replaced]
@@ -79,6 +83,7 @@ class RunRecords:
         starts = {self.queries[self.pairs[pair_id].query_id].reference_video_id for pair_id in pair_ids}
         files = RunFiles(self.folder)
         videos = {video.video_id: video for video in files.read(Video) if video.video_id in wanted | starts}
+        people = self.people()
         evidence = files.grouped(Evidence, lambda line: line.video_id, wanted)
         labels = files.grouped(TeacherLabel, lambda label: label.pair_id, pair_ids)
         found = {}
@@ -92,8 +97,9 @@ class RunRecords:
                     videos[pair.video_id],
                     evidence[pair.video_id],
                     readable_labels(labels[pair_id]),
-                    reviews_in_force(query, self.reviews.get(pair_id, ())),
+                    said := reviews_in_force(query, self.reviews.get(pair_id, ())),
                     videos.get(query.reference_video_id or ""),
+                    people <= {review.reviewer for review in said},
                 )
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,12 @@ class Response:
 
 
 def read_response(
-    shown: ShownPair, answer: Response, reviewer: str, set_name: SetName, seconds: float | None
+    shown: ShownPair,
+    answer: Response,
+    reviewer: str,
+    set_name: SetName,
+    seconds: float | None,
+    experts: Collection[str] = (),
 ) -> tuple[Review, str | None]:
     """The Review, and what of the answer could not be read (a moment or a language that is none), else None."""
     value_of = answer.values.get
@@ -75,6 +80,7 @@ def read_response(
         seconds=seconds,
         blind=set_name != "assisted",
         adjudicates=set_name == "adjudication",
+        expert=set_name == "adjudication" and reviewer in experts,
         stratum=shown.stratum,
         status=answer.status,
     )

@@ -49,6 +49,8 @@ class ReviewSubject:
     """The reviews that apply. Adjudicators see them without names."""
     reference: Video | None = None
     """What a composed query starts from."""
+    nobody_left: bool = False
+    """Everybody who reviews this run has voted on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def page_content(
     }
     if set_name == "adjudication":
         shown["votes"] = [_vote(review) for review in subject.reviews]
+        shown["nobody_left"] = subject.nobody_left
     if set_name in UNAIDED:
         return shown
     source = query.source_video_id == video.video_id
@@ -163,9 +166,11 @@ def pushed_by(asked: str) -> str | None:
         return None
 
 
-def page_digest(encoded: str, suggested: tuple[Relevance, float | None] | None, asked: str) -> str:
+def page_digest(
+    encoded: str, suggested: tuple[Relevance, float | None] | None, asked: str, voters: Sequence[str] = ()
+) -> str:
     """Changes whenever a record has to be pushed again."""
-    return digest(encoded, list(suggested) if suggested else None, asked)
+    return digest(encoded, list(suggested) if suggested else None, asked, list(voters))
 
 
 def _metadata(video: Video, fields: Sequence[str]) -> list[JsonValue]:

@@ -72,7 +72,8 @@ class GoldDispute(Frozen):
 
 class ReviewReport(Frozen):
     """All of it. `by_kind` is agreement by the query's kind; `decided` counts pairs by who settled them; `orphans` are
-    answers to a wording or a pair that the run no longer has."""
+    answers to a wording or a pair that the run no longer has; `nobody_left` are the conflicts on which everybody has
+    voted who ever answered."""
 
     answers: int
     pairs: int
@@ -80,6 +81,7 @@ class ReviewReport(Frozen):
     discarded: int
     orphans: int
     conflicts: tuple[str, ...]
+    nobody_left: tuple[str, ...]
     decided: dict[str, int]
     flags: dict[Flag, int]
     rewrites: int
@@ -100,13 +102,15 @@ def assess_reviews(run: RunRecords) -> ReviewReport:
     orphans = {review.review_id for _, review in run.orphans()}
     judged = {review.pair_id for review in answered if review.review_id not in orphans}
     found = _consensus_by_pair(run)
+    conflicts = tuple(sorted(id for id, each in found.items() if each is None and id in judged))
     return ReviewReport(
         answers=len(answered),
         pairs=len({review.pair_id for review in answered}),
         drafts=sum(review.status == "draft" for review in reviews),
         discarded=sum(review.status == "discarded" for review in reviews),
         orphans=len(orphans),
-        conflicts=tuple(sorted(id for id, each in found.items() if each is None and id in judged)),
+        conflicts=conflicts,
+        nobody_left=tuple(id for id in conflicts if _nobody_left(run, id)),
         decided=dict(sorted(Counter(each.source for each in found.values() if each is not None).items())),
         flags=dict(sorted(Counter(flag for review in answered for flag in review.flags).items())),
         rewrites=len({(review.query_id, review.rewritten_query) for review in answered if review.rewritten_query}),
@@ -127,6 +131,12 @@ def _consensus_by_pair(run: RunRecords) -> dict[str, Consensus | None]:
         for pair_id, pair in run.pairs.items()
         if pair_id in run.reviews and pair_id not in run.known
     }
+
+
+def _nobody_left(run: RunRecords, pair_id: str) -> bool:
+    """Whether everybody who ever answered has voted on a pair."""
+    said = reviews_in_force(run.queries[run.pairs[pair_id].query_id], run.reviews[pair_id])
+    return run.people() <= {review.reviewer for review in said}
 
 
 def blind_truth(run: RunRecords) -> dict[str, bool]:

@@ -40,13 +40,15 @@ class ReviewSet:
     min_submitted: int
 
 
-def review_set(run_name: str, name: SetName, overlap: int) -> ReviewSet:
-    """The set of a run. Only blind records need more than one answer."""
+def review_set(run_name: str, name: SetName, overlap: int, *, routes: bool = True) -> ReviewSet:
+    """The set of a run. Only blind records need more than one answer. So does adjudication on a server that does not
+    keep records from who has voted on them (`routes` is False): one more than can have voted."""
+    needed = {"blind": overlap, "assisted": 1, "adjudication": 1 if routes else overlap + 1}
     return ReviewSet(
         name=f"{slug(run_name)}-{name}",
         guidelines=_text(f"guidelines.{name}.md") + "\n\n" + _text("guidelines.md"),
         template=_text("page.html"),
-        min_submitted=overlap if name == "blind" else 1,
+        min_submitted=needed[name],
     )
 
 

@@ -30,14 +30,14 @@ def push(
 def _print(run: Path, done: PushDone) -> None:
     console = output()
     for each in done.sets:
-        if not each.records and not each.removed:
+        if not each.records and not each.removed and not each.without_preview:
             continue
         console.print(
             f"{each.set:<13} {each.records:>7,} records: {each.pushed:,} pushed, {each.unchanged:,} unchanged, "
             f"{each.answered:,} answered, {each.removed:,} taken away   [dim]{plain(each.dataset)}[/]"
         )
         for reason, count in each.without_preview.items():
-            console.print(f"              {count:>7,} without a clip: {plain(reason)}")
+            console.print(f"              {count:>7,} not asked, without a clip: {plain(reason)}")
     if done.to_upload is not None:
         console.print(f"previews      put the files of {plain(str(done.to_upload))} under the --media-url")
     console.print(

@@ -37,6 +37,11 @@ def _print(found: ReviewReport) -> None:
         console.print(f"flags     {flags}; queries reworded: {found.rewrites:,}")
     if found.conflicts:
         console.print("conflicts `hardcut review push` puts them before a third person")
+    if found.nobody_left:
+        console.print(
+            f"conflicts on {len(found.nobody_left):,} of them everybody has voted who reviews: invite another person "
+            "(`hardcut review serve --reviewers NAME`), or name who settles them under [review] as `experts`"
+        )
     if found.suggestions_changed.total:
         console.print(f"assisted  {_share(found.suggestions_changed)} of the suggestions were changed")
     console.print()

@@ -125,9 +125,11 @@ def push(where: ServerOptions, media: Media, settings: Settings, cache: Cache, p
     use = settings.resources
     with WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s) as pool:
         root = media.videos.resolve()
-        previews = Previews(root, cache.frames, folder, settings.media, settings.review, pool)
+        limit = int(media.limit_mb * 1e6) if where.url and media.url is None else None
+        previews = Previews(root, cache.frames, folder, settings.media, settings.review, pool, limit)
         progress.started("previews", len(records.plan(settings.review).items))
-        work = Push(records, settings, reached.server, previews, link, where.set_name)
+        routes = reached.media is not None
+        work = Push(records, settings, reached.server, previews, link, where.set_name, routes)
         sets = work.carry_out(lambda: progress.advanced("previews"), lambda number: None)
         progress.finished("previews")
     return PushDone(reached.url, sets, folder if media.url and where.url else None)
@@ -155,7 +157,8 @@ class PullDone:
 async def pull(where: ServerOptions) -> PullDone:
     """Brings the answers into the run, and makes its judgments again."""
     settings = run_settings(where.run)
-    pulled = await asyncio.to_thread(lambda: pull_answers(where.run, where.set_name, reach(where).server))
+    experts = settings.review.experts
+    pulled = await asyncio.to_thread(lambda: pull_answers(where.run, where.set_name, reach(where).server, experts))
     if not await apply_answers(where.run, settings):
         return PullDone(pulled, {}, 0, applied=False)
     records = read_run(where.run)

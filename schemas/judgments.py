@@ -29,9 +29,9 @@ class Review(Record):
 
     `blind`: no teacher's verdict was shown. Where one was, `suggested` is the relevance that it suggested. Argilla
     submits it as the answer if the reviewer does not change it. `adjudicates`: the answer of a further person after
-    others disagreed. `stratum` is the reason why the pair was asked about. `seconds` is the time of the answer, where
-    it is known. `rewritten_query` is the wording that the reviewer proposes, `language` the tag of the query's
-    language, where its own is wrong.
+    others disagreed; `expert`: of one whose answer settles it, also after others of theirs. `stratum` is the reason why
+    the pair was asked about. `seconds` is the time of the answer, where it is known. `rewritten_query` is the wording
+    that the reviewer proposes, `language` the tag of the query's language, where its own is wrong.
     """
 
     FILE: ClassVar[str] = "reviews.jsonl"
@@ -56,6 +56,7 @@ class Review(Record):
     seconds: float | None = Field(default=None, ge=0)
     blind: bool
     adjudicates: bool = False
+    expert: bool = False
     stratum: Stratum | None = None
     status: Literal["submitted", "draft", "discarded"]
 

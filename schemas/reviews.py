@@ -42,20 +42,26 @@ def reviews_in_force(query: Query, reviews: Iterable[Review]) -> list[Review]:
 
     Drafts, discarded answers, answers without a relevance and answers to another wording (orphans) do not count. If a
     reviewer gave a blind and an assisted answer, the blind one counts. An adjudication counts only if its reviewer had
-    not answered before, since a third person must decide.
+    not answered before, since a third person must decide, or is an expert, who may settle what they had a part in.
     """
     wanted = query_digest(query)
     chosen: dict[str, Review] = {}
-    for review in sorted(reviews, key=lambda review: (review.adjudicates, not review.blind, review.review_id)):
+    for review in sorted(reviews, key=_place):
         if is_answer(review) and review.query_digest == wanted:
             chosen.setdefault(review.reviewer, review)
     return [chosen[reviewer] for reviewer in sorted(chosen)]
 
 
+def _place(review: Review) -> tuple[bool, bool, bool, str]:
+    """Of one person's answers the first counts."""
+    return not review.expert, review.adjudicates, not review.blind, review.review_id
+
+
 def consensus(reviews: Sequence[Review]) -> Consensus | None:
     """The answer of more than half of the reviews in force; `None` where no answer has so many. If there are
-    adjudications, only they count."""
+    adjudications, only they count, and of these only those of experts, if there are any."""
     last = [review for review in reviews if review.adjudicates]
+    last = [review for review in last if review.expert] or last
     people = last or reviews
     votes = Counter(review.relevance for review in people)
     relevance, count = votes.most_common(1)[0] if votes else (None, 0)

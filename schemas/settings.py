@@ -252,6 +252,9 @@ class ReviewSettings(Frozen):
     preview_s: float = Field(default=60.0, gt=0, description="a longer video is cut to the moment, at most this long")
     preview_side: int = Field(default=640, ge=64, description="longer side of a preview in pixels")
     seed: int = Field(default=0, description="what the audit is drawn by")
+    experts: tuple[str, ...] = Field(
+        default=(), description="reviewers who settle a conflict alone, also one that they had a part in"
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> ReviewSettings:

@@ -77,7 +77,7 @@ def agreement(answers: Answers) -> Agreement | None:
         reviewers=len({reviewer for given in answers.values() for reviewer in given}),
         pairs=len(table),
         raw=_raw(table),
-        raw_interval=_interval(table, _raw_parts),
+        raw_interval=_interval(table, _raw_parts, share=True),
         alpha=alpha(table),
         alpha_interval=_interval(table, _alpha_parts) if alpha(table) is not None else None,
         alpha_ordinal=alpha(table, "ordinal"),
@@ -177,8 +177,11 @@ def _raw(table: Counts) -> float:
     return float((((table**2).sum(axis=1) - people) / (people * (people - 1))).mean())
 
 
-def _interval(rows: NDArray[np.int64], parts: Callable[[NDArray[np.int64]], tuple[float, float]]) -> Interval:
-    """The 95 % interval of 1 - observed / expected disagreement, over pairs."""
+def _interval(
+    rows: NDArray[np.int64], parts: Callable[[NDArray[np.int64]], tuple[float, float]], *, share: bool = False
+) -> Interval:
+    """The 95 % interval of 1 - observed / expected disagreement, over pairs; of a plain `share`, whose variance its own
+    value tells, by the normal distribution and not by Student's."""
     import numpy as np
 
     pairs = len(rows)
@@ -190,7 +193,7 @@ def _interval(rows: NDArray[np.int64], parts: Callable[[NDArray[np.int64]], tupl
         left = np.array([disagree / max(by_chance, 1e-12) for disagree, by_chance in without])
         spread = (len(groups) - 1) / len(groups) * float(((left - left.mean()) ** 2).sum()) * expected**2
         effective = min(observed * (1 - observed) / spread, 100.0 * pairs) if spread > 0 else effective
-    low, high = _wilson(observed, effective, _student(pairs - 1))
+    low, high = _wilson(observed, effective, *(() if share else (_student(pairs - 1),)))
     return 1 - high / expected, 1 - low / expected
 
 

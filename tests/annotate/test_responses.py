@@ -63,6 +63,15 @@ def test_a_language_is_a_tag_or_told() -> None:
     assert found.language is None and unread is not None and "'German'" in unread
 
 
+def test_an_expert_is_one_where_conflicts_are_settled() -> None:
+    told = answer(relevance="answers")
+    found = {
+        name: read_response(SHOWN, told, "ada", name, None, ("ada",))[0].expert for name in ("blind", "adjudication")
+    }
+    assert found == {"blind": False, "adjudication": True}
+    assert not read_response(SHOWN, told, "bob", "adjudication", None, ("ada",))[0].expert
+
+
 def test_a_blind_answer_knows_no_suggestion() -> None:
     found, _ = read_response(SHOWN, answer(relevance="answers"), "ada", "blind", None)
     assert (found.blind, found.suggested, found.changed, found.adjudicates) == (True, None, None, False)

@@ -25,7 +25,7 @@ from argilla_server.search_engine.base import (
     TextQuery,
 )
 from argilla_server.settings import settings
-from sqlalchemy import ColumnElement, and_, func, literal_column, select, true
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from hardcut.annotate.embedded.inside.conditions import condition, json_values, order, words
@@ -102,10 +102,13 @@ class SqliteSearch(SearchEngine):  # type: ignore[misc]
     ) -> SearchResponses:
         """A page of the records that fit, and how many do.
 
-        In the order asked for. Without one, a reviewer (`user_id`) gets first what others have begun and then an
+        In the order asked for. A reviewer (`user_id`) gets none of the conflicts that they are a part of. Without an
+        order, a reviewer gets first what others have begun and then an
         order of their own, and everybody else the order of arrival.
         """
         where = [Record.dataset_id == dataset.id]
+        if user_id is not None:
+            where.append(_for(user_id))
         if query is not None:
             where.append(words(query if isinstance(query, TextQuery) else TextQuery(q=query)))
         if filter is not None:
@@ -186,6 +189,16 @@ def _submitted(dataset: Dataset) -> Any:
         .group_by(Response.record_id)
         .subquery()
     )
+
+
+def _for(user_id: Any) -> ColumnElement[bool]:
+    """Records that are for this reviewer: not those on which they have voted elsewhere (`voters` of the metadata names
+    them), unless they have answered these too. A conflict is for a third person."""
+    voters, who = json_values(Record.metadata_, "voters"), UUID(str(user_id))
+    name = select(User.username).where(User.id == who).scalar_subquery()
+    voted = exists(select(1).select_from(voters).where(voters.c.value == name))
+    answered = exists(select(1).where(Response.record_id == Record.id, Response.user_id == who))
+    return or_(not_(voted), answered)
 
 
 def _own_order(user_id: Any) -> ColumnElement[int]:

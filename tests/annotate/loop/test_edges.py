@@ -283,6 +283,67 @@ def test_two_runs_that_share_a_name_and_pairs_keep_their_own_answers(
     assert reviews_of(other) == [] and review("pull")["new"] == 1
 
 
+def conflict(sample: Any, review: Review_, people: Any, names: tuple[str, ...]) -> str:
+    """Has these people disagree on one blind record, and pushes; the pair."""
+    review("push", "--budget", "12")
+    (record, *_) = people["owner"].records(f"{sample.run.name}-blind")
+    for name, said in zip(names, ("answers", "does_not", "in_part"), strict=False):
+        people[name].answer(record, said)
+    review("pull")
+    review("push", "--budget", "12")
+    return str(record["external_id"])
+
+
+def shown_to(person: Any, owner: Any, name: str) -> list[str]:
+    """The pairs of a set that a person is asked about."""
+    (set_id,) = (each["id"] for each in owner.call("GET", "me/datasets")["items"] if each["name"] == name)
+    scope = {"entity": "response", "property": "status"}
+    pending = {"filters": {"and": [{"type": "terms", "scope": scope, "values": ["pending"]}]}}
+    found = person.call("POST", f"me/datasets/{set_id}/records/search", json=pending)["items"]
+    return [each["record"]["external_id"] for each in found]
+
+
+def test_a_conflict_goes_to_who_has_not_voted(sample: Any, review: Review_, people: Any) -> None:
+    pair_id = conflict(sample, review, people, ("alice", "bob"))
+    owner, name = people["owner"], f"{sample.run.name}-adjudication"
+    assert [shown_to(people[who], owner, name) for who in ("alice", "bob", "carol")] == [[], [], [pair_id]]
+    (record,) = owner.records(name)
+    people["carol"].answer(record, "in_part")
+    review("pull")
+    judged = {each.pair_id: each for each in read_records(sample.run / Judgment.FILE, Judgment)}
+    assert (judged[pair_id].source, judged[pair_id].grade) == ("adjudicated", 1)
+
+
+def test_where_everybody_has_voted_an_expert_settles_it(
+    sample: Any, review: Review_, people: Any, hardcut: Any
+) -> None:
+    pair_id = conflict(sample, review, people, ("alice", "bob", "carol"))
+    found = review("report")
+    assert found["conflicts"] == found["nobody_left"] == [pair_id]
+    said = hardcut("review", "report", sample.run, "--cache", sample.cache)[1]
+    assert "invite another person" in said and "experts" in said and "invite another" in page_text(sample.run)
+    owner, name = people["owner"], f"{sample.run.name}-adjudication"
+    (record,) = owner.records(name)
+    assert '"nobody_left":true' in record["fields"]["page"]["page"]
+    assert shown_to(people["carol"], owner, name) == []
+
+    settings = (sample.run / "run.toml").read_text()
+    (sample.run / "run.toml").write_text(settings.replace("experts = []", 'experts = ["carol"]'))
+    review("push", "--budget", "12")
+    assert shown_to(people["carol"], owner, name) == [pair_id] and shown_to(people["bob"], owner, name) == []
+    people["carol"].answer(record, "does_not")
+    review("pull")
+    judged = {each.pair_id: each for each in read_records(sample.run / Judgment.FILE, Judgment)}
+    assert (judged[pair_id].source, judged[pair_id].grade) == ("adjudicated", 0)
+    assert review("report")["conflicts"] == []
+    (said,) = [each for each in reviews_of(sample.run) if each.expert]
+    assert (said.reviewer, judged[pair_id].support) == ("carol", (said.review_id,))
+
+
+def page_text(run: Path) -> str:
+    return (run / "report.html").read_text()
+
+
 def test_a_renamed_set_is_the_same_set(sample: Any, review: Review_, people: Any) -> None:
     review("push", "--budget", "6")
     owner, name = people["owner"], f"{sample.run.name}-assisted"
@@ -369,7 +430,17 @@ def test_the_same_with_an_argilla_elsewhere(
     (found,) = reviews_of(sample.run)
     assert (found.reviewer, found.relevance) == ("owner", 0)
 
-    # Larger clips by the user's own address; without one only the sheet.
+    # What nobody could watch is not asked, and named.
+    sizes = sorted(path.stat().st_size for path in (sample.run / "review" / "media").glob("*.mp4"))
+    few = f"{sizes[len(sizes) // 2] / 1e6}"
+    code, out, _ = hardcut("review", "push", sample.run, *push, "--name", "tiny", "--clip-limit", few)
+    assert code == 1 and "not asked" in out and "--media-url" in out and "too large" in out
+    pages = [
+        record["fields"]["page"]["page"] for record in (*owner.records("tiny-blind"), *owner.records("tiny-assisted"))
+    ]
+    assert all('"url":"data:video/mp4;base64,' in page for page in pages), "whoever is asked can watch"
+
+    # Larger clips by the user's own address.
     code, out, _ = hardcut(
         "review", "push", sample.run, *push, "--clip-limit", "0.0001", "--media-url", "https://m.test/x"
     )

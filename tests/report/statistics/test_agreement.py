@@ -133,10 +133,10 @@ def test_alpha_is_one_minus_its_two_parts(rows: list[list[int]]) -> None:
 
 
 def test_where_all_agree_little_is_still_not_certain() -> None:
-    """10 of 10: Wilson's lower end for a share of 10, with Student's 2.26 for 9 degrees."""
+    """10 of 10: Wilson's lower end for a share of 10."""
     found = agreement(answers([[value, value] for value in (0, 1, 2, 0, 1, 2, 0, 1, 0, 0)]))
     assert found is not None and found.raw == 1 == found.raw_interval[1]
-    assert found.raw_interval[0] == pytest.approx(10 / (10 + 2.262**2), abs=1e-3)
+    assert found.raw_interval[0] == pytest.approx(10 / (10 + 1.96**2), abs=1e-3)
     assert found.fleiss_interval is not None and found.fleiss_interval[0] < 0.6
     assert _student(9) == pytest.approx(2.262, abs=1e-3) and _student(3) == pytest.approx(3.182, abs=0.03)
 
