@@ -7,7 +7,8 @@ pairs are a plain no and a recall cannot be told from those (Cochran, Sampling T
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,6 +36,8 @@ REASONS: Mapping[str, Stratum] = {
 """Why the judgments left a pair out for a person, and the stratum that it is asked in."""
 BLIND: frozenset[Stratum] = frozenset({"gold", "audit"})
 ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counterfactual")
+_FIRST: tuple[Stratum, ...] = ("disagreement", "suspected", "margin")
+"""Where most pairs have no label without a person: these come before all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,14 @@ class ReviewCandidate:
         """The teachers' mean margin."""
         margins = [label.logit_margin for label in self.labels if label.logit_margin is not None]
         return sum(margins) / len(margins) if margins else None
+
+    @property
+    def expected_change(self) -> float:
+        """How much an answer changes the dataset: 1 where the pair has no label without a person, else the chance that
+        a person says the opposite, which a calibrated margin tells."""
+        if self.reason in REASONS:
+            return 1.0
+        return 1 / (1 + math.exp(min(abs(self.margin), 500.0))) if self.margin is not None else 0.5
 
     @property
     def verdict(self) -> Literal["yes", "no"] | None:
@@ -110,8 +121,10 @@ def plan_review(
     """Chooses what is asked. The same candidates and settings give the same plan, and answers do not change it: a pair
     that was asked keeps its place, so the budget is of all answers ever and not of the next ones.
 
-    Gold and audit come first, with `overlap` answers a record, blind. The rest goes in turns to the other strata, one
-    answer a record, assisted, until the budget or the pairs end. Conflicts, which nobody can plan, come on top.
+    Gold and audit come first, with `overlap` answers a record, blind. The rest goes in turns to the strata of pairs
+    that have no label without a person, then to counterfactuals, one answer a record, assisted, until the budget or the
+    pairs end. In each stratum every query has its most urgent pair asked before any has its second. Conflicts, which
+    nobody can plan, come on top.
     """
     pools = _pools(candidates, settings)
     conflicts = sorted(conflicts)
@@ -126,7 +139,9 @@ def plan_review(
         "gold": _first(pools["gold"], round(records * settings.gold), taken),
     }
     left = settings.budget - settings.overlap * sum(map(len, chosen.values()))
-    chosen |= _in_turns({stratum: pools[stratum] for stratum in ASSISTED}, left, taken)
+    chosen |= _in_turns({stratum: pools[stratum] for stratum in _FIRST}, left, taken)
+    left -= sum(len(chosen[stratum]) for stratum in _FIRST)
+    chosen |= _in_turns({stratum: pools[stratum] for stratum in ASSISTED if stratum not in _FIRST}, left, taken)
     chosen["conflict"] = conflicts
     pools["conflict"] = conflicts
     items = [ReviewItem(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
@@ -137,6 +152,19 @@ def plan_review(
         for stratum, ids in chosen.items()
     ]
     return ReviewPlan(tuple(items), tuple(shares), drawn)
+
+
+def further_change(
+    candidates: Sequence[ReviewCandidate], settings: ReviewSettings, answers: int = 100
+) -> tuple[int, float]:
+    """What so many answers more would bring: pairs that get a label and have none now, and the expected number of
+    labels that change."""
+    raised = settings.model_copy(update={"budget": settings.budget + answers})
+    now = {item.pair_id for item in plan_review(candidates, (), settings).items}
+    more = {item.pair_id for item in plan_review(candidates, (), raised).items} - now
+    found = [candidate for candidate in candidates if candidate.pair.pair_id in more]
+    missing = sum(candidate.reason in REASONS for candidate in found)
+    return missing, sum(candidate.expected_change for candidate in found) - missing
 
 
 def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str, Sequence[Review]]) -> list[str]:
@@ -151,19 +179,30 @@ def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str,
 def _pools(candidates: Sequence[ReviewCandidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:
     """The pairs of each stratum but the audit, the most urgent first; one that was asked already comes before all
     others."""
-    ranked: defaultdict[Stratum, list[tuple[bool, float, str, str]]] = defaultdict(list)
+    ranked: defaultdict[Stratum, list[tuple[float, str, str, str, bool]]] = defaultdict(list)
     for candidate in candidates:
         pair_id, new = candidate.pair.pair_id, candidate.answered_in is None
         chance = digest(settings.seed, pair_id)
-        for stratum, urgency in _called_for(candidate, settings.near_margin).items():
+        for stratum, urgency in _called_for(candidate, settings).items():
             if new or candidate.answered_in == stratum:
-                ranked[stratum].append((new, urgency, chance, pair_id))
+                ranked[stratum].append((urgency, chance, pair_id, candidate.query.query_id, new))
     others: tuple[Stratum, ...] = ("gold", *ASSISTED)
-    return {stratum: [pair_id for *_, pair_id in sorted(ranked[stratum])] for stratum in others}
+    return {stratum: _spread(ranked[stratum]) for stratum in others}
 
 
-def _called_for(candidate: ReviewCandidate, near_margin: float) -> dict[Stratum, float]:
-    """The strata that a pair belongs into, chance apart, and its place in each: the lowest number is asked first."""
+def _spread(ranked: Iterable[tuple[float, str, str, str, bool]]) -> list[str]:
+    """The pairs of (urgency, chance, pair, query, new) in the order in which they are asked."""
+    places: Counter[str] = Counter()
+    found: list[tuple[bool, int, float, str, str]] = []
+    for urgency, chance, pair_id, query_id, new in sorted(ranked):
+        found.append((new, places[query_id], urgency, chance, pair_id))
+        places[query_id] += 1
+    return [pair_id for *_, pair_id in sorted(found)]
+
+
+def _called_for(candidate: ReviewCandidate, settings: ReviewSettings) -> dict[Stratum, float]:
+    """The strata that a pair belongs into, chance apart, and its place in each: the lowest number is asked first. A
+    counterfactual that the teacher is sure of is in none."""
     if candidate.known:
         return {"gold": 0.0}
     size = abs(candidate.margin) if candidate.margin is not None else None
@@ -172,10 +211,10 @@ def _called_for(candidate: ReviewCandidate, near_margin: float) -> dict[Stratum,
     reason = REASONS.get(candidate.reason or "", candidate.answered_in)
     if reason in ASSISTED:
         found[reason] = -(size or 0.0)
-    if size is not None and size <= near_margin:
+    if size is not None and size <= settings.near_margin:
         found["margin"] = size
-    if candidate.query.variant in COUNTERFACTUAL:
-        found["counterfactual"] = 0.0
+    if candidate.query.variant in COUNTERFACTUAL and (size is None or size < settings.certain_margin):
+        found["counterfactual"] = size or 0.0
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hardcut.annotate.policy import BLIND, ReviewPlan
+from hardcut.annotate.policy import BLIND, ReviewPlan, further_change
 from hardcut.annotate.records import read_run
 from hardcut.cli.terminal import output
 from hardcut.pipeline.review import review_settings
@@ -30,13 +30,19 @@ _WHY: Mapping[Stratum, str] = {
 def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -> int:
     """Prints what would be asked. Sends nothing."""
     settings = review_settings(run, config, budget).review
-    found = read_run(run).plan(settings)
+    records = read_run(run)
+    found = records.plan(settings)
+    missing, changed = further_change(records.candidates(), settings)
     if as_json:
         items = [asdict(item) | {"set": item.set} for item in found.items]
-        body = {"budget": settings.budget, "overlap": settings.overlap, "items": items}
+        more = {"answers": 100, "labels": missing, "changes": round(changed, 2)}
+        body = {"budget": settings.budget, "overlap": settings.overlap, "items": items, "further": more}
         print(json.dumps(body | {"strata": [asdict(share) for share in found.shares]}, indent=2))
     else:
         _print(run, found, settings)
+        output().print(
+            f"a further 100 answers would bring {missing:,} labels that are missing now, and change about {changed:.0f}"
+        )
     return 0
 
 

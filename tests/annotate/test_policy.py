@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from hardcut.annotate.policy import REASONS, ReviewCandidate, ReviewItem, ReviewPlan, plan_review
+from hardcut.annotate.policy import REASONS, ReviewCandidate, ReviewItem, ReviewPlan, further_change, plan_review
 from hardcut.schemas.judgments import Stratum
 from hardcut.schemas.records import Pair, Query, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ReviewSettings
@@ -36,7 +38,7 @@ def world() -> list[ReviewCandidate]:
     reasons = [None, "suspected_positive", "misjudged_source", "teachers_disagree", None]
     some = [candidate(n, (-1) ** (n % 3) * (n % 23) / 2, reasons[n % 5]) for n in range(300)]
     some += [candidate(1000 + n, known=True) for n in range(30)]
-    return some + [candidate(2000 + n, variant="negated") for n in range(60)]
+    return some + [candidate(2000 + n, -3.0, variant="negated") for n in range(60)]
 
 
 def test_a_budget_is_kept_and_shared() -> None:
@@ -45,7 +47,8 @@ def test_a_budget_is_kept_and_shared() -> None:
     shares = {share.stratum: share for share in found.shares}
     assert sum(share.answers for share in found.shares) == 200
     assert (shares["audit"].records, shares["audit"].answers, shares["gold"].records) == (40, 80, 10)
-    assert [shares[each].records for each in ("disagreement", "suspected", "margin", "counterfactual")] == [25] * 4
+    told = [shares[each].records for each in ("disagreement", "suspected", "margin", "counterfactual")]
+    assert sum(told) == 100 and told[3] == 0 and max(told[:3]) - min(told[:3]) <= 1
     assert len(strata(found)) == len(found.items), "no pair is asked twice"
     assert {item.set for item in found.items if item.stratum in ("audit", "gold")} == {"blind"}
 
@@ -86,6 +89,40 @@ def test_the_most_urgent_come_first() -> None:
     assert suspected == rest[-len(suspected) :], "of the suspected the teacher's surest"
     near = [abs(margins[item.pair_id]) for item in found.items if item.stratum == "margin"]
     assert near and max(near) <= 1
+
+
+def test_pairs_without_a_label_come_before_counterfactuals_and_certain_ones_never() -> None:
+    some = [candidate(n, 9.0, "suspected_positive") for n in range(10)]
+    some += [candidate(100 + n, -3.0, variant="negated") for n in range(10)]
+    some += [candidate(200 + n, -9.0, variant="negated") for n in range(40)]
+    found = plan_review(some, [], ReviewSettings(budget=60, overlap=1, audit=0.05, gold=0))
+    audit = {item.pair_id for item in found.items if item.stratum == "audit"}
+    asked = {each.pair.pair_id: each for each in some if each.pair.pair_id in strata(found).keys() - audit}
+    assert not any(each.margin == -9.0 for each in asked.values())
+    assert {item.stratum for item in found.items} == {"audit", "suspected", "counterfactual"}
+    few = plan_review(some, [], ReviewSettings(budget=8, overlap=1, audit=0.05, gold=0))
+    assert {item.stratum for item in few.items} == {"audit", "suspected"}
+
+
+def test_every_query_has_one_pair_asked_before_any_has_its_second() -> None:
+    one = candidate(0, 9.0, "suspected_positive")
+    pairs = [
+        Pair.create(query_id=one.query.query_id, video_id=f"v{n}", origins=("mined",), expected="no") for n in range(9)
+    ]
+    many = [ReviewCandidate(pair, one.query, one.labels, one.reason) for pair in pairs]
+    rest = [candidate(100 + n, 3.0, "suspected_positive") for n in range(9)]
+    found = plan_review([*many, *rest], [], ReviewSettings(budget=8, overlap=1, audit=0.1, gold=0))
+    queries = {each.pair.pair_id: each.query.query_id for each in [*many, *rest]}
+    asked = [queries[item.pair_id] for item in found.items if item.stratum == "suspected"]
+    assert len(asked) == len(set(asked)) == 7
+
+
+def test_what_further_answers_bring() -> None:
+    some = [candidate(n, 9.0, "suspected_positive") for n in range(30)]
+    some += [candidate(100 + n, -1.0) for n in range(300)]
+    settings = ReviewSettings(budget=10, overlap=1, audit=0.1, gold=0)
+    missing, changed = further_change(some, settings)
+    assert 20 <= missing <= 30 and changed == pytest.approx((100 - 10 - missing) / (1 + math.exp(1.0)), rel=0.3)
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
