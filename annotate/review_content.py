@@ -77,7 +77,7 @@ def page_content(
     shown: dict[str, JsonValue] = {
         "query": query.text,
         "language": query.language,
-        "video": {"duration": video.duration_s},
+        "video": {"duration": video.duration_s, "fps": video.fps},
         "clip": {"url": media.clip, "told": media.note, **_clip(cut)},
         "sheet": media.sheet,
         "reference": {"sheet": media.reference} if subject.reference else None,
