@@ -30,6 +30,7 @@ from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
+from hardcut.schemas.records import Video
 from hardcut.schemas.settings import Settings
 
 WORKSPACE = "hardcut"
@@ -123,7 +124,9 @@ def push(where: ServerOptions, media: Media, settings: Settings, cache: Cache, p
     folder, link = _link(reached, where.run, media)
     folder.mkdir(parents=True, exist_ok=True)
     use = settings.resources
-    with WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s) as pool:
+    # Blind pages show whole videos: one that is cut no slower than it plays is not stuck.
+    longest = max((video.duration_s for video in RunFiles(where.run).read(Video)), default=0.0)
+    with WorkerPool(use.workers or os.cpu_count() or 1, max(use.decode_timeout_s, longest)) as pool:
         root = media.videos.resolve()
         limit = int(media.limit_mb * 1e6) if where.url and media.url is None else None
         previews = Previews(root, cache.frames, folder, settings.media, settings.review, pool, limit)
