@@ -9,6 +9,7 @@ from hardcut.cli.export import print_export
 from hardcut.cli.run import carry_out_with_bars
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.cli.terminal import output, plain
+from hardcut.data.bundled import sample_files
 from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.demo import Demo
 from hardcut.pipeline.demo import demo as run_demo
@@ -40,6 +41,14 @@ def _print(done: Demo) -> None:
     ndcg = ", ".join(f"{name} [bold]{value:.3f}[/]" for name, value in done.ndcg.items())
     spec = plain(done.settings.teacher.spec)
     console.print(f"nDCG@10   {ndcg}, over {done.queries} queries of the sample (teacher: {spec})")
+    run = plain(str(done.run))
+    with sample_files() as sample:
+        videos = plain(str(sample / "videos"))
+    console.print(
+        f'review    `pip install "hardcut\\[annotate]"`, `hardcut review serve {run}` and, beside it, '
+        f"`hardcut review push {run} --videos {videos}`",
+        soft_wrap=True,
+    )
     if done.model is not None:
         console.print(
             f"trained   {plain(str(done.model / 'ranks'))}: random weights, twenty clips and a minute use every"
