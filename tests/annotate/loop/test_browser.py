@@ -132,6 +132,16 @@ def test_a_reviewer_at_work(
     page.keyboard.press("2")
     page.keyboard.press("2")  # once more changes nothing: Argilla alone would take the answer away
     page.screenshot(path=sample.run.parent / "review.png")
+    # A server that is away is seen, also before anything is sent, and the answer stays in the page.
+    lost = frame.locator(".lost")
+    assert lost.is_hidden()
+    page.context.set_offline(True)
+    lost.wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("1 of 2", exact=True).wait_for()
+    page.context.set_offline(False)
+    lost.wait_for(state="hidden")
     page.keyboard.press("Enter")
     page.get_by_text("2 of 2", exact=True).wait_for()
 
