@@ -36,8 +36,9 @@ def _files(run: Path) -> dict[str, bytes]:
 
 def _on_one_scale(judgments: bytes) -> bytes:
     """As the present version grades them: a teacher's yes was 1, and is what a person's *Answers it* is."""
-    lines = map(json.loads, judgments.splitlines())
-    graded = ({**line, "grade": 2 * line["grade"] if line["source"] == "teacher" else line["grade"]} for line in lines)
+    lines = [json.loads(line) for line in judgments.splitlines()]
+    yes = ({"grade": 2} if line["source"] == "teacher" and line["grade"] else {} for line in lines)
+    graded = ({**line, **changed} for line, changed in zip(lines, yes, strict=True))
     return "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in graded).encode()
 
 
