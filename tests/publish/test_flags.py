@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from hardcut.publish.checks.content import flagged as flagged_check
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diff import diff
 from hardcut.publish.export_dataset import export
-from hardcut.publish.formats.registry import EXPORTERS, convert
+from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, convert
 from hardcut.publish.gate import check
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
@@ -183,18 +184,15 @@ def test_what_is_flagged_is_in_no_file_of_any_format(flagged_run: tuple[Path, di
 
     summary = export(run, clean, SETTINGS)
     folders = [clean]
-    for name in EXPORTERS:
+    for name in EXPORTERS.keys() - OF_PIXELS:  # which write the rows of these, with pictures of real videos
         convert(Dataset(clean), name, tmp_path / name)
         folders.append(tmp_path / name)
     forbidden = [*out_pairs, *texts, *(f"{video_id}.mp4" for video_id in out_videos)]
     for path in (path for folder in folders for path in folder.rglob("*")):
-        if path.suffix == ".parquet" or not path.is_file():
-            continue
-        body = path.read_bytes()
-        assert not [one for one in forbidden if one.encode() in body], path
-    for config in Dataset(clean).configs:
-        rows = json.dumps([row for _, row in Dataset(clean).rows(config)], default=str)
-        assert not [one for one in forbidden if one in rows], config
+        if path.is_file():
+            table = path.suffix == ".parquet"
+            body = json.dumps(pq.read_table(path).to_pylist(), default=str).encode() if table else path.read_bytes()
+            assert not [one for one in forbidden if one.encode() in body], path
     result = next(each for each in summary.gate if each.name == "flagged")
     assert result.state == "passed" and "3 videos flagged" not in result.message
     assert "2 videos flagged unsafe" in result.message and "1 videos flagged broken" in result.message
