@@ -5,9 +5,10 @@ VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
 VENV_ARGILLA ?= .venv-argilla
 VENV_TRAIN ?= .venv-train
+VENV_CONSUMERS ?= .venv-consumers
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-train test test-vllm test-train goldens docs lint locks clean
+.PHONY: demo demo-train test test-vllm test-train test-consumers goldens docs lint locks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/hardcut demo --out runs/demo
@@ -49,6 +50,23 @@ $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 	PYTHON=$(PYTHON) tests/tools/make_train.sh $(VENV_TRAIN)
 	touch $@
 
+# Libraries that read our files, each in an environment of its own; makes docs/consumers.md. What is not installed keeps
+# the row that it had.
+test-consumers: $(VENV)/.test $(VENV_TRAIN)/.test $(VENV_CONSUMERS)/.made
+	rm -rf $(VENV_CONSUMERS)/exports
+	HF_HOME=$(VENV_CONSUMERS)/home $(BIN)/python tests/consumers/world.py $(VENV_CONSUMERS)/exports
+	HF_HOME=$(VENV_CONSUMERS)/home OMP_NUM_THREADS=1 $(BIN)/python tests/consumers/page.py $(VENV_CONSUMERS)/exports \
+	  $(foreach one,datasets tables.py:pandas tables.py:polars tables.py:duckdb ir_measures, \
+	    $(BIN)/python=read_$(one)$(if $(findstring .py,$(one)),,.py)) \
+	  $(VENV_TRAIN)/bin/python=read_sentence_transformers.py \
+	  $(foreach one,datasets-3:datasets mteb:mteb trl:trl ms-swift:ms_swift flag-embedding:flag_embedding \
+	    llama-factory:llama_factory, $(if $(wildcard $(VENV_CONSUMERS)/$(word 1,$(subst :, ,$(one)))), \
+	    $(VENV_CONSUMERS)/$(word 1,$(subst :, ,$(one)))/bin/python=read_$(word 2,$(subst :, ,$(one))).py))
+
+$(VENV_CONSUMERS)/.made: tests/tools/make_consumers.sh $(VENV_TRAIN)/.test
+	PYTHON=$(PYTHON) tests/tools/make_consumers.sh $(VENV_CONSUMERS) $(VENV_TRAIN)
+	touch $@
+
 # The golden results of stages and backends whose version was counted up, and of new ones.
 goldens: $(VENV)/.test
 	HARDCUT_GOLDENS=renew $(BIN)/python -m pytest -q tests/golden
@@ -88,4 +106,4 @@ locks: $(VENV)/.test
 	$(LOCK) --override requirements/argilla-without.txt -o annotate/embedded/requirements.txt requirements/argilla.in
 
 clean:
-	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) build dist runs site
+	rm -rf $(VENV) $(VENV_VLLM) $(VENV_ARGILLA) $(VENV_TRAIN) $(VENV_CONSUMERS) build dist runs site

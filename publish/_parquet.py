@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 from hardcut.publish.columns import Row, features
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
+    from datasets import Features
 
 ROWS_PER_SHARD = 100_000
 BYTES_PER_SHARD = 500_000_000
 ROWS_PER_GROUP = 2_000
 """Rows that are held in memory for each split, and that a reader has to read at once."""
+_KINDS = b"huggingface"
+"""The key of the schema's metadata that `datasets` reads."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,28 @@ class _Open:
     bytes_in_shard: int = 0
 
 
+def arrow_schema(features: Features) -> pa.Schema:
+    """The columns as Arrow has them, with the kinds that only `datasets` knows (a video, a picture) beside them.
+
+    From its version 4 on `datasets` writes lists there as `List`, and version 3 fails on that name. Both read the older
+    form, a list of one kind.
+    """
+    schema = features.arrow_schema
+    told = json.loads(schema.metadata[_KINDS])
+    told["info"]["features"] = _older(told["info"]["features"])
+    return schema.with_metadata({_KINDS: json.dumps(told).encode("utf-8")})
+
+
+def _older(kind: Any) -> Any:
+    if isinstance(kind, list):
+        return [_older(one) for one in kind]
+    if not isinstance(kind, dict):
+        return kind
+    if kind.get("_type") == "List":
+        return [_older(kind["feature"])]
+    return {name: _older(inner) for name, inner in kind.items()}
+
+
 class ConfigWriter:
     """Writes `folder/CONFIG/SPLIT-00000-of-0000N.parquet` for every split that has rows. One without rows is not in the
     config: `datasets` loads no split of a config that has an empty one."""
@@ -48,7 +75,7 @@ class ConfigWriter:
         self.config = config
         self._rows_per_group = rows_per_group or ROWS_PER_GROUP
         self._folder = folder / config
-        self._schema = features(config).arrow_schema
+        self._schema = arrow_schema(features(config))
         self._open = {split: _Open() for split in splits}
 
     def __enter__(self) -> ConfigWriter:

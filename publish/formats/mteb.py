@@ -4,10 +4,11 @@ them from a folder or the Hub."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hardcut.publish.dataset import Row
 from hardcut.publish.formats.given import Given
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.reading import member, read_csv, split_of_name
@@ -20,13 +21,15 @@ _CONFIGS = ("corpus", "queries", "qrels", "top_ranked")
 
 
 def write(given: Given, out: Path) -> dict[str, int]:
-    """`CONFIG/SPLIT.jsonl` for each split, and a README.md that names them. A query has `id` and `text`; a judgment
-    `query-id`, `corpus-id`, `score`. `top_ranked` are the judged videos of each query, in the order of the first stage:
-    what MTEB reranks. The corpus of a split is what its pairs name.
+    """`CONFIG/SPLIT.jsonl` for each split (.parquet with videos), and a README.md that names them. A query has `id` and
+    `text`; a judgment `query-id`, `corpus-id`, `score`. `top_ranked` are the judged videos of each query, in the order
+    of the first stage: what MTEB reranks. The corpus of a split is what its pairs name.
 
-    A document has `id` and, where `--videos` names the folder, `video`, and lies in a .parquet that says so; else
-    `title` and `text`, its caption and what is said in it. Never both: one would answer for the other. Rows by file.
+    A document has `id` and, where `--videos` names the folder, `video`; else `title` and `text`, its caption and what
+    is said in it. Never both: one would answer for the other. Rows by file.
     """
+    from datasets import Features
+
     texts, names = told(given), public_ids(given)
     counts: dict[str, int] = {}
     for split in given.splits("pairs"):
@@ -43,31 +46,40 @@ def write(given: Given, out: Path) -> dict[str, int]:
             if names[row["query_id"]] in ranked
         ]
         top = [{"query-id": id, "corpus-ids": [video for _, video in sorted(hits)]} for id, hits in ranked.items()]
-        for config, rows in zip(_CONFIGS[1:], (queries, judged, top), strict=True):
+        corpus = [_document(given, id, texts) for id in given.paths if id in named]
+        for config, rows in zip(_CONFIGS, (corpus, queries, judged, top), strict=True):
+            name = _name(given, config, split)
             (out / config).mkdir(exist_ok=True)
-            counts[f"{config}/{split}.jsonl"] = write_lines(out / config / f"{split}.jsonl", rows)
-        counts[_corpus(given, split)] = _write_corpus(given, out / _corpus(given, split), named, texts)
+            counts[name] = (
+                write_lines(out / name, rows)
+                if given.videos is None
+                else write_table(out / name, rows, Features(_columns()[config]))
+            )
     (out / "README.md").write_text(_readme(given), encoding="utf-8", newline="\n")
     return counts
 
 
-def _path(given: Given, config: str, split: str) -> str:
-    return _corpus(given, split) if config == "corpus" else f"{config}/{split}.jsonl"
+def _name(given: Given, config: str, split: str) -> str:
+    """All configs are of one kind: `datasets` opens them all as it opens the first."""
+    return f"{config}/{split}.{'jsonl' if given.videos is None else 'parquet'}"
 
 
-def _corpus(given: Given, split: str) -> str:
-    return f"corpus/{split}.{'jsonl' if given.videos is None else 'parquet'}"
-
-
-def _write_corpus(given: Given, path: Path, named: Collection[str], texts: Mapping[str, str]) -> int:
-    path.parent.mkdir(exist_ok=True)
-    paths = {id: where for id, where in given.paths.items() if id in named}
+def _document(given: Given, id: str, texts: Mapping[str, str]) -> Row:
     if given.videos is None:
-        return write_lines(path, ({"id": id, "title": "", "text": texts.get(id, "")} for id in paths))
-    from datasets import Features, Value, Video
+        return {"id": id, "title": "", "text": texts.get(id, "")}
+    return {"id": id, "video": {"path": given.paths[id], "bytes": None}}
 
-    rows = ({"id": id, "video": {"path": where, "bytes": None}} for id, where in paths.items())
-    return write_table(path, rows, Features({"id": Value("string"), "video": Video()}))
+
+def _columns() -> dict[str, dict[str, Any]]:
+    from datasets import Value, Video
+
+    text = Value("string")
+    return {
+        "corpus": {"id": text, "video": Video()},
+        "queries": {"id": text, "text": text},
+        "qrels": {"query-id": text, "corpus-id": text, "score": Value("int32")},
+        "top_ranked": {"query-id": text, "corpus-ids": [text]},
+    }
 
 
 def _readme(given: Given) -> str:
@@ -75,7 +87,7 @@ def _readme(given: Given) -> str:
     for config in _CONFIGS:
         lines += [f"- config_name: {config}", "  data_files:"]
         for split in given.splits("pairs"):
-            lines += [f"  - split: {split}", f"    path: {_path(given, config, split)}"]
+            lines += [f"  - split: {split}", f"    path: {_name(given, config, split)}"]
     return "\n".join([*lines, "---", "", "A retrieval task in MTEB's layout, written by `hardcut export`.", ""])
 
 

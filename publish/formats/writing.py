@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardcut.engine.files import atomic_writer
+from hardcut.publish._parquet import arrow_schema
 from hardcut.publish.dataset import Dataset, Row
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
@@ -59,7 +60,7 @@ def write_table(path: Path, rows: Iterable[Row], features: Features) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, writer, count = features.arrow_schema, None, 0
+    schema, writer, count = arrow_schema(features), None, 0
     for row in rows:
         if writer is None:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -160,14 +160,18 @@ def test_mteb_has_the_videos_or_what_was_told_of_them(
     from datasets import Video, load_dataset
 
     out, _ = written("mteb")
+
+    def table(config: str, split: str) -> Any:
+        return load_dataset(str(out), config, split=split, cache_dir=str(out.parent / "cache"))
+
     corpus = load_dataset(str(out), "corpus", cache_dir=str(out.parent / "cache"))
     assert isinstance(corpus["test"].features["video"], Video) and "text" not in corpus["test"].column_names
     convert(dataset, "mteb", tmp_path / "texts")
     assert set(lines(tmp_path / "texts" / "corpus" / "test.jsonl")[0]) == {"id", "title", "text"}
     for split in dataset.splits("pairs"):
-        documents, queries = set(corpus[split]["id"]), {row["id"] for row in lines(out / f"queries/{split}.jsonl")}
-        judged = {(row["query-id"], row["corpus-id"]) for row in lines(out / f"qrels/{split}.jsonl")}
-        ranked = {(r["query-id"], id) for r in lines(out / f"top_ranked/{split}.jsonl") for id in r["corpus-ids"]}
+        documents, queries = set(corpus[split]["id"]), {row["id"] for row in table("queries", split)}
+        judged = {(row["query-id"], row["corpus-id"]) for row in table("qrels", split)}
+        ranked = {(row["query-id"], id) for row in table("top_ranked", split) for id in row["corpus-ids"]}
         assert judged == ranked and {id for _, id in judged} == documents and {id for id, _ in judged} == queries
 
 
@@ -184,6 +188,7 @@ def test_webdataset_samples_are_a_video_and_what_is_known_of_it(
         for key in keys:
             about = json.load(io.BytesIO(members[f"{key}.json"]))
             suffix = "webm" if about["video_id"] == "v1" else "mp4"
+            assert name.startswith(f"{suffix}/"), "readers take the members of the first sample for those of all"
             assert members[f"{key}.{suffix}"] == (videos / f"{about['video_id']}.{suffix}").read_bytes()
             judged += len(about["pairs"])
             assert all(p["reference_video_id"] for p in about["pairs"] if p["query"] == "now from behind")
@@ -208,7 +213,7 @@ def test_ids_with_dots_and_folders_stay_one_sample(
     settings = Settings(export=ExportSettings(licence="cc0-1.0", train=1, validation=0))
     dataset = Dataset(export(write_run(tmp_path / "run", records), tmp_path / "dataset", settings).out)
     convert(dataset, "webdataset", tmp_path / "out", videos)
-    with tarfile.open(tmp_path / "out" / "train-00000.tar") as tar:
+    with tarfile.open(tmp_path / "out" / "mp4" / "train-00000.tar") as tar:
         names = tar.getnames()
     assert sorted(name.split(".", 1)[1] for name in names) == ["json"] * 3 + ["mp4"] * 3
     assert len({name.split(".", 1)[0] for name in names}) == 3 and not any("/" in name for name in names)
