@@ -10,17 +10,16 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hardcut.engine.files import sha256_of
 from hardcut.publish._folder import MARKER, replaced_folder
-from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.card_merge import CardConflict, merge_cards
-from hardcut.publish.changes import CHANGES, version_of
-from hardcut.publish.dataset import FILES, LEFT_OUT, Dataset, digests, verify
+from hardcut.publish.changes import version_of
+from hardcut.publish.dataset import FILES, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
-from hardcut.publish.recipe_file import RECIPE
+from hardcut.publish.hub_files import DATASET, DATASET_FILES, LIST, MODEL, SHARD, Kind, There, fetch, put_there
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 
@@ -34,21 +33,6 @@ _GENERATED = ".hardcut/card.md"
 """The card as Hardcut wrote it last, beside the one that people may edit: what they changed is told by it."""
 _OF_THE_HUB = frozenset({".gitattributes"})
 """Files that the Hub puts into every new repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What is published: `mark` is the file that every repository of ours has, `ours` says which files belong to us."""
-
-    name: Literal["dataset", "model"]
-    mark: str
-    ours: re.Pattern[str]
-
-
-_FILES = ("README.md", MARKER, LEFT_OUT, ASSIGNED, CHANGES, RECIPE)
-"""The files of a dataset beside its folders."""
-_DATASET = _Kind("dataset", MARKER, re.compile("|".join([r"(data|plots)/.*", *map(re.escape, _FILES)])))
-_OF_MODEL = _Kind("model", "train.json", re.compile(r".*\.(safetensors|jinja|json|jsonl)|README\.md"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +100,7 @@ def publish(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
             f"{folder}: {wrong[0]}{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}: export it again"
         )
     local = {**{name: told["sha256"] for name, told in digests(folder).items()}, MARKER: sha256_of(folder / MARKER)}
-    return _upload(folder, repo_id, _DATASET, local, choices, f"v{version_of(Dataset(folder))}")
+    return _upload(folder, repo_id, DATASET, local, choices, f"v{version_of(Dataset(folder))}")
 
 
 def publish_model(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
@@ -138,7 +122,7 @@ def publish_model(folder: Path, repo_id: str, choices: Choices = Choices()) -> U
             if path.suffix not in _MODEL:
                 raise UsageError(f"{path}: no file of a model of ours, and other files are not sent: move it elsewhere")
             local[name.as_posix()] = sha256_of(path)
-    return _upload(folder, repo_id, _OF_MODEL, local, choices)
+    return _upload(folder, repo_id, MODEL, local, choices)
 
 
 def _base_model(folder: Path) -> str | None:
@@ -150,7 +134,7 @@ def _base_model(folder: Path) -> str | None:
 
 
 def _upload(
-    folder: Path, repo_id: str, kind: _Kind, local: Mapping[str, str], choices: Choices, version: str | None = None
+    folder: Path, repo_id: str, kind: Kind, local: Mapping[str, str], choices: Choices, version: str | None = None
 ) -> Upload:
     """Makes a repository hold the files of `local`, digests by path; what of it is ours and not among them goes. The
     tag is by default `version`, or without one the next of `v1`, `v2`, ..."""
@@ -163,8 +147,10 @@ def _upload(
         files = {name: _File(folder / name, digest) for name, digest in local.items()}
         if _CARD in files:
             files |= {_GENERATED: files[_CARD], _CARD: _card(api, repo_id, kind, there, files[_CARD], choices)}
+        if kind.mark != MARKER:
+            files[LIST] = _made(json.dumps(sorted(files), indent=2, ensure_ascii=False) + "\n")
         changed = [name for name in sorted(files) if not _same(files[name], there.files.get(name))]
-        stale = sorted(name for name in there.files if kind.ours.fullmatch(name) and name not in files)
+        stale = sorted(put_there(api, repo_id, kind, there, files, adopt=choices.adopt) - files.keys())
         head, tag = there.head, choices.tag
         if tag is not None and tag in there.tags and (changed or stale or there.tags[tag] != head):
             raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
@@ -186,18 +172,7 @@ def _upload(
     return Upload(there.url, there.private, tuple(changed), replaced, tuple(stale), len(files) - len(changed), tag)
 
 
-@dataclass(frozen=True, slots=True)
-class _There:
-    """A repository as it is: its newest commit, its files by path, the commit of each tag."""
-
-    url: str
-    private: bool
-    head: str | None
-    files: Mapping[str, Any]
-    tags: Mapping[str, str]
-
-
-def _look(api: HfApi, repo_id: str, kind: _Kind, choices: Choices) -> _There:
+def _look(api: HfApi, repo_id: str, kind: Kind, choices: Choices) -> There:
     """The repository, which is made where it is not there. A dry run makes none and finds it empty."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -205,16 +180,16 @@ def _look(api: HfApi, repo_id: str, kind: _Kind, choices: Choices) -> _There:
         try:
             info = api.repo_info(repo_id, repo_type=kind.name)
         except RepositoryNotFoundError:
-            return _There(repo_id, not choices.public, None, {}, {})
+            return There(repo_id, not choices.public, None, {}, {})
         url = repo_id
     else:
         url = str(api.create_repo(repo_id, repo_type=kind.name, private=not choices.public, exist_ok=True))
         info = api.repo_info(repo_id, repo_type=kind.name)
     files, tags = _remote(api, repo_id, kind.name, info.sha), _tags(api, repo_id, kind.name)
-    return _There(url, bool(info.private), info.sha, files, tags)
+    return There(url, bool(info.private), info.sha, files, tags)
 
 
-def _refuse_foreign(repo_id: str, kind: _Kind, there: _There, choices: Choices) -> None:
+def _refuse_foreign(repo_id: str, kind: Kind, there: There, choices: Choices) -> None:
     """Raises UsageError for a repository with files in it that Hardcut did not make."""
     others = sorted(there.files.keys() - _OF_THE_HUB)
     if not others or kind.mark in there.files or choices.adopt:
@@ -225,7 +200,7 @@ def _refuse_foreign(repo_id: str, kind: _Kind, there: _There, choices: Choices) 
     )
 
 
-def _card(api: HfApi, repo_id: str, kind: _Kind, there: _There, ours: _File, choices: Choices) -> _File:
+def _card(api: HfApi, repo_id: str, kind: Kind, there: There, ours: _File, choices: Choices) -> _File:
     """The new card, with what people edited in the one that is there.
 
     Raises CardConflict where both changed the same lines, and UsageError where an earlier version of Hardcut kept no
@@ -243,35 +218,28 @@ def _card(api: HfApi, repo_id: str, kind: _Kind, there: _There, ours: _File, cho
         )
     if card.blob_id == generated.blob_id:
         return ours
-    before, theirs = (_fetch(api, repo_id, kind, name, there.head) for name in (_GENERATED, _CARD))
+    before, theirs = (fetch(api, repo_id, kind, name, there.head) for name in (_GENERATED, _CARD))
     try:
         text = merge_cards(before, theirs, ours.read().decode("utf-8"))
     except CardConflict as error:
         raise CardConflict(
             f"{repo_id}: its card: {error}: take that edit back there, or --adopt replaces the whole card"
         ) from error
+    return _made(text)
+
+
+def _made(text: str) -> _File:
     data = text.encode("utf-8")
     return _File(data, hashlib.sha256(data).hexdigest())
 
 
-def _is_as_listed(api: HfApi, repo_id: str, kind: _Kind, there: _There) -> bool:
+def _is_as_listed(api: HfApi, repo_id: str, kind: Kind, there: There) -> bool:
     """Whether the dataset's marker lists the card that is there."""
-    marker = parse_json(_fetch(api, repo_id, kind, MARKER, there.head))
+    marker = parse_json(fetch(api, repo_id, kind, MARKER, there.head))
     listed = marker.get(FILES) if isinstance(marker, dict) else None
     entry = listed.get(_CARD) if isinstance(listed, dict) else None
-    card = _fetch(api, repo_id, kind, _CARD, there.head).encode("utf-8")
+    card = fetch(api, repo_id, kind, _CARD, there.head).encode("utf-8")
     return isinstance(entry, dict) and entry.get("sha256") == hashlib.sha256(card).hexdigest()
-
-
-def _fetch(api: HfApi, repo_id: str, kind: _Kind, path: str, revision: str | None) -> str:
-    """A small text of the repository. Nothing is written here."""
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
-
-    url = hf_hub_url(repo_id, path, repo_type=kind.name, revision=revision, endpoint=api.endpoint)
-    response = get_session().get(url, headers=build_hf_headers(library_name="hardcut"))
-    hf_raise_for_status(response)
-    return response.content.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,12 +265,13 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
             # Through the hub's cache, so that a download that was interrupted goes on where it stopped.
             found = open_api().snapshot_download(
                 repo_id, repo_type="dataset", revision=revision,
-                allow_patterns=["data/*", "plots/*", *_FILES],
+                allow_patterns=["data/*", "plots/*", *DATASET_FILES],
             )  # fmt: skip
         if Path(found).is_dir():
             shutil.copytree(found, folder, dirs_exist_ok=True)
         if not (folder / MARKER).is_file():
             raise UsageError(f"{repo_id}: no {MARKER} in it, so it is no dataset of Hardcut's; nothing was kept")
+        _leave_theirs(folder)
         wrong = verify(folder)
         is_edited = f"{_CARD}: altered" in wrong
         if is_edited:
@@ -312,6 +281,15 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise UsageError(f"{repo_id}: {wrong[0]}{more}: it was changed after it was published; nothing was kept")
     return Pulled(Dataset(out), is_edited)
+
+
+def _leave_theirs(folder: Path) -> None:
+    """Removes what people put beside the dataset's files: it is not ours to verify. A part of a table stays."""
+    listed = Dataset(folder).marker.get(FILES)
+    if isinstance(listed, dict):
+        for name in digests(folder).keys() - listed.keys():
+            if not SHARD.fullmatch(name):
+                (folder / name).unlink()
 
 
 def _list_card(folder: Path) -> None:
@@ -343,7 +321,7 @@ def _same(file: _File, there: Any) -> bool:
     return bool(there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
 
 
-def _default_tag(repo_id: str, version: str | None, there: _There, *, is_new: bool) -> str | None:
+def _default_tag(repo_id: str, version: str | None, there: There, *, is_new: bool) -> str | None:
     """The tag of what is sent, or of what is there without one; None where its version is tagged already and nothing of
     it is new, such as where people edited the card since."""
     if version is None:

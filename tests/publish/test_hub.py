@@ -101,7 +101,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def published(server: Any) -> dict[str, bytes]:
-    beside = (".gitattributes", ".hardcut/card.md")
+    beside = (".gitattributes", ".hardcut/card.md", ".hardcut/files.json")
     return {name: body for name, body in server.repos["org/set"].files.items() if name not in beside}
 
 
@@ -153,6 +153,25 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     assert {**content(dataset), "LICENSE.txt": b"by somebody else"} == published(server)
     old = call("pull", "org/set", tmp_path / "old", "v1.0.0")
     assert old.returncode == 0 and b"renamed" not in (tmp_path / "old" / "README.md").read_bytes()
+
+
+def test_what_people_add_beside_the_tables_stays_and_is_not_pulled(
+    server: Any, call: Call, dataset: Path, tmp_path: Path
+) -> None:
+    assert call("publish", dataset, "org/set").returncode == 0
+    theirs = {
+        "LICENSE": b"MIT",
+        "data/notes.md": b"x",
+        "data/pairs/mine.csv": b"a",
+        "plots/mine.png": b"p",
+        "loader.py": b"import os",
+    }
+    server.repos["org/set"].commits.append({**server.repos["org/set"].files, **theirs})
+    again = json.loads(call("publish", dataset, "org/set").stdout)
+    assert again["deleted"] == [] and theirs.items() <= server.repos["org/set"].files.items()
+    pulled = call("pull", "org/set", tmp_path / "again")
+    assert pulled.returncode == 0, pulled.stderr
+    assert content(tmp_path / "again") == content(dataset)
 
 
 def test_an_upload_killed_in_the_middle_goes_on(
@@ -381,7 +400,17 @@ def test_a_model_goes_there_without_its_checkpoints(server: Any, call: Call, tmp
     sent = {"modules.json", "train.json", "adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert set(published(server)) == sent and server.repos["org/set"].private
     again = json.loads(call("model", folder, "org/set").stdout)
-    assert again["sent"] == [] and again["unchanged"] == 6
+    assert again["sent"] == [] and again["unchanged"] == 7
+    (folder / "adapter_config.json").unlink()
+    (folder / "adapter_model.safetensors").rename(folder / "model.safetensors")
+    theirs = {"eval_results.json": b"{}", "onnx/model.json": b"{}"}
+    server.repos["org/set"].commits.append({**server.repos["org/set"].files, **theirs})
+    gone = json.loads(call("model", folder, "org/set").stdout)["deleted"]
+    assert gone == ["adapter_config.json", "adapter_model.safetensors"], "a model whose list is there"
+    del server.repos["org/set"].commits[-1][".hardcut/files.json"]
+    unsure = call("model", folder, "org/set")
+    assert unsure.returncode == 2 and "so eval_results.json may be somebody else's, and 1 more" in unsure.stderr
+    assert theirs.items() <= server.repos["org/set"].files.items()
     (folder / "weights.bin").write_bytes(b"pickle")
     assert "weights.bin: no file of a model" in call("model", folder, "org/set").stderr
 
