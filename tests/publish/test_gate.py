@@ -502,6 +502,8 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
         ("read at 24.367-26.367 s, and at 1024.36-1126.75 s", []),
         ("boxes 12.50 13.75 140.25, host 192.168.100.200, 1.234.567.890 views", []),
         ("ISBN 978-3-16-148410-0 on the cover, IMG_20190812_153000, 3.1415926535", []),
+        ("the box 120 340 560 780 of 1920 1080 640 360, item 4711 0815 1234", []),
+        ("6 (12) 345-67-89, 650 253 0000, 138 1234 5678, 98765 43210, 612 345 678", ["telephone number"] * 5),
         ("call 5551234567", ["telephone number"]),
         ("call 555.123.4567 or 555 123 4567", ["telephone number"] * 2),
         ("拨打13812345678订购", ["telephone number"]),
