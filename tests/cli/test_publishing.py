@@ -87,9 +87,16 @@ def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Pr
     assert hardcut("check", run).returncode == 2
 
 
-def test_a_format_of_others_is_looked_at_by_the_gate_too(run: Path, hardcut: Process, tmp_path: Path) -> None:
+def test_a_format_of_others_is_looked_at_by_the_gate_too(
+    run: Path, world: Path, hardcut: Process, tmp_path: Path
+) -> None:
     done = hardcut("export", run, "--out", tmp_path / "trec", "--format", "trec")
     assert done.returncode == 1 and "failed   licence" in done.stdout and (tmp_path / "trec" / "train.qrels").exists()
+    videos = ("--videos", world / "videos")
+    far = hardcut("export", run, "--out", tmp_path / "swift", "--format", "ms-swift", *videos)
+    assert far.returncode == 1 and str(world / "videos") in (tmp_path / "swift" / "train.reranker.jsonl").read_text()
+    near = hardcut("export", run, "--out", tmp_path / "near", *videos)
+    assert near.returncode == 2 and "paths stay relative" in near.stderr
     clips = hardcut("export", run, "--out", tmp_path / "t", "--format", "trec", "--with-media", tmp_path)
     assert clips.returncode == 2 and "takes the folder by --videos" in clips.stderr
 
