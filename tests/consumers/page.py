@@ -36,6 +36,8 @@ The exports are those of ten clips with queries in four scripts, one query that 
 TAIL = """
 TRL has no column for videos, so a video is up to 8 frames. FlagEmbedding holds texts alone. `datasets` takes members of a WebDataset shard for videos where they end in .mp4 or .mkv. Decoding a video column (`media`, MTEB's corpus) takes torchcodec, whose wheels did not go with the CPU build of torch here: the column's kind and paths were looked at.
 
+FlagEmbedding 1.4 does not go with transformers 5, so it has an older one. LLaMA-Factory imports torchaudio, of which there is none for this torch: an empty module stands in for it, and its check of versions is off.
+
 No library trained a step here. Their own loaders, parsers and collators read the files.
 """
 
