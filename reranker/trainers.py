@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback
 
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import CaptionExample, Group
-from hardcut.reranker.losses import Batch, ranking_loss
+from hardcut.reranker.losses import Batch, Counts, count, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.reranker.packing import packed_inputs
 from hardcut.schemas.training import LossSettings, TrainSettings
@@ -30,12 +32,28 @@ IGNORED = -100
 
 
 class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """Checkpoints hold what is trained, and no other adapter."""
+    """A step is the same however it is split, and checkpoints hold what is trained, and no other adapter.
+
+    Before a step, `counts_of` says of each micro-batch what its terms are means over. Their sums over all micro-batches
+    and processes go to `compute_loss` as `num_items_in_batch`. It divides by them, and by nothing else."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.loss_is_scaled_for_ga = False
-        self.model_accepts_loss_kwargs = False  # ours are means of a batch
+        self.loss_is_scaled_for_ga = True
+
+    def counts_of(self, batch: Mapping[str, Any]) -> list[float]:
+        """What the terms of a micro-batch are means over: the same number of counts for every micro-batch."""
+        raise NotImplementedError
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """The micro-batches of a step, and the counts of the whole step."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        counts = torch.tensor([self.counts_of(batch) for batch in batches], dtype=torch.float64).sum(0)
+        return batches, self.accelerator.reduce(counts.to(device), "sum").tolist()
+
+    def _whole(self, loss: Tensor) -> Tensor:
+        """The loss so that the mean over processes, which is what they make of their gradients, is the sum."""
+        return loss * self.accelerator.num_processes
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
@@ -68,14 +86,42 @@ class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
 
 class PerceptionTrainer(StageTrainer):
-    """Stage 1: next-token loss on captions, and the same on held-out ones to choose by."""
+    """Stage 1: next-token loss on captions, and the same on held-out ones to choose by; both are means over tokens."""
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+    def counts_of(self, batch: Mapping[str, Any]) -> list[float]:
+        """How many tokens are learned."""
+        return [float((batch["labels"][:, 1:] != IGNORED).sum())]  # the first has nothing before it to tell it from
+
+    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
+        """The loss a token over all held-out captions, whatever the size of a batch and the number of processes."""
+        self.model.eval()
+        found: list[Tensor] = []
+        with torch.no_grad():
+            for batch in self.get_eval_dataloader():
+                labels = batch["labels"]
+                with self.compute_loss_context_manager():
+                    _, outputs = self.compute_loss(self.model, dict(batch), return_outputs=True)
+                next_ones = labels[:, 1 - outputs.logits.shape[1] :]
+                logits = outputs.logits[:, :-1].float().transpose(1, 2)
+                losses = cross_entropy(logits, next_ones, ignore_index=IGNORED, reduction="none").double().sum(1)
+                of_rows = torch.stack([losses, (next_ones != IGNORED).sum(1).double()], 1)
+                found.append(self.accelerator.gather_for_metrics(of_rows))  # without those that fill the last batch up
+        loss, tokens = torch.cat(found).sum(0).tolist()
+        metrics = {f"{metric_key_prefix}_loss": loss / tokens}
+        self.log(metrics)
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         labels = inputs.pop("labels")
         # From the place before the first caption's first token: logits of the prompt would fill the memory for nothing.
         last = labels.shape[1] - int((labels != IGNORED).any(0).nonzero()[0]) + 1
-        outputs = model(**inputs, labels=labels[:, -last:], logits_to_keep=last)
-        return (outputs.loss, outputs) if return_outputs else outputs.loss
+        counted = {} if num_items_in_batch is None else {"num_items_in_batch": num_items_in_batch[0]}
+        outputs = model(**inputs, labels=labels[:, -last:], logits_to_keep=last, **counted)
+        loss = self._whole(outputs.loss) if counted else outputs.loss
+        return (loss, outputs) if return_outputs else loss
 
 
 class RankingTrainer(StageTrainer):
@@ -105,24 +151,48 @@ class RankingTrainer(StageTrainer):
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+    def counts_of(self, batch: Mapping[str, Any]) -> list[float]:
+        """What the terms of groups are means over, and those of blocks."""
+        return _counts(batch)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        counts = _counts(inputs) if num_items_in_batch is None else num_items_in_batch
+        of_groups, of_blocks = Counts(*counts[:3]), Counts(*counts[3:])
         scores = self._reranker.scores(model, inputs["pairs"]).float()
-        total, terms = ranking_loss(scores[inputs["at"]], Batch(inputs["present"], inputs["soft"]), self._settings)
-        blocks: Tensor = inputs["blocks"]
-        if len(blocks):
-            both = Batch(torch.ones_like(blocks, dtype=torch.bool), inputs["blocks_soft"])
-            of_blocks, more = ranking_loss(scores[blocks], both, self._settings)
-            total = total + self._settings.counterfactuals * of_blocks
-            terms |= {f"counterfactuals_{name}": term for name, term in more.items()}
+        total, terms = ranking_loss(scores[inputs["at"]], _groups(inputs), self._settings, of_groups)
+        if of_blocks.pairwise:
+            more, found = ranking_loss(scores[inputs["blocks"]], _blocks(inputs), self._settings, of_blocks)
+            total = total + self._settings.counterfactuals * more
+            terms |= {f"counterfactuals_{name}": term for name, term in found.items()}
         for name, term in terms.items():
             self._terms[name].append(term.detach())
+        if num_items_in_batch is not None:
+            total = self._whole(total)
         return (total, {"scores": scores}) if return_outputs else total
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" in logs:
-            logs |= {f"loss_{name}": float(torch.stack(terms).mean()) for name, terms in self._terms.items()}
+        """Each term beside the loss: its sum over the micro-batches and processes of a step (every step is logged)."""
+        if "loss" in logs and self._terms:
+            names = sorted(self._terms)  # the same in every process: what is on, and whether the step has blocks
+            sums = self.accelerator.reduce(torch.stack([torch.stack(self._terms[name]).sum() for name in names]), "sum")
+            logs |= {f"loss_{name}": value for name, value in zip(names, sums.tolist(), strict=True)}
             self._terms.clear()
         super().log(logs, start_time)
+
+
+def _counts(inputs: Mapping[str, Any]) -> list[float]:
+    return [*astuple(count([_groups(inputs)])), *astuple(count([_blocks(inputs)]))]
+
+
+def _groups(inputs: Mapping[str, Any]) -> Batch:
+    return Batch(inputs["present"], inputs["soft"])
+
+
+def _blocks(inputs: Mapping[str, Any]) -> Batch:
+    """The blocks of a micro-batch as groups of two, answered and not; there may be none."""
+    return Batch(torch.ones_like(inputs["blocks"], dtype=torch.bool), inputs["blocks_soft"])
 
 
 class GroupCollator:

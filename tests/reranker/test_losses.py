@@ -79,12 +79,34 @@ def test_a_weight_or_temperature_of_zero_turns_a_term_off(name: str, by: str) ->
 
 
 def test_without_any_soft_label_the_teacher_is_silent() -> None:
-    from hardcut.reranker.losses import Batch, teacher_loss
+    from hardcut.reranker.losses import Batch, ranking_loss
 
     scores = torch.zeros((2, 3), requires_grad=True)
-    found = teacher_loss(scores, Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan)), 5.0)
+    batch = Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan))
+    found, terms = ranking_loss(scores, batch, LossSettings(pairwise=0, pointwise=0))
     found.backward()
-    assert float(found) == 0.0 and float(scores.grad.abs().sum()) == 0.0
+    assert float(found) == float(terms["teacher"]) == 0.0 and float(scores.grad.abs().sum()) == 0.0
+
+
+def test_parts_of_a_step_add_up_to_the_whole() -> None:
+    """Ragged groups, and a part whose only group has no soft label."""
+    from hardcut.reranker.losses import Batch, count, ranking_loss
+
+    soft = torch.tensor(SOFT, dtype=torch.float64)
+    soft[2] = torch.nan
+    scores, present = torch.tensor(SCORES), torch.tensor(PRESENT)
+    total, terms = ranking_loss(scores, Batch(present, soft), LossSettings())
+    rows = [slice(0, 2), slice(2, 3), slice(3, 5)]
+    batches = [Batch(present[part], soft[part]) for part in rows]
+    whole = count(batches)
+    assert (whole.pairwise, whole.teacher, whole.pointwise) == (5.0, 12.0, 17.0)
+    found = [
+        ranking_loss(scores[part], batch, LossSettings(), whole) for part, batch in zip(rows, batches, strict=True)
+    ]
+    assert sum(float(part) for part, _ in found) == pytest.approx(float(total), rel=1e-6)
+    assert {name: sum(float(of[name]) for _, of in found) for name in terms} == pytest.approx(
+        {name: float(term) for name, term in terms.items()}, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["pairwise", "teacher", "pointwise"])
