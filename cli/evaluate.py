@@ -46,6 +46,14 @@ def print_evaluation(found: Evaluation) -> None:
             console.print(f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {plain(lacking)}")
         if run.unjudged:
             console.print(f"unjudged  {plain(run.name)}: {run.unjudged:,} queries are not in the qrels, passed over")
+        if run.ties is not None:
+            worst, best = run.ties.ranges[found.measures[0]]
+            told = f"{run.ties.queries:,} queries have ties that touch the first 10"
+            console.print(
+                f"ties      {plain(run.name)}: {told}; broken in the worst and the best order "
+                f"{found.measures[0]} is {worst:.3f} and {best:.3f}",
+                soft_wrap=True,
+            )
     for comparison in found.comparisons:
         console.print(_comparison(found, comparison.run))
         each = versus(found, comparison)

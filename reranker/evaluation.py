@@ -22,6 +22,7 @@ from hardcut.reranker.results import (
     QueryRow,
     RunResult,
 )
+from hardcut.reranker.ties import ties
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run
 
@@ -80,6 +81,7 @@ def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFac
         slices=_slices(primary, facts),
         lacking=tuple(sorted(query for query in qrels if not run.get(query))),
         unjudged=sum(query not in qrels for query in run),
+        ties=ties(qrels, run, list(values)),
         calibration=calibration,
         calibration_note=note,
         prior=_prior(qrels, run, facts),

@@ -40,15 +40,25 @@ class Diagnostic(Frozen):
     changes: dict[str, BlockPasses]
 
 
+class Ties(Frozen):
+    """How much hangs on ties: queries of which two that score alike compete for one of the first 10 places, and each
+    measure with all ties broken in the worst and in the best order."""
+
+    queries: int
+    ranges: dict[str, tuple[float, float]]
+
+
 class RunResult(Frozen):
     """One run. `slices`: the first measure by facet (kind, language, ...) and its value. `lacking`: queries of the
-    qrels that the run lacks, counted as 0; `unjudged`: queries of the run that the qrels lack, passed over."""
+    qrels that the run lacks, counted as 0; `unjudged`: queries of the run that the qrels lack, passed over. `ties`:
+    null where no two of a query score alike."""
 
     name: str
     measures: dict[str, Mean]
     slices: dict[str, dict[str, Mean]]
     lacking: tuple[str, ...]
     unjudged: int
+    ties: Ties | None
     calibration: Calibration | None
     calibration_note: str
     prior: PriorResult

@@ -78,6 +78,24 @@ def test_runs_are_measured_over_the_same_queries_and_compared_with_the_first() -
     assert evaluate(qrels, {"chance": runs["chance"], "good": lacking}, facts, ["nDCG@10", "RR"]) == found
 
 
+def test_how_much_hangs_on_ties_is_told() -> None:
+    """By hand: of q1 the relevant one is among three that tie, of q2 nothing ties, and q3 ties below the tenth."""
+    qrels = {"q1": {"a": 1}, "q2": {"a": 1}, "q3": {"a": 1}}
+    below = {f"v{n:02}": float(n >= 2) * n for n in range(14)}
+    tied = {"q1": {"a": 1.0, "b": 1.0, "c": 1.0, "d": 0.0}, "q2": {"a": 2.0, "b": 1.0}, "q3": {"a": 20.0, **below}}
+    found = evaluate(qrels, {"tied": tied, "flat": {query: {"a": 0.5, "b": 0.5} for query in qrels}}, measures=["RR"])
+    ties, flat = (run.ties for run in found.runs)
+    assert ties is not None and ties.queries == 1
+    assert ties.ranges["RR"] == (pytest.approx((1 / 3 + 1 + 1) / 3), 1.0)
+    worst, best = ties.ranges["RR"]
+    assert found.runs[0].measures["RR"].mean == pytest.approx(worst) and worst < best, (
+        "by id the relevant one is the last of the three"
+    )
+    assert flat is not None and flat.queries == 3 and flat.ranges["RR"] == (0.5, 1.0)
+    assert "3 queries have ties" in render(found)
+    assert evaluate(qrels, {"run": {"q2": tied["q2"]}}).runs[0].ties is None
+
+
 def test_slices_split_the_queries_and_keep_the_unknown_ones() -> None:
     qrels, runs, facts = _world()
     fewer = DatasetFacts({query: known for query, known in facts.queries.items() if query != "q001"})
