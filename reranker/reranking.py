@@ -24,6 +24,8 @@ from hardcut.teacher.confidence import first_token_answer
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Prompt, pair_prompt
 
 TAG = "hardcut"
+_SCORES = "float32"
+"""How scores are made: those that were made in another way do not go on with these."""
 _AHEAD = 3
 """Videos in work at a time: while one is scored, frames of the next are read."""
 
@@ -79,7 +81,8 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
     missing = {video: "no such video in the folder" for video in sorted(asked) if video not in job.videos}
     partial = job.out.with_name(f"{job.out.name}.partial.jsonl")
     book = _Book(
-        partial, digest(job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _job_identity(job))
+        partial,
+        digest(_SCORES, job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _job_identity(job)),
     )
     work = _Work(job, scorer, book, missing)
     waiting = asyncio.Semaphore(_AHEAD)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hardcut.schemas.errors import UsageError
+from hardcut.teacher.local.answer_head import next_logprobs
 from hardcut.teacher.local.pair_prompt import DecodedClip, pair_text, video_inputs
 
 
@@ -82,7 +83,7 @@ class SharedPrefix:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
     def logprobs(self, shared: SharedPrompts, tokens: Sequence[int]) -> list[list[float]]:
-        """For each prompt the log-probabilities of `tokens` as the next one."""
+        """For each prompt the log-probabilities of `tokens` as the next one; their differences are exact in float32."""
         prefix = shared.inputs.to(self._model.device)
         cache = self._model(**prefix, use_cache=True, logits_to_keep=1).past_key_values
         # Where text goes on after media: its positions are fewer than its tokens (multimodal rotary embedding).
@@ -90,8 +91,7 @@ class SharedPrefix:
         found: list[list[float]] = []
         for at in range(0, len(shared.endings), self._batch):
             part = shared.endings[at : at + self._batch]
-            logits = self._go_on(cache, shared.length, start, part)
-            found += logits.float().log_softmax(-1)[:, list(tokens)].tolist()
+            found += next_logprobs(self._model, tokens, self._going_on(cache, shared.length, start, part))[0].tolist()
             cache.crop(-sum(map(len, part)))  # of what they have in common again
         return found
 
@@ -101,9 +101,9 @@ class SharedPrefix:
             given[name] = given[name].to(self._model.dtype)
         return shared
 
-    def _go_on(self, cache: Any, length: int, start: int, endings: Sequence[Sequence[int]]) -> Any:
-        """The logits of the next tokens after the `length` tokens in `cache` and each of the endings, which begin at
-        position `start`."""
+    def _going_on(self, cache: Any, length: int, start: int, endings: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """What the model is given to go on after the `length` tokens in `cache` with each of the endings, which begin
+        at position `start`."""
         widths = torch.tensor([len(ending) for ending in endings])
         whose = torch.repeat_interleave(torch.arange(len(endings)), widths)
         own = (whose[:, None] == whose[None, :]).tril()
@@ -111,14 +111,14 @@ class SharedPrefix:
         dtype, device = self._model.dtype, self._model.device
         hidden = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
         positions = torch.cat([torch.arange(start, start + len(ending)) for ending in endings])
-        return self._model(
-            input_ids=torch.tensor([token for ending in endings for token in ending])[None].to(device),
-            attention_mask=hidden[None, None].to(device),
-            position_ids=positions.expand(3, 1, -1).to(device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=(widths.cumsum(0) - 1).to(device),
-        ).logits[0]
+        return {
+            "input_ids": torch.tensor([token for ending in endings for token in ending])[None].to(device),
+            "attention_mask": hidden[None, None].to(device),
+            "position_ids": positions.expand(3, 1, -1).to(device),
+            "past_key_values": cache,
+            "use_cache": True,
+            "logits_to_keep": (widths.cumsum(0) - 1).to(device),
+        }
 
     def _model_of_positions(self) -> Any:
         return next(module for module in self._model.modules() if getattr(module, "rope_deltas", None) is not None)

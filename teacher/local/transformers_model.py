@@ -19,6 +19,7 @@ from transformers import (
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
+from hardcut.teacher.local.answer_head import next_logprobs
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
 from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
 from hardcut.teacher.local.pictures import read_pictures
@@ -139,8 +140,7 @@ class TransformersGenerator:
 
     def _score(self, inputs: Any) -> list[Generated]:
         """One forward pass: yes and no at the place after the prompt."""
-        logits = self._model(**inputs, logits_to_keep=1).logits[:, -1].float()
-        logprobs = logits.log_softmax(-1)[:, list(self._spellings.ids)].tolist()
+        logprobs = next_logprobs(self._model, self._spellings.ids, {**inputs, "logits_to_keep": 1})[:, -1].tolist()
         lengths = inputs["attention_mask"].sum(1).tolist()
         return [
             self._scored(row, Tokens(prompt=length, completion=1))

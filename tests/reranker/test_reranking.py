@@ -173,6 +173,46 @@ def test_twenty_queries_cost_one_decode_one_encoding_and_a_fifth_of_the_time(tmp
 
 
 @pytest.mark.torch
+def test_a_model_in_bfloat16_ties_no_two_videos_in_the_first_ten_of_100_queries(tiny: str) -> None:
+    """And its scores are those of the hidden states in float32, in a row of their own too."""
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    from hardcut.teacher.local.answer_head import next_logprobs
+    from hardcut.teacher.local.pair_prompt import DecodedClip, add_pair_template, pair_inputs
+    from hardcut.teacher.local.shared_prefix import SharedPrefix
+
+    model = AutoModelForImageTextToText.from_pretrained(tiny, dtype=torch.bfloat16).eval()
+    processor = AutoProcessor.from_pretrained(tiny)
+    add_pair_template(processor)
+    yes, no = answers = [processor.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("yes", "no")]
+    draw = np.random.default_rng(0)
+    words = [line.split()[1] for line in ("a red", "a green", "a blue", "a square", "a moves", "a left", "a right")]
+    queries = [" ".join(draw.choice(words, 4)) + f" {number}" for number in range(100)]
+    pictures = draw.integers(0, 255, (12, 4, 2, 3, 3), dtype=np.uint8).repeat(32, 2).repeat(32, 3)
+    clips = [DecodedClip(each, (0.0, 0.5, 1.0, 1.5)) for each in pictures]
+    prefix = SharedPrefix(model, processor, 100)
+    scores = np.array([prefix.logprobs(prefix.prepare_pairs(clip, queries), answers) for clip in clips])
+    margins = scores[..., 0] - scores[..., 1]
+    first_ten = -np.sort(-margins, axis=0)[:10]
+    assert margins.shape == (12, 100) and (np.diff(first_ten, axis=0) < 0).all()
+    inputs = pair_inputs(processor, [(queries[0], clips[0])])
+    kept: list[Any] = []
+    watch = model.lm_head.register_forward_pre_hook(lambda _, given: kept.append(given[0].float()))
+    with torch.inference_mode():
+        found = next_logprobs(model, answers, {**inputs, "logits_to_keep": 1})[0, -1]
+        rounded = model(**inputs, logits_to_keep=1).logits[0, -1].float()
+    watch.remove()
+    weights = model.lm_head.weight.detach().float()
+    assert float(found[0] - found[1]) == pytest.approx(float(kept[0][0, -1] @ (weights[yes] - weights[no])), abs=1e-5)
+    assert found.tolist() == pytest.approx(rounded.log_softmax(-1)[answers].tolist(), abs=0.02)
+    model.config.get_text_config().final_logit_softcapping = 30.0
+    with torch.inference_mode():
+        capped = next_logprobs(model, answers, {**inputs, "logits_to_keep": 1})[0, -1]
+    assert capped.tolist() == pytest.approx(rounded.log_softmax(-1)[answers].tolist(), abs=1e-6), "left as they are"
+
+
+@pytest.mark.torch
 def test_from_the_command_a_video_is_decoded_once(tiny: str, hardcut_command: Any, tmp_path: Path) -> None:
     from hardcut.data.bundled import sample_files
     from hardcut.media.probe import probe
