@@ -12,7 +12,7 @@ from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.evaluate_runs import evaluate
 from hardcut.report.statistics.significance import Mean
 from hardcut.reranker.evaluation_page import Change, versus
-from hardcut.reranker.results import Evaluation
+from hardcut.reranker.results import BlockPasses, Evaluation
 
 
 def evaluate_runs(
@@ -21,11 +21,12 @@ def evaluate_runs(
     measures: Sequence[str],
     dataset: Path | None,
     page: Path | None,
+    slices: Sequence[str] = (),
     *,
     as_json: bool,
 ) -> int:
     """Measures the runs and prints what was found. Raises UsageError for a file that is not what it should be."""
-    found = evaluate(qrels, *runs, measures=measures, dataset=dataset, page=page)
+    found = evaluate(qrels, *runs, measures=measures, dataset=dataset, page=page, slices=slices)
     if as_json:
         print(found.model_dump_json(indent=2))
     else:
@@ -40,10 +41,19 @@ def print_evaluation(found: Evaluation) -> None:
     console = output()
     console.print(_measures(found))
     console.print(f"queries   {found.queries:,}, of which {found.without_relevant:,} have no relevant video")
+    if found.leaked:
+        console.print(
+            f"leaked    {len(found.leaked):,} queries have the text of a training query: {_some(found.leaked)}",
+            soft_wrap=True,
+        )
+        for run in found.runs:
+            if run.unleaked is not None:
+                console.print(f"leaked    {plain(run.name)} without them: {_mean_text(run.unleaked)}")
     for run in found.runs:
         if run.lacking:
-            lacking = ", ".join(run.lacking[:5]) + (", ..." if len(run.lacking) > 5 else "")
-            console.print(f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {plain(lacking)}")
+            console.print(
+                f"lacking   {plain(run.name)}: {len(run.lacking):,} queries, counted as 0: {_some(run.lacking)}"
+            )
         if run.unjudged:
             console.print(f"unjudged  {plain(run.name)}: {run.unjudged:,} queries are not in the qrels, passed over")
         if run.ties is not None:
@@ -76,18 +86,27 @@ def _measures(found: Evaluation) -> Table:
     return table
 
 
-def _comparison(found: Evaluation, name: str) -> Table:
-    comparison = next(each for each in found.comparisons if each.run == name)
+def _some(queries: Sequence[str]) -> str:
+    return plain(", ".join(queries[:5]) + (", ..." if len(queries) > 5 else ""))
+
+
+def _comparison(found: Evaluation, run: str) -> Table:
+    comparison = next(each for each in found.comparisons if each.run == run)
     gain = "" if comparison.relative is None else f" ({100 * comparison.relative:+.1f} % {found.measures[0]})"
     table = Table(
-        title=f"\n{plain(name)} against {plain(comparison.against)}{gain}", title_justify="left", title_style="bold",
+        title=f"\n{plain(run)} against {plain(comparison.against)}{gain}", title_justify="left", title_style="bold",
         box=None, pad_edge=False,
     )  # fmt: skip
-    for column in ("measure", "difference", "p", "won", "lost", "equal"):
+    for column in ("measure", "difference", "p", "p (Holm)", "won", "lost", "equal"):
         table.add_column(column, justify="left" if column == "measure" else "right")
-    for of in comparison.measures:
+    parts = {
+        f"{facet}: {part}": of for facet, of_facet in comparison.slices.items() for part, of in of_facet.items()
+        if len(of_facet) > 1
+    }  # fmt: skip
+    for name, of in {**{of.measure: of for of in comparison.measures}, **parts}.items():
         numbers = (f"{of.won:,}", f"{of.lost:,}", f"{of.equal:,}")
-        table.add_row(of.measure, _mean_text(of.difference, "+.3f"), f"{of.p_value:.4f}", *numbers)
+        p_values = (f"{of.p_value:.4f}", f"{of.p_holm:.4f}")
+        table.add_row(plain(name), _mean_text(of.difference, "+.3f"), *p_values, *numbers)
     return table
 
 
@@ -124,14 +143,20 @@ def _calibration(console: Console, found: Evaluation, name: str) -> None:
         f"prior        R2 of the scores: {errors or 'not measured'}{f' ({run.prior.note})' * bool(run.prior.note)}"
     )
     if run.diagnostic is not None:
+        splits = ", ".join(run.diagnostic.splits) or "all splits: the dataset does not know the qrels' queries"
         for change, of in run.diagnostic.changes.items():
-            low, high = of.interval
-            alone = "not known" if of.text_alone is None else f"{of.text_alone:.3f}"
-            both = f"; both videos {of.mirrored_passed} of {of.mirrored}" if of.mirrored else ""
-            console.print(
-                f"diagnostic   {change}: {of.passed} of {of.blocks} blocks ({of.rate:.3f}, {low:.3f} to {high:.3f}), "
-                f"{of.scored} scored, chance 0.5, text alone {alone}{both}"
-            )
+            console.print(f"diagnostic   {change} ({splits}): {_passes(of)}", soft_wrap=True)
+
+
+def _passes(of: BlockPasses) -> str:
+    if of.rate is None:
+        return f"none of {of.blocks} blocks scored"
+    low, high = of.interval
+    alone = "not known" if of.text_alone is None else f"{of.text_alone:.3f}"
+    from_, to = of.mirrored_interval
+    both = f"; both videos {of.mirrored_passed} of {of.mirrored} ({from_:.3f} to {to:.3f})" if of.mirrored else ""
+    share = f"{of.scored} of {of.blocks} blocks scored ({100 * of.share_scored:.0f} %)"
+    return f"{of.rate:.3f} ({low:.3f} to {high:.3f}) of {share}, chance 0.5, text alone {alone}{both}"
 
 
 def _mean_text(mean: Mean, form: str = ".3f") -> str:

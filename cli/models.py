@@ -63,10 +63,13 @@ def evaluate(
     run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],
     dataset: Annotated[Path | None, typer.Option(help="A dataset's folder: texts, slices, diagnostic set.")] = None,
     measure: Annotated[list[str] | None, typer.Option("--measure", help="nDCG@20, R@50, ...; may be repeated.")] = None,
+    slices: Annotated[
+        list[str] | None, typer.Option("--slice", help="A column of the dataset's queries; may be repeated.")
+    ] = None,
     page: Annotated[Path | None, typer.Option(help="Write a page with plots to this .html.")] = None,
     json: Json = False,
 ) -> None:
     """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
     from hardcut.cli.evaluate import evaluate_runs
 
-    raise typer.Exit(evaluate_runs(qrels, run, measure or (), dataset, page, as_json=json))
+    raise typer.Exit(evaluate_runs(qrels, run, measure or (), dataset, page, slices or (), as_json=json))

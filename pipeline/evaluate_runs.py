@@ -12,6 +12,7 @@ from hardcut.reranker.evaluation_page import write_evaluation
 from hardcut.reranker.facts import UNKNOWN, read_facts
 from hardcut.reranker.measures import MEASURES
 from hardcut.reranker.results import Evaluation
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Qrels, Run, read_qrels, read_run
 
 PathLike = str | Path
@@ -23,12 +24,14 @@ def evaluate(
     measures: Sequence[str] = (),
     dataset: PathLike | None = None,
     page: PathLike | None = None,
+    slices: Sequence[str] = (),
 ) -> Evaluation:
     """Measures TREC runs against qrels. The other runs are compared with the first.
 
     `qrels` and `runs` are files, or mappings of grades and of scores by query and video. `measures` are names such as
     `nDCG@10` and `R@50` (default: those of docs/evaluation.md). `dataset` is the folder of a dataset with the queries;
     it adds texts, slices and the diagnostic set. `page` is a file to write a page with plots to.
+    `slices` are further columns of the dataset's queries to slice by (`source_video_id`, `difficulty.spans`).
 
     Raises UsageError for a file that cannot be read, MissingDependency without the extra `eval`.
 
@@ -40,10 +43,12 @@ def evaluate(
     """
     read = qrels if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
     facts = UNKNOWN
+    if slices and dataset is None:
+        raise UsageError("--slice takes a column of the dataset's queries: name the dataset (--dataset)")
     if dataset is not None:
         tables = Dataset(Path(dataset))
         tables.refuse_altered(("queries", "diagnostic"))
-        facts = read_facts(tables)
+        facts = read_facts(tables, slices)
     names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
     found = measure(read, runs_by_name(names), facts, tuple(measures) or MEASURES)
     if page is not None:

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from hardcut.report.statistics.agreement import share_interval
 from hardcut.report.statistics.calibration import Calibration, JudgedPair, calibrate
-from hardcut.report.statistics.shortcuts import FOLDS, is_sampled, r2_from, r2_tells, video_word
-from hardcut.report.statistics.sides import Sides, audit
-from hardcut.report.statistics.significance import Mean, mean, randomisation_test
-from hardcut.reranker.facts import UNKNOWN, DatasetFacts, NuanceBlock
+from hardcut.report.statistics.significance import Mean, holm, mean, measured, randomisation_test
+from hardcut.reranker.audits import diagnostic, evaluated_splits, leaked, prior
+from hardcut.reranker.facts import UNKNOWN, DatasetFacts
 from hardcut.reranker.measures import MEASURES, per_query
 from hardcut.reranker.results import (
-    BlockPasses,
     Comparison,
-    Diagnostic,
     Evaluation,
     MeasureDifference,
-    PriorResult,
     QueryRow,
     RunResult,
 )
@@ -29,7 +24,8 @@ from hardcut.schemas.trec import Qrels, Run
 RULES = (
     "Every query of the qrels counts; one that a run lacks scores 0. Ties in a run are broken by document id, the "
     "highest first (trec_eval's rule). A grade of 1 or more is relevant; nDCG has linear gain. Intervals: 95 %, "
-    "bootstrap over queries. p-values: two-sided paired randomisation test over queries. Calibration figures are "
+    "bootstrap over queries, Wilson's for shares of them. p-values: two-sided paired randomisation test over queries; "
+    "corrected by Holm over all measures and slices of all comparisons. Calibration figures are "
     "cross-fitted over queries."
 )
 
@@ -52,6 +48,7 @@ def evaluate(
     values = {name: per_query(qrels, run, measures) for name, run in runs.items()}
     relevant = {query: sum(grade > 0 for grade in grades.values()) for query, grades in qrels.items()}
     first = next(iter(runs))
+    known = leaked(qrels, facts)
     rows = tuple(
         QueryRow(
             query_id=query,
@@ -66,30 +63,37 @@ def evaluate(
         measures=tuple(measures),
         queries=len(qrels),
         without_relevant=sum(not count for count in relevant.values()),
-        runs=tuple(_result(name, qrels, run, values[name], facts) for name, run in runs.items()),
-        comparisons=tuple(_compare(name, first, values) for name in runs if name != first),
+        leaked=known,
+        runs=tuple(_result(name, qrels, run, values[name], facts, known) for name, run in runs.items()),
+        comparisons=_corrected([_compare(name, first, values, facts) for name in runs if name != first]),
         per_query=rows,
     )
 
 
-def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFacts) -> RunResult:
+def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFacts, known: Sequence[str]) -> RunResult:
     primary = next(iter(values.values()))
     calibration, note = _calibrated(name, qrels, run, facts)
     return RunResult(
         name=name,
-        measures={measure: mean(list(of.values())) for measure, of in values.items()},
+        measures={measure: measured(list(of.values())) for measure, of in values.items()},
         slices=_slices(primary, facts),
         lacking=tuple(sorted(query for query in qrels if not run.get(query))),
         unjudged=sum(query not in qrels for query in run),
         ties=ties(qrels, run, list(values)),
         calibration=calibration,
         calibration_note=note,
-        prior=_prior(qrels, run, facts),
-        diagnostic=_diagnostic(run, facts),
+        unleaked=measured([value for query, value in primary.items() if query not in known]) if known else None,
+        prior=prior(qrels, run, facts),
+        diagnostic=diagnostic(run, facts, evaluated_splits(qrels, facts)),
     )
 
 
 def _slices(values: Mapping[str, float], facts: DatasetFacts) -> dict[str, dict[str, Mean]]:
+    parts = _parted(values, facts)
+    return {facet: {part: measured(of) for part, of in by_part.items()} for facet, by_part in parts.items()}
+
+
+def _parted(values: Mapping[str, float], facts: DatasetFacts) -> dict[str, dict[str, list[float]]]:
     """By facet and value; queries that the dataset does not know are a value of their own."""
     if not any(query in facts.queries for query in values):
         return {}
@@ -99,27 +103,65 @@ def _slices(values: Mapping[str, float], facts: DatasetFacts) -> dict[str, dict[
         known = facts.queries[query].facets if query in facts.queries else {}
         for name in names:
             parted[name][known.get(name, "not in the dataset")].append(value)
-    return {name: {part: mean(parted[name][part]) for part in sorted(parted[name])} for name in names}
+    return {name: {part: parted[name][part] for part in sorted(parted[name])} for name in names}
 
 
-def _compare(name: str, against: str, values: Mapping[str, Values]) -> Comparison:
+def _compare(name: str, against: str, values: Mapping[str, Values], facts: DatasetFacts) -> Comparison:
     ours, theirs = values[name], values[against]
-    found = []
-    for measure in ours:
-        deltas = [ours[measure][query] - theirs[measure][query] for query in ours[measure]]
-        found.append(
-            MeasureDifference(
-                measure=measure,
-                difference=mean(deltas),
-                p_value=randomisation_test(deltas),
-                won=sum(delta > 0 for delta in deltas),
-                lost=sum(delta < 0 for delta in deltas),
-                equal=sum(delta == 0 for delta in deltas),
-            )
-        )
+    deltas = {measure: {query: of[query] - theirs[measure][query] for query in of} for measure, of in ours.items()}
     primary = next(iter(ours))
     before, after = (sum(of[primary].values()) for of in (theirs, ours))
-    return Comparison(run=name, against=against, relative=after / before - 1 if before else None, measures=tuple(found))
+    return Comparison(
+        run=name,
+        against=against,
+        relative=after / before - 1 if before else None,
+        measures=tuple(_difference(measure, list(of.values())) for measure, of in deltas.items()),
+        slices={
+            facet: {part: _difference(primary, of) for part, of in parts.items()}
+            for facet, parts in _parted(deltas[primary], facts).items()
+        },
+    )
+
+
+def _difference(measure: str, deltas: Sequence[float]) -> MeasureDifference:
+    p_value = randomisation_test(deltas)
+    return MeasureDifference(
+        measure=measure,
+        difference=mean(deltas),
+        p_value=p_value,
+        p_holm=p_value,
+        won=sum(delta > 0 for delta in deltas),
+        lost=sum(delta < 0 for delta in deltas),
+        equal=sum(delta == 0 for delta in deltas),
+    )
+
+
+def _corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """The same with the p-values of all measures and slices corrected together. A facet of one value tests the whole
+    once more and is no test of its own."""
+    tests: dict[tuple[object, ...], MeasureDifference] = {}
+    for number, each in enumerate(comparisons):
+        tests |= {(number, of.measure): of for of in each.measures}
+        for facet, parts in each.slices.items():
+            if len(parts) > 1:
+                tests |= {(number, facet, part): of for part, of in parts.items()}
+    corrected = dict(zip(tests, holm([of.p_value for of in tests.values()]), strict=True))
+
+    def renewed(key: tuple[object, ...], of: MeasureDifference) -> MeasureDifference:
+        return of.model_copy(update={"p_holm": corrected.get(key, corrected[key[0], of.measure])})
+
+    return tuple(
+        each.model_copy(
+            update={
+                "measures": tuple(renewed((number, of.measure), of) for of in each.measures),
+                "slices": {
+                    facet: {part: renewed((number, facet, part), of) for part, of in parts.items()}
+                    for facet, parts in each.slices.items()
+                },
+            }
+        )
+        for number, each in enumerate(comparisons)
+    )
 
 
 def _calibrated(name: str, qrels: Qrels, run: Run, facts: DatasetFacts) -> tuple[Calibration | None, str]:
@@ -134,68 +176,6 @@ def _calibrated(name: str, qrels: Qrels, run: Run, facts: DatasetFacts) -> tuple
     if len({pair.relevant for pair in pairs}) < 2:
         return None, "could not look: it takes scores of judged pairs of both kinds, relevant and not"
     return calibrate(name, pairs, left_out), ""
-
-
-def _prior(qrels: Qrels, run: Run, facts: DatasetFacts) -> PriorResult:
-    """How much of the scores a model knows that sees only which video it is, or only the query's words."""
-    whole = sum(len(run.get(query, {})) for query in qrels)
-    found = [
-        (query, video, score)
-        for query in sorted(qrels)
-        if is_sampled(query, whole)
-        for video, score in sorted(run.get(query, {}).items())
-    ]
-    if not r2_tells(len(found)) or len({score for *_, score in found}) < 2:
-        few = f"could not look: {len(found)} scored pairs are too few to tell"
-        note = "could not look: all scores are the same" if r2_tells(len(found)) else few
-        return PriorResult(pairs=len(found), video_only=None, query_only=None, note=note)
-    queries, scores = [query for query, *_ in found], [score for *_, score in found]
-    by_video = r2_from([video_word(video) for _, video, _ in found], scores)
-    if len(set(queries)) < FOLDS or any(query not in facts.queries for query in queries):
-        note = "could not look: the queries' words are not known: name the dataset that has them (--dataset)"
-        if len(set(queries)) < FOLDS:
-            note = f"could not look: {len(set(queries))} queries are too few to tell by their words, {FOLDS} are needed"
-        return PriorResult(pairs=len(found), video_only=by_video, query_only=None, note=note)
-    by_query = r2_from([facts.queries[query].text for query in queries], scores, queries)
-    return PriorResult(pairs=len(found), video_only=by_video, query_only=by_query)
-
-
-def _diagnostic(run: Run, facts: DatasetFacts) -> Diagnostic | None:
-    """None where the run scores both queries of no block: it was not asked."""
-    by_change: defaultdict[str, list[NuanceBlock]] = defaultdict(list)
-    for block in facts.blocks:
-        by_change[block.change].append(block)
-    changes = {change: _passes(run, facts, by_change[change]) for change in sorted(by_change)}
-    if len(changes) > 1:
-        changes["all"] = _passes(run, facts, facts.blocks)
-    return Diagnostic(changes=changes) if any(of.scored for of in changes.values()) else None
-
-
-def _passes(run: Run, facts: DatasetFacts, blocks: Sequence[NuanceBlock]) -> BlockPasses:
-    scored = passed = mirrored = 0
-    for block in blocks:
-        one, other = (facts.score(run, side, block.video_id) for side in (block.answered, block.unanswered))
-        scored += one is not None and other is not None
-        right = _above(one, other)
-        passed += right
-        if right and block.mirror is not None:
-            there, back = (facts.score(run, side, block.mirror) for side in (block.answered, block.unanswered))
-            mirrored += _above(back, there) and _above(one, there) and _above(back, other)
-    texts = [Sides(f"{block.answered} {block.unanswered}", *block.texts, block.video_id) for block in blocks]
-    told = audit(texts) if all(all(block.texts) for block in blocks) else None
-    return BlockPasses(
-        blocks=len(blocks),
-        scored=scored,
-        passed=passed,
-        interval=share_interval(passed, len(blocks)),
-        mirrored=sum(block.mirror is not None for block in blocks),
-        mirrored_passed=mirrored,
-        text_alone=told.worst[1] if told else None,
-    )
-
-
-def _above(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and one > other
 
 
 def runs_by_name(runs: Iterable[tuple[str, Run]]) -> dict[str, Run]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import Run
 
 Row = dict[str, Any]
@@ -29,16 +30,17 @@ class DatasetTables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueryFacts:
-    """A query's text, and the value that it has in each facet."""
+    """A query's text, the value that it has in each facet, and its split."""
 
     text: str
     facets: Mapping[str, str]
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NuanceBlock:
     """Ids of two queries of one form, of which the video answers the first and not the second; of the `mirror` the
-    opposite holds. `change` is what tells them apart, `texts` what they say."""
+    opposite holds. `change` is what tells them apart, `texts` what they say, `split` where the video is."""
 
     change: str
     video_id: str
@@ -46,6 +48,7 @@ class NuanceBlock:
     unanswered: str
     mirror: str | None = None
     texts: tuple[str, str] = ("", "")
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +72,30 @@ UNKNOWN = DatasetFacts()
 """Where there is no dataset."""
 
 
-def read_facts(tables: DatasetTables) -> DatasetFacts:
-    """The facts of a dataset. Raises UsageError where a table cannot be read."""
+def read_facts(tables: DatasetTables, fields: Sequence[str] = ()) -> DatasetFacts:
+    """The facts of a dataset. `fields` are further columns of the config `queries` to slice by; `difficulty.spans` is
+    one inside a column.
+
+    Raises UsageError where a table cannot be read, or has no such column.
+    """
     queries: dict[str, QueryFacts] = {}
     names: dict[str, tuple[str, ...]] = {}
     columns = ("query_id", "external_id", "query", "language", "view", "kind", "difficulty")
-    for _, row in tables.rows("queries", columns):
-        found = QueryFacts(row["query"], _facets(row))
+    further = [field.partition(".")[0] for field in fields]
+    for split, row in tables.rows("queries", tuple(dict.fromkeys((*columns, *further)))):
+        facets = _facets(row) | {field: _value(row, field) for field in fields}
+        found = QueryFacts(row["query"], facets, split)
         queries[row["query_id"]] = found
         if row["external_id"] is not None:
             queries.setdefault(row["external_id"], found)
             names[row["query_id"]] = (row["external_id"],)
     blocks = []
     if "diagnostic" in tables.configs:
-        for _, row in tables.rows("diagnostic", ("change", "video_id", "answered", "unanswered", "mirror")):
+        for split, row in tables.rows("diagnostic", ("change", "video_id", "answered", "unanswered", "mirror")):
             one, other, mirror = row["answered"], row["unanswered"], row["mirror"]
             texts = one["query"], other["query"]
             ids = row["change"], row["video_id"], one["query_id"], other["query_id"]
-            blocks.append(NuanceBlock(*ids, mirror and mirror["video_id"], texts))
+            blocks.append(NuanceBlock(*ids, mirror and mirror["video_id"], texts, split))
     return DatasetFacts(queries, names, blocks)
 
 
@@ -100,6 +109,21 @@ def _facets(row: Row) -> dict[str, str]:
         "first stage's rank of the positive": "not known" if rank is None else _rank(rank),
         "modalities to look at": "not known" if not modalities else "3 or more" if modalities > 2 else str(modalities),
     }
+
+
+def _value(row: Row, field: str) -> str:
+    """What a query has in a field, as text: of a list how many it has."""
+    found: Any = row
+    for name in field.split("."):
+        if not isinstance(found, dict) or name not in found:
+            names = ", ".join(sorted(found)) if isinstance(found, dict) else "nothing"
+            raise UsageError(f"--slice {field}: the queries have no {name!r} there, but {names}")
+        found = found[name]
+    if found is None:
+        return "none"
+    if isinstance(found, list | tuple):
+        return f"{len(found)} of them"
+    return str(found)
 
 
 def _rank(rank: int) -> str:

@@ -8,18 +8,23 @@ from hardcut.schemas.base import Frozen
 
 
 class PriorResult(Frozen):
-    """R2 of the scores from what is no reason for a score, out of fold; null where that cannot be told, with why."""
+    """R2 of the scores from what is no reason for a score, out of fold; null where that cannot be told, with why.
+    `video_only` is fitted on `video_pairs` pairs of `videos` videos, each scored for enough queries; `query_only` on
+    `pairs` pairs of whole queries."""
 
     pairs: int
+    video_pairs: int
+    videos: int
     video_only: float | None
     query_only: float | None
     note: str = ""
 
 
 class BlockPasses(Frozen):
-    """Blocks of one change: those whose answered query scores above the other on their video (chance: one half), with
-    a 95 % interval; and those with a mirror that pass both ways on both videos (chance: one sixth). A tie is no pass,
-    and neither is what the run did not score. `text_alone` is how often the texts by themselves tell the sides."""
+    """Blocks of one change: of those whose two queries the run scored on their video (`scored` of `blocks`), how many
+    have the answered one higher (chance: one half), with a 95 % interval (Wilson). Of the blocks with a mirror, those
+    scored on both videos and those that pass both ways on both (chance: one sixth), with theirs. A tie is no pass.
+    `text_alone` is how often the texts by themselves tell the sides."""
 
     blocks: int
     scored: int
@@ -27,16 +32,24 @@ class BlockPasses(Frozen):
     interval: tuple[float, float]
     mirrored: int
     mirrored_passed: int
+    mirrored_interval: tuple[float, float]
     text_alone: float | None
 
     @property
-    def rate(self) -> float:
-        return self.passed / self.blocks
+    def rate(self) -> float | None:
+        """The share of those scored that passed; None where none was."""
+        return self.passed / self.scored if self.scored else None
+
+    @property
+    def share_scored(self) -> float:
+        return self.scored / self.blocks
 
 
 class Diagnostic(Frozen):
-    """The diagnostic set by what the two queries of a block differ in, and all of it under "all"."""
+    """The diagnostic set of the splits that are evaluated, by what the two queries of a block differ in, and all of it
+    under "all". `splits` is empty where the dataset does not know the qrels' queries: then it is of all splits."""
 
+    splits: tuple[str, ...]
     changes: dict[str, BlockPasses]
 
 
@@ -61,28 +74,33 @@ class RunResult(Frozen):
     ties: Ties | None
     calibration: Calibration | None
     calibration_note: str
+    unleaked: Mean | None
     prior: PriorResult
     diagnostic: Diagnostic | None
 
 
 class MeasureDifference(Frozen):
-    """A run minus the first run, over the same queries: mean with interval, p-value, queries won, lost and equal."""
+    """A run minus the first run, over the same queries: mean with interval, p-value, queries won, lost and equal.
+    `p_holm` is the p-value corrected for all that an evaluation tests."""
 
     measure: str
     difference: Mean
     p_value: float
+    p_holm: float
     won: int
     lost: int
     equal: int
 
 
 class Comparison(Frozen):
-    """A run against the first. `relative`: the gain of the first measure as a share of the first run's."""
+    """A run against the first. `relative`: the gain of the first measure as a share of the first run's. `slices`: the
+    difference in the first measure by facet and its value."""
 
     run: str
     against: str
     relative: float | None
     measures: tuple[MeasureDifference, ...]
+    slices: dict[str, dict[str, MeasureDifference]]
 
 
 class QueryRow(Frozen):
@@ -95,12 +113,14 @@ class QueryRow(Frozen):
 
 
 class Evaluation(Frozen):
-    """Everything that was measured. `measures[0]` is the one that slices, comparisons and the query table are about."""
+    """Everything that was measured. `measures[0]` is the one that slices and the query table are about. `leaked`:
+    queries whose text a query of the split `train` has too."""
 
     rules: str
     measures: tuple[str, ...]
     queries: int
     without_relevant: int
+    leaked: tuple[str, ...]
     runs: tuple[RunResult, ...]
     comparisons: tuple[Comparison, ...]
     per_query: tuple[QueryRow, ...]

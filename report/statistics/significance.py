@@ -1,7 +1,8 @@
 """How sure a mean over queries is, and whether two runs really differ. What is drawn is seeded, so repeatable.
 
 Percentile bootstrap: Efron & Tibshirani 1993, section 13.3. Paired randomisation test: Smucker, Allan & Carterette,
-"A comparison of statistical significance tests for information retrieval evaluation" (CIKM 2007).
+"A comparison of statistical significance tests for information retrieval evaluation" (CIKM 2007). Correction for many
+tests: Holm, "A simple sequentially rejective multiple test procedure" (1979).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hardcut.report.statistics.agreement import share_interval
 from hardcut.schemas.base import Frozen
 
 RESAMPLES = 10_000
@@ -38,6 +40,25 @@ def mean(values: Sequence[float]) -> Mean:
     )
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Mean(queries=len(given), mean=float(given.mean()), low=float(low), high=float(high))
+
+
+def measured(values: Sequence[float]) -> Mean:
+    """The mean of a measure's values, from 0 to 1. Where all are 0 or 1 it is a share, and its interval is Wilson's: a
+    bootstrap of ten successes of ten would say from 1 to 1."""
+    if not values or not set(values) <= {0.0, 1.0}:
+        return mean(values)
+    right = int(sum(values))
+    low, high = share_interval(right, len(values))
+    return Mean(queries=len(values), mean=right / len(values), low=low, high=high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number (Holm), in their order: below 0.05 they hold together at that level."""
+    corrected, least = [0.0] * len(p_values), 0.0
+    for place, at in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[at]))
+        corrected[at] = least
+    return corrected
 
 
 def randomisation_test(differences: Sequence[float]) -> float:

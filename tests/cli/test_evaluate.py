@@ -54,6 +54,7 @@ def test_grades_below_0_are_measured_as_0(hardcut: Process, tmp_path: Path) -> N
         (["--measure", "nDGC@10"], "'nDGC@10' is no measure"),
         (["--run", "nothing.trec"], "nothing.trec: cannot be read"),
         (["--dataset", "nothing"], "no hardcut.json in it"),
+        (["--slice", "kind"], "name the dataset (--dataset)"),
     ],
 )
 def test_what_is_wrong_is_told(hardcut: Process, files: Path, change: list[str], told: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from hardcut.report.statistics.significance import mean, randomisation_test
+from hardcut.report.statistics.significance import holm, mean, measured, randomisation_test
 from hardcut.reranker.evaluation import evaluate, runs_by_name
 from hardcut.reranker.evaluation_page import render, versus
 from hardcut.reranker.facts import DatasetFacts, NuanceBlock, QueryFacts, read_facts
@@ -120,6 +120,89 @@ def test_the_audit_finds_scores_that_know_only_the_video() -> None:
     assert told.query_only is not None and told.query_only > 0.7, "its scores follow the query's words"
 
 
+def _many(queries: int, videos: int, depth: int, share: float, seed: int = 0) -> tuple[Qrels, Run]:
+    """Scores of which a share of the variance is the video's, over many queries and videos."""
+    draw = random.Random(seed)
+    popular = [draw.gauss(0, share**0.5) for _ in range(videos)]
+    run = {
+        f"q{n}": {f"v{v}": popular[v] + draw.gauss(0, (1 - share) ** 0.5) for v in draw.sample(range(videos), depth)}
+        for n in range(queries)
+    }
+    return {query: {next(iter(scores)): 1} for query, scores in run.items()}, run
+
+
+def test_a_prior_of_the_video_is_found_however_many_videos_there_are() -> None:
+    """A planted R2 of .90. Whole queries by hash, one in ten, would leave a video with less than two of them."""
+    qrels, run = _many(queries=2000, videos=6000, depth=50, share=0.9)
+    found = evaluate(qrels, {"planted": run}, measures=["RR"]).runs[0].prior
+    assert found.video_only is not None and 0.8 < found.video_only <= 0.9 and found.videos > 300
+    assert 5_000 < found.video_pairs < 15_000
+    clean = evaluate(*_many_clean(), measures=["RR"]).runs[0].prior
+    assert clean.video_only is not None and clean.video_only < 0.02
+
+
+def _many_clean() -> tuple[Qrels, dict[str, Run]]:
+    qrels, run = _many(queries=300, videos=300, depth=20, share=0.0)
+    return qrels, {"clean": run}
+
+
+def test_where_videos_repeat_too_little_the_audit_is_silent() -> None:
+    qrels, run = _many(queries=60, videos=5000, depth=50, share=0.9)
+    found = evaluate(qrels, {"planted": run}, measures=["RR"]).runs[0].prior
+    assert found.video_only is None and "scored for 5 queries or more are too few" in found.note
+
+
+def test_the_diagnostic_set_is_that_of_the_split_that_is_evaluated() -> None:
+    blocks = [
+        NuanceBlock("negated", f"{s}{n}", f"{s}{n}", f"{s}n{n}", split=s) for s in ("test", "train") for n in "12"
+    ]
+    run = {query: {block.video_id: score} for block in blocks for query, score in
+           ((block.answered, float(block.split == "train")), (block.unanswered, 0.5))}  # fmt: skip
+    facts = DatasetFacts({"test1": QueryFacts("a", {"kind": "event"}, "test")}, {}, blocks)
+    found = evaluate({"test1": {"test1": 1}}, {"run": run}, facts).runs[0].diagnostic
+    assert found is not None and found.splits == ("test",)
+    assert (found.changes["negated"].blocks, found.changes["negated"].rate) == (2, 0.0), "train's passed"
+    unknown = evaluate({"mine": {"test1": 1}}, {"run": run}, facts).runs[0].diagnostic
+    assert unknown is not None and not unknown.splits and unknown.changes["negated"].rate == 0.5
+
+
+def test_test_queries_whose_text_was_trained_on_are_told() -> None:
+    texts = {"t1": "A ball rolls!", "t2": "A box falls.", "t3": "…", "own": "a cup"}
+    train = {"r1": "a  BALL rolls", "r2": "a box stands", "r3": "!"}
+    facts = DatasetFacts(
+        {id: QueryFacts(text, {"kind": "event"}, "test") for id, text in texts.items() if id != "own"}
+        | {id: QueryFacts(text, {"kind": "event"}, "train") for id, text in (train | {"own": "a cup"}).items()}
+    )
+    qrels = {id: {"a": 1, "b": 0} for id in texts}
+    run = {id: {"a": float(id == "t1"), "b": 0.5} for id in texts}
+    found = evaluate(qrels, {"run": run}, facts, ["RR"])
+    assert found.leaked == ("t1",) and found.runs[0].measures["RR"].mean == 0.625
+    without = found.runs[0].unleaked
+    assert without is not None and (without.queries, without.mean) == (3, 0.5)
+    assert "1 queries have the text of a training query (t1)" in render(found)
+    assert evaluate(qrels, {"run": run}).runs[0].unleaked is None
+
+
+def test_p_values_are_corrected_over_measures_and_slices() -> None:
+    """Holm's own steps, against statsmodels; and ten slices of one run by chance."""
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    given = [0.01, 0.04, 0.03, 0.005, 0.6, 0.04]
+    assert holm(given) == pytest.approx(list(multitest.multipletests(given, method="holm")[1]))
+    assert holm([]) == []
+    qrels, runs, facts = _world()
+    found = evaluate(qrels, {"chance": runs["chance"], "good": runs["good"]}, facts, ["nDCG@10", "RR"]).comparisons[0]
+    assert set(found.slices) == {"kind", "language"} and set(found.slices["kind"]) == {"event", "temporal"}
+    tests = [*found.measures, *found.slices["kind"].values()]
+    assert [of.p_holm for of in tests] == pytest.approx(holm([of.p_value for of in tests]))
+    assert found.slices["language"]["en"].p_holm == found.measures[0].p_holm, "all queries: no test of its own"
+
+
+def test_the_interval_of_a_share_of_queries_is_wilsons() -> None:
+    found = measured([1.0] * 10)
+    assert found.mean == 1.0 and (found.low, found.high) == (pytest.approx(0.7225, abs=1e-4), pytest.approx(1.0))
+    assert measured([0.5, 1.0]) == mean([0.5, 1.0]) and measured([]).mean is None
+
+
 def test_calibration_is_of_the_judged_pairs_that_have_a_score() -> None:
     qrels, runs, facts = _world(queries=200)
     found = evaluate(qrels, runs, facts).runs[1]
@@ -147,10 +230,12 @@ def test_a_block_is_passed_on_both_sides_and_both_videos() -> None:
     found = evaluate({"q1": {"v": 1}}, {"run": run}, facts).runs[0].diagnostic
     assert found is not None and list(found.changes) == ["negated", "reversed", "all"]
     negated, turned, whole = found.changes.values()
-    assert (negated.blocks, negated.scored, negated.passed) == (3, 2, 2), "what was not scored has not passed"
+    assert (negated.blocks, negated.scored, negated.passed, negated.rate) == (3, 2, 2, 1.0)
+    assert negated.share_scored == pytest.approx(2 / 3) and negated.interval[0] == pytest.approx(0.342, abs=1e-3)
     assert (turned.blocks, turned.scored, turned.passed) == (3, 3, 2), "a tie is no pass"
     assert (turned.mirrored, turned.mirrored_passed) == (2, 1), "t5 must be higher on the video that answers it"
-    assert (whole.blocks, whole.passed) == (6, 4) and whole.interval[0] < whole.rate < whole.interval[1]
+    assert turned.mirrored_interval[0] < 0.5 < turned.mirrored_interval[1]
+    assert (whole.blocks, whole.scored, whole.passed) == (6, 5, 4) and whole.interval[0] < 4 / 5 < whole.interval[1]
     assert whole.text_alone is None, "the texts are not known"
     assert evaluate({"q1": {"v": 1}}, {"run": {"q1": {"v": 1.0}}}, facts).runs[0].diagnostic is None, "it was not asked"
 
@@ -223,5 +308,9 @@ def test_the_dataset_names_slices_and_blocks() -> None:
     assert facts.queries["mine"] is facts.queries["q_1"]
     assert facts.queries["q_1"].facets["first stage's rank of the positive"] == "2-3"
     assert facts.queries["q_1"].facets["modalities to look at"] == "3 or more"
-    assert facts.blocks == [NuanceBlock("negated", "v", "q_1", "q_2", None, ("a ball", "no ball"))]
+    assert facts.blocks == [NuanceBlock("negated", "v", "q_1", "q_2", None, ("a ball", "no ball"), "test")]
+    assert facts.queries["q_1"].split == "test"
+    assert read_facts(Rows(), ("difficulty.spans",)).queries["q_1"].facets["difficulty.spans"] == "1"  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no 'spam' there, but margin_gap, modalities, positive_rank, spans"):
+        read_facts(Rows(), ("difficulty.spam",))  # type: ignore[arg-type]
     assert facts.score({"mine": {"v": 0.5}}, "q_1", "v") == 0.5
