@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from hardcut.media.frames import Frame, FrameSet
 from hardcut.media.ingest import ingest
 from hardcut.media.store import FrameStore
 from hardcut.reranker.examples import ClipRef
-from hardcut.schemas.errors import DropItem, ItemError
+from hardcut.schemas.errors import DamagedInput, DropItem, ItemError, StorageError
 from hardcut.schemas.settings import MediaSettings
+from hardcut.teacher.local.pair_prompt import DecodedClip, read_clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,20 @@ class Clips:
         """At most so many frames with their times, evenly spread. Raises ItemError where the video cannot be used."""
         return tuple((frame.path, frame.time_s) for frame in self._frames(video, count))
 
+    def read(self, video: ClipRef, count: int) -> DecodedClip:
+        """These frames as a model takes them. A video whose stored frames are damaged is decoded once more. Raises
+        ItemError where it cannot be used."""
+        try:
+            return read_clip(self.frames(video, count))
+        except OSError:
+            for frame in self._frames(video, count):
+                with suppress(DamagedInput):
+                    frame.read()  # one that is damaged is removed
+        try:
+            return read_clip(self.frames(video, count))
+        except OSError as error:
+            raise ItemError("frames", f"its stored frames cannot be read: {error}") from error
+
     def _frames(self, video: ClipRef, count: int) -> tuple[Frame, ...]:
         return self._stored(video).spread(count)
 
@@ -52,3 +69,29 @@ class Clips:
         if found.probe.sha256 != video.sha256:
             raise ItemError("changed", f"{video.path} is not the file that the dataset was made from")
         return found.frames
+
+
+class ClipReader:
+    """Reads clips for training, which no video ends: one that cannot be read is noted in `unreadable` (why, by id), and
+    said once."""
+
+    def __init__(self, clips: Clips, frames: int) -> None:
+        self._clips, self._frames = clips, frames
+        self.unreadable: dict[str, str] = {}
+
+    def read(self, video: ClipRef) -> DecodedClip | None:
+        """None where it cannot be read."""
+        try:
+            return self._clips.read(video, self._frames)
+        except (ItemError, DropItem, StorageError) as error:
+            if video.video_id not in self.unreadable:
+                print(f"left out: the video {video.video_id}: {error}", file=sys.stderr)
+            self.unreadable[video.video_id] = str(error)
+            return None
+
+
+def stand_in() -> DecodedClip:
+    """Two black frames, in the place of a clip that counts for nothing: so that every process makes every pass."""
+    import numpy as np
+
+    return DecodedClip(np.zeros((2, 64, 64, 3), dtype=np.uint8), (0.0, 0.0))

@@ -1,7 +1,8 @@
 """The losses of stage 2, each a pure function of scores (RANKVIDEO, arXiv 2602.02444, section on training).
 
 `scores` is [groups, 1 + K], the log-odds of yes; the first column is the positive, the others its negatives. `present`
-is of the same shape and false where a group has fewer negatives than the widest.
+is of the same shape and false where a group has fewer negatives than the widest, and in all of a row whose positive
+could not be read: it counts for nothing.
 
 Each term is a sum over what is here, divided by a count. The count may be that of a whole step (`Counts`), of which
 this is a part: so a step is the same however it is split over micro-batches and processes.
@@ -45,7 +46,7 @@ class Counts:
 def count(batches: Sequence[Batch]) -> Counts:
     """The counts of several batches together."""
     return Counts(
-        pairwise=float(sum(len(batch.present) for batch in batches)),
+        pairwise=float(sum(int(batch.present[:, 0].sum()) for batch in batches)),
         teacher=float(sum(int(batch.known.sum()) for batch in batches)),
         pointwise=float(sum(int(batch.present.sum()) for batch in batches)),
     )
@@ -53,7 +54,8 @@ def count(batches: Sequence[Batch]) -> Counts:
 
 def pairwise_sum(scores: Tensor, batch: Batch, temperature: float) -> Tensor:
     """-log softmax(s / T) at the positive, over its group; summed over groups."""
-    masked = (scores / temperature).masked_fill(~batch.present, float("-inf"))
+    rows = batch.present[:, 0]
+    masked = (scores[rows] / temperature).masked_fill(~batch.present[rows], float("-inf"))
     return -masked.log_softmax(-1)[:, 0].sum()
 
 

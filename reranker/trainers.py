@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import Trainer, TrainerCallback
 
-from hardcut.reranker.clips import Clips
+from hardcut.reranker.clips import ClipReader, Clips, stand_in
 from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, Counts, count, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.reranker.packing import packed_inputs
 from hardcut.schemas.training import LossSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, read_clip, video_inputs
+from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, video_inputs
 from hardcut.teacher.prompts.control_tokens import part
 
 WEIGHTS = "trained.safetensors"
@@ -117,8 +117,9 @@ class PerceptionTrainer(StageTrainer):
     ) -> Any:
         labels = inputs.pop("labels")
         # From the place before the first caption's first token: logits of the prompt would fill the memory for nothing.
-        last = labels.shape[1] - int((labels != IGNORED).any(0).nonzero()[0]) + 1
-        counted = {} if num_items_in_batch is None else {"num_items_in_batch": num_items_in_batch[0]}
+        learned = (labels != IGNORED).any(0).nonzero()
+        last = labels.shape[1] - int(learned[0]) + 1 if len(learned) else 2
+        counted = {} if num_items_in_batch is None else {"num_items_in_batch": max(num_items_in_batch[0], 1)}
         outputs = model(**inputs, labels=labels[:, -last:], logits_to_keep=last, **counted)
         loss = self._whole(outputs.loss) if counted else outputs.loss
         return (loss, outputs) if return_outputs else loss
@@ -199,10 +200,12 @@ class GroupCollator:
     """Groups as the tensors of one forward pass: `pairs` is a padded batch of every query with its video. `at` says
     which pairs are a group's candidates, [groups, 1 + K], and `blocks` which are the sides of a block, [blocks, 2].
 
-    `packed`: where a positive's video is asked several queries, they go as one row."""
+    A video that cannot be read counts for nothing, and a positive that cannot takes its group's row along; `reader`
+    knows them. `packed`: where a positive's video is asked several queries, they go as one row."""
 
     def __init__(self, processor: Any, clips: Clips, frames: int, packed: bool = True) -> None:
-        self._processor, self._clips, self._frames, self._packed = processor, clips, frames, packed
+        self._processor, self._packed = processor, packed
+        self.reader = ClipReader(clips, frames)
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         widest = max(len(group.candidates) for group in groups)
@@ -212,24 +215,29 @@ class GroupCollator:
         asked: list[tuple[DecodedClip, Sequence[str]]] = []
         blocks: list[tuple[int, int]] = []
         pairs = 0
+        sides: list[tuple[float, float]] = []
         for row, group in enumerate(groups):
+            read = [self.reader.read(candidate.video) for candidate in group.candidates]
+            usable = read[0] is not None
             place = {query: pairs + number for number, query in enumerate(group.questions)}
-            blocks += [(place[block.answered.query], place[block.unanswered.query]) for block in group.blocks]
+            for block in group.blocks if usable else ():
+                blocks.append((place[block.answered.query], place[block.unanswered.query]))
+                sides.append((_or_nan(block.answered.soft), _or_nan(block.unanswered.soft)))
             for column, candidate in enumerate(group.candidates):
-                present[row, column] = True
+                clip = read[column]
+                present[row, column] = usable and clip is not None
                 at[row, column] = pairs
                 soft[row, column] = _or_nan(candidate.soft)
                 queries = group.questions if column == 0 else (group.query,)
-                asked.append((read_clip(self._clips.frames(candidate.video, self._frames)), queries))
+                asked.append((clip or stand_in(), queries))
                 pairs += len(queries)
-        both = [(_or_nan(each.answered.soft), _or_nan(each.unanswered.soft)) for of in groups for each in of.blocks]
         return {
             "pairs": self._inputs(asked),
             "present": present,
             "at": at,
             "soft": soft,
             "blocks": torch.tensor(blocks, dtype=torch.long).reshape(-1, 2),
-            "blocks_soft": torch.tensor(both).reshape(-1, 2),
+            "blocks_soft": torch.tensor(sides).reshape(-1, 2),
         }
 
     def _inputs(self, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:
@@ -244,11 +252,11 @@ def _or_nan(soft: float | None) -> float:
 
 class CaptionCollator:
     """Videos with captions as one padded batch; only the caption's tokens have labels, and no more of them than the
-    limit."""
+    limit. A video that cannot be read has none; `reader` knows it."""
 
     def __init__(self, processor: Any, clips: Clips, settings: TrainSettings) -> None:
-        self._processor, self._clips = processor, clips
-        self._frames = settings.perception.frames
+        self._processor = processor
+        self.reader = ClipReader(clips, settings.perception.frames)
         self._most = settings.perception.max_caption_tokens
 
     def __call__(self, examples: Sequence[CaptionExample]) -> Mapping[str, Any]:
@@ -259,14 +267,16 @@ class CaptionCollator:
         prompt = self._processor.apply_chat_template(ask, tokenize=False, add_generation_prompt=True)
         captions = [self._tokens(example)[: self._most] for example in examples]
         texts = [prompt + tokenizer.decode(tokens) + tokenizer.eos_token for tokens in captions]
-        clips = [read_clip(self._clips.frames(example.video, self._frames)) for example in examples]
-        inputs = video_inputs(self._processor, texts, clips, padding_side="right")
+        clips = [self.reader.read(example.video) for example in examples]
+        inputs = video_inputs(self._processor, texts, [clip or stand_in() for clip in clips], padding_side="right")
         labels = inputs["input_ids"].clone()
         labels[inputs["attention_mask"] == 0] = IGNORED
         after = len(tokenizer.encode(prompt.rpartition(self._processor.vision_end_token)[2], add_special_tokens=False))
         end = inputs["input_ids"] == self._processor.vision_end_token_id
         for row in range(len(texts)):
             labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = IGNORED
+            if clips[row] is None:
+                labels[row] = IGNORED
         return {**inputs, "labels": labels}
 
     def cut(self, examples: Sequence[CaptionExample]) -> int:

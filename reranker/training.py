@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from peft import PeftModel
 from transformers import PrinterCallback, TrainingArguments, set_seed
 from transformers.utils import logging
@@ -56,6 +57,8 @@ from hardcut.teacher.model_digest import model_identity
 Stage = Literal["perception", "ranking"]
 LEFT_OUT = "left_out.jsonl"
 CHECKPOINTS = "checkpoints"
+UNREADABLE, UNREADABLE_FILE = "unreadable_video", "unreadable.jsonl"
+"""Videos that could not be read while it trained: the reason, and the file that names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +163,12 @@ def _packed(given: Given, reranker: Reranker) -> bool:
 def _trained(
     given: Given, job: TrainJob, key: str, trainer: StageTrainer, counts: tuple[int, int], packed: bool
 ) -> Trained:
-    """What a trainer that has ended did. `counts` are the parameters that were trained, and all of them."""
-    log = trainer.state.log_history
+    """What a trainer that has ended did. `counts` are the parameters that were trained, and all of them. The videos
+    that could not be read on the way are written down."""
+    log, unreadable = trainer.state.log_history, _unreadable(trainer)
+    if unreadable and trainer.is_world_process_zero():
+        with atomic_writer(job.out / UNREADABLE_FILE) as file:
+            file.writelines(json.dumps({"item": id, "detail": unreadable[id]}) + "\n" for id in sorted(unreadable))
     return Trained(
         stage=job.stage,
         digest=key,
@@ -169,7 +176,7 @@ def _trained(
         media=job.clips.media.model_dump(mode="json"),
         frames=(job.settings.perception if isinstance(given, PerceptionData) else job.settings.ranking).frames,
         examples=len(given.examples),
-        left_out=_counts(given),
+        left_out=_counts(given) | ({UNREADABLE: len(unreadable)} if unreadable else {}),
         cut=trainer.data_collator.cut(given.examples) if isinstance(given, PerceptionData) else 0,
         steps=trainer.state.global_step,
         trainable=counts[0],
@@ -180,6 +187,13 @@ def _trained(
         log=[_plain(entry) for entry in log],
         packed=packed,
     )
+
+
+def _unreadable(trainer: StageTrainer) -> dict[str, str]:
+    """Videos that could not be read while any of the processes trained: why, by id."""
+    mine = trainer.data_collator.reader.unreadable
+    found = gather_object([mine]) if trainer.accelerator.num_processes > 1 else [mine]
+    return {video: why for each in found for video, why in each.items()}
 
 
 def _quieten() -> None:
@@ -200,16 +214,17 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
             eval_dataset=list(given.validation) or None,
             data_collator=CaptionCollator(reranker.processor, job.clips, settings),
         )
-    frames, validation = settings.ranking.frames, given.validation
+    validation = given.validation
+    collator = GroupCollator(reranker.processor, job.clips, settings.ranking.frames, packed)
     return RankingTrainer(
         model=reranker.network,
         args=_arguments(job, len(given.examples), _metric(given) if validation.qrels else None),
         train_dataset=list(given.examples),
         eval_dataset=["ranked as a whole"] if validation.qrels else None,
-        data_collator=GroupCollator(reranker.processor, job.clips, frames, packed),
+        data_collator=collator,
         reranker=reranker,
         loss=settings.ranking.loss,
-        measure=partial(measure, reranker, validation, job.clips, frames),
+        measure=partial(measure, reranker, validation, collator.reader),
     )
 
 

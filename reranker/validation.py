@@ -6,12 +6,11 @@ from collections import defaultdict
 from statistics import fmean as mean
 from typing import Any
 
-from hardcut.reranker.clips import Clips
+from hardcut.reranker.clips import ClipReader
 from hardcut.reranker.examples import Validation
 from hardcut.reranker.measures import ndcg
 from hardcut.reranker.model import Reranker
 from hardcut.schemas.trec import Run
-from hardcut.teacher.local.pair_prompt import read_clip
 from hardcut.teacher.local.shared_prefix import SharedPrefix
 
 NDCG, BLOCKS, BOTH = "ndcg@10", "blocks", "mean of ndcg@10 and blocks"
@@ -19,8 +18,8 @@ NDCG, BLOCKS, BOTH = "ndcg@10", "blocks", "mean of ndcg@10 and blocks"
 _BATCH = 16
 
 
-def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, accelerator: Any = None) -> Run:
-    """The scores of all pairs; with an accelerator each process takes its share of the videos."""
+def rank(reranker: Reranker, validation: Validation, reader: ClipReader, accelerator: Any = None) -> Run:
+    """The scores of all pairs whose video can be read; with an accelerator each process takes its share of them."""
     from accelerate.utils import gather_object
 
     asked: defaultdict[str, list[str]] = defaultdict(list)
@@ -33,7 +32,9 @@ def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, 
     prefix = SharedPrefix(reranker.network, reranker.processor, _BATCH)
     found = []
     for video in mine:
-        clip = read_clip(clips.frames(validation.videos[video], frames))
+        clip = reader.read(validation.videos[video])
+        if clip is None:
+            continue  # its pairs have no score: they rank last, and its blocks are not told apart
         texts = [validation.queries[query] for query in asked[video]]
         values = prefix.logprobs(prefix.prepare_pairs(clip, texts), reranker.answers)
         found += [(query, video, yes - no) for query, (yes, no) in zip(asked[video], values, strict=True)]
@@ -46,10 +47,10 @@ def rank(reranker: Reranker, validation: Validation, clips: Clips, frames: int, 
 
 
 def measure(
-    reranker: Reranker, validation: Validation, clips: Clips, frames: int, accelerator: Any = None
+    reranker: Reranker, validation: Validation, reader: ClipReader, accelerator: Any = None
 ) -> dict[str, float]:
     """What a model reaches on the split; see `figures`."""
-    return figures(validation, rank(reranker, validation, clips, frames, accelerator))
+    return figures(validation, rank(reranker, validation, reader, accelerator))
 
 
 def figures(validation: Validation, run: Run) -> dict[str, float]:
@@ -63,7 +64,8 @@ def figures(validation: Validation, run: Run) -> dict[str, float]:
     if validation.blocks:
         right: defaultdict[str, list[bool]] = defaultdict(list)
         for block in validation.blocks:
-            right[block.change].append(run[block.answered][block.video_id] > run[block.unanswered][block.video_id])
+            sides = [run.get(side, {}).get(block.video_id) for side in (block.answered, block.unanswered)]
+            right[block.change].append(None not in sides and sides[0] > sides[1])  # type: ignore[operator]
         found[BLOCKS] = mean(mean(of) for of in right.values())
         found[BOTH] = mean((found[NDCG], found[BLOCKS]))
     return found

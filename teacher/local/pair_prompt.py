@@ -65,7 +65,8 @@ class DecodedClip:
 
 
 def read_clip(frames: Sequence[tuple[Path, float]]) -> DecodedClip:
-    """Stored JPEGs of one video with their times. Raises OSError where one is gone."""
+    """Stored JPEGs of one video with their times. A single one is taken twice, since Qwen-VL's processors look at
+    frames in twos. Raises OSError where one is gone or is no picture."""
     import numpy as np
     from PIL import Image
 
@@ -73,7 +74,10 @@ def read_clip(frames: Sequence[tuple[Path, float]]) -> DecodedClip:
     for path, _ in frames:
         with Image.open(path) as picture:
             pictures.append(np.asarray(picture.convert("RGB")))
-    return DecodedClip(np.stack(pictures), tuple(time for _, time in frames))
+    times = tuple(time for _, time in frames)
+    if len(pictures) == 1:
+        pictures, times = pictures * 2, times * 2
+    return DecodedClip(np.stack(pictures), times)
 
 
 def add_pair_template(processor: Any) -> None:

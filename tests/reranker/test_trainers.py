@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hardcut.reranker.examples import Group, read_ranking
+from hardcut.reranker.examples import Group, read_perception, read_ranking
 from hardcut.schemas.training import LoraSettings, LossSettings, RankingSettings, TrainSettings
 
 pytestmark = pytest.mark.torch
@@ -99,3 +101,61 @@ def test_blocks_go_through_the_same_terms_as_groups(reranker: Any, blocks: Any, 
 def test_counterfactuals_that_weigh_nothing_are_not_read() -> None:
     assert RankingSettings(counterfactuals=3).blocks == 3
     assert RankingSettings(counterfactuals=3, loss=LossSettings(counterfactuals=0.0)).blocks == 0
+
+
+def test_a_video_that_cannot_be_read_costs_its_pairs_alone(
+    reranker: Any, blocks: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The loss is that of the step without them; where nothing is left it is 0."""
+    import torch
+
+    groups = _groups(blocks)
+    gone = replace(groups[1].positive, video=replace(groups[1].positive.video, sha256="0" * 64))
+    lost = replace(groups[2].negatives[0], video=replace(groups[2].negatives[0].video, sha256="1" * 64))
+    broken = [
+        groups[0],
+        replace(groups[1], positive=gone),
+        replace(groups[2], negatives=(*groups[2].negatives[1:], lost)),
+    ]
+    total, terms, batch = _step(reranker, blocks, broken, tmp_path, LossSettings())
+    whole = [groups[0], replace(groups[2], negatives=groups[2].negatives[1:])]
+    expected, alone, _ = _step(reranker, blocks, whole, tmp_path, LossSettings())
+    assert float(total) == pytest.approx(float(expected), rel=1e-5) and terms == pytest.approx(alone, rel=1e-5)
+    assert batch["present"].tolist()[1] == [False] * 3
+    assert capsys.readouterr().err.count(f"left out: the video {gone.video.video_id}: no_file") == 1
+    nothing, _, _ = _step(reranker, blocks, [replace(groups[0], positive=gone)], tmp_path, LossSettings())
+    nothing.backward()
+    assert float(nothing) == 0.0 and all(
+        bool(torch.isfinite(value.grad).all()) for value in reranker.network.parameters() if value.grad is not None
+    )
+
+
+def test_one_frame_is_trained_on_and_a_damaged_one_costs_no_training(
+    reranker: Any, blocks: Any, tmp_path: Path
+) -> None:
+    import torch
+
+    from hardcut.reranker.clips import ClipReader
+    from hardcut.reranker.trainers import IGNORED, CaptionCollator, GroupCollator, PerceptionTrainer
+
+    groups = _groups(blocks)
+    batch = GroupCollator(reranker.processor, blocks.clips, 1)(groups)
+    assert bool(torch.isfinite(reranker.scores(reranker.network, batch["pairs"])).all())
+    video = groups[0].positive.video
+    whole = ClipReader(blocks.clips, 1).read(video)
+    assert whole is not None and whole.array.shape[0] == 2 and whole.times_s[0] == whole.times_s[1]
+    store = tmp_path / "frames"
+    shutil.copytree(blocks.clips.store, store)
+    copied = replace(blocks.clips, store=store)
+    path, _ = copied.frames(video, 1)[0]
+    path.write_bytes(path.read_bytes()[:100])
+    reader = ClipReader(copied, 1)
+    assert reader.read(video) is None and "not in the folder" in reader.unreadable[video.video_id]
+    captions = read_perception(blocks).examples
+    example = next(each for each in captions if each.video == video)
+    settings = SETTINGS.model_copy(update={"perception": SETTINGS.perception.model_copy(update={"frames": 1})})
+    made = dict(CaptionCollator(reranker.processor, copied, settings)([example]))
+    assert bool((made["labels"] == IGNORED).all())
+    trainer: Any = SimpleNamespace(_whole=lambda loss: loss)
+    loss = PerceptionTrainer.compute_loss(trainer, reranker.network, made, num_items_in_batch=[0.0])
+    assert float(loss.detach()) == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from hardcut.reranker.examples import COMPOSED_QUERY, MISSING_VIDEO, UNKNOWN_QUERY, read_perception, read_ranking
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.ids import digest
 from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
 
 SETTINGS = TrainSettings(
@@ -386,6 +388,31 @@ def test_a_training_that_goes_on_leaves_out_what_it_left_out(world: Any, job: An
     (tmp_path / LEFT_OUT).write_text('{"item": "v1", "reason": "missing_video", "detail": "no_file"}\n')
     with pytest.raises(UsageError, match="other videos are missing"):
         train(world, given)
+
+
+@pytest.mark.torch
+def test_a_video_that_breaks_while_it_trains_is_named_and_ends_nothing(world: Any, job: Any, tmp_path: Path) -> None:
+    """One of the training's and one of the validation's, whole until the training begins."""
+    from hardcut.reranker.clips import Clips
+    from hardcut.reranker.examples import ClipRef
+    from hardcut.reranker.training import train
+
+    lost = ["train-red-left", "validation-red-left"]
+
+    class Breaking(Clips):
+        def prepare(self, videos: Any) -> dict[str, str]:
+            missing = super().prepare(videos)
+            for name in lost:
+                for path, _ in self.frames(ClipRef(name, f"{name}.mp4", digest(name)), 4):
+                    path.write_bytes(bytes(path.stat().st_size))  # it is there, and no picture
+            return missing
+
+    shutil.copytree(world.clips.store, tmp_path / "frames")
+    clips = Breaking(world.clips.root, tmp_path / "frames", world.clips.media)
+    trained = train(world, replace(job("ranking", tmp_path / "out"), clips=clips))
+    assert trained.left_out == {"unreadable_video": 2} and trained.steps == 4 and trained.validation is not None
+    noted = [json.loads(line) for line in (tmp_path / "out" / "unreadable.jsonl").read_text().splitlines()]
+    assert [each["item"] for each in noted] == lost
 
 
 @pytest.mark.torch
