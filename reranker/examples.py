@@ -18,10 +18,13 @@ from hardcut.schemas.text.clean import sentence
 from hardcut.schemas.trec import Qrels
 
 SoftLabels = Literal["calibrated", "raw"]
-UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK, UNSEEN_CLAIMS = (
-    *("unknown_query", "missing_video", "composed_query", "half_block", "unseen_claims"),
+UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK, UNSEEN_CLAIMS, TOO_LONG = (
+    *("unknown_query", "missing_video", "composed_query", "half_block", "unseen_claims", "too_long"),
 )
 """Why something is left out."""
+LONGEST_QUERY = 8_000
+"""Characters of a query that is trained on or measured: some 2,000 tokens of English. One far longer would take the
+memory of a step, and end the training."""
 _OF_PAIR = (
     *("pair_id", "query_id", "query", "video_id", "video_path", "sha256"),
     *("label", "p_calibrated", "logit_margin", "exact"),
@@ -222,9 +225,9 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> Ra
     """The groups of the split `train`, each with at most so many blocks of counterfactuals, and the judged pairs of the
     split `validation`, with its blocks where groups have some.
 
-    Left out are groups whose query the dataset does not have, and all of a query that starts from a video of its own
-    (a composed one): a reranker is not shown that. So are counterfactuals of such queries, and those whose other side
-    is not there.
+    Left out are groups whose query the dataset does not have or whose query is too long, and all of a query that starts
+    from a video of its own (a composed one): a reranker is not shown that. So are counterfactuals of such queries, and
+    those whose other side is not there.
     """
     starts = {
         row["query_id"]: row["reference_video_id"]
@@ -252,6 +255,8 @@ def _read_pairs(
             softs[row["pair_id"]] = _soft(row, soft)
         elif split == "validation" and starts.get(query) is not None:
             left_out[query] = _composed(query, starts[query])
+        elif split == "validation" and len(row["query"]) > LONGEST_QUERY:
+            left_out[query] = _too_long(query, row["query"])
         elif split == "validation":
             queries[query] = row["query"]
             videos[row["video_id"]] = _clipped(row)
@@ -264,7 +269,7 @@ def _with_blocks(validation: Validation, tables: DatasetTables, starts: Mapping[
     queries, videos, blocks = dict(validation.queries), dict(validation.videos), []
     for split, row in tables.rows("diagnostic") if "diagnostic" in tables.configs else ():
         sides = row["answered"], row["unanswered"]
-        if split == "validation" and all(starts.get(side["query_id"], "?") is None for side in sides):
+        if split == "validation" and all(_is_usable(side, starts) for side in sides):
             queries |= {side["query_id"]: side["query"] for side in sides}
             videos[row["video_id"]] = _clipped(row)
             blocks.append(NuanceBlock(row["change"], row["video_id"], *(side["query_id"] for side in sides)))
@@ -284,7 +289,7 @@ def _read_groups(
         group = row["group_id"]
         if split != "train":
             continue
-        unusable = _unusable(group, row["query_id"], starts)
+        unusable = _unusable(group, row, starts)
         if unusable:
             left_out[group] = unusable
         else:
@@ -308,7 +313,7 @@ def _read_blocks(
     of a block is the group's own query or a counterfactual."""
     listed: list[Row] = []
     for each in row.get("counterfactuals") or ():
-        unusable = _unusable(each["pair_id"], each["query_id"], starts)
+        unusable = _unusable(each["pair_id"], each, starts)
         if unusable:
             left_out[each["pair_id"]] = unusable
         else:
@@ -327,16 +332,27 @@ def _read_blocks(
     return [Block(answered[yes], asked[no]) for yes, no in blocks]
 
 
+def _is_usable(side: Row, starts: Mapping[str, str | None]) -> bool:
+    return _unusable(side["query_id"], side, starts) is None
+
+
 def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:
     for video in sorted(missing):
         yield LeftOut(video, MISSING_VIDEO, missing[video])
 
 
-def _unusable(item: str, query: str, starts: Mapping[str, str | None]) -> LeftOut | None:
+def _unusable(item: str, row: Row, starts: Mapping[str, str | None]) -> LeftOut | None:
     """Why something cannot be used for its query's sake, if so."""
+    query = row["query_id"]
     if query not in starts:
         return LeftOut(item, UNKNOWN_QUERY, f"its query {query} is not in the config `queries`")
+    if len(row["query"]) > LONGEST_QUERY:
+        return _too_long(item, row["query"])
     return None if starts[query] is None else _composed(item, starts[query])
+
+
+def _too_long(item: str, text: str) -> LeftOut:
+    return LeftOut(item, TOO_LONG, f"its query has {len(text):,} characters: at most {LONGEST_QUERY:,} are trained on")
 
 
 def _composed(item: str, reference: str | None) -> LeftOut:

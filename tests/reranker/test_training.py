@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from hardcut.reranker.examples import COMPOSED_QUERY, MISSING_VIDEO, UNKNOWN_QUERY, read_perception, read_ranking
+from hardcut.reranker.examples import (
+    COMPOSED_QUERY,
+    HALF_BLOCK,
+    MISSING_VIDEO,
+    TOO_LONG,
+    UNKNOWN_QUERY,
+    read_perception,
+    read_ranking,
+)
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
@@ -477,6 +486,33 @@ def test_a_query_that_starts_from_a_video_of_its_own_is_left_out_by_name(world: 
     assert all("v9" in each.detail for each in found.left_out)
     assert {group.group_id for group in whole.examples} - {g.group_id for g in found.examples} == {"t-q-train-red-left"}
     assert set(whole.validation.qrels) - set(found.validation.qrels) == {"q-validation-red-left"}
+
+
+def test_a_query_that_is_too_long_costs_what_asks_it_and_is_named(blocks: Any) -> None:
+    """Of a group, of one side of a block, and of the validation split."""
+    long = "red " * 2001
+    tables = copy.deepcopy(blocks.tables)
+    told = {"q-train-red-left-there", "q-train-blue-right", "q-validation-red-left"}
+    for name in ("pairs", "groups", "diagnostic"):
+        for _, row in tables[name]:
+            sides = [row[side] for side in ("answered", "unanswered") if name == "diagnostic"]
+            for each in [*sides, *(row.get("counterfactuals") or ()), row]:
+                if each.get("query_id") in told:
+                    each["query"] = long
+    whole, found = (read_ranking(world, "raw", blocks=2) for world in (blocks, replace(blocks, tables=tables)))
+    reasons = {each.item: each.reason for each in found.left_out}
+    assert reasons == {
+        "t-q-train-blue-right": TOO_LONG, "q-train-red-left-there:v": TOO_LONG, "q-validation-red-left": TOO_LONG,
+        "q-train-red-left-absent:v": HALF_BLOCK,
+    }  # fmt: skip
+    assert "8,004 characters" in found.left_out[0].detail
+    lost = {group.group_id for group in whole.examples} - {group.group_id for group in found.examples}
+    assert lost == {"t-q-train-blue-right"}
+    assert set(whole.validation.qrels) - set(found.validation.qrels) == {"q-validation-red-left"}
+    asked = [
+        {side for block in of.validation.blocks for side in (block.answered, block.unanswered)} for of in (whole, found)
+    ]
+    assert asked[0] - asked[1] == {"q-validation-red-left", "q-validation-red-left-reversed"}
 
 
 def test_a_missing_video_takes_along_only_what_needs_it(world: Any) -> None:
