@@ -227,7 +227,7 @@ class JudgmentSettings(Frozen):
     )
     undecided_within: float = Field(default=0.5, ge=0, description="nearer to 0 than this nobody knows: for people")
     positive_above: float = Field(
-        default=6.0, ge=0, description="a yes below this on a pair that no query was written from is for people"
+        default=0.0, ge=0, description="a yes below this on a pair that no query was written from is for people"
     )
     promoted_by: int = Field(
         default=0, ge=0, description="so many different judges, each this sure, make a mined pair a positive; 0: never"

@@ -88,14 +88,14 @@ def test_a_users_query_takes_the_verdict(make: Any, verdict: str, grade: int) ->
 def test_a_yes_that_no_writer_shares_has_a_floor_of_its_own(make: Any, margin: float | None, expected: Any) -> None:
     query = make.query("what the user asks")
     pair = make.pair(query, "v2")
-    assert outcome(judge(pair, query, [make.label(pair, "yes", margin)], [], SETTINGS)) == expected
-    lower = JudgmentSettings(positive_above=0)
-    assert outcome(judge(pair, query, [make.label(pair, "yes", 5.9)], [], lower)) == (2, "teacher")
+    floor = JudgmentSettings(positive_above=6)
+    assert outcome(judge(pair, query, [make.label(pair, "yes", margin)], [], floor)) == expected
+    assert outcome(judge(pair, query, [make.label(pair, "yes", 5.9)], [], SETTINGS)) == (2, "teacher")
 
 
 def test_several_judges_can_promote_a_suspected_positive_where_they_agree(make: Any, query: Query) -> None:
     pair, source = make.pair(query, "v2"), make.pair(query, "v1")
-    settings = JudgmentSettings(promoted_by=2)
+    settings = JudgmentSettings(promoted_by=2, positive_above=6)
 
     def told(*labels: TeacherLabel, of: Pair = pair, by: JudgmentSettings = settings) -> Any:
         return outcome(judge(of, query, labels, [], by))
