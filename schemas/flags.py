@@ -48,8 +48,9 @@ def flagged(
     `contents` the digests of the videos' files, `groups` the group of each video that has near duplicates.
 
     One person is enough to withhold what is `unsafe`: the video, with its copies, and what was written from it; or the
-    words, with all their pairs. A video is broken where at least half of those who looked at its file say so. A query
-    is not trained on, or its language is another, where at least half of those who answered about its words say so.
+    words, with all their pairs and what teachers made of them (a reviewer's wording stays). A video is broken where at
+    least half of those who looked at its file say so. A query is not trained on, or its language is another, where at
+    least half of those who answered about its words say so.
 
     Drafts say nothing. A discarded answer still tells its flags. Flags of a video belong to the file that was seen,
     flags of words to these words: of a replaced file or another wording they do nothing.
@@ -58,15 +59,18 @@ def flagged(
     of_file = [review for review in said if _saw_the_file(review, contents)]
     videos = _videos(of_file, contents, groups or {})
     words = {review.query_id: review.query_digest for review in said}
-    present, out = dict[str, str](), dict[str, Withheld]()
+    present, out, made_of = dict[str, str](), dict[str, Withheld](), dict[str, str]()
     for query in queries:
+        if query.parent_query_id is not None and query.variant != "rewritten":
+            made_of[query.query_id] = query.parent_query_id
         if query.query_id in words:
             present[query.query_id] = query_digest(query)
         for video_id in (query.source_video_id, query.reference_video_id):
             if video_id is not None and video_id in videos:
                 out.setdefault(query.query_id, videos[video_id])
     of_words = [review for review in said if review.query_digest == present.get(review.query_id)]
-    out |= {review.query_id: "flagged_unsafe" for review in of_words if "unsafe_query" in review.flags}
+    unsafe = {review.query_id for review in of_words if "unsafe_query" in review.flags}
+    out |= dict.fromkeys(sorted(_with_descendants(unsafe, made_of)), "flagged_unsafe")
     by_query: defaultdict[str, list[Review]] = defaultdict(list)
     for review in of_words:
         if is_answer(review):
@@ -129,6 +133,14 @@ def _alike(contents: Mapping[str, str], groups: Mapping[str, str]) -> Mapping[st
 def _saw_the_file(review: Review, contents: Mapping[str, str]) -> bool:
     present = contents.get(review.video_id)
     return None in (present, review.video_sha256) or review.video_sha256 == present
+
+
+def _with_descendants(ids: set[str], made_of: Mapping[str, str]) -> set[str]:
+    """The queries and those that were made of them, at any remove. `made_of`: parents by id."""
+    found = set(ids)
+    while found and (more := {id for id, parent in made_of.items() if parent in found and id not in found}):
+        found |= more
+    return found
 
 
 def _broken(reviews: Iterable[Review]) -> list[str]:

@@ -67,6 +67,15 @@ def test_unsafe_words_withhold_the_query_alone(make: Any, say: Any) -> None:
     assert (found.videos, found.queries) == ({}, {QUERY(make).query_id: "flagged_unsafe"})
 
 
+def test_unsafe_words_withhold_what_teachers_made_of_them_and_not_what_a_reviewer_did(make: Any, say: Any) -> None:
+    query = QUERY(make)
+    made = make.query("what the user wants", variant="paraphrase", parent_query_id=query.query_id)
+    turned = make.query("not what the user wants", variant="negated", parent_query_id=made.query_id)
+    mended = make.query("what somebody asks", variant="rewritten", parent_query_id=query.query_id)
+    found = flagged([say("ada", flags=("unsafe_query",))], [turned, mended, made, query], CONTENTS)
+    assert found.queries.keys() == {query.query_id, made.query_id, turned.query_id}
+
+
 @pytest.mark.parametrize(
     ("people", "withheld"),
     [
