@@ -269,7 +269,9 @@ def _write_by_query(
         names = ("pairs", "queries", "qrels")
         writers = {name: stack.enter_context(plan.writer(name)) for name in names}
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
-        write_records(left_out, (_left_out(id, MOVED, why) for id, why in sorted(plan.splits.moved.items())))
+        withheld = plan.flags.videos.keys() | plan.flags.queries.keys()
+        moved = ((id, why) for id, why in sorted(plan.splits.moved.items()) if id not in withheld)
+        write_records(left_out, (_left_out(id, MOVED, why) for id, why in moved))
         families.fill(parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
 

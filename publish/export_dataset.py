@@ -122,7 +122,7 @@ def export(
             if is_replaced and found.is_empty and old.marker.get("settings") == recipe_settings(settings):
                 changed = carry_on(Dataset(folder), old)
             else:
-                write_assigned(folder, earlier)
+                write_assigned(folder, earlier.unnamed(facts.flags.videos))
                 changed = changes(old, found)
                 write_changelog(folder, old, changed)
         write_recipe(run, folder, settings, facts.flags)

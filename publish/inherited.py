@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
+from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Split, Video
 
 _ORDER: tuple[Split, ...] = get_args(Split)
@@ -25,10 +26,15 @@ class Earlier:
         """The split that each of these had, by id; what is new is not in it."""
         found = {id: self.queries[id] for id in queries if id in self.queries}
         for video in videos:
-            split = self.contents.get(video.sha256) or self.videos.get(video.video_id)
+            id = video.video_id
+            split = self.contents.get(video.sha256) or self.videos.get(id) or self.videos.get(digest(id))
             if split is not None:
                 found[video.video_id] = split
         return found
+
+    def unnamed(self, videos: Collection[str]) -> Earlier:
+        """The same, with the digests of these videos' ids in the place of the ids."""
+        return replace(self, videos={digest(id) if id in videos else id: split for id, split in self.videos.items()})
 
 
 FIRST = Earlier()

@@ -196,7 +196,8 @@ def test_what_is_flagged_is_in_no_file_of_any_format(flagged_run: tuple[Path, di
     for name in EXPORTERS.keys() - OF_PIXELS:  # which write the rows of these, with pictures of real videos
         convert(Dataset(clean), name, tmp_path / name)
         folders.append(tmp_path / name)
-    forbidden = [*out_pairs, *texts, *(f"{video_id}.mp4" for video_id in out_videos)]
+    names = (name for id in out_videos for name in (f"{id}.mp4", f'"{id}"'))  # as a path, and as an id in JSON
+    forbidden = [*out_pairs, *texts, *names]
     for path in (path for folder in folders for path in folder.rglob("*")):
         if path.is_file():
             table = path.suffix == ".parquet"
