@@ -49,6 +49,14 @@ class Given(Dataset):
             )
         return {id: str((self.videos / path).resolve()) for id, path in found.items()}
 
+    def splits(self, config: str) -> tuple[str, ...]:
+        """As of any dataset, those that keep a row: a split of composed queries alone has none here."""
+        found = super().splits(config)
+        if not self._hides(config):
+            return found
+        kept = {split for split, _ in self.rows(config, ("query_id",))}
+        return tuple(split for split in found if split in kept)
+
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, Row]]:
         """As of any dataset, of the queries that the format has a place for."""
         hides = self._hides(config)

@@ -20,10 +20,10 @@ def write(given: Given, out: Path) -> dict[str, int]:
     """`SPLIT.ranking.jsonl`, a judged pair each, answered yes or no, and `SPLIT.captions.jsonl`, what pictures alone
     show of each caption. Each is a data set of its name in `dataset_info.json`. Rows by file."""
     counts, info = {}, {}
-    for split in given.splits("corpus"):
-        for name, turns in (("ranking", judged(given, split)), ("captions", described(given, split))):
+    for name, config, turns in (("ranking", "pairs", judged), ("captions", "captions", described)):
+        for split in given.splits(config):
             file = f"{split}.{name}.jsonl"
-            counts[file] = write_lines(out / file, _rows(given, turns))
+            counts[file] = write_lines(out / file, _rows(given, turns(given, split)))
             info[f"hardcut_{name}_{split}"] = {"file_name": file, **_INFO}
     with atomic_writer(out / "dataset_info.json") as file_of_info:
         json.dump(info, file_of_info, indent=2)

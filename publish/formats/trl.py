@@ -33,10 +33,10 @@ def write(given: Given, out: Path) -> dict[str, int]:
     alone. Rows by file."""
     frames = _reader(given)
     counts = {}
-    for split in given.splits("corpus"):
-        for name, turns in (("ranking", judged(given, split)), ("captions", described(given, split))):
+    for name, config, turns in (("ranking", "pairs", judged), ("captions", "captions", described)):
+        for split in given.splits(config):
             file = f"{name}/{split}-00000-of-00001.parquet"
-            counts[file] = write_table(out / file, _rows(given, turns, frames), _features())
+            counts[file] = write_table(out / file, _rows(given, turns(given, split), frames), _features())
     return {file: count for file, count in counts.items() if count}
 
 

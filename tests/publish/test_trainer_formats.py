@@ -219,6 +219,29 @@ def test_ids_with_dots_and_folders_stay_one_sample(
     assert len({name.split(".", 1)[0] for name in names}) == 3 and not any("/" in name for name in names)
 
 
+def test_a_split_whose_videos_are_another_s_is_written_and_one_of_composed_queries_is_not_named(
+    make: Any, write_run: Callable[..., Path], videos: Path, tmp_path: Path
+) -> None:
+    """The user's queries are held out, and all videos are of train."""
+    records: list[Any] = [make.video(f"v{at}", split="train", licence="cc0-1.0") for at in (0, 2, 3)]
+    composed = make.query("the same, but blue", "v2", kind="composed", reference_video_id="v3")
+    for query in (make.query("a red car", external_id="u", split="test"), composed):
+        for at in (0, 2, 3):
+            pair = make.pair(query, f"v{at}")
+            records += [pair, make.judgment(pair, int(at == 2))]
+        records.append(query)
+    run = write_run(tmp_path / "run", records)
+    dataset = Dataset(export(run, tmp_path / "dataset", SETTINGS).out)
+    assert (dataset.splits("corpus"), dataset.splits("pairs")) == (("train",), ("train", "test"))
+    assert convert(dataset, "llama-factory", tmp_path / "lf").rows == {
+        "train.ranking.jsonl": 3,
+        "test.ranking.jsonl": 3,
+    }
+    assert sum(convert(dataset, "trl", tmp_path / "trl", videos).rows.values()) == 6
+    done = convert(dataset, "mteb", tmp_path / "mteb")
+    assert "split: train" not in (tmp_path / "mteb" / "README.md").read_text() and all(done.rows.values())
+
+
 def test_paths_are_absolute_only_with_the_folder_which_has_every_video(
     dataset: Dataset, videos: Path, written: Callable[[str], Any], tmp_path: Path
 ) -> None:
