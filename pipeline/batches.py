@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from hardcut.engine.budget import CallBudget, current_stage
@@ -57,8 +58,10 @@ async def write_batch(run: Path, config: Path | None, cache: Cache, out: Path, s
     files: list[Path] = []
     counts: Counter[str] = Counter()
     written: set[str] = set()
+    names: set[str] = set()
     async for (name, teacher), asked, opened in _asked(run, _settings(run, config), cache, stage):
-        with BatchFiles(out, f"{name}-{_file_name(teacher)}") as file:
+        names.add(place := file_name(name, teacher, names))
+        with BatchFiles(out, place) as file:
             for start in range(0, len(asked), _TOGETHER):  # frames are large: a few questions at a time
                 bodies = await opened.bodies(asked[start : start + _TOGETHER])
                 new = bodies.keys() - written
@@ -149,6 +152,10 @@ def _settings(run: Path, config: Path | None) -> Settings:
     return load_settings(config or own)
 
 
-def _file_name(teacher: TeacherSettings) -> str:
+def file_name(stage: str, teacher: TeacherSettings, taken: Collection[str]) -> str:
+    """What the files of a teacher's questions are called: by its model. Where several teachers of a stage differ in
+    something else (an address, the sampling), the later ones are counted."""
     model = teacher.spec.partition(":")[2].partition("@")[0]
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", model).strip("_") or "teacher"
+    name = f"{stage}-{re.sub(r'[^A-Za-z0-9._-]+', '_', model).strip('_') or 'teacher'}"
+    others = (f"{name}.{number}" for number in count(2))
+    return name if name not in taken else next(other for other in others if other not in taken)

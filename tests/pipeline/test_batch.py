@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import hardcut
-from hardcut.pipeline.batches import read_batch, write_batch
+from hardcut.pipeline.batches import file_name, read_batch, write_batch
 from hardcut.pipeline.cache import cache_folder
 from hardcut.schemas.errors import StorageError, UsageError
-from hardcut.schemas.settings import Settings
+from hardcut.schemas.settings import Settings, TeacherSettings
 from hardcut.teacher.server.batch_files import BatchFiles, read_results
 
 
@@ -84,6 +84,14 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
     spent = sum(each.calls for each in done.status().spend)
     assert spent == sum(count for each in written for count in each.values()) - 1, "booked, but for the one that failed"
     assert (await write_batch(run, None, kept, tmp_path / "none", None)).questions == {}
+
+
+def test_teachers_that_differ_in_their_sampling_alone_have_files_of_their_own() -> None:
+    teachers = [TeacherSettings(spec=f"openai:{model}@http://one/v1") for model in ("org/m", "org/m", "org_m", "other")]
+    names: list[str] = []
+    for teacher in teachers:
+        names.append(file_name("scores", teacher, names))
+    assert names == ["scores-org_m", "scores-org_m.2", "scores-org_m.3", "scores-other"]
 
 
 def test_a_file_holds_what_a_provider_takes(tmp_path: Path) -> None:
