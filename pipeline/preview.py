@@ -37,7 +37,7 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.brief import Briefing
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import prompt_of
-from hardcut.teacher.protocol import Outcome, Refusal, Request, Task, Teacher
+from hardcut.teacher.protocol import NOT_SENT, Outcome, Refusal, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher, prompts_of
 
 
@@ -186,7 +186,7 @@ class _Listener:
         replies = self.teacher.stored(requests)
         for request, reply in zip(requests, replies, strict=True):
             self.heard.append(Question(self.stage, self.settings, request, kept=reply is not None, free=False))
-        unsent = Refusal("not_sent", "nothing is sent")
+        unsent = Refusal(NOT_SENT, "nothing is sent")
         return [reply or unsent for reply in replies]
 
     async def ping(self) -> str:

@@ -23,12 +23,12 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.judges import Judge
 from hardcut.synth.query_forms import KINDS, forms
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
-from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply
+from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
 from hardcut.synth.rewording.translation import identifier_version
 from hardcut.synth.rewording.wordings import Reworder
 from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import ComposeReply, QueriesReply, QueryReply
-from hardcut.teacher.protocol import Refusal, Task, Teacher
+from hardcut.teacher.protocol import Refusal, Task, Teacher, is_unsent
 
 NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
@@ -116,6 +116,8 @@ class QueryStage:
             views = [view for view in self.options.views if view not in NEEDED or NEEDED[view] in kinds]
             sieve = _Sieve(drops, self.options, asker.answered_by("queries"))
             refused |= await self._written(asker, views, sieve)
+            composed, without = await self._composed(asker, unit.all(Twin), drops)
+            refuse_unsent(refused)
             if sieve.denies and self.options.check_denied:
                 checker = self._checker
                 seen = shown_frames(frames, checker.sampling.max_frames, video, evidence)
@@ -124,9 +126,8 @@ class QueryStage:
                 there, unseen = await denied_things_found(asks, sieve.denies, said)
                 sieve.leave_out(there)
                 refused |= unseen
-            queries = sieve.kept
-            composed, without = await self._composed(asker, unit.all(Twin), drops)
-        queries += composed
+            queries = sieve.kept + composed
+        refuse_unsent(refused | without)
         reworder = Reworder(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
         queries += await reworder.reword(queries)
         return Output(
@@ -140,6 +141,8 @@ class QueryStage:
         refused: dict[View, Refusal] = {}
         told: list[JsonValue] = [form for view in views for form in forms(sieve.video_id, view, self.options)]
         for together in ([view for view in views if view != "all"], [view for view in views if view == "all"]):
+            if any(is_unsent(refusal) for refusal in refused.values()):
+                break  # the view `all` is told what the others say
             written: list[JsonValue] = [query.text for query in sieve.kept]
             inputs: list[dict[str, JsonValue]] = [
                 {

@@ -16,7 +16,7 @@ from hardcut.schemas.records import Dropped, Facet, Sampling, TeacherRef, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.request_inputs import span_within
 from hardcut.teacher.prompts.reply_models import FacetReply
-from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task, Teacher
+from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task, Teacher, is_unsent
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -72,6 +72,13 @@ def parsed_reply(outcome: Outcome, reply: type[M]) -> M:
     if not isinstance(outcome.parsed, reply):
         raise TypeError(f"the teacher answered with {type(outcome.parsed).__name__} instead of {reply.__name__}")
     return outcome.parsed
+
+
+def refuse_unsent(refused: Mapping[str, Refusal]) -> None:
+    """Raises ItemError for a question that waits to be sent: what rests on its answer is asked once it is there."""
+    for refusal in refused.values():
+        if is_unsent(refusal):
+            raise ItemError(refusal.reason, refusal.detail)
 
 
 def joint_failure(refused: Mapping[str, Refusal]) -> Failure | None:

@@ -111,7 +111,15 @@ class Refusal:
     raw: str | None = None
 
 
+NOT_SENT = "not_sent"
+"""The reason of a refusal where questions are only listened to (`plan`, `batch write`)."""
+
 Outcome = Reply | Refusal
+
+
+def is_unsent(refusal: Refusal) -> bool:
+    """Whether nobody was asked yet, so that there may be an answer later."""
+    return refusal.reason == NOT_SENT
 
 
 class Teacher(Protocol):

@@ -10,13 +10,14 @@ import pytest
 
 from hardcut.engine.stage import Unit
 from hardcut.media.frames import Frame, FrameSet
+from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Sampling, Span, TeacherRef, Video
 from hardcut.schemas.settings import QuerySettings
 from hardcut.synth.judges import Judge
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.query_forms import KINDS, forms
 from hardcut.teacher.prompts.reply_models import CheckReply, QueriesReply, QueryReply, VerdictReply
-from hardcut.teacher.protocol import Refusal
+from hardcut.teacher.protocol import NOT_SENT, Refusal
 
 SAMPLING = Sampling(max_frames=2)
 VIEWS = ("caption", "speech", "all")
@@ -77,6 +78,19 @@ async def test_a_view_without_an_answer_fails_in_part_and_the_others_are_kept(kn
     output = await stage(scripted(no, replies(written("a boat leaves", "speech")), NOTHING)).run(Unit(UNIT, known))
     assert [query.text for query in output.records] == ["a boat leaves"]
     assert output.failure and output.failure.reason == "invalid_reply" and "view caption" in output.failure.detail
+
+
+async def test_what_rests_on_an_answer_that_is_not_there_yet_is_not_asked(known: Any, scripted: Any) -> None:
+    """In a batch: the view `all` is told of the others, and one check is of what all views deny."""
+    waits, denied = (
+        Refusal(NOT_SENT, "nothing is sent"),
+        replies(written("a quay, no crane", "caption", "negation", "crane")),
+    )
+    for answers in ((denied, waits), (denied, NOTHING, waits)):
+        teacher, checker = scripted(*answers), scripted()
+        with pytest.raises(ItemError, match=NOT_SENT):
+            await stage(teacher, checker).run(Unit(UNIT, known))
+        assert sum(map(len, teacher.batches)) == len(answers) and not checker.batches
 
 
 async def test_a_kind_that_the_view_cannot_bear_is_left_out(known: Any, scripted: Any) -> None:
