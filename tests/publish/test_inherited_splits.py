@@ -211,3 +211,12 @@ def _video(video_id: str, content: str | None = None, **metadata: Any) -> Video:
         video_id=video_id, path=f"{video_id}.mp4", sha256=digest(content or video_id), size_bytes=1, duration_s=1,
         fps=1, width=1, height=1, codec="h264", video_streams=1, has_audio=False, complete=True, metadata=metadata,
     )  # fmt: skip
+
+
+def test_a_video_that_is_not_named_finds_its_split_by_the_digest_of_its_id(make: Any) -> None:
+    """Also where its file is another one when it comes back."""
+    earlier = Earlier({"v1": "test", "v2": "train"}).unnamed({"v1"})
+    assert set(earlier.videos) == {digest("v1"), "v2"}
+    again = [make.video("v1", "another file"), make.video("v2"), make.video("v3")]
+    assert earlier.splits_of(again, ()) == {"v1": "test", "v2": "train"}
+    assert earlier.unnamed({"v1"}) == earlier
