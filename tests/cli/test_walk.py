@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-STEPS = int(os.environ.get("HARDCUT_STEPS", "200"))
+STEPS = int(os.environ.get("HARDCUT_STEPS", "120"))
 SEED = int(os.environ.get("HARDCUT_SEED", "14"))
 
 # One process has imported everything; each run is a fork of it, so that a run costs no start and can be killed.
