@@ -12,6 +12,7 @@ from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_confli
 from hardcut.annotate.review_content import ReviewSubject
 from hardcut.engine.run_files import RunFiles
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.flags import WITHHELD
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import is_answer, of_content, query_digest, reviews_in_force
@@ -40,7 +41,8 @@ class RunRecords:
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     def candidates(self) -> list[ReviewCandidate]:
-        """Every pair with what decides whether a person is asked about it, sorted by id."""
+        """Every pair with what decides whether a person is asked about it, sorted by id; none that flags withhold, so
+        that nobody is shown it again."""
         return [
             ReviewCandidate(
                 pair=pair,
@@ -54,12 +56,19 @@ class RunRecords:
                 drawn=self.drawn.get(pair_id),
             )
             for pair_id, pair in self.pairs.items()
+            if not self._is_withheld(pair_id)
         ]
 
     def plan(self, settings: ReviewSettings) -> ReviewPlan:
         """What is asked under these settings."""
-        both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if id not in self.known)
+        both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if self._may_conflict(id))
         return plan_review(self.candidates(), pairs_in_conflict(both, self.reviews), settings)
+
+    def _is_withheld(self, pair_id: str) -> bool:
+        return self.reasons.get(pair_id) in WITHHELD
+
+    def _may_conflict(self, pair_id: str) -> bool:
+        return pair_id not in self.known and not self._is_withheld(pair_id)
 
     def people(self) -> set[str]:
         """All who have answered anything of this run."""

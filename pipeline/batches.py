@@ -82,6 +82,7 @@ async def read_batch(run: Path, config: Path | None, cache: Cache, results: Sequ
             failed[key] = said
         else:
             answers[key] = body
+    failed = {key: said for key, said in failed.items() if key not in answers}  # asked again in another file
     kept: set[str] = set()
     refused: Counter[str] = Counter()
     before: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import Query, Span
@@ -13,6 +13,7 @@ from hardcut.schemas.reviews import consensus, is_answer, query_digest
 
 UNKNOWN_LANGUAGE = "und"
 Withheld = Literal["flagged_unsafe", "flagged_broken"]
+WITHHELD: frozenset[Withheld] = frozenset(get_args(Withheld))
 """Why something leaves in no file of a dataset."""
 Untrained = Literal["ambiguous", "needs_other_words"]
 """Why a query is not trained on until it is reworded."""
@@ -50,7 +51,7 @@ def flagged(
     One person is enough to withhold what is `unsafe`: the video, with its copies, and what was written from it; or the
     words, with all their pairs and what teachers made of them (a reviewer's wording stays). A video is broken where at
     least half of those who looked at its file say so. A query is not trained on, or its language is another, where at
-    least half of those who answered about its words say so.
+    least half of those who answered about its words say so. What teachers made of its words is not trained on either.
 
     Drafts say nothing. A discarded answer still tells its flags. Flags of a video belong to the file that was seen,
     flags of words to these words: of a replaced file or another wording they do nothing.
@@ -75,7 +76,10 @@ def flagged(
     for review in of_words:
         if is_answer(review):
             by_query[review.query_id].append(review)
-    untrained = {id: why for id, told in sorted(by_query.items()) if (why := _untrained(told))}
+    untrained: dict[str, Untrained] = {}
+    for id, told in sorted(by_query.items()):
+        if why := _untrained(told):
+            untrained |= dict.fromkeys(sorted(_with_descendants({id}, made_of)), why)
     languages = {id: tag for id, told in sorted(by_query.items()) if (tag := _language(told))}
     return Flagged(videos, out, untrained, languages)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from hardcut.annotate.records import RunRecords
 from hardcut.publish.checks.content import flagged as flagged_check
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diff import diff
@@ -113,6 +114,11 @@ def test_words_that_are_not_clear_are_not_trained_on_and_a_wrong_language_is_ano
 
     assert of(say("ada", flags=("ambiguous",))) == ("ambiguous", None)
     assert of(say("ada", flags=("ambiguous",)), say("bob"), say("eve", "v2")) == (None, None)
+    mine = query.query_id
+    turned = make.query("what it does not answer", "v1", variant="negated", kind="negation", parent_query_id=mine)
+    reworded = make.query("what a person wrote", "v1", variant="rewritten", parent_query_id=mine)
+    found = flagged([say("ada", flags=("ambiguous",))], [query, turned, reworded], CONTENTS)
+    assert found.untrained == dict.fromkeys((mine, turned.query_id), "ambiguous"), "a person's wording is trained on"
     assert of(say("ada", well_formed=False), say("bob"), say("eve")) == ("needs_other_words", None)
     assert of(say("ada", well_formed=False), say("bob", well_formed=True), say("eve", well_formed=True))[0] is None
     assert of(say("ada", flags=("wrong_language",))) == (None, "und")
@@ -250,3 +256,16 @@ def test_a_dataset_of_an_earlier_version_does_not_say_what_was_flagged(
     result = flagged_check(Dataset(tmp_path / "out"), SETTINGS)
     assert result.state == "unknown" and result.can_be_allowed
     assert check(Dataset(tmp_path / "out"), SETTINGS)
+
+
+def test_nobody_is_asked_again_about_what_is_withheld(make: Any, say: Any, tmp_path: Path) -> None:
+    query = QUERY(make)
+    pairs = {pair.pair_id: pair for pair in (make.pair(query, "v1"), make.pair(query, "v2"))}
+    reviews = {id: (say("ada", pairs[id].video_id), say("bob", pairs[id].video_id, relevance=0)) for id in pairs}
+    unsafe, _ = pairs
+    told = RunRecords(
+        tmp_path, pairs, {query.query_id: query}, labels={}, reasons={unsafe: "flagged_unsafe"}, known={},
+        reviews=reviews,
+    )  # fmt: skip
+    assert [each.pair.pair_id for each in told.candidates()] == [id for id in pairs if id != unsafe]
+    assert unsafe not in {item.pair_id for item in told.plan(SETTINGS.review).items}
