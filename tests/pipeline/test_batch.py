@@ -79,7 +79,7 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
             else:
                 again = await read_batch(run, None, kept, [tmp_path / "output.jsonl", late])
                 assert again.kept == 0, "each is kept once"
-                assert not again.failed or stage != "captions", "it was asked again, and the answer is in another file"
+                assert not again.failed or (stage, number) != ("captions", 1), "asked again, answered in another file"
             written.append(found.questions)
         before = teacher_server.total_asked
         done = go_on(until)
