@@ -55,6 +55,8 @@ def ingest(
             survey = store.fill_with_survey(
                 facts.sha256, ours, lambda w: _Steady(Samples(path, ours, w), path, before)
             )[1]
+    if not frames.frames:  # one decoded to be probed, and none came where its time stamp allows it
+        raise ItemError("no_pictures", f"not a single picture could be kept: {'; '.join(frames.missing)}")
     if settings.strict and not frames.complete:
         raise ItemError("damaged", "; ".join(frames.missing))
     return Ingested(facts, frames, survey)

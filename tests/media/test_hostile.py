@@ -98,7 +98,10 @@ async def test_truncated_at_20_places(sources, tmp_path):
     assert outcomes["in part"] >= 3 * len(sources)  # some formats do not say how long they should be
 
 
-async def test_bytes_flipped_with_200_seeds(sources, tmp_path):
+@pytest.mark.parametrize("rendered_alone", [True, False])
+async def test_bytes_flipped_with_200_seeds(sources, tmp_path, rendered_alone):
+    """Another seed damages another file where real recordings are there too."""
+    sources = sources[:4] if rendered_alone else sources
     paths = []
     for seed in range(SEEDS):
         rng = random.Random(seed)

@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hardcut.data.bundled import sample_files
 
     with sample_files() as sample:
-        for name, path in zip(CLIPS, sorted((sample / "videos").glob("*.mp4")), strict=False):
+        for name, path in zip(CLIPS, sorted((sample / "videos").rglob("*.mp4")), strict=False):
             shutil.copy(path, folder / "videos" / name)  # what is inside says what it is, not the name
     return folder
 
