@@ -63,10 +63,10 @@ def parted(before: Mapping[str, Split], given: Mapping[str, Split], groups: Mapp
         for split in {before.get(video_id), given.get(video_id)} - {None}:
             claims[group].append((_ORDER.index(split), video_id))
     for members in claims.values():
-        place, holder = max(members)
+        place = max(place for place, _ in members)  # not who: flags may withhold it, and then no file names it
         for own, video_id in members:
             if own < place and video_id in before and video_id not in found:
-                found[video_id] = f"it was in {before[video_id]} and is of one group with {holder} of {_ORDER[place]}"
+                found[video_id] = f"it was in {before[video_id]} and is of one group with a video of {_ORDER[place]}"
     return found
 
 

@@ -23,7 +23,11 @@ def write(given: Given, out: Path) -> dict[str, int]:
     for name, config, turns in (("ranking", "pairs", judged), ("captions", "captions", described)):
         for split in given.splits(config):
             file = f"{split}.{name}.jsonl"
-            counts[file] = write_lines(out / file, _rows(given, turns(given, split)))
+            count = write_lines(out / file, _rows(given, turns(given, split)))
+            if not count:  # captions of which nothing can be seen: a data set without rows cannot be loaded
+                (out / file).unlink()
+                continue
+            counts[file] = count
             info[f"hardcut_{name}_{split}"] = {"file_name": file, **_INFO}
     with atomic_writer(out / "dataset_info.json") as file_of_info:
         json.dump(info, file_of_info, indent=2)

@@ -222,8 +222,11 @@ def test_ids_with_dots_and_folders_stay_one_sample(
 def test_a_split_whose_videos_are_another_s_is_written_and_one_of_composed_queries_is_not_named(
     make: Any, write_run: Callable[..., Path], videos: Path, tmp_path: Path
 ) -> None:
-    """The user's queries are held out, and all videos are of train."""
+    """The user's queries are held out, and all videos are of train. The one caption rests on a title."""
     records: list[Any] = [make.video(f"v{at}", split="train", licence="cc0-1.0") for at in (0, 2, 3)]
+    titled = Evidence.create(text="a title", video_id="v0", kind="metadata", extractor="title")
+    claim = Claim(text="Title: a title.", evidence_ids=(titled.evidence_id,))
+    records += [titled, make.caption("v0", "Title: a title.").model_copy(update={"claims": (claim,)})]
     composed = make.query("the same, but blue", "v2", kind="composed", reference_video_id="v3")
     for query in (make.query("a red car", external_id="u", split="test"), composed):
         for at in (0, 2, 3):
@@ -237,6 +240,7 @@ def test_a_split_whose_videos_are_another_s_is_written_and_one_of_composed_queri
         "train.ranking.jsonl": 3,
         "test.ranking.jsonl": 3,
     }
+    assert {path.name for path in (tmp_path / "lf").glob("*.jsonl")} == {"train.ranking.jsonl", "test.ranking.jsonl"}
     assert sum(convert(dataset, "trl", tmp_path / "trl", videos).rows.values()) == 6
     done = convert(dataset, "mteb", tmp_path / "mteb")
     assert "split: train" not in (tmp_path / "mteb" / "README.md").read_text() and all(done.rows.values())
