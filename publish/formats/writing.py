@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TEACHER = "teacher"
 """What the run of the teacher's margins is called; a first stage of this name gets another."""
+_ROWS_TOGETHER = 64
+"""Rows of a group of a table, and in memory: a row may hold the pictures of two videos, a megabyte."""
 UNSEEN = frozenset({"metadata", "speech"})
 """Kinds of evidence that no picture shows."""
 
@@ -54,19 +57,20 @@ def write_lines(path: Path, rows: Iterable[Any]) -> int:
 
 
 def write_table(path: Path, rows: Iterable[Row], features: Features) -> int:
-    """Writes Parquet whose columns `datasets` knows the kinds of (a picture, a video), a row at a time, and returns how
-    many rows there are. Without one there is no file: in `datasets` an empty one keeps its neighbours from being
+    """Writes Parquet whose columns `datasets` knows the kinds of (a picture, a video), some rows at a time, and returns
+    how many rows there are. Without one there is no file: in `datasets` an empty one keeps its neighbours from being
     opened."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, writer, count = arrow_schema(features), None, 0
-    for row in rows:
+    left = iter(rows)
+    while some := list(islice(left, _ROWS_TOGETHER)):
         if writer is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             writer = pq.ParquetWriter(path, schema, compression="zstd")
-        writer.write_table(pa.Table.from_pylist([row], schema=schema))
-        count += 1
+        writer.write_table(pa.Table.from_pylist(some, schema=schema))
+        count += len(some)
     if writer is not None:
         writer.close()
     return count
