@@ -14,7 +14,7 @@ from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, NuanceBlock, Row
 from hardcut.schemas.logistic import sigmoid
-from hardcut.schemas.text.clean import sentence
+from hardcut.schemas.text.seen import unseen_claims, without
 from hardcut.schemas.trec import Qrels
 
 SoftLabels = Literal["calibrated", "raw"]
@@ -212,13 +212,13 @@ def read_perception(tables: DatasetTables, unseen: Collection[str] = ()) -> Perc
 
 def _targets(row: Row, unseen: frozenset[str], left_out: dict[str, LeftOut]) -> tuple[str | None, str | None]:
     """The long and the short caption of a row as far as a model that sees pictures alone can tell them."""
-    hidden = [claim for claim in row["claims"] if claim.get("evidence") and unseen.issuperset(claim["evidence"])]
+    hidden = unseen_claims(row["claims"], unseen)
     if not hidden:
         return row["caption"], row.get("short")
     kinds = " and ".join(sorted({kind for claim in hidden for kind in claim["evidence"]}))
     detail = f"{len(hidden)} of {len(row['claims'])} claims rest on {kinds} alone, which the model is not shown"
     left_out[row["caption_id"]] = LeftOut(row["caption_id"], UNSEEN_CLAIMS, detail)
-    return " ".join(sentence(claim["text"]) for claim in row["claims"] if claim not in hidden) or None, None
+    return without(row["claims"], hidden), None
 
 
 def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> RankingData:

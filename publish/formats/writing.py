@@ -13,7 +13,7 @@ from hardcut.publish._parquet import arrow_schema
 from hardcut.publish.dataset import Dataset, Row
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.text.clean import sentence
+from hardcut.schemas.text.seen import unseen_claims, without
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -84,10 +84,8 @@ def of_split(dataset: Dataset, config: str, split: str, columns: Sequence[str] |
 def seen_caption(row: Row) -> str | None:
     """What a row of `captions` says that a model of pictures alone can see: no claim that rests on titles, other
     metadata or speech alone. None where that is all it says."""
-    hidden = [claim for claim in row["claims"] if claim["evidence"] and UNSEEN.issuperset(claim["evidence"])]
-    if not hidden:
-        return str(row["caption"])
-    return " ".join(sentence(claim["text"]) for claim in row["claims"] if claim not in hidden) or None
+    hidden = unseen_claims(row["claims"], UNSEEN)
+    return without(row["claims"], hidden) if hidden else str(row["caption"])
 
 
 def told(dataset: Dataset) -> dict[str, str]:
