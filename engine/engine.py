@@ -1,4 +1,4 @@
-"""Carries out a list of stages over a run's folder.
+"""Carries out a list of stages over a run's folder, leg by leg (`legs.py`).
 
 A stage's key says what it would produce: a digest of its name, version, settings and of the states of the earlier
 stages that it reads. A stage is *current* where it finished under its present key and all stages that it reads are
@@ -12,66 +12,48 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 import logging
 import threading
-import traceback
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 from hardcut.engine import published
-from hardcut.engine.budget import current_stage
 from hardcut.engine.checksums import DamagedResult
-from hardcut.engine.ledger import PAGE, Ledger
-from hardcut.engine.plan import Step, leaves_out, plan, step_behind, up_to
+from hardcut.engine.ledger import Ledger
+from hardcut.engine.legs import Again, Leg, pages
+from hardcut.engine.plan import Step, legs, plan, step_behind, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
 from hardcut.engine.results import settled
-from hardcut.engine.stage import CollectionStage, Failure, Output, Source, Stage, Unit, UnitStage
-from hardcut.engine.stopwatch import Stopwatch, current_unit
-from hardcut.engine.units import in_force, keys_of, offered
-from hardcut.schemas.errors import (
-    BudgetReached,
-    DamagedInput,
-    DropItem,
-    HardcutError,
-    ItemError,
-    MissingDependency,
-    StorageError,
-    UsageError,
-)
+from hardcut.engine.stage import CollectionStage, Source, Stage
+from hardcut.engine.unit_runner import UnitRunner
+from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Dropped
 
 T = TypeVar("T")
-Job = tuple[str, str, object]
-"""A pending unit: its id, its key and the payload of its source."""
-
-
-class _Again(NamedTuple):
-    """What of a run is done although its result is known: what failed, and what earlier versions of a stage made."""
-
-    failed: bool = False
-    renew: str | None = None
-
-
 _log = logging.getLogger(__name__)
-_STOPS = (BudgetReached, MissingDependency, StorageError, UsageError)
-"""Errors that end the run instead of failing the unit, which stays pending."""
 
 
 class Engine:
     """Runs stages with the results kept in `ledger` and the files written beside it.
 
-    At most `concurrency` units of a unit stage are in flight; how many calls or processes they use is the stages'
-    business.
+    At most `concurrency` units are in a unit stage at once; how many calls or processes they use is the stages'
+    business. `passed` is called with a stage's name and a unit's id once the unit is behind the stage.
     """
 
-    def __init__(self, ledger: Ledger, *, concurrency: int = 64, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        concurrency: int = 64,
+        progress: Progress | None = None,
+        passed: Callable[[str, str], None] = lambda stage, unit: None,
+    ) -> None:
         self._ledger = ledger
         self._concurrency = concurrency
         self._progress: Progress = progress or NullProgress()
-        self._logged: set[tuple[str, type[Exception]]] = set()
+        self._passed = passed
+        self._runner = UnitRunner(ledger)
         self._checked: set[str] = set()
         """Stages whose units were held against their checksums."""
 
@@ -91,13 +73,14 @@ class Engine:
         in an earlier start run again. Results and counts are in the ledger (`read_status`). What an earlier version of
         a stage made stays in force (`stage.Earlier`); `renew` names the stage that makes it anew.
 
-        Raises BudgetReached once the units in flight have ended; MissingDependency, StorageError, UsageError at once;
+        Raises BudgetReached once the units in flight have ended, and with them all stages before the one that asked;
+        MissingDependency, StorageError, UsageError at once;
         CancelledError (Ctrl-C under `asyncio.run`, which makes KeyboardInterrupt of it) after cancelling what is in
         flight. Everything that finished before is kept, and the next call goes on from there.
 
         What the ledger keeps of a unit and is damaged is found where it is read, told, and done again.
         """
-        await self._mending(lambda: self._run(stages, sources, until, _Again(retry_failed, renew)))
+        await self._mending(lambda: self._run(stages, sources, until, Again(retry_failed, renew)))
 
     async def _mending(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does the work, from its start again as often as results turn out to be damaged, each at most once."""
@@ -113,7 +96,7 @@ class Engine:
                 _log.warning("%s", damage.redo_notice)
                 await self._ledger.discard(damage.stage, damage.units)
 
-    async def _run(self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, again: _Again) -> None:
+    async def _run(self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, again: Again) -> None:
         self._checked.clear()
         steps = plan(stages)
         _renewable(steps, again.renew)
@@ -124,16 +107,14 @@ class Engine:
         await self._withdraw_others(steps, current)
         if not current.issuperset(step.name for step in wanted):
             self._ledger.verify()
-        for step in wanted:
-            if step.name in current:
-                self._progress.started(step.name, 0)
-            else:
-                token = current_stage.set(step.name)
-                try:
-                    await self._carry_out(step, self._key(step, origin), sources, again)
-                finally:
-                    current_stage.reset(token)
-            self._progress.finished(step.name)
+        for leg in legs(wanted):
+            todo = [step for step in leg if step.name not in current]
+            for step in leg:
+                if step.name in current:
+                    self._progress.started(step.name, 0)
+                    self._progress.finished(step.name)
+            if todo:
+                await self._carry_out(todo, origin, sources, again)
 
     async def run_last(self, stage: CollectionStage) -> bool:
         """Carries out the last stage of a run again whose settings changed, without the others and their sources.
@@ -157,7 +138,7 @@ class Engine:
         await self._ledger.withdraw([step.name])
         published.write(self._ledger, step.files)
         await self._ledger.withdrawn([step.name])
-        await self._carry_out(step, key, (), _Again())
+        await self._carry_out([step], "", (), Again())
         return True
 
     # What is current, and what the files show
@@ -180,9 +161,9 @@ class Engine:
         known = {row.name for row in self._ledger.stages()}
         if not known.issuperset(step.name for step in steps):
             return False
-        return name in self._current(steps, _digest_of(sources), _Again(retry_failed, renew))
+        return name in self._current(steps, _digest_of(sources), Again(retry_failed, renew))
 
-    def _current(self, steps: Sequence[Step], origin: str, again: _Again) -> set[str]:
+    def _current(self, steps: Sequence[Step], origin: str, again: Again) -> set[str]:
         known = {row.name: row for row in self._ledger.stages()}
         if gone := self._ledger.incomplete_stages():
             _log.warning("%s: units of %s are gone: they are done again", self._ledger.run, ", ".join(sorted(gone)))
@@ -215,126 +196,49 @@ class Engine:
         if gone := {row.name for row in known} - {step.name for step in steps}:
             await self._ledger.forget(sorted(gone))
 
-    # One stage
+    # One leg
 
-    async def _carry_out(self, step: Step, key: str, sources: Iterable[Source], again: _Again) -> None:
-        for name in step.reads_from:
+    async def _carry_out(self, steps: Sequence[Step], origin: str, sources: Iterable[Source], again: Again) -> None:
+        ours = {step.name for step in steps}
+        for name in sorted({name for step in steps for name in step.reads_from} - ours):
             self._check(name)
-        if step.stage.kind == "unit":
-            await self._run_units(step, step.stage, key, sources, again)
+        if (first := steps[0]).stage.kind == "collection":
+            key = self._key(first, origin)
+            await self._run_collection(first, first.stage, key, again.failed)
+            await self._conclude(first)
         else:
-            await self._run_collection(step, step.stage, key, again.failed)
+            await self._run_leg(steps, origin, sources, again)
+
+    async def _run_leg(self, steps: Sequence[Step], origin: str, sources: Iterable[Source], again: Again) -> None:
+        units = [(step, step.stage) for step in steps if step.stage.kind == "unit"]
+        leg = Leg(
+            self._ledger,
+            units,
+            again,
+            runner=self._runner,
+            concurrency=self._concurrency,
+            progress=self._progress,
+            passed=self._passed,
+        )
+        await leg.run(sources)
+        for step in leg.complete:
+            await self._ledger.enumerated(step.name, self._key(step, origin))
+            await self._conclude(step)
+        if leg.stopped:
+            raise leg.stopped
+
+    async def _conclude(self, step: Step) -> None:
+        """All units of the stage are settled: its records go into the files."""
         await self._ledger.publish(step.name, step.files)
         self._checked.add(step.name)
         published.write(self._ledger, step.files)
         await self._ledger.finish(step.name)
+        self._progress.finished(step.name)
 
     def _check(self, name: str) -> None:
         if name not in self._checked:
             self._ledger.check(name)
             self._checked.add(name)
-
-    async def _run_units(
-        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], again: _Again
-    ) -> None:
-        row = self._ledger.stage(step.name)
-        anew = bool(step.earlier) and (again.failed or again.renew == step.name)
-        if row.phase != "enumerated" or row.key != key or anew:
-            await self._enumerate(step, stage, key, sources, again)
-        if again.failed:
-            await self._ledger.reset_failed(step.name)
-        pending = self._ledger.count(step.name, "pending")
-        self._progress.started(step.name, pending)
-        if not pending:
-            return
-        jobs = self._jobs(stage, sources)
-        stopped: list[BudgetReached | DamagedResult] = []
-
-        async def work() -> None:
-            for unit_id, unit_key, payload in jobs:
-                if stopped:
-                    return
-                try:
-                    await self._run_unit(step, stage, unit_id, unit_key, payload)
-                except (BudgetReached, DamagedResult) as error:
-                    # what the others have in flight is paid for: let it come in
-                    stopped.append(error)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._concurrency, pending)):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        if stopped:
-            raise stopped[0]
-        if left := self._ledger.count(step.name, "pending"):
-            raise HardcutError(f"stage {step.name}: {left} units were left undone, their sources gone: start again")
-
-    async def _enumerate(
-        self, step: Step, stage: UnitStage, key: str, sources: Iterable[Source], again: _Again
-    ) -> None:
-        generation = await self._ledger.begin(step.name, key)
-        earlier = () if again.renew == step.name else step.earlier
-        kept = 0
-        for page in _pages(offered(self._ledger, step, stage, sources)):
-            units = [(id, keys_of(self._ledger, step, stage, id, fingerprint, earlier)) for id, fingerprint in page]
-            now = [(id, in_force(self._ledger, step, keys, retries=again.failed)) for id, keys in units]
-            kept += sum(key != keys[0] for (_, key), (_, keys) in zip(now, units, strict=True))
-            await self._ledger.enrol(step.name, generation, now)
-        await self._ledger.enumerated(step.name)
-        if kept:
-            _log.warning(
-                "%s: %d units of %s are kept as an earlier version made them: --renew %s makes them anew, and all that "
-                "rests on them is asked again", self._ledger.run, kept, step.name, step.name,
-            )  # fmt: skip
-
-    def _jobs(self, stage: UnitStage, sources: Iterable[Source]) -> Iterator[Job]:
-        if stage.over is not None:
-            for unit_id, key in self._ledger.units(stage.name, "pending"):
-                yield unit_id, key, None
-            return
-        for page in _pages(sources):
-            pending = self._ledger.pending_among(stage.name, [source.id for source in page])
-            for source in page:
-                if source.id in pending:
-                    yield source.id, pending[source.id], source.payload
-
-    async def _run_unit(self, step: Step, stage: UnitStage, unit_id: str, key: str, payload: object) -> None:
-        records = tuple(
-            kind.model_validate_json(body)
-            for kind in stage.reads
-            for body in self._ledger.bodies(kind.__name__, unit_id, step.position, leaves_out(stage).get(kind))
-        )
-        watch = Stopwatch()
-        token = current_unit.set(watch)
-        try:
-            try:
-                output = await _run_stage(stage, Unit(unit_id, records, payload))
-            except DropItem as drop:
-                dropped = Dropped.create(item=unit_id, stage=step.name, reason=drop.reason, detail=drop.detail)
-                output = Output(drop=dropped)
-            except ItemError as error:
-                output = Output(failure=Failure(error.reason, error.detail, error.raw))
-            result = settled(key, output, stage.makes, watch.seconds)
-        except _STOPS:
-            raise
-        except Exception as error:  # noqa: BLE001 - a fault of one unit must not cost the others
-            result = settled(key, Output(failure=self._internal(step.name, unit_id, error)), (), watch.seconds)
-        finally:
-            current_unit.reset(token)
-        await self._ledger.settle(step.name, result)
-        self._progress.advanced(step.name)
-
-    def _internal(self, stage: str, unit_id: str, error: Exception) -> Failure:
-        """An error that nobody foresaw. The log has the first of its type in each stage, the ledger all."""
-        if (stage, type(error)) not in self._logged:
-            self._logged.add((stage, type(error)))
-            _log.error(
-                "stage %s failed on unit %r in a way that is a fault of the program", stage, unit_id, exc_info=error
-            )
-        raw = "".join(traceback.format_exception(error))
-        return Failure("internal", f"{type(error).__name__}: {error}", raw)
 
     async def _run_collection(self, step: Step, stage: CollectionStage, key: str, retry_failed: bool) -> None:
         self._progress.started(step.name, None)
@@ -356,7 +260,7 @@ class Engine:
         """In a thread: writes all output of the stage under a generation that is not yet the stage's."""
         reader = LedgerReader(self._ledger, step, stop)
         try:
-            for page in _pages(stage.run(reader)):
+            for page in pages(stage.run(reader)):
                 results = [settled(digest(key, unit_id), output, stage.makes) for unit_id, output in page]
                 units = [(unit_id, result.key) for (unit_id, _), result in zip(page, results, strict=True)]
                 self._ledger.put(step.name, generation, units, results)
@@ -365,15 +269,6 @@ class Engine:
                 reader.check()
         finally:
             reader.close()
-
-
-async def _run_stage(stage: UnitStage, unit: Unit) -> Output:
-    """Once more where what it read turned out to be damaged: that is out of the way now."""
-    try:
-        return await stage.run(unit)
-    except DamagedInput as damage:
-        _log.warning("stage %s, unit %r: %s: it is done once more", stage.name, unit.id, damage.detail)
-        return await stage.run(unit)
 
 
 def _renewable(steps: Sequence[Step], name: str | None) -> None:
@@ -387,9 +282,3 @@ def _digest_of(sources: Iterable[Source]) -> str:
         text = f"{len(source.id)} {source.id} {len(source.fingerprint)} {source.fingerprint} "
         total.update(text.encode("utf-8", "surrogatepass"))
     return total.hexdigest()
-
-
-def _pages(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while page := list(itertools.islice(iterator, PAGE)):
-        yield page

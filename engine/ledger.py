@@ -34,9 +34,8 @@ PAGE = 500
 """Rows that are read or written at once where there may be many."""
 
 Phase = Literal["open", "enumerated", "publishing", "finished", "withdrawing"]
-"""`open`: which units there are is not known yet; `enumerated`: every unit has a row, some are pending; `publishing`:
-all are settled, files are being written; `finished`; `withdrawing`: out of date, its records are being taken out of
-the files.
+"""`open`: units are met and done; `enumerated`: every unit has a row and is settled; `publishing`: files are being
+written; `finished`; `withdrawing`: out of date, its records are being taken out of the files.
 """
 
 
@@ -214,30 +213,37 @@ class Ledger(Closing):
 
     # Units
 
-    async def begin(self, name: str, key: str) -> int:
-        """Starts the enumeration of a unit stage over; returns its new generation."""
+    async def begin(self, name: str) -> int:
+        """A unit stage meets its units anew; returns its new generation."""
 
         def write(connection: sqlite3.Connection) -> int:
             generation = tables.next_generation(connection, name)
             connection.execute(
-                "UPDATE stage SET phase = 'open', key = ?, generation = ? WHERE name = ?", (key, generation, name)
+                "UPDATE stage SET phase = 'open', key = '', generation = ? WHERE name = ?", (generation, name)
             )
             checksums.stamp(connection, "stage", "name = ?", (name,))
             return generation
 
         return await self.database.write(write)
 
-    async def enrol(self, name: str, generation: int, units: Sequence[tuple[str, str]]) -> None:
-        """Makes units (id, key) current: those known by their key with their result, the others pending."""
-        await self.database.write(lambda connection: tables.enrol(connection, name, generation, units))
+    async def enrol(
+        self, name: str, generation: int, units: Sequence[tuple[str, str]], *, retry_failed: bool = False
+    ) -> set[str]:
+        """Makes units (id, key) current: those known by their key with their result, the others pending. With
+        `retry_failed` those that failed are pending again. Returns the keys of the pending ones."""
+        keys = [key for _, key in units]
 
-    async def enumerated(self, name: str) -> None:
-        """Every unit of the stage is enrolled."""
-        await self._update(name, "phase = 'enumerated'")
+        def write(connection: sqlite3.Connection) -> set[str]:
+            tables.enrol(connection, name, generation, units)
+            if retry_failed:
+                tables.reopen_failed(connection, name, keys)
+            return tables.pending(connection, name, keys)
 
-    async def reset_failed(self, name: str) -> None:
-        """Makes the stage's failed units pending again."""
-        await self.database.write(lambda connection: tables.reset_failed(connection, name))
+        return await self.database.write(write)
+
+    async def enumerated(self, name: str, key: str) -> None:
+        """Every unit of the stage is enrolled and settled. `key` says under what."""
+        await self._update(name, "phase = 'enumerated', key = ?", key)
 
     async def settle(self, name: str, result: Result) -> None:
         """Keeps what became of an enrolled unit."""
@@ -262,31 +268,30 @@ class Ledger(Closing):
         )
         return int(rows[0][0])
 
-    def units(self, name: str, status: str) -> Iterator[tuple[str, str]]:
-        """Current units (id, key) with this status, sorted by id. May be written to meanwhile."""
+    def units(self, name: str, status: str) -> Iterator[str]:
+        """Current units with this status, by id, sorted. May be written to meanwhile."""
         after = ""
         while rows := self.database.read(
-            "SELECT unit, key FROM unit WHERE stage = ?1 AND unit > ?2 AND status = ?3 "
+            "SELECT unit FROM unit WHERE stage = ?1 AND unit > ?2 AND status = ?3 "
             f"AND generation = (SELECT generation FROM stage WHERE name = ?1) ORDER BY unit LIMIT {PAGE}",
             (name, after, status),
         ):
-            yield from ((row["unit"], row["key"]) for row in rows)
+            yield from (row["unit"] for row in rows)
             after = rows[-1]["unit"]
+
+    def outcome(self, name: str, unit: str) -> str | None:
+        """The status of a current unit; None where there is none."""
+        rows = self.database.read(
+            "SELECT status FROM unit WHERE stage = ?1 AND unit = ?2 "
+            "AND generation = (SELECT generation FROM stage WHERE name = ?1)",
+            (name, unit),
+        )
+        return rows[0]["status"] if rows else None
 
     def status_of(self, name: str, key: str) -> str | None:
         """The status of the stage's unit under a key, current or not; None where there is none."""
         rows = self.database.read("SELECT status FROM unit WHERE stage = ? AND key = ?", (name, key))
         return rows[0]["status"] if rows else None
-
-    def pending_among(self, name: str, units: Sequence[str]) -> dict[str, str]:
-        """Those of these units that are pending, with their keys."""
-        rows = self.database.read(
-            f"SELECT unit, key FROM unit WHERE stage = ? AND unit IN ({','.join('?' * len(units))}) "
-            # The plus keeps SQLite from looking through all pending units for these few.
-            "AND +status = 'pending' AND generation = (SELECT generation FROM stage WHERE name = unit.stage)",
-            (name, *units),
-        )
-        return {row["unit"]: row["key"] for row in rows}
 
     # Snapshots of collection stages
 
@@ -351,8 +356,8 @@ class Ledger(Closing):
         return [(row["id"], row["digest"]) for row in self._about("id, digest", kind, about, before, without)]
 
     def bodies(self, kind: str, about: str, before: int, without: tuple[str, str] | None = None) -> list[str]:
-        """The records about one thing, of one kind, of the finished stages before a position, sorted by id; but those
-        that have this field with this value.
+        """The records about one thing, of one kind, of the stages before a position, sorted by id; but those that have
+        this field with this value. Of a stage that is not finished there is what its current units left.
 
         Raises DamagedResult where one of them is not what was put there.
         """
@@ -364,15 +369,14 @@ class Ledger(Closing):
         # A body that the disk damaged is no JSON, and is to be met, so that it is told.
         left = "AND NOT (json_valid(body) AND json_extract(body, '$.' || ?) IS ?) " if without else ""
         return self.database.read(
-            f"SELECT {columns} FROM current_record WHERE kind = ? AND about = ? AND position < ? "
-            f"AND phase = 'finished' {left}ORDER BY id",
+            f"SELECT {columns} FROM current_record WHERE kind = ? AND about = ? AND position < ? {left}ORDER BY id",
             (kind, about, before, *((field, value) if without else ())),
         )
 
     def find(self, kind: type[R], id: str) -> R | None:
-        """One record of the finished stages by its id. For the event loop's thread. Raises DamagedResult."""
+        """One record by its id, of a unit that is current. For the event loop's thread. Raises DamagedResult."""
         rows = self.database.read(
-            "SELECT body, digest, stage, unit FROM current_record WHERE kind = ? AND id = ? AND phase = 'finished'",
+            "SELECT body, digest, stage, unit FROM current_record WHERE kind = ? AND id = ?",
             (kind.__name__, id),
         )
         return kind.model_validate_json(self.sound(rows[0])) if rows else None

@@ -58,6 +58,20 @@ def plan(stages: Sequence[Stage]) -> list[Step]:
     return steps
 
 
+def legs(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps in groups. Unit stages that follow each other and have the same units, or units that passed one of
+    them, are a leg: a unit goes through it in one go. A collection stage stands alone."""
+    found: list[list[Step]] = []
+    for step in steps:
+        leg = found[-1] if found else []
+        same = leg and step.units and (step.units == leg[0].units or step.units in {each.name for each in leg})
+        if same and leg[0].stage.kind == step.stage.kind == "unit":
+            leg.append(step)
+        else:
+            found.append([step])
+    return found
+
+
 def step_behind(stage: CollectionStage, before: Mapping[str, Collection[str]]) -> Step:
     """The step of a collection stage behind others that are known by their names and the kinds that they make alone:
     the one that `plan` makes of it."""

@@ -6,6 +6,8 @@ The pools of the standard library neither kill a call that takes too long nor su
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import os
 import pickle
 import signal
@@ -13,6 +15,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar, cast
 
@@ -24,6 +27,8 @@ from hardcut.schemas.errors import ItemError
 
 T = TypeVar("T")
 
+urgency: ContextVar[int] = ContextVar("urgency", default=0)
+"""Of the calls that wait for a worker the most urgent one goes first, and of several such the one that came first."""
 _TRIES = 3
 """How often a call is begun before it is held to be what kills the worker."""
 _END_S = 10.0
@@ -44,9 +49,9 @@ class WorkerPool(Closing):
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="hardcut-worker")
         self._workers = [_Worker() for _ in range(workers)]
         self._closed = False
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()  # last in, first out: warm workers before new ones
-        for worker in self._workers:
-            self._idle.put_nowait(worker)
+        self._idle = list(self._workers)  # last in, first out: warm workers before new ones
+        self._waiting: list[tuple[int, int, asyncio.Future[_Worker]]] = []
+        self._came = itertools.count()
 
     async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
         """Returns `fn(*args)`, carried out in a worker. `fn` is importable by name, arguments and result pickle.
@@ -61,7 +66,7 @@ class WorkerPool(Closing):
         limit = self._timeout_s if timeout_s is None else timeout_s
         call = pickle.dumps((fn, args))
         with waiting():
-            worker = await self._idle.get()
+            worker = await self._take()
         try:
             loop = asyncio.get_running_loop()
             reply = await loop.run_in_executor(self._threads, worker.carry_out, call, limit)
@@ -73,12 +78,32 @@ class WorkerPool(Closing):
             worker.kill()
             raise
         finally:
-            self._idle.put_nowait(worker)
+            self._give_back(worker)
         value, note = pickle.loads(reply)
         if note is None:
             return cast(T, value)
         value.add_note(note)
         raise value
+
+    async def _take(self) -> _Worker:
+        if self._idle:
+            return self._idle.pop()
+        found: asyncio.Future[_Worker] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-urgency.get(), next(self._came), found))
+        try:
+            return await found
+        except asyncio.CancelledError:
+            if not found.cancelled():
+                self._give_back(found.result())
+            raise
+
+    def _give_back(self, worker: _Worker) -> None:
+        while self._waiting:
+            _, _, waits = heapq.heappop(self._waiting)
+            if not waits.done():
+                waits.set_result(worker)
+                return
+        self._idle.append(worker)
 
     def close(self) -> None:
         """Ends all workers, also in the middle of a call."""

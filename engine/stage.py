@@ -91,6 +91,10 @@ class UnitStage(Protocol):
     unit gets; if one of them changes, the unit is done again. `settings` is everything else that can change the
     result. It is computed once a run.
 
+    All records that a unit makes are about the unit's video. So a unit goes on to the next stage while others are
+    still here (`legs.py`). A stage whose units need something of other units besides may have a coroutine
+    `ready(unit_id)`, which returns once it is there; a unit that waits for it takes no place in the stage.
+
     A unit stage may say, as `without`, which records it does not get after all: by kind, a field and its value. Such
     records come and go, and the unit is not done again.
     """

@@ -142,6 +142,26 @@ def settle(connection: sqlite3.Connection, name: str, result: Result) -> None:
     )
 
 
+def reopen_failed(connection: sqlite3.Connection, name: str, keys: Iterable[str]) -> None:
+    """Makes those of a stage's units that failed pending again, without what they left."""
+    for key in keys:
+        failed = connection.execute(
+            "SELECT id FROM unit WHERE stage = ? AND key = ? AND status = 'failed'", (name, key)
+        ).fetchall()
+        connection.executemany("DELETE FROM record WHERE unit = ?", map(tuple, failed))
+        connection.executemany(
+            "UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL, "
+            "checksum = NULL WHERE id = ?",
+            map(tuple, failed),
+        )
+
+
+def pending(connection: sqlite3.Connection, name: str, keys: Iterable[str]) -> set[str]:
+    """Those of a stage's keys whose units are pending."""
+    found = "SELECT 1 FROM unit WHERE stage = ? AND key = ? AND status = 'pending'"
+    return {key for key in keys if connection.execute(found, (name, key)).fetchone()}
+
+
 def next_generation(connection: sqlite3.Connection, name: str) -> int:
     """A generation that no unit of the stage has ever had."""
     found = connection.execute(
@@ -150,20 +170,6 @@ def next_generation(connection: sqlite3.Connection, name: str) -> int:
         (name,),
     )
     return int(found.fetchone()[0]) + 1
-
-
-def reset_failed(connection: sqlite3.Connection, name: str) -> None:
-    """Makes the stage's failed units pending again, without what they left."""
-    failed = (
-        "FROM unit WHERE stage = ?1 AND status = 'failed' "
-        "AND generation = (SELECT generation FROM stage WHERE name = ?1)"
-    )
-    connection.execute(f"DELETE FROM record WHERE unit IN (SELECT id {failed})", (name,))
-    connection.execute(
-        "UPDATE unit SET status = 'pending', reason = NULL, detail = NULL, raw = NULL, seconds = NULL, "
-        f"checksum = NULL WHERE id IN (SELECT id {failed})",
-        (name,),
-    )
 
 
 def discard(connection: sqlite3.Connection, name: str, units: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.plan import Step, leaves_out
@@ -11,13 +11,30 @@ from hardcut.engine.stage import Source, UnitStage
 from hardcut.schemas.ids import digest
 
 
-def offered(ledger: Ledger, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
-    """All units of a stage: ids and fingerprints."""
+class Offered(NamedTuple):
+    """A unit that a stage is offered. Only one that enters the run from outside has a fingerprint and a payload."""
+
+    id: str
+    fingerprint: str = ""
+    payload: object = None
+
+
+def offered(ledger: Ledger, step: Step, stage: UnitStage, sources: Iterable[Source]) -> Iterator[Offered]:
+    """All units of a stage."""
     if stage.over is None:
-        return ((source.id, source.fingerprint) for source in sources)
+        return (Offered(source.id, source.fingerprint, source.payload) for source in sources)
     if isinstance(stage.over, str):
-        return ((unit_id, "") for unit_id, _ in ledger.units(stage.over, "done"))
-    return ((about, "") for about in ledger.subjects(stage.over.__name__, step.position))
+        return (Offered(unit_id) for unit_id in ledger.units(stage.over, "done"))
+    return (Offered(about) for about in ledger.subjects(stage.over.__name__, step.position))
+
+
+def is_offered(ledger: Ledger, step: Step, stage: UnitStage, unit_id: str) -> bool:
+    """Whether a unit that went through the stages before is a unit of this one."""
+    if stage.over is None:
+        return True
+    if isinstance(stage.over, str):
+        return ledger.outcome(stage.over, unit_id) == "done"
+    return bool(ledger.digests(stage.over.__name__, unit_id, step.position))
 
 
 def keys_of(
@@ -25,6 +42,7 @@ def keys_of(
 ) -> list[str]:
     """The present key of a unit, then those of `earlier` versions, of which `Step.earlier` has the digests."""
     read = _read(ledger, step, stage, unit_id)
+    fingerprint = fingerprint if stage.over is None else ""
     keys = [digest(config, unit_id, fingerprint, read) for config in (step.config, *earlier)]
     if earlier and leaves_out(stage):  # which an earlier version may not have done
         whole = _read(ledger, step, stage, unit_id, whole=True)

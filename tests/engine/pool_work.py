@@ -58,3 +58,10 @@ def write_after(path: str, seconds: float) -> None:
 
 def loaded_modules() -> list[str]:
     return sorted(sys.modules)
+
+
+def note(path: str, name: str, seconds: float) -> None:
+    """Writes its name into a file, and takes its time."""
+    with open(path, "a") as file:
+        file.write(f"{name}\n")
+    time.sleep(seconds)

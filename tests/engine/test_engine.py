@@ -194,8 +194,8 @@ async def test_one_id_twice_names_both_units(tmp_path, new_chain, given):
     chain = new_chain()
 
     async def same(unit):
-        made = Caption.create(video_id="video0000", text="the same", teacher={"backend": "test", "model": ""})
-        return Output(records=[made])
+        made = Caption.create(video_id=unit.id, text="the same", teacher={"backend": "test", "model": ""})
+        return Output(records=[made.model_copy(update={"caption_id": "c-same"})])
 
     chain.tell.run = same
     with pytest.raises(HardcutError, match=r"made twice, by unit 'video000\d' of stage tell and by unit 'video000\d'"):
@@ -243,12 +243,13 @@ async def test_errors_that_stop_the_run_leave_the_unit_pending(tmp_path, new_cha
     chain.tell.run = stopping
     with pytest.raises(error, match="no server"):
         await chain.run(tmp_path / "stopped", given(60))
-    tell = read_status(tmp_path / "stopped").stages[1]
-    assert tell.done > 5 and tell.pending > 5 and tell.failed == 0 and not tell.finished
+    look, tell = read_status(tmp_path / "stopped").stages[:2]
+    assert tell.done > 5 and tell.pending and tell.failed == 0 and not tell.finished
     assert_sums_agree(tmp_path / "stopped")
-    done, chain.tell.run = tell.done, work
+    chain.tell.run = work
     counts = await chain.run(tmp_path / "stopped", given(60))
-    assert counts["look"] == 0 and counts["tell"] == tell.units_in - done
+    all_told = read_status(tmp_path / "stopped").stages[1].units_in
+    assert counts["look"] == 60 - (look.done + look.dropped + look.failed) and counts["tell"] == all_told - tell.done
     assert files_of(tmp_path / "stopped") == finished[2]
 
 
@@ -273,7 +274,7 @@ async def test_a_unit_whose_input_was_damaged_is_done_once_more(tmp_path, new_ch
     assert files_of(tmp_path / "damaged") == finished[2]
 
 
-async def test_at_the_budget_what_is_in_flight_comes_in(tmp_path, new_chain, given):
+async def test_at_the_budget_what_is_in_flight_comes_in(tmp_path, new_chain, given, caplog):
     chain = new_chain()
     work = chain.tell.run
     chain.tell.delay_s = 0.05
@@ -284,9 +285,12 @@ async def test_at_the_budget_what_is_in_flight_comes_in(tmp_path, new_chain, giv
         return await work(unit)
 
     chain.tell.run = paid
-    with pytest.raises(BudgetReached):
+    with caplog.at_level(logging.WARNING), pytest.raises(BudgetReached):
         await chain.run(tmp_path, given(60))
-    assert read_status(tmp_path).stages[1].done == 8
+    look, tell = read_status(tmp_path).stages[:2]
+    assert tell.done == 8 and not tell.finished
+    assert look.finished and look.units_in == 60 and (tmp_path / "evidence.jsonl").exists(), "it asks nobody"
+    assert "tell: 8 of 8 teacher calls are spent: what needs no call is finished first" in caplog.text
 
 
 async def test_a_collection_stage_is_all_or_nothing(tmp_path, new_chain, given, files_of, finished):

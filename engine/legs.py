@@ -1,0 +1,208 @@
+"""Carries out a leg: the stages between two looks at the whole collection, in one pass.
+
+A unit goes from stage to stage as soon as it is settled at one, whatever the others do. So processors, decoders and
+teachers have work from the first seconds on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from hardcut.engine.checksums import DamagedResult
+from hardcut.engine.ledger import PAGE, Ledger
+from hardcut.engine.plan import Step
+from hardcut.engine.progress import Progress
+from hardcut.engine.stage import Source, UnitStage
+from hardcut.engine.unit_runner import UnitRunner
+from hardcut.engine.units import Offered, in_force, is_offered, keys_of, offered
+from hardcut.schemas.errors import BudgetReached
+
+T = TypeVar("T")
+_ROOM = 4
+"""Units of a leg that are under way at once, as a multiple of the units that may be in one stage: what is slow has all
+the units that it can take, and what is fast goes on with others."""
+_LEAST_ROOM = 32
+"""A unit may wait for some that come behind it (`UnitStage.ready`), which must find room."""
+
+_log = logging.getLogger(__name__)
+
+
+class Again(NamedTuple):
+    """What of a run is done although its result is known: what failed, and what earlier versions of a stage made."""
+
+    failed: bool = False
+    renew: str | None = None
+
+
+class _Entry(NamedTuple):
+    """A unit that has work, from stage number `at` of the leg on. The ledger knows it there under `key`."""
+
+    unit: Offered
+    at: int
+    key: str
+
+
+class Leg:
+    """One pass through `steps`, the stages of a leg that are not current, with at most `concurrency` units in each.
+
+    `passed` is called with a stage's name and a unit's id once the unit is behind that stage: settled there, or no unit
+    of it. `stopped` is why the pass ended early: BudgetReached or DamagedResult. `complete` are the stages, from the
+    first on, all of whose units are settled.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        steps: Sequence[tuple[Step, UnitStage]],
+        again: Again,
+        *,
+        runner: UnitRunner,
+        concurrency: int,
+        progress: Progress,
+        passed: Callable[[str, str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._steps = steps
+        self._again = again
+        self._runner = runner
+        self._progress = progress
+        self._told_passed = passed
+        self._places = [asyncio.Semaphore(concurrency) for _ in steps]
+        self._room = asyncio.Semaphore(max(_ROOM * concurrency, _LEAST_ROOM))
+        self._closed = [asyncio.Event() for _ in steps]
+        self._generations: list[int] = []
+        self._kept = [0] * len(steps)
+        self._open = len(steps)
+        self.stopped: BudgetReached | DamagedResult | None = None
+
+    @property
+    def complete(self) -> Sequence[Step]:
+        return [step for step, _ in self._steps[: self._open]]
+
+    async def run(self, sources: Iterable[Source]) -> None:
+        """Where the budget is reached, stages before the one that asked go on: they need no call.
+
+        Raises MissingDependency, StorageError, UsageError at once, and CancelledError.
+        """
+        first, stage = self._steps[0]
+        self._generations = [await self._ledger.begin(step.name) for step, _ in self._steps]
+        total = sum(1 for _ in offered(self._ledger, first, stage, sources))
+        for step, _ in self._steps:
+            self._progress.started(step.name, total)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for page in pages(offered(self._ledger, first, stage, sources)):
+                    for entry in await self._enter(page):
+                        if entry.at < self._open:
+                            await self._room.acquire()
+                            group.create_task(self._go_through(entry))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        self._tell_kept()
+
+    async def _enter(self, page: Sequence[Offered]) -> list[_Entry]:
+        """Takes units in: those that have work, in their order; the others are behind the whole leg."""
+        entries: dict[str, _Entry] = {}
+        for at, (step, stage) in enumerate(self._steps):
+            waiting = [unit for unit in page if unit.id not in entries]
+            units = {unit.id: unit for unit in waiting if is_offered(self._ledger, step, stage, unit.id)}
+            for unit_id, key in (await self._enrol(at, list(units.values()))).items():
+                entries[unit_id] = _Entry(units[unit_id], at, key)
+            for unit in waiting:
+                if unit.id not in entries:
+                    self._pass(at, unit.id)
+        return [entries[unit.id] for unit in page if unit.id in entries]
+
+    async def _enrol(self, at: int, units: Sequence[Offered]) -> dict[str, str]:
+        """Makes units current at a stage; gives those that are to be done there, with their keys."""
+        step, stage = self._steps[at]
+        earlier = () if self._again.renew == step.name else step.earlier
+        keys = {unit.id: keys_of(self._ledger, step, stage, unit.id, unit.fingerprint, earlier) for unit in units}
+        now = [(id, in_force(self._ledger, step, known, retries=self._again.failed)) for id, known in keys.items()]
+        self._kept[at] += sum(key != keys[id][0] for id, key in now)
+        pending = await self._ledger.enrol(step.name, self._generations[at], now, retry_failed=self._again.failed)
+        return {id: key for id, key in now if key in pending}
+
+    async def _go_through(self, entry: _Entry) -> None:
+        """Takes a unit through the leg, until the last stage or one that is closed."""
+        unit, key = entry.unit, entry.key
+        try:
+            for at in range(entry.at, len(self._steps)):
+                step, stage = self._steps[at]
+                if at > entry.at:
+                    if at >= self._open:
+                        return
+                    is_unit = is_offered(self._ledger, step, stage, unit.id)
+                    key = (await self._enrol(at, [unit])).get(unit.id, "") if is_unit else ""
+                if key and not await self._carry_out(at, unit, key):
+                    return
+                self._pass(at, unit.id)
+        finally:
+            self._room.release()
+
+    async def _carry_out(self, at: int, unit: Offered, key: str) -> bool:
+        """Does a unit at a stage. False where the stage is closed: the unit stays pending."""
+        step, stage = self._steps[at]
+        if not await self._ready(at, stage, unit.id):
+            return False
+        async with self._places[at]:
+            if at >= self._open:
+                return False
+            try:
+                await self._runner.run(step, stage, unit.id, key, unit.payload)
+            except BudgetReached as error:
+                self._stop(at, error)
+                return False
+            except DamagedResult as error:
+                self._stop(0, error)
+                return False
+        return True
+
+    async def _ready(self, at: int, stage: UnitStage, unit_id: str) -> bool:
+        """Waits for what the unit needs of others; False where the stage was closed meanwhile."""
+        ready = getattr(stage, "ready", None)
+        if ready is None:
+            return at < self._open
+        tasks = [asyncio.ensure_future(wait) for wait in (ready(unit_id), self._closed[at].wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
+                tasks[0].result()
+            return at < self._open
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _stop(self, at: int, error: BudgetReached | DamagedResult) -> None:
+        """Closes the stages from number `at` on. What is in flight there is paid for: it comes in."""
+        if at >= self._open:
+            return
+        if at and self.stopped is None:
+            _log.warning("%s: %s: what needs no call is finished first", self._steps[at][0].name, error)
+        self._open, self.stopped = at, error
+        for closed in self._closed[at:]:
+            closed.set()
+
+    def _pass(self, at: int, unit_id: str) -> None:
+        name = self._steps[at][0].name
+        self._progress.advanced(name)
+        self._told_passed(name, unit_id)
+
+    def _tell_kept(self) -> None:
+        for (step, _), kept in zip(self._steps, self._kept, strict=True):
+            if kept:
+                _log.warning(
+                    "%s: %d units of %s are kept as an earlier version made them: --renew %s makes them anew, and all "
+                    "that rests on them is asked again", self._ledger.run, kept, step.name, step.name,
+                )  # fmt: skip
+
+
+def pages(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in lists of at most PAGE."""
+    iterator = iter(items)
+    while page := list(itertools.islice(iterator, PAGE)):
+        yield page
