@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hardcut.engine.stage import CollectionStage, Earlier, Stage
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Dropped
+
+
+class Former(NamedTuple):
+    """An earlier version of a stage: a digest of all that it was, and what it read if that was something else."""
+
+    config: str
+    reads: tuple[type[Record], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class Step:
     units: str | type[Record] | None
     reads_from: tuple[str, ...]
     config: str
-    earlier: tuple[str, ...] = ()
+    earlier: tuple[Former, ...] = ()
 
     @property
     def name(self) -> str:
@@ -82,12 +90,13 @@ def step_behind(stage: CollectionStage, before: Mapping[str, Collection[str]]) -
 def _config(stage: Stage, units: str | type[Record] | None, was: Earlier | None = None) -> str:
     over = units.__name__ if isinstance(units, type) else units
     it = was or stage
-    return digest(stage.name, it.version, dict(it.settings), over, [kind.__name__ for kind in stage.reads])
+    reads = stage.reads if it.reads is None else it.reads
+    return digest(stage.name, it.version, dict(it.settings), over, [kind.__name__ for kind in reads])
 
 
-def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[str, ...]:
+def _earlier(stage: Stage, units: str | type[Record] | None) -> tuple[Former, ...]:
     versions: Sequence[Earlier] = getattr(stage, "earlier", ())
-    return tuple(_config(stage, units, each) for each in versions)
+    return tuple(Former(_config(stage, units, each), each.reads) for each in versions)
 
 
 def leaves_out(stage: Stage) -> Mapping[type[Record], tuple[str, str]]:

@@ -76,11 +76,13 @@ class Earlier:
     """An earlier version of a stage, with the settings that it would have had for what is asked now.
 
     A unit stage may list such versions, the latest first, as `earlier`. What they made stays in force in a run that has
-    it, until it is renewed: later stages were paid for what they made of it.
+    it, until it is renewed: later stages were paid for what they made of it. `reads` is what that version read, if that
+    was something else; where a kind of it is made by a later stage now, its present records count.
     """
 
     version: int
     settings: Mapping[str, JsonValue]
+    reads: tuple[type[Record], ...] | None = None
 
 
 class UnitStage(Protocol):

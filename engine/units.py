@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.plan import Step, leaves_out
+from hardcut.engine.plan import Former, Step, leaves_out
 from hardcut.engine.stage import Source, UnitStage
+from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
 
 
@@ -38,15 +40,18 @@ def is_offered(ledger: Ledger, step: Step, stage: UnitStage, unit_id: str) -> bo
 
 
 def keys_of(
-    ledger: Ledger, step: Step, stage: UnitStage, unit_id: str, fingerprint: str, earlier: Sequence[str]
+    ledger: Ledger, step: Step, stage: UnitStage, unit_id: str, fingerprint: str, earlier: Sequence[Former]
 ) -> list[str]:
-    """The present key of a unit, then those of `earlier` versions, of which `Step.earlier` has the digests."""
-    read = _read(ledger, step, stage, unit_id)
+    """The present key of a unit, then those of `earlier` versions."""
     fingerprint = fingerprint if stage.over is None else ""
-    keys = [digest(config, unit_id, fingerprint, read) for config in (step.config, *earlier)]
+    read = _read(ledger, step, stage, unit_id)
+    keys = [digest(step.config, unit_id, fingerprint, read)]
+    for each in earlier:
+        was = read if each.reads is None else _all_about(ledger, each.reads, unit_id)
+        keys.append(digest(each.config, unit_id, fingerprint, was))
     if earlier and leaves_out(stage):  # which an earlier version may not have done
         whole = _read(ledger, step, stage, unit_id, whole=True)
-        keys += [digest(config, unit_id, fingerprint, whole) for config in earlier]
+        keys += [digest(each.config, unit_id, fingerprint, whole) for each in earlier]
     return keys
 
 
@@ -67,3 +72,8 @@ def _read(ledger: Ledger, step: Step, stage: UnitStage, unit_id: str, *, whole: 
         [kind.__name__, *ledger.digests(kind.__name__, unit_id, step.position, left_out.get(kind))]
         for kind in stage.reads
     ]
+
+
+def _all_about(ledger: Ledger, kinds: Sequence[type[Record]], unit_id: str) -> list[list[Any]]:
+    """The same of these kinds, whatever stage makes them now."""
+    return [[kind.__name__, *ledger.digests(kind.__name__, unit_id, sys.maxsize)] for kind in kinds]

@@ -22,6 +22,7 @@ from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
 from hardcut.schemas.trec import read_run
 from hardcut.schemas.user_judgments import read_judgments
+from hardcut.synth.elsewhere import Ring
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.protocol import Teacher
@@ -82,10 +83,11 @@ def check_inputs(inputs: Inputs) -> None:
 
 async def _run_stages(job: Job, collection: Collection, progress: Progress) -> None:
     roles = roles_until(job.until)
-    async with opened(job.settings, job.out, job.cache, collection.root, job.lent, roles) as context:
+    sources = _Sources(collection, job.limit)
+    async with opened(job.settings, job.out, job.cache, collection.root, sources.ring, job.lent, roles) as context:
         made = stages(context)
-        engine = Engine(context.ledger, concurrency=job.settings.resources.concurrency, progress=progress)
-        sources = _Sources(collection, job.limit)
+        concurrency = job.settings.resources.concurrency
+        engine = Engine(context.ledger, concurrency=concurrency, progress=progress, passed=context.lookup.passed)
         again: dict[str, Any] = {"retry_failed": job.retry_failed, "renew": job.renew}
         if not engine.is_current(made[-1].name, made, sources, **again):
             from hardcut.pipeline.note_made_with import note_made_with  # a start with nothing to do asks no versions
@@ -99,18 +101,21 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
         await engine.run(made, sources, until=job.until, **again)
 
 
-@dataclass(frozen=True, slots=True)
 class _Sources:
-    """All files in the folder as the run's sources. Each iteration gives the same.
+    """All files in the folder as the run's sources, `ring` its videos. Each iteration gives the same.
 
-    Files that are not taken are sources too, so that the ledger has every file by name.
+    Videos come in the order of their ring, so that a video's neighbours come soon after it. Files that are not taken
+    are sources too, so that the ledger has every file by name.
     """
 
-    collection: Collection
-    limit: int | None
+    def __init__(self, collection: Collection, limit: int | None) -> None:
+        self._files = {file.video_id: file for file in collection.files[:limit]}
+        self._skipped = collection.skipped
+        self.ring = Ring(self._files)
 
     def __iter__(self) -> Iterator[Source]:
-        for file in self.collection.files[: self.limit]:
-            yield Source(file.video_id, file.fingerprint, file)
-        for item in self.collection.skipped:
+        for video_id in self.ring.videos:
+            file = self._files[video_id]
+            yield Source(video_id, file.fingerprint, file)
+        for item in self._skipped:
             yield Source(f"./{item.item}", item.reason, item)

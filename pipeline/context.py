@@ -20,6 +20,7 @@ from hardcut.engine.pool import WorkerPool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Stage, Unit
 from hardcut.pipeline.cache import Cache
+from hardcut.pipeline.neighbours import Neighbours
 from hardcut.pipeline.note_kept import answered_pairs
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
@@ -49,6 +50,10 @@ class Lookup(Protocol):
 
     def neighbours(self, video_id: str) -> Sequence[Unit]:
         """A few other videos with what is known of them, the same ones each time for one collection."""
+        ...
+
+    async def neighbours_ready(self, video_id: str) -> None:
+        """Returns once all that `neighbours` gives is known."""
         ...
 
     def changed(self, video_id: str) -> Sequence[Query]:
@@ -132,7 +137,7 @@ class Teachers:
         """Notes from now on which replies the run in this folder uses, and with which of its stages."""
         if self._replies is not None:
             steps = plan(stages)
-            former = {version for step in steps for version in step.earlier}
+            former = {version.config for step in steps for version in step.earlier}
             self._replies.uses.hold(str(run.resolve()), {step.name: step.config for step in steps}, former)
 
     def _kept(self) -> ReplyCache | None:
@@ -185,17 +190,20 @@ class Context:
 class OpenRun(Context):
     """The context of a run with its ledger, so that the run can be carried out."""
 
+    lookup: LedgerLookup
     ledger: Ledger
 
 
 class LedgerLookup:
-    """Looks records up in the ledger of a run that is in progress."""
+    """Looks records up in the ledger of a run that is in progress. `ring` has the videos that are part of it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, ring: Ring) -> None:
         self._ledger = ledger
+        self._neighbours = Neighbours(ledger, ring)
+        self.passed = self._neighbours.passed
+        self.neighbours_ready = self._neighbours.ready
         self.query = lru_cache(maxsize=4096)(self._query)
         self._told = lru_cache(maxsize=256)(self._told_of)
-        self._ring: Ring | None = None
         self._answered: set[str] | None = None
 
     def _query(self, query_id: str) -> Query:
@@ -211,9 +219,7 @@ class LedgerLookup:
         return Unit(video_id, (*([video] if video else ()), *read))
 
     def neighbours(self, video_id: str) -> Sequence[Unit]:
-        if self._ring is None:
-            self._ring = Ring(self._ledger.subjects(Caption.__name__, before=sys.maxsize))
-        return [self._told(other) for other in self._ring.after(video_id)]
+        return [self._told(other) for other in self._neighbours.of(video_id)]
 
     def changed(self, video_id: str) -> Sequence[Query]:
         if self._answered is None:
@@ -235,11 +241,12 @@ async def opened(
     folder: Path,
     cache: Cache,
     root: Path = Path(),
+    ring: Ring | None = None,
     lent: Mapping[TeacherSettings, Teacher] | None = None,
     roles: Collection[Role] = (),
 ) -> AsyncIterator[OpenRun]:
-    """Opens the context of the run in `folder` over the videos under `root`. `lent` are teachers that the caller has
-    opened, `roles` those that the run has for teachers. The context holds the run's lock.
+    """Opens the context of the run in `folder` over the videos of `ring`, which lie under `root`. `lent` are teachers
+    that the caller has opened, `roles` those that the run has for teachers. The context holds the run's lock.
 
     Raises StorageError, and UsageError where another process works on this run.
     """
@@ -260,6 +267,6 @@ async def opened(
             roles=roles,
         )
         try:
-            yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger), ledger)
+            yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger, ring or Ring(())), ledger)
         finally:
             await teachers.close()

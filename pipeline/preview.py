@@ -90,6 +90,9 @@ class RunRecords:
             for other in ring.after(video_id)
         ]
 
+    async def neighbours_ready(self, video_id: str) -> None:
+        pass
+
     def changed(self, video_id: str) -> list[Query]:
         return []  # what a first run asks, whose replies are there
 

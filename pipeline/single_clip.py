@@ -70,6 +70,9 @@ class _Lookup:
     def neighbours(self, video_id: str) -> list[Unit]:
         return []
 
+    async def neighbours_ready(self, video_id: str) -> None:
+        pass
+
     def changed(self, video_id: str) -> list[Query]:
         return []
 

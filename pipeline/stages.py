@@ -17,6 +17,7 @@ from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel
 from hardcut.schemas.settings import Role
 from hardcut.synth.candidates.kept_pairs import KeptFile
 from hardcut.synth.captions import CaptionStage
+from hardcut.synth.composed import ComposedStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence.stage import EvidenceStage
@@ -81,8 +82,20 @@ def _counterfactuals(run: Context) -> Stage:
     writer, options = run.writer("counterfactuals"), run.settings.counterfactuals
     look = run.lookup
     return CounterfactualStage(
-        writer.teacher, run.judges, run.frames, writer.sampling, options, look.neighbours, look.changed
+        writer.teacher,
+        run.judges,
+        run.frames,
+        writer.sampling,
+        options,
+        look.neighbours,
+        look.changed,
+        look.neighbours_ready,
     )
+
+
+def _composed(run: Context) -> Stage:
+    writer = run.writer("queries")
+    return ComposedStage(writer.teacher, run.frames, writer.sampling, run.settings.queries)
 
 
 def _rewrites(run: Context) -> Stage | None:
@@ -110,7 +123,6 @@ STAGES = (
     Entry(UserQueryStage, _user_queries),
     Entry(ProbeStage, _probe, counted=Video),
     Entry(SignatureStage, lambda run: SignatureStage(run.frames, run.settings.duplicates)),
-    Entry(DuplicateStage, lambda run: DuplicateStage(run.settings.duplicates)),
     Entry(EvidenceStage, _evidence, counted=Evidence),
     Entry(
         CaptionStage,
@@ -119,11 +131,10 @@ STAGES = (
         roles=("captions", "check"),
         counted=Caption,
     ),
-    Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
     Entry(
         QueryStage,
         _queries,
-        asks=("queries", "compose", "paraphrase", "translate", "same"),  # and `check`, of what is denied
+        asks=("queries", "paraphrase", "translate", "same"),  # and `check`, of what is denied
         roles=("queries", "check"),
         counted=Query,
     ),
@@ -133,6 +144,9 @@ STAGES = (
         asks=("counterfactual",),  # and `judge`, the same that `scores` asks later
         roles=("counterfactuals", "judges"),
     ),
+    Entry(DuplicateStage, lambda run: DuplicateStage(run.settings.duplicates)),
+    Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
+    Entry(ComposedStage, _composed, asks=("compose",), roles=("queries",)),  # and the rewordings of `queries`
     Entry(RewriteStage, _rewrites),
     Entry(NegativeStage, _negatives, counted=Pair),
     Entry(ScoreStage, _scores, asks=("judge",), roles=("judges",), counted=TeacherLabel),

@@ -12,7 +12,7 @@ is written with the same prompt, and verified by the judges' yes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -54,6 +54,10 @@ Frames = tuple[Frame, ...]
 _LINES = TypeAdapter(tuple[EvidenceLine, ...])
 
 
+async def at_once(video_id: str) -> None:
+    """Where all neighbours have their captions."""
+
+
 @dataclass(frozen=True, slots=True)
 class CounterfactualStage:
     """Makes the counterfactual Queries of each video: for every original query, but composed ones and those of the
@@ -65,7 +69,8 @@ class CounterfactualStage:
     does not answer fails the video in part.
 
     `neighbours` gives other videos (Video, Evidence, Caption), whose things writers may exchange for this one's. They
-    are no input of a unit's key: a collection that grows does not have what stands written again.
+    are no input of a unit's key: a collection that grows does not have what stands written again. `ready` returns once
+    a video's neighbours have captions.
 
     `changed` gives the counterfactuals that a video had before and that people answered on. Where the video is done
     again, say since its file was replaced, those that this teacher wrote of the same query stand, unless a judge now
@@ -79,6 +84,7 @@ class CounterfactualStage:
     options: CounterfactualSettings
     neighbours: Callable[[str], Sequence[Unit]] = lambda video_id: ()
     changed: Callable[[str], Sequence[Query]] = lambda video_id: ()
+    ready: Callable[[str], Awaitable[None]] = at_once
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
@@ -87,8 +93,8 @@ class CounterfactualStage:
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
     without: ClassVar[Mapping[type[Record], tuple[str, str]]] = {Query: ("kind", "composed")}
-    """A composed query has no counterfactual, and it comes with a twin: where a collection grows, long after its video
-    was done."""
+    """A composed query has no counterfactual. The user's file may have some, and earlier versions of stage queries
+    wrote them."""
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:

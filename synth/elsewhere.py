@@ -6,8 +6,9 @@ query away: here it is true of other videos of the collection.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from hardcut.engine.stage import Unit
 from hardcut.schemas.ids import digest
@@ -27,16 +28,27 @@ class Ring:
     """The videos of a collection in a round that falls by digest, so that everybody's things go to anybody."""
 
     def __init__(self, videos: Iterable[str]) -> None:
-        self._ring = sorted((digest(video), video) for video in videos)
+        self.videos: Sequence[str] = sorted(videos, key=_place)
+
+    def index(self, video_id: str) -> int | None:
+        """The place of a video in the round; None for one that is not there."""
+        at = bisect_left(self.videos, _place(video_id), key=_place)
+        return at if at < len(self.videos) and self.videos[at] == video_id else None
+
+    def following(self, video_id: str) -> Iterator[str]:
+        """All that follow a video, itself aside, once round."""
+        at = bisect_right(self.videos, _place(video_id), key=_place)
+        size = len(self.videos)
+        found = (self.videos[(at + step) % size] for step in range(size))
+        return (video for video in found if video != video_id)
 
     def after(self, video_id: str) -> list[str]:
-        """The `NEIGHBOURS` that follow a video, itself aside."""
-        at = bisect_right(self._ring, (digest(video_id), video_id))
-        turned = self._ring[at:] + self._ring[:at] if len(self._ring) <= NEIGHBOURS else self._following(at)
-        return [video for _, video in turned if video != video_id][:NEIGHBOURS]
+        """The `NEIGHBOURS` that follow a video."""
+        return list(islice(self.following(video_id), NEIGHBOURS))
 
-    def _following(self, at: int) -> list[tuple[str, str]]:
-        return [self._ring[(at + step) % len(self._ring)] for step in range(NEIGHBOURS)]
+
+def _place(video_id: str) -> tuple[str, str]:
+    return digest(video_id), video_id
 
 
 def elsewhere(others: Iterable[Unit], evidence: Sequence[EvidenceLine], caption: str) -> tuple[ElsewhereLine, ...]:

@@ -25,10 +25,10 @@ from hardcut.synth.query_forms import KINDS, forms
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
 from hardcut.synth.rewording.translation import identifier_version
-from hardcut.synth.rewording.wordings import Reworder
+from hardcut.synth.rewording.wordings import Reworder, rewording_tasks
 from hardcut.synth.shown_frames import shown_frames
-from hardcut.teacher.prompts.reply_models import ComposeReply, QueriesReply, QueryReply
-from hardcut.teacher.protocol import Refusal, Task, Teacher, is_unsent
+from hardcut.teacher.prompts.reply_models import QueriesReply, QueryReply
+from hardcut.teacher.protocol import Refusal, Teacher, is_unsent
 
 NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
@@ -38,15 +38,16 @@ _BEFORE = "95e68fef7e66dfa429d51e9e40302477b904382062505f3f76311905d331776d"
 """Of version 3: the digest of the prompt."""
 _NEW = ("check_denied",)
 """Settings that version 3 did not have."""
+_READ = (Video, Evidence, Caption, Twin)
+"""What versions 3 and 4 read."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryStage:
     """Makes the Queries of each captioned video: from every view that has evidence of its own, `per_view` ones, whose
-    kinds, lengths, registers and searchers fall by digest; from every twin, up to `composed`, the edit that turns the
-    twin into this video (TARA, composed retrieval); and of each of these paraphrases and translations that ask for the
-    same. What a negation says is absent is named by its writer and looked for by `checker` (default: the writer) before
-    the query is kept (NegBench). What a teacher does not answer fails the video in part."""
+    kinds, lengths, registers and searchers fall by digest; and of each of these paraphrases and translations that ask
+    for the same. What a negation says is absent is named by its writer and looked for by `checker` (default: the
+    writer) before the query is kept (NegBench). What a teacher does not answer fails the video in part."""
 
     teacher: Teacher
     frames: FrameSource
@@ -56,25 +57,20 @@ class QueryStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     over: ClassVar[str] = "captions"
-    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin)
+    reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         """Raises MissingDependency where translations are asked for and nothing can tell languages apart."""
         options = self.options
-        tasks: list[Task] = ["queries"]
-        tasks += ["compose"] if options.composed else []
-        tasks += ["paraphrase"] if options.paraphrases else []
-        tasks += ["translate"] if options.languages else []
-        tasks += ["same"] if options.paraphrases or options.languages else []
-        teachers = describe_tasks(self.teacher, tasks, self.sampling)
+        teachers = describe_tasks(self.teacher, ["queries", *rewording_tasks(options)], self.sampling)
         if options.check_denied:
             teachers |= describe_tasks(self._checker.teacher, ["check"], self._checker.sampling)
         return {
-            **options.model_dump(mode="json"),
+            **options.model_dump(mode="json", exclude={"composed"}),
             "teachers": teachers,
             "frames": self.frames.sampling,
             "identifier": identifier_version() if options.languages else None,
@@ -82,16 +78,24 @@ class QueryStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 3 asked for all views in one request. Its prompt was the one that came with Hardcut then, or the
-        user's own, which is still the same."""
-        settings = {name: value for name, value in self.settings.items() if name not in _NEW}
-        teachers = settings["teachers"]
+        """Versions 3 and 4 wrote composed queries too, which are a stage of their own now. Version 3 asked for all
+        views in one request. Its prompt was the one that came with Hardcut then, or the user's own, which is still the
+        same."""
+        composes = describe_tasks(self.teacher, ["compose"] if self.options.composed else [], self.sampling)
+        now = {**self.settings, "composed": self.options.composed}
+        teachers = now["teachers"]
         assert isinstance(teachers, dict)
-        same = {task: told for task, told in teachers.items() if task != "check"}
-        now = self.teacher.describe("queries", self.sampling)
-        before = now if now.backend == "evidence" else now.model_copy(update={"prompt_digest": _BEFORE})
+        latest = {**now, "teachers": {**teachers, **composes}}
+        settings = {name: value for name, value in latest.items() if name not in _NEW}
+        same = {task: told for task, told in {**teachers, **composes}.items() if task != "check"}
+        writer = self.teacher.describe("queries", self.sampling)
+        before = writer if writer.backend == "evidence" else writer.model_copy(update={"prompt_digest": _BEFORE})
         shipped = {**same, "queries": before.model_dump(mode="json")}
-        return Earlier(3, {**settings, "teachers": shipped}), Earlier(3, {**settings, "teachers": same})
+        return (
+            Earlier(4, latest, _READ),
+            Earlier(3, {**settings, "teachers": shipped}, _READ),
+            Earlier(3, {**settings, "teachers": same}, _READ),
+        )
 
     @property
     def _checker(self) -> Judge:
@@ -116,7 +120,6 @@ class QueryStage:
             views = [view for view in self.options.views if view not in NEEDED or NEEDED[view] in kinds]
             sieve = _Sieve(drops, self.options, asker.answered_by("queries"))
             refused |= await self._written(asker, views, sieve)
-            composed, without = await self._composed(asker, unit.all(Twin), drops)
             refuse_unsent(refused)
             if sieve.denies and self.options.check_denied:
                 checker = self._checker
@@ -126,13 +129,11 @@ class QueryStage:
                 there, unseen = await denied_things_found(asks, sieve.denies, said)
                 sieve.leave_out(there)
                 refused |= unseen
-            queries = sieve.kept + composed
-        refuse_unsent(refused | without)
+            queries = sieve.kept
+        refuse_unsent(refused)
         reworder = Reworder(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
         queries += await reworder.reword(queries)
-        return Output(
-            records=queries, dropped=drops.records, failure=joint_failure(refused | without | reworder.refused)
-        )
+        return Output(records=queries, dropped=drops.records, failure=joint_failure(refused | reworder.refused))
 
     async def _written(self, asker: Asker, views: Sequence[View], sieve: _Sieve) -> dict[str, Refusal]:
         """Has all views written, those of one source together, and gives those that got no answer.
@@ -166,49 +167,9 @@ class QueryStage:
             parsed_reply(next(iter(refused.values())), QueriesReply)  # raises: nobody answers
         return {f"view {view}": refusal for view, refusal in refused.items()}
 
-    async def _composed(
-        self, asker: Asker, twins: Sequence[Twin], drops: DropLog
-    ) -> tuple[list[Query], dict[str, Refusal]]:
-        """Gives a query for each of the first twins, chiral ones first, and the twins that got no answer."""
-        chosen = sorted(twins, key=lambda twin: (twin.relation != "chiral", twin.other_video_id))
-        chosen = chosen[: self.options.composed]
-        inputs: list[dict[str, JsonValue]] = [
-            {
-                "reference": twin.caption,
-                "relation": twin.relation,
-                "differences": [difference.model_dump(mode="json") for difference in twin.differences],
-            }
-            for twin in chosen
-        ]
-        queries: dict[str, Query] = {}
-        refused: dict[str, Refusal] = {}
-        for twin, outcome in zip(chosen, await asker.outcomes("compose", ComposeReply, inputs), strict=True):
-            what = f"composed from {twin.other_video_id}"
-            if isinstance(outcome, Refusal):
-                refused[what] = outcome
-                continue
-            written = parsed_reply(outcome, ComposeReply)
-            text = clean(written.text)
-            reason = _unfit(text, self.options)
-            if reason:
-                drops.drop(reason, f"{what}: {clean(text, 200)!r}")
-                continue
-            query = Query.create(
-                text=text,
-                language=written.language,
-                view="caption",
-                kind="composed",
-                length=length_class(text),
-                facets=drops.facets(what, written.facets),
-                source_video_id=drops.video.video_id,
-                reference_video_id=twin.other_video_id,
-                teacher=asker.answered_by("compose"),
-            )
-            queries[query.query_id] = query
-        return list(queries.values()), refused
 
-
-def _unfit(text: str, options: QuerySettings) -> str | None:
+def unfit(text: str, options: QuerySettings) -> str | None:
+    """Why a query's text cannot be used; None where it can."""
     if not text:
         return "empty"
     return "too_long" if len(text.split()) > options.max_words else None
@@ -271,8 +232,8 @@ class _Sieve:
             return "view_not_asked"
         if written.kind not in KINDS[view]:
             return "kind_not_asked"
-        if unfit := _unfit(text, self._options):
-            return unfit
+        if fault := unfit(text, self._options):
+            return fault
         if text.casefold() in self._texts:
             return "duplicate"
         return "over_per_view" if count >= self._options.per_view else None

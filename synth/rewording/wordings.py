@@ -17,6 +17,14 @@ from hardcut.teacher.prompts.reply_models import ParaphraseReply, SameReply, Tra
 from hardcut.teacher.protocol import Refusal, Task
 
 
+def rewording_tasks(options: QuerySettings) -> list[Task]:
+    """What a teacher is asked for other wordings."""
+    tasks: list[Task] = []
+    tasks += ["paraphrase"] if options.paraphrases else []
+    tasks += ["translate"] if options.languages else []
+    return [*tasks, "same"] if tasks else []
+
+
 @dataclass(frozen=True, slots=True)
 class _Wording:
     """A wording of `query` in `language`, by `task`."""

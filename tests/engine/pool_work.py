@@ -62,6 +62,6 @@ def loaded_modules() -> list[str]:
 
 def note(path: str, name: str, seconds: float) -> None:
     """Writes its name into a file, and takes its time."""
-    with open(path, "a") as file:
+    with Path(path).open("a") as file:
         file.write(f"{name}\n")
     time.sleep(seconds)

@@ -80,6 +80,9 @@ class Records:
     def neighbours(self, video_id: str) -> list[Unit]:
         return []
 
+    async def neighbours_ready(self, video_id: str) -> None:
+        pass
+
     def changed(self, video_id: str) -> list[Query]:
         return []
 
