@@ -34,7 +34,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PLACES = 8
-SECONDS = {"caption": 4.0, "check": 1.0, "queries": 3.0, "compose": 2.0, "counterfactual": 3.0, "judge": 0.15}
+SECONDS = {
+    "caption": 4.0, "check": 1.0, "refine": 3.0, "queries": 3.0, "compose": 2.0, "counterfactual": 3.0, "judge": 0.15,
+}  # fmt: skip
 """About what a model of 8 billion parameters takes to write so much; a judge answers with one token."""
 _COMMAND = "import sys; from hardcut.cli.app import main; main()"
 

@@ -89,6 +89,9 @@ def run(
     judgments: Annotated[Path | None, typer.Option(help="Your judgments: TREC qrels or an import's .jsonl.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="Only this part of the videos, such as 3/16; then `hardcut merge`.")
+    ] = None,
     budget: Annotated[int | None, typer.Option(min=0, help="Teacher calls at most, over all starts.")] = None,
     strict_media: Annotated[bool, typer.Option("--strict-media", help="Damaged videos fail.")] = False,
     max_duration: Annotated[float | None, typer.Option(help="Leave out longer videos (seconds).")] = None,
@@ -102,8 +105,10 @@ def run(
     from hardcut.cli.run import run as run_job
     from hardcut.pipeline.cache import cache_folder
     from hardcut.pipeline.carry_out import Job
+    from hardcut.pipeline.merge import Shard
     from hardcut.schemas.config import load_settings
 
+    part = Shard.parse(shard) if shard else None
     overrides = {
         "teacher.spec": teacher,
         "budget.calls": budget,
@@ -115,10 +120,21 @@ def run(
         "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
     }
-    job = Job(
-        videos, out, load_settings(config, overrides), cache_folder(cache), limit, until, retry_failed, renew=renew
-    )
+    settings = load_settings(config, overrides)
+    job = Job(videos, out, settings, cache_folder(cache), limit, until, retry_failed, renew=renew, shard=part)
     raise typer.Exit(run_job(job, as_json=json))
+
+
+@app.command()
+def merge(
+    out: Annotated[Path, typer.Argument(help="The folder of the new run.")],
+    runs: Annotated[list[Path], typer.Argument(help="The folders of the runs over parts of the videos.")],
+    json: Json = False,
+) -> None:
+    """Make one run of runs over parts of the videos; `hardcut run` over all of them goes on with it."""
+    from hardcut.cli.merge import merge as merge_runs
+
+    raise typer.Exit(merge_runs(out, runs, as_json=json))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hardcut.engine.stage import Source
 from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import opened
+from hardcut.pipeline.merge import Shard, last_stage
 from hardcut.pipeline.note_kept import note_kept_pairs
 from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import entry, roles_until, stages
@@ -32,7 +33,7 @@ from hardcut.teacher.protocol import Teacher
 class Job:
     """A run to be carried out. `limit` takes the first videos by id, `until` stops after a stage. `lent` are teachers
     that the caller has opened, by their settings. `renew` names the stage whose results of earlier versions are made
-    anew."""
+    anew. `shard` takes a part of the videos, up to the last stage that looks at each alone."""
 
     videos: Path
     out: Path
@@ -43,6 +44,7 @@ class Job:
     retry_failed: bool = False
     lent: Mapping[TeacherSettings, Teacher] = field(default_factory=dict)
     renew: str | None = None
+    shard: Shard | None = None
 
 
 async def carry_out(job: Job, progress: Progress) -> None:
@@ -55,6 +57,8 @@ async def carry_out(job: Job, progress: Progress) -> None:
         entry(job.until)
     if job.renew is not None:
         entry(job.renew)
+    if job.shard is not None:
+        job = replace(job, until=last_stage(job.until))
     check_inputs(job.settings.inputs)
     collection = find_videos(job.videos, job.settings, job.out, job.cache)
     try:
@@ -83,7 +87,7 @@ def check_inputs(inputs: Inputs) -> None:
 
 async def _run_stages(job: Job, collection: Collection, progress: Progress) -> None:
     roles = roles_until(job.until)
-    sources = _Sources(collection, job.limit)
+    sources = _Sources(collection, job.limit, job.shard)
     async with opened(job.settings, job.out, job.cache, collection.root, sources.ring, job.lent, roles) as context:
         made = stages(context)
         concurrency = job.settings.resources.concurrency
@@ -108,10 +112,11 @@ class _Sources:
     are sources too, so that the ledger has every file by name.
     """
 
-    def __init__(self, collection: Collection, limit: int | None) -> None:
+    def __init__(self, collection: Collection, limit: int | None, shard: Shard | None) -> None:
         self._files = {file.video_id: file for file in collection.files[:limit]}
-        self._skipped = collection.skipped
-        self.ring = Ring(self._files)
+        self._skipped = collection.skipped if shard is None or shard.number == 1 else ()
+        whole = Ring(self._files)
+        self.ring = Ring(shard.of(whole.videos)) if shard else whole
 
     def __iter__(self) -> Iterator[Source]:
         for video_id in self.ring.videos:
