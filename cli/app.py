@@ -141,11 +141,15 @@ def merge(
 def status(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     failed: Annotated[bool, typer.Option("--failed", help="List every failed item with its raw reply.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every 2 seconds, until the run ends.")] = False,
     json: Json = False,
 ) -> None:
     """Say what is done, dropped, failed and spent; the sums agree."""
     from hardcut.cli.status import status as print_status
+    from hardcut.cli.status import watch as watch_status
 
+    if watch:
+        raise typer.Exit(watch_status(run))
     raise typer.Exit(print_status(run, list_failed=failed, as_json=json))
 
 

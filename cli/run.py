@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from hardcut.cli.status import exit_status, print_summary
 from hardcut.engine.status import read_status
@@ -30,3 +31,5 @@ def carry_out_with_bars(job: Job) -> None:
     """The run with bars on a terminal."""
     with open_progress() as progress:
         asyncio.run(carry_out(job, progress))
+    if told := progress.teachers:
+        print(f"teachers: {told}, over the whole start", file=sys.stderr)

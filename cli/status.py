@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 from hardcut.cli.terminal import output, plain
 from hardcut.engine.run_files import RunFiles
+from hardcut.engine.run_lock import is_worked_on
 from hardcut.engine.status import FailedUnit, RunStatus, read_status
 from hardcut.report.spending import SpendLine, spend_lines
 from hardcut.schemas.config import load_settings
@@ -21,6 +24,7 @@ from hardcut.schemas.guards import GUARDS, Unchecked
 from hardcut.schemas.records import Dropped
 from hardcut.schemas.settings import Settings
 
+_EVERY_S = 2.0
 _SHOWN = 5
 _LISTED = 20
 _ALL = 1_000_000
@@ -31,6 +35,16 @@ def status(run: Path, *, list_failed: bool, as_json: bool) -> int:
     found = read_status(run, limit=_ALL if list_failed else 20)
     print_summary(run, found, as_json=as_json, list_failed=list_failed)
     return exit_status(found)
+
+
+def watch(run: Path, every_s: float = _EVERY_S) -> int:
+    """Shows where a run stands, anew every few seconds, for as long as a process works on it; then as `status`."""
+    read_status(run)  # says where there is none
+    with Live(console=output(), auto_refresh=False) as live:
+        while is_worked_on(run):
+            live.update(stage_table(read_status(run)), refresh=True)
+            time.sleep(every_s)
+    return status(run, list_failed=False, as_json=False)
 
 
 def exit_status(found: RunStatus) -> int:

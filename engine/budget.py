@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 
+from hardcut.engine.activity import Activity
 from hardcut.engine.checksums import stamp
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
@@ -65,9 +66,12 @@ class CallBudget:
     *Tokens* and *money* are known only afterwards: nothing is sent any more once they have reached their limit, so
     they pass it by what was in flight. They are written with the next booking or after 0.5 s, and a kill loses what was
     not yet written.
+
+    `activity` counts the calls of this process.
     """
 
     def __init__(self, ledger: Ledger, limits: Budget | None = None) -> None:
+        self.activity = Activity()
         self._ledger = ledger
         self._limits = limits or Budget()
         self._prices: dict[str, tuple[Price, float]] = {}
@@ -112,6 +116,7 @@ class CallBudget:
             finally:
                 self._waiting[account] -= 1
         self._ahead[account] -= 1
+        self.activity.sent()
         if self._ahead[account] < self._block() // 2 and (self._refill is None or self._refill.done()):
             self._refill = asyncio.create_task(self._book(account, self._block() // 2))
             self._refill.add_done_callback(
@@ -120,6 +125,7 @@ class CallBudget:
 
     def release(self, stage: str, teacher: str) -> None:
         """Takes a call back that was certainly never sent."""
+        self.activity.taken_back()
         self._ahead[stage, teacher] += 1
 
     def spent(
@@ -128,10 +134,12 @@ class CallBudget:
         """Adds the tokens that a call took; `estimated` where nobody has counted them. Raises what went wrong when
         earlier ones were written. Needs a running event loop."""
         counts = prompt_tokens, completion_tokens
+        self.activity.ended(*counts)
         self._add(stage, teacher, Usage(*counts, *counts) if estimated else Usage(*counts))
 
     def heard(self, stage: str, teacher: str, sound_s: float) -> None:
         """Adds the seconds of sound that a call was about. As `spent`."""
+        self.activity.ended()
         self._add(stage, teacher, Usage(sound_s=sound_s))
 
     def _add(self, stage: str, teacher: str, taken: Usage) -> None:

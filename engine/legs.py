@@ -16,6 +16,7 @@ from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
 from hardcut.engine.plan import Step
 from hardcut.engine.progress import Progress
+from hardcut.engine.results import Status
 from hardcut.engine.stage import Source, UnitStage
 from hardcut.engine.unit_runner import UnitRunner
 from hardcut.engine.units import Offered, in_force, is_offered, keys_of, offered
@@ -138,29 +139,28 @@ class Leg:
                         return
                     is_unit = is_offered(self._ledger, step, stage, unit.id)
                     key = (await self._enrol(at, [unit])).get(unit.id, "") if is_unit else ""
-                if key and not await self._carry_out(at, unit, key):
+                status = await self._carry_out(at, unit, key) if key else "no unit"
+                if status is None:
                     return
-                self._pass(at, unit.id)
+                self._pass(at, unit.id, failed=status == "failed")
         finally:
             self._room.release()
 
-    async def _carry_out(self, at: int, unit: Offered, key: str) -> bool:
-        """Does a unit at a stage. False where the stage is closed: the unit stays pending."""
+    async def _carry_out(self, at: int, unit: Offered, key: str) -> Status | None:
+        """Does a unit at a stage. None where the stage is closed: the unit stays pending."""
         step, stage = self._steps[at]
         if not await self._ready(at, stage, unit.id):
-            return False
+            return None
         async with self._places[at]:
             if at >= self._open:
-                return False
+                return None
             try:
-                await self._runner.run(step, stage, unit.id, key, unit.payload)
+                return await self._runner.run(step, stage, unit.id, key, unit.payload)
             except BudgetReached as error:
                 self._stop(at, error)
-                return False
             except DamagedResult as error:
                 self._stop(0, error)
-                return False
-        return True
+        return None
 
     async def _ready(self, at: int, stage: UnitStage, unit_id: str) -> bool:
         """Waits for what the unit needs of others; False where the stage was closed meanwhile."""
@@ -187,9 +187,9 @@ class Leg:
         for closed in self._closed[at:]:
             closed.set()
 
-    def _pass(self, at: int, unit_id: str) -> None:
+    def _pass(self, at: int, unit_id: str, *, failed: bool = False) -> None:
         name = self._steps[at][0].name
-        self._progress.advanced(name)
+        self._progress.advanced(name, failed)
         self._told_passed(name, unit_id)
 
     def _tell_kept(self) -> None:

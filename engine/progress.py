@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hardcut.engine.activity import Activity
+
 
 class Progress(Protocol):
     """Called from the event loop and, for collection stages, from their thread."""
@@ -11,11 +13,14 @@ class Progress(Protocol):
     def started(self, stage: str, total: int | None) -> None:
         """A stage begins; `total` is the number of units still to do, `None` where only the end shows it."""
 
-    def advanced(self, stage: str) -> None:
-        """One more unit of the stage has ended: done, dropped or failed."""
+    def advanced(self, stage: str, failed: bool = False) -> None:
+        """One more unit is behind the stage: done, dropped, failed, or no unit of it."""
 
     def finished(self, stage: str) -> None:
         """The stage is finished and its files are written. Also called for a stage that had nothing to do."""
+
+    def asking(self, activity: Activity, most: int) -> None:
+        """What the teachers do; at most so many calls are in flight at once."""
 
 
 class NullProgress:
@@ -24,8 +29,11 @@ class NullProgress:
     def started(self, stage: str, total: int | None) -> None:
         pass
 
-    def advanced(self, stage: str) -> None:
+    def advanced(self, stage: str, failed: bool = False) -> None:
         pass
 
     def finished(self, stage: str) -> None:
+        pass
+
+    def asking(self, activity: Activity, most: int) -> None:
         pass

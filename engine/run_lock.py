@@ -9,6 +9,20 @@ from pathlib import Path
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import UsageError
 
+_LOCK = "ledger.lock"
+
+
+def is_worked_on(run: Path) -> bool:
+    """Whether a process works on the run in this folder."""
+    try:
+        with (run / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
 
 class RunLock:
     """The lock of the run in folder `run`, which is made. It ends with the process, however that ends.
@@ -21,7 +35,7 @@ class RunLock:
         self._ledger = ledger
         try:
             run.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(run / "ledger.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.open(run / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise storage_error(run, error) from error
         try:

@@ -9,7 +9,7 @@ from hardcut.engine.budget import current_stage
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.plan import Step, leaves_out
 from hardcut.engine.pool import urgency
-from hardcut.engine.results import settled
+from hardcut.engine.results import Status, settled
 from hardcut.engine.stage import Failure, Output, Unit, UnitStage
 from hardcut.engine.stopwatch import Stopwatch, current_unit
 from hardcut.schemas.base import Record
@@ -36,10 +36,10 @@ class UnitRunner:
         self._ledger = ledger
         self._logged: set[tuple[str, type[Exception]]] = set()
 
-    async def run(self, step: Step, stage: UnitStage, unit_id: str, key: str, payload: object) -> None:
-        """Does an enrolled unit and settles it. To be called in a task of its own: it sets what the unit's calls are
-        booked under and how urgent its work in processes is. A unit that is further on its way goes first, so that
-        little is begun and not ended.
+    async def run(self, step: Step, stage: UnitStage, unit_id: str, key: str, payload: object) -> Status:
+        """Does an enrolled unit, settles it, and says how it ended. To be called in a task of its own: it sets what the
+        unit's calls are booked under and how urgent its work in processes is. A unit that is further on its way goes
+        first, so that little is begun and not ended.
 
         Raises BudgetReached, MissingDependency, StorageError, UsageError; then the unit stays pending.
         """
@@ -63,6 +63,7 @@ class UnitRunner:
         finally:
             current_unit.reset(token)
         await self._ledger.settle(step.name, result)
+        return result.status
 
     def _records(self, step: Step, stage: UnitStage, unit_id: str) -> tuple[Record, ...]:
         return tuple(

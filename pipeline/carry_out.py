@@ -102,7 +102,14 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
                 note_kept_pairs(job.out, context.ledger)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(job.settings))
+        progress.asking(context.activity, _calls_at_once(job.settings))
         await engine.run(made, sources, until=job.until, **again)
+
+
+def _calls_at_once(settings: Settings) -> int:
+    """How many calls the servers of a run may have in flight."""
+    servers = [each for each in settings.asked if each.spec.startswith("openai:")]
+    return sum((each.concurrency or settings.resources.concurrency) * (1 + len(each.urls)) for each in servers)
 
 
 class _Sources:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
+from hardcut.engine.activity import Activity
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.history import latest
@@ -192,6 +193,7 @@ class OpenRun(Context):
 
     lookup: LedgerLookup
     ledger: Ledger
+    activity: Activity
 
 
 class LedgerLookup:
@@ -267,6 +269,7 @@ async def opened(
             roles=roles,
         )
         try:
-            yield OpenRun(settings, folder, frames, teachers, LedgerLookup(ledger, ring or Ring(())), ledger)
+            lookup = LedgerLookup(ledger, ring or Ring(()))
+            yield OpenRun(settings, folder, frames, teachers, lookup, ledger, budget.activity)
         finally:
             await teachers.close()

@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_up_to_the_first_stage_that_asks_otherwise(
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["spend"] == spent, "not one more call"
     found = _files(run)
-    for name in ("videos.jsonl", "evidence.jsonl", "captions.jsonl", "twins.jsonl"):
+    for name in ("videos.jsonl", "evidence.jsonl", "captions.jsonl"):
         assert found[name] == expected[name]
     written = [line for line in expected["queries.jsonl"].splitlines() if b'"parent_query_id":null' in line]
     assert written and set(written) <= set(found["queries.jsonl"].splitlines())

@@ -81,8 +81,8 @@ def test_records_refer_to_records_that_are_there(finished: Path) -> None:
 def test_the_sums_agree_at_every_stage(finished: Path, hardcut: Process) -> None:
     status = _status(hardcut, finished / "run")
     assert [stage["name"] for stage in status["stages"]] == [
-        *("user_queries", "probe", "signatures", "duplicates", "evidence", "captions", "twins"),
-        *("queries", "counterfactuals", "negatives", "scores", "judgments"),
+        *("user_queries", "probe", "signatures", "evidence", "captions", "queries", "counterfactuals"),
+        *("duplicates", "twins", "composed", "negatives", "scores", "judgments"),
     ]
     for stage in status["stages"]:
         assert stage["units_in"] == stage["done"] + stage["dropped"] + stage["failed"], stage
@@ -139,10 +139,10 @@ def test_a_changed_setting_does_again_what_depends_on_it(
     assert done.returncode == 0, done.stderr
     after = _status(hardcut, folder / "run")
     same = {"user_queries", "probe", "signatures", "duplicates", "evidence", "captions"}
+    untimed = {"twins", "negatives", "judgments"}
     for old, new in zip(before["stages"], after["stages"], strict=True):
-        assert (old["seconds"] == new["seconds"]) == (new["name"] in same | {"twins", "negatives", "judgments"}), new[
-            "name"
-        ]
+        if new["name"] != "composed":  # a few milliseconds, which may be the same twice
+            assert (old["seconds"] == new["seconds"]) == (new["name"] in same | untimed), new["name"]
     written = [next(row for row in found["stages"] if row["name"] == "queries") for found in (before, after)]
     assert written[1]["records"]["Query"] > written[0]["records"]["Query"]
 

@@ -60,6 +60,22 @@ def _shown(terminal: int, until: bytes | None) -> bytes:
     return shown
 
 
+def test_a_run_is_watched_to_its_end(
+    world: Path, command: list[str], environment: dict[str, str], hardcut: Process, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    arguments = ["run", world / "videos", "--out", run, "--cache", tmp_path / "cache", "--until", "captions"]
+    process = subprocess.Popen([*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (run / "ledger.sqlite").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    seen = hardcut("status", run, "--watch")
+    assert process.wait(timeout=60) == 0
+    assert seen.returncode == 0 and "captions" in seen.stdout, seen.stderr
+    assert seen.stdout.endswith(hardcut("status", run).stdout), "what stands there last is the status"
+    assert hardcut("status", tmp_path, "--watch").returncode == 2
+
+
 def test_the_line_of_an_error_does_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", str(tmp_path / EVIL), "--out", str(tmp_path / "run")])

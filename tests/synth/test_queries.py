@@ -17,7 +17,7 @@ from hardcut.data.model import Clip, World
 from hardcut.data.truth import truth_record
 from hardcut.data.world import make_world
 from hardcut.engine.pool import WorkerPool
-from hardcut.engine.stage import Unit
+from hardcut.engine.stage import Output, Unit
 from hardcut.media.collection import scan
 from hardcut.schemas.records import (
     TURNED,
@@ -44,6 +44,7 @@ from hardcut.schemas.settings import (
 )
 from hardcut.schemas.text.clean import length_class
 from hardcut.synth.captions import CaptionStage
+from hardcut.synth.composed import ComposedStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.stage import EvidenceStage
@@ -54,6 +55,7 @@ from hardcut.synth.queries import QueryStage
 from hardcut.synth.query_forms import forms
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.prompts.reply_models import (
+    ComposeReply,
     FollowsReply,
     ParaphraseReply,
     QueriesReply,
@@ -171,6 +173,7 @@ async def _written(seen: dict[str, tuple[Any, ...]], teacher: Any, frames: Frame
         known[video_id] = *records, *output.records
     made: list[Query] = []
     stage = QueryStage(teacher, frames, SAMPLING, QuerySettings(per_view=2, paraphrases=1))
+    composed = ComposedStage(teacher, frames, SAMPLING, QuerySettings(per_view=2, paraphrases=1))
     ring = Ring(known)
 
     def neighbours(video_id: str) -> list[Unit]:
@@ -185,9 +188,10 @@ async def _written(seen: dict[str, tuple[Any, ...]], teacher: Any, frames: Frame
             for other_id, other in known.items()
             if other_id != video_id and other_id[:-1] == video_id[:-1] and not video_id.startswith("talks")
         ]
-        written = (await stage.run(Unit(video_id, (*records, *twins)))).records
+        written = (await stage.run(Unit(video_id, records))).records
         changed = (await counterfactuals.run(Unit(video_id, (*records, *written)))).records
-        made += [query for query in (*written, *changed) if isinstance(query, Query)]
+        edits = (await composed.run(Unit(video_id, (*records, *written, *changed, *twins)))).records
+        made += [query for query in (*written, *changed, *edits) if isinstance(query, Query)]
     return made
 
 
@@ -246,6 +250,7 @@ async def test_the_scripted_teacher_of_a_world(
     teacher = worlds.WorldTeacher(world, seed=3, paraphraser=0.2)
     captions = CaptionStage(teacher, no_frames, SAMPLING, CaptionSettings())
     stage = QueryStage(teacher, no_frames, SAMPLING, QuerySettings(per_view=2, paraphrases=1))
+    composed = ComposedStage(teacher, no_frames, SAMPLING, QuerySettings(per_view=2, paraphrases=1))
     known: dict[str, tuple[Any, ...]] = {}
     clips = {clip.video_id: clip for clip in world.clips if worlds.items_of(clip)}
     for clip in clips.values():
@@ -266,10 +271,13 @@ async def test_the_scripted_teacher_of_a_world(
             )
             for other in others
         ]  # fmt: skip
-        output = await stage.run(Unit(video_id, (*records, *twins)))
-        assert output.failure is None
-        queries += output.records
-        reasons.update(item.reason for item in output.dropped)
+        for output in (
+            await stage.run(Unit(video_id, records)),
+            await composed.run(Unit(video_id, (*records, *twins))),
+        ):
+            assert output.failure is None
+            queries += output.records
+            reasons.update(item.reason for item in output.dropped)
     kinds = Counter(query.kind for query in queries)
     paraphrases = [query for query in queries if query.variant == "paraphrase"]
     print(f"\nkinds {dict(kinds)}; {len(paraphrases)} paraphrases; dropped {dict(reasons)}")
@@ -406,3 +414,31 @@ def test_the_evidence_teachers_forms_are_answered_by_their_video(
             assert judge.judge(query.text).margin > 0, query.text
     assert sum(text.endswith("?") for text in texts) > 20
     assert len({len(text.split()) for text in texts}) > 8
+
+
+async def test_no_query_starts_twice_from_one_video(source: Any, scripted: Any, no_frames: Any) -> None:
+    """What an earlier version of stage queries wrote stays in force, and is not written again."""
+    video, speech, caption = source
+    twins = [
+        Twin.create(
+            video_id=video.video_id, other_video_id=other, relation="edit", caption="A greeting.",
+            differences=(Difference(here="this", there="that"),),
+        )
+        for other in ("a", "b", "c")
+    ]  # fmt: skip
+    before = Query.create(
+        text="the same, but sung", view="caption", kind="composed", source_video_id=video.video_id,
+        reference_video_id="a",
+    )  # fmt: skip
+    teacher = scripted(ComposeReply(text="the same, but louder", language="en", facets=()))
+    stage = ComposedStage(teacher, no_frames, SAMPLING, QuerySettings(composed=2))
+    output = await stage.run(Unit("v", (video, speech, caption, *twins, before)))
+    assert [query.reference_video_id for query in output.records] == ["b"], "two of three twins, one of them is there"
+    teacher = scripted()
+    both = before.model_copy(update={"reference_video_id": "b", "query_id": "q_other"})
+    assert (
+        await ComposedStage(teacher, no_frames, SAMPLING, QuerySettings(composed=2)).run(
+            Unit("v", (video, speech, caption, *twins, before, both))
+        )
+        == Output()
+    )
