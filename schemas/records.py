@@ -3,7 +3,7 @@ seconds from the start of the video."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -188,7 +188,8 @@ class Sampling(Frozen):
 
 
 class TeacherRef(Frozen):
-    """The teacher of a reply. `endpoint` is a server's address without user, password and query. It has no secret."""
+    """The teacher of a reply. `endpoint` is a server's address without user, password and query. It has no secret.
+    `extra` are further fields of the requests, as JSON; a record has it only where there are some."""
 
     backend: Text
     model: str
@@ -196,6 +197,15 @@ class TeacherRef(Frozen):
     endpoint: str | None = None
     prompt_digest: str | None = None
     sampling: Sampling | None = None
+    extra: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_there(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that what was kept before there was `extra` has the digests that it had."""
+        told: dict[str, Any] = plain(self)
+        if self.extra is None:
+            told.pop("extra", None)
+        return told
 
 
 class Claim(Frozen):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
+from hardcut.schemas.extra_fields import ExtraFields
 from hardcut.schemas.records import Length, Register, Sampling, View
 from hardcut.schemas.training import TrainSettings
 
@@ -111,6 +112,10 @@ class TeacherSettings(Frozen):
     )
     concurrency: int | None = Field(
         default=None, ge=1, description="openai: requests in flight at each address; default: resources.concurrency"
+    )
+    extra: ExtraFields | None = Field(
+        default=None,
+        description='openai: further fields of each request, as JSON, such as \'{"reasoning_effort": "low"}\'',
     )
     sampling: Sampling = Sampling()
     price: Price = Price()

@@ -102,6 +102,8 @@ def open_teacher(
     if name not in backends:
         others = sorted(set(backends) - set(_BACKENDS))
         raise UsageError(f"teacher {settings.spec!r}: unknown backend; there are: {', '.join([*_FORMS, *others])}")
+    if settings.extra is not None and name != "openai":
+        raise UsageError(f"teacher {settings.spec!r}: teacher.extra is for openai:MODEL@URL alone")
     context = BackendContext(
         settings, resources or Resources(), replies, budget, main or settings, digests, profiles, needs, without_margin
     )
@@ -124,7 +126,7 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
         raise UsageError("teacher openai: give openai:MODEL@URL, such as openai:Qwen3-VL-8B@http://127.0.0.1:8000/v1")
     model, url = found
     addresses = (url, *context.settings.urls)
-    profiles = Profiles(context.profiles) if context.profiles else None
+    profiles = Profiles(context.profiles, context.settings.extra) if context.profiles else None
 
     def at(address: str) -> OpenAITeacher:
         return OpenAITeacher(
@@ -140,6 +142,7 @@ def _openai(rest: str, context: BackendContext) -> Teacher:
             profiles=profiles,
             needs=context.needs,
             without_margin=context.without_margin,
+            extra=context.settings.extra,
         )
 
     replicas = [at(address) for address in dict.fromkeys(addresses)]

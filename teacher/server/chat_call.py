@@ -83,6 +83,7 @@ class ChatCall:
             bounds_of(request),
             forced=self.reasoned is not None,
             room=request.sampling.max_tokens if known.thinks and (request.reply or self.reasoned) else 0,
+            extra=self.question.teacher.extra,
         )
         return chat(self.chat_request, self.question.prompt, self.media, self.further), "application/json"
 

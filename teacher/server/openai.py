@@ -73,13 +73,16 @@ class OpenAITeacher:
         profiles: Profiles | None = None,
         needs: Collection[Need] = (),
         without_margin: bool = False,
+        extra: str | None = None,
     ) -> None:
-        """`others` are further addresses of the same model: what was kept under them is used, and where this one cannot
-        be reached it is given up at once. `profiles` are what is known of endpoints: without them nothing is asked but
-        what it is there for. `needs` are the roles that a run has for it. `without_margin`: labels without a margin are
-        taken where the server gives no log-probabilities."""
+        """`extra` are further fields of each request, a JSON object. `others` are further addresses of the same model:
+        what was kept under them is used, and where this one cannot be reached it is given up at once. `profiles` are
+        what is known of endpoints: without them nothing is asked but what it is there for. `needs` are the roles that a
+        run has for it. `without_margin`: labels without a margin are taken where the server gives no
+        log-probabilities."""
         self._model = model
         self._revision = revision
+        self._extra = extra
         self._prompts = prompts or Prompts()
         self._endpoint = Endpoint(url, concurrency=concurrency, timeout_s=timeout_s, key=key)
         self._calls = Calls(self._endpoint, attempts=attempts, backoff_s=backoff_s, patient=not others)
@@ -107,6 +110,7 @@ class OpenAITeacher:
                 endpoint=self._endpoint.url,
                 prompt_digest=self._prompts.digest(task),
                 sampling=sampling,
+                extra=self._extra,
             )
         return self._described[task, sampling]
 

@@ -76,10 +76,11 @@ class Profile:
 
 
 class Profiles:
-    """The profiles that are kept in a folder, one file each."""
+    """The profiles that are kept in a folder, one file each: of endpoints that are asked with these `extra` fields."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, extra: str | None = None) -> None:
         self._folder = folder
+        self._extra = extra
 
     @asynccontextmanager
     async def turn(self, model: str, url: str) -> AsyncIterator[None]:
@@ -112,7 +113,8 @@ class Profiles:
             file.write(msgspec.json.encode(_Kept(model, canonical_address(url), profile)))
 
     def _file(self, model: str, url: str) -> Path:
-        return self._folder / f"{digest(_VERSION, hardcut.__version__, model, canonical_address(url))}.json"
+        asked = [self._extra] if self._extra else []
+        return self._folder / f"{digest(_VERSION, hardcut.__version__, model, canonical_address(url), *asked)}.json"
 
 
 def _taken(lock: int) -> bool:

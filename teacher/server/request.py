@@ -34,7 +34,8 @@ _FORCED_TOKENS = 16
 class ChatRequest:
     """How a question is asked, whatever it says: the same for many. `reply` and `bounds` say what a structured reply
     must fit; `exact` are the tokens whose log-probabilities a judge is asked for, where the server tells them.
-    `forced`: a judge has reasoned, and is to answer now. `room`: tokens for a model's thoughts beside its reply."""
+    `forced`: a judge has reasoned, and is to answer now. `room`: tokens for a model's thoughts beside its reply.
+    `extra`: further fields, as JSON."""
 
     model: str
     task: Task
@@ -45,6 +46,7 @@ class ChatRequest:
     bounds: Bounds | None = None
     forced: bool = False
     room: int = 0
+    extra: str | None = None
 
     @property
     def prefilled(self) -> bool:
@@ -130,6 +132,8 @@ def _options(request: ChatRequest) -> bytes:
         options["response_format"] = {"type": "json_schema", "json_schema": schema}
     elif dialect.form == "object":
         options["response_format"] = {"type": "json_object"}
+    if request.extra:
+        options |= json.loads(request.extra)
     return b"]," + to_json(options)[1:]
 
 
