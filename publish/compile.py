@@ -184,13 +184,17 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     tables.pairs.fill(lines(Pair))
     tables.labels.fill(lines(TeacherLabel))
     tables.judgments.fill(lines(Judgment))
-    groups = {record.video_id: record.group_id for record in RunFiles(run).read(Group)}
-    copies = list(near_duplicates((group, video_id) for video_id, group in groups.items()))
+    from hardcut.media.duplicates import families
+
+    groups = list(RunFiles(run).read(Group))
+    copies = list(near_duplicates((group.group_id, group.video_id) for group in groups))
+    # A mirrored copy answers other queries, but who learned the one knows the other.
+    linked = [*copies, *((group.video_id, other) for group in groups for other in group.mirrored)]
     reviews = list(RunFiles(run).read(Review))
     tables.reviews.fill((review.query_id, format_record(review)) for review in reviews)
     files = {video.video_id: video.sha256 for video in RunFiles(run).read(Video)}
-    flags = facts.flags = flagged(reviews, RunFiles(run).read(Query), files, groups)
-    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, copies, earlier)
+    flags = facts.flags = flagged(reviews, RunFiles(run).read(Query), files, families(groups))
+    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, linked, earlier)
     contents = video_groups(RunFiles(run).read(Video), (), copies)
     return _Plan(run, folder, settings, splits, contents, flags, files)
 

@@ -280,8 +280,9 @@ class JudgmentStage:
         if not any(review.flags for review in reviews):
             return NOTHING_FLAGGED
         contents = {video.video_id: video.sha256 for video in records.all(Video)}
-        groups = {group.video_id: group.group_id for group in records.all(Group)}
-        return flagged(reviews, records.all(Query), contents, groups)
+        from hardcut.media.duplicates import families
+
+        return flagged(reviews, records.all(Query), contents, families(records.all(Group)))
 
     def _answers(self) -> Iterator[Review]:
         return read_records(self._reviews, Review) if self._reviews and self._reviews.exists() else iter(())

@@ -46,7 +46,8 @@ def flagged(
     groups: Mapping[str, str] | None = None,
 ) -> Flagged:
     """What the flags of a run's reviews do. `queries` are all of the run, of which few are kept;
-    `contents` the digests of the videos' files, `groups` the group of each video that has near duplicates.
+    `contents` the digests of the videos' files, `groups` the family of each video that has near
+    duplicates, mirrored ones included.
 
     One person is enough to withhold what is `unsafe`: the video, with its copies, and what was written from it; or the
     words, with all their pairs and what teachers made of them (a reviewer's wording stays). A video is broken where at

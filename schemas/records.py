@@ -26,6 +26,8 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 """What is found by it, such as a path: kept as it is, spaces at its ends too."""
 
 EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
+Change = Literal["letterbox", "pillarbox", "crop", "mirrored", "logo", "subtitles", "speed"]
+"""What was changed between two copies of one recording."""
 View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
 QueryKind = Literal[
     "event", "temporal", "negation", "composed", "multi_hop", "moment", "cause", "count", "spatial", "contradiction"
@@ -120,15 +122,32 @@ class Signature(Record):
     sheet: str
 
 
+class Copy(Frozen):
+    """Another video of the same recording, and what was changed between the two."""
+
+    video_id: Id
+    changes: tuple[Change, ...] = ()
+
+
 class Group(Record):
-    """A video with near duplicates. A group has all copies of one recording, and the id of the first of them."""
+    """A video with near duplicates. A group has all copies of one recording that show it the same way round, and the
+    id of the first of them; one with mirrored copies alone has a group to itself.
+
+    `copies` are those that were compared with the video and found the same, mirrored ones too.
+    """
 
     FILE: ClassVar[str] = "groups.jsonl"
     ID: ClassVar[str] = "video_id"
 
     video_id: Id
     group_id: Id
-    size: int = Field(ge=2)
+    size: int = Field(ge=1)
+    copies: tuple[Copy, ...] = ()
+
+    @property
+    def mirrored(self) -> tuple[str, ...]:
+        """Videos that show the recording with left and right exchanged. They answer other queries."""
+        return tuple(copy.video_id for copy in self.copies if "mirrored" in copy.changes)
 
 
 class Box(Frozen):

@@ -82,7 +82,7 @@ class EvidenceSettings(Frozen):
 class DuplicateSettings(Frozen):
     """Whether copies of one recording are looked for: they are no negatives of each other and share a split."""
 
-    near: bool = Field(default=True, description="re-encoded, scaled and trimmed copies, by perceptual hashes")
+    near: bool = Field(default=True, description="re-encoded, scaled, trimmed and altered copies, by perceptual hashes")
 
 
 class Price(Frozen):

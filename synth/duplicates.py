@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import JsonValue
 
@@ -16,9 +16,12 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.guards import Unchecked, could_not_look
-from hardcut.schemas.records import Group, Signature, Video
+from hardcut.schemas.records import Copy, Group, Signature, Video
 from hardcut.schemas.settings import DuplicateSettings
 from hardcut.synth.frame_source import FrameSource
+
+if TYPE_CHECKING:
+    from hardcut.media.duplicates import Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class DuplicateStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "duplicates"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature)
     makes: ClassVar[tuple[type[Record], ...]] = (Group, Unchecked)
 
@@ -81,26 +84,46 @@ class DuplicateStage:
         return {} if self.options.near else {"near": False}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        from hardcut.media.duplicates import Fingerprint, candidate_pairs, group_pairs, hashes_of, same_recording
+        from hardcut.media.altered import altered_hashes
+        from hardcut.media.duplicates import candidate_pairs, group_pairs, hashes_of
+        from hardcut.media.recordings import same_recording
 
         @lru_cache(maxsize=256)
         def fingerprint(video_id: str) -> Fingerprint:
             found = records.get(Signature, video_id)
             if found is None:
                 raise ItemError("input", f"{video_id} has no line in {Signature.FILE}")
-            hashes = tuple(int(value, 16) for value in found.hashes)
-            return Fingerprint(found.times, hashes, base64.b64decode(found.sheet))
+            return _fingerprint(found)
 
         hashes = hashes_of(records.all(Signature))
-        near = candidate_pairs(hashes)
-        group_of = group_pairs((a, b) for a, b in near if same_recording(fingerprint(a), fingerprint(b)))
+        altered = {each.video_id: altered_hashes(_fingerprint(each).thumbnails) for each in records.all(Signature)}
+        copies: defaultdict[str, list[Copy]] = defaultdict(list)
+        for one, other in candidate_pairs(hashes, altered):
+            changes = same_recording(fingerprint(one), fingerprint(other))
+            if changes is not None:
+                told = tuple(sorted(changes))
+                copies[one].append(Copy(video_id=other, changes=told))
+                copies[other].append(Copy(video_id=one, changes=told))
+        group_of = group_pairs(
+            (video_id, copy.video_id if "mirrored" not in copy.changes else video_id)
+            for video_id, found in copies.items()
+            for copy in found
+        )
         sizes = Counter(group_of.values())
         for video in records.all(Video):
             group = group_of.get(video.video_id)
-            found: list[Record] = []
+            made: list[Record] = []
             if group is not None:
-                found.append(Group(video_id=video.video_id, group_id=group, size=sizes[group]))
+                like = tuple(sorted(copies[video.video_id], key=lambda copy: copy.video_id))
+                made.append(Group(video_id=video.video_id, group_id=group, size=sizes[group], copies=like))
             if self.options.near and video.video_id not in hashes:
                 answer = could_not_look("it has no signature: the stage `signatures` failed for it")
-                found.append(Unchecked.from_answer("near_duplicates", video.video_id, answer))
-            yield video.video_id, Output(records=tuple(found))
+                made.append(Unchecked.from_answer("near_duplicates", video.video_id, answer))
+            yield video.video_id, Output(records=tuple(made))
+
+
+def _fingerprint(signature: Signature) -> Fingerprint:
+    from hardcut.media.duplicates import Fingerprint
+
+    hashes = tuple(int(value, 16) for value in signature.hashes)
+    return Fingerprint(signature.times, hashes, base64.b64decode(signature.sheet))

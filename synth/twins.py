@@ -42,14 +42,14 @@ class TwinStage:
 
     *Chiral*: everything that one of two videos surely tells the other tells too, and at least one direction is reversed
     or two things change places. *Edit*: all but one thing of the same kind, in the same order and direction. In both
-    cases the videos must look alike (by perceptual hashes, order aside), or what they share must be specific. Copies of
-    each other are no twins; near duplicates are not copies where texts change places between them. Memory holds the
-    keys of the videos, their hashes and what twins were found.
+    cases the videos must look alike (by perceptual hashes, order aside, or mirrored), or what they share must be
+    specific. Copies of each other are no twins; near duplicates are not copies where texts change places between them.
+    Memory holds the keys of the videos, their hashes and what twins were found.
     """
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "twins"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Signature, Group, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Twin,)
     settings: ClassVar[Mapping[str, JsonValue]] = {}
@@ -57,7 +57,11 @@ class TwinStage:
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         from hardcut.media.duplicates import hashes_of, look_alike
 
-        groups = {group.video_id: group.group_id for group in records.all(Group)}
+        groups: dict[str, str] = {}
+        mirrored: set[tuple[str, str]] = set()
+        for group in records.all(Group):
+            groups[group.video_id] = group.group_id
+            mirrored.update((group.video_id, other) for other in group.mirrored if group.video_id < other)
         hashes = hashes_of(records.all(Signature))
 
         @lru_cache(maxsize=1024)
@@ -65,9 +69,10 @@ class TwinStage:
             return _telling(records, video_id, groups.get(video_id))
 
         found: defaultdict[str, list[tuple[str, TwinRelation]]] = defaultdict(list)
-        for here, there in _meetings(records, telling_of, hashes):
+        for here, there in _meetings(records, telling_of, hashes, sorted(mirrored)):
             one, other = telling_of(here), telling_of(there)
             alike = look_alike(hashes[here], hashes[there]) if here in hashes and there in hashes else None
+            alike = alike or (here, there) in mirrored
             relation = None if one.sha256 == other.sha256 else twin_relation(one, other, alike)
             if relation is not None:
                 found[here].append((there, relation))
@@ -212,7 +217,10 @@ def _figures(text: str) -> list[str]:
 
 
 def _meetings(
-    records: Reader, telling_of: Callable[[str], VideoTelling], hashes: Mapping[str, NDArray[np.uint64]]
+    records: Reader,
+    telling_of: Callable[[str], VideoTelling],
+    hashes: Mapping[str, NDArray[np.uint64]],
+    mirrored: Iterable[tuple[str, str]],
 ) -> Iterator[tuple[str, str]]:
     """Pairs of videos worth a closer look, each once, in order of ids."""
     from hardcut.media.duplicates import candidate_pairs, pairs_with_shared_key
@@ -225,7 +233,7 @@ def _meetings(
         keys.extend(found)
         owners.extend(repeat(place, len(found)))
     by_word = ((ids[here], ids[there]) for here, there in pairs_with_shared_key(keys, owners))
-    for pair, _ in groupby(merge(by_word, candidate_pairs(hashes))):
+    for pair, _ in groupby(merge(by_word, candidate_pairs(hashes), mirrored)):
         yield pair
 
 

@@ -27,7 +27,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Group, Pair, TeacherLabel, TeacherRef
+from hardcut.schemas.records import Copy, Group, Pair, TeacherLabel, TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
@@ -211,6 +211,25 @@ def test_one_content_has_one_judgment_for_a_query(tmp_path: Path, make: Any, wri
     assert summary.left_out["same_file_disagrees"] == 2 + 0 + 2 + 2 and summary.left_out["copies_disagree"] == 2
     found = next(result for result in summary.gate if result.name == "contradictions")
     assert found.state == "failed" and all("v1, a copy, does not" in told for told in found.examples)
+
+
+def test_a_mirrored_copy_shares_the_split_and_answers_for_itself(
+    tmp_path: Path, make: Any, write_run: WriteRun
+) -> None:
+    """v1 shows v0 with left and right exchanged, v3 v2, and so on: one split for both, though a query may be judged
+    otherwise there."""
+    records: list[Any] = [make.video(f"v{i:02}", licence="CC0-1.0") for i in range(24)]
+    for i in range(24):
+        id, other = f"v{i:02}", f"v{i ^ 1:02}"
+        records.append(Group(video_id=id, group_id=id, size=1, copies=(Copy(video_id=other, changes=("mirrored",)),)))
+        query = make.query(f"a query of its own {chr(97 + i) * 12} {i * 7919}", external_id=f"u{i}")
+        pairs = [(make.pair(query, id), 1), (make.pair(query, other), 0)]
+        records += [query, *(pair for pair, _ in pairs), *(make.judgment(pair, grade) for pair, grade in pairs)]
+    summary = export(write_run(tmp_path / "run", records), tmp_path / "out", SETTINGS)
+    split_of = {row["video_id"]: (row["split"], row["group"]) for row in read(summary.out, "corpus")}
+    assert all(split_of[f"v{i:02}"] == split_of[f"v{i + 1:02}"] for i in range(0, 24, 2))
+    assert len({split for split, _ in split_of.values()}) > 1
+    assert "copies_disagree" not in summary.left_out and len(read(summary.out, "pairs")) == 48
 
 
 def test_a_share_that_stays_empty_is_a_finding(tmp_path: Path, make: Any, write_run: WriteRun) -> None:

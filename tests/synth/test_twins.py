@@ -24,7 +24,7 @@ from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Caption, Claim, Evidence, Group, Span, TeacherRef, Twin
+from hardcut.schemas.records import Caption, Claim, Copy, Evidence, Group, Span, TeacherRef, Twin
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.direction import axis_directions, split_directions
 from hardcut.schemas.text.words import words
@@ -239,6 +239,27 @@ def test_copies_are_no_twins(make_video: Any) -> None:
         assert relations(one, make_video("b"), *groups, *told("a", *BREAD), *told("b", *texts)) == {}
     found = relations(one, make_video("b"), *groups, *told("a", *BREAD), *told("b", *turned))
     assert found == {("a", "b"): "chiral"}, "a copy does not change the order of what is read"
+
+
+def test_a_mirrored_copy_is_a_chiral_twin(make_video: Any) -> None:
+    """So little is told of each that only the pictures can say that they are of one scene."""
+    one, other = (
+        Evidence.create(
+            video_id=video_id, kind="motion", text=f"a red thing moves from {way}", span=Span(start=0, end=1),
+            confidence=0.9, extractor="opencv",
+        )
+        for video_id, way in (("a", "left to right"), ("b", "right to left"))
+    )  # fmt: skip
+    captions = [
+        Caption.create(video_id=v, text="A thing moves.", teacher=TeacherRef(backend="x", model="")) for v in "ab"
+    ]
+    videos = [make_video(name) for name in "ab"]
+    groups = [
+        Group(video_id=name, group_id=name, size=1, copies=(Copy(video_id=like, changes=("mirrored",)),))
+        for name, like in ("ab", "ba")
+    ]
+    assert relations(*videos, one, other, *captions) == {}
+    assert relations(*videos, one, other, *captions, *groups) == {("a", "b"): "chiral"}
 
 
 def test_captions_find_twins_where_evidence_says_nothing(make_video: Any) -> None:
