@@ -131,6 +131,7 @@ class Teachers:
                 replies=self._kept,
                 budget=self._budget,
                 digests=self.digests,
+                voiced=options.sounds != "off",
             )
         return self._recogniser
 

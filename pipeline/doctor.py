@@ -20,7 +20,7 @@ from hardcut.schemas.errors import HardcutError, MissingDependency
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
 
 _EXTRAS = (
-    *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr"),
+    *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr", "sounds"),
     *("languages", "ocr-scripts", "paddle", "decord"),
 )
 _GB = 1024**3

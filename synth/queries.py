@@ -30,7 +30,7 @@ from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import QueriesReply, QueryReply
 from hardcut.teacher.protocol import Refusal, Teacher, is_unsent
 
-NEEDED: dict[View, str] = {"speech": "speech", "ocr": "ocr", "metadata": "metadata"}
+NEEDED: dict[View, str] = {"speech": "speech", "sound": "sound", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
 
 

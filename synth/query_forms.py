@@ -18,6 +18,7 @@ _ONE_SOURCE: tuple[QueryKind, ...] = ("event", "temporal", "negation", "moment",
 KINDS: Mapping[View, tuple[QueryKind, ...]] = {
     "caption": (*_ONE_SOURCE, "count", "spatial", "multi_hop"),
     "speech": _ONE_SOURCE,
+    "sound": ("event", "temporal", "negation", "moment"),
     "ocr": (*_ONE_SOURCE, "count"),
     "metadata": ("event",),
     "all": (*_ONE_SOURCE, "count", "spatial", "multi_hop", "contradiction"),

@@ -8,6 +8,7 @@ from hardcut.synth.evidence.metadata import METADATA
 from hardcut.synth.evidence.ocr import OCR
 from hardcut.synth.evidence.recognisers import SPEECH
 from hardcut.synth.evidence.scenes import SCENES
+from hardcut.synth.evidence.sounds import SOUNDS
 from hardcut.synth.evidence.subtitles import SUBTITLES
 
 EXTRACTORS: tuple[Extractor, ...] = (
@@ -15,6 +16,7 @@ EXTRACTORS: tuple[Extractor, ...] = (
     SUBTITLES,
     EMBEDDED,
     SPEECH,
+    SOUNDS,
     OCR,
     SCENES,
 )

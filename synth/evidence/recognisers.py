@@ -35,25 +35,29 @@ def open_recogniser(
     replies: Callable[[], ReplyCache | None] = lambda: None,
     budget: CallBudget | None = None,
     digests: FileDigests | None = None,
+    voiced: bool = False,
 ) -> Recogniser | None:
     """Who `evidence.speech` names: `whisper:MODEL` (a name or a folder) or `server:MODEL@URL`; None for `off` and
     `subtitles`.
 
     A server's key is in `key_variable`; without one, that of the `main` teacher is sent where both are at one host. Its
     `replies` are kept and its calls booked in `budget`, at the price of `minute` for a minute of sound. `digests` knows
-    a model in a folder again. Raises UsageError for any other spec. Loads and connects to nothing yet.
+    a model in a folder again. With `voiced` only sound with a voice is recognised. Raises UsageError for any other
+    spec. Loads and connects to nothing yet.
     """
     kind, _, rest = spec.partition(":")
     if spec in ("off", "subtitles"):
         return None
     if kind == "whisper" and rest:
-        return Whisper(rest, pool, digests)
+        return Whisper(rest, pool, digests, voiced)
     found = model_and_address(rest)
     if kind == "server" and found:
         main = main or TeacherSettings(spec=f"openai:{rest}")  # alone, it has the default key
         try:
             key = key_of(found[1], key_variable, "evidence.speech_key_variable", main)
-            return Server(*found, pool, resources, key=key, replies=replies(), budget=budget, minute=minute)
+            return Server(
+                *found, pool, resources, key=key, replies=replies(), budget=budget, minute=minute, voiced=voiced
+            )
         except UsageError as error:
             raise UsageError(f"evidence.speech: {error}") from error
     raise UsageError(

@@ -32,7 +32,8 @@ SILENCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """Something that was recognised, in seconds of the video."""
+    """Something that was recognised, in seconds of the video. Without a text: sound that nobody was asked about, for
+    the reason in `doubt`."""
 
     start: float
     end: float
@@ -94,12 +95,12 @@ def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) 
     for item in spoken:
         text = clean(item.text)
         start = min(max(0.0, item.start), video.duration_s)
-        if not any(character.isalnum() for character in text):
-            continue
-        if item.doubt:
-            detail = f"{item.start:.1f}-{item.end:.1f} s: {clean(text, 80)!r}: {item.doubt}"
+        heard = any(character.isalnum() for character in text)
+        if item.doubt and (heard or not text):
+            words = f"{clean(text, 80)!r}: " if text else ""
+            detail = f"{item.start:.1f}-{item.end:.1f} s: {words}{item.doubt}"
             found.append(Dropped.create(item=video.video_id, stage="evidence", reason="no_speech", detail=detail))
-        else:
+        elif heard:
             found.append(
                 Evidence.create(
                     video_id=video.video_id,
@@ -112,6 +113,11 @@ def recognised_evidence(video: Video, spoken: Sequence[Spoken], extractor: str) 
                 )
             )
     return found
+
+
+def unvoiced(start: float, length: float) -> Spoken:
+    """A piece of sound in which no voice was found, so that nobody was asked about it."""
+    return Spoken(round(start, 3), round(start + length, 3), "", doubt="no voice was found there")
 
 
 def pieces(sound: Iterator[Sound], longest_s: float, rate: int) -> Iterator[tuple[float, Sound]]:

@@ -50,8 +50,7 @@ class EvidenceStage:
         """Raises MissingDependency where an extractor that is switched on is not installed."""
         setup = self._setup
         versions = {name: value for each in _asked_for(setup) for name, value in each.versions(setup).items()}
-        told = self.options.model_dump(mode="json", exclude=_NO_PART)
-        return {**told, "sampling": self.frames.sampling, "survey": self.frames.survey, "versions": versions}
+        return {**self._told(), "sampling": self.frames.sampling, "survey": self.frames.survey, "versions": versions}
 
     @property
     def earlier(self) -> Sequence[Earlier]:
@@ -67,7 +66,7 @@ class EvidenceStage:
             if each.version is None
             for name, value in each.libraries(setup).items()
         }
-        told = self.options.model_dump(mode="json", exclude=_NO_PART | _LATER)
+        told = {name: value for name, value in self._told().items() if name not in _LATER}
         before = {name: value for name, value in self.settings.items() if name not in _LATER}
         return (
             Earlier(6, self.settings),
@@ -92,6 +91,11 @@ class EvidenceStage:
                     if each.frames:
                         found += await each.extract(look)
         return Output(records=_sorted(found, Evidence), dropped=_sorted(found, Dropped))
+
+    def _told(self) -> dict[str, JsonValue]:
+        """The settings that say what is found. Those that are off and came later are left out: keys stay."""
+        told = self.options.model_dump(mode="json", exclude=_NO_PART)
+        return {name: value for name, value in told.items() if (name, value) != ("sounds", "off")}
 
     @property
     def _setup(self) -> Setup:

@@ -21,7 +21,8 @@ from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import Price, Resources
-from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces
+from hardcut.synth.evidence.sounds import voice_in
+from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces, unvoiced
 from hardcut.teacher.server.calls import Calls
 from hardcut.teacher.server.faults import RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
@@ -30,6 +31,8 @@ from hardcut.teacher.server.pace import Slot
 
 PIECE_S = 300.0
 """Longest sound of one request: 9.6 MB, less than half of what servers take."""
+VOICED_S = 30.0
+"""Where only sound with a voice is asked about: short, so that little without one is sent along."""
 _BYTES_A_SECOND = 2 * 16_000
 """Of sound: 16 bits, 16 kHz."""
 VERSION = 1
@@ -74,10 +77,12 @@ class Server:
         replies: ReplyCache | None = None,
         budget: CallBudget | None = None,
         minute: float = 0.0,
+        voiced: bool = False,
     ) -> None:
         self.model = model
         self.url = url
         self._pool = pool
+        self._voiced = voiced
         self._endpoint = Endpoint(
             url, concurrency=resources.concurrency, timeout_s=resources.request_timeout_s, key=key
         )
@@ -100,7 +105,7 @@ class Server:
 
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
         """What is said in a file that has sound. Raises ItemError, and what ends the run."""
-        sounds = await self._pool.call(wav_pieces, str(path))
+        sounds, silent = await self._pool.call(wav_pieces, str(path), self._voiced)
         meter = BookedCalls(self._budget, self._book_name)
         calls = [_Call(self.model, self._endpoint.url, start, sound, meter, self._replies) for start, sound in sounds]
         told: dict[str, _Transcript] = {}
@@ -108,7 +113,7 @@ class Server:
             while missing := {call.key: call for call in calls if call.key not in told}:
                 told |= self._kept(missing)
                 told |= await self._ask({key: call for key, call in missing.items() if key not in told})
-        return [spoken for call in calls for spoken in call.spoken(told[call.key])]
+        return [*silent, *(spoken for call in calls for spoken in call.spoken(told[call.key]))]
 
     async def close(self) -> None:
         """Closes all connections, and hands back the calls that were reserved and not made."""
@@ -212,14 +217,18 @@ class _Call:
         ]
 
 
-def wav_pieces(path: str) -> list[tuple[float, bytes]]:
-    """All sound of a file as WAV of 16 kHz in pieces, each with the second it begins at. For a worker process."""
+def wav_pieces(path: str, voiced: bool = False) -> tuple[list[tuple[float, bytes]], list[Spoken]]:
+    """All sound of a file as WAV of 16 kHz in pieces, each with the second it begins at; where only `voiced` ones are
+    wanted, those without a voice are told apart. For a worker process."""
     import numpy as np
 
     from hardcut.media.audio import RATE, audio_blocks
 
-    found = []
-    for start, sound in pieces(audio_blocks(path), PIECE_S, RATE):
+    found, silent = [], []
+    for start, sound in pieces(audio_blocks(path), PIECE_S if not voiced else VOICED_S, RATE):
+        if voiced and not voice_in(sound):
+            silent.append(unvoiced(start, len(sound) / RATE))
+            continue
         buffer = io.BytesIO()
         with wave.open(buffer, "wb") as file:
             file.setnchannels(1)
@@ -227,7 +236,7 @@ def wav_pieces(path: str) -> list[tuple[float, bytes]]:
             file.setframerate(RATE)
             file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
         found.append((start, buffer.getvalue()))
-    return found
+    return found, silent
 
 
 def _form(fields: dict[str, str], sound: bytes) -> tuple[str, bytes]:

@@ -14,7 +14,8 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
-from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces
+from hardcut.synth.evidence.sounds import voice_in
+from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces, unvoiced
 from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
 from hardcut.teacher.model_digest import model_folder
 
@@ -35,6 +36,8 @@ class Whisper:
     model: str
     pool: WorkerPool
     digests: FileDigests | None = None
+    voiced: bool = False
+    """Whether only what has a voice in it is recognised (`sounds.py`)."""
 
     @property
     def name(self) -> str:
@@ -55,10 +58,12 @@ class Whisper:
         """The processes are the pool's."""
 
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
-        return await self.pool.call(transcribe, str(path), self.model, timeout_s=300 + _SLOWEST * duration_s)
+        return await self.pool.call(
+            transcribe, str(path), self.model, self.voiced, timeout_s=300 + _SLOWEST * duration_s
+        )
 
 
-def transcribe(path: str, model: str) -> list[Spoken]:
+def transcribe(path: str, model: str, voiced: bool = False) -> list[Spoken]:
     """What is said in a file, line by line. For a worker process. Raises ItemError (no_audio, unreadable) and
     MissingDependency where the model cannot be had."""
     from hardcut.media.audio import RATE, audio_blocks
@@ -67,6 +72,9 @@ def transcribe(path: str, model: str) -> list[Spoken]:
     words_known = bool(getattr(hear.model.generation_config, "alignment_heads", None))
     found: list[Spoken] = []
     for start, sound in pieces(audio_blocks(path), WINDOW_S, RATE):
+        if voiced and not voice_in(sound):
+            found.append(unvoiced(start, len(sound) / RATE))
+            continue
         told = hear(
             {"raw": sound, "sampling_rate": RATE},
             return_timestamps="word" if words_known else True,

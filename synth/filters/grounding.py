@@ -14,6 +14,7 @@ _KINDS: dict[Modality, frozenset[EvidenceKind]] = {
     "ocr": frozenset({"ocr"}),
     "speech": frozenset({"speech"}),
     "metadata": frozenset({"metadata"}),
+    "sound": frozenset({"sound"}),
     "motion": frozenset({"motion", "colour"}),
     "visual": frozenset({"motion", "colour"}),
 }

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, ConfigDict, model_validator
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Modality, QueryKind, Register
 
-WrittenView = Literal["caption", "speech", "ocr", "metadata", "all"]
+WrittenView = Literal["caption", "speech", "sound", "ocr", "metadata", "all"]
 """The views that a query can be written from."""
 WrittenVariant = Literal["reversed", "negated", "negated_absent", "facet_changed"]
 """The ways in which a query can be turned. The video answers `negated_absent`, and none of the others."""

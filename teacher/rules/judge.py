@@ -58,7 +58,7 @@ _CUES = frozenset(
 
 _PIECES = re.compile(r'["“”„«»]([^"“”„«»]+)["“”„«»]|([^"“”„«»]+)')
 _AFTER_THAT = re.compile(r"\bafter (it|that|this|which)\b", re.IGNORECASE)
-_VERBS = {"ocr": "read", "speech": "said", "metadata": "told"}
+_VERBS = {"ocr": "read", "speech": "said", "sound": "heard", "metadata": "told"}
 
 
 @dataclass(slots=True)

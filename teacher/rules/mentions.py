@@ -17,7 +17,7 @@ from hardcut.teacher.rules.judge import NEGATIONS, RELATIONS
 _Item = TypeVar("_Item")
 
 _MODALITIES: Mapping[EvidenceKind, Modality] = {
-    "ocr": "ocr", "speech": "speech", "motion": "motion", "colour": "visual", "metadata": "metadata",
+    "ocr": "ocr", "speech": "speech", "sound": "sound", "motion": "motion", "colour": "visual", "metadata": "metadata",
 }  # fmt: skip
 _FIELD = re.compile(r"([A-Za-z_ ]{1,30}):\s+(.+)", re.DOTALL)
 _FILLERS = re.compile(r"\b(a|an|the|from|is|on)\b", re.IGNORECASE)
@@ -65,7 +65,7 @@ def mentions_of(view: WrittenView, inputs: QueriesInputs) -> list[Mention]:
         too_common = {
             line.id
             for line in inputs.evidence
-            if line.kind in ("motion", "colour") and not can_be_asked(line, inputs.video.duration_s)
+            if line.kind in ("motion", "colour", "sound") and not can_be_asked(line, inputs.video.duration_s)
         }
         asked = [claim for claim in inputs.claims if not claim.evidence or not too_common.issuperset(claim.evidence)]
         found = [mention for claim in asked for mention in _from_claim(claim, kinds)]
@@ -87,8 +87,10 @@ def is_telling(mention: Mention) -> bool:
 
 def can_be_asked(line: EvidenceLine, duration_s: float) -> bool:
     """Whether a query can ask for a line beside metadata: colours and a camera that stands are of too many videos."""
+    whole = line.start == 0 and line.end is not None and line.end >= duration_s
+    if line.kind == "sound":
+        return not whole
     if line.kind == "motion":
-        whole = line.start == 0 and line.end is not None and line.end >= duration_s
         return not whole and (line.confidence or 0.0) >= _STRIKING
     return line.kind in ("ocr", "speech")
 

@@ -25,7 +25,15 @@ from hardcut.teacher.rules.mentions import (
     shuffled,
 )
 
-_RANKS: Mapping[EvidenceKind, int] = {"ocr": 0, "speech": 0, "motion": 1, "colour": 1, "metadata": 2, "shot": 3}
+_RANKS: Mapping[EvidenceKind, int] = {
+    "ocr": 0,
+    "speech": 0,
+    "motion": 1,
+    "sound": 1,
+    "colour": 1,
+    "metadata": 2,
+    "shot": 3,
+}
 """What is left out of a caption last comes first."""
 _TITLES = frozenset({"title", "name", "filename", "file name"})
 _SHORT_WORDS = 20

@@ -19,11 +19,16 @@ from hardcut.teacher.protocol import Request
 SOURCES = {
     "caption": "A trip.",
     "speech": "follow me to the garden",
+    "sound": "a choir far away",
     "ocr": "Grand Hotel",
     "metadata": "A Short Trip to Austria",
 }
 """A text that only one view may see, by view."""
-TOLD = {"caption": {"caption", "ocr"}, "all": set(SOURCES), **{view: {view} for view in ("speech", "ocr", "metadata")}}
+TOLD = {
+    "caption": {"caption", "ocr"},
+    "all": set(SOURCES),
+    **{view: {view} for view in ("speech", "sound", "ocr", "metadata")},
+}
 """A claim of the caption tells what can be read, and so does the view."""
 
 
@@ -41,6 +46,8 @@ def asked(inputs: dict[str, Any], view: str) -> Request:
 @pytest.mark.parametrize("view", get_args(WrittenView))
 def test_nothing_of_another_view_is_in_the_prompt(view: str, looked: Any, inputs: dict[str, Any]) -> None:
     inputs["queries"]["video"] |= looked
+    heard = {"id": "e_sing", "kind": "sound", "text": SOURCES["sound"], "start": 2.0, "end": 9.0, "confidence": 0.9}
+    inputs["queries"]["evidence"].append(heard)
     request = Briefing().brief(asked(inputs, view)).request
     prompt = Prompts().fill(request).user
     assert {source for source, text in SOURCES.items() if text in prompt} == TOLD[view]

@@ -54,7 +54,7 @@ def test_long_sound_is_cut_where_it_is_quiet() -> None:
 
 
 def test_pieces_of_a_file_are_wav_of_16_khz(tmp_path: Path, make_sound: MakeSound) -> None:
-    [(start, data)] = wav_pieces(str(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))))
+    ([(start, data)], _) = wav_pieces(str(make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))))
     with wave.open(io.BytesIO(data)) as file:
         assert (start, file.getframerate(), file.getnchannels(), file.getnframes()) == (0.0, 16_000, 1, 32_000)
 

@@ -90,6 +90,21 @@ def test_each_view_uses_only_its_own_evidence(inputs: Inputs) -> None:
         assert query.facets and len(query.text.split()) <= 40
 
 
+def test_what_is_heard_has_a_view_of_its_own(inputs: Inputs) -> None:
+    heard = [
+        {"id": f"e{at}", "kind": "sound", "text": text, "start": at, "end": at + 3.0, "confidence": 0.9}
+        for at, text in ((2.0, "music plays"), (9.0, "someone sings"))
+    ]
+    told = [*inputs["queries"]["evidence"], *heard]
+    written = queries(inputs, views=["sound"], evidence=told, per_view=3).queries
+    assert {(query.view, facet.modality) for query in written for facet in query.facets} == {("sound", "sound")}
+    assert any(query.kind == "temporal" for query in written)
+    judge = EvidenceJudge(lines(told), "")
+    assert [query.text for query in written if judge.judge(query.text).margin < 8] == []
+    caption = write_caption(CaptionInputs.model_validate({**inputs["caption"], "evidence": heard}))
+    assert [claim.text for claim in caption.claims] == ["Music plays", "Someone sings"]
+
+
 def test_a_view_without_evidence_yields_no_query(inputs: Inputs) -> None:
     spoken = [line for line in inputs["queries"]["evidence"] if line["kind"] in ("speech", "shot")]
     reply = queries(inputs, evidence=spoken, claims=[])
