@@ -38,8 +38,11 @@ class Window(NamedTuple):
 
 
 WHOLE = Window()
-CROPS = tuple(Window(*each) for each in ((0.05, 0.05, 0.95, 0.95), (0.1, 0, 1, 0.9), (0, 0, 0.9, 0.9),
-                                         (0.1, 0.1, 1, 1), (0, 0.1, 0.9, 1)))  # fmt: skip
+CROPS = (
+    Window(0.05, 0.05, 0.95, 0.95),
+    Window(0.1, 0.1, 0.9, 0.9),
+    *(Window(left, top, left + 0.9, top + 0.9) for left in (0.0, 0.1) for top in (0.0, 0.1)),
+)
 """The crops by which videos meet. What lies between them meets too: hashes bear a twentieth more or less."""
 
 

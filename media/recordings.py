@@ -42,8 +42,9 @@ _RATES = (1.04, 2.1)
 """By how much a video as a whole may run faster than its copy."""
 _FASTER = 0.85
 """A faster copy must fit this much better than one at the same speed does."""
-_FASTER_WHOLE, _FASTER_DETAIL = 22.0, 12.0
-"""The same limits for it. Its frames lie at other moments, so fast motion differs more; details must be the better."""
+_FASTER_WHOLE, _FASTER_DETAIL = 29.0, 9.5
+"""Of a faster copy the shares of these limits may not add up to more than 1. Its frames lie at other moments, so fast
+motion differs more as a whole; its details must be the better."""
 _NEAR = 4
 """Places in time that are looked at closely."""
 _CROPPED = 0.62
@@ -172,9 +173,10 @@ def _faster(short: _Film, long: _Film) -> Iterator[_Place]:
 def _same(short: _Film, long: _Film, place: _Place, *, fitted: bool = False) -> bool:
     """Whether the pictures are the same. Films that were `fitted` to each other are softer, so two clips of one studio
     differ less: they must agree better, and move alike."""
-    whole, details = (_WHOLE_LEVELS, _DETAIL_LEVELS) if place.rate == 1 else (_FASTER_WHOLE, _FASTER_DETAIL)
-    whole *= _FITTED if fitted else 1.0
-    if short.whole_apart(long, place) > whole or short.worst_details(long, place) > details:
+    whole, details = short.whole_apart(long, place), short.worst_details(long, place)
+    if place.rate != 1 and whole / _FASTER_WHOLE + details / _FASTER_DETAIL > 1:
+        return False
+    if place.rate == 1 and (whole > _WHOLE_LEVELS * (_FITTED if fitted else 1) or details > _DETAIL_LEVELS):
         return False
     return not (fitted and short.moves) or short.moves_like(long, place)
 

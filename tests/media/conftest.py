@@ -136,7 +136,7 @@ def red_in() -> Callable[[NDArray[np.uint8], str], bool]:
     return is_red
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_videos() -> list[Path]:
     """Real recordings beside the checkout, if there are any."""
     if not SHARED.is_dir():
