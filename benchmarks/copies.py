@@ -176,8 +176,21 @@ def altered_copies(folder: Path, ways: list[str]) -> Prints:
     return made
 
 
-def measured(made: Prints, ways: list[str]) -> dict[str, object]:
-    """How many copies are found, how many by the right word alone, and how many strangers are."""
+def true_copies(folder: Path) -> set[frozenset[str]]:
+    """Pairs of clips that a rendered world says are near duplicates."""
+    truth = folder.parent / "truth.jsonl"
+    told = [json.loads(line) for line in truth.read_text().splitlines()] if truth.exists() else []
+    return {
+        frozenset((clip["video_id"], each["video_id"]))
+        for clip in told
+        for each in clip["relations"]
+        if each["kind"] == "near_duplicate"
+    }
+
+
+def measured(made: Prints, ways: list[str], known: set[frozenset[str]]) -> dict[str, object]:
+    """How many copies are found, how many by the right word alone, and how many strangers are. Pairs of clips that are
+    `known` to be copies are no strangers."""
     altered = {
         clip: {way: altered_hashes(each.thumbnails) for way, each in mine.items()} for clip, mine in made.items()
     }
@@ -189,7 +202,7 @@ def measured(made: Prints, ways: list[str]) -> dict[str, object]:
                 hashes[f"{kind} {clip}"] = made[clip][name].hashes
                 other_ways[f"{kind} {clip}"] = altered[clip][name]
         count = Counter(copies=len(made), found=0, by_its_word=0, strangers=0, strangers_compared=0, taken_for_copies=0)
-        count["strangers"] = len(made) * (len(made) - 1)
+        count["strangers"] = len(made) * (len(made) - 1) - 2 * len(known)
         for first, second in candidate_pairs(hashes, other_ways):
             (kind, one), (other_kind, other) = first.split(" ", 1), second.split(" ", 1)
             if kind == other_kind:
@@ -198,7 +211,7 @@ def measured(made: Prints, ways: list[str]) -> dict[str, object]:
             if one == other:
                 count["found"] += changes is not None
                 count["by_its_word"] += changes == ({WAYS[way][2]} - {""})
-            else:
+            elif frozenset(name.rpartition(".")[0] for name in (one, other)) not in known:
                 count["strangers_compared"] += 1
                 count["taken_for_copies"] += changes is not None
                 if changes is not None:
@@ -220,7 +233,7 @@ def main() -> None:
     options = parser.parse_args()
     ways = list(dict.fromkeys([PLAIN, *options.ways]))
     result = json.loads(options.out.read_text()) if options.out.exists() else {}
-    result[options.name] = measured(altered_copies(options.videos, ways), ways)
+    result[options.name] = measured(altered_copies(options.videos, ways), ways, true_copies(options.videos))
     with atomic_writer(options.out) as file:
         json.dump(result, file, indent=1)
 

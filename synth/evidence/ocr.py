@@ -10,6 +10,7 @@ carried over unread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.readable import agreement, believable, crops
 from hardcut.synth.evidence.readers import Engine, TwoReaders
 from hardcut.synth.evidence.tesseract import Told, language_settings
+from hardcut.synth.evidence.scrolling import put_together
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
 from hardcut.synth.evidence.unread import Unread, unread
 
@@ -79,7 +81,16 @@ def read_lines(
         and engine.can_read(line.text, line.best.reader)
         and believable(line, _stability(engine, line, load_image(looked_at[line.best.frame].path)))
     ]
-    return lines, unread(times, readings, lines, duration_s)
+    return [_whole(line) for line in lines], unread(times, readings, lines, duration_s)
+
+
+def _whole(line: Line) -> Line:
+    """A line that scrolls with all of its text, over all of its way."""
+    text = put_together(line.seen)
+    if text is None:
+        return line
+    left, top, right, bottom = zip(*(reading.box for reading in line.seen), strict=True)
+    return replace(line, text=text, box=(min(left), min(top), max(right), max(bottom)))
 
 
 def _stability(engine: TwoReaders, line: Line, image: Image) -> float:
@@ -117,10 +128,10 @@ def unread_text(video: Video, found: Sequence[Unread]) -> list[Dropped]:
 
 
 def _thinned(frames: Sequence[Frame], fps: float) -> list[Frame]:
-    """At most about `fps` frames a second."""
+    """At most about `fps` frames a second, and the last one: there a text is whole that came in until then."""
     kept: list[Frame] = []
     for frame in frames:
-        if not kept or frame.time_s - kept[-1].time_s > 0.9 / fps:
+        if not kept or frame.time_s - kept[-1].time_s > 0.9 / fps or frame is frames[-1]:
             kept.append(frame)
     return kept
 

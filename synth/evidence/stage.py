@@ -40,7 +40,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -54,11 +54,11 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 6 took a plate that gives way to another for a movement, version 5 told look-alikes of other scripts,
+        """Version 7 told of scrolling text one reading, version 6 took a plate that gives way to another for a movement, version 5 told look-alikes of other scripts,
         version 4 text over holes, version 3 believed all text, version 2 is of 26e4c37: what was paid for rests on
         them. Before version 6 no other languages were read: a run that asks for them is made anew then."""
         if self.options.ocr_languages:
-            return (Earlier(6, self.settings),)
+            return (Earlier(7, self.settings), Earlier(6, self.settings))
         setup = self._setup
         libraries = {
             name: value
@@ -69,6 +69,7 @@ class EvidenceStage:
         told = {name: value for name, value in self._told().items() if name not in _LATER}
         before = {name: value for name, value in self.settings.items() if name not in _LATER}
         return (
+            Earlier(7, self.settings),
             Earlier(6, self.settings),
             Earlier(5, before),
             Earlier(4, before),

@@ -40,7 +40,7 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of text that stood in the picture from `start` to `end` (seconds); `best` is its surest reading, and
-    `readings` are what it was read as, once for each picture that was looked at."""
+    `readings` are what it was read as, once for each picture that was looked at, `seen` where that was."""
 
     text: str
     start: float
@@ -49,6 +49,7 @@ class Line:
     confidence: float
     best: Reading
     readings: tuple[str, ...]
+    seen: tuple[Reading, ...] = ()
 
     @property
     def repeated(self) -> int:
@@ -136,7 +137,7 @@ def _line(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration
     text = min(votes, key=lambda text: (-votes[text], text))
     best = max((reading for reading in track.readings if reading.text == text), key=lambda reading: reading.confidence)
     said = tuple(reading.text for reading in track.readings)
-    return Line(text, *_span(track, times, holes, duration_s), best.box, best.confidence, best, said)
+    return Line(text, *_span(track, times, holes, duration_s), best.box, best.confidence, best, said, tuple(track.readings))
 
 
 def _span(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration_s: float) -> tuple[float, float]:
