@@ -21,7 +21,7 @@ def export(
         str,
         typer.Option(
             help="hf | flag-embedding | llama-factory | ms-swift | mteb | rankvideo | sentence-transformers | tevatron"
-            " | trec | trl | webdataset"
+            " | trec | triplets | trl | webdataset"
         ),
     ] = "hf",
     allow: Allow = None,

@@ -31,6 +31,8 @@ _CONFIG_TOLD = {
     " `counterfactuals` are blocks about the positive's video",
     "diagnostic": "a block: two queries of one form of which the video answers one (`change`: reversed, negated,"
     " facet_changed)",
+    "triplets": "three texts for an embedding model: `hard_negative` differs from `anchor` and `positive` in its"
+    " `nuance`; texts of one `set_id` are each a positive and a negative",
     "media": "a video itself, as it was; frames take `torchcodec`, a column of `Video(decode=False)` is bytes",
     "captions": "what happens in a video, in full and in one sentence (for the first stage of training), with claims"
     " that can be checked one by one",

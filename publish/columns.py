@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datasets import Features
 
 Row = dict[str, Any]
-CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "media")
-"""Every config that a dataset can have, in the order of the card. The last two are there only where they have rows."""
+CONFIGS = ("pairs", "groups", "captions", "queries", "corpus", "qrels", "diagnostic", "triplets", "media")
+"""Every config that a dataset can have, in the order of the card. The last three are there where they have rows."""
 
 METADATA_CHARACTERS = 2_000
 """Of a value of the metadata, as far as teachers read it too."""
@@ -89,6 +89,7 @@ _COUNTERFACTUAL = {
     "exact": "bool?",
 }
 _LOOK = Nullable(dict.fromkeys(LOOK, "float64"))
+_SOURCE = {"kind": "string", "id": "string", "teacher": "string?"}
 _SIDE = {"query_id": "string", "query": "string", "kind": "string"}
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "pairs": {
@@ -193,6 +194,18 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "unanswered": _SIDE,
         "mirror": Nullable({"video_id": "string", "video_path": "string", "sha256": "string"}),
         "rule": "string",
+    },
+    "triplets": {
+        "id": "string",
+        "set_id": "string",
+        "nuance": "string",
+        "anchor": "string",
+        "positive": "string",
+        "hard_negative": "string",
+        "anchor_source": _SOURCE,
+        "positive_source": _SOURCE,
+        "hard_negative_source": _SOURCE,
+        "video_id": "string?",
     },
     "media": {
         "video_id": "string",

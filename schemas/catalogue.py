@@ -19,6 +19,7 @@ from hardcut.schemas.records import (
     Twin,
     Video,
 )
+from hardcut.schemas.triplets import Triplet
 
 RECORDS: tuple[type[Record], ...] = (
     Video,
@@ -27,6 +28,7 @@ RECORDS: tuple[type[Record], ...] = (
     Caption,
     Twin,
     Query,
+    Triplet,
     Group,
     Pair,
     TeacherLabel,

@@ -20,6 +20,7 @@ from hardcut.publish.formats import (
     qvhighlights,
     rankvideo,
     sentence_transformers,
+    tara,
     tevatron,
     trec,
     trl,
@@ -44,14 +45,17 @@ EXPORTERS: Mapping[str, Callable[[Given, Path], dict[str, int]]] = {
     "sentence-transformers": sentence_transformers.write,
     "tevatron": tevatron.write,
     "trec": trec.write,
+    "triplets": tara.write,
     "trl": trl.write,
     "webdataset": webdataset.write,
 }
 """Each writes files to a folder and returns rows by file."""
-WITH_REFERENCE = frozenset({"llama-factory", "ms-swift", "trl", "webdataset"})
-"""Exporters whose rows have a place for the video that a composed query starts from."""
+WITH_REFERENCE = frozenset({"llama-factory", "ms-swift", "triplets", "trl", "webdataset"})
+"""Exporters whose rows have a place for what a composed query starts from: the video, or its caption."""
 OF_PIXELS = frozenset({"trl", "webdataset"})
 """Exporters that write what the videos show, and so have to be told where these are."""
+OF_TRIPLETS = frozenset({"triplets"})
+"""Exporters of triplets, which a dataset has only where its run was asked for some."""
 
 IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
     **CAPTIONED,

@@ -19,7 +19,7 @@ import numpy as np
 
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
-from hardcut.publish.formats.registry import EXPORTERS, convert
+from hardcut.publish.formats.registry import EXPORTERS, OF_TRIPLETS, convert
 from hardcut.schemas.settings import ExportSettings, Settings
 
 COMPOSED, REFERENCE = "now from behind", "v6.mp4"
@@ -54,7 +54,7 @@ def build(folder: Path) -> Path:
     settings = Settings(export=ExportSettings(licence="cc0-1.0", train=0.8, validation=0.1))
     dataset = Dataset(export(run, folder / "hf", settings, options=ExportOptions(media=videos)).out)
     assert dataset.splits("groups") == ("train", "test"), "the case of a split without rows"
-    counts = {name: dict(convert(dataset, name, folder / name, videos).rows) for name in EXPORTERS}
+    counts = {name: dict(convert(dataset, name, folder / name, videos).rows) for name in EXPORTERS.keys() - OF_TRIPLETS}
     convert(dataset, "mteb", folder / "mteb-texts")
     splits = {str(videos / row["video_path"]): split for split, row in dataset.rows("corpus")}
     truth = {"splits": splits, "composed": COMPOSED, "reference": str(videos / REFERENCE), "counts": counts}

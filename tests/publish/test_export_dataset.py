@@ -20,7 +20,7 @@ from hardcut.publish.card import languages, size_category
 from hardcut.publish.columns import COLUMNS, features
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
-from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, convert
+from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, OF_TRIPLETS, convert
 from hardcut.publish.licences import front_matter
 from hardcut.report.templates import escape_markdown
 from hardcut.schemas.base import Record
@@ -149,7 +149,7 @@ print(json.dumps({name: {split: part.num_rows for split, part in loaded[name].it
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == summary.rows
-        for name in EXPORTERS.keys() - OF_PIXELS:
+        for name in EXPORTERS.keys() - OF_PIXELS - OF_TRIPLETS:
             convert(Dataset(summary.out), name, tmp_path / summary.out.name / "formats" / name)
 
 

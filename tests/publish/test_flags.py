@@ -15,7 +15,7 @@ from hardcut.publish.checks.content import flagged as flagged_check
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diff import diff
 from hardcut.publish.export_dataset import export
-from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, convert
+from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, OF_TRIPLETS, convert
 from hardcut.publish.gate import check
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
@@ -199,7 +199,9 @@ def test_what_is_flagged_is_in_no_file_of_any_format(flagged_run: tuple[Path, di
 
     summary = export(run, clean, SETTINGS)
     folders = [clean]
-    for name in EXPORTERS.keys() - OF_PIXELS:  # which write the rows of these, with pictures of real videos
+    for name in (
+        EXPORTERS.keys() - OF_PIXELS - OF_TRIPLETS
+    ):  # which write the rows of these, with pictures of real videos
         convert(Dataset(clean), name, tmp_path / name)
         folders.append(tmp_path / name)
     names = (name for id in out_videos for name in (f"{id}.mp4", f'"{id}"'))  # as a path, and as an id in JSON
