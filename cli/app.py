@@ -15,6 +15,7 @@ from hardcut.cli.ending import INTERRUPTED, interrupted, one_line_endings
 from hardcut.cli.models import models
 from hardcut.cli.options import Cache, Config, Json, TeacherSpec
 from hardcut.cli.review import review
+from hardcut.cli.synth import synth
 
 app = typer.Typer(
     name="hardcut",
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(review, name="review")
 app.add_typer(batch, name="batch")
+app.add_typer(synth, name="synth")
 
 
 @app.callback(invoke_without_command=True)
@@ -87,6 +89,7 @@ def run(
     queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
     first_stage: Annotated[Path | None, typer.Option(help="Your first stage, a TREC run; default: BM25.")] = None,
     judgments: Annotated[Path | None, typer.Option(help="Your judgments: TREC qrels or an import's .jsonl.")] = None,
+    triplets: Annotated[bool, typer.Option("--triplets", help="Make triplets of texts of every nuance.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     shard: Annotated[
@@ -107,10 +110,12 @@ def run(
     from hardcut.pipeline.carry_out import Job
     from hardcut.pipeline.merge import Shard
     from hardcut.schemas.config import load_settings
+    from hardcut.schemas.triplets import NUANCES
 
     part = Shard.parse(shard) if shard else None
     overrides = {
         "teacher.spec": teacher,
+        "triplets.nuances": NUANCES if triplets else None,
         "budget.calls": budget,
         "media.strict": strict_media or None,
         "media.max_duration_s": max_duration,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from hardcut.schemas.records import (
     Video,
 )
 from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.triplets import Triplet
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.brief import Briefing
@@ -63,10 +64,13 @@ class RunRecords:
         self.videos_with: dict[type[Record], set[str]] = {
             kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
         }
+        self._turned: dict[str, list[Query]] = {}
         for query in self.queries.values():
-            if query.about and query.variant not in TURNED:  # those are made out of the others
+            if query.about and query.variant not in TURNED:
                 self._about.setdefault(query.about, []).append(query)
                 self.videos_with[Query].add(query.about)
+            elif query.about:
+                self._turned.setdefault(query.about, []).append(query)
         self.evidence_kinds: dict[str, set[EvidenceKind]] = {}
         for kind in (Evidence, Caption, Twin, Pair):
             for record in files.read(kind):
@@ -81,6 +85,10 @@ class RunRecords:
     def reference(self, video_id: str) -> Unit:
         """All records about a video."""
         return Unit(video_id, tuple(self._about[video_id]))
+
+    def turned(self, video_id: str) -> list[Query]:
+        """The queries that were made out of others of the video, of which only stages after that are told."""
+        return self._turned.get(video_id, [])
 
     def neighbours(self, video_id: str) -> list[Unit]:
         ring = Ring(video for video in self.videos if video in self.videos_with[Caption])
@@ -112,11 +120,15 @@ async def preview(
             kept = cache.replies if cache.replies.exists() else None
             teachers = Teachers(settings, kept, digests, listen=listen)
             stage = entry.make(Context(settings, run, frames, teachers, records))
-            assert stage is not None and stage.kind == "unit"  # only these ask
+            if stage is None:
+                continue
+            assert stage.kind == "unit"  # only these ask
             for video_id in videos:
                 if FrameStore(frames.store).get(records.videos[video_id].sha256, frames.media) is not None:
                     with suppress(ItemError, DropItem):  # the refusal that it got
-                        await stage.run(records.reference(video_id))
+                        unit = records.reference(video_id)
+                        more = records.turned(video_id) if Triplet in stage.makes else ()
+                        await stage.run(replace(unit, records=(*unit.records, *more)))
             await teachers.close()
     return questions
 

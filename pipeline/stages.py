@@ -26,6 +26,7 @@ from hardcut.synth.probe import ProbeStage
 from hardcut.synth.queries import QueryStage
 from hardcut.synth.rewrites import RewriteStage
 from hardcut.synth.scores import ScoreStage
+from hardcut.synth.triplet_stage import TripletStage
 from hardcut.synth.twins import TwinStage
 from hardcut.synth.user_queries import UserQueryStage
 from hardcut.teacher.protocol import Task
@@ -35,8 +36,8 @@ from hardcut.teacher.protocol import Task
 class Entry:
     """One stage. Its class says name, kind (unit or collection), and what it reads and makes.
 
-    `make` makes it from a context, or returns None where it is no part of that run. `asks` are the tasks that only
-    this stage asks of teachers, `roles` the roles that it has for them. `counted` is the kind of record that the card
+    `make` makes it from a context, or returns None where it is no part of that run. `asks` are the tasks that this
+    stage asks of teachers, `roles` the roles that it has for them. `counted` is the kind of record that the card
     of a dataset counts at this stage. With None the card names the stage only if it left something out.
     """
 
@@ -98,6 +99,13 @@ def _composed(run: Context) -> Stage:
     return ComposedStage(writer.teacher, run.frames, writer.sampling, run.settings.queries)
 
 
+def _triplets(run: Context) -> Stage | None:
+    writer, options = run.writer("queries"), run.settings.triplets
+    if not options.nuances:
+        return None
+    return TripletStage(writer.teacher, writer.sampling, options, run.lookup.reference)
+
+
 def _rewrites(run: Context) -> Stage | None:
     reviews = run.folder / Review.FILE
     return RewriteStage(reviews) if reviews.exists() else None
@@ -147,6 +155,12 @@ STAGES = (
     Entry(DuplicateStage, lambda run: DuplicateStage(run.settings.duplicates)),
     Entry(TwinStage, lambda run: TwinStage(), counted=Twin),
     Entry(ComposedStage, _composed, asks=("compose",), roles=("queries",)),  # and the rewordings of `queries`
+    Entry(
+        TripletStage,
+        _triplets,
+        asks=("paraphrase", "same"),  # as `queries`, of which `prompt show` tells
+        roles=("queries",),
+    ),
     Entry(RewriteStage, _rewrites),
     Entry(NegativeStage, _negatives, counted=Pair),
     Entry(ScoreStage, _scores, asks=("judge",), roles=("judges",), counted=TeacherLabel),

@@ -45,6 +45,7 @@ from hardcut.publish.inherited import FIRST, Earlier
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
 from hardcut.publish.splits import SPLITS, Splits, may_use, near_duplicates, plan_splits, video_groups
+from hardcut.publish.triplets import write_triplets
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.flags import Flagged, flagged
@@ -67,6 +68,7 @@ from hardcut.schemas.records import (
 )
 from hardcut.schemas.reviews import of_content, reviews_in_force
 from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.triplets import Triplet
 
 R = TypeVar("R", bound=Record)
 Sizes = dict[str, SplitSize]
@@ -134,6 +136,7 @@ def write_configs(
         found["captions"] = _write_captions(plan, facts, videos, captions)
         found |= _write_by_query(plan, facts, partial(_compiled, plan, facts, tables, videos, captions), families)
         found |= _write_families(plan, facts, families, videos)
+        found["triplets"] = _write_triplets(plan, facts, families)
     return {config: found[config] for config in CONFIGS if found.get(config)}
 
 
@@ -290,6 +293,16 @@ def _write_families(plan: _Plan, facts: CardFacts, families: Scratch, videos: Ma
     with plan.writer("groups") as groups, plan.writer("diagnostic") as diagnostic:
         write_blocks(groups, diagnostic, families, {record.item for record in dropped}, videos, plan.folder)
     return {"groups": groups.sizes, "diagnostic": diagnostic.sizes}
+
+
+def _write_triplets(plan: _Plan, facts: CardFacts, families: Scratch) -> Sizes:
+    """The triplets of the run, if it made any, as far as their queries are in the dataset."""
+    with plan.writer("triplets") as writer, (plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as out:
+        triplets = RunFiles(plan.run).read(Triplet)
+        for record in write_triplets(writer, triplets, families, plan.folder):
+            facts.left_out[record.reason] += 1
+            write_records(out, [record])
+    return writer.sizes
 
 
 def _write_query(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from hardcut.publish.checks import content, filters, leakage, looks, nuance, priors, shape
+from hardcut.publish.checks import content, filters, leakage, looks, nuance, priors, shape, texts
 from hardcut.publish.checks.check import Check
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult
 from hardcut.publish.dataset import DamagedDataset, Dataset
@@ -24,6 +24,7 @@ _OURS: tuple[Check, ...] = (
     leakage.moved_splits,
     priors.query_prior,
     nuance.nuance_prior,
+    texts.triplets,
     looks.look_prior,
     priors.video_prior,
     priors.text_only,

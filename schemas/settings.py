@@ -15,6 +15,7 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.extra_fields import ExtraFields
 from hardcut.schemas.records import Length, Register, Sampling, View
 from hardcut.schemas.training import TrainSettings
+from hardcut.schemas.triplets import Nuance
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 """A language by its tag of BCP 47, such as `en` or `pt-BR`."""
@@ -199,6 +200,18 @@ class CounterfactualSettings(Frozen):
     variants: tuple[Literal["reversed", "negated", "facet_changed"], ...] = ("reversed", "negated", "facet_changed")
     rounds: int = Field(default=2, ge=0, le=5, description="rewritings of one that the video still answers")
     max_words: int = Field(default=50, ge=5)
+
+
+class TripletSettings(Frozen):
+    """Which triplets of texts are made for embedding models (TARA), out of queries and their counterfactuals."""
+
+    nuances: tuple[Nuance, ...] = Field(
+        default=(), description="temporal, negation, composed, facet: in what the hard negative differs; empty: none"
+    )
+    paraphrases: int = Field(
+        default=1, ge=0, le=3, description="other wordings of each text, as positives; 0: composed triplets alone"
+    )
+    max_words: int = Field(default=60, ge=5, description="of such a wording")
 
 
 Keep = Literal["scored", "reviewed", "nothing"]
@@ -398,6 +411,7 @@ class Settings(Frozen):
     captions: CaptionSettings = CaptionSettings()
     queries: QuerySettings = QuerySettings()
     counterfactuals: CounterfactualSettings = CounterfactualSettings()
+    triplets: TripletSettings = TripletSettings()
     negatives: NegativeSettings = NegativeSettings()
     filters: FilterSettings = FilterSettings()
     scores: ScoreSettings = ScoreSettings()

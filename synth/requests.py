@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
@@ -21,6 +21,12 @@ from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task, Tea
 M = TypeVar("M", bound=BaseModel)
 
 
+class Drops(Protocol):
+    """Takes what is left out of a reply."""
+
+    def drop(self, reason: str, detail: str, item: str | None = None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """A teacher, with the inputs and frames that all questions about a video share. Parts of a reply that cannot be
@@ -30,7 +36,7 @@ class Asker:
     sampling: Sampling
     about: Mapping[str, JsonValue] = field(default_factory=dict)
     frames: tuple[Frame, ...] = ()
-    drops: DropLog | None = None
+    drops: Drops | None = None
 
     async def ask(self, task: Task, reply: type[M], **inputs: JsonValue) -> M:
         """The answer to one question. Raises ItemError where there is none."""

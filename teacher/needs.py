@@ -17,6 +17,7 @@ _ROLES: dict[Task, Role] = {
     "paraphrase": "queries",
     "translate": "queries",
     "same": "queries",
+    "contrast": "queries",
     "counterfactual": "counterfactuals",
     "judge": "judges",
 }

@@ -24,6 +24,7 @@ Task = Literal[
     "paraphrase",
     "translate",
     "same",
+    "contrast",
     "counterfactual",
     "judge",
 ]

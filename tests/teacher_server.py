@@ -350,7 +350,7 @@ async def read_and_answer(body: dict[str, Any]) -> tuple[str, float]:
     inputs: dict[str, Any] = dict(fences)
     if "evidence" in fences:
         inputs["video"] = {"duration_s": number(r"The video is ([\d.]+) seconds")}
-    if schema in ("caption", "queries", "compose", "paraphrase", "counterfactual"):
+    if schema in ("caption", "queries", "compose", "paraphrase", "contrast", "counterfactual"):
         inputs["max_words"] = int(number(r"[Aa]t most (\d+) words"))
     if schema == "queries":
         view = re.search(r'for the view "([a-z]+)", of', user)

@@ -82,9 +82,10 @@ def licence(dataset: Dataset, settings: Settings) -> CheckResult:
         "captions": ("caption_id", "caption", "short", "claims"),
         "corpus": ("video_id", "video_path", "licence", "speech", "metadata"),
         "pairs": ("pair_id", "reasoning"),
+        "triplets": ("id", "anchor", "positive", "hard_negative"),
     },
     "mail addresses, telephone numbers and payment cards, by pattern, in every text; not names or faces",
-    may_be_empty=("captions",),
+    may_be_empty=("captions", "triplets"),
 )
 def personal_data(dataset: Dataset, settings: Settings) -> CheckResult:
     """Mail addresses, telephone numbers and payment cards in any text that is published."""
@@ -150,5 +151,7 @@ def _texts(dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield where, row["licence"] or ""
         yield where, row["speech"] or ""
         yield from ((where, entry["value"]) for entry in row["metadata"])
+    for where, row in rows("triplets", "id", "anchor", "positive", "hard_negative"):
+        yield from ((where, row[name]) for name in ("anchor", "positive", "hard_negative"))
     for where, row in rows("pairs", "pair_id", "reasoning"):
         yield where, row["reasoning"] or ""

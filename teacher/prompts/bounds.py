@@ -29,15 +29,28 @@ _LANGUAGE = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$"
 _CHARACTERS_A_TOKEN = 2.5
 """Fewer than English has, so that the limit is seldom the end of a reply within its bounds."""
 _LEAST_TOKENS = 64
-_ORDER = ("number", "evidence", "kind", "denies", "facets", "reason", "problem", "view", "variant", "style", "language")
+_ORDER = (
+    "number",
+    "evidence",
+    "kind",
+    "denies",
+    "facets",
+    "reason",
+    "problem",
+    "view",
+    "variant",
+    "nuance",
+    "style",
+    "language",
+)
 """Properties that come before all others: what a text or a verdict rests on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of a reply: `items` in its list, `text` characters of the text of each. `numbers`, `ids`, `choices` (views or
-    variants) and `kinds` are those that were given, None or nothing where the task has none; `duration_s` is that of
-    the video."""
+    """Of a reply: `items` in its list, `text` characters of the text of each. `numbers`, `ids`, `choices` (views,
+    variants or nuances) and `kinds` are those that were given, None or nothing where the task has none; `duration_s`
+    is that of the video."""
 
     items: int
     text: int = _SENTENCE
@@ -78,6 +91,9 @@ def bounds_of(request: Request) -> Bounds | None:
         case "paraphrase" | "translate":
             queries, count = _numbers(asked, "queries"), asked.get("count", 1)
             return Bounds(len(queries) * (count if isinstance(count, int) else 1), text, numbers=queries)
+        case "contrast":
+            nuances = tuple(str(nuance) for nuance in _list(asked, "nuances"))
+            return Bounds(len(nuances), text, choices=nuances)
         case "same":
             pairs = _numbers(asked, "pairs")
             return Bounds(len(pairs), numbers=pairs)
@@ -111,6 +127,8 @@ def most_tokens(model: type[BaseModel], bounds: Bounds) -> int:
 
 def _bind(name: str, field: dict[str, Any], bounds: Bounds, facet: bool) -> None:
     match name:
+        case "again" | "text_again" | "edit" | "back":
+            field["maxLength"] = bounds.text
         case "text":
             field["maxLength"] = _FACET if facet else bounds.text
         case "short" | "problem" | "reason":
@@ -129,7 +147,7 @@ def _bind(name: str, field: dict[str, Any], bounds: Bounds, facet: bool) -> None
             field["enum"] = list(bounds.kinds)
         case "number" if bounds.numbers:
             field["enum"] = list(bounds.numbers)
-        case "view" | "variant" if bounds.choices:
+        case "view" | "variant" | "nuance" if bounds.choices:
             field["enum"] = list(bounds.choices)
         case "start" | "end" if bounds.duration_s is not None:
             for kind in field.get("anyOf", ()):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import EvidenceKind, Length, Modality, QueryKind, Register
+from hardcut.schemas.triplets import Nuance
 from hardcut.teacher.prompts.reply_models import WrittenVariant, WrittenView
 
 
@@ -156,6 +157,14 @@ class SameInputs(Frozen):
     """Inputs of `same`."""
 
     pairs: tuple[SamePair, ...]
+
+
+class ContrastInputs(Frozen):
+    """Inputs of `contrast`: a caption, and the nuances in which another one is to differ from it."""
+
+    text: str
+    nuances: tuple[Nuance, ...]
+    max_words: int
 
 
 class Rejected(Frozen):

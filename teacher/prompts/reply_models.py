@@ -15,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Modality, QueryKind, Register
+from hardcut.schemas.triplets import Nuance
 
 WrittenView = Literal["caption", "speech", "sound", "ocr", "metadata", "all"]
 """The views that a query can be written from."""
@@ -168,6 +169,24 @@ class SameReply(Frozen):
     """The answer to `same`."""
 
     pairs: tuple[FollowsReply, ...]
+
+
+class TurnedReply(Frozen):
+    """Another caption that differs from the given one in a nuance, and both in other words, worded alike. `edit` leads
+    to it and `back` from it, where it is composed; otherwise they are empty."""
+
+    nuance: Nuance
+    text: Filled
+    again: Filled
+    text_again: Filled
+    edit: str
+    back: str
+
+
+class ContrastReply(Frozen):
+    """The answer to `contrast`."""
+
+    contrasts: tuple[TurnedReply, ...]
 
 
 class ChangedReply(Frozen):

@@ -46,6 +46,7 @@ _SYNONYMS = (
     ("but nobody says", "and nobody says"), ("but the screen never shows", "and the screen never shows"),
 )  # fmt: skip
 """Each said for the other, both ways."""
+_SCENE = "a scene in which"
 _SURELY_THERE: Mapping[str, float] = {"ocr": 0.9, "motion": 0.6}
 """Least confidence of what is denied as being there, by kind: what was misread is not there."""
 _DENIED: Mapping[Modality, str] = {"ocr": 'the screen never shows "{}"', "speech": 'nobody says "{}"'}
@@ -58,10 +59,11 @@ _OTHERS: Mapping[Modality, tuple[str, ...]] = {
 
 
 def paraphrase(inputs: ParaphraseInputs) -> ParaphraseReply:
-    """Other words for the same, by templates; none where no template fits."""
+    """Other words for the same, by templates; what no template fits is said to be looked for in a scene."""
     written = []
     for query in inputs.queries:
-        found = dict.fromkeys(text for text in _reworded(query.text) if len(text.split()) <= inputs.max_words)
+        texts = list(_reworded(query.text)) or [f"{_SCENE} {query.text}"]
+        found = dict.fromkeys(text for text in texts if len(text.split()) <= inputs.max_words)
         written += [WordingReply(number=query.number, text=text) for text in list(found)[: inputs.count]]
     return ParaphraseReply(paraphrases=tuple(written))
 

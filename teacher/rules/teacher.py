@@ -19,6 +19,7 @@ from hardcut.teacher.prompts.inputs import (
     CaptionInputs,
     CheckInputs,
     ComposeInputs,
+    ContrastInputs,
     CounterfactualInputs,
     EvidenceLine,
     JudgeInputs,
@@ -30,13 +31,14 @@ from hardcut.teacher.prompts.inputs import (
 from hardcut.teacher.prompts.reply_models import TranslateReply
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
 from hardcut.teacher.rules.checker import check_claims, compare_queries, refine_claims
+from hardcut.teacher.rules.contrast import write_contrasts
 from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
-VERSION = "9"
+VERSION = "11"
 """Counted up with every change of what this teacher says."""
-REVISIONS: Mapping[Task, str] = {"counterfactual": "10"}
+REVISIONS: Mapping[Task, str] = {"counterfactual": "10", "paraphrase": "11", "contrast": "11"}
 """The version in which a task was last changed, where it is not 8; part of its `TeacherRef`, and so of the keys of the
 stages that ask it."""
 
@@ -58,6 +60,7 @@ _SKILLS: Mapping[Task, Skill] = {
     "paraphrase": _skill(ParaphraseInputs, paraphrase),
     "translate": _skill(TranslateInputs, lambda _: TranslateReply(translations=())),  # nobody can without a model
     "same": _skill(SameInputs, compare_queries),
+    "contrast": _skill(ContrastInputs, write_contrasts),
     "counterfactual": _skill(CounterfactualInputs, write_counterfactuals),
 }
 

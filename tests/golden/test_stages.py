@@ -33,7 +33,8 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Caption, Dropped, Query, Sampling, Signature, TeacherRef, Tokens, Video
-from hardcut.schemas.settings import Inputs, MediaSettings, NegativeSettings, QuerySettings, Settings
+from hardcut.schemas.settings import Inputs, MediaSettings, NegativeSettings, QuerySettings, Settings, TripletSettings
+from hardcut.schemas.triplets import NUANCES
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 
@@ -241,6 +242,7 @@ class Golden:
             media=MEDIA,
             queries=QuerySettings(paraphrases=1, composed=1),
             negatives=NegativeSettings(per_query=2),
+            triplets=TripletSettings(nuances=NUANCES),
         )
         self._frames = Frames(inputs / "clips", inputs, scratch / "store")
         self._scratch = scratch

@@ -31,6 +31,8 @@ from hardcut.schemas.records import (
     TeacherRef,
     Video,
 )
+from hardcut.schemas.triplets import Triplet
+from hardcut.synth.contrasts import Contrast, Said, query_triplets
 
 TEACHER = TeacherRef(backend="openai", model="judge-8b", revision="r1", prompt_digest="ab" * 32)
 
@@ -95,6 +97,13 @@ class Make:
         return TeacherLabel.create(
             pair_id=pair.pair_id, query_id=pair.query_id, video_id=pair.video_id, verdict=verdict, **{**given, **fields}
         )
+
+    def triplets(self, query: Query, changed: Query) -> list[Triplet]:
+        """The set of a query and its counterfactual, each said again."""
+        nuance = {"reversed": "temporal", "negated": "negation"}.get(changed.variant, "facet")
+        sides = Said.of_query(query), Said.of_query(changed)
+        contrast = Contrast(nuance, *sides, query.source_video_id, query.query_id)  # type: ignore[arg-type]
+        return query_triplets(contrast, f"here {query.text}", f"here {changed.text}", 0, TEACHER)
 
     def review(self, pair: Pair, query: Query, relevance: int | None, reviewer: str = "ada", **fields: Any) -> Review:
         given = {"query_digest": digest(query.text), "blind": True, "status": "submitted"}

@@ -92,7 +92,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
             changed = make.query(" ".join(said), video_id, **fields)
             pair = make.pair(changed, video_id, expected="no")
             label = make.label(pair, "no", round(rng.gauss(-8.0, 1.0), 3), **given)
-            records += [changed, pair, label, make.judgment(pair, 0, label)]
+            records += [changed, pair, label, make.judgment(pair, 0, label), *make.triplets(query, changed)]
             records.append(make.label(pair, by_metadata.choice(("yes", "no")), 0.0, input="text_only"))
     from hardcut.schemas.catalogue import RECORDS
     from hardcut.schemas.jsonl import write_records
@@ -177,6 +177,14 @@ def grey_picture(split: str, row: Row) -> None:
     """Of every video that answers nothing, where labels follow the video."""
     if int(row["video_id"][1:]) % 3:
         row["look"].update(flat=0.1, flattest=0.0)
+
+
+def first_anchor(clean: Path) -> str:
+    return str(first(clean, "triplets", "train")["anchor"])
+
+
+def held_out(clean: Path) -> str:
+    return str(first(clean, "corpus", "test")["video_id"])
 
 
 def stock_word(row: Row) -> str:
@@ -304,6 +312,22 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
     "a stock word on one side of the blocks": (
         "nuance_prior",
         lambda clean: {"diagnostic": each(lambda split, row: row["unanswered"].update(query=stock_word(row)))},
+    ),
+    "a stock word in the hard negatives of triplets": (
+        "triplets",
+        lambda clean: {"triplets": each(lambda split, row: row.update(hard_negative=f"no {row['hard_negative']}"))},
+    ),
+    "a text of a triplet in two splits": (
+        "triplets",
+        lambda clean: {"triplets": first_of("test", lambda row: row.update(anchor=first_anchor(clean)))},
+    ),
+    "a triplet that says the same twice": (
+        "triplets",
+        lambda clean: {"triplets": first_of("train", lambda row: row.update(positive=f"{row['anchor']}."))},
+    ),
+    "a triplet of a video that is held out": (
+        "triplets",
+        lambda clean: {"triplets": first_of("train", lambda row: row.update(video_id=held_out(clean)))},
     ),
     "a grey picture in every video that does not answer": (
         "look_prior",

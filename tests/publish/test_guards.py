@@ -74,6 +74,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, made: Any) -> Path:
         pair = made.pair(variant, video_id, expected="no")
         label = exact(made, pair, "no", -7.5)
         records += [pair, label, made.judgment(pair, 0, label)]
+        records += made.triplets(query, variant) if place % 7 else []  # else they say the same
     folder = tmp_path_factory.mktemp("whole")
     run = made.write_run(folder / "run", records)
     out = export(run, folder / "dataset", SETTINGS).out

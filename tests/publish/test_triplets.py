@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hardcut.publish._parquet import ConfigWriter
 from hardcut.publish.columns import COLUMNS
+from hardcut.publish.dataset import Dataset
+from hardcut.publish.export_dataset import export
+from hardcut.publish.formats.registry import convert
 from hardcut.publish.formats.tara import Texts, read_csv, write_csv
+from hardcut.publish.gate import check
 from hardcut.publish.triplets import triplet_row
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherRef
+from hardcut.schemas.settings import ExportSettings, Settings
 from hardcut.schemas.triplets import TextSource, Triplet, composed_anchor
 
 AWKWARD = (
@@ -39,6 +47,89 @@ def test_a_row_has_every_column_and_no_address(tmp_path: Path) -> None:
     [path] = (tmp_path / "triplets").iterdir()
     assert pq.read_table(path).to_pylist() == [row]
     assert row["anchor_source"] == {"kind": "query", "id": "q_1", "teacher": "openai:m"}
+
+
+def judged(make: Any, query: Any, grades: dict[str, int]) -> list[Any]:
+    pairs = {video: make.pair(query, video) for video in grades}
+    return [query, *pairs.values(), *(make.judgment(pairs[video], grade) for video, grade in grades.items())]
+
+
+def exported(run: Path, out: Path) -> tuple[Dataset, Counter[str], list[dict[str, Any]]]:
+    settings = Settings(export=ExportSettings(licence="cc0-1.0", train=0.5, validation=0.0))
+    dataset = Dataset(export(run, out, settings).out)
+    left = [json.loads(line) for line in (dataset.folder / "left_out.jsonl").read_text("utf-8").splitlines()]
+    rows = [{**row, "split": split} for split, row in dataset.rows("triplets")] if "triplets" in dataset.configs else []
+    return dataset, Counter(line["reason"] for line in left), rows
+
+
+def test_a_set_is_exported_whole_where_it_was_judged_so(make: Any, write_run: Any, tmp_path: Path) -> None:
+    names = ("amber gate", "brass horn", "coal mine", "dusty road")
+    records: list[Any] = [make.video(f"v{at}", event=f"e{at}") for at in range(4)]
+    queries, turned = [], []
+    for at, name in enumerate(names):
+        queries.append(make.query(f"the {name} opens", f"v{at}"))
+        turned.append(make.query(f"the {name} closes", f"v{at}", variant="reversed", parent_query_id=queries[at].id))
+        records += make.triplets(queries[at], turned[at])
+    for at in range(4):
+        other = f"v{(at + 1) % 4}"
+        records += judged(make, queries[at], {f"v{at}": 1, other: 0})
+        # of the second both sides are judged alike, and the third was never judged on its own video
+        records += judged(make, turned[at], {other: 0, **{0: {"v0": 0}, 1: {"v1": 1}, 2: {}, 3: {"v3": 0}}[at]})
+    dataset, left, rows = exported(write_run(tmp_path / "run", records), tmp_path / "out")
+    assert {row["anchor_source"]["id"] for row in rows} == {
+        each.id for at in (0, 3) for each in (queries[at], turned[at])
+    }
+    assert len(rows) == 8 and left["not_judged_so"] == 2
+    splits = {row["video_id"]: split for split, row in dataset.rows("corpus")}
+    for row in rows:
+        about = {"the amber": "v0", "the dusty": "v3"}[" ".join(row["anchor"].removeprefix("here ").split()[:2])]
+        assert row["split"] == splits[about] and row["video_id"] == (about if "opens" in row["anchor"] else None)
+    done = convert(dataset, "triplets", tmp_path / "tara")
+    assert sum(done.rows.values()) == 8 and not done.left_out
+    read = [texts for name in done.rows for texts in read_csv(tmp_path / "tara" / name)]
+    assert sorted(read) == sorted(Texts(row["anchor"], row["positive"], row["hard_negative"]) for row in rows)
+    result = next(each for each in check(dataset, Settings()) if each.name == "triplets")
+    assert result.state == "passed" and "as often a positive" in result.message
+
+
+def test_a_mirror_gives_the_other_side_its_video(make: Any, write_run: Any, tmp_path: Path) -> None:
+    query = make.query("the amber gate opens", "v0")
+    turned = make.query("the amber gate closes", "v0", variant="reversed", parent_query_id=query.id)
+    records = [make.video(f"v{at}", event="one") for at in range(2)]
+    records += judged(make, query, {"v0": 1, "v1": 0}) + judged(make, turned, {"v0": 0, "v1": 1})
+    _, _, rows = exported(write_run(tmp_path / "run", [*records, *make.triplets(query, turned)]), tmp_path / "out")
+    assert {(row["anchor"], row["video_id"]) for row in rows} == {
+        (text, video) for end, video in (("opens", "v0"), ("closes", "v1"))
+        for text in (f"the amber gate {end}", f"here the amber gate {end}")
+    }  # fmt: skip
+
+
+def test_half_a_set_and_a_text_of_a_later_split_are_left_out(make: Any, write_run: Any, tmp_path: Path) -> None:
+    records: list[Any] = [make.video(f"v{at}", split=split) for at, split in enumerate(("train", "train", "test"))]
+    for at, name in enumerate(("amber gate", "brass horn", "coal mine")):
+        query = make.query(f"the {name} opens", f"v{at}")
+        turned = make.query(f"the {name} closes", f"v{at}", variant="reversed", parent_query_id=query.id)
+        records += judged(make, query, {f"v{at}": 1}) + judged(make, turned, {f"v{at}": 0})
+        found = make.triplets(query, turned)
+        if name == "brass horn":  # its paraphrases are worded as those of the third, which is tested on
+            swap = {text: text.replace("brass horn", "coal mine") for each in found for text in (each.positive,)}
+            found = [
+                each.model_copy(update={name: swap.get(getattr(each, name)) if getattr(each, name).startswith("here")
+                                        else getattr(each, name) for name in ("anchor", "positive", "hard_negative")})
+                for each in found
+            ]  # fmt: skip
+        records += found[:3] if name == "amber gate" else found
+    _, left, rows = exported(write_run(tmp_path / "run", records), tmp_path / "out")
+    assert left["unbalanced_set"] == left["leaks_into_later_split"] == 1
+    assert {row["split"] for row in rows} == {"test"} and len(rows) == 4
+
+
+def test_without_triplets_there_is_no_config_and_no_file(make: Any, write_run: Any, tmp_path: Path) -> None:
+    records = [make.video("v0"), *judged(make, make.query("the amber gate opens", "v0"), {"v0": 1})]
+    dataset, _, _ = exported(write_run(tmp_path / "run", records), tmp_path / "out")
+    assert "triplets" not in dataset.configs
+    with pytest.raises(UsageError, match="no triplets: set"):
+        convert(dataset, "triplets", tmp_path / "tara")
 
 
 def test_taras_file_round_trip(tmp_path: Path) -> None:

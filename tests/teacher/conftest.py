@@ -15,6 +15,7 @@ from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     CheckReply,
     ComposeReply,
+    ContrastReply,
     CounterfactualReply,
     ParaphraseReply,
     QueriesReply,
@@ -51,6 +52,7 @@ def structured() -> dict[Task, type[BaseModel]]:
         "compose": ComposeReply,
         "paraphrase": ParaphraseReply,
         "translate": TranslateReply,
+        "contrast": ContrastReply,
         "same": SameReply,
         "counterfactual": CounterfactualReply,
     }
@@ -111,6 +113,7 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         },
         "paraphrase": {"queries": asked, "count": 1, "max_words": 40},
         "translate": {"queries": asked, "language": "de"},
+        "contrast": {"text": "A man leaves the Grand Hotel", "nuances": ["temporal", "composed"], "max_words": 30},
         "same": {"pairs": [{"number": 1, "first": asked[0]["text"], "second": "platform 9 after grand hotel"}]},
         "counterfactual": {
             **common,

@@ -98,7 +98,7 @@ async def test_the_same_questions_get_the_same_answers(teacher: Teacher, request
 
 def test_describing_sends_nothing_and_tells_tasks_apart(teacher: Teacher, teacher_server: Any) -> None:
     digests = {teacher.describe(task, Sampling()).prompt_digest for task in get_args(Task)}
-    assert len(digests) == 10 and teacher_server.total_asked == 0
+    assert len(digests) == len(get_args(Task)) and teacher_server.total_asked == 0
 
 
 async def test_a_ping_says_who_would_answer(teacher: Teacher) -> None:

@@ -1,0 +1,1 @@
+"""Triplets out of captions alone, without any video."""
