@@ -59,17 +59,39 @@ def rerank(
 
 @models.command()
 def evaluate(
-    qrels: Annotated[Path, typer.Option("--qrels", help="Judgments, TREC qrels.")],
-    run: Annotated[list[Path], typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")],
+    qrels: Annotated[Path | None, typer.Option("--qrels", help="Judgments, TREC qrels.")] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option("--run", help="A TREC run; may be repeated: the first is compared with.")
+    ] = None,
     dataset: Annotated[Path | None, typer.Option(help="A dataset's folder: texts, slices, diagnostic set.")] = None,
     measure: Annotated[list[str] | None, typer.Option("--measure", help="nDCG@20, R@50, ...; may be repeated.")] = None,
     slices: Annotated[
         list[str] | None, typer.Option("--slice", help="A column of the dataset's queries; may be repeated.")
     ] = None,
     page: Annotated[Path | None, typer.Option(help="Write a page with plots to this .html.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Of nuance, in place of qrels: adverbs | cia | negbench | rtime | webvid-covr")
+    ] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option("--file", help="The benchmark's own file; may be repeated.")
+    ] = None,
+    asked: Annotated[Path | None, typer.Option(help="Write what the benchmark has scored to this folder.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits."""
+    """Measure runs against judgments: nDCG and more, with intervals, a paired test, slices and audits; or a benchmark
+    of nuance, by its own files and measures."""
+    from hardcut.schemas.errors import UsageError
+
+    if benchmark is not None:
+        if qrels or dataset or measure or slices or page:
+            raise UsageError("--benchmark takes --file, --run and --asked alone: it has its own judgments and measures")
+        from hardcut.cli.benchmark import benchmark as run_benchmark
+
+        raise typer.Exit(run_benchmark(benchmark, file or (), run or (), asked, as_json=json))
+    if file or asked:
+        raise UsageError("--file and --asked belong to --benchmark NAME")
+    if qrels is None or not run:
+        raise UsageError("name judgments with --qrels and runs with --run, or a benchmark of nuance with --benchmark")
     from hardcut.cli.evaluate import evaluate_runs
 
     raise typer.Exit(evaluate_runs(qrels, run, measure or (), dataset, page, slices or (), as_json=json))
