@@ -11,7 +11,7 @@ from hardcut.publish._folder import new_folder
 from hardcut.reranker.evaluation import runs_by_name
 from hardcut.reranker.nuance.benchmark import Asked
 from hardcut.reranker.nuance.figures import BenchmarkFigures, figures
-from hardcut.reranker.nuance.registry import read_benchmark
+from hardcut.reranker.nuance.known import read_benchmark
 from hardcut.schemas.trec import Run, read_run
 
 PathLike = str | Path

@@ -19,7 +19,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Video
 from hardcut.schemas.settings import Role, Settings
 from hardcut.schemas.triplets import Triplet
-from hardcut.synth.text.stage import TextTripletStage
+from hardcut.synth.text.text_triplets import TextTripletStage
 
 DATASET = "dataset"
 """The folder of the dataset, in that of the run."""

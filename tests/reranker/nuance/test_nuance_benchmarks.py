@@ -14,7 +14,7 @@ import pytest
 
 from hardcut.pipeline.evaluate_benchmark import evaluate_benchmark, write_asked
 from hardcut.reranker.nuance.figures import BenchmarkFigures
-from hardcut.reranker.nuance.registry import BENCHMARKS, read_benchmark
+from hardcut.reranker.nuance.known import BENCHMARKS, read_benchmark
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import format_run
 

@@ -15,7 +15,7 @@ from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.schemas.settings import TripletSettings
 from hardcut.schemas.triplets import NUANCES, Nuance, Triplet, is_balanced
 from hardcut.synth.text.item import TextItem
-from hardcut.synth.text.stage import TextTripletStage
+from hardcut.synth.text.text_triplets import TextTripletStage
 from hardcut.teacher.prompts.inputs import ContrastInputs
 from hardcut.teacher.prompts.reply_models import (
     ContrastReply,
