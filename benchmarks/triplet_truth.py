@@ -1,11 +1,13 @@
-"""Are the triplets of unseen worlds true, and does text alone tell positives from hard negatives?
+"""Are the triplets of unseen worlds true, and do words alone tell positives from hard negatives?
 
 Worlds that nobody tuned to are rendered, run with the teacher `evidence` and exported. Each triplet of the dataset is
 held against the world's own truth, on the video that its texts are from: anchor and positive must be both true or both
-false, and the hard negative the other way; where the triplet names a video, the anchor must be true of that. Counted
-apart is what the reader here does not understand. Of composed ones the edited caption must be true of the video, and
-the unedited one not. The auditors of the gate look for shortcuts, and so does a naive Bayes over words; what overlaps
-more with the anchor is told for information: where one thing is exchanged, the negative has to lack it.
+false, and the hard negative the other way; where the triplet names a video, the anchor must be true of that. Of
+composed ones the edited caption must be true of the video, and the unedited one not. Counted apart is what the reader
+here does not understand, and what is about clouds and gulls, of which the truth says nothing.
+
+Of words alone: the auditors of the gate and a naive Bayes see the two texts without the anchor; TF-IDF, fitted on all
+texts, takes that for the positive which is nearer to the anchor.
 
 python -m benchmarks.triplet_truth --work DIR [--seeds N ...] [--clips N] [--out FILE]
 """
@@ -33,6 +35,7 @@ from hardcut.schemas.settings import ExportSettings, Settings, TripletSettings
 from hardcut.schemas.triplets import AFFIRMED, NUANCES
 from tests.synth.test_blocks import independent
 from tests.synth.test_counterfactuals import sought_in
+from tests.synth.test_queries import DRIFT, LIGHT
 
 Row = dict[str, Any]
 _ORDER = re.compile(r' (before|and then|after|while) (?=(?:[^"]*"[^"]*")*[^"]*$)')
@@ -124,11 +127,14 @@ def measured(seed: int, clips: int, work: Path) -> dict[str, Any]:
     sources = {query.query_id: query.source_video_id or "" for query in RunFiles(run).read(Query)}
     told: defaultdict[str, Counter[str]] = defaultdict(Counter)
     wrong: list[Row] = []
+    unread: list[str] = []
     for row in rows:
         clip = by_clip[sources[row["anchor_source"]["id"].removesuffix(AFFIRMED)]]
         kind = _verdict(row, clip, by_clip)
         told[row["nuance"]][kind] += 1
         told["all"][kind] += 1
+        if kind == "unread":
+            unread.append(row["hard_negative"])
         if kind == "wrong":
             wrong.append({name: row[name] for name in ("nuance", "anchor", "positive", "hard_negative", "video_id")})
     return {
@@ -136,6 +142,7 @@ def measured(seed: int, clips: int, work: Path) -> dict[str, Any]:
         "triplets": {nuance: dict(sorted(counts.items())) for nuance, counts in sorted(told.items())},
         "by_text_alone": dict(_by_text(rows)),
         "wrong": wrong,
+        "unread": sorted(set(unread))[:20],
     }
 
 
@@ -146,15 +153,26 @@ def _verdict(row: Row, clip: Clip, by_clip: dict[str, Clip]) -> str:
     readings = [reading(row[name]) for name in ("anchor", "positive", "hard_negative")]
     if None in readings:
         return "unread"
+    if any(_is_backdrop(clip, each) for each in readings if each is not None):
+        return "backdrop"
     anchor, positive, negative = (answers(clip, each) for each in readings if each is not None)
     named = row["video_id"]
     is_named = named is None or (readings[0] is not None and answers(by_clip[named], readings[0]))
     return "right" if anchor == positive != negative and is_named else "wrong"
 
 
+def _is_backdrop(clip: Clip, asked: Question) -> bool:
+    """Whether it is about clouds and gulls, which the pictures show and the truth says nothing of."""
+    sought = (*asked.sought, *asked.without)
+    return any(each.colour in LIGHT and each.direction == DRIFT[clip.backwards] for each in sought)
+
+
 def _by_text(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
-    """By nuance: how often auditors tell the positive without the anchor, and how far chance reaches; and how often it
-    overlaps more with the anchor than the negative."""
+    """By nuance: how often words tell the positive without the anchor, and with it, and how far chance reaches."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    names = ("anchor", "positive", "hard_negative")
+    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\w+").fit([row[name] for row in rows for name in names])
     for nuance in (*NUANCES, "all"):
         some = [row for row in rows if nuance in ("all", row["nuance"])]
         sides = [Sides(row["id"], row["positive"], row["hard_negative"], row["set_id"]) for row in some]
@@ -162,22 +180,19 @@ def _by_text(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
         if found is None:
             yield nuance, {"triplets": len(some), "note": "too few to tell"}
             continue
+        anchors, positives, negatives = (vectorizer.transform([row[name] for row in some]) for name in names)
+        nearer = (anchors.multiply(positives).sum(axis=1) - anchors.multiply(negatives).sum(axis=1)).A1
+        with_anchor = sum(1.0 if each > 1e-9 else 0.5 if each > -1e-9 else 0.0 for each in nearer) / len(some)
         yield (
             nuance,
             {
                 "triplets": len(some),
                 "worst_auditor": [found.worst[0], round(found.worst[1], 4)],
                 "naive_bayes": round(independent(sides), 4),
+                "tf_idf_with_anchor": round(with_anchor, 4),
                 "chance_reaches": round(0.5 + found.reach, 4),
-                "more_like_the_anchor": round(sum(map(_overlaps_more, some)) / len(some), 4),
             },
         )
-
-
-def _overlaps_more(row: Row) -> float:
-    anchor, positive, negative = (set(row[name].lower().split()) for name in ("anchor", "positive", "hard_negative"))
-    one, other = (len(anchor & each) / len(anchor | each) for each in (positive, negative))
-    return 1.0 if one > other else 0.5 if one == other else 0.0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ meet in another, so memory holds a number for each text.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any, NamedTuple
 
 from hardcut.publish._parquet import ConfigWriter
 from hardcut.publish._scratch import Merge, Scratch
+from hardcut.publish.anchored import AnchorTally, is_worded_as_the_positive
 from hardcut.publish.columns import teacher_name
 from hardcut.publish.similar import normalised_text
 from hardcut.publish.splits import SPLITS
 from hardcut.schemas.ids import canonical_json
 from hardcut.schemas.jsonl import format_record, parse_record
 from hardcut.schemas.records import Dropped, Split
-from hardcut.schemas.triplets import AFFIRMED, TextSource, Triplet, is_balanced
+from hardcut.schemas.triplets import AFFIRMED, Nuance, TextSource, Triplet, is_balanced
 
 Row = dict[str, Any]
+Tallies = dict[tuple[Split, Nuance], AnchorTally]
 
 
 class Fit(NamedTuple):
@@ -50,16 +53,22 @@ def write_triplets(
 
 
 def write_sets(writer: ConfigWriter, fits: Iterable[Fit], folder: Path | None = None) -> Iterator[Dropped]:
-    """Writes the triplets of whole sets, in the order of their ids, and yields a record for each set that is left
-    out."""
+    """Writes the triplets of whole sets, in the order of their ids. Yields a record for each set that is left out, and
+    for each half of one by which a bag of words would tell positives by their anchors (`publish/anchored.py`)."""
     with Scratch(folder) as by_set, Scratch(folder) as kept:
         by_set.fill((fit.triplet.set_id, _noted(fit)) for fit in fits)
         latest: dict[int, int] = {}
         left: list[Dropped] = []
-        kept.fill(_whole_sets(by_set, latest, left))
+        tallies: Tallies = defaultdict(AnchorTally)
+        kept.fill(_whole_sets(by_set, latest, tallies, left))
         yield from left
+        halved = {set_id for tally in tallies.values() for set_id in tally.too_easy()}
         for set_id, bodies in kept.groups():
             split, members = _read(bodies)
+            if set_id in halved:
+                detail = f"{members[0].nuance}: the half whose negatives are worded as the positives"
+                yield _left_out(set_id, "told_by_anchor", detail)
+                members = [each for each in members if not is_worded_as_the_positive(each)]
             early = SPLITS.index(split)
             later = next((text for text in _texts(members) if latest[_number(text)] > early), None)
             if later is not None:
@@ -158,8 +167,11 @@ def _noted(fit: Fit) -> str:
     return canonical_json([fit.split, format_record(fit.triplet), fit.reason, fit.detail])
 
 
-def _whole_sets(by_set: Scratch, latest: dict[int, int], left: list[Dropped]) -> Iterator[tuple[str, str]]:
-    """The sets that can be used. Notes in `latest` the last split that each text is in, and in `left` the others."""
+def _whole_sets(
+    by_set: Scratch, latest: dict[int, int], tallies: Tallies, left: list[Dropped]
+) -> Iterator[tuple[str, str]]:
+    """The sets that can be used. Notes in `latest` the last split that each text is in, in `tallies` how far their
+    anchors tell, and in `left` the others."""
     for set_id, bodies in by_set.groups():
         noted = [json.loads(body) for body in bodies]
         members = [parse_record(Triplet, body) for _, body, _, _ in noted]
@@ -173,6 +185,7 @@ def _whole_sets(by_set: Scratch, latest: dict[int, int], left: list[Dropped]) ->
             left.append(_left_out(set_id, *at_fault))
             continue
         [split] = splits
+        tallies[split, members[0].nuance].add(set_id, members)
         for text in _texts(members):
             number = _number(text)
             latest[number] = max(latest.get(number, 0), SPLITS.index(split))

@@ -106,11 +106,7 @@ def _asks_for_what_is_denied(query: Query, denial: Query) -> bool:
 
 
 def query_triplets(contrast: Contrast, one: str, other: str, turn: int, teacher: TeacherRef) -> list[Triplet]:
-    """The set of four of a contrast, by another wording of each of its queries; `turn` counts several such.
-
-    Anchor and positive say the same in two wordings, and the hard negative says the other thing in the positive's
-    wording. Each text is once a positive and once a negative.
-    """
+    """The set of a contrast, by another wording of each of its queries; `turn` counts several such."""
     here, there = contrast.one, contrast.other
     return balanced_set(
         contrast.nuance,
@@ -130,29 +126,31 @@ def balanced_set(
     true_of: str | None = None,
     family: str | None = None,
 ) -> list[Triplet]:
-    """The four triplets of two meanings in two wordings each. `true_of` is the video that `here` is true of."""
+    """The eight triplets of two meanings in two wordings each. `true_of` is the video that `here` is true of.
+
+    Anchor and positive say the same in two wordings. The hard negative says the other thing, once in the anchor's
+    wording and once in the positive's. So each text is twice a positive and twice a negative, and what has more words
+    of the anchor may be either.
+    """
     made = []
-    for (anchor, positive), (_, negative), video in (
-        (here, there, true_of),
-        (here[::-1], there[::-1], true_of),
-        (there, here, None),
-        (there[::-1], here[::-1], None),
-    ):
-        made.append(
-            Triplet.create(
-                set_id=set_id,
-                nuance=nuance,
-                anchor=anchor.text,
-                positive=positive.text,
-                hard_negative=negative.text,
-                anchor_source=anchor.source,
-                positive_source=positive.source,
-                hard_negative_source=negative.source,
-                video_id=video,
-                made_from=true_of,
-                family=family,
-            )
-        )
+    for mine, others, video in ((here, there, true_of), (there, here, None)):
+        for anchor, positive in (mine, mine[::-1]):
+            for negative in others:
+                made.append(
+                    Triplet.create(
+                        set_id=set_id,
+                        nuance=nuance,
+                        anchor=anchor.text,
+                        positive=positive.text,
+                        hard_negative=negative.text,
+                        anchor_source=anchor.source,
+                        positive_source=positive.source,
+                        hard_negative_source=negative.source,
+                        video_id=video,
+                        made_from=true_of,
+                        family=family,
+                    )
+                )
     return made
 
 

@@ -95,7 +95,7 @@ class _Work:
     refused: dict[str, Refusal] = field(default_factory=dict)
 
     async def of_queries(self, queries: Sequence[Query]) -> list[Triplet]:
-        """Sets of four of all contrasts. Raises ItemError where a question is only listened to."""
+        """The sets of all contrasts. Raises ItemError where a question is only listened to."""
         contrasts = list(contrasts_of(queries, self.options.nuances))
         told = {said.source.id: said for each in contrasts for said in (each.one, each.other)}
         wordings = await self._wordings(list(told.values()))

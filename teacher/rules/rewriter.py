@@ -46,6 +46,15 @@ _SYNONYMS = (
     ("but nobody says", "and nobody says"), ("but the screen never shows", "and the screen never shows"),
 )  # fmt: skip
 """Each said for the other, both ways."""
+_CLAUSES = (
+    (re.compile(r'\bthe text ("[^"]*") appears\b'), r"\1 is written on screen"),
+    (re.compile(r'\ba sign reads ("[^"]*")'), r"the text \1 appears"),
+    (re.compile(r'("[^"]*") is written on screen\b'), r"a sign reads \1"),
+    (re.compile(r'\bsomeone says ("[^"]*")'), r"\1 is said"),
+    (re.compile(r'("[^"]*") is said\b'), r"a speaker says \1"),
+    (re.compile(r'\ba speaker says ("[^"]*")'), r"someone says \1"),
+)
+"""Ways of saying that something is read or heard (`mentions.Mention.clause`), each with another one."""
 _SCENE = "a scene in which"
 _SURELY_THERE: Mapping[str, float] = {"ocr": 0.9, "motion": 0.6}
 """Least confidence of what is denied as being there, by kind: what was misread is not there."""
@@ -59,13 +68,23 @@ _OTHERS: Mapping[Modality, tuple[str, ...]] = {
 
 
 def paraphrase(inputs: ParaphraseInputs) -> ParaphraseReply:
-    """Other words for the same, by templates; what no template fits is said to be looked for in a scene."""
+    """Other words for the same, by templates, those first that share least with the query; what no template fits is
+    said to be looked for in a scene."""
     written = []
     for query in inputs.queries:
-        texts = list(_reworded(query.text)) or [f"{_SCENE} {query.text}"]
-        found = dict.fromkeys(text for text in texts if len(text.split()) <= inputs.max_words)
+        once = list(_reworded(query.text))
+        texts = [*once, *(text for each in once for text in _reworded(each))] or [f"{_SCENE} {query.text}"]
+        known = set(words(query.text))
+        texts = [text for text in texts if text != query.text and len(text.split()) <= inputs.max_words]
+        found = dict.fromkeys(sorted(texts, key=lambda text: _likeness(known, text)))
         written += [WordingReply(number=query.number, text=text) for text in list(found)[: inputs.count]]
     return ParaphraseReply(paraphrases=tuple(written))
+
+
+def _likeness(known: set[str], text: str) -> float:
+    """The share of words that a text has in common with these (Jaccard)."""
+    said = set(words(text))
+    return len(known & said) / len(known | said) if known | said else 1.0
 
 
 def compose(inputs: ComposeInputs) -> ComposeReply:
@@ -228,6 +247,9 @@ def _reworded(text: str) -> Iterator[str]:
         yield f"{opening}{second} {turned} {first}{end}"
         if order == "and then":
             yield f"{opening}{first} before {second}{end}"
+    for pattern, instead in _CLAUSES:
+        if pattern.search(text):
+            yield pattern.sub(instead, text)
     for one, other in _SYNONYMS:
         for said, instead in ((one, other), (other, one)):
             if text.startswith(f"{said} ") or f" {said} " in QUOTED.sub(" ", text):

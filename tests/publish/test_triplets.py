@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 
 from hardcut.publish._parquet import ConfigWriter
+from hardcut.publish.anchored import AnchorTally, is_worded_as_the_positive, rate
 from hardcut.publish.columns import COLUMNS
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.registry import convert
 from hardcut.publish.formats.tara import Texts, read_csv, write_csv
 from hardcut.publish.gate import check
-from hardcut.publish.triplets import triplet_row
+from hardcut.publish.triplets import Fit, triplet_row, write_sets
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherRef
 from hardcut.schemas.settings import ExportSettings, Settings
-from hardcut.schemas.triplets import TextSource, Triplet, composed_anchor
+from hardcut.schemas.triplets import TextSource, Triplet, composed_anchor, is_balanced
+from hardcut.synth.contrasts import Said, balanced_set
 
+SOURCE = TextSource(kind="query", id="q_1")
+REWORDED = TextSource(kind="paraphrase", id="q_1")
 AWKWARD = (
     Texts('a sign reads "stop, please"', "a sign\nof two lines", "it says: no"),
     Texts("大門打開", "the door opens", "the door closes"),
@@ -79,13 +83,13 @@ def test_a_set_is_exported_whole_where_it_was_judged_so(make: Any, write_run: An
     assert {row["anchor_source"]["id"] for row in rows} == {
         each.id for at in (0, 3) for each in (queries[at], turned[at])
     }
-    assert len(rows) == 8 and left["not_judged_so"] == 2
+    assert len(rows) == 16 and left["not_judged_so"] == 2
     splits = {row["video_id"]: split for split, row in dataset.rows("corpus")}
     for row in rows:
         about = {"the amber": "v0", "the dusty": "v3"}[" ".join(row["anchor"].removeprefix("here ").split()[:2])]
         assert row["split"] == splits[about] and row["video_id"] == (about if "opens" in row["anchor"] else None)
     done = convert(dataset, "triplets", tmp_path / "tara")
-    assert sum(done.rows.values()) == 8 and not done.left_out
+    assert sum(done.rows.values()) == 16 and not done.left_out
     read = [texts for name in done.rows for texts in read_csv(tmp_path / "tara" / name)]
     assert sorted(read) == sorted(Texts(row["anchor"], row["positive"], row["hard_negative"]) for row in rows)
     result = next(each for each in check(dataset, Settings()) if each.name == "triplets")
@@ -121,7 +125,52 @@ def test_half_a_set_and_a_text_of_a_later_split_are_left_out(make: Any, write_ru
         records += found[:3] if name == "amber gate" else found
     _, left, rows = exported(write_run(tmp_path / "run", records), tmp_path / "out")
     assert left["unbalanced_set"] == left["leaks_into_later_split"] == 1
-    assert {row["split"] for row in rows} == {"test"} and len(rows) == 4
+    assert {row["split"] for row in rows} == {"test"} and len(rows) == 8
+
+
+def balanced(at: int, here: str, there: str) -> list[Triplet]:
+    sides = (
+        (Said(f"a {text} box {at}", SOURCE), Said(f"one sees {text} box {at}", REWORDED)) for text in (here, there)
+    )
+    return balanced_set("facet", *sides, f"s_{at:02}", true_of="v0", family="q_1")
+
+
+def test_words_in_common_with_the_anchor_tell_nothing_more(tmp_path: Path) -> None:
+    """Of two words that differ a bag of words is right on every negative, of one only on those in the positive's
+    wording."""
+    sets = [balanced(at, *(("red", "blue") if at % 4 else ("red round", "blue square"))) for at in range(12)]
+    halves = [[each for each in members if is_worded_as_the_positive(each)] for members in sets]
+    assert all(len(half) == 4 for half in halves) and {rate(half) for half in halves} == {1.0}
+    tally = AnchorTally()
+    for members in sets:
+        tally.add(members[0].set_id, members)
+    gone = tally.too_easy()
+    left = [
+        each for members in sets for each in members
+        if members[0].set_id not in gone or not is_worded_as_the_positive(each)
+    ]  # fmt: skip
+    assert rate([each for members in sets for each in members]) > 0.5 >= rate(left) and 0 < len(gone) < 12
+    assert is_balanced(left)
+    with ConfigWriter(tmp_path, "triplets", ["train"]) as writer:
+        fits = (Fit("train", each) for members in sets for each in members)
+        left_out = list(write_sets(writer, fits))
+    assert {record.item for record in left_out} == gone
+    assert {record.reason for record in left_out} == {"told_by_anchor"} and writer.sizes["train"].rows == len(left)
+
+
+def test_where_words_tell_all_the_same_nothing_goes() -> None:
+    tally = AnchorTally()
+    tally.add("s_00", balanced(0, "red round", "blue square"))
+    assert tally.right == tally.count and not tally.too_easy()
+
+
+def test_hard_negatives_that_words_do_not_tell_stay() -> None:
+    tally = AnchorTally()
+    source = (SOURCE, REWORDED)
+    here = tuple(Said(text, each) for text, each in zip(("a before b", "b after a"), source, strict=True))
+    there = tuple(Said(text, each) for text, each in zip(("b before a", "a after b"), source, strict=True))
+    tally.add("s_1", balanced_set("temporal", here, there, "s_1"))  # type: ignore[arg-type]
+    assert not tally.too_easy() and tally.right <= tally.count / 2
 
 
 def test_without_triplets_there_is_no_config_and_no_file(make: Any, write_run: Any, tmp_path: Path) -> None:

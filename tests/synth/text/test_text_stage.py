@@ -93,7 +93,7 @@ async def test_a_caption_gives_a_balanced_set_for_each_nuance() -> None:
     by_nuance: dict[str, list[Triplet]] = {}
     for each in output.records:
         by_nuance.setdefault(each.nuance, []).append(each)
-    assert {nuance: len(some) for nuance, some in by_nuance.items()} == {"temporal": 4, "composed": 2}
+    assert {nuance: len(some) for nuance, some in by_nuance.items()} == {"temporal": 8, "composed": 2}
     assert all(map(is_balanced, by_nuance.values()))
     assert {(each.anchor, each.positive, each.hard_negative) for each in by_nuance["composed"]} == {
         ("A man opens a door Edit: a woman in his place", "A woman opens a door", text),
