@@ -17,6 +17,7 @@ from hardcut.schemas.settings import Budget, Settings, TeacherSettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
 from hardcut.synth.queries import NEEDED
+from hardcut.synth.triplet_stage import triplet_requests
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.brief import Briefing
 from hardcut.teacher.registry import prompts_of
@@ -119,6 +120,10 @@ def _estimated(
     calls["counterfactuals", writes("counterfactuals")].shown += turned * bool(variants)
     for judge in settings.judges:
         calls["counterfactuals", judge].shown += turned * variants
+    if settings.triplets.nuances:
+        texts = [len(views[file.video_id]) * options.per_view * (1 + variants) for file in unasked]
+        asked_again = sum(triplet_requests(count) for count in texts) * bool(settings.triplets.paraphrases)
+        calls["triplets", writes("queries")].text_only += asked_again
     for judge in settings.judges:
         calls["scores", judge].shown += pairs * settings.scores.samples
     with_metadata = sum(len(views[file.video_id]) for file in unpaired if _has_metadata(file, settings))

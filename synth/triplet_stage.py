@@ -174,6 +174,12 @@ class _Work:
         self.drops.drop(reason, detail, said.source.id.removesuffix(AFFIRMED))
 
 
+def triplet_requests(texts: int) -> int:
+    """About how many questions a video takes with so many queries and counterfactuals: to reword them, and to compare
+    them with their wordings and, about as often, with each other, both ways."""
+    return -(-texts // _TOGETHER) + -(-4 * texts // _TOGETHER) if texts else 0
+
+
 def _wording(query: Said, text: str) -> str:
     return f"wording of {query.text!r}: {clean(text, 200)!r}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hardcut.schemas.text.words import words
 from hardcut.teacher.prompts.inputs import CaptionInputs, CheckInputs, EvidenceLine, NumberedClaim, SameInputs
 from hardcut.teacher.prompts.reply_models import (
     CheckReply,
@@ -25,6 +26,8 @@ from hardcut.teacher.rules.writer import claims_of, write_caption
 
 COVERED = 0.8
 _TOLERANCE_S = 0.5
+_INWARDS = "into"
+"""A filling word elsewhere: out of something is not into it."""
 _USUAL_WORDS = 120
 """A corrected short caption is that of a caption of so many words."""
 
@@ -105,6 +108,7 @@ def _asked(query: str) -> set[tuple[str, ...]]:
     parsed = parse_query(query)
     asked: set[tuple[str, ...]] = {(word,) for clause in parsed.clauses for word in clause}
     asked |= {("no", word) for word in parsed.absent}
+    asked |= {(_INWARDS,)} if _INWARDS in words(query) else set()
     for at, relation in enumerate(parsed.relations):
         left, right = parsed.clauses[at], parsed.clauses[at + 1]
         if relation == "after":

@@ -38,7 +38,7 @@ from hardcut.teacher.rules.writer import write_caption, write_queries
 
 VERSION = "11"
 """Counted up with every change of what this teacher says."""
-REVISIONS: Mapping[Task, str] = {"counterfactual": "10", "paraphrase": "11", "contrast": "11"}
+REVISIONS: Mapping[Task, str] = {"counterfactual": "10", "paraphrase": "11", "same": "11", "contrast": "11"}
 """The version in which a task was last changed, where it is not 8; part of its `TeacherRef`, and so of the keys of the
 stages that ask it."""
 

@@ -15,6 +15,7 @@ from hardcut.pipeline.batches import file_name, read_batch, write_batch
 from hardcut.pipeline.cache import cache_folder
 from hardcut.schemas.errors import StorageError, UsageError
 from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.triplets import Triplet
 from hardcut.teacher.server.batch_files import BatchFiles, read_results
 
 
@@ -48,6 +49,7 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
     settings = Settings.model_validate(
         {
             "teacher": {"spec": f"openai:m@{teacher_server.url}", "sampling": {"max_frames": 2}},
+            "triplets": {"nuances": ["temporal", "negation", "composed", "facet"]},
             "negatives": {"per_query": 2}, "evidence": {"ocr": "off", "motion": False},
         }
     )  # fmt: skip
@@ -62,7 +64,8 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
     for stage, until in {
         "captions": "captions",
         "queries": "queries",
-        "counterfactuals": "negatives",
+        "counterfactuals": "counterfactuals",
+        "triplets": "negatives",
         "scores": None,
     }.items():
         for number in range(9):
@@ -85,8 +88,8 @@ async def test_a_run_is_answered_by_files_and_asks_nothing_itself(
         done = go_on(until)
         assert teacher_server.total_asked == before, f"the answers to {stage} are there"
     assert done.status().finished
-    assert {stage for each in written for stage in each} >= {"captions", "queries", "counterfactuals"}
-    assert len(list(done.labels())) > 0
+    assert {stage for each in written for stage in each} >= {"captions", "queries", "counterfactuals", "triplets"}
+    assert len(list(done.labels())) > 0 and len(list(done.records(Triplet))) > 0
     spent = sum(each.calls for each in done.status().spend)
     assert spent == sum(count for each in written for count in each.values()) - 1, "booked, but for the one that failed"
     assert (await write_batch(run, None, kept, tmp_path / "none", None)).questions == {}

@@ -223,6 +223,12 @@ def test_rules_negate(text: str, expected: str | None) -> None:
     assert [each.text for each in write_contrasts(inputs).contrasts] == ([expected] if expected else [])
 
 
+async def test_out_of_something_is_not_into_it() -> None:
+    options = TripletSettings(nuances=("temporal",))
+    output = await made(TextItem("c:1", "A dog walks out of a house"), EvidenceTeacher(), options)
+    assert len(output.records) == 8 and not output.dropped
+
+
 def test_rules_exchange_one_thing_and_mind_the_article() -> None:
     inputs = ContrastInputs(text="An orange bus stops", nuances=("facet", "composed"), max_words=40)
     for each in write_contrasts(inputs).contrasts:
