@@ -38,7 +38,7 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 # Training, on the CPU: an environment of its own with torch and what trains. Skipped likewise.
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
-	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/cli tests/examples \
+	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/embedder tests/cli tests/examples \
 	    tests/teacher/local/test_text_model.py tests/teacher/local/test_foreign_code.py tests/teacher/prompts/test_control_tokens.py; fi
 
 # The demo, and a tiny reranker trained on what it made.

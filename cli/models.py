@@ -58,6 +58,50 @@ def rerank(
 
 
 @models.command()
+def embed(
+    source: Annotated[Path, typer.Argument(help="A run's or dataset's folder.")],
+    model: Annotated[
+        str, typer.Option("--model", help="A folder or name; openai:MODEL@URL or pooling:MODEL@URL, a server's.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of vectors; the same again goes on with it.")],
+    what: Annotated[
+        list[str] | None, typer.Option("--what", help="videos | captions | queries; may be repeated. Default: all.")
+    ] = None,
+    videos: Annotated[Path | None, typer.Option("--videos", help="The folder of the videos.")] = None,
+    revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    key_variable: Annotated[
+        str | None, typer.Option(help="Environment variable with the server's key; default: the main teacher's.")
+    ] = None,
+    config: Config = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Make vectors of videos, captions and queries, each once."""
+    from hardcut.cli.embed import embed as run_embed
+    from hardcut.embedder.items import KINDS
+    from hardcut.pipeline.embed import Embedding
+
+    kinds = tuple(what) if what else KINDS
+    asked = Embedding(source, model, out, kinds, videos, revision, config, cache, key_variable)
+    raise typer.Exit(run_embed(asked, as_json=json))
+
+
+@models.command()
+def search(
+    vectors: Annotated[Path, typer.Argument(help="The folder that `hardcut embed` wrote.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The TREC run to write.")],
+    queries: Annotated[Path | None, typer.Option(help="Vectors of queries in another folder.")] = None,
+    among: Annotated[str | None, typer.Option(help="videos | captions; default: videos where there are some.")] = None,
+    depth: Annotated[int, typer.Option(min=1, help="How many are found for each query.")] = 1000,
+    json: Json = False,
+) -> None:
+    """Search vectors, exactly: a TREC run of the best for each query."""
+    from hardcut.cli.embed import search as run_search
+
+    raise typer.Exit(run_search(vectors, out, queries, among, depth, as_json=json))
+
+
+@models.command()
 def evaluate(
     qrels: Annotated[Path | None, typer.Option("--qrels", help="Judgments, TREC qrels.")] = None,
     run: Annotated[

@@ -337,7 +337,7 @@ def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset. One
     without counterfactuals has the name that it had before there were any."""
     options, media, told = job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"), asdict(given)
-    del options["perception"]["unseen"]  # what it leaves out is not in `given`
+    del options["embedding"], options["perception"]["unseen"]  # what the latter leaves out is not in `given`
     if isinstance(given, PerceptionData) or not any(group.blocks for group in given.examples):
         del options["ranking"]["counterfactuals"], options["ranking"]["loss"]["counterfactuals"]
         for example in told["examples"]:

@@ -1,10 +1,11 @@
-"""The settings of training a reranker. The defaults are RANKVIDEO's (arXiv 2602.02444, section on training)."""
+"""The settings of training. The defaults are RANKVIDEO's (arXiv 2602.02444, section on training) and, for an embedder,
+TARA's."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import EvidenceKind
@@ -73,8 +74,44 @@ class RankingSettings(Frozen):
         return self.counterfactuals if self.loss.counterfactuals else 0
 
 
+class EmbeddingLossSettings(Frozen):
+    """The terms of an embedder's loss. A weight of 0 turns a term off. s is the cosine over the temperature."""
+
+    contrastive: float = Field(default=1.0, ge=0, description="InfoNCE: the positive against all else of a batch")
+    temperature: float = Field(default=0.05, gt=0)
+    margin: float = Field(default=0.0, ge=0, description="differences of s like those of the teacher (MarginMSE)")
+    listwise: float = Field(default=0.0, ge=0, description="the teacher's distribution over a group, KL divergence")
+    teacher_temperature: float = Field(default=1.0, gt=0, description="of the teacher's margins, where they are used")
+
+
+class EmbeddingSettings(Frozen):
+    """An embedder, out of triplets of texts and groups. The defaults are TARA's (arXiv 2512.13511), on a single GPU."""
+
+    data: tuple[Literal["triplets", "groups"], ...] = Field(default=("triplets",), min_length=1)
+    see: bool = Field(default=False, description="show videos in training; off: their captions stand for them")
+    frames: int = Field(default=16, ge=2, description="of the stored frames at most, spread evenly")
+    epochs: float = Field(default=2.0, gt=0)
+    learning_rate: float = Field(default=2e-5, gt=0)
+    batch: int = Field(default=32, ge=1, description="examples that are compared with each other, in each process")
+    mini_batch: int | None = Field(
+        default=None, ge=1, description="of a batch so many are encoded at once; the loss is still the batch's"
+    )
+    accumulate: int = Field(default=1, ge=1, description="batches that make a step")
+    hard_negatives: int = Field(default=1, ge=0, description="of an example at most; 0: only what others are right for")
+    max_tokens: int = Field(default=128, ge=8, description="of a text with its prompt; what is longer is cut")
+    loss: EmbeddingLossSettings = EmbeddingLossSettings()
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> EmbeddingSettings:
+        if not (self.loss.contrastive or self.loss.margin or self.loss.listwise):
+            raise ValueError("all terms of the loss are off: give one a weight")
+        if (self.loss.margin or self.loss.listwise) and ("groups" not in self.data or not self.hard_negatives):
+            raise ValueError("a teacher's margins are those of groups and their negatives: set data and hard_negatives")
+        return self
+
+
 class TrainSettings(Frozen):
-    """How a reranker is trained, in both stages."""
+    """How a reranker is trained, in both stages, and an embedder."""
 
     method: Literal["lora", "qlora", "full"] = "lora"
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
@@ -89,3 +126,4 @@ class TrainSettings(Frozen):
     lora: LoraSettings = LoraSettings()
     perception: PerceptionSettings = PerceptionSettings()
     ranking: RankingSettings = RankingSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
