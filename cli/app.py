@@ -87,7 +87,9 @@ def run(
     teacher: TeacherSpec = None,
     manifest: Annotated[Path | None, typer.Option(help="A .csv or .jsonl with path, video_id and metadata.")] = None,
     queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
-    first_stage: Annotated[Path | None, typer.Option(help="Your first stage, a TREC run; default: BM25.")] = None,
+    first_stage: Annotated[
+        Path | None, typer.Option(help="Your first stage, a TREC run or a folder of vectors; default: BM25.")
+    ] = None,
     judgments: Annotated[Path | None, typer.Option(help="Your judgments: TREC qrels or an import's .jsonl.")] = None,
     triplets: Annotated[bool, typer.Option("--triplets", help="Make triplets of texts of every nuance.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,

@@ -21,8 +21,8 @@ from hardcut.pipeline.stages import entry, roles_until, stages
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
-from hardcut.schemas.trec import read_run
 from hardcut.schemas.user_judgments import read_judgments
+from hardcut.synth.candidates.ranked import check_first_stage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.user_queries import read_queries
@@ -80,7 +80,7 @@ def check_inputs(inputs: Inputs) -> None:
     if inputs.queries:
         read_queries(Path(inputs.queries))
     if inputs.first_stage:
-        read_run(Path(inputs.first_stage))
+        check_first_stage(Path(inputs.first_stage))
     if inputs.judgments:
         read_judgments(Path(inputs.judgments))
 

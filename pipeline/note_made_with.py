@@ -12,6 +12,7 @@ from hardcut.engine.files import atomic_writer, sha256_of
 from hardcut.pipeline.libraries import libraries, needed_extras
 from hardcut.schemas.recipe import Environment, GivenFile, MadeWith, prompt_folders
 from hardcut.schemas.settings import Settings
+from hardcut.synth.candidates.dense import vectors_digest
 from hardcut.teacher.prompts.render import prompt_sources
 
 
@@ -48,7 +49,10 @@ def prompts_in_force(settings: Settings) -> dict[str, dict[str, str]]:
 
 def _inputs(settings: Settings) -> dict[str, GivenFile]:
     given = {name: Path(path) for name, path in settings.inputs.model_dump().items() if path}
-    return {name: GivenFile(name=path.name, sha256=sha256_of(path)) for name, path in given.items()}
+    return {
+        name: GivenFile(name=path.name, sha256=vectors_digest(path) if path.is_dir() else sha256_of(path))
+        for name, path in given.items()
+    }
 
 
 def _environments(path: Path) -> tuple[Environment, ...]:

@@ -220,6 +220,9 @@ Keep = Literal["scored", "reviewed", "nothing"]
 class NegativeSettings(Frozen):
     """How negatives are mined from a first stage (RANKVIDEO, section on synthesis)."""
 
+    first_stage: Literal["given", "fused"] = Field(
+        default="given", description="inputs.first_stage in place of BM25, or fused with it by reciprocal rank"
+    )
     per_query: int = Field(default=8, ge=1, description="mined candidates a query beside its source")
     depth: int = Field(default=1000, ge=1, description="a positive ranked below this is dropped")
     max_ratio: float = Field(default=2.0, gt=0, description="dropped where best negative > max_ratio * positive")
@@ -392,7 +395,9 @@ class Inputs(Frozen):
 
     manifest: str | None = Field(default=None, description="a .csv or .jsonl with path, video_id and metadata")
     queries: str | None = Field(default=None, description="queries of your own: .tsv, .csv or .jsonl")
-    first_stage: str | None = Field(default=None, description="a first stage of your own, a TREC run; default: BM25")
+    first_stage: str | None = Field(
+        default=None, description="a first stage of your own, a TREC run or vectors; default: BM25"
+    )
     judgments: str | None = Field(
         default=None, description="judgments of your own: TREC qrels, or a .jsonl of an import"
     )

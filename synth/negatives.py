@@ -6,19 +6,16 @@ query was rewritten so that its source does not answer it, or the video is a twi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from hardcut.engine.files import sha256_of
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.dependencies import installed
-from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Answer, Unchecked, could_not_look
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import (
@@ -35,11 +32,11 @@ from hardcut.schemas.records import (
     Video,
 )
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
-from hardcut.schemas.trec import TrecRun, read_run
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
-from hardcut.synth.candidates.first_stage import BM25_RUN, Bm25, Hit, rank_hits
+from hardcut.synth.candidates.first_stage import Bm25, Hit
 from hardcut.synth.candidates.kept_pairs import KeptFile, KeptPairs
+from hardcut.synth.candidates.ranked import FirstStages, first_stage_digest, listed_as, open_first_stages
 from hardcut.synth.filters.filter import WrittenQuery
 from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.filters.text_filters import TEXT_FILTERS
@@ -75,9 +72,10 @@ class NegativeStage:
     A user's query: the best max(10, per_query) videos (mined, expected unknown), and every video of the collection that
     the user has judged for it (`judgments_file`; imported, expected unknown).
 
-    The first stage is BM25 over evidence and captions. A TREC run (`run`) takes its place for the queries it lists, by
-    the user's id or ours, and for all of the user's queries: one that the run lacks and that nothing is judged for is
-    dropped (`not_in_run`), but not a reviewer's wording of one, which no run of theirs can know.
+    The first stage is BM25 over evidence and captions. A TREC run or vectors (`run_file`) take its place for the
+    queries that they list, by the user's id or ours, or rank these together with it (`candidates/ranked.py`), and for
+    all of the user's queries: one that is not listed and that nothing is judged for is dropped (`not_in_run`), but not
+    a reviewer's wording of one, which no run of theirs can know.
     """
 
     options: NegativeSettings
@@ -97,45 +95,43 @@ class NegativeStage:
         """Raises MissingDependency without bm25s and UsageError where the run cannot be read."""
         versions = {each.name: each.version for each in TEXT_FILTERS if each.version is not None}
         return {
-            **self.options.model_dump(mode="json", exclude={"keep"}),
+            **self.options.model_dump(mode="json", exclude={"keep", "first_stage"}),
             "filters": self.filters.model_dump(mode="json", include={"leak", "duplicate", "ungrounded", "unsafe"}),
             "bm25s": installed("bm25s", "eval"),
-            "run": _digest(self.run_file) if self.run_file else None,
+            "run": first_stage_digest(self.run_file) if self.run_file else None,
             "judged": digest(self._judged()) if self.judgments_file else None,
             **({"added": versions} if versions else {}),
+            # Which queries a given first stage ranks; without one nothing was ever different.
+            **({"ranks": self.options.first_stage, "counterfactuals": True} if self.run_file else {}),
             **self.kept.settings,
         }
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         collection = CollectionIndex.from_records(records)
-        index = Bm25(collection.documents(records))
+        bm25, fused = Bm25(collection.documents(records)), self.options.first_stage == "fused"
+        stages = open_first_stages(self.run_file, bm25, collection.videos, fused=fused, depth=self.options.depth)
         kept = self.kept.read()
         repeats = duplicates(records.all(Query), kept.holds) if self.filters.duplicate else {}
-        given = read_run(self.run_file) if self.run_file else None
         judged = self._judged()
         listed: set[str] = set()
         seen: set[str] = set()
         for query in records.all(Query):
-            key = _key(query, given.scores if given else {})
-            listed.add(key or "")
-            output = self._pairs(query, records, collection, index, given, key, repeats, kept)
-            own = [video for video in judged.get(_key(query, judged) or "", ()) if video in collection.videos]
+            listed.add(stages.key(query) or "")
+            output = self._pairs(query, records, collection, stages, repeats, kept)
+            own = [video for video in judged.get(listed_as(query, judged) or "", ()) if video in collection.videos]
             output = _with_judged(query, output, own) if query.source_video_id is None else output
-            output = kept.added(query, output, self._ranks(query, index, given, key, kept), collection)
+            output = kept.added(query, output, _ranks(query, stages, kept), collection)
             yield query.query_id, _with_reference(query, output, records)
             seen.add(query.query_id)
         yield from kept.gone(seen, collection)
-        if given is not None:
-            yield from _unknown(given, listed, collection)
+        yield from stages.unknown(listed)
 
     def _pairs(
         self,
         query: Query,
         records: Reader,
         collection: CollectionIndex,
-        index: Bm25,
-        given: TrecRun | None,
-        key: str | None,
+        stages: FirstStages,
         repeats: Mapping[str, str],
         kept: KeptPairs,
     ) -> Output:
@@ -151,43 +147,29 @@ class NegativeStage:
                 if answer.state == "unknown":
                     unchecked.append(Unchecked.from_answer(guard, query.query_id, answer))
             if query.variant == "negated_absent":
-                mined = self._mined(query, source, collection, index, DENIAL_CANDIDATES)
+                mined = _mined(query, source, collection, stages, DENIAL_CANDIDATES)
                 return Output(records=[_counter(query, source, "yes"), *mined, *unchecked])
             if query.variant in COUNTERFACTUAL:
-                return Output(records=[*self._counterfactual(query, source, collection, index), *unchecked])
+                return Output(records=[*self._counterfactual(query, source, collection, stages), *unchecked])
         aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
-        if given is not None and key is not None:
-            run, hits = given.tag, rank_hits(given.scores[key])[: self._depth(query)]
-            hits = tuple(hit for hit in hits if hit.video_id in collection.videos)
-        elif given is not None and query.view == "user" and query.variant != "rewritten":
-            detail = f"{given.tag} has no line for {query.external_id!r}"
+        if stages.given and stages.key(query) is None and query.view == "user" and query.variant != "rewritten":
+            detail = f"{stages.given} has no line for {query.external_id!r}"
             return Output(drop=_dropped(query.query_id, "not_in_run", detail))
-        else:
-            wanted = self._depth(query) if source is None else self.options.per_query + len(aside)
-            found = index.search(query.text, wanted, aside)
-            run, hits = BM25_RUN, tuple(hit for hit in found if hit.rank <= self._depth(query))
+        wanted = self._depth(query) if source is None else self.options.per_query + len(aside)
+        run, found = stages.rank(query, wanted, aside)
+        hits = tuple(hit for hit in found if hit.rank <= self._depth(query))
         if source is None:
             return _user_pairs(query, run, hits)
         return self._written_pairs(query, source, run, hits, aside, collection, unchecked, kept.holds(query.query_id))
-
-    def _ranks(
-        self, query: Query, index: Bm25, given: TrecRun | None, key: str | None, kept: KeptPairs
-    ) -> dict[str, FirstStage]:
-        """Where the first stage has the videos that the query was judged with, however far down."""
-        videos = kept.videos(query.query_id)
-        if not videos:
-            return {}
-        run, hits = BM25_RUN, index.search(query.text, 1, videos)
-        if given is not None and key is not None:
-            run, hits = given.tag, list(rank_hits(given.scores[key]))
-        return {hit.video_id: FirstStage(run=run, rank=hit.rank, score=hit.score) for hit in hits}
 
     def _judged(self) -> dict[str, list[str]]:
         """The videos that the user has judged, by query. The grades matter to the judgments alone."""
         found = read_judgments(self.judgments_file) if self.judgments_file else {}
         return {query: sorted(grades) for query, grades in sorted(found.items())}
 
-    def _counterfactual(self, query: Query, source: str, collection: CollectionIndex, index: Bm25) -> list[Pair]:
+    def _counterfactual(
+        self, query: Query, source: str, collection: CollectionIndex, stages: FirstStages
+    ) -> list[Pair]:
         pairs = [_counter(query, source, "no")]
         aside = collection.copies(source) | collection.copies(query.reference_video_id)
         twins = [twin.video_id for twin in collection.twins(source, self.options.twins) if twin.relation == "chiral"]
@@ -195,24 +177,7 @@ class NegativeStage:
         if query.variant != "reversed" or not twins:
             return pairs
         pairs += [_counter(query, twin, "unknown") for twin in twins]
-        return pairs + self._mined(query, source, collection, index, self.options.per_query, twins)
-
-    def _mined(
-        self,
-        query: Query,
-        source: str,
-        collection: CollectionIndex,
-        index: Bm25,
-        most: int,
-        met: Sequence[str] = (),
-    ) -> list[Pair]:
-        """The best candidates that are no copies of the source or of videos that the query has met."""
-        aside = (collection.copies(source) | collection.copies(query.reference_video_id)).union(
-            *map(collection.copies, met)
-        )
-        hits = index.search(query.text, most + len(aside))
-        others = [hit for hit in hits if hit.video_id not in aside][:most]
-        return [_found(query, hit, BM25_RUN, ("mined",), "no") for hit in others]
+        return pairs + _mined(query, source, collection, stages, self.options.per_query, twins)
 
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth
@@ -265,6 +230,32 @@ class NegativeStage:
         mined = {hit.video_id for hit in others}
         pairs += [_counter(query, twin.video_id, "no") for twin in twins if twin.video_id not in mined]
         return Output(records=[*pairs, *unchecked], dropped=dropped)
+
+
+def _mined(
+    query: Query,
+    source: str,
+    collection: CollectionIndex,
+    stages: FirstStages,
+    most: int,
+    met: Sequence[str] = (),
+) -> list[Pair]:
+    """The best candidates that are no copies of the source or of videos that the query has met."""
+    aside = (collection.copies(source) | collection.copies(query.reference_video_id)).union(
+        *map(collection.copies, met)
+    )
+    run, hits = stages.rank(query, most + len(aside))
+    others = [hit for hit in hits if hit.video_id not in aside][:most]
+    return [_found(query, hit, run, ("mined",), "no") for hit in others]
+
+
+def _ranks(query: Query, stages: FirstStages, kept: KeptPairs) -> dict[str, FirstStage]:
+    """Where the first stage has the videos that the query was judged with, however far down."""
+    videos = kept.videos(query.query_id)
+    if not videos:
+        return {}
+    run, hits = stages.rank(query, 1, videos)
+    return {hit.video_id: FirstStage(run=run, rank=hit.rank, score=hit.score) for hit in hits}
 
 
 def _missing(query: Query, source: str, collection: CollectionIndex) -> str | None:
@@ -321,23 +312,6 @@ def _set_aside(query: Query, video_id: str, source: str, collection: CollectionI
     return _dropped(pair.pair_id, reason, f"query {query.query_id}, video {video_id}: {why}")
 
 
-def _unknown(given: TrecRun, listed: set[str], collection: CollectionIndex) -> Iterator[tuple[str, Output]]:
-    """What the run lists and the collection does not have, each as a dropped unit. The ranks of the rest stay."""
-    for query_id in sorted(set(given.scores) - listed):
-        detail = f"the first-stage run {given.tag} lists this query, and there is none of this id"
-        yield f"run query {query_id}", Output(drop=_dropped(query_id, "unknown_query", detail))
-    there = collection.videos
-    videos = Counter(video_id for scores in given.scores.values() for video_id in scores if video_id not in there)
-    for video_id, count in sorted(videos.items()):
-        detail = f"the first-stage run {given.tag} lists this video for {count} queries, and there is none of this id"
-        yield f"run video {video_id}", Output(drop=_dropped(video_id, "unknown_video", detail))
-
-
-def _key(query: Query, given: Collection[str]) -> str | None:
-    """The id under which the user's file lists the query, if it does."""
-    return next((key for key in (query.external_id, query.query_id) if key is not None and key in given), None)
-
-
 def _found(query: Query, hit: Hit, run: str, origins: tuple[Origin, ...], expected: str) -> Pair:
     first_stage = (FirstStage(run=run, rank=hit.rank, score=hit.score),)
     return Pair.create(
@@ -351,10 +325,3 @@ def _counter(query: Query, video_id: str, expected: str) -> Pair:
 
 def _dropped(item: str, reason: str, detail: str) -> Dropped:
     return Dropped.create(item=item, stage="negatives", reason=reason, detail=detail)
-
-
-def _digest(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise UsageError(f"{path}: the first-stage run cannot be read: {error.strerror}") from error

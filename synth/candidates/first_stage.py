@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hardcut.schemas.text.clean import tokens
@@ -47,30 +47,37 @@ class Bm25:
         them those of `also` that share a word and are further down, at their own ranks. The cost is that of one pass
         over the scores, however deep the others lie.
         """
-        import numpy as np
-
         words = [self._vocabulary[word] for word in tokens(text) if word in self._vocabulary]
         if not words:
             return []
-        scores = self._index.get_scores_from_ids(words)
-        if len(scores) > depth:
-            # No less than the least of the best, and no less than any hit: ties with the last one too.
-            least = max(np.partition(scores, len(scores) - depth)[len(scores) - depth], np.finfo(scores.dtype).tiny)
-            found = np.flatnonzero(scores >= least)
-        else:
-            found = np.flatnonzero(scores > 0)
-        best = found[np.lexsort((-found, -scores[found]))][:depth]  # the documents are numbered in the order of ids
-        hits = [Hit(self._ids[at], rank, round(float(scores[at]), 6)) for rank, at in enumerate(best, 1)]
-        there = set(best.tolist())
-        for at in sorted(place for name in also if (place := self._place(name)) is not None and place not in there):
-            if scores[at] > 0:
-                before = np.count_nonzero(scores > scores[at]) + np.count_nonzero(scores[at + 1 :] == scores[at])
-                hits.append(Hit(self._ids[at], int(before) + 1, round(float(scores[at]), 6)))
-        return sorted(hits, key=lambda hit: hit.rank)
+        return best_hits(self._ids, self._index.get_scores_from_ids(words), depth, also, positive=True)
 
-    def _place(self, video_id: str) -> int | None:
-        at = bisect_left(self._ids, video_id)
-        return at if at < len(self._ids) and self._ids[at] == video_id else None
+
+def best_hits(
+    ids: Sequence[str], scores: Any, depth: int, also: Iterable[str] = (), *, positive: bool = False
+) -> list[Hit]:
+    """The best `depth` by score, then by id, both highest first; after them those of `also` that are further down, at
+    their own ranks. `ids` are sorted, and `scores` are theirs. `positive`: no other score is a hit."""
+    import numpy as np
+
+    least = np.finfo(scores.dtype).tiny if positive else -np.inf
+    if len(scores) > depth:  # no less than the least of the best: ties with the last one too
+        found = np.flatnonzero(scores >= max(np.partition(scores, len(scores) - depth)[len(scores) - depth], least))
+    else:
+        found = np.flatnonzero(scores >= least)
+    best = found[np.lexsort((-found, -scores[found]))][:depth]
+    hits = [Hit(ids[at], rank, round(float(scores[at]), 6)) for rank, at in enumerate(best, 1)]
+    there = set(best.tolist())
+    for at in sorted(place for name in also if (place := _place(ids, name)) is not None and place not in there):
+        if scores[at] >= least:
+            before = np.count_nonzero(scores > scores[at]) + np.count_nonzero(scores[at + 1 :] == scores[at])
+            hits.append(Hit(ids[at], int(before) + 1, round(float(scores[at]), 6)))
+    return sorted(hits, key=lambda hit: hit.rank)
+
+
+def _place(ids: Sequence[str], video_id: str) -> int | None:
+    at = bisect_left(ids, video_id)
+    return at if at < len(ids) and ids[at] == video_id else None
 
 
 def rank_hits(scores: Mapping[str, float]) -> tuple[Hit, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from math import cos, sin
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from hardcut.engine.stage import Output
+from hardcut.engine.vectors import VectorWriter, unit, write_note
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import FILTERS
@@ -424,3 +426,72 @@ def test_a_paraphrase_is_no_duplicate() -> None:
     parent = written("a red ball rolls", "a")
     paraphrase = turned(parent, "the red ball is rolling", "paraphrase")
     assert duplicates([parent, paraphrase, given("a red ball rolls", "q1")]) == {}
+
+
+def test_the_users_vectors_rank_in_place_of_bm25_or_with_it(make_video, tmp_path: Path) -> None:
+    """Words alone put c first and do not find d; the vectors put d first. With both, what both find comes first."""
+    vectors = tmp_path / "vectors"
+    query = written("red ball rolls", "b")
+    angles = {"a": 0.4, "b": 0.1, "c": 2.0, "d": 0.0, "e": 1.0}
+    for kind, points in (("videos", angles), ("queries", {query.query_id: 0.0})):
+        writer = VectorWriter(vectors, kind, {})
+        writer.add(list(points), ["c"] * len(points), unit([[cos(at), sin(at)] for at in points.values()]))
+    write_note(vectors, {"model": "m", "complete": True})
+    records = Records(
+        *(make_video(name) for name in "abcd"), query, captioned("a", "red ball"), captioned("b", "a ball rolls"),
+        captioned("c", "red ball rolls"), captioned("d", "nothing of it"),
+    )  # fmt: skip
+    found = {}
+    for how in ("given", "fused"):
+        stage = NegativeStage(NegativeSettings(per_query=3, first_stage=how), run_file=vectors)
+        outputs = dict(stage.run(records))
+        found[how] = first_stage(outputs[query.query_id])
+        assert outputs["run video e"].drop.reason == "unknown_video"
+        assert stage.settings["ranks"] == how
+    assert [(run, rank) for run, rank, _ in found["given"]] == [("dense", 2), ("dense", 1), ("dense", 3), ("dense", 4)]
+    assert [score for *_, score in found["given"]] == [round(cos(at), 6) for at in (0.1, 0.0, 0.4, 2.0)]
+    # BM25: c, then a and b by their words; vectors: d b a c.
+    bm25 = first_stage(dict(NegativeStage(NegativeSettings(per_query=3)).run(records))[query.query_id])
+    ranks = {"bm25": {"c": 1, "b": bm25[0][1], "a": 5 - bm25[0][1]}, "dense": {"d": 1, "b": 2, "a": 3, "c": 4}}
+    expected = {video: round(sum(1 / (60 + of[video]) for of in ranks.values() if video in of), 6) for video in "abcd"}
+    assert {run for run, *_ in found["fused"]} == {"bm25+dense"}
+    assert found["fused"][0][2] == expected["b"]
+    assert sorted((score for *_, score in found["fused"][1:]), reverse=True) == sorted(
+        (expected[video] for video in "acd"), reverse=True
+    )
+
+
+def test_changed_vectors_are_another_key(tmp_path: Path) -> None:
+    keys = []
+    for number in (1.0, 2.0):
+        folder = tmp_path / str(number)
+        for kind in ("captions", "queries"):
+            VectorWriter(folder, kind, {}).add(["x"], ["c"], unit([[1.0, number]]))
+        write_note(folder, {"model": "m", "complete": True})
+        keys.append(NegativeStage(NegativeSettings(), run_file=folder).settings["run"])
+    assert keys[0] != keys[1]
+
+
+def test_a_folder_without_what_a_first_stage_needs_is_refused(tmp_path: Path) -> None:
+    VectorWriter(tmp_path, "videos", {}).add(["x"], ["c"], unit([[1.0, 0.0]]))
+    write_note(tmp_path, {"model": "m", "complete": True})
+    with pytest.raises(UsageError, match="vectors of queries"):
+        NegativeStage(NegativeSettings(), run_file=tmp_path).settings  # noqa: B018
+
+
+def test_rankvideos_filters_hold_for_vectors_too(make_video, tmp_path: Path) -> None:
+    """The source below the depth, and another video of more than twice its score."""
+    queries = {"far": written("the far one is last", "a"), "weak": written("a weak one is there", "b")}
+    vectors = tmp_path / "vectors"
+    writer = VectorWriter(vectors, "videos", {})
+    writer.add(["a", "b", "c"], ["c"] * 3, unit([[-1.0, 0.1], [0.3, 1.0], [1.0, 0.0]]))
+    VectorWriter(vectors, "queries", {}).add(
+        [query.query_id for query in queries.values()], ["c"] * 2, unit([[1.0, 0.0], [1.0, 0.0]])
+    )
+    write_note(vectors, {"model": "m", "complete": True})
+    records = Records(*(make_video(name) for name in "abc"), *queries.values())
+    stage = NegativeStage(NegativeSettings(depth=2), run_file=vectors)
+    drops = {unit_id: output.drop.reason for unit_id, output in stage.run(records) if output.drop}
+    assert drops == {
+        queries["far"].query_id: "positive_below_depth", queries["weak"].query_id: "negative_outscores_positive",
+    }  # fmt: skip
