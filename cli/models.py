@@ -14,24 +14,29 @@ models = typer.Typer()
 
 @models.command()
 def train(
-    stage: Annotated[str, typer.Argument(help="perception (on captions), then ranking (on groups).")],
-    dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
-    videos: Annotated[Path, typer.Option("--videos", help="The folder of its videos.")],
+    stage: Annotated[str, typer.Argument(help="perception, then ranking: a reranker; embedding: an embedder.")],
+    dataset: Annotated[Path, typer.Argument(help="A dataset's folder; embedding: also a .csv of triplets.")],
     model: Annotated[str, typer.Option("--model", help="A Qwen3-VL model: a folder, or a name on the Hub.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The trained model; the same again goes on with it.")],
+    videos: Annotated[
+        Path | None, typer.Option("--videos", help="The folder of its videos; embedding: where they are shown.")
+    ] = None,
     start: Annotated[Path | None, typer.Option(help="ranking: the folder that perception wrote.")] = None,
     revision: Annotated[str | None, typer.Option(help="The model's tag or commit.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="embedding: a reranker's TREC run, in place of the teacher's margins.")
+    ] = None,
     config: Config = None,
     merge: Annotated[bool, typer.Option("--merge", help="Write whole weights, as vLLM wants, not an adapter.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; load nothing.")] = False,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
-    """Train a reranker in two stages: perception, then ranking."""
+    """Train a reranker in two stages, perception, then ranking; or an embedder."""
     from hardcut.cli.train import train as run_train
     from hardcut.pipeline.train import Training
 
-    asked = Training(stage, dataset, videos, model, out, revision, start, config, cache, merge)
+    asked = Training(stage, dataset, videos, model, out, revision, start, config, cache, merge, scores)
     raise typer.Exit(run_train(asked, dry_run=dry_run, as_json=json))
 
 

@@ -1,4 +1,4 @@
-"""`hardcut train`: a reranker out of a dataset, in two stages."""
+"""`hardcut train`: a reranker out of a dataset, in two stages, or an embedder."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardcut.cli.terminal import output, plain
-from hardcut.pipeline.train import Training, estimate_training
+from hardcut.pipeline.train import EMBEDDING, Training, estimate_training, train_embedder
 from hardcut.pipeline.train import train as run_training
 from hardcut.reranker.examples import COMPOSED_QUERY
 
 if TYPE_CHECKING:
+    from hardcut.embedder.learning import TrainedEmbedder
     from hardcut.reranker.estimate import TrainingEstimate
     from hardcut.reranker.training import Trained
 
 
 def train(training: Training, *, dry_run: bool, as_json: bool) -> int:
     """Trains, or with `dry_run` says what it would take; 1 where examples were left out."""
+    if training.stage == EMBEDDING and not dry_run:
+        embedder = train_embedder(training)
+        if int(os.environ.get("RANK", "0")) == 0:
+            _print_embedder(embedder, training.out, as_json=as_json)
+        return 1 if set(embedder.left_out) - {COMPOSED_QUERY} else 0
     if dry_run:
         estimate = estimate_training(training)
         if as_json:
@@ -50,6 +56,26 @@ def _print(trained: Trained, out: Path, *, as_json: bool) -> None:
         console.print(
             f"validation  {trained.metric} {trained.validation:.4f} of the best checkpoint, which is the model"
         )
+    console.print(f"model       {plain(str(out))}")
+
+
+def _print_embedder(trained: TrainedEmbedder, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"out": str(out), **asdict(trained)}, indent=2))
+        return
+    console = output()
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in trained.examples.items())
+    left_out = "".join(f", {count:,} left out: {reason}" for reason, count in trained.left_out.items())
+    console.print(f"examples    {counts}{left_out}")
+    console.print(f"parameters  {trained.trainable:,} trained of {trained.parameters:,}")
+    loss = "" if trained.loss is None else f", last loss {trained.loss:.4f}"
+    console.print(f"steps       {trained.steps:,}{loss}")
+    if trained.validation is None:
+        console.print("validation  nothing to measure on: the last checkpoint is the model")
+    else:
+        console.print(f"validation  {trained.metric} {trained.validation:.4f} of the best checkpoint, the model")
+    if trained.note:
+        console.print(f"note        the model {trained.note}")
     console.print(f"model       {plain(str(out))}")
 
 

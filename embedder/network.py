@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+from peft import LoraConfig, PeftModel, get_peft_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from hardcut.embedder.prompt import PLAIN, add_one_word, has_one_word
+from hardcut.reranker.model import VISION, four_bits, lora, ready_for_training
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.training import TrainSettings
 from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
 
 MODULES = "modules.json"
 """What a folder has that sentence-transformers saved."""
+
+
+_LANGUAGE = r"(?!.*visual).*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,78 @@ def open_embedder(
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise UsageError(not_loaded(model, error)) from error
     return encoder.eval()
+
+
+def open_trainable(model: str, revision: str | None, settings: TrainSettings) -> SentenceTransformer:
+    """A model to be trained: all weights of the language model, or adapters over it (lora, qlora). The vision tower is
+    not trained unless videos are shown, and by an adapter only with `lora.vision`."""
+    options: dict[str, Any] = {}
+    if settings.method == "full":
+        options["dtype"] = torch.float32  # steps of 1e-5 are lost where weights themselves are rounded to bfloat16
+    elif settings.dtype != "auto":
+        options["dtype"] = getattr(torch, settings.dtype)
+    if settings.method == "qlora":
+        options["quantization_config"] = four_bits()
+    encoder = open_embedder(model, revision, options)
+    network = encoder[0].model
+    if settings.method == "qlora":
+        ready_for_training(network)
+    if settings.method == "full":
+        network.requires_grad_(True)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad = settings.embedding.see or "visual" not in name.split(".")
+    else:
+        encoder[0].model = get_peft_model(network, _adapter(network, settings))
+    if settings.gradient_checkpointing:
+        encoder[0].model.enable_input_require_grads()
+        encoder[0].model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return encoder
+
+
+def save(encoder: SentenceTransformer, out: Path, base: str, revision: str | None, *, whole: bool) -> None:
+    """Writes a folder that sentence-transformers loads: an adapter that names its base model, or with `whole` all
+    weights, in the form that the base model has them, which is also what vLLM takes. What was not trained, such as the
+    vision tower and the head of a language model, is put back as it was."""
+    network = encoder[0].model
+    if isinstance(network, PeftModel) and whole:
+        network = network.merge_and_unload()
+    before, encoder[0].model = encoder[0].model, network
+    try:
+        encoder.save_pretrained(str(out), create_model_card=False, safe_serialization=True)
+    finally:
+        encoder[0].model = before
+    if whole:
+        _put_back(network, out, base, revision)
+
+
+def _put_back(network: Any, out: Path, base: str, revision: str | None) -> None:
+    """Writes the weights as the class that the base model was saved as: one with a head, where it has one."""
+    name = (AutoConfig.from_pretrained(base, revision=revision, **NO_CODE).architectures or [""])[0]
+    wanted = getattr(transformers, name, None)
+    if wanted is None or isinstance(network, wanted):
+        return
+    options = {"use_safetensors": True, "dtype": network.dtype, "revision": revision, **NO_CODE}
+    full = wanted.from_pretrained(base, **options)
+    inner = full.base_model
+    if type(inner) is not type(network):
+        raise UsageError(f"{base}: a {name} has no {type(network).__name__} in it: it cannot be written as it was")
+    inner.load_state_dict(network.state_dict())
+    for stale in out.glob("*.safetensors*"):
+        stale.unlink()
+    full.save_pretrained(str(out))
+
+
+def _adapter(network: Any, settings: TrainSettings) -> LoraConfig:
+    """An adapter over the language model, and with `lora.vision` over the vision tower; of a model whose layers have
+    other names, over every linear layer."""
+    wanted = lora(settings.lora)
+    language = re.compile(_LANGUAGE)
+    names = [name for name, _ in network.named_modules() if language.fullmatch(name)]
+    wanted.target_modules = _LANGUAGE if names else "all-linear"
+    if names and settings.lora.vision:
+        wanted.target_modules = f"{_LANGUAGE}|{VISION}"
+    wanted.task_type = "FEATURE_EXTRACTION"
+    return wanted
 
 
 def kind_of(encoder: SentenceTransformer) -> Kind:

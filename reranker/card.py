@@ -11,10 +11,18 @@ from hardcut.report.templates import markdown_template, write_page
 from hardcut.schemas.training import TrainSettings
 
 
-def write_card(out: Path, stage: str, model: str, settings: TrainSettings, trained: Mapping[str, Any]) -> None:
-    """Writes README.md into the model's folder. A model that is a folder is named by its last part."""
+def write_card(
+    out: Path,
+    stage: str,
+    model: str,
+    settings: TrainSettings,
+    trained: Mapping[str, Any],
+    package: str = "hardcut.reranker",
+) -> None:
+    """Writes README.md into the model's folder, by the template of a package. A model that is a folder is named by its
+    last part."""
     local = Path(model).exists()
-    text = markdown_template("hardcut.reranker", "card.md.jinja").render(
+    text = markdown_template(package, "card.md.jinja").render(
         version=__version__,
         stage=stage,
         base=Path(model).name if local else model,

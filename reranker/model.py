@@ -27,7 +27,7 @@ from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickl
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
 _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-_VISION = r".*visual\.(blocks|merger|deepstack_merger_list).*\.(qkv|proj|linear_fc1|linear_fc2)"
+VISION = r".*visual\.(blocks|merger|deepstack_merger_list).*\.(qkv|proj|linear_fc1|linear_fc2)"
 
 
 _SAMPLING = {"do_sample_frames": True, "fps": 1000.0}
@@ -79,7 +79,7 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
     options: dict[str, Any] = {"dtype": _dtype(settings), "use_safetensors": True, "revision": revision, **NO_CODE}
     refuse_pickled(model)
     if settings.method == "qlora":
-        options["quantization_config"] = _four_bits()
+        options["quantization_config"] = four_bits()
     try:
         transformer = Transformer(
             model,
@@ -92,7 +92,7 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
     except (OSError, ValueError) as error:
         raise UsageError(not_loaded(model, error)) from error
     if settings.method == "qlora":
-        _ready_for_training(transformer.model)
+        ready_for_training(transformer.model)
     add_pair_template(transformer.processor)
     transformer.processor.video_processor.max_frames = settings.ranking.frames
     answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
@@ -189,7 +189,7 @@ def lora(settings: LoraSettings) -> LoraConfig:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=f"{_LANGUAGE}|{_VISION}" if settings.vision else _LANGUAGE,
+        target_modules=f"{_LANGUAGE}|{VISION}" if settings.vision else _LANGUAGE,
         task_type="CAUSAL_LM",
     )
 
@@ -200,7 +200,7 @@ def _dtype(settings: TrainSettings) -> Any:
     return getattr(torch, settings.dtype)
 
 
-def _ready_for_training(network: Any) -> None:
+def ready_for_training(network: Any) -> None:
     """Weights of four bits without gradients, the others in float32 (Dettmers et al., QLoRA, arXiv 2305.14314)."""
     from bitsandbytes.nn import Linear4bit
 
@@ -210,7 +210,8 @@ def _ready_for_training(network: Any) -> None:
             module.support_avx512bf16_for_cpu = False  # the first evaluation would pack it into what has no gradient
 
 
-def _four_bits() -> Any:
+def four_bits() -> Any:
+    """How weights are loaded in four bits. Raises MissingDependency without bitsandbytes."""
     with needs("bitsandbytes", "qlora", 'train.method = "lora"'):
         import bitsandbytes  # noqa: F401
     from transformers import BitsAndBytesConfig

@@ -31,8 +31,37 @@ IGNORED = -100
 """The label of a token that is not learned, as transformers has it."""
 
 
-class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """A step is the same however it is split, and checkpoints hold what is trained, and no other adapter.
+class TrainedWeights:
+    """For a Trainer: checkpoints hold what is trained, and nothing else of the model."""
+
+    args: Any
+    accelerator: Any
+    model: Any
+    state: Any
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            model = self.accelerator.unwrap_model(self.model)
+            trained = {
+                name: value.detach().contiguous() for name, value in model.named_parameters() if value.requires_grad
+            }
+            save_file(trained, str(folder / WEIGHTS))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        weights = load_file(str(Path(resume_from_checkpoint) / WEIGHTS))
+        target = self.accelerator.unwrap_model(model or self.model)
+        surplus = target.load_state_dict(weights, strict=False).unexpected_keys
+        if surplus:
+            raise ValueError(f"{resume_from_checkpoint}: {surplus[0]} is no parameter of the model")
+
+    def _load_best_model(self) -> None:
+        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
+
+
+class StageTrainer(TrainedWeights, Trainer):  # type: ignore[misc,unused-ignore]
+    """A step is the same however it is split.
 
     Before a step, `counts_of` says of each micro-batch what its terms are means over. Their sums over all micro-batches
     and processes go to `compute_loss` as `num_items_in_batch`. It divides by them, and by nothing else."""
@@ -54,26 +83,6 @@ class StageTrainer(Trainer):  # type: ignore[misc,unused-ignore]
     def _whole(self, loss: Tensor) -> Tensor:
         """The loss so that the mean over processes, which is what they make of their gradients, is the sum."""
         return loss * self.accelerator.num_processes
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if self.args.should_save:
-            folder = Path(output_dir or self.args.output_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            model = self.accelerator.unwrap_model(self.model)
-            trained = {
-                name: value.detach().contiguous() for name, value in model.named_parameters() if value.requires_grad
-            }
-            save_file(trained, str(folder / WEIGHTS))
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        weights = load_file(str(Path(resume_from_checkpoint) / WEIGHTS))
-        target = self.accelerator.unwrap_model(model or self.model)
-        surplus = target.load_state_dict(weights, strict=False).unexpected_keys
-        if surplus:
-            raise ValueError(f"{resume_from_checkpoint}: {surplus[0]} is no parameter of the model")
-
-    def _load_best_model(self) -> None:
-        self._load_from_checkpoint(str(self.state.best_model_checkpoint))
 
 
 class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,6 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import PeftModel
 from transformers import PrinterCallback, TrainingArguments, set_seed
-from transformers.utils import logging
 
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.files import atomic_writer
@@ -40,6 +37,16 @@ from hardcut.reranker.model import (
     trainable,
 )
 from hardcut.reranker.packing import attention_of, can_pack
+from hardcut.reranker.resuming import (
+    CHECKPOINTS,
+    LEFT_OUT,
+    finished,
+    last_checkpoint,
+    note_left_out,
+    one_first,
+    plain_entry,
+    quieten,
+)
 from hardcut.reranker.trainers import (
     CaptionCollator,
     GroupCollator,
@@ -55,8 +62,6 @@ from hardcut.schemas.training import TrainSettings
 from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
-LEFT_OUT = "left_out.jsonl"
-CHECKPOINTS = "checkpoints"
 UNREADABLE, UNREADABLE_FILE = "unreadable_video", "unreadable.jsonl"
 """Videos that could not be read while it trained: the reason, and the file that names them."""
 
@@ -116,13 +121,13 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         else read_ranking(tables, job.settings.ranking.loss.soft_labels, job.settings.ranking.blocks)
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
-    with _one_first():
+    with one_first():
         done = _done(job.out, key, lambda: _digest(given, job, former_identity))
     if done is not None and done.whole == _whole(job):
         return done
-    _quieten()
+    quieten()
     given = given.without(job.clips.prepare(given.videos[video] for video in sorted(given.videos)))
-    _note_left_out(job.out, given)
+    note_left_out(job.out, given.left_out)
     if not given.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
@@ -132,7 +137,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
     counts = trainable(reranker.network)
-    trainer.train(resume_from_checkpoint=_last_checkpoint(job.out / CHECKPOINTS))
+    trainer.train(resume_from_checkpoint=last_checkpoint(job.out / CHECKPOINTS))
     trained = _trained(given, job, key, trainer, counts, packed)
     if trainer.is_world_process_zero():
         _write(reranker, job, trained)
@@ -184,7 +189,7 @@ def _trained(
         loss=next((entry["loss"] for entry in reversed(log) if "loss" in entry), None),
         metric=_metric(given),
         validation=trainer.state.best_metric,
-        log=[_plain(entry) for entry in log],
+        log=[plain_entry(entry) for entry in log],
         packed=packed,
     )
 
@@ -194,14 +199,6 @@ def _unreadable(trainer: StageTrainer) -> dict[str, str]:
     mine = trainer.data_collator.reader.unreadable
     found = gather_object([mine]) if trainer.accelerator.num_processes > 1 else [mine]
     return {video: why for each in found for video, why in each.items()}
-
-
-def _quieten() -> None:
-    """Silences what the libraries say of themselves."""
-    logging.set_verbosity_error()
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> StageTrainer:
@@ -319,20 +316,6 @@ def _choice(metric: str | None, every: int) -> dict[str, Any]:
     }
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that was written to its end: its state is what is written last."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json") if _is_json(path)]
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text("utf-8"))
-    except ValueError:
-        return False
-    return True
-
-
 def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset. One
     without counterfactuals has the name that it had before there were any."""
@@ -348,45 +331,12 @@ def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_
     return digest(job.stage, identity(job.model), job.revision, start, options, media, told)
 
 
-def _one_first() -> AbstractContextManager[None]:
-    """Of several processes one makes the files, and the others find them."""
-    first: AbstractContextManager[None] = PartialState(cpu=not torch.accelerator.is_available()).main_process_first()
-    return first
-
-
 def _done(out: Path, key: str, former: Callable[[], str]) -> Trained | None:
-    """The result of a training that is done. Notes in the folder which training it is for. `former` is its name in
-    version 26e4c37."""
-    mark = out / CHECKPOINTS / "training"
-    there = mark.read_text("utf-8") if mark.is_file() else None
-    if (there not in (None, key) and there != former()) or (there is None and out.is_dir() and any(out.iterdir())):
-        raise UsageError(f"{out}: holds something else, or a training with other settings or data: name another folder")
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_writer(mark) as file:
-        file.write(key)
-    if not (out / RESULT).is_file():
-        return None
-    found = json.loads((out / RESULT).read_text("utf-8"))
-    return Trained(**found)
-
-
-def _note_left_out(out: Path, given: Given) -> None:
-    """Writes down what is not trained on. Raises UsageError where a training that goes on left out something else."""
-    path = out / LEFT_OUT
-    text = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in given.left_out)
-    with _one_first():
-        if path.is_file() and path.read_text("utf-8") != text and _last_checkpoint(out / CHECKPOINTS) is not None:
-            raise UsageError(f"{out}: other videos are missing than when it began ({path}): name another folder")
-        with atomic_writer(path) as file:
-            file.write(text)
+    """The result of a training that is done. `former` is its name in version 26e4c37."""
+    found = finished(out, key, former)
+    return None if found is None else Trained(**found)
 
 
 def _counts(given: Given) -> dict[str, int]:
     """How much was left out, by reason."""
     return dict(sorted(Counter(each.reason for each in given.left_out).items()))
-
-
-def _plain(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the log without what differs from run to run."""
-    timed = ("runtime", "per_second", "flos")
-    return {name: value for name, value in entry.items() if not any(part in name for part in timed)}

@@ -107,6 +107,8 @@ class EmbeddingSettings(Frozen):
             raise ValueError("all terms of the loss are off: give one a weight")
         if (self.loss.margin or self.loss.listwise) and ("groups" not in self.data or not self.hard_negatives):
             raise ValueError("a teacher's margins are those of groups and their negatives: set data and hard_negatives")
+        if self.mini_batch and (self.loss.margin or self.loss.listwise):
+            raise ValueError("mini_batch is for the contrastive term alone: leave it out, or the terms of a teacher")
         return self
 
 
