@@ -47,7 +47,7 @@ def review_set(run_name: str, name: SetName, overlap: int, *, routes: bool = Tru
     return ReviewSet(
         name=f"{slug(run_name)}-{name}",
         guidelines=_text(f"guidelines.{name}.md") + "\n\n" + _text("guidelines.md"),
-        template=_text("page.html"),
+        template=f"{_text('page.html')}\n<script>\n{_text('answers.js')}\n</script>",
         min_submitted=needed[name],
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hardcut.annotate.embedded.server import Connection, Order, connection, running
+from hardcut.annotate.embedded.server import Connection, EmbeddedServer, Order, connection, running
 from hardcut.cli.app import main
 from hardcut.cli.run import carry_out_with_bars
 from hardcut.data.bundled import sample_files
@@ -182,3 +182,26 @@ def review(sample: Sample, served: Path, hardcut: Callable[..., tuple[int, str, 
         return found
 
     return call
+
+
+@pytest.fixture(scope="module")
+def browser(finished_sample: Sample) -> Iterator[Any]:
+    """The system's Chromium, sound and all. After the sample: Playwright's event loop then runs in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on the path: `apt-get install chromium`")
+    with sync_api.sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"the system's Chromium does not start: {error.message.splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, EmbeddedServer]]:
+    """A server whose passwords the test knows."""
+    with running(argilla_python, tmp_path / "argilla", Order(port=0, reviewers=("bob",))) as found:
+        yield tmp_path / "argilla", found

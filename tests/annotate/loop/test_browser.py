@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from hardcut.annotate.embedded.server import EmbeddedServer, Order, connection, running
+from hardcut.annotate.embedded.server import EmbeddedServer
 from hardcut.schemas.config import format_settings, load_settings
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Evidence, Facet, Pair, Query, Span, Video
+from tests.annotate.loop.browsing import Player, annotation_page, aside, sign_in
 
 HOSTILE = (
     '<script>top.pwned = 1</script></script><img src=x onerror="top.pwned = 2"> {{ 7*7 }} {{#each}} ${top.pwned = 3} '
     "$' $& #TEMPLATE# **bold** [link](javascript:top.pwned=4) `code` <!-- "
 )
 MOMENT = Span(start=1.0, end=2.5)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The system's Chromium, sound and all."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium on the path: `apt-get install chromium`")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"the system's Chromium does not start: {error.message.splitlines()[0]}")
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def server(argilla_python: Path, tmp_path: Path) -> Iterator[tuple[Path, EmbeddedServer]]:
-    """A server whose passwords the test knows."""
-    with running(argilla_python, tmp_path / "argilla", Order(port=0, reviewers=("bob",))) as found:
-        yield tmp_path / "argilla", found
 
 
 def make_hostile(run: Path) -> None:
@@ -122,6 +97,7 @@ def test_a_reviewer_at_work(
     assert video.until("v.playbackRate === 1.25") and frame.locator(".badge").text_content() == "speed 1.25 · loop"
     page.keyboard.press("r")
     page.keyboard.press("-")
+    frame.locator(".rail").scroll_into_view_if_needed()
     box = frame.locator(".rail").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 11)
@@ -131,6 +107,7 @@ def test_a_reviewer_at_work(
     length = page.evaluate("() => document.querySelector('iframe').contentDocument.querySelector('video').duration")
     page.keyboard.press("2")
     page.keyboard.press("2")  # once more changes nothing: Argilla alone would take the answer away
+    page.wait_for_function("() => document.querySelector('form input:checked')?.id === 'relevance_in_part'")
     page.screenshot(path=sample.run.parent / "review.png")
     # A server that is away is seen, also before anything is sent, and the answer stays in the page.
     lost = frame.locator(".lost")
@@ -157,45 +134,3 @@ def test_a_reviewer_at_work(
     assert (found.reviewer, found.relevance, found.status, found.blind) == ("bob", 1, "submitted", False)
     assert found.span is not None
     assert (found.span.start, found.span.end) == pytest.approx((0.3 * length, 0.4 * length), abs=0.2)
-
-
-def aside(hardcut: Callable[..., tuple[int, str, str]], *arguments: str | Path) -> int:
-    """A command's status. In a thread of its own: Playwright's event loop runs in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(hardcut, *arguments).result()[0]
-
-
-class Player:
-    """The clip on the page."""
-
-    def __init__(self, page: Any) -> None:
-        self._page = page
-
-    def until(self, condition: str) -> dict[str, Any]:
-        """Waits for a condition on the video `v`; where it is then."""
-        clip = "document.querySelector('iframe')?.contentDocument?.querySelector('video')"
-        self._page.wait_for_function(f"() => {{ const v = {clip}; return v && ({condition}); }}")
-        found: dict[str, Any] = self._page.evaluate(
-            f"() => {{ const v = {clip}; return {{ time: v.currentTime, paused: v.paused, muted: v.muted }}; }}"
-        )
-        return found
-
-
-def sign_in(browser: Any, started: EmbeddedServer, data: Path, dataset: str) -> Any:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(120_000)  # a busy machine plays slowly
-    page.goto(f"{started.url}/sign-in")
-    page.fill("input[name=username], input[type=text]", "bob")
-    page.fill("input[type=password]", started.passwords["bob"])
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{started.url}/")
-    page.goto(annotation_page(started, data, dataset))
-    return page
-
-
-def annotation_page(started: EmbeddedServer, data: Path, dataset: str) -> str:
-    """Where a reviewer answers the records of a set."""
-    headers = {"X-Argilla-Api-Key": connection(data).api_key}
-    sets = httpx.get(f"{started.url}/api/v1/me/datasets", headers=headers, timeout=60).json()["items"]
-    (dataset_id,) = (each["id"] for each in sets if each["name"] == dataset)
-    return f"{started.url}/dataset/{dataset_id}/annotation-mode"
