@@ -24,6 +24,8 @@ from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 from hardcut.schemas.judgments import Relevance
 
 KEY_VARIABLE = "ARGILLA_API_KEY"
+OLDEST = (2, 3)
+"""The first version of Argilla whose records can have a page of their own (a custom field)."""
 TIMEOUT_S = 60
 MAX_BATCH = 500
 """Records in one upsert, and the bytes of their pages: both are limits of Argilla or of the proxies before it."""
@@ -108,6 +110,7 @@ class ArgillaServer:
         self._sdk = argilla
         self._url, self._hint = url, hint
         local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        self._refuse_old(trust_env=not local)
         with self._translated():
             # A proxy of the environment is for the network, not for this machine.
             self._client = argilla.Argilla(api_url=url, api_key=api_key, timeout=TIMEOUT_S, trust_env=not local)
@@ -115,6 +118,23 @@ class ArgillaServer:
             self._workspace = self._client.workspaces(workspace)
             if self._workspace is None:
                 self._workspace = argilla.Workspace(name=workspace, client=self._client).create()
+
+    def _refuse_old(self, *, trust_env: bool) -> None:
+        """Raises UsageError where no Argilla of a version that we can use is there; what the SDK makes of an old one is
+        not to be understood."""
+        import httpx
+
+        with self._translated():
+            address = f"{self._url.rstrip('/')}/api/v1/version"
+            answer = httpx.get(address, timeout=TIMEOUT_S, trust_env=trust_env, follow_redirects=True)
+        try:
+            version = str(answer.raise_for_status().json()["version"])
+            told = tuple(int(part) for part in version.split(".")[:2])
+        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError):
+            version, told = "before 2.0, or none", (0, 0)
+        if told < OLDEST:
+            wanted = ".".join(map(str, OLDEST))
+            raise UsageError(f"the Argilla at {self._url} is of version {version}: review needs {wanted} or later")
 
     def users(self) -> dict[str, str]:
         """The names of users by their ids: an owner is told all, an admin the workspace's."""

@@ -127,15 +127,17 @@ def read_pages(run: Path, videos: Path, cache: Path | None, pages: int) -> tuple
                 times = [datetime.fromisoformat(record[name]).timestamp() for name in ("inserted_at", "updated_at")]
                 words, clip = page.pop("query"), page["clip"]["url"]
                 language = page.pop("language")
-                told = (
-                    place, *times, _number(record["id"].replace("-", "")), _number(record["external_id"].partition("_")[2]),
-                    len(canonical_json(page)), len(canonical_json(record["metadata"])), len(record.get("suggestions") or ()),
-                    len(canonical_json(record)) - len(canonical_json(record["fields"])),
-                )  # fmt: skip
+                ids = (record["id"].replace("-", ""), record["external_id"].partition("_")[2])
+                sizes = [len(canonical_json(each)) for each in (page, record["metadata"], record, record["fields"])]
+                told = (place, *times, *map(_number, ids), *sizes, len(record.get("suggestions") or ()))
                 one = Seen(
                     told=tuple(map(float, told)),
                     media=(
-                        page["video"]["duration"], page["video"]["fps"] or 0.0, met[clip], *media.of(clip), *media.of(page["sheet"]),
+                        page["video"]["duration"],
+                        page["video"]["fps"] or 0.0,
+                        met[clip],
+                        *media.of(clip),
+                        *media.of(page["sheet"]),
                     ),
                     words=f"{words} {language}",
                     query_id=subject.query.query_id,

@@ -27,6 +27,8 @@ LOOPBACK = "127.0.0.1"
 PORT = 6900
 _INSIDE = Path(__file__).with_name("inside")
 _START_LIMIT_S = 300.0
+_LEAST_SPACE = 1_000_000
+"""Bytes that a server needs to start, of its database and its log."""
 _STOP_LIMIT_S = 60.0
 
 
@@ -185,11 +187,23 @@ def _ask(process: subprocess.Popen[str], data: Path, order: Order, log: Path) ->
     ready, _, _ = select.select([process.stdout], [], [], _START_LIMIT_S)
     line = process.stdout.readline() if ready else ""
     if not line:
+        _need_space(data)
         raise HardcutError(f"the embedded Argilla did not start: {_last_line(log)} (all of it: {log})")
     said: dict[str, Any] = json.loads(line)
     if "refused" in said:
         raise UsageError(said["refused"])
     return said
+
+
+def _need_space(data: Path) -> None:
+    """Raises StorageError where the disk is full: the server's log cannot say so then, since it is on this disk too."""
+    probe = data / ".space"
+    try:
+        probe.write_bytes(bytes(_LEAST_SPACE))
+    except OSError as error:
+        raise storage_error(data, error) from error
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
