@@ -34,8 +34,11 @@ NEEDED: dict[View, str] = {"speech": "speech", "sound": "sound", "ocr": "ocr", "
 """The kind of evidence that a view is written from."""
 
 
-_BEFORE = "95e68fef7e66dfa429d51e9e40302477b904382062505f3f76311905d331776d"
-"""Of version 3: the digest of the prompt."""
+_BEFORE = {
+    3: "95e68fef7e66dfa429d51e9e40302477b904382062505f3f76311905d331776d",
+    4: "cc0f48f18a73567bc6faaefe5720e231d7da5c2e7c9d29a8dfaaa5bc5b3e6277",
+}
+"""Of earlier versions: the digest of the prompt that came with them."""
 _NEW = ("check_denied",)
 """Settings that version 3 did not have."""
 _READ = (Video, Evidence, Caption, Twin)
@@ -79,23 +82,28 @@ class QueryStage:
     @property
     def earlier(self) -> Sequence[Earlier]:
         """Versions 3 and 4 wrote composed queries too, which are a stage of their own now. Version 3 asked for all
-        views in one request. Its prompt was the one that came with Hardcut then, or the user's own, which is still the
-        same."""
+        views in one request. Their prompt was the one that came with Hardcut then, or the user's own, which is still
+        the same."""
         composes = describe_tasks(self.teacher, ["compose"] if self.options.composed else [], self.sampling)
-        now = {**self.settings, "composed": self.options.composed}
-        teachers = now["teachers"]
+        settings = {**self.settings, "composed": self.options.composed}
+        teachers = settings["teachers"]
         assert isinstance(teachers, dict)
-        latest = {**now, "teachers": {**teachers, **composes}}
-        settings = {name: value for name, value in latest.items() if name not in _NEW}
-        same = {task: told for task, told in {**teachers, **composes}.items() if task != "check"}
+        asked = {
+            4: {**teachers, **composes},
+            3: {task: told for task, told in {**teachers, **composes}.items() if task != "check"},
+        }
+        found = []
+        for version, told in asked.items():
+            was = {name: value for name, value in settings.items() if version > 3 or name not in _NEW}
+            shipped = {**told, "queries": self._written_by(_BEFORE[version])}
+            found += [Earlier(version, {**was, "teachers": each}, _READ) for each in (shipped, told)]
+        return found
+
+    def _written_by(self, prompt: str) -> JsonValue:
+        """The writer, asked by this prompt; one without a model has none."""
         writer = self.teacher.describe("queries", self.sampling)
-        before = writer if writer.backend == "evidence" else writer.model_copy(update={"prompt_digest": _BEFORE})
-        shipped = {**same, "queries": before.model_dump(mode="json")}
-        return (
-            Earlier(4, latest, _READ),
-            Earlier(3, {**settings, "teachers": shipped}, _READ),
-            Earlier(3, {**settings, "teachers": same}, _READ),
-        )
+        before = writer if writer.backend == "evidence" else writer.model_copy(update={"prompt_digest": prompt})
+        return before.model_dump(mode="json")
 
     @property
     def _checker(self) -> Judge:
