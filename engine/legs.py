@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
 from hardcut.engine.plan import Step
-from hardcut.engine.progress import Progress
+from hardcut.engine.progress import Progress, Watcher
 from hardcut.engine.results import Status
 from hardcut.engine.stage import Source, UnitStage
 from hardcut.engine.unit_runner import UnitRunner
@@ -189,7 +189,9 @@ class Leg:
 
     def _pass(self, at: int, unit_id: str, *, failed: bool = False) -> None:
         name = self._steps[at][0].name
-        self._progress.advanced(name, failed)
+        if failed and isinstance(self._progress, Watcher):
+            self._progress.failed(name)
+        self._progress.advanced(name)
         self._told_passed(name, unit_id)
 
     def _tell_kept(self) -> None:

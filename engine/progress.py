@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hardcut.engine.activity import Activity
 
@@ -11,16 +11,24 @@ class Progress(Protocol):
     """Called from the event loop and, for collection stages, from their thread."""
 
     def started(self, stage: str, total: int | None) -> None:
-        """A stage begins; `total` is the number of units still to do, `None` where only the end shows it."""
+        """A stage begins; `total` is the number of units of its leg, `None` where only the end shows it."""
 
-    def advanced(self, stage: str, failed: bool = False) -> None:
+    def advanced(self, stage: str) -> None:
         """One more unit is behind the stage: done, dropped, failed, or no unit of it."""
 
     def finished(self, stage: str) -> None:
         """The stage is finished and its files are written. Also called for a stage that had nothing to do."""
 
+
+@runtime_checkable
+class Watcher(Protocol):
+    """What a progress may be told besides."""
+
+    def failed(self, stage: str) -> None:
+        """The unit that is behind the stage failed there."""
+
     def asking(self, activity: Activity, most: int) -> None:
-        """What the teachers do; at most so many calls are in flight at once."""
+        """What the teachers do; at most so many calls are in flight at once, 0 where that is not known."""
 
 
 class NullProgress:
@@ -29,11 +37,8 @@ class NullProgress:
     def started(self, stage: str, total: int | None) -> None:
         pass
 
-    def advanced(self, stage: str, failed: bool = False) -> None:
+    def advanced(self, stage: str) -> None:
         pass
 
     def finished(self, stage: str) -> None:
-        pass
-
-    def asking(self, activity: Activity, most: int) -> None:
         pass

@@ -9,7 +9,7 @@ from typing import Any
 
 from hardcut.engine.engine import Engine
 from hardcut.engine.files import atomic_writer
-from hardcut.engine.progress import Progress
+from hardcut.engine.progress import Progress, Watcher
 from hardcut.engine.stage import Source
 from hardcut.media.collection import Collection, scan
 from hardcut.pipeline.cache import Cache
@@ -102,7 +102,8 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
                 note_kept_pairs(job.out, context.ledger)
         with atomic_writer(job.out / "run.toml") as file:
             file.write(format_settings(job.settings))
-        progress.asking(context.activity, _calls_at_once(job.settings))
+        if isinstance(progress, Watcher):
+            progress.asking(context.activity, _calls_at_once(job.settings))
         await engine.run(made, sources, until=job.until, **again)
 
 

@@ -66,8 +66,10 @@ class TerminalProgress:
         if total != 0:
             self._tasks[stage] = self._bars.add_task(stage, total=total)
 
-    def advanced(self, stage: str, failed: bool = False) -> None:
-        self._failed[stage] += failed
+    def failed(self, stage: str) -> None:
+        self._failed[stage] += 1
+
+    def advanced(self, stage: str) -> None:
         self._bars.advance(self._tasks[stage])
 
     def asking(self, activity: Activity, most: int) -> None:
@@ -113,8 +115,8 @@ class NotebookProgress(TerminalProgress):
         super().started(stage, total)
         self._draw_now_and_then()
 
-    def advanced(self, stage: str, failed: bool = False) -> None:
-        super().advanced(stage, failed)
+    def advanced(self, stage: str) -> None:
+        super().advanced(stage)
         self._draw_now_and_then()
 
     def finished(self, stage: str) -> None:
@@ -155,8 +157,8 @@ class LogProgress(TerminalProgress):
         self._told_s = time.monotonic()
         self._read: Reading | None = None
 
-    def advanced(self, stage: str, failed: bool = False) -> None:
-        super().advanced(stage, failed)
+    def advanced(self, stage: str) -> None:
+        super().advanced(stage)
         with self._lock:
             if time.monotonic() - self._told_s < _LINE_S:
                 return

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from hardcut.engine.activity import Activity, Reading
+from hardcut.engine.progress import NullProgress, Watcher
 from hardcut.pipeline import progress as module
 from hardcut.pipeline.progress import LogProgress, open_progress
 
@@ -19,6 +20,7 @@ def test_a_log_gets_a_line_now_and_then_and_none_from_short_work(
     activity = Activity(clock=lambda: now[0])
     with open_progress() as lines:
         assert isinstance(lines, LogProgress), "stderr is no terminal here"
+        assert isinstance(lines, Watcher) and not isinstance(NullProgress(), Watcher)
         lines.asking(activity, 4)
         lines.started("probe", 2)
         lines.advanced("probe")
@@ -30,7 +32,9 @@ def test_a_log_gets_a_line_now_and_then_and_none_from_short_work(
             lines.advanced("evidence")
             if second >= 10:
                 activity.sent()
-                lines.advanced("captions", failed=second == 15)
+                if second == 15:
+                    lines.failed("captions")
+                lines.advanced("captions")
                 now[0] += 0.5
                 activity.ended(100, 30)
         lines.finished("evidence")
