@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
+from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
@@ -39,6 +40,8 @@ _BEFORE = {
     4: "cc0f48f18a73567bc6faaefe5720e231d7da5c2e7c9d29a8dfaaa5bc5b3e6277",
 }
 """Of earlier versions: the digest of the prompt that came with them."""
+_RULES = "8"
+"""The revision of the `evidence` teacher then, for all that this stage asks."""
 _NEW = ("check_denied",)
 """Settings that version 3 did not have."""
 _READ = (Video, Evidence, Caption, Twin)
@@ -95,15 +98,9 @@ class QueryStage:
         found = []
         for version, told in asked.items():
             was = {name: value for name, value in settings.items() if version > 3 or name not in _NEW}
-            shipped = {**told, "queries": self._written_by(_BEFORE[version])}
+            shipped = {task: _shipped(task, each, _BEFORE[version]) for task, each in told.items()}
             found += [Earlier(version, {**was, "teachers": each}, _READ) for each in (shipped, told)]
         return found
-
-    def _written_by(self, prompt: str) -> JsonValue:
-        """The writer, asked by this prompt; one without a model has none."""
-        writer = self.teacher.describe("queries", self.sampling)
-        before = writer if writer.backend == "evidence" else writer.model_copy(update={"prompt_digest": prompt})
-        return before.model_dump(mode="json")
 
     @property
     def _checker(self) -> Judge:
@@ -174,6 +171,16 @@ class QueryStage:
         if refused and len(refused) == len(views):
             parsed_reply(next(iter(refused.values())), QueriesReply)  # raises: nobody answers
         return {f"view {view}": refusal for view, refusal in refused.items()}
+
+
+def _shipped(task: str, told: JsonValue, prompt: str) -> JsonValue:
+    """A teacher as it was with an earlier version: asked for queries by this prompt, or the rules of then."""
+    teacher = TeacherRef.model_validate(told)
+    if teacher.backend == "evidence":
+        before = {"revision": _RULES, "prompt_digest": digest("evidence", _RULES, task)}
+    else:
+        before = {"prompt_digest": prompt} if task == "queries" else {}
+    return teacher.model_copy(update=before).model_dump(mode="json")
 
 
 def unfit(text: str, options: QuerySettings) -> str | None:

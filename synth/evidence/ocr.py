@@ -27,8 +27,8 @@ from hardcut.synth.evidence.paddle import paddle_engine, paddle_settings
 from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.readable import agreement, believable, crops
 from hardcut.synth.evidence.readers import Engine, TwoReaders
-from hardcut.synth.evidence.tesseract import Told, language_settings
 from hardcut.synth.evidence.scrolling import put_together
+from hardcut.synth.evidence.tesseract import Told, language_settings
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
 from hardcut.synth.evidence.unread import Unread, unread
 

@@ -220,7 +220,7 @@ def test_every_kind_is_written_and_every_facet_is_where_the_truth_is(rendered: R
 def assert_all_forms(queries: list[Query]) -> None:
     """Every view and style is met, and several lengths; a query is as long as it says, only an edit has no style."""
     written = [query for query in queries if query.variant == "original"]
-    assert {query.view for query in written} == set(get_args(View)) - {"user"}
+    assert {query.view for query in written} == set(get_args(View)) - {"user", "sound"}  # nothing is heard in it
     assert {query.length for query in queries} >= {"short", "medium"}
     assert {query.style for query in written if query.kind != "composed"} == set(get_args(Register))
     for query in queries:
