@@ -16,7 +16,7 @@ from hardcut.annotate.embedded.environment import made
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.libraries import broken, decode_sample, libraries, needed_extras, pythons, unfit
 from hardcut.schemas.dependencies import pip_install
-from hardcut.schemas.errors import HardcutError, MissingDependency
+from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.schemas.settings import Role, Settings, TeacherSettings
 
 _EXTRAS = (
@@ -24,6 +24,8 @@ _EXTRAS = (
     *("languages", "ocr-scripts", "paddle", "decord"),
 )
 _GB = 1024**3
+_FIRST_SCRIPTS = ("Latin", "Chinese", "Japanese")
+"""What the models in RapidOCR's wheel read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
             ],
         )
         yield from tried
+    yield _scripts(settings)
     yield _writable(cache.root)
     yield _reviewers(cache.argilla)
     for teacher in settings.asked:
@@ -95,6 +98,30 @@ def _libraries(name: str, extra: str | None, *, needed: bool) -> Check:
     if other := unfit(wanted):
         return Check(name, "warning", f"{found}: {other}", f"{advice} brings what was tried")
     return Check(name, "ok", found)
+
+
+def _scripts(settings: Settings) -> Check:
+    """Which scripts of text in the picture are read, and which are only told as unread."""
+    from hardcut.synth.evidence.tesseract import data_of, scripts_of_data
+
+    name, options = "text in pictures", settings.evidence
+    if options.ocr == "off":
+        return Check(name, "ok", "is not read: evidence.ocr is off")
+    try:
+        for language in options.ocr_languages:
+            data_of(language, options.ocr_data)
+    except UsageError as error:
+        return Check(name, "missing", "a language of evidence.ocr_languages has no data", str(error))
+    first = ["what the models of evidence.paddle_rec know"] if options.ocr == "paddle" else list(_FIRST_SCRIPTS)
+    data = scripts_of_data(options)
+    asked = {script: [each for each in have if each in options.ocr_languages] for script, have in data.items()}
+    read = [*first, *(f"{script} ({', '.join(have)})" for script, have in asked.items() if have)]
+    found = (
+        f"reads {', '.join(read)}; told as unread: {', '.join(script for script, have in asked.items() if not have)}"
+    )
+    unused = sorted(each for script, have in data.items() if not asked[script] for each in have)
+    more = f"; data here and not asked for: {', '.join(unused)} (evidence.ocr_languages)" if unused else ""
+    return Check(name, "ok", found + more)
 
 
 def _writable(cache: Path) -> Check:

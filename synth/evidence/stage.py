@@ -54,9 +54,10 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 7 told of scrolling text one reading, version 6 took a plate that gives way to another for a movement, version 5 told look-alikes of other scripts,
-        version 4 text over holes, version 3 believed all text, version 2 is of 26e4c37: what was paid for rests on
-        them. Before version 6 no other languages were read: a run that asks for them is made anew then."""
+        """Version 7 told one reading of scrolling text, version 6 took a plate that gives way to another for a
+        movement, version 5 told look-alikes of other scripts, version 4 text over holes, version 3 believed all text,
+        version 2 is of 26e4c37: what was paid for rests on them. Before version 6 no other languages were read: a run
+        that asks for them is made anew then."""
         if self.options.ocr_languages:
             return (Earlier(7, self.settings), Earlier(6, self.settings))
         setup = self._setup

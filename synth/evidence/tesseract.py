@@ -44,6 +44,11 @@ _SCRIPTS = {
     "und-Arab": "ara fas urd pus uig snd", "und-Deva": "hin mar nep san", "und-Thai": "tha", "und-Hebr": "heb yid",
     "und-Beng": "ben asm", "und-Taml": "tam", "und-Armn": "hye", "und-Geor": "kat",
 }  # fmt: skip
+_SCRIPT_NAMES = {
+    "und-Cyrl": "Cyrillic", "und-Grek": "Greek", "ko": "Hangul", "und-Arab": "Arabic", "und-Deva": "Devanagari",
+    "und-Thai": "Thai", "und-Hebr": "Hebrew", "und-Beng": "Bengali", "und-Taml": "Tamil", "und-Armn": "Armenian",
+    "und-Geor": "Georgian",
+}  # fmt: skip
 _SCRIPT_OF = {language: script for script, languages in _SCRIPTS.items() for language in languages.split()}
 _LATIN = {
     "ca", "cs", "da", "de", "en", "es", "et", "fi", "fr", "hr", "hu", "id", "is", "it", "lt", "lv", "ms", "nb", "nl",
@@ -95,6 +100,21 @@ def data_of(language: str, folder: str | None) -> Path:
     raise UsageError(
         f"evidence.ocr_languages: {told}: apt-get install {package}, or set evidence.ocr_data to the folder that has it"
     )
+
+
+def scripts_of_data(options: EvidenceSettings) -> dict[str, list[str]]:
+    """The languages that have data on the disk, by the name of their script, whether the settings ask for them or
+    not; an empty list for a script that none of the data is of."""
+    found: dict[str, list[str]] = {}
+    for script, languages in _SCRIPTS.items():
+        have = found.setdefault(_SCRIPT_NAMES[script], [])
+        for language in languages.split():
+            try:
+                data_of(language, options.ocr_data)
+            except UsageError:
+                continue
+            have.append(language)
+    return found
 
 
 def of_video(languages: Sequence[str], language: str | None) -> tuple[str, ...]:

@@ -137,7 +137,9 @@ def _line(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration
     text = min(votes, key=lambda text: (-votes[text], text))
     best = max((reading for reading in track.readings if reading.text == text), key=lambda reading: reading.confidence)
     said = tuple(reading.text for reading in track.readings)
-    return Line(text, *_span(track, times, holes, duration_s), best.box, best.confidence, best, said, tuple(track.readings))
+    return Line(
+        text, *_span(track, times, holes, duration_s), best.box, best.confidence, best, said, tuple(track.readings)
+    )
 
 
 def _span(track: _Track, times: Sequence[float], holes: Sequence[Hole], duration_s: float) -> tuple[float, float]:

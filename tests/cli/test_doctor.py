@@ -14,6 +14,7 @@ from hardcut.cli.doctor import doctor
 from hardcut.pipeline import doctor as looked_at
 from hardcut.pipeline import libraries
 from hardcut.schemas.dependencies import DEFAULT_PARTS
+from hardcut.schemas.settings import Settings
 
 
 def test_the_extra_that_is_missing_is_named(
@@ -123,3 +124,21 @@ def test_a_server_is_asked_what_it_can_do_and_held_against_its_roles(
     bad = told("gemini")
     assert bad["state"] == "missing" and "gives no log-probabilities" in bad["advice"]
     assert told("gemini", "[scores]\nwithout_margin = true\n")["state"] == "ok"
+
+
+def test_scripts_that_are_read_and_those_that_are_not_are_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for language in ("rus", "tha"):
+        (data / f"{language}.traineddata").write_bytes(b"")
+    settings = Settings.model_validate({"evidence": {"ocr_data": str(data), "ocr_languages": ["rus"]}})
+    check = looked_at._scripts(settings)
+    read, _, rest = check.found.partition("; told as unread: ")
+    unread, _, unused = rest.partition("; ")
+    assert check.state == "ok" and read == "reads Latin, Chinese, Japanese, Cyrillic (rus)"
+    assert {"Arabic", "Devanagari", "Greek", "Hangul", "Thai"} <= set(unread.split(", ")) and "Cyrillic" not in unread
+    assert unused == "data here and not asked for: tha (evidence.ocr_languages)"
+    lacking = Settings.model_validate({"evidence": {"ocr_data": str(data), "ocr_languages": ["kor"]}})
+    check = looked_at._scripts(lacking)
+    assert check.state == "missing" and "kor.traineddata is not in" in check.advice
+    assert looked_at._scripts(Settings.model_validate({"evidence": {"ocr": "off"}})).state == "ok"

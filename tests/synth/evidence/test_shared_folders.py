@@ -39,14 +39,16 @@ async def told(folder: str, tmp_path: Path, pool: WorkerPool) -> dict[str, list[
 
 async def test_a_downloaders_folder(tmp_path: Path, pool: WorkerPool) -> None:
     """Rolling captions say eleven words, each at its time; the thumbnail is passed over without a word."""
-    [(name, lines)] = (await told("ytdlp", tmp_path, pool)).items()
+    [lines] = (await told("ytdlp", tmp_path, pool)).values()
     speech = [line for line in lines if line.kind == "speech"]
-    assert " ".join(line.text for line in speech).split() == (
-        "today we will bake bread and then eat it with butter".split()
-    )
+    assert " ".join(line.text for line in speech) == "today we will bake bread and then eat it with butter"
     starts = [line.span.start for line in speech if line.span]
     assert starts == sorted(starts) and len(set(starts)) == 3
-    assert {line.text.partition(":")[0] for line in lines if line.kind == "metadata"} == {"title", "tags", "description"}
+    assert {line.text.partition(":")[0] for line in lines if line.kind == "metadata"} == {
+        "title",
+        "tags",
+        "description",
+    }
     [skipped] = scan(CASES / "ytdlp").skipped
     assert skipped.reason == "other_subtitles" and skipped.item.endswith(".en-orig.vtt")
 
