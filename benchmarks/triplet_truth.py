@@ -4,7 +4,8 @@ Worlds that nobody tuned to are rendered, run with the teacher `evidence` and ex
 held against the world's own truth, on the video that its texts are from: anchor and positive must be both true or both
 false, and the hard negative the other way; where the triplet names a video, the anchor must be true of that. Of
 composed ones the edited caption must be true of the video, and the unedited one not. Counted apart is what the reader
-here does not understand, and what is about clouds and gulls, of which the truth says nothing.
+here does not understand, what is about clouds and gulls, of which the truth says nothing, and what is about print that
+it takes for too fine to be asked for.
 
 Of words alone: the auditors of the gate and a naive Bayes see the two texts without the anchor; TF-IDF, fitted on all
 texts, takes that for the positive which is nearer to the anchor.
@@ -24,7 +25,7 @@ from typing import Any
 
 from hardcut.data.model import Clip, Question, Sought
 from hardcut.data.render import render_world
-from hardcut.data.truth import answers
+from hardcut.data.truth import answers, tokens
 from hardcut.data.world import make_world
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.run_files import RunFiles
@@ -153,18 +154,31 @@ def _verdict(row: Row, clip: Clip, by_clip: dict[str, Clip]) -> str:
     readings = [reading(row[name]) for name in ("anchor", "positive", "hard_negative")]
     if None in readings:
         return "unread"
-    if any(_is_backdrop(clip, each) for each in readings if each is not None):
+    texts = [row[name] for name in ("anchor", "positive", "hard_negative")]
+    if any(_is_backdrop(clip, text) for text in texts):
         return "backdrop"
+    if any(_is_fine_print(clip, each) for each in readings if each is not None):
+        return "fine_print"
     anchor, positive, negative = (answers(clip, each) for each in readings if each is not None)
     named = row["video_id"]
     is_named = named is None or (readings[0] is not None and answers(by_clip[named], readings[0]))
     return "right" if anchor == positive != negative and is_named else "wrong"
 
 
-def _is_backdrop(clip: Clip, asked: Question) -> bool:
-    """Whether it is about clouds and gulls, which the pictures show and the truth says nothing of."""
-    sought = (*asked.sought, *asked.without)
-    return any(each.colour in LIGHT and each.direction == DRIFT[clip.backwards] for each in sought)
+def _is_backdrop(clip: Clip, text: str) -> bool:
+    """Whether it is about clouds and gulls, which the pictures show and the truth says nothing of: something white,
+    grey or small that drifts as they do."""
+    return any(
+        {*LIGHT, "small"} & set(said.split())
+        for said in re.findall(rf"((?:\w+ )+)thing moves (?:from )?{DRIFT[clip.backwards]}", text)
+    )
+
+
+def _is_fine_print(clip: Clip, asked: Question) -> bool:
+    """Whether it is about print that is too small or too pale to be asked for by the truth, though it is there."""
+    fine = [" ".join(tokens(words.text)) for words in clip.words if not words.legible]
+    sought = [" ".join(tokens(each.text)) for each in (*asked.sought, *asked.without) if each.what == "words"]
+    return any(text in print_ for text in sought for print_ in fine)
 
 
 def _by_text(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
@@ -189,10 +203,18 @@ def _by_text(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:
                 "triplets": len(some),
                 "worst_auditor": [found.worst[0], round(found.worst[1], 4)],
                 "naive_bayes": round(independent(sides), 4),
+                "counts_with_anchor": round(sum(map(_counts, some)) / len(some), 4),
                 "tf_idf_with_anchor": round(with_anchor, 4),
                 "chance_reaches": round(0.5 + found.reach, 4),
             },
         )
+
+
+def _counts(row: Row) -> float:
+    """Whether the positive has more words in common with the anchor than the negative (Jaccard; a tie is half)."""
+    anchor, positive, negative = (set(tokens(row[name])) for name in ("anchor", "positive", "hard_negative"))
+    one, other = (len(anchor & each) / len(anchor | each) for each in (positive, negative))
+    return 1.0 if one > other else 0.5 if one == other else 0.0
 
 
 if __name__ == "__main__":
