@@ -35,7 +35,7 @@ def synth_text(job: TextJob, *, as_json: bool) -> int:
         for split, count in found.rows.items():
             console.print(f"{split:<10}{count:>12,} triplets")
         for reason, count in found.left_out.items():
-            console.print(f"left out  {count:>12,} sets: {reason}")
+            console.print(f"left out  {count:>12,} sets or halves of them: {reason}")
         console.print(f"check     {found.check.state}: {plain(found.check.message)}")
         console.print(f"dataset   {plain(str(found.out))}")
     return exit_status(status) or int(found.check.state == "failed")

@@ -122,7 +122,7 @@ A row has an `anchor`, a `positive` that says the same, and a `hard_negative` th
 The anchor of a composed one is a caption and an edit. Each text of a `set_id` is as often a positive as a hard
 negative. `tara/` has the same as `sent0,sent1,hard_neg`.
 
-Sets that are in no split: {missing}; `left_out.jsonl` names each. Check `{result.name}`: {result.state}
-({result.message}). The source of a text names the line that it is from or was made of (`given`, `written`,
+Sets, and halves of sets, that are left out: {missing}; `left_out.jsonl` names each. Check `{result.name}`:
+{result.state} ({result.message}). The source of a text names the line that it is from or was made of (`given`, `written`,
 `paraphrase`, `edited`).
 """
