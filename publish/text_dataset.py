@@ -123,6 +123,6 @@ The anchor of a composed one is a caption and an edit. Each text of a `set_id` i
 negative. `tara/` has the same as `sent0,sent1,hard_neg`.
 
 Sets, and halves of sets, that are left out: {missing}; `left_out.jsonl` names each. Check `{result.name}`:
-{result.state} ({result.message}). The source of a text names the line that it is from or was made of (`given`, `written`,
-`paraphrase`, `edited`).
+{result.state} ({result.message}). The source of a text names the line that it is from or was made of (`given`,
+`written`, `paraphrase`, `edited`).
 """
