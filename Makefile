@@ -24,7 +24,7 @@ test-vllm: $(VENV_VLLM)/.test
 	    tests/teacher/local/test_process.py tests/teacher/local/test_foreign_code.py \
 	    tests/teacher/local/test_small_model.py tests/teacher/local/test_text_model.py \
 	    tests/teacher/prompts/test_control_tokens.py \
-	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py; fi
+	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py tests/embedder/test_vllm.py; fi
 
 $(VENV_VLLM)/.test: pyproject.toml tests/tools/make_vllm.sh
 	PYTHON=$(PYTHON) tests/tools/make_vllm.sh $(VENV_VLLM)

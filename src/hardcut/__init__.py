@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hardcut.pipeline.open_reranker import load_reranker
     from hardcut.pipeline.open_run import Run, open_run
     from hardcut.pipeline.open_teacher import open_teacher, teacher_from
+    from hardcut.pipeline.vectors_api import embed, search
     from hardcut.schemas.errors import HardcutError
     from hardcut.schemas.settings import Settings
 
@@ -27,6 +28,8 @@ _WHERE = {
     "arun": "pipeline.api",
     "caption": "pipeline.api",
     "judge": "pipeline.api",
+    "embed": "pipeline.vectors_api",
+    "search": "pipeline.vectors_api",
     "evaluate": "pipeline.evaluate_runs",
     "open_dataset": "pipeline.open_dataset",
     "Run": "pipeline.open_run",
@@ -45,6 +48,7 @@ __all__ = [
     "__version__",
     "arun",
     "caption",
+    "embed",
     "evaluate",
     "judge",
     "load_reranker",
@@ -52,6 +56,7 @@ __all__ = [
     "open_run",
     "open_teacher",
     "run",
+    "search",
     "teacher_from",
 ]
 

@@ -1,0 +1,128 @@
+"""vLLM's pooling runner makes the vectors of a saved folder: its prompt and its pooling.
+
+Needs torch and vllm (`make test-vllm`); the plain tests leave it out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hardcut.embedder.encoders import Shown
+from hardcut.embedder.server import ServerEncoder
+from hardcut.teacher.local.pair_prompt import read_clip, video_inputs
+from hardcut.teacher.server.keys import KeySource
+
+INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "vllm"))
+MODULES = [
+    ("", "sentence_transformers.base.modules.transformer.Transformer"),
+    ("1_Pooling", "sentence_transformers.sentence_transformer.modules.pooling.Pooling"),
+    ("2_Normalize", "sentence_transformers.base.modules.normalize.Normalize"),
+]
+"""The modules of a folder as sentence-transformers 6.2 writes it, which this environment does not have."""
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from hardcut.embedder.prompt import add_one_word
+from hardcut.reranker.tiny import Size, make
+folder = Path(sys.argv[1])
+model, processor = make([f"a red square moves {way}" for way in ("left", "right")] * 20, Size())
+add_one_word(processor, sees=True)
+model.save_pretrained(folder)
+processor.save_pretrained(folder)
+"""
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`")
+def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path) -> None:
+    from PIL import Image
+
+    model = tmp_path / "model"
+    subprocess.run([sys.executable, "-c", PROGRAM, str(model)], check=True, capture_output=True, timeout=280)
+    listed = [{"idx": at, "name": str(at), "path": path, "type": kind} for at, (path, kind) in enumerate(MODULES)]
+    (model / "modules.json").write_text(json.dumps(listed))
+    (model / "1_Pooling").mkdir()
+    pooling = {"embedding_dimension": 64, "pooling_mode": "lasttoken", "include_prompt": True}
+    (model / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    draw, frames = np.random.default_rng(0), []
+    for number in range(6):
+        path = tmp_path / f"{number}.jpg"
+        Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(path)
+        frames.append((path, number * 0.7))
+    clip = read_clip(frames)
+    stored = tuple(path for path, _ in frames)
+    items = [Shown("a red square moves left"), Shown(None, clip, stored), Shown("in reverse", clip, stored)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = _serve(model, port)
+    try:
+        _wait(server, port)
+        encoder = ServerEncoder(
+            "tiny", f"http://127.0.0.1:{port}/v1", "pooling", concurrency=2, timeout_s=120, key=KeySource(())
+        )
+        found = encoder.encode(items, "query")
+        encoder.close()
+    finally:
+        server.terminate()
+        server.wait(60)
+    wanted = _by_hand(model, items)
+    assert np.abs(found[0] - wanted[0]).max() < 1e-4
+    # Of videos vLLM's vectors are near those of transformers, and not the same (docs/embedding.md).
+    assert (found[1:] * wanted[1:]).sum(1).min() > 0.98
+    assert float(wanted[0] @ wanted[1]) < 0.9  # they are not all the same
+
+
+def _serve(model: Path, port: int) -> subprocess.Popen[bytes]:
+    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    line = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--runner", "pooling",
+        "--served-model-name", "tiny", "--port", str(port), "--max-model-len", "2048", "--dtype", "float32",
+        "--trust-request-mm-kwargs", "--enforce-eager",
+    ]  # fmt: skip
+    return subprocess.Popen(line, env={**os.environ, **settings, "OMP_NUM_THREADS": "2"}, stdout=subprocess.DEVNULL)
+
+
+def _wait(server: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(1)
+    raise AssertionError("the server did not start")
+
+
+def _by_hand(model: Path, items: list[Shown]) -> Any:
+    """Through transformers alone: the last hidden state of the last token of the saved template, at length 1."""
+    import torch
+    from transformers import AutoModel, AutoProcessor
+
+    network, processor = AutoModel.from_pretrained(model).eval(), AutoProcessor.from_pretrained(model)
+    made = []
+    for item in items:
+        content = [{"type": "video"}] * (item.clip is not None)
+        content += [{"type": "text", "text": item.text}] if item.text else []
+        text = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+        given = (
+            video_inputs(processor, [text], [item.clip]) if item.clip else processor(text=[text], return_tensors="pt")
+        )
+        with torch.no_grad():
+            last = network(**given).last_hidden_state[0, -1]
+        made.append(torch.nn.functional.normalize(last, dim=0).numpy())
+    return np.stack(made)
