@@ -158,7 +158,9 @@ def _gone(
     reviews: Mapping[str, Review], before: Book, now: Book, datasets: Mapping[str, set[str]], users: Collection[str]
 ) -> tuple[set[str], set[str]]:
     """Of what was pulled before, by review id: what is there under its reviewer's new name, and what its reviewer took
-    back. Who was deleted, and whose record was, took nothing back, also where it was made again."""
+    back. Who was deleted, and whose record was, took nothing back, also where it was made again. An entry of an early
+    version does not name its record, so that nobody knows whether that is there: its answer stays. Every pull names the
+    records of what it finds, so this is about answers alone that went before the first pull of this version."""
     kept = {noted["review_id"] for page in now.values() for noted in page.values()}
     renamed, withdrawn = set[str](), set[str]()
     for dataset_id, record_ids in datasets.items():

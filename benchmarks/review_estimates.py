@@ -1,10 +1,11 @@
 """Whether the intervals of `hardcut review report` hold what they say: simulated runs whose truth is known.
 
-    python -m benchmarks.review_estimates [--repetitions 400] [--out benchmarks/results/review_estimates.json]
+    python -m benchmarks.review_estimates [--repetitions 1200] [--part audits] [--out FILE]
 
 A world has pairs, what is true of each, and what teachers say of it. The audit is drawn by the code that `review push`
 uses, people answer, and the estimates are made by the code that `review report` uses. Of every interval it is counted
-how often the truth is in it; 95 % should be. No model, no server.
+how often the truth is in it; 95 % should be. No model, no server. A count of 400 repetitions is off by 1.1 points (one
+standard error), so that of 31 some lie outside of 92 to 98 by chance; one of 1,200 is off by 0.6.
 """
 
 from __future__ import annotations
@@ -147,9 +148,9 @@ def audits(repetitions: int) -> Iterator[dict[str, object]]:
         for at, figure in enumerate(("precision", "recall")):
             yield {
                 "figure": f"{figure}: {name}",
-                "covered": round(held[at] / repetitions, 4),
-                "bias": round(off[at] / repetitions, 4),
-                "width": round(widths[at] / repetitions, 3),
+                "covered": round(float(held[at]) / repetitions, 4),
+                "bias": round(float(off[at]) / repetitions, 4),
+                "width": round(float(widths[at]) / repetitions, 3),
             }
 
 
@@ -203,20 +204,21 @@ def agreements(repetitions: int) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    """Prints a line for each figure, and writes them."""
+    """Prints a line for each figure, and writes them, each part with its number of repetitions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--repetitions", type=int, default=1200)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--part", choices=("audits", "shares", "agreements"))
     told = parser.parse_args()
     parts = {"audits": audits, "shares": shares, "agreements": agreements}
-    rows = []
-    for name, part in parts.items():
-        for row in part(told.repetitions) if told.part in (None, name) else ():
+    results = json.loads(told.out.read_text()) if told.out.exists() else {}
+    for name in [told.part] if told.part else list(parts):
+        rows = []
+        for row in parts[name](told.repetitions):
             print(json.dumps(row), flush=True)
             rows.append(row)
-    if told.part is None:
-        told.out.write_text(json.dumps({"repetitions": told.repetitions, "rows": rows}, indent=2) + "\n")
+        results[name] = {"repetitions": told.repetitions, "rows": rows}
+        told.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":
