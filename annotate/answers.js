@@ -167,7 +167,7 @@
     if (!total) left.append("nothing");
     const minutes = each && Math.round((total * each) / 60);
     left.append(each === null ? "." : `: about ${minutes > 1 ? `${minutes} minutes` : "a minute"} at your ${Math.max(1, Math.round(each))} s each.`);
-    left.append(` Answered today: ${times.length}.`);
+    left.append(` Answered today in this browser: ${times.length}.`);
     left.hidden = false;
   }
 

@@ -18,8 +18,8 @@ def test_every_part_runs() -> None:
 def test_the_page_has_the_last_figures_and_each_is_near_95() -> None:
     told = json.loads(RESULTS.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
-    assert told["repetitions"] >= 400
-    for row in told["rows"]:
+    assert all(part["repetitions"] >= 400 for part in told.values())
+    for row in (row for part in told.values() for row in part["rows"]):
         bias = f"{row['bias']:+.3f}".replace("-", "−") if "bias" in row else ""
         assert f"| {row['figure']} | {100 * row['covered']:.1f} % | {bias} |" in page, row["figure"]
-        assert 0.91 <= row["covered"] <= 0.995, row["figure"]
+        assert 0.92 <= row["covered"] <= 0.98, row["figure"]

@@ -98,6 +98,7 @@ def _application(data: Path, key: str) -> Any:
 
     from hardcut.annotate.embedded.inside.accounts import keep_answers
     from hardcut.annotate.embedded.inside.clips import Clips
+    from hardcut.annotate.embedded.inside.own_fonts import OwnFonts
     from hardcut.annotate.embedded.inside.search import register
 
     jobs.connect(queue, api_v1)
@@ -105,7 +106,7 @@ def _application(data: Path, key: str) -> Any:
     keep_answers()
     media = data / "media"
     media.mkdir(exist_ok=True)
-    return Clips(app, media, key, _is_logged_in)
+    return Clips(OwnFonts(app), media, key, _is_logged_in)
 
 
 async def _serve(application: Any, listener: socket.socket, announce: Callable[[], None]) -> None:

@@ -94,7 +94,7 @@ def test_an_answer_outlives_the_server_and_the_tab(
         until_form_is(page, wanted)
         page.get_by_role("button", name="Submit").click()
         page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('hardcut answer '))")
-        frame.get_by_text("Answered today: 1").wait_for()
+        frame.get_by_text("Answered today in this browser: 1").wait_for()
         (record,) = [each for each in make_api(connection(data)).records(name) if each["responses"]]
         (response,) = record["responses"]
         values = {question: told["value"] for question, told in response["values"].items()}

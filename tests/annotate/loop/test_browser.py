@@ -61,6 +61,10 @@ def test_a_reviewer_at_work(
     page = sign_in(browser, started, data, f"{sample.run.name}-assisted")
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    asked_elsewhere: list[str] = []
+    page.on("response", lambda answer: asked_elsewhere.append(answer.url))
+    page.on("requestfailed", lambda asked: asked_elsewhere.append(asked.url) if asked.failure != "csp" else None)
+    page.reload()
     frame = page.frame_locator("iframe").locator("#hc")
     frame.locator("video").wait_for()
 
@@ -127,6 +131,8 @@ def test_a_reviewer_at_work(
     video.until("v.readyState >= 2 && v.currentTime < 0.9")
     assert [line for line in frame.inner_text().splitlines() if "script" in line] == [HOSTILE.strip()]
     assert frame.locator(".facets li, .rail .moment, td, h3, details").count() == 0
+    own = (started.url, "data:", "blob:")
+    assert asked_elsewhere and all(url.startswith(own) for url in asked_elsewhere), "no font from elsewhere"
     page.close()
 
     assert aside(hardcut, "review", "pull", sample.run, "--data", data) == 0
