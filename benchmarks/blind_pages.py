@@ -201,7 +201,7 @@ def _shown(page: Mapping[str, Any]) -> tuple[float, ...]:
     return (len(page["facets"]), len(page["evidence"]), page["clip"]["start"], -1.0 if moment is None else moment)
 
 
-def measure(pages: Sequence[Seen], view: View, deals: int = DEALS) -> dict[str, object]:
+def measure(pages: Sequence[Seen], view: View, deals: int = DEALS) -> dict[str, Any]:
     """How well the predictor does, and the interval of chance."""
     chosen = [page for page in pages if view.of(page)]
     own = np.array([page.own for page in chosen])
