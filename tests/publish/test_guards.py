@@ -7,6 +7,7 @@ tested here without a line.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import shutil
@@ -14,9 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from hardcut.publish.checks.check import Check, DatasetView
 from hardcut.publish.columns import ADDED, COLUMNS, Nullable
@@ -318,7 +321,7 @@ def scene(make: Any) -> list[Record]:
     for place in range(6):
         video_id = f"v{place}"
         records += [make.video(video_id, title=f"reel {place}"), make.caption(video_id, f"The lamp {place} swings.")]
-        records.append(Signature(video_id=video_id, times=(0.0,), hashes=(f"{7 ** (place + 12):016x}",), sheet=SHEET))
+        records.append(Signature(video_id=video_id, times=(0.0,), hashes=(f"{7 ** (place + 12):016x}",), sheet=sheet(place)))
         for kind, text in (("ocr", f"LAMP {place}"), ("metadata", f"reel {place}")):
             made = Evidence.create(video_id=video_id, kind=kind, text=text, extractor="test")
             records.append(made)
@@ -331,7 +334,12 @@ def scene(make: Any) -> list[Record]:
     return records
 
 
-SHEET = base64.b64encode(b"no picture: these never meet").decode()
+def sheet(seed: int) -> str:
+    """A sheet of one thumbnail, of noise: those of two videos are alike in nothing."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (48, 8 * 48, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def outcome(stage: Any, records: list[Record], guard: Guard) -> tuple[bool, list[Unchecked]]:
