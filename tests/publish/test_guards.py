@@ -321,7 +321,9 @@ def scene(make: Any) -> list[Record]:
     for place in range(6):
         video_id = f"v{place}"
         records += [make.video(video_id, title=f"reel {place}"), make.caption(video_id, f"The lamp {place} swings.")]
-        records.append(Signature(video_id=video_id, times=(0.0,), hashes=(f"{7 ** (place + 12):016x}",), sheet=sheet(place)))
+        records.append(
+            Signature(video_id=video_id, times=(0.0,), hashes=(f"{7 ** (place + 12):016x}",), sheet=sheet(place))
+        )
         for kind, text in (("ocr", f"LAMP {place}"), ("metadata", f"reel {place}")):
             made = Evidence.create(video_id=video_id, kind=kind, text=text, extractor="test")
             records.append(made)
