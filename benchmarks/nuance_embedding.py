@@ -107,7 +107,7 @@ def arms(work: Path, seed: int, seen: Together, unseen: Dataset, epochs: float) 
     found = {"bm25": figures(unseen, words(unseen)), "untrained": figures(unseen, vectors(open_embedder(str(base))))}
     for name, negatives in (("without hard negatives", 0), ("with hard negatives", 2)):
         embedding = EmbeddingSettings(
-            data=("triplets", "groups"), epochs=epochs, learning_rate=1e-3, batch=32, hard_negatives=negatives
+            data=("triplets", "groups"), epochs=epochs, learning_rate=2e-3, batch=64, hard_negatives=negatives
         )
         settings = TrainSettings(
             method="full", warmup=0.1, seed=seed, gradient_checkpointing=False, save_steps=10_000, embedding=embedding
@@ -126,7 +126,7 @@ def _size() -> Any:
         from hardcut.reranker.tiny import Size
     except ImportError:  # the datasets are made where no torch is
         return None
-    return Size(hidden=128, layers=3, vocabulary=1500)
+    return Size(vocabulary=1200)
 
 
 SIZE = _size()

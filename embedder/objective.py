@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MarginMSELoss,
     MultipleNegativesRankingLoss,
 )
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from hardcut.schemas.training import EmbeddingSettings
 
@@ -71,8 +71,9 @@ class Objective(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 def _contrastive(model: SentenceTransformer, scale: float, mini_batch: int | None) -> Any:
+    several = distributed.is_available() and distributed.is_initialized()
     if mini_batch is None:
-        return MultipleNegativesRankingLoss(model, scale=scale, gather_across_devices=True)
+        return MultipleNegativesRankingLoss(model, scale=scale, gather_across_devices=several)
     return CachedMultipleNegativesRankingLoss(
-        model, scale=scale, mini_batch_size=mini_batch, gather_across_devices=True
+        model, scale=scale, mini_batch_size=mini_batch, gather_across_devices=several
     )

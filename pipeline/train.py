@@ -47,6 +47,8 @@ class Training:
 
 def estimate_training(training: Training) -> TrainingEstimate:
     """The cost of a training. Loads no weights. Raises UsageError, MissingDependency."""
+    if training.stage == EMBEDDING:
+        raise UsageError("--dry-run knows what a reranker takes, and not what an embedder does: leave it out")
     stage, settings = _stage(training), load_settings(training.config)
     need_train()
     from hardcut.reranker.estimate import estimate
