@@ -128,8 +128,9 @@ def read_pages(run: Path, videos: Path, cache: Path | None, pages: int) -> tuple
                 words, clip = page.pop("query"), page["clip"]["url"]
                 language = page.pop("language")
                 ids = (record["id"].replace("-", ""), record["external_id"].partition("_")[2])
-                sizes = [len(canonical_json(each)) for each in (page, record["metadata"], record, record["fields"])]
-                told = (place, *times, *map(_number, ids), *sizes, len(record.get("suggestions") or ()))
+                sizes = [len(canonical_json(each)) for each in (page, record["metadata"])]
+                around = len(canonical_json(record)) - len(canonical_json(record["fields"]))  # without the words
+                told = (place, *times, *map(_number, ids), *sizes, len(record.get("suggestions") or ()), around)
                 one = Seen(
                     told=tuple(map(float, told)),
                     media=(
