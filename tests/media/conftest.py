@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 BITS = 12
+_IS_LINUX = sys.platform == "linux"
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "videos"
 
 
@@ -124,6 +128,17 @@ def render(tmp_path: Path) -> Render:
         return Clip(path, shown)
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def usual_priority() -> Iterator[None]:
+    """SVT-AV1's encoder gives a process of root real-time priority, and its children with it: whatever else is on the
+    machine stands still."""
+    yield
+    if _IS_LINUX and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 @pytest.fixture
