@@ -14,7 +14,10 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -42,7 +45,7 @@ def hardcut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What commands read: a finished run with reviews (`run`), its videos and cache, a dataset of it (`set`), a run
     with margins enough for thresholds (`many`), and files of TREC."""
     folder = tmp_path_factory.mktemp("whole")
@@ -65,7 +68,42 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in line])
         assert ended.value.code in (0, 1)
-    return folder
+    (folder / "captions.txt").write_text("A red ball moves from left to right.\nA man closes the door.\n")
+    with _embeddings() as url:
+        (folder / "url").write_text(url)
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in embedding(folder, folder / "vectors")])
+        assert ended.value.code == 0
+        yield folder
+
+
+@contextmanager
+def _embeddings() -> Iterator[str]:
+    """A server that makes a vector of three numbers of any text."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            data = [{"index": at, "embedding": [1.0, len(text), 2.0]} for at, text in enumerate(asked["input"])]
+            body = json.dumps({"data": data}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def embedding(folder: Path, out: Path) -> list[str | Path]:
+    model = f"openai:m@{(folder / 'url').read_text()}"
+    return ["embed", folder / "run", "--model", model, "--out", out, "--what", "captions", "--what", "queries"]
 
 
 def teacher(folder: Path) -> list[str | Path]:
@@ -100,6 +138,10 @@ WRITES: dict[str, Line] = {
         ]
         for format in ("rankvideo", "sentence-transformers", "tevatron", "trec")
     },
+    "merge": lambda whole, disk: ["merge", disk / "merged", whole / "run"],
+    "synth": lambda whole, disk: ["synth", "text", whole / "captions.txt", "--out", disk / "texts"],
+    "embed": lambda whole, disk: embedding(whole, disk / "vectors"),
+    "search": lambda whole, disk: ["search", whole / "vectors", "--out", disk / "dense.trec", "--among", "captions"],
     "reproduce": lambda whole, disk: ["reproduce", whole / "set", whole / "videos", "--out", disk / "again"],
     "diff": lambda whole, disk: ["diff", whole / "set", whole / "set", "--html", disk / "diff.html"],
     "import": lambda whole, disk: [
@@ -147,9 +189,10 @@ def left(disk: Path) -> set[str]:
 
 
 def resumable(name: str, path: str) -> bool:
-    """The ledger and the cache of a run keep what was finished: the next start goes on from there."""
-    kept = ("ledger.", "/videos/", "replies", "size")
-    return name.startswith(("run", "demo")) and any(part in f"/{path}" for part in kept)
+    """The ledger and the cache of a run, and whole files of vectors, keep what was finished: the next start goes on
+    from there."""
+    kept = ("ledger.", "/videos/", "replies", "size", "/vectors/")
+    return name.startswith(("run", "demo", "merge", "synth", "embed")) and any(part in f"/{path}" for part in kept)
 
 
 FULL, READ_ONLY = "space|full", "read-only"
