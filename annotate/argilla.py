@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import tenacity
 
 from hardcut.annotate.responses import Response
-from hardcut.annotate.sets import FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
+from hardcut.annotate.sets import BETTER, FLAGS, PAGE, RELEVANCE, WELL_FORMED, ReviewSet
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import HardcutError, Unreachable, UsageError
 from hardcut.schemas.judgments import Relevance
@@ -42,8 +42,8 @@ to be asked (our own server goes by this one, `embedded/inside/search.py`)."""
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record to push: the pair's id, its page, the digest of both, whose answer it brings back (`asked`), who
-    is not to be asked (`voters`), and the suggestion with its probability."""
+    """A record to push: its own id (the pair's, or that of two that are compared), its page, the digest of both, whose
+    answer it brings back (`asked`), who is not to be asked (`voters`), and the suggestion with its probability."""
 
     pair_id: str
     page: str
@@ -256,26 +256,39 @@ class ArgillaServer:
         return sdk.Settings(
             guidelines=wanted.guidelines,
             fields=[sdk.CustomField(name=PAGE, title="Query", template=wanted.template, advanced_mode=True)],
-            questions=[
-                sdk.LabelQuestion(
-                    name="relevance",
-                    title="Does the video answer the query?",
-                    labels={name: title for name, (_, title) in RELEVANCE.items()},
-                ),
-                sdk.TextQuestion(name="moment", title="The moment, such as 3-7.5", required=False),
-                sdk.LabelQuestion(
-                    name="well_formed",
-                    title="Is the query well formed?",
-                    labels={name: title for name, (_, title) in WELL_FORMED.items()},
-                    required=False,
-                ),
-                sdk.TextQuestion(name="rewrite", title="How would you put it?", required=False),
-                sdk.MultiLabelQuestion(name="flags", title="Anything else?", labels=dict(FLAGS), required=False),
-                sdk.TextQuestion(name="language", title="If the language is wrong: which, such as de?", required=False),
-            ],
+            questions=self._compared() if wanted.compares else self._judged(),
             metadata=[sdk.TermsMetadataProperty(name=name, visible_for_annotators=False) for name in _METADATA],
             distribution=sdk.TaskDistribution(min_submitted=wanted.min_submitted),
         )
+
+    def _compared(self) -> list[Any]:
+        """The question about two videos."""
+        return [
+            self._sdk.LabelQuestion(
+                name="better", title="Which of the two answers the query better?", labels=dict(BETTER)
+            )
+        ]
+
+    def _judged(self) -> list[Any]:
+        """The questions about a pair."""
+        sdk = self._sdk
+        return [
+            sdk.LabelQuestion(
+                name="relevance",
+                title="Does the video answer the query?",
+                labels={name: title for name, (_, title) in RELEVANCE.items()},
+            ),
+            sdk.TextQuestion(name="moment", title="The moment, such as 3-7.5", required=False),
+            sdk.LabelQuestion(
+                name="well_formed",
+                title="Is the query well formed?",
+                labels={name: title for name, (_, title) in WELL_FORMED.items()},
+                required=False,
+            ),
+            sdk.TextQuestion(name="rewrite", title="How would you put it?", required=False),
+            sdk.MultiLabelQuestion(name="flags", title="Anything else?", labels=dict(FLAGS), required=False),
+            sdk.TextQuestion(name="language", title="If the language is wrong: which, such as de?", required=False),
+        ]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -306,7 +319,7 @@ class ArgillaServer:
 
 
 def _remote(item: Mapping[str, Any], dataset: Handle) -> Remote:
-    relevance = dataset.questions["relevance"]
+    relevance = dataset.questions.get("relevance")  # none where two videos are compared
     metadata = item.get("metadata") or {}
     suggested = [str(each["value"]) for each in item.get("suggestions") or () if each["question_id"] == relevance]
     return Remote(

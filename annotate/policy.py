@@ -20,12 +20,13 @@ from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel
 from hardcut.schemas.reviews import consensus, reviews_in_force
 from hardcut.schemas.settings import ReviewSettings
 
-SetName = Literal["blind", "assisted", "adjudication"]
-SETS: tuple[SetName, ...] = ("blind", "assisted", "adjudication")
-UNAIDED: frozenset[SetName] = frozenset({"blind", "adjudication"})
+SetName = Literal["blind", "assisted", "adjudication", "pairwise"]
+SETS: tuple[SetName, ...] = ("blind", "assisted", "adjudication", "pairwise")
+UNAIDED: frozenset[SetName] = frozenset({"blind", "adjudication", "pairwise"})
 """The sets whose pages show the query and the whole video, and nothing that was written or found about them."""
 
 REASONS: Mapping[str, Stratum] = {
+    "contradicts_people": "compared",
     "teachers_disagree": "disagreement",
     "suspected_positive": "suspected",
     "uncertain_positive": "suspected",
@@ -35,8 +36,8 @@ REASONS: Mapping[str, Stratum] = {
 }
 """Why the judgments left a pair out for a person, and the stratum that it is asked in."""
 BLIND: frozenset[Stratum] = frozenset({"gold", "audit"})
-ASSISTED: tuple[Stratum, ...] = ("disagreement", "suspected", "margin", "counterfactual")
-_FIRST: tuple[Stratum, ...] = ("disagreement", "suspected", "margin")
+ASSISTED: tuple[Stratum, ...] = ("compared", "disagreement", "suspected", "margin", "counterfactual")
+_FIRST: tuple[Stratum, ...] = ("compared", "disagreement", "suspected", "margin")
 """Where most pairs have no label without a person: these come before all others."""
 
 

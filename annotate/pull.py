@@ -1,20 +1,22 @@
-"""Brings answers back into the run's reviews.jsonl: all of them, each once, also those of reviewers who were
-deleted."""
+"""Brings answers back into the run's reviews.jsonl and comparisons.jsonl: all of them, each once, also those of
+reviewers who were deleted."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from hardcut.annotate.argilla import ArgillaServer
+from hardcut.annotate.comparing import ShownCouple, read_comparison, read_couple
 from hardcut.annotate.ownership import Ownership, read_ownership
 from hardcut.annotate.policy import SetName
 from hardcut.annotate.responses import Response, ShownPair, read_response
 from hardcut.annotate.review_content import pushed_by, read_shown
 from hardcut.engine.files import atomic_writer
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Review
@@ -28,10 +30,12 @@ BREAK_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull changed in reviews.jsonl. `withdrawn` are answers that were taken back on the server; `unread` says
+    """What a pull changed: `reviews` are all in reviews.jsonl, `comparisons` all in comparisons.jsonl, the other counts
+    are of both. `withdrawn` are answers that were taken back on the server; `unread` says
     what of an answer could not be read, `strange` which records are not ours."""
 
     reviews: int
+    comparisons: int
     new: int
     changed: int
     withdrawn: int
@@ -45,12 +49,13 @@ class _Given(NamedTuple):
     set: SetName
     dataset_id: str
     record_id: str
-    shown: ShownPair | None
+    shown: ShownPair | ShownCouple | None
     answer: Response
 
 
+Answered = Review | Comparison
 Book = dict[str, dict[str, dict[str, str]]]
-"""dataset id -> response id -> `reviewer`, `review_id`, `record_id`."""
+"""dataset id -> response id -> `reviewer`, `review_id` (or that of the comparison), `record_id`."""
 
 
 def pull(run: Path, name: str, server: ArgillaServer, experts: Collection[str] = ()) -> Pulled:
@@ -62,8 +67,7 @@ def pull(run: Path, name: str, server: ArgillaServer, experts: Collection[str] =
     whose record is there, and that it had and has no longer, was taken back by its reviewer, and goes. Raises
     UsageError where nothing was pushed.
     """
-    path = run / Review.FILE
-    before = {each.review_id: each for each in read_records(path, Review)} if path.exists() else {}
+    before: dict[str, Answered] = {each.id: each for kind in (Review, Comparison) for each in _read(run, kind)}
     book = _read_book(run / STATE)
     users = server.users()
     strange: list[str] = []
@@ -74,35 +78,49 @@ def pull(run: Path, name: str, server: ArgillaServer, experts: Collection[str] =
     read, unread = _read_answers(given, before, book, users, pages, experts)
     after = before | read
     renamed, withdrawn = _gone(after, book, pages, datasets, set(users.values()))
-    for review_id in renamed | withdrawn:
-        del after[review_id]
-    if after != before or not path.exists():
-        with atomic_writer(path) as file:
-            write_records(file, (after[review_id] for review_id in sorted(after)))
+    for answer_id in renamed | withdrawn:
+        del after[answer_id]
+    reviews = [each for _, each in sorted(after.items()) if isinstance(each, Review)]
+    comparisons = [each for _, each in sorted(after.items()) if isinstance(each, Comparison)]
+    if after != before or not (run / Review.FILE).exists():
+        _write(run / Review.FILE, reviews)
+        if comparisons or (run / Comparison.FILE).exists():
+            _write(run / Comparison.FILE, comparisons)
     _write_book(run / STATE, {**book, **pages})
     return Pulled(
-        reviews=len(after),
+        reviews=len(reviews),
+        comparisons=len(comparisons),
         new=len(after.keys() - before.keys()),
-        changed=sum(after[review_id] != old for review_id, old in before.items() if review_id in after),
+        changed=sum(after[id] != old for id, old in before.items() if id in after),
         withdrawn=len(withdrawn),
         unread=tuple(unread),
         strange=tuple(strange),
     )
 
 
+def _read(run: Path, kind: type[Review] | type[Comparison]) -> Iterator[Answered]:
+    return read_records(run / kind.FILE, kind) if (run / kind.FILE).exists() else iter(())
+
+
+def _write(path: Path, records: Iterable[Answered]) -> None:
+    with atomic_writer(path) as file:
+        write_records(file, records)
+
+
 def _read_answers(
     given: Sequence[_Given],
-    before: Mapping[str, Review],
+    before: Mapping[str, Answered],
     book: Book,
     users: Mapping[str, str],
     pages: Book,
     experts: Collection[str],
-) -> tuple[dict[str, Review], list[str]]:
-    """The reviews that the answers make, by id, and what of them could not be read. Notes in `pages` who gave which.
+) -> tuple[dict[str, Answered], list[str]]:
+    """The reviews and comparisons that the answers make, by id, and what of them could not be read. Notes in `pages`
+    who gave which.
 
-    `before` are the reviews of earlier pulls, `book` who gave them, `users` the server's users by id.
+    `before` are those of earlier pulls, `book` who gave them, `users` the server's users by id.
     """
-    read, unread = dict[str, Review](), list[str]()
+    read, unread = dict[str, Answered](), list[str]()
     took = _seconds(given)
     for each in sorted(given, key=lambda each: each.answer.response_id):
         response_id, user_id = each.answer.response_id, each.answer.user_id
@@ -112,18 +130,28 @@ def _read_answers(
                 pages[each.dataset_id][response_id] = noted
             continue
         reviewer = users.get(user_id or "") or noted.get("reviewer") or f"user-{(user_id or response_id)[:8]}"
-        made, problem = read_response(each.shown, each.answer, reviewer, each.set, took.get(response_id), experts)
-        if (old := before.get(made.review_id)) is not None:  # how long it took does not change with what was edited
+        made, problem = _made(each, each.shown, reviewer, took.get(response_id), experts)
+        old = before.get(made.id)
+        if isinstance(old, Review):  # how long it took does not change with what was edited
             made = made.model_copy(update={"seconds": old.seconds})
         pages[each.dataset_id][response_id] = {
             "reviewer": reviewer,
-            "review_id": made.review_id,
+            "review_id": made.id,
             "record_id": each.record_id,
         }
-        read[made.review_id] = made
+        read[made.id] = made
         if problem:
             unread.append(problem)
     return read, unread
+
+
+def _made(
+    given: _Given, shown: ShownPair | ShownCouple, reviewer: str, seconds: float | None, experts: Collection[str]
+) -> tuple[Answered, str | None]:
+    """The record of an answer, and what of it could not be read."""
+    if isinstance(shown, ShownCouple):
+        return read_comparison(shown, given.answer, reviewer, given.record_id), None
+    return read_response(shown, given.answer, reviewer, given.set, seconds, experts)
 
 
 def _given(
@@ -140,9 +168,13 @@ def _given(
             record_ids.add(record.record_id)
             if not record.answers:
                 continue
-            shown = None
+            shown: ShownPair | ShownCouple | None = None
             try:
-                shown = read_shown(record.asked, record.page, record.suggested)
+                shown = (
+                    read_couple(record.asked)
+                    if set_name == "pairwise"
+                    else read_shown(record.asked, record.page, record.suggested)
+                )
             except (ValueError, KeyError, TypeError):
                 strange.append(
                     f"{set_name}: record {record.pair_id} is not one that hardcut pushed: its answers are left"
@@ -155,23 +187,24 @@ def _given(
 
 
 def _gone(
-    reviews: Mapping[str, Review], before: Book, now: Book, datasets: Mapping[str, set[str]], users: Collection[str]
+    answers: Mapping[str, Answered], before: Book, now: Book, datasets: Mapping[str, set[str]], users: Collection[str]
 ) -> tuple[set[str], set[str]]:
-    """Of what was pulled before, by review id: what is there under its reviewer's new name, and what its reviewer took
-    back. Who was deleted, and whose record was, took nothing back, also where it was made again. An entry of an early
-    version does not name its record, so that nobody knows whether that is there: its answer stays. Every pull names the
-    records of what it finds, so this is about answers alone that went before the first pull of this version."""
+    """Of what was pulled before, by the ids of the records: what is there under its reviewer's new name, and what its
+    reviewer took back. Who was deleted, and whose record was, took nothing back, also where it was made again. An entry
+    of an early version does not name its record, so that nobody knows whether that is there: its answer stays. Every
+    pull names the records of what it finds, so this is about answers alone that went before the first pull of this
+    version."""
     kept = {noted["review_id"] for page in now.values() for noted in page.values()}
     renamed, withdrawn = set[str](), set[str]()
     for dataset_id, record_ids in datasets.items():
         for response_id, noted in before.get(dataset_id, {}).items():
-            old = reviews.get(noted["review_id"])
-            if old is None or old.review_id in kept:
+            old = answers.get(noted["review_id"])
+            if old is None or old.id in kept:
                 continue
             if response_id in now[dataset_id]:
-                renamed.add(old.review_id)
+                renamed.add(old.id)
             elif old.reviewer in users and noted.get("record_id") in record_ids:
-                withdrawn.add(old.review_id)
+                withdrawn.add(old.id)
     return renamed, withdrawn
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from hardcut.annotate.argilla import ArgillaServer, Draft, Listed
+from hardcut.annotate.comparing import Couple, asked_of, compared_content, couple_id
 from hardcut.annotate.draws import kept_draws, write_draws
 from hardcut.annotate.ownership import Ownership, note_set, read_ownership
 from hardcut.annotate.policy import SETS, UNAIDED, ReviewItem, SetName
@@ -53,6 +55,11 @@ class Pushed:
     answered: int
     removed: int
     without_preview: Mapping[str, int]
+
+
+Wanted = Mapping[str, Callable[[], Draft | str]]
+"""What makes the record of each id, or says why nobody could watch it. Only those are made that may have to be pushed:
+a clip can be inside."""
 
 
 class _Known(NamedTuple):
@@ -125,48 +132,48 @@ class Push:
         Killed at any moment it can be started again: a record is known by its pair's id, so what is there is found.
         """
         plan = self.run.plan(self.settings.review)
-        items = plan.items
+        couples = self.run.couples(self.settings.review)
         write_draws(self.run.folder, kept_draws(plan.drawn, self.run.drawn, self.run.reviews))
-        subjects = self.run.subjects([item.pair_id for item in items])
-        whole = {item.pair_id for item in items if item.set in UNAIDED}
-        previews = asyncio.run(self._previews(list(subjects.values()), whole, made))
-        return [
-            self._set(
-                name,
-                [item for item in items if item.set == name and item.pair_id in subjects],
-                subjects,
-                previews,
-                stored,
-            )
-            for name in SETS
-        ]
+        compared = {pair_id for couple in couples for pair_id in couple.ids}
+        subjects = self.run.subjects({*(item.pair_id for item in plan.items), *compared})
+        items = [item for item in plan.items if item.pair_id in subjects]
+        couples = [couple for couple in couples if subjects.keys() >= set(couple.ids)]
+        # each once, in the order of the plan
+        shown = dict.fromkeys(
+            [(item.pair_id, item.set in UNAIDED) for item in items]
+            + [(pair_id, True) for couple in couples for pair_id in couple.ids]
+        )
+        previews = asyncio.run(self._previews(subjects, list(shown), made))
+        run_id = read_ownership(self.run.folder).run_id
+        wanted: dict[SetName, dict[str, Callable[[], Draft | str]]] = {name: {} for name in SETS}
+        for item in items:
+            preview = previews[item.pair_id, item.set in UNAIDED]
+            wanted[item.set][item.pair_id] = partial(self._draft, item, subjects[item.pair_id], preview, run_id)
+        for couple in couples:
+            asked = asked_of(subjects[couple.left], subjects[couple.right], run_id)
+            both = (previews[couple.left, True], previews[couple.right, True])
+            wanted["pairwise"][couple_id(asked)] = partial(self._compared, couple, subjects, both, asked)
+        done = [self._set(name, wanted[name], stored) for name in SETS]
+        return [each for each in done if each.set != "pairwise" or couples or each.records or each.removed]
 
-    def _set(
-        self,
-        name: SetName,
-        items: Sequence[ReviewItem],
-        subjects: Mapping[str, ReviewSubject],
-        previews: Mapping[str, Preview],
-        stored: Callable[[int], None],
-    ) -> Pushed:
+    def _set(self, name: SetName, wanted: Wanted, stored: Callable[[int], None]) -> Pushed:
         """Makes one set hold the plan and what was answered, and nothing else."""
         definition = review_set(self.name, name, self.settings.review.overlap, routes=self.routes)
         own = read_ownership(self.run.folder)
         there = own.to_push(self.server.sets(), self.name, name)
-        if there is None and not items:
+        if there is None and not wanted:
             return Pushed(name, definition.name, 0, 0, 0, 0, 0, {})
         known = self._known(there, own) if there else {}
         dataset = self.server.ensure(definition, there)
         note_set(self.run.folder, dataset.dataset_id, name, definition.name)
         count, blank = Counter[str](), dict[str, str]()
-        self.server.upsert(dataset, self._changed(items, known, subjects, previews, count, blank, own.run_id), stored)
-        planned = {item.pair_id for item in items}
-        unplanned = [record for pair_id, record in known.items() if pair_id not in planned]
+        self.server.upsert(dataset, self._changed(wanted, known, count, blank), stored)
+        unplanned = [record for id, record in known.items() if id not in wanted]
         gone = self.server.delete_unanswered(dataset, [one.record_id for one in unplanned if not one.answered])
         return Pushed(
             set=name,
             dataset=there.name if there else definition.name,
-            records=len(planned - (blank.keys() - known.keys())) + len(unplanned) - gone,
+            records=len(wanted.keys() - (blank.keys() - known.keys())) + len(unplanned) - gone,
             pushed=count["pushed"],
             unchanged=count["unchanged"],
             answered=count["answered"],
@@ -194,26 +201,22 @@ class Push:
 
     def _changed(
         self,
-        items: Sequence[ReviewItem],
+        wanted: Wanted,
         known: Mapping[str, _Known],
-        subjects: Mapping[str, ReviewSubject],
-        previews: Mapping[str, Preview],
         count: Counter[str],
         blank: dict[str, str],
-        run_id: str,
     ) -> Iterator[Draft]:
-        """The records that are new or changed. Counts what becomes of every item, and notes in `blank` those that
+        """The records that are new or changed. Counts what becomes of every one, and notes in `blank` those that
         nobody could watch, each with the reason."""
-        for item in items:
-            before = known.get(item.pair_id)
+        for id, make in wanted.items():
+            before = known.get(id)
             if before is not None and before.answered:  # what was judged stays as it was judged
                 count["answered"] += 1
                 continue
-            links = self.link(previews[item.pair_id])
-            if links.clip is None:
-                blank[item.pair_id] = links.note
+            draft = make()
+            if isinstance(draft, str):
+                blank[id] = draft
                 continue
-            draft = self._draft(item, subjects[item.pair_id], links, run_id)
             if before is not None and before.digest == draft.digest:
                 count["unchanged"] += 1
                 continue
@@ -223,7 +226,10 @@ class Push:
             count["pushed"] += 1
             yield draft
 
-    def _draft(self, item: ReviewItem, subject: ReviewSubject, links: PreviewLinks, run_id: str) -> Draft:
+    def _draft(self, item: ReviewItem, subject: ReviewSubject, preview: Preview, run_id: str) -> Draft | str:
+        links = self.link(preview)
+        if links.clip is None:
+            return links.note
         suggested = suggestion(subject, item.set)
         page = encode(page_content(subject, item.set, links, self.settings))
         told = asked(subject, item.stratum, run_id)
@@ -234,21 +240,30 @@ class Push:
         digest = page_digest(page, suggested, told, voters)
         return Draft(item.pair_id, page, digest, item.stratum, told, voters, suggested)
 
+    def _compared(
+        self, couple: Couple, subjects: Mapping[str, ReviewSubject], both: tuple[Preview, Preview], asked: str
+    ) -> Draft | str:
+        left, right = subjects[couple.left], subjects[couple.right]
+        links = (self.link(both[0]), self.link(both[1]))
+        for each in links:
+            if each.clip is None:
+                return each.note
+        page = encode(compared_content(left, right, links))
+        return Draft(couple_id(asked), page, page_digest(page, None, asked), "pairwise", asked)
+
     async def _previews(
-        self, subjects: Sequence[ReviewSubject], whole: Collection[str], made: Callable[[], None]
-    ) -> dict[str, Preview]:
-        """The preview of every pair, of those in `whole` of the whole video. Pairs of one video wait for each other, so
-        that no file is made twice."""
+        self, subjects: Mapping[str, ReviewSubject], shown: Sequence[tuple[str, bool]], made: Callable[[], None]
+    ) -> dict[tuple[str, bool], Preview]:
+        """The preview of each pair in `shown`, of the whole video where it says so. Those of one video wait for each
+        other, so that no file is made twice."""
         gate = asyncio.Semaphore(_PREVIEWS_AT_ONCE)
-        locks = {subject.video.video_id: asyncio.Lock() for subject in subjects}
+        locks = {subject.video.video_id: asyncio.Lock() for subject in subjects.values()}
 
-        async def one(subject: ReviewSubject) -> tuple[str, Preview]:
+        async def one(pair_id: str, whole: bool) -> tuple[tuple[str, bool], Preview]:
+            subject = subjects[pair_id]
             async with locks[subject.video.video_id], gate:
-                pair_id = subject.pair.pair_id
-                preview = await self.previews.preview(
-                    subject.query, subject.video, subject.reference, whole=pair_id in whole
-                )
+                preview = await self.previews.preview(subject.query, subject.video, subject.reference, whole=whole)
             made()
-            return pair_id, preview
+            return (pair_id, whole), preview
 
-        return dict(await asyncio.gather(*(one(subject) for subject in subjects)))
+        return dict(await asyncio.gather(*(one(*each) for each in shown)))

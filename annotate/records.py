@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hardcut.annotate.comparing import Couple, choose_couples
 from hardcut.annotate.draws import Drawn, read_draws
 from hardcut.annotate.policy import ReviewCandidate, ReviewPlan, pairs_in_conflict, plan_review, readable_labels
 from hardcut.annotate.review_content import ReviewSubject
 from hardcut.engine.run_files import RunFiles
+from hardcut.schemas.comparisons import Comparison, applies
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.flags import WITHHELD
 from hardcut.schemas.judgments import Judgment, Review
@@ -28,7 +30,8 @@ both and no pair of them."""
 class RunRecords:
     """The records of a run that reviewing is about, without the long texts. `known` are the grades that the user's own
     judgments give, by pair; `drawn` is what the audit drew up to now; `reviews` all that was ever pulled, by pair, but
-    for `replaced`: those of another file than the pair's video has now."""
+    for `replaced`: those of another file than the pair's video has now. `comparisons` are all that were ever pulled,
+    `contents` the digests of the videos' files."""
 
     folder: Path
     pairs: Mapping[str, Pair]
@@ -39,6 +42,8 @@ class RunRecords:
     reviews: Mapping[str, tuple[Review, ...]]
     replaced: Sequence[Review] = ()
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    comparisons: Sequence[Comparison] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     def candidates(self) -> list[ReviewCandidate]:
         """Every pair with what decides whether a person is asked about it, sorted by id; none that flags withhold, so
@@ -64,6 +69,16 @@ class RunRecords:
         both = ((pair, self.queries[pair.query_id]) for id, pair in self.pairs.items() if self._may_conflict(id))
         return plan_review(self.candidates(), pairs_in_conflict(both, self.reviews), settings)
 
+    def couples(self, settings: ReviewSettings) -> list[Couple]:
+        """The pairs that people compare under these settings."""
+        compared = {Couple(each.left.pair_id, each.right.pair_id) for each in self.compared()}
+        return choose_couples(self.candidates(), self.contents, compared, settings)
+
+    def compared(self) -> list[Comparison]:
+        """The comparisons that the run still has the words, the files and the pairs of."""
+        stale = {each.id for _, each in self.orphans()}
+        return [each for each in self.comparisons if each.id not in stale]
+
     def _is_withheld(self, pair_id: str) -> bool:
         return self.reasons.get(pair_id) in WITHHELD
 
@@ -74,9 +89,9 @@ class RunRecords:
         """All who have answered anything of this run."""
         return {review.reviewer for reviews in self.reviews.values() for review in reviews if is_answer(review)}
 
-    def orphans(self) -> list[tuple[Orphaned, Review]]:
+    def orphans(self) -> list[tuple[Orphaned, Review | Comparison]]:
         """Answers that are kept and applied to nothing, each with the reason."""
-        found: list[tuple[Orphaned, Review]] = [("replaced_video", review) for review in self.replaced]
+        found: list[tuple[Orphaned, Review | Comparison]] = [("replaced_video", review) for review in self.replaced]
         for pair_id, reviews in self.reviews.items():
             for review in reviews:
                 query = self.queries.get(review.query_id)
@@ -84,6 +99,14 @@ class RunRecords:
                     found.append(("changed_query", review))
                 elif pair_id not in self.pairs:
                     found.append(("pair_gone", review))
+        for each in self.comparisons:
+            query = self.queries.get(each.query_id)
+            if query is None or each.query_digest != query_digest(query):
+                found.append(("changed_query", each))
+            elif not applies(each, query, self.contents):
+                found.append(("replaced_video", each))
+            elif any(side.pair_id not in self.pairs for side in each.sides):
+                found.append(("pair_gone", each))
         return found
 
     def subjects(self, pair_ids: Collection[str]) -> dict[str, ReviewSubject]:
@@ -138,4 +161,6 @@ def read_run(run: Path) -> RunRecords:
         reviews={id: said for id, said in reviews.items() if said},
         replaced=tuple(review for id, said in given.items() for review in said if review not in reviews[id]),
         drawn=read_draws(run),
+        comparisons=tuple(files.read(Comparison)),
+        contents=contents,
     )

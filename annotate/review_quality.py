@@ -22,6 +22,7 @@ from hardcut.report.statistics.agreement import (
 )
 from hardcut.report.statistics.audit import Cell, Judged, TeacherEstimate, estimate
 from hardcut.schemas.base import Frozen
+from hardcut.schemas.comparisons import agreed_orders, is_compared
 from hardcut.schemas.judgments import Flag, Review
 from hardcut.schemas.records import TeacherLabel
 from hardcut.schemas.reviews import Consensus, consensus, is_answer, reviews_in_force
@@ -70,6 +71,17 @@ class GoldDispute(Frozen):
     said: tuple[int, ...]
 
 
+class Compared(Frozen):
+    """What people say who compared two videos: the answers that apply, the couples that they are about, and those on
+    which people agree. `margins_follow`: of the couples of which people put one first, those where the teachers' mean
+    margin does so too. They lie near the threshold, where order is hardest."""
+
+    answers: int
+    couples: int
+    agreed: int
+    margins_follow: Proportion
+
+
 class ReviewReport(Frozen):
     """All of it. `by_kind` is agreement by the query's kind; `decided` counts pairs by who settled them; `orphans` are
     answers to a wording or a pair that the run no longer has; `nobody_left` are the conflicts on which everybody has
@@ -92,6 +104,7 @@ class ReviewReport(Frozen):
     reviewers: tuple[Reviewer, ...]
     gold_disputes: tuple[GoldDispute, ...]
     teachers: tuple[TeacherEstimate, ...]
+    compared: Compared | None = None
 
 
 def assess_reviews(run: RunRecords) -> ReviewReport:
@@ -99,7 +112,7 @@ def assess_reviews(run: RunRecords) -> ReviewReport:
     reviews = [*(review for group in run.reviews.values() for review in group), *run.replaced]
     answered = [review for review in reviews if is_answer(review)]
     answers = blind_answers(reviews)
-    orphans = {review.review_id for _, review in run.orphans()}
+    orphans = {each.id for _, each in run.orphans()}
     judged = {review.pair_id for review in answered if review.review_id not in orphans}
     found = _consensus_by_pair(run)
     conflicts = tuple(sorted(id for id, each in found.items() if each is None and id in judged))
@@ -121,6 +134,28 @@ def assess_reviews(run: RunRecords) -> ReviewReport:
         reviewers=tuple(_reviewer(name, reviews, answers, run.known) for name in sorted({r.reviewer for r in reviews})),
         gold_disputes=tuple(_disputes(run)),
         teachers=tuple(_teachers(run)),
+        compared=_compared(run),
+    )
+
+
+def _compared(run: RunRecords) -> Compared | None:
+    """None where nobody was ever asked to compare."""
+    if not run.comparisons:
+        return None
+    answers = [each for each in run.compared() if is_compared(each)]
+    agreed = agreed_orders(answers)
+    margins = {each.pair.pair_id: each.margin for each in run.candidates()}
+    follow = []
+    for each in agreed:
+        if each.order is not None:
+            better, worse = (margins.get(pair_id) for pair_id in each.order)
+            if better is not None and worse is not None:
+                follow.append(better > worse)
+    return Compared(
+        answers=len(answers),
+        couples=len({(each.left.pair_id, each.right.pair_id) for each in answers}),
+        agreed=len(agreed),
+        margins_follow=_share(follow),
     )
 
 

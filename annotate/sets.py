@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from hardcut.annotate.policy import SetName
+from hardcut.schemas.comparisons import PEOPLE, Better
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Flag, Relevance
 
@@ -20,6 +21,13 @@ RELEVANCE: Mapping[str, tuple[Relevance, str]] = {
     "does_not": (0, "Does not"),
 }
 """The answers to the first question by their names in Argilla, in the order of their keys 1, 2, 3."""
+BETTER: Mapping[Better, str] = {
+    "left": "The left one",
+    "right": "The right one",
+    "both": "Both alike",
+    "neither": "Neither",
+}
+"""The answers to the question about two videos, in the order of their keys 1 to 4."""
 WELL_FORMED: Mapping[str, tuple[bool, str]] = {"yes": (True, "Well formed"), "no": (False, "Needs other words")}
 FLAGS: Mapping[Flag, str] = {
     "ambiguous": "Ambiguous",
@@ -32,23 +40,35 @@ FLAGS: Mapping[Flag, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ReviewSet:
-    """A set as Argilla knows it: a dataset with its guidelines, and how many answers a record needs."""
+    """A set as Argilla knows it: a dataset with its guidelines, and how many answers a record needs. `compares`: its
+    records are of two videos, with a question of their own."""
 
     name: str
     guidelines: str
     template: str
     min_submitted: int
+    compares: bool = False
 
 
 def review_set(run_name: str, name: SetName, overlap: int, *, routes: bool = True) -> ReviewSet:
-    """The set of a run. Only blind records need more than one answer. So does adjudication on a server that does not
-    keep records from who has voted on them (`routes` is False): one more than can have voted."""
-    needed = {"blind": overlap, "assisted": 1, "adjudication": 1 if routes else overlap + 1}
+    """The set of a run. Blind records need more than one answer, and so do two videos that are compared, and
+    adjudication on a server that does not keep records from who has voted on them (`routes` is False): one more than
+    can have voted."""
+    needed = {
+        "blind": overlap,
+        "assisted": 1,
+        "adjudication": 1 if routes else overlap + 1,
+        "pairwise": PEOPLE,
+    }
+    compares = name == "pairwise"
+    own = _text(f"guidelines.{name}.md")
+    page = _text("pairwise.html" if compares else "page.html")
     return ReviewSet(
         name=f"{slug(run_name)}-{name}",
-        guidelines=_text(f"guidelines.{name}.md") + "\n\n" + _text("guidelines.md"),
-        template=f"{_text('page.html')}\n<script>\n{_text('answers.js')}\n</script>",
+        guidelines=own if compares else own + "\n\n" + _text("guidelines.md"),
+        template=f"{page}\n<script>\n{_text('answers.js')}\n</script>",
         min_submitted=needed[name],
+        compares=compares,
     )
 
 

@@ -19,6 +19,7 @@ from hardcut.schemas.settings import ReviewSettings
 _WHY: Mapping[Stratum, str] = {
     "audit": "drawn by chance: says how good the teacher is",
     "gold": "your own judgments know the answer: says how good reviewers are",
+    "compared": "people who compared two videos contradict its label",
     "disagreement": "teachers disagree",
     "suspected": "the teacher contradicts how the pair came about",
     "margin": "the teacher is nearly undecided",
@@ -32,14 +33,23 @@ def plan(run: Path, config: Path | None, budget: int | None, *, as_json: bool) -
     settings = review_settings(run, config, budget).review
     records = read_run(run)
     found = records.plan(settings)
+    couples = records.couples(settings)
     missing, changed = further_change(records.candidates(), settings)
     if as_json:
         items = [asdict(item) | {"set": item.set} for item in found.items]
         more = {"answers": 100, "labels": missing, "changes": round(changed, 2)}
-        body = {"budget": settings.budget, "overlap": settings.overlap, "items": items, "further": more}
+        body = {
+            "budget": settings.budget,
+            "overlap": settings.overlap,
+            "items": items,
+            "couples": len(couples),
+            "further": more,
+        }
         print(json.dumps(body | {"strata": [asdict(share) for share in found.shares]}, indent=2))
     else:
         _print(run, found, settings)
+        if settings.pairwise:
+            output().print(f"{len(couples):,} times two videos are compared, by two people each, on top of the budget")
         output().print(
             f"a further 100 answers would bring {missing:,} labels that are missing now, and change about {changed:.0f}"
         )

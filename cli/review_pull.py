@@ -12,6 +12,7 @@ from hardcut.annotate.records import Orphaned
 from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.review import PullDone, ServerOptions
 from hardcut.pipeline.review import pull as pull_answers
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.judgments import Review
 
 _LISTED = 10
@@ -37,9 +38,11 @@ def _print(run: Path, done: PullDone) -> None:
     pulled = done.pulled
     console = output()
     console.print(
-        f"{pulled.reviews:,} answers: {pulled.new:,} new, {pulled.changed:,} changed, {pulled.withdrawn:,} withdrawn "
-        f"  [dim]{plain(str(run / Review.FILE))}[/]"
+        f"{pulled.reviews + pulled.comparisons:,} answers: {pulled.new:,} new, {pulled.changed:,} changed, "
+        f"{pulled.withdrawn:,} withdrawn   [dim]{plain(str(run / Review.FILE))}[/]"
     )
+    if pulled.comparisons:
+        console.print(f"{pulled.comparisons:,} of them compare two videos  [dim]{plain(str(run / Comparison.FILE))}[/]")
     for word, count in done.orphans.items():
         console.print(f"{count:,} of them {_ORPHANED[word]}: kept, not applied")
     for line in (*pulled.unread[:_LISTED], *pulled.strange[:_LISTED]):

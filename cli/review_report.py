@@ -44,6 +44,12 @@ def _print(found: ReviewReport) -> None:
         )
     if found.suggestions_changed.total:
         console.print(f"assisted  {_share(found.suggestions_changed)} of the suggestions were changed")
+    if found.compared:
+        console.print(
+            f"compared  {found.compared.couples:,} times two videos, {found.compared.answers:,} answers; people agree "
+            f"on {found.compared.agreed:,}; the teachers' margins put the same one first in "
+            f"{_share(found.compared.margins_follow)}, {_interval(found.compared.margins_follow.interval)}"
+        )
     console.print()
     console.print(
         _agreement(found) if found.agreement else "no pair has two blind answers: nothing is known of agreement"

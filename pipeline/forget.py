@@ -18,12 +18,13 @@ from hardcut.pipeline.cache import Cache
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.forget_rows import forget_rows
 from hardcut.schemas.catalogue import RECORDS
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.kept import KeptPair
 
-_FILTERED = (Review.FILE, KeptPair.FILE, Drawn.FILE)
+_FILTERED = (Review.FILE, Comparison.FILE, KeptPair.FILE, Drawn.FILE)
 _IDS = ("evidence_id", "caption_id", "pair_id", "label_id")
 _KINDS = ("Evidence", "Caption", "Query", "Pair", "TeacherLabel")
 _LEDGER = (LEDGER_FILE, f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm")

@@ -159,6 +159,7 @@ def _given(recipe: Recipe) -> Iterator[Difference]:
     """Files of the user, which no dataset carries."""
     advice = {
         "reviews": "copy the reviewers' answers into the run's folder",
+        "comparisons": "copy the reviewers' comparisons into the run's folder",
         "calibration": "`hardcut calibrate` makes it of people's answers",
         "splits": "`hardcut export --like` with this dataset keeps its splits",
     }

@@ -27,6 +27,7 @@ from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.context import opened
 from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import STAGES
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
@@ -130,7 +131,9 @@ def push(where: ServerOptions, media: Media, settings: Settings, cache: Cache, p
         root = media.videos.resolve()
         limit = int(media.limit_mb * 1e6) if where.url and media.url is None else None
         previews = Previews(root, cache.frames, folder, settings.media, settings.review, pool, limit)
-        progress.started("previews", len(records.plan(settings.review).items))
+        progress.started(
+            "previews", len(records.plan(settings.review).items) + 2 * len(records.couples(settings.review))
+        )
         routes = reached.media is not None
         work = Push(records, settings, reached.server, previews, link, where.set_name, routes)
         sets = work.carry_out(lambda: progress.advanced("previews"), lambda number: None)
@@ -192,7 +195,7 @@ def _rewrites(found: RunRecords) -> int:
 def report(run: Path, cache: Cache) -> tuple[ReviewReport, Path]:
     """The report on people and teachers, and the run's page with it. Writes both; the report is `review.json`."""
     settings = run_settings(run)
-    if not RunFiles(run).has(Review):
+    if not (RunFiles(run).has(Review) or RunFiles(run).has(Comparison)):
         raise UsageError(f"{run}: nobody has reviewed anything yet: `hardcut review push {run}`, then `review pull`")
     found = make_report(read_run(run))
     with atomic_writer(run / REPORT_FILE) as file:

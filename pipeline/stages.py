@@ -9,6 +9,7 @@ from hardcut.engine.stage import Stage
 from hardcut.pipeline.context import Context
 from hardcut.publish.judgments import JudgmentStage
 from hardcut.schemas.base import Record
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.kept import KeptPair
@@ -124,7 +125,8 @@ def _scores(run: Context) -> Stage:
 
 def _judgments(run: Context) -> Stage:
     settings = run.settings
-    return JudgmentStage(settings.judgments, settings.filters, run.input("judgments"), run.folder / Review.FILE)
+    own, reviews, comparisons = run.input("judgments"), run.folder / Review.FILE, run.folder / Comparison.FILE
+    return JudgmentStage(settings.judgments, settings.filters, own, reviews, comparisons)
 
 
 STAGES = (

@@ -62,6 +62,8 @@ _COLUMN_TOLD = {
     "facets": "what must be seen or heard for an answer, with modality; in its source video the span in seconds",
     "flags, well_formed, moment": "what people said of the pair beside the grade: flags, whether the query is well"
     " formed, the moment in this video; empty where nobody did",
+    "reviews": "each person's answer that counts: who (a number of this dataset), the grade, why the pair was asked"
+    " (`asked`: `audit` is drawn by chance), whether without the teacher's verdict, whether the label rests on it",
     "first_stage": "where first-stage runs ranked the video for the query",
     "origins": "how query and video met: source (written from this video), mined, counterfactual, imported",
     "reference_video_id": "the video that a composed query starts from",
@@ -119,6 +121,8 @@ class CardFacts:
     withheld: dict[str, Withheld] = field(default_factory=dict)
     unpacked: Counter[str] = field(default_factory=Counter)
     """Clips that were not packed, by reason."""
+    comparisons: int = 0
+    """Answers of people to which of two videos answers better."""
     compared: int = 0
     """Pairs that somebody else judged and a teacher too; `agreed` counts those where both say the same."""
     agreed: int = 0

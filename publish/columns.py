@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from hardcut.media.look import LOOK
 from hardcut.publish.judgments import Negative
+from hardcut.publish.people import ANSWER, answer_rows
 from hardcut.publish.teacher_agreement import teacher_agreement
 from hardcut.schemas.flags import OF_WORDS, moment, well_formed
 from hardcut.schemas.judgments import Judgment, Review
@@ -126,6 +128,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "flags": ["string"],
         "well_formed": "bool?",
         "moment": _SPAN,
+        "reviews": [ANSWER],
     },
     "groups": {
         "group_id": "string",
@@ -216,7 +219,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 ADDED: Mapping[str, frozenset[str]] = {
-    "pairs": frozenset({"flags", "well_formed", "moment"}),
+    "pairs": frozenset({"flags", "well_formed", "moment", "reviews"}),
     "groups": frozenset({"counterfactuals"}),
     "queries": frozenset({"flags", "well_formed"}),
     "corpus": frozenset({"codec", "look"}),
@@ -325,6 +328,7 @@ def pair_row(
     video: Mapping[str, Any],
     caption: str | None,
     reviews: Sequence[Review] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> Row:
     """A row of `pairs` but for what its query brings (`OF_QUERY`); `video` is a row of `corpus`, `unwatched` the
     label by metadata alone, `calibrated` the probability of the label's margin under the run's calibration, `labels`
@@ -358,6 +362,7 @@ def pair_row(
         "flags": sorted({flag for review in reviews for flag in review.flags}),
         "well_formed": well_formed(reviews),
         "moment": _span(moment(reviews)),
+        "reviews": answer_rows(reviews, names, judgment.support),
     }
 
 

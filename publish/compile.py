@@ -44,9 +44,11 @@ from hardcut.publish.groups import training_groups
 from hardcut.publish.inherited import FIRST, Earlier
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
+from hardcut.publish.people import pseudonyms
 from hardcut.publish.splits import SPLITS, Splits, may_use, near_duplicates, plan_splits, video_groups
 from hardcut.publish.triplets import write_triplets
 from hardcut.schemas.base import Record
+from hardcut.schemas.comparisons import Comparison, is_compared
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.flags import Flagged, flagged
 from hardcut.schemas.ids import canonical_json, content_id
@@ -97,6 +99,8 @@ class _Plan:
     flags: Flagged
     files: Mapping[str, str]
     """The digest of each video's file."""
+    names: Mapping[str, str]
+    """What the dataset calls each reviewer."""
 
     def writer(self, config: str) -> ConfigWriter:
         used = {*self.splits.videos.values(), *self.splits.queries.values()}
@@ -195,11 +199,12 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     linked = [*copies, *((group.video_id, other) for group in groups for other in group.mirrored)]
     reviews = list(RunFiles(run).read(Review))
     tables.reviews.fill((review.query_id, format_record(review)) for review in reviews)
+    facts.comparisons = sum(is_compared(each) for each in RunFiles(run).read(Comparison))
     files = {video.video_id: video.sha256 for video in RunFiles(run).read(Video)}
     flags = facts.flags = flagged(reviews, RunFiles(run).read(Query), files, families(groups))
     splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, linked, earlier)
     contents = video_groups(RunFiles(run).read(Video), (), copies)
-    return _Plan(run, folder, settings, splits, contents, flags, files)
+    return _Plan(run, folder, settings, splits, contents, flags, files, pseudonyms(reviews))
 
 
 def _write_corpus(plan: _Plan, facts: CardFacts, videos: dict[str, Row]) -> Sizes:
@@ -368,7 +373,19 @@ def _compiled(
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)
             people = said.get(pair.pair_id, ())
             one.rows.append(
-                pair_row(pair, judgment, negative, label, text_only, calibrated(label), labels, video, caption, people)
+                pair_row(
+                    pair,
+                    judgment,
+                    negative,
+                    label,
+                    text_only,
+                    calibrated(label),
+                    labels,
+                    video,
+                    caption,
+                    people,
+                    plan.names,
+                )
             )
             if label is not None:
                 one.teachers.append(label.teacher)

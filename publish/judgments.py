@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,6 +16,7 @@ from hardcut.engine.stage import Output, Reader
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
+from hardcut.schemas.comparisons import Agreed, Comparison, agreed_orders, applies, contradictions
 from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged, Withheld, flagged
 from hardcut.schemas.guards import Answer, Unchecked
 from hardcut.schemas.ids import digest
@@ -177,13 +178,15 @@ class JudgmentStage:
         filters: FilterSettings | None = None,
         own: Path | None = None,
         reviews: Path | None = None,
+        comparisons: Path | None = None,
     ) -> None:
         """`own`: the user's judgments, TREC qrels or the judgments.jsonl of an import, by the user's ids of queries.
-        `reviews`: the file of what people answered, which need not be there yet."""
+        `reviews` and `comparisons`: the files of what people answered, which need not be there yet."""
         self._settings = settings
         self._filters = filters or FilterSettings()
         self._own = own
         self._reviews = reviews
+        self._comparisons = comparisons
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
@@ -194,6 +197,8 @@ class JudgmentStage:
             values["own"] = digest(read_judgments(self._own))
         if self._reviews is not None and self._reviews.exists():
             values["reviews"] = sha256_of(self._reviews)
+        if self._comparisons is not None and self._comparisons.exists():
+            values["comparisons"] = sha256_of(self._comparisons)
         return values
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
@@ -202,18 +207,20 @@ class JudgmentStage:
         own = read_judgments(self._own) if self._own is not None else {}
         used: set[tuple[str, str]] = set()
         tallies: dict[str, Tally] = {}
+        agreed = self._agreed(records)
+        compared = {id for each in agreed for id in (each.left, each.right)}
+        judged: dict[str, Judgment] = {}
         with Scratch() as labels, Scratch() as reviews, Scratch() as verdicts:
             labels.fill((label.pair_id, format_record(label)) for label in records.all(TeacherLabel))
             reviews.fill((review.pair_id, format_record(review)) for review in self._answers())
-            verdicts.fill(
-                (told.pair_id if isinstance(told, Judgment) else told.item, format_record(told))
-                for told in self._judged(records, own, used, tallies, Merge(labels.groups()), Merge(reviews.groups()))
-            )
+            told = self._judged(records, own, used, tallies, Merge(labels.groups()), Merge(reviews.groups()))
+            verdicts.fill((_pair_of(each), format_record(each)) for each in _noted(told, compared, judged))
+            against = contradictions(agreed, judged)
             answers = {id: list(tally.answers_of(self._filters)) for id, tally in tallies.items()}
             found = Merge(verdicts.groups())
             for pair in records.all(Pair):
                 [body] = found(pair.pair_id) or [""]
-                yield pair.pair_id, self._output(pair, body, answers)
+                yield pair.pair_id, self._output(pair, body, answers, against.get(pair.pair_id))
         for query_id in sorted(own):
             for video_id in sorted(set(own[query_id]) - {video for id, video in used if id == query_id}):
                 item = f"judgment {query_id} {video_id}"
@@ -256,9 +263,12 @@ class JudgmentStage:
                 tally.add(pair, query, labels, grade, pair.video_id in metadata)
             yield told
 
-    def _output(self, pair: Pair, body: str, answers: dict[str, list[tuple[str, Answer]]]) -> Output:
-        """A pair's judgment, unless a filter left its query out; what people or the user said stays. What a filter
-        could not tell of a query goes along with the first of its pairs that stays for a teacher's sake."""
+    def _output(
+        self, pair: Pair, body: str, answers: dict[str, list[tuple[str, Answer]]], against: str | None
+    ) -> Output:
+        """A pair's judgment, unless a filter left its query out or it contradicts people (`against` says how); what
+        people or the user said stays. What a filter could not tell of a query goes along with the first of its pairs
+        that stays for a teacher's sake."""
         if "dropped_id" in json.loads(body):
             return Output(drop=parse_record(Dropped, body))
         judgment = parse_record(Judgment, body)
@@ -268,6 +278,8 @@ class JudgmentStage:
         for guard, answer in told:
             if answer.state == "found":
                 return Output(drop=_left_out(pair, guard, f"query {pair.query_id}: {answer.detail}"))
+        if against is not None:
+            return Output(drop=_left_out(pair, "contradicts_people", against))
         answers.pop(pair.query_id, None)
         unchecked = [
             Unchecked.from_answer(guard, pair.query_id, answer) for guard, answer in told if answer.state == "unknown"
@@ -284,8 +296,30 @@ class JudgmentStage:
 
         return flagged(reviews, records.all(Query), contents, families(records.all(Group)))
 
+    def _agreed(self, records: Reader) -> list[Agreed]:
+        """What people agree on who compared two videos that the run still has, with the words that they read."""
+        if self._comparisons is None or not self._comparisons.exists():
+            return []
+        contents = {video.video_id: video.sha256 for video in records.all(Video)}
+        compared = read_records(self._comparisons, Comparison)
+        return agreed_orders(each for each in compared if applies(each, records.get(Query, each.query_id), contents))
+
     def _answers(self) -> Iterator[Review]:
         return read_records(self._reviews, Review) if self._reviews and self._reviews.exists() else iter(())
+
+
+def _pair_of(told: Judgment | Dropped) -> str:
+    return told.pair_id if isinstance(told, Judgment) else told.item
+
+
+def _noted(
+    told: Iterable[Judgment | Dropped], wanted: Collection[str], judged: dict[str, Judgment]
+) -> Iterator[Judgment | Dropped]:
+    """The same again; notes the judgments of the wanted pairs in `judged`."""
+    for each in told:
+        if isinstance(each, Judgment) and each.pair_id in wanted:
+            judged[each.pair_id] = each
+        yield each
 
 
 def _judgment(

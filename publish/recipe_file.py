@@ -19,6 +19,7 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.publish.dataset import DamagedDataset, Dataset
 from hardcut.report.statistics.calibration import CALIBRATION_FILE
 from hardcut.schemas.addresses import model_and_address
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged
@@ -103,7 +104,7 @@ def _lines(run: Path, head: dict[str, Any], made: MadeWith, flags: Flagged) -> I
 
 def given_files(run: Path, splits: str | None = None) -> Iterator[tuple[str, GivenFile]]:
     """What people gave the run and the export, beside the files in the run's settings."""
-    places = {"reviews": run / Review.FILE, "calibration": run / CALIBRATION_FILE}
+    places = {"reviews": run / Review.FILE, "comparisons": run / Comparison.FILE, "calibration": run / CALIBRATION_FILE}
     if splits:
         places["splits"] = Path(splits).expanduser()
     for name, path in places.items():

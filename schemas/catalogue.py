@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hardcut.schemas.base import Record
+from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.records import (
@@ -33,6 +34,7 @@ RECORDS: tuple[type[Record], ...] = (
     Pair,
     TeacherLabel,
     Review,
+    Comparison,
     Judgment,
     Dropped,
     Unchecked,

@@ -18,8 +18,9 @@ ANSWERS: Relevance = 2
 Flag = Literal["ambiguous", "unsafe", "unsafe_query", "broken_video", "wrong_language"]
 """What a reviewer says beside the answer. `unsafe` is the video, `unsafe_query` the words. `schemas/flags.py` says what
 each does."""
-Stratum = Literal["audit", "gold", "disagreement", "suspected", "margin", "counterfactual", "conflict"]
-"""Why a pair was put before reviewers: drawn by chance, its answer is known, teachers disagree on it, its teacher
+Stratum = Literal["audit", "gold", "compared", "disagreement", "suspected", "margin", "counterfactual", "conflict"]
+"""Why a pair was put before reviewers: drawn by chance, its answer is known, people who compared two videos
+contradict its label, teachers disagree on it, its teacher
 contradicts how it came about, its margin is near the threshold, it is a counterfactual, reviewers disagree on it."""
 
 

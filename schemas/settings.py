@@ -274,6 +274,9 @@ class ReviewSettings(Frozen):
     gold: float = Field(default=0.1, ge=0, le=0.5, description="share for pairs that your own judgments know, blind")
     near_margin: float = Field(default=2.0, gt=0, description="a margin this close to 0 is near the threshold")
     certain_margin: float = Field(default=6.0, gt=0, description="a counterfactual with this margin is not asked")
+    pairwise: int = Field(
+        default=0, ge=0, description="answers to which of two videos answers better, two for each couple; 0: none"
+    )
     context_s: float = Field(default=2.0, ge=0, description="seconds of a preview before and after the moment")
     preview_s: float = Field(default=60.0, gt=0, description="a longer video is cut to the moment, at most this long")
     preview_side: int = Field(default=640, ge=64, description="longer side of a preview in pixels")
