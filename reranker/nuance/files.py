@@ -6,19 +6,31 @@ import ast
 import csv
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 
-csv.field_size_limit(1 << 24)
+_LARGEST_CELL = 1 << 24
+"""Characters: lists of a whole split stand in one cell."""
+
+
+@contextmanager
+def _large_cells() -> Iterator[None]:
+    """The limit of the process, which guards other readers, comes back at the end."""
+    usual = csv.field_size_limit(_LARGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(usual)
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """(where, row by column). Raises UsageError where a column lacks or a line has another number of cells."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, _large_cells():
             reader = csv.DictReader(file, strict=True)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:

@@ -14,6 +14,7 @@ import pytest
 
 from hardcut.pipeline.evaluate_benchmark import evaluate_benchmark, write_asked
 from hardcut.reranker.nuance.figures import BenchmarkFigures
+from hardcut.reranker.nuance.files import csv_rows
 from hardcut.reranker.nuance.known import BENCHMARKS, read_benchmark
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.trec import format_run
@@ -370,3 +371,11 @@ def test_an_unknown_benchmark_is_told_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'negbench'"):
         read_benchmark("negbanch", [])
     assert set(BENCHMARKS) == {"adverbs", "cia", "negbench", "rtime", "webvid-covr"}
+
+
+def test_a_large_cell_is_read_and_the_limit_of_others_stays(tmp_path: Path) -> None:
+    usual = csv.field_size_limit()
+    (tmp_path / "large.csv").write_text(f"a,b\n1,{'x' * (usual + 1)}\n")
+    [(where, row)] = csv_rows(tmp_path / "large.csv", ["a", "b"])
+    assert where.endswith("line 2") and len(row["b"]) == usual + 1
+    assert csv.field_size_limit() == usual
