@@ -41,7 +41,7 @@ class Result:
 def settled(
     key: str, output: Output, makes: Iterable[type[Record]], seconds: float = 0.0, about: str | None = None
 ) -> Result:
-    """What the ledger keeps of a unit. `about` is the video that all its records must be about.
+    """What the ledger keeps of a unit. `about` is the video that its records must be about, if about any.
 
     Raises ValueError where the output breaks the contract of stages.
     """
@@ -50,7 +50,7 @@ def settled(
     allowed: tuple[type[Record], ...] = (*makes, Dropped)
     if strange := sorted({type(record).__name__ for record in output.records if not isinstance(record, allowed)}):
         raise ValueError(f"the stage does not say that it makes {', '.join(strange)}")
-    if about is not None and (foreign := {record.about for record in output.records} - {about}):
+    if about is not None and (foreign := {record.about for record in output.records} - {about, ""}):
         raise ValueError(f"the unit {about!r} made records about {', '.join(map(repr, sorted(foreign)))}")
     entries = [_entry(record) for record in (*output.records, *output.dropped)]
     if output.drop:
