@@ -57,10 +57,10 @@ class ComposedStage:
         }
 
     async def run(self, unit: Unit) -> Output:
-        video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
         twins = self._chosen(unit)
-        if not twins:
+        if not twins or not unit.all(Caption):  # without a caption a video has no query of any kind
             return Output()
+        video, evidence, caption = unit.one(Video), unit.all(Evidence), unit.one(Caption)
         drops = DropLog(video, self.name)
         about: dict[str, JsonValue] = {
             **video_inputs(video, evidence),

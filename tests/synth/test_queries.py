@@ -435,6 +435,8 @@ async def test_no_query_starts_twice_from_one_video(source: Any, scripted: Any, 
     output = await stage.run(Unit("v", (video, speech, caption, *twins, before)))
     assert [query.reference_video_id for query in output.records] == ["b"], "two of three twins, one of them is there"
     teacher = scripted()
+    alone = ComposedStage(teacher, no_frames, SAMPLING, QuerySettings())
+    assert await alone.run(Unit("v", (video, speech, *twins))) == Output(), "its caption failed, which is told there"
     both = before.model_copy(update={"reference_video_id": "b", "query_id": "q_other"})
     assert (
         await ComposedStage(teacher, no_frames, SAMPLING, QuerySettings(composed=2)).run(
