@@ -43,7 +43,7 @@ def test_a_real_size_is_planned_from_its_config_alone(hardcut: Process, tmp_path
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (("rank", "data", *LARGE), "'rank' is no stage of training"),
+        (("rank", "data", *LARGE), "'rank' is no training: perception, then ranking; or embedding"),
         (("ranking", "nothing", *LARGE), "no groups in it"),
         (("perception", "nothing", *LARGE, "--start", "."), "--start is for ranking"),
         (("ranking", "nothing", *LARGE, "-c", "nothing.toml"), "no such settings file"),

@@ -38,6 +38,8 @@ TRL has no column for videos, so a video is up to 8 frames. FlagEmbedding holds 
 
 FlagEmbedding 1.4 does not go with transformers 5, so it has an older one. LLaMA-Factory imports torchaudio, of which there is none for this torch: an empty module stands in for it, and its check of versions is off.
 
+`triplets` is a CSV of texts alone, so it has no row here: `tests/publish/test_triplets.py` reads it back.
+
 No library trained a step here. Their own loaders, parsers and collators read the files.
 """
 
