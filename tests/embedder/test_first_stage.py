@@ -19,7 +19,7 @@ def test_a_run_takes_vectors_as_its_first_stage(server: Any, tmp_path: Path, har
     render_world(make_world(11, clips=6), tmp_path / "world")
     run, videos, vectors = tmp_path / "run", tmp_path / "world" / "videos", tmp_path / "vectors"
     start = ("run", videos, "--out", run, "--cache", tmp_path / "cache")
-    assert hardcut_command(*start, "--until", "counterfactuals").returncode == 0
+    assert hardcut_command(*start, "--until", "composed").returncode == 0
     call = ("embed", run, "--model", f"openai:words@{server.url}", "--what", "captions", "--what", "queries")
     done = hardcut_command(*call, "--out", vectors, "--json")
     assert done.returncode in (0, 1), done.stderr  # 1: a composed query whose reference has no caption
@@ -42,3 +42,11 @@ def test_a_run_takes_vectors_as_its_first_stage(server: Any, tmp_path: Path, har
     made_with = json.loads((run / "made_with.json").read_text())
     assert made_with["inputs"]["first_stage"]["name"] == "vectors"
     assert runs["dense"] != runs["bm25+dense"]
+
+    import hardcut  # the same in Python: what is there is not made again
+
+    model = f"openai:words@{server.url}"
+    folder = hardcut.embed(run, model, vectors, what=("captions", "queries"), cache=tmp_path / "cache")
+    assert folder.count("captions") == 6
+    found = hardcut.search(vectors, tmp_path / "dense.trec", among="captions", depth=3)
+    assert {len(scores) for scores in found.scores.values()} == {3}
