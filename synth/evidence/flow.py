@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -196,9 +195,8 @@ def _sampled(flow: Floats, points: Floats) -> Floats:
     return np.asarray(found, dtype=np.float32)
 
 
-@cache
 def _engine() -> Any:
-    """One a process."""
+    """A new one for each field: one that was used at another size before gives other flow."""
     import cv2
 
     return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
