@@ -10,8 +10,9 @@ from typing import Protocol, TypeVar
 
 from hardcut.engine.retry import with_retries
 from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency
+from hardcut.schemas.records import Tokens
 from hardcut.teacher.backend import CallMeter
-from hardcut.teacher.server.faults import NoConnection, RequestFailed
+from hardcut.teacher.server.faults import NoConnection, RequestFailed, RequestRejected
 from hardcut.teacher.server.http import Endpoint
 from hardcut.teacher.server.pace import Slot
 
@@ -152,8 +153,13 @@ class Calls:
         except RequestFailed as error:
             if error.reason in _BUSY:
                 slot.busy(error.retry_after_s)
-            if not error.refused:
+            if error.refused:
+                call.meter.received(Tokens())
+            else:
                 call.lost()
+            raise
+        except (RequestRejected, HardcutError):  # the request or the account is refused, and nothing was taken
+            call.meter.received(Tokens())
             raise
         except asyncio.CancelledError:
             call.lost()

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from hardcut.engine.ledger import Ledger
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.status import read_status
 from hardcut.media.frames import Frame
-from hardcut.schemas.errors import BudgetReached
+from hardcut.schemas.errors import BudgetReached, UsageError
 from hardcut.schemas.records import Sampling, Tokens
 from hardcut.schemas.settings import Budget, Price
 from hardcut.teacher.cached import CachedTeacher
@@ -128,6 +128,23 @@ async def test_refusals_are_not_kept_and_their_calls_are_booked(
         assert isinstance(reply, Reply) and teacher_server.total_asked == 4
         await teacher.close()
         assert booked(ledger)[0][2:] == (4, 300, 30)  # the 500 took no tokens
+
+
+@pytest.mark.parametrize("faults", [(), (429, 503, 500), ("drop", "half"), ("not_json", "wrong_json"), (400,), (401,)])
+async def test_what_has_ended_is_not_in_flight_however_it_ended(
+    tmp_path: Path, teacher_server: Any, judgments: list[Request], faults: tuple[str | int, ...]
+) -> None:
+    with ReplyCache(tmp_path / "replies.sqlite") as replies, Ledger(tmp_path / "run") as ledger:
+        budget = CallBudget(ledger)
+        backend = OpenAITeacher("m", teacher_server.url, attempts=6, backoff_s=0.01, timeout_s=5.0)
+        teacher = CachedTeacher(backend, replies, budget)
+        teacher_server.fail(*faults)
+        with suppress(UsageError):  # 401 ends the run
+            await teacher.complete(judgments)
+        await teacher.close()
+        told = budget.activity.read()
+    assert (told.in_flight, told.calls) == (0, teacher_server.total_asked) and told.calls
+    assert told.in_flight_s > 0
 
 
 @pytest.mark.parametrize("count", ["1" + "0" * 30, "-5", "12.5", "NaN", '"7"', "9e99"])
