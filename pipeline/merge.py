@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.merging import Taken, book_spent, take_results
@@ -18,8 +17,10 @@ from hardcut.synth.queries import QueryStage
 
 LAST_STAGE = QueryStage.name
 """The last stage of a shard: the later ones look at videos of other shards."""
-_FREE = re.compile(r"(resources|budget)\.|.*\b(spec|urls|key_variable)$")
+_FREE = re.compile(r"(resources|budget)\.|.*\b(urls|key_variable)$")
 """Settings that may be others from machine to machine."""
+_ADDRESS = re.compile(r"@https?://[^\s'\"]+")
+"""Where a model is served; which one it is may not be another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,7 @@ def merge(out: Path, runs: Sequence[Path]) -> list[Taken]:
         if ledger.stages() or ledger.database.read("SELECT 1 FROM spend LIMIT 1"):
             raise UsageError(f"{out}: a run is here already: merge into a new folder")
         taken = [take_results(ledger, run, stages) for run in runs]
-        book_spent(
-            ledger, runs
-        )  # at the end and for all of them at once: a merge that is begun again books nothing twice
+        book_spent(ledger, runs)  # of all at once, at the end: a merge that is begun again books nothing twice
     return taken
 
 
@@ -81,14 +80,14 @@ def _check_settings(runs: Sequence[Path]) -> None:
         for name in sorted(first[1].keys() | told.keys()):
             if first[1].get(name) != told.get(name):
                 raise UsageError(
-                    f"{run}: {name} is {told.get(name)!r}, and {first[1].get(name)!r} in {first[0]}: a run has one set "
+                    f"{run}: {name} is {told.get(name)}, and {first[1].get(name)} in {first[0]}: a run has one set "
                     "of settings; make one of them anew, what is the same comes out of its cache"
                 )
 
 
-def _settings(run: Path) -> dict[str, Any]:
+def _settings(run: Path) -> dict[str, str]:
     own = run / "run.toml"
     if not own.exists():
         raise UsageError(f"{run}: no run is here (run.toml is missing): give the folder that --out named")
     told = load_settings(own).model_dump(mode="json")
-    return {name: value for name, value in flat("", told) if not _FREE.match(name)}
+    return {name: _ADDRESS.sub("", str(value)) for name, value in flat("", told) if not _FREE.match(name)}

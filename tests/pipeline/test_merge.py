@@ -101,11 +101,16 @@ def test_what_is_merged_twice_counts_once(videos: Path, tmp_path: Path, monkeypa
         merge(tmp_path / "merged", runs)
 
 
-def test_what_does_not_fit_is_told(videos: Path, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_told(videos: Path, tmp_path: Path, teacher_server: Any) -> None:
     start(videos, tmp_path / "1", shard="1/9", until="evidence")
     start(videos, tmp_path / "2", shard="2/9", until="evidence", settings={"media.fps": 2.0})
     with pytest.raises(UsageError, match=r"2: media.fps is 2.0, and 1.0 in .*1: a run has one set of settings"):
         merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "2"])
+    for name, url in (("4", teacher_server.url), ("5", teacher_server.url.replace("127.0.0.1", "localhost"))):
+        start(videos, tmp_path / name, shard="1/9", until="evidence", url=url)
+    with pytest.raises(UsageError, match=r"4: teacher.spec is openai:judge, and evidence in .*1"):
+        merge(tmp_path / "merged", [tmp_path / "1", tmp_path / "4"])
+    assert merge(tmp_path / "elsewhere", [tmp_path / "4", tmp_path / "5"]), "one model at two addresses"
     with pytest.raises(UsageError, match="no run is here"):
         merge(tmp_path / "merged", [tmp_path / "1", tmp_path])
     with pytest.raises(UsageError, match="--until negatives: a shard ends with queries"):
