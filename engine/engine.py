@@ -20,7 +20,7 @@ from typing import TypeVar
 from hardcut.engine import published
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import Ledger
-from hardcut.engine.legs import Again, Leg, pages
+from hardcut.engine.legs import Again, Leg, Passage, pages
 from hardcut.engine.plan import Step, legs, plan, step_behind, up_to
 from hardcut.engine.progress import NullProgress, Progress
 from hardcut.engine.reader import LedgerReader
@@ -38,7 +38,7 @@ class Engine:
     """Runs stages with the results kept in `ledger` and the files written beside it.
 
     At most `concurrency` units are in a unit stage at once; how many calls or processes they use is the stages'
-    business. `passed` is called with a stage's name and a unit's id once the unit is behind the stage.
+    business. `passage` is told how units go through the stages.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Engine:
         *,
         concurrency: int = 64,
         progress: Progress | None = None,
-        passed: Callable[[str, str], None] = lambda stage, unit: None,
+        passage: Passage | None = None,
     ) -> None:
         self._ledger = ledger
         self._concurrency = concurrency
         self._progress: Progress = progress or NullProgress()
-        self._passed = passed
+        self._passage = passage
         self._runner = UnitRunner(ledger)
         self._checked: set[str] = set()
         """Stages whose units were held against their checksums."""
@@ -218,7 +218,7 @@ class Engine:
             runner=self._runner,
             concurrency=self._concurrency,
             progress=self._progress,
-            passed=self._passed,
+            passage=self._passage,
         )
         await leg.run(sources)
         for step in leg.complete:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
@@ -39,6 +39,16 @@ class Again(NamedTuple):
     renew: str | None = None
 
 
+class Passage(Protocol):
+    """Is told how units go through the stages of legs."""
+
+    def begun(self, stage: str) -> None:
+        """All units of a stage are met anew: none is behind it."""
+
+    def passed(self, stage: str, unit: str) -> None:
+        """A unit is behind a stage: settled there, or no unit of it."""
+
+
 class _Entry(NamedTuple):
     """A unit that has work, from stage number `at` of the leg on. The ledger knows it there under `key`."""
 
@@ -50,8 +60,7 @@ class _Entry(NamedTuple):
 class Leg:
     """One pass through `steps`, the stages of a leg that are not current, with at most `concurrency` units in each.
 
-    `passed` is called with a stage's name and a unit's id once the unit is behind that stage: settled there, or no unit
-    of it. `stopped` is why the pass ended early: BudgetReached or DamagedResult. `complete` are the stages, from the
+    `stopped` is why the pass ended early: BudgetReached or DamagedResult. `complete` are the stages, from the
     first on, all of whose units are settled.
     """
 
@@ -64,14 +73,14 @@ class Leg:
         runner: UnitRunner,
         concurrency: int,
         progress: Progress,
-        passed: Callable[[str, str], None],
+        passage: Passage | None,
     ) -> None:
         self._ledger = ledger
         self._steps = steps
         self._again = again
         self._runner = runner
         self._progress = progress
-        self._told_passed = passed
+        self._passage = passage
         self._places = [asyncio.Semaphore(concurrency) for _ in steps]
         self._room = asyncio.Semaphore(max(_ROOM * concurrency, _LEAST_ROOM))
         self._closed = [asyncio.Event() for _ in steps]
@@ -94,6 +103,8 @@ class Leg:
         total = sum(1 for _ in offered(self._ledger, first, stage, sources))
         for step, _ in self._steps:
             self._progress.started(step.name, total)
+            if self._passage:
+                self._passage.begun(step.name)
         try:
             async with asyncio.TaskGroup() as group:
                 for page in pages(offered(self._ledger, first, stage, sources)):
@@ -192,7 +203,8 @@ class Leg:
         if failed and isinstance(self._progress, Watcher):
             self._progress.failed(name)
         self._progress.advanced(name)
-        self._told_passed(name, unit_id)
+        if self._passage:
+            self._passage.passed(name, unit_id)
 
     def _tell_kept(self) -> None:
         for (step, _), kept in zip(self._steps, self._kept, strict=True):

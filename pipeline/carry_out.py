@@ -91,7 +91,7 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
     async with opened(job.settings, job.out, job.cache, collection.root, sources.ring, job.lent, roles) as context:
         made = stages(context)
         concurrency = job.settings.resources.concurrency
-        engine = Engine(context.ledger, concurrency=concurrency, progress=progress, passed=context.lookup.passed)
+        engine = Engine(context.ledger, concurrency=concurrency, progress=progress, passage=context.lookup.passage)
         again: dict[str, Any] = {"retry_failed": job.retry_failed, "renew": job.renew}
         if not engine.is_current(made[-1].name, made, sources, **again):
             from hardcut.pipeline.note_made_with import note_made_with  # a start with nothing to do asks no versions

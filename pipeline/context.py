@@ -202,8 +202,7 @@ class LedgerLookup:
 
     def __init__(self, ledger: Ledger, ring: Ring) -> None:
         self._ledger = ledger
-        self._neighbours = Neighbours(ledger, ring)
-        self.passed = self._neighbours.passed
+        self.passage = self._neighbours = Neighbours(ledger, ring)
         self.neighbours_ready = self._neighbours.ready
         self.query = lru_cache(maxsize=4096)(self._query)
         self._told = lru_cache(maxsize=256)(self._told_of)

@@ -20,14 +20,22 @@ class Neighbours:
     def __init__(self, ledger: Ledger, ring: Ring) -> None:
         self._ledger = ledger
         self._ring = ring
-        self._behind = bytearray(len(ring.videos))
-        """By place in the ring: 1 where a video has its caption, or will get none."""
+        self._behind: bytearray | None = None
+        """By place in the ring: 1 where a video has its caption, or will get none. None: no caption is made."""
         self._waiting: dict[int, asyncio.Event] = {}
-        self._all_behind = False
+
+    def begun(self, stage: str) -> None:
+        """A stage of the run meets all its videos anew."""
+        if stage == CaptionStage.name:
+            self._behind = bytearray(len(self._ring.videos))
+            self._waiting.clear()
 
     def passed(self, stage: str, video_id: str) -> None:
         """A video is behind a stage of the run."""
-        if stage == CaptionStage.name and (at := self._ring.index(video_id)) is not None:
+        if stage != CaptionStage.name or self._behind is None:
+            return
+        at = self._ring.index(video_id)
+        if at is not None:
             self._behind[at] = 1
             if waiting := self._waiting.pop(at, None):
                 waiting.set()
@@ -37,7 +45,7 @@ class Neighbours:
         found = 0
         for other in self._ring.following(video_id):
             at = self._ring.index(other)
-            if at is not None and not self._behind[at] and not self._finished():
+            if at is not None and self._behind is not None and not self._behind[at]:
                 await self._waiting.setdefault(at, asyncio.Event()).wait()
             found += self._has_caption(other)
             if found == NEIGHBOURS:
@@ -52,8 +60,3 @@ class Neighbours:
 
     def _has_caption(self, video_id: str) -> bool:
         return bool(self._ledger.digests(Caption.__name__, video_id, sys.maxsize))
-
-    def _finished(self) -> bool:
-        """Whether the captions are there already, so that no video passes their stage in this start."""
-        self._all_behind = self._all_behind or self._ledger.stage(CaptionStage.name).phase == "finished"
-        return self._all_behind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +37,10 @@ class Second:
         self.told = {id: asyncio.Event() for id in ids}
         self.calls: Counter[str] = Counter()
 
+    def begun(self, stage: str) -> None:
+        if stage == "tell":
+            self.told = {id: asyncio.Event() for id in self.ids}
+
     def passed(self, stage: str, unit: str) -> None:
         if stage == "tell":
             self.told[unit].set()
@@ -57,11 +60,10 @@ class Second:
 
 
 async def run(
-    folder: Path, stages: list[Any], given: list[Any], concurrency: int = 16, passed: Callable[..., None] | None = None
+    folder: Path, stages: list[Any], given: list[Any], concurrency: int = 16, passage: Second | None = None
 ) -> None:
     with Ledger(folder) as ledger:
-        told = {"passed": passed} if passed else {}
-        await Engine(ledger, concurrency=concurrency, **told).run(stages, given)
+        await Engine(ledger, concurrency=concurrency, passage=passage).run(stages, given)
 
 
 def test_legs_are_the_unit_stages_between_two_looks_at_everything(new_chain):
@@ -113,10 +115,10 @@ async def test_a_unit_waits_for_others_and_holds_nobody(tmp_path, new_chain, giv
     chain, units = new_chain(), given(90)
     second = Second([unit.id for unit in units])
     stages = [chain.look, chain.tell, second]
-    await asyncio.wait_for(run(tmp_path, stages, units, concurrency, second.passed), 30)
+    await asyncio.wait_for(run(tmp_path, stages, units, concurrency, second), 30)
     assert len(second.calls) == read_status(tmp_path).stages[1].done > 40
     again = Second(second.ids)
-    await run(tmp_path, [chain.look, chain.tell, again], units, concurrency, again.passed)
+    await run(tmp_path, [chain.look, chain.tell, again], units, concurrency, again)
     assert not again.calls
 
 
@@ -131,7 +133,7 @@ async def test_a_unit_that_waits_ends_with_the_budget(tmp_path, new_chain, given
 
     chain.tell.run = paid
     with pytest.raises(BudgetReached):
-        await asyncio.wait_for(run(tmp_path, [chain.look, chain.tell, second], units, 16, second.passed), 30)
+        await asyncio.wait_for(run(tmp_path, [chain.look, chain.tell, second], units, 16, second), 30)
     look, tell, last = read_status(tmp_path).stages
     assert look.finished and tell.done == 8 and not tell.failed and last.units_in == last.done + last.pending
 
