@@ -16,6 +16,7 @@ from hardcut.cli.models import models
 from hardcut.cli.options import Cache, Config, Json, TeacherSpec
 from hardcut.cli.review import review
 from hardcut.cli.synth import synth
+from hardcut.schemas.errors import UsageError
 
 app = typer.Typer(
     name="hardcut",
@@ -155,6 +156,8 @@ def status(
     from hardcut.cli.status import status as print_status
     from hardcut.cli.status import watch as watch_status
 
+    if watch and (failed or json):
+        raise UsageError("--watch shows the table: leave out --failed and --json, or ask for them without --watch")
     if watch:
         raise typer.Exit(watch_status(run))
     raise typer.Exit(print_status(run, list_failed=failed, as_json=json))

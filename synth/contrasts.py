@@ -136,22 +136,26 @@ def balanced_set(
     for mine, others, video in ((here, there, true_of), (there, here, None)):
         for anchor, positive in (mine, mine[::-1]):
             for negative in others:
-                made.append(
-                    Triplet.create(
-                        set_id=set_id,
-                        nuance=nuance,
-                        anchor=anchor.text,
-                        positive=positive.text,
-                        hard_negative=negative.text,
-                        anchor_source=anchor.source,
-                        positive_source=positive.source,
-                        hard_negative_source=negative.source,
-                        video_id=video,
-                        made_from=true_of,
-                        family=family,
-                    )
-                )
+                whose = {"video_id": video, "made_from": true_of, "family": family}
+                made.append(triplet_of(nuance, set_id, anchor, positive, negative, **whose))
     return made
+
+
+def triplet_of(
+    nuance: Nuance, set_id: str, anchor: Said, positive: Said, negative: Said, **whose: str | None
+) -> Triplet:
+    """The triplet of three texts; `whose` are the fields that say what it is about."""
+    return Triplet.create(
+        set_id=set_id,
+        nuance=nuance,
+        anchor=anchor.text,
+        positive=positive.text,
+        hard_negative=negative.text,
+        anchor_source=anchor.source,
+        positive_source=positive.source,
+        hard_negative_source=negative.source,
+        **whose,
+    )
 
 
 def composed_triplet(query: Query, twin: Twin, here: Caption, there: Caption) -> Triplet | None:
@@ -165,15 +169,14 @@ def composed_triplet(query: Query, twin: Twin, here: Caption, there: Caption) ->
     if texts is None:
         return None
     edited, unedited = texts
-    return Triplet.create(
-        set_id=content_id("s", "composed", sorted((twin.video_id, twin.other_video_id))),
-        nuance="composed",
-        anchor=composed_anchor(unedited, query.text),
-        positive=edited,
-        hard_negative=unedited,
-        anchor_source=TextSource(kind="edited", id=query.query_id, teacher=query.teacher),
-        positive_source=TextSource(kind="caption", id=here.caption_id, teacher=here.teacher),
-        hard_negative_source=TextSource(kind="caption", id=there.caption_id, teacher=there.teacher),
+    return triplet_of(
+        "composed",
+        content_id("s", "composed", sorted((twin.video_id, twin.other_video_id))),
+        Said(
+            composed_anchor(unedited, query.text), TextSource(kind="edited", id=query.query_id, teacher=query.teacher)
+        ),
+        Said(edited, TextSource(kind="caption", id=here.caption_id, teacher=here.teacher)),
+        Said(unedited, TextSource(kind="caption", id=there.caption_id, teacher=there.teacher)),
         video_id=twin.video_id,
         made_from=twin.video_id,
         family=query.query_id,

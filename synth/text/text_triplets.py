@@ -22,7 +22,7 @@ from hardcut.schemas.text.clean import clean
 from hardcut.schemas.text.direction import split_directions
 from hardcut.schemas.text.words import words
 from hardcut.schemas.triplets import NUANCES, Nuance, TextSource, Triplet, composed_anchor
-from hardcut.synth.contrasts import Said, balanced_set
+from hardcut.synth.contrasts import Said, balanced_set, triplet_of
 from hardcut.synth.requests import Asker, describe_tasks, parsed_reply
 from hardcut.synth.rewording.compared import Comparison, compared
 from hardcut.synth.text.item import TextItem
@@ -124,7 +124,7 @@ class TextTripletStage:
             for edited, source, edit in ((written, given, each.edit), (given, written, each.back)):
                 origin = TextSource(kind="edited", id=item.id, teacher=teacher)
                 anchor = Said(composed_anchor(source.text, clean(edit)), origin)
-                made.append(_triplet("composed", set_id, item, anchor, edited, source))
+                made.append(triplet_of("composed", set_id, anchor, edited, source, family=item.family))
             return made
         return balanced_set(
             each.nuance,
@@ -163,23 +163,9 @@ class TextTripletStage:
         set_id = content_id("s", item.family, item.entailment, item.contradiction)
         other = contradicts.reworded(again, asker.answered_by("paraphrase"))
         return [
-            _triplet(nuance, set_id, item, premise, follows, contradicts),
-            _triplet(nuance, set_id, item, other, contradicts, follows),
+            triplet_of(nuance, set_id, premise, follows, contradicts, family=item.family),
+            triplet_of(nuance, set_id, other, contradicts, follows, family=item.family),
         ]
-
-
-def _triplet(nuance: Nuance, set_id: str, item: TextItem, anchor: Said, positive: Said, negative: Said) -> Triplet:
-    return Triplet.create(
-        set_id=set_id,
-        nuance=nuance,
-        anchor=anchor.text,
-        positive=positive.text,
-        hard_negative=negative.text,
-        anchor_source=anchor.source,
-        positive_source=positive.source,
-        hard_negative_source=negative.source,
-        family=item.family,
-    )
 
 
 def _holds(item: TextItem, each: TurnedReply, checked: Comparison, drops: _Drops) -> bool:

@@ -74,6 +74,7 @@ def test_a_run_is_watched_to_its_end(
     assert seen.returncode == 0 and "captions" in seen.stdout, seen.stderr
     assert seen.stdout.endswith(hardcut("status", run).stdout), "what stands there last is the status"
     assert hardcut("status", tmp_path, "--watch").returncode == 2
+    assert "leave out --failed and --json" in hardcut("status", run, "--watch", "--json").stderr
 
 
 def test_the_line_of_an_error_does_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
