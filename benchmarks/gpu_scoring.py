@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.schemas.settings import Resources
+from hardcut.schemas.resources import Resources
 
 HERE = Path(__file__).resolve().parent
 QUERIES = 10

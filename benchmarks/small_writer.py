@@ -35,13 +35,9 @@ from hardcut.engine.stage import Output, Unit
 from hardcut.media.frames import FrameSet
 from hardcut.report.statistics.sides import FEWEST, Sides, audit, told_by_text
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, Video
-from hardcut.schemas.settings import (
-    CaptionSettings,
-    CounterfactualSettings,
-    QuerySettings,
-    Resources,
-    TeacherSettings,
-)
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.settings import CaptionSettings, CounterfactualSettings, QuerySettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring

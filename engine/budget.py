@@ -16,7 +16,8 @@ from hardcut.engine.checksums import stamp
 from hardcut.engine.ledger import Ledger
 from hardcut.schemas.errors import BudgetReached
 from hardcut.schemas.records import Tokens
-from hardcut.schemas.settings import Budget, Price
+from hardcut.schemas.resources import Budget
+from hardcut.schemas.teachers import Price
 
 current_stage: ContextVar[str] = ContextVar("current_stage")
 """The name of the stage that is running, set by the engine: each call is booked there before it is sent. Threads

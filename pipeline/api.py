@@ -17,7 +17,8 @@ from hardcut.pipeline.progress import open_progress
 from hardcut.pipeline.single_clip import JudgedClip
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 
 PathLike = str | Path
 P = ParamSpec("P")

@@ -22,7 +22,8 @@ from hardcut.pipeline.preview import RunRecords, preview
 from hardcut.pipeline.stages import asking
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Role, TeacherSettings
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.needs import needs_of
 from hardcut.teacher.protocol import Reply, Request

@@ -20,7 +20,8 @@ from hardcut.pipeline.run_report import refresh_report
 from hardcut.pipeline.stages import entry, roles_until, stages
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import BudgetReached
-from hardcut.schemas.settings import Inputs, Settings, TeacherSettings
+from hardcut.schemas.settings import Inputs, Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.ranked import check_first_stage
 from hardcut.synth.elsewhere import Ring

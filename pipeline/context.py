@@ -25,7 +25,8 @@ from hardcut.pipeline.neighbours import Neighbours
 from hardcut.pipeline.note_kept import answered_pairs
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
-from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Role, TeacherSettings
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.recognisers import open_recogniser

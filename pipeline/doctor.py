@@ -17,7 +17,8 @@ from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.libraries import broken, decode_sample, libraries, needed_extras, pythons, unfit
 from hardcut.schemas.dependencies import pip_install
 from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
-from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Role, TeacherSettings
 
 _EXTRAS = (
     *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr", "sounds"),

@@ -13,7 +13,9 @@ from hardcut.pipeline.carry_out import find_videos
 from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
 from hardcut.pipeline.stages import asking
 from hardcut.schemas.records import Caption, Pair, Query, View
-from hardcut.schemas.settings import Budget, Settings, TeacherSettings
+from hardcut.schemas.resources import Budget
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK
 from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
 from hardcut.synth.queries import NEEDED

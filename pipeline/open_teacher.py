@@ -11,7 +11,8 @@ from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.pipeline.single_clip import JudgedClip, SingleClips
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.records import Caption
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.function import Function, register
 from hardcut.teacher.protocol import Teacher
 

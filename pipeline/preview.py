@@ -31,7 +31,8 @@ from hardcut.schemas.records import (
     Twin,
     Video,
 )
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.schemas.triplets import Triplet
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource

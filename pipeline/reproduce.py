@@ -34,7 +34,8 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.kept import KeptPair
 from hardcut.schemas.recipe import OURS, MadeVideo, MadeWith, Recipe
-from hardcut.schemas.settings import Inputs, Role, Settings, TeacherSettings
+from hardcut.schemas.settings import Inputs, Settings
+from hardcut.schemas.teachers import Role, TeacherSettings
 from hardcut.teacher.prompts.render import prompt_sources
 
 CONFIG = "hardcut.toml"

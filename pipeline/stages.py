@@ -15,7 +15,7 @@ from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.kept import KeptPair
 from hardcut.schemas.names import suggestion
 from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Twin, Video
-from hardcut.schemas.settings import Role
+from hardcut.schemas.teachers import Role
 from hardcut.synth.candidates.kept_pairs import KeptFile
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.composed import ComposedStage

@@ -17,7 +17,8 @@ from hardcut.publish.text_dataset import TextSummary, write_text_dataset
 from hardcut.schemas.config import format_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Video
-from hardcut.schemas.settings import Role, Settings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Role
 from hardcut.schemas.triplets import Triplet
 from hardcut.synth.text.text_triplets import TextTripletStage
 

@@ -12,9 +12,9 @@ from hardcut.publish._parquet import SplitSize, info
 from hardcut.publish.blocks import RULE
 from hardcut.publish.changes import Changes
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult, State
-from hardcut.publish.columns import teacher_name
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
+from hardcut.publish.rows import teacher_name
 from hardcut.publish.splits import SPLITS
 from hardcut.report.coverage import Coverage
 from hardcut.report.templates import markdown_template

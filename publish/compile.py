@@ -24,28 +24,19 @@ from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.blocks import left_out_blocks, note_group, note_sides, write_blocks
 from hardcut.publish.calibrated import read_calibrations
 from hardcut.publish.card import CardFacts
-from hardcut.publish.columns import (
-    CONFIGS,
-    OF_QUERY,
-    Row,
-    caption_row,
-    corpus_row,
-    facets_of,
-    group_row,
-    pair_row,
-    qrels_row,
-    query_row,
-)
-from hardcut.publish.dataset import CONTRADICTION, COPIES_DISAGREE, LEFT_OUT, MOVED
+from hardcut.publish.columns import CONFIGS, OF_QUERY, Row
+from hardcut.publish.dataset import LEFT_OUT, MOVED
 from hardcut.publish.difficulty import difficulty
 from hardcut.publish.filters import text_only_label
 from hardcut.publish.given_splits import QueryRef
 from hardcut.publish.groups import training_groups
+from hardcut.publish.held_out import dropped_line, leak, out_of_split, untrained, without_contradictions
 from hardcut.publish.inherited import FIRST, Earlier
 from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
 from hardcut.publish.people import pseudonyms
-from hardcut.publish.splits import SPLITS, Splits, may_use, near_duplicates, plan_splits, video_groups
+from hardcut.publish.rows import caption_row, corpus_row, facets_of, group_row, pair_row, qrels_row, query_row
+from hardcut.publish.splits import SPLITS, Splits, near_duplicates, plan_splits, video_groups
 from hardcut.publish.triplets import write_triplets
 from hardcut.schemas.base import Record
 from hardcut.schemas.comparisons import Comparison, is_compared
@@ -267,10 +258,10 @@ def _write_by_query(
             query_id = one.query["query_id"]
             if query_id in plan.flags.queries:  # its pairs have no judgment
                 continue
-            unwanted = out.get(query_id) or _leak(plan.splits, query_id) or _untrained(plan, query_id)
+            unwanted = out.get(query_id) or leak(plan.splits, query_id) or untrained(plan.splits, plan.flags, query_id)
             dropped = one.held_out
             if unwanted:
-                dropped = [*dropped, *(_left_out(row["pair_id"], *unwanted) for row in one.rows)]
+                dropped = [*dropped, *(dropped_line(row["pair_id"], *unwanted) for row in one.rows)]
             facts.left_out.update(record.reason for record in dropped)
             write_records(left_out, dropped)
             if not unwanted:
@@ -283,7 +274,7 @@ def _write_by_query(
         left_out = stack.enter_context((plan.folder / LEFT_OUT).open("w", encoding="utf-8", newline="\n"))
         withheld = plan.flags.videos.keys() | plan.flags.queries.keys()
         moved = ((id, why) for id, why in sorted(plan.splits.moved.items()) if id not in withheld)
-        write_records(left_out, (_left_out(id, MOVED, why) for id, why in moved))
+        write_records(left_out, (dropped_line(id, MOVED, why) for id, why in moved))
         families.fill(parts(writers))
     return {name: writer.sizes for name, writer in writers.items()}
 
@@ -360,9 +351,9 @@ def _compiled(
                 raise _torn(plan.run, Judgment, judgment.id, Pair, judgment.pair_id)
             if pair.pair_id in withheld:
                 continue  # it was judged before it was flagged
-            out = _out_of_split(plan.splits, query, pair.video_id)
+            out = out_of_split(plan.splits, query, pair.video_id)
             if out is not None:
-                one.held_out.append(_left_out(pair.pair_id, *out))
+                one.held_out.append(dropped_line(pair.pair_id, *out))
                 continue
             video = videos.get(pair.video_id)
             if video is None:
@@ -372,26 +363,13 @@ def _compiled(
             negative = negative_kind(judgment, labels, plan.settings.judgments)
             text_only, caption = text_only_label(labels), captions.get(pair.video_id)
             people = said.get(pair.pair_id, ())
-            one.rows.append(
-                pair_row(
-                    pair,
-                    judgment,
-                    negative,
-                    label,
-                    text_only,
-                    calibrated(label),
-                    labels,
-                    video,
-                    caption,
-                    people,
-                    plan.names,
-                )
-            )
+            judged = judgment, negative, label, text_only, calibrated(label), labels
+            one.rows.append(pair_row(pair, *judged, video, caption, people, plan.names))
             if label is not None:
                 one.teachers.append(label.teacher)
-        one = _without_contradictions(one, plan.contents)
-        one.query["difficulty"] = asdict(difficulty(one.rows, one.query["facets"]))
-        yield one
+        rows, contradicted = without_contradictions(query.query_id, one.rows, plan.contents)
+        one.query["difficulty"] = asdict(difficulty(rows, one.query["facets"]))
+        yield _Compiled(one.query, rows, [*one.held_out, *contradicted], one.teachers)
 
 
 def _said(plan: _Plan, query: Query, reviews: list[Review]) -> dict[str, list[Review]]:
@@ -402,66 +380,9 @@ def _said(plan: _Plan, query: Query, reviews: list[Review]) -> dict[str, list[Re
     return {pair_id: reviews_in_force(query, said) for pair_id, said in found.items()}
 
 
-def _without_contradictions(one: _Compiled, contents: Mapping[str, str]) -> _Compiled:
-    """The query without its pairs with one content, under several ids or as copies, that is judged to answer it and not
-    to answer it."""
-    labels: defaultdict[str, dict[bool, Row]] = defaultdict(dict)
-    for row in one.rows:
-        labels[contents[row["video_id"]]].setdefault(row["label"] > 0, row)
-    rows, held_out = [], [*one.held_out]
-    for row in one.rows:
-        by_label = labels[contents[row["video_id"]]]
-        if len(by_label) == 1:
-            rows.append(row)
-        else:
-            yes, no = by_label[True], by_label[False]
-            reason = CONTRADICTION if yes["sha256"] == no["sha256"] else COPIES_DISAGREE
-            detail = f"{one.query['query_id']}: {yes['video_id']} answers it, and {no['video_id']}, a copy, does not"
-            held_out.append(_left_out(row["pair_id"], reason, detail))
-    return _Compiled(one.query, rows, held_out, one.teachers)
-
-
 def _parsed(run: Path, kind: type[R], bodies: list[str] | None) -> list[R]:
     with _line_told(run, kind):
         return [parse_record(kind, body) for body in bodies or ()]
-
-
-def _out_of_split(splits: Splits, query: Query, video_id: str) -> tuple[str, str] | None:
-    """Reason and detail where a pair of the query is in no split, for one of its videos."""
-    split = splits.queries[query.query_id]
-    for one in (video_id, query.reference_video_id):
-        if one is not None and one in splits.moved:
-            return MOVED, f"the video {one}: {splits.moved[one]}"
-    for one in (video_id, query.reference_video_id):
-        if one is not None and not may_use(split, splits.videos.get(one, split)):
-            return "held_out_video", f"the query is in {split}, the video {one} is held out for {splits.videos[one]}"
-    return None
-
-
-def _leak(splits: Splits, query_id: str) -> tuple[str, str] | None:
-    """Reason and detail where the query is left out: of its split for one that is held out, or of all that there are
-    since it had another in an earlier version."""
-    moved = splits.moved.get(query_id)
-    if moved is not None:
-        return MOVED, f"the query {query_id}: {moved}"
-    other = splits.leaks.get(query_id)
-    if other is None:
-        return None
-    detail = f"{query_id} of {splits.queries[query_id]} says the same as {other} of {splits.queries[other]}"
-    return "leaks_into_later_split", detail
-
-
-def _untrained(plan: _Plan, query_id: str) -> tuple[str, str] | None:
-    """Reason and detail where reviewers keep the query out of training."""
-    why = plan.flags.untrained.get(query_id)
-    if why is None or plan.splits.queries[query_id] != "train":
-        return None
-    return why, f"reviewers say so of {query_id}: it is trained on once it is reworded"
-
-
-def _left_out(pair_id: str, reason: str, detail: str) -> Dropped:
-    """Why a judged pair, or a video or query of an earlier version, is in no split."""
-    return Dropped.create(item=pair_id, stage="export", reason=reason, detail=detail)
 
 
 def _torn(run: Path, kind: type[Record], id: str, wanted: type[Record], wanted_id: str) -> UsageError:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hardcut.publish._parquet import ConfigWriter
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.anchored import AnchorTally, is_worded_as_the_positive
-from hardcut.publish.columns import teacher_name
+from hardcut.publish.rows import teacher_name
 from hardcut.publish.similar import normalised_text
 from hardcut.publish.splits import SPLITS
 from hardcut.schemas.ids import canonical_json

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hardcut.engine.budget import Usage
 from hardcut.engine.status import Spend
 from hardcut.schemas.addresses import canonical_name
-from hardcut.schemas.settings import Price, Settings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Price
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from hardcut.schemas.base import Frozen
 from hardcut.schemas.ids import digest
 from hardcut.schemas.kept import KeptPair
 from hardcut.schemas.records import Id, Video
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 
 OURS = "hardcut"
 """What the prompts that come with Hardcut are called, where others have the name of a folder."""

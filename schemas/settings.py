@@ -12,20 +12,14 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
-from hardcut.schemas.extra_fields import ExtraFields
-from hardcut.schemas.records import Length, Register, Sampling, View
+from hardcut.schemas.records import Length, Register, View
+from hardcut.schemas.resources import Budget, Resources
+from hardcut.schemas.teachers import KeyVariable, Role, RoleSettings, TeacherSettings
 from hardcut.schemas.training import TrainSettings
 from hardcut.schemas.triplets import Nuance
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
 """A language by its tag of BCP 47, such as `en` or `pt-BR`."""
-
-KeyVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-"""The name of an environment variable, in capitals: so nobody writes the key itself into the settings."""
-
-
-Role = Literal["captions", "check", "queries", "counterfactuals", "judges"]
-"""What a teacher may do in a run."""
 
 
 class MediaSettings(Frozen):
@@ -88,57 +82,6 @@ class DuplicateSettings(Frozen):
     """Whether copies of one recording are looked for: they are no negatives of each other and share a split."""
 
     near: bool = Field(default=True, description="re-encoded, scaled, trimmed and altered copies, by perceptual hashes")
-
-
-class Price(Frozen):
-    """What a teacher charges for a million tokens, in the currency of `budget.money`."""
-
-    prompt: float = Field(default=0.0, ge=0)
-    completion: float = Field(default=0.0, ge=0)
-
-    def cost(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """The price of so many tokens."""
-        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
-
-
-class TeacherSettings(Frozen):
-    """Which teacher, and how it is asked."""
-
-    spec: str = Field(default="evidence", description="evidence | openai:MODEL@URL | vllm:MODEL | transformers:MODEL")
-    revision: str | None = None
-    prompts: str | None = Field(default=None, description="a folder whose prompts take the place of ours, by name")
-    key_variable: KeyVariable | None = Field(
-        default=None,
-        description="environment variable that holds its server's key; default: HARDCUT_API_KEY or OPENAI_API_KEY, "
-        "for the main teacher's host alone",
-    )
-    urls: tuple[str, ...] = Field(
-        default=(), description="openai: further addresses of the same model; the load is shared among all"
-    )
-    concurrency: int | None = Field(
-        default=None, ge=1, description="openai: requests in flight at each address; default: resources.concurrency"
-    )
-    extra: ExtraFields | None = Field(
-        default=None,
-        description='openai: further fields of each request, as JSON, such as \'{"reasoning_effort": "low"}\'',
-    )
-    sampling: Sampling = Sampling()
-    price: Price = Price()
-
-
-class RoleSettings(Frozen):
-    """Which of `[teachers.NAME]` does what. What names none is done by `[teacher]`, or as it is said."""
-
-    captions: str | None = Field(default=None, description="writes captions")
-    check: str | None = Field(default=None, description="checks and corrects them; default: as captions")
-    queries: str | None = Field(default=None, description="writes queries, composed ones and other wordings")
-    counterfactuals: str | None = Field(default=None, description="writes counterfactuals; default: as queries")
-    judges: tuple[str, ...] = Field(default=(), description="judge pairs; default: scores.teachers")
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        """All names that are used."""
-        return (*filter(None, (self.captions, self.check, self.queries, self.counterfactuals)), *self.judges)
 
 
 class ScoreSettings(Frozen):
@@ -362,35 +305,6 @@ class CheckSettings(Frozen):
     one_label: float = Field(default=0.98, ge=0.5, le=1, description="share of the more frequent label in a split")
     inexact: float = Field(default=0.2, ge=0, le=1, description="teachers' labels without exact confidence")
     unchecked: float = Field(default=0.1, ge=0, le=1, description="queries of which a filter had too little to tell")
-
-
-class Budget(Frozen):
-    """Hard stops, counted over all starts of a run. None: no limit."""
-
-    calls: int | None = Field(default=None, ge=0, description="teacher calls that may be sent")
-    tokens: int | None = Field(
-        default=None, ge=0, description="tokens of prompts and replies; what is in flight is added"
-    )
-    money: float | None = Field(default=None, ge=0, description="in the currency of teacher.price; likewise")
-
-
-class Resources(Frozen):
-    """How much of the machine and of the server is used. Never changes a result."""
-
-    workers: int | None = Field(default=None, ge=1, description="processes that decode and read text; default: cores")
-    concurrency: int = Field(default=64, ge=1, description="teacher requests in flight")
-    frames_limit_bytes: int | None = Field(
-        default=None, ge=1, description="size of the frame store, kept by evicting what was not used for longest"
-    )
-    decode_timeout_s: float = Field(default=300.0, gt=0, description="for one video in one worker")
-    request_timeout_s: float = Field(default=300.0, gt=0)
-    max_attempts: int = Field(default=6, ge=1, description="tries of one request, the first included")
-    batch: int = Field(default=8, ge=1, description="transformers: prompts in one forward pass")
-    max_model_len: int | None = Field(
-        default=None, ge=1, description="vllm: tokens of prompt and reply; default: model's"
-    )
-    gpu_memory: float = Field(default=0.9, gt=0, le=1, description="vllm: share of the GPU's memory")
-    gpus: int = Field(default=1, ge=1, description="vllm: GPUs that one model is spread over")
 
 
 class Inputs(Frozen):

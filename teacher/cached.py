@@ -13,7 +13,7 @@ from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherRef, Tokens
-from hardcut.schemas.settings import Price
+from hardcut.schemas.teachers import Price
 from hardcut.teacher.backend import Backend, BatchBackend, Question
 from hardcut.teacher.brief import Brief, Briefing
 from hardcut.teacher.confidence import contradicts

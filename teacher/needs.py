@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from hardcut.schemas.settings import Role, Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import Role, TeacherSettings
 from hardcut.teacher.protocol import Request, Task
 
 _ROLES: dict[Task, Role] = {

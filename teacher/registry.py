@@ -12,7 +12,8 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import canonical_name, model_and_address
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended, loaded
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import ModelOptions

@@ -16,7 +16,8 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import model_and_address
 from hardcut.schemas.errors import ItemError, UsageError
 from hardcut.schemas.records import Dropped, Evidence
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.speech import Recogniser, recognised_evidence
 from hardcut.synth.evidence.transcription import Server

@@ -20,7 +20,8 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import canonical_name
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.ids import digest
-from hardcut.schemas.settings import Price, Resources
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import Price
 from hardcut.synth.evidence.sounds import voice_in
 from hardcut.synth.evidence.speech import Spoken, doubt_of, pieces, unvoiced
 from hardcut.teacher.server.calls import Calls

@@ -14,7 +14,8 @@ from hardcut.cli.app import app, main
 from hardcut.data.bundled import preset, preset_names
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.registry import open_teacher
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,12 +11,13 @@ from hardcut.engine.budget import CallBudget, current_stage
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.status import Spend, read_status
 from hardcut.schemas.errors import BudgetReached
-from hardcut.schemas.settings import Budget, Price
+from hardcut.schemas.resources import Budget
+from hardcut.schemas.teachers import Price
 
 SPENDER = """
 from hardcut.engine.budget import CallBudget
 from hardcut.schemas.errors import BudgetReached
-from hardcut.schemas.settings import Budget
+from hardcut.schemas.resources import Budget
 
 async def call(budget, sent):
     await budget.reserve("captions", "openai:m")

@@ -14,7 +14,8 @@ import hardcut
 from hardcut.pipeline.batches import file_name, read_batch, write_batch
 from hardcut.pipeline.cache import cache_folder
 from hardcut.schemas.errors import StorageError, UsageError
-from hardcut.schemas.settings import Settings, TeacherSettings
+from hardcut.schemas.settings import Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.schemas.triplets import Triplet
 from hardcut.teacher.server.batch_files import BatchFiles, read_results
 

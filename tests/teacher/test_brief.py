@@ -11,7 +11,7 @@ import pytest
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.media.frames import Frame
 from hardcut.schemas.records import Sampling, TeacherRef
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.brief import MOST_TOKENS, Brief, Briefing, brief_evidence
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.function import FunctionRequest, register

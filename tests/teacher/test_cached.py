@@ -27,7 +27,8 @@ from hardcut.engine.status import read_status
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import BudgetReached, UsageError
 from hardcut.schemas.records import Sampling, Tokens
-from hardcut.schemas.settings import Budget, Price
+from hardcut.schemas.resources import Budget
+from hardcut.schemas.teachers import Price
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.prompts.reply_models import CaptionReply
 from hardcut.teacher.protocol import Refusal, Reply, Request

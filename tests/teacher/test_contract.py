@@ -13,7 +13,7 @@ from hardcut.engine.budget import current_stage
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_answer
 from hardcut.teacher.prompts.reply_models import CaptionReply, QueriesReply
 from hardcut.teacher.protocol import Reply, Request, Task, Teacher

@@ -14,7 +14,7 @@ import pytest
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import BudgetReached, ItemError, UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.function import FunctionRequest, register
 from hardcut.teacher.prompts.reply_models import CheckReply

@@ -12,7 +12,7 @@ import pytest
 from hardcut.engine.budget import current_stage
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.model_digest import model_folder, model_identity
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import open_teacher

@@ -7,7 +7,7 @@ import pytest
 from hardcut.schemas.addresses import canonical_address, canonical_name, host_of
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import TeacherRef
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.names import book_name
 from hardcut.teacher.registry import booked_as
 

@@ -20,7 +20,8 @@ pytest.importorskip("espeakng_loader", reason='needs pip install "hardcut[render
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Unit
 from hardcut.schemas.records import Dropped, Evidence, Video
-from hardcut.schemas.settings import EvidenceSettings, MediaSettings, Resources
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.sounds import sounds_of
 from hardcut.synth.evidence.stage import EvidenceStage

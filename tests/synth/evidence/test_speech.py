@@ -20,7 +20,8 @@ from hardcut.engine.stage import Unit
 from hardcut.media.collection import scan
 from hardcut.schemas.errors import ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Evidence, Video
-from hardcut.schemas.settings import EvidenceSettings, MediaSettings, Resources
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence import whisper
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Spoken, pieces, recognised_evidence

@@ -20,7 +20,9 @@ from hardcut.engine.stage import Unit
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency, UsageError
 from hardcut.schemas.records import Evidence, Video
-from hardcut.schemas.settings import Budget, EvidenceSettings, Resources, TeacherSettings
+from hardcut.schemas.resources import Budget, Resources
+from hardcut.schemas.settings import EvidenceSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser, Spoken
 from hardcut.synth.evidence.stage import EvidenceStage

@@ -26,7 +26,8 @@ import pytest
 from hardcut.engine.budget import current_stage
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.needs import Need
 from hardcut.teacher.prompts.reply_models import CaptionReply, CheckReply, QueriesReply

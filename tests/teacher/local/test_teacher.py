@@ -28,7 +28,8 @@ from hardcut.engine.budget import current_stage
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.confidence import confidence, read_answer
 from hardcut.teacher.local.generation import ModelOptions, Prompt, prompt_of
 from hardcut.teacher.prompts.render import Prompts

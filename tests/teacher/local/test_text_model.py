@@ -12,7 +12,8 @@ from hardcut.engine.budget import current_stage
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.confidence import confidence
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.registry import open_teacher

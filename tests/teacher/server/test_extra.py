@@ -12,7 +12,7 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling, TeacherLabel, TeacherRef
-from hardcut.schemas.settings import TeacherSettings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.registry import open_teacher
 

@@ -12,7 +12,8 @@ import pytest
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import ScoreSettings, Settings, TeacherSettings
+from hardcut.schemas.settings import ScoreSettings, Settings
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.protocol import Request
 from hardcut.teacher.registry import open_teacher
 from hardcut.teacher.server.http import Endpoint

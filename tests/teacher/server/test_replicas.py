@@ -15,7 +15,8 @@ from hardcut.engine.budget import current_stage
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.records import Sampling
-from hardcut.schemas.settings import Resources, TeacherSettings
+from hardcut.schemas.resources import Resources
+from hardcut.schemas.teachers import TeacherSettings
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.protocol import Reply, Request
 from hardcut.teacher.registry import open_teacher
