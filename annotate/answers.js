@@ -22,7 +22,7 @@
     } catch { lost.hidden = false; }
     setTimeout(watch, 1500);
   }
-  const typing = (target) => target?.closest?.("textarea, [contenteditable='true'], [contenteditable=''], input:not([type=radio]):not([type=checkbox])");
+  const { typing } = hardcutFrame;
   const isSending = (event) =>
     event.type === "click"
       ? /submit|discard|draft|update/i.test(event.target?.closest?.("form button")?.textContent || "")

@@ -66,7 +66,7 @@ def review_set(run_name: str, name: SetName, overlap: int, *, routes: bool = Tru
     return ReviewSet(
         name=f"{slug(run_name)}-{name}",
         guidelines=own if compares else own + "\n\n" + _text("guidelines.md"),
-        template=f"{page}\n<script>\n{_text('answers.js')}\n</script>",
+        template="\n".join((_script("frame.js"), page, _script("answers.js"))),
         min_submitted=needed[name],
         compares=compares,
     )
@@ -76,6 +76,10 @@ def slug(name: str) -> str:
     """A run's name in the letters that Argilla takes; where that loses some, with a digest that keeps it apart."""
     kept = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")
     return kept if kept == name else f"{kept or 'run'}-{digest(name)[:6]}"
+
+
+def _script(name: str) -> str:
+    return f"<script>\n{_text(name)}\n</script>"
 
 
 def _text(name: str) -> str:
