@@ -22,7 +22,8 @@ test-vllm: $(VENV_VLLM)/.test
 	@if [ -s $(VENV_VLLM)/.skipped ]; then cat $(VENV_VLLM)/.skipped; else \
 	  $(VENV_VLLM)/bin/python -m pytest -m "torch or vllm" tests/teacher/local/test_teacher.py \
 	    tests/teacher/local/test_process.py tests/teacher/local/test_foreign_code.py \
-	    tests/teacher/local/test_small_model.py tests/teacher/local/test_text_model.py \
+	    tests/benchmarks/test_gpu_scoring.py tests/teacher/local/test_small_model.py tests/teacher/local/test_vllm_server.py \
+	    tests/teacher/local/test_text_model.py \
 	    tests/teacher/prompts/test_control_tokens.py \
 	    tests/synth/evidence/test_speech.py tests/reranker/test_vllm.py tests/embedder/test_vllm.py; fi
 
@@ -39,7 +40,8 @@ $(VENV_ARGILLA)/.made: $(VENV)/.test annotate/embedded/requirements.txt tests/to
 test-train: $(VENV_TRAIN)/.test
 	@if [ -s $(VENV_TRAIN)/.skipped ]; then cat $(VENV_TRAIN)/.skipped; else \
 	  OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(VENV_TRAIN)/bin/python -m pytest -m torch tests/reranker tests/embedder tests/cli tests/examples \
-	    tests/teacher/local/test_text_model.py tests/teacher/local/test_foreign_code.py tests/teacher/prompts/test_control_tokens.py; fi
+	    tests/teacher/local/test_text_model.py tests/teacher/local/test_ray_models.py \
+	    tests/teacher/local/test_foreign_code.py tests/teacher/prompts/test_control_tokens.py; fi
 
 # The demo, and a tiny reranker trained on what it made.
 demo-train: $(VENV_TRAIN)/.test
@@ -51,17 +53,14 @@ $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 	touch $@
 
 # Libraries that read our files, each in an environment of its own; makes docs/consumers.md. What is not installed keeps
-# the row that it had.
+# the row that it had. Tevatron and RANKVIDEO are on no registry: TEVATRON=DIR RANKVIDEO=DIR are checkouts of theirs.
 test-consumers: $(VENV)/.test $(VENV_TRAIN)/.test $(VENV_CONSUMERS)/.made
 	rm -rf $(VENV_CONSUMERS)/exports
 	HF_HOME=$(VENV_CONSUMERS)/home $(BIN)/python tests/consumers/world.py $(VENV_CONSUMERS)/exports
-	HF_HOME=$(VENV_CONSUMERS)/home OMP_NUM_THREADS=1 $(BIN)/python tests/consumers/page.py $(VENV_CONSUMERS)/exports \
-	  $(foreach one,datasets tables.py:pandas tables.py:polars tables.py:duckdb ir_measures, \
-	    $(BIN)/python=read_$(one)$(if $(findstring .py,$(one)),,.py)) \
-	  $(VENV_TRAIN)/bin/python=read_sentence_transformers.py \
-	  $(foreach one,datasets-3:datasets mteb:mteb trl:trl ms-swift:ms_swift flag-embedding:flag_embedding \
-	    llama-factory:llama_factory, $(if $(wildcard $(VENV_CONSUMERS)/$(word 1,$(subst :, ,$(one)))), \
-	    $(VENV_CONSUMERS)/$(word 1,$(subst :, ,$(one)))/bin/python=read_$(word 2,$(subst :, ,$(one))).py))
+	$(VENV_TRAIN)/bin/python tests/tiny_model.py $(VENV_CONSUMERS)/tiny
+	HF_HOME=$(VENV_CONSUMERS)/home OMP_NUM_THREADS=1 $(BIN)/python tests/consumers/page.py \
+	  $(VENV_CONSUMERS) $(VENV) $(VENV_TRAIN) \
+	  $(if $(TEVATRON),--tevatron $(TEVATRON)) $(if $(RANKVIDEO),--rankvideo $(RANKVIDEO))
 
 $(VENV_CONSUMERS)/.made: tests/tools/make_consumers.sh $(VENV_TRAIN)/.test
 	PYTHON=$(PYTHON) tests/tools/make_consumers.sh $(VENV_CONSUMERS) $(VENV_TRAIN)

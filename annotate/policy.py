@@ -1,8 +1,8 @@
 """What people are asked, within a budget of answers: where a person is worth most, and a part that is left to chance.
 
 Pure functions. The random part (the audit) is what makes figures about the teacher honest: pairs that were chosen
-because something is odd about them say nothing of the rest. It is drawn by verdict, as many yes as no, because most
-pairs are a plain no and a recall cannot be told from those (Cochran, Sampling Techniques, chapter 5).
+because something is odd about them say nothing of the rest. Counterfactuals are not in it: each meets only the video
+that its query was changed from, so that a reviewer who knows one by its words knows the answer that is expected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hardcut.annotate.draws import Drawn, draw
+from hardcut.annotate.draws import Drawn, Framed, draw
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Review, Stratum
 from hardcut.schemas.records import COUNTERFACTUAL, Pair, Query, TeacherLabel
@@ -68,6 +68,11 @@ class ReviewCandidate:
         if self.reason in REASONS:
             return 1.0
         return 1 / (1 + math.exp(min(abs(self.margin), 500.0))) if self.margin is not None else 0.5
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the query was written from this video."""
+        return self.query.source_video_id == self.pair.video_id
 
     @property
     def verdict(self) -> Literal["yes", "no"] | None:
@@ -130,7 +135,7 @@ def plan_review(
     pools = _pools(candidates, settings)
     conflicts = sorted(conflicts)
     records = settings.budget / settings.overlap
-    frame = {each.pair.pair_id: each.verdict for each in candidates if each.verdict is not None and not each.known}
+    frame = _frame(candidates)
     before = {each.pair.pair_id: each.drawn for each in candidates if each.drawn is not None}
     drawn = draw(frame, max(1, round(records * settings.audit)), settings.seed, before)  # never left out
     pools["audit"] = list(frame)
@@ -146,7 +151,7 @@ def plan_review(
     chosen["conflict"] = conflicts
     pools["conflict"] = conflicts
     items = [ReviewItem(pair_id, stratum) for stratum, ids in chosen.items() for pair_id in ids]
-    # Not the digest that the audit is drawn by: of the rarer verdict more are drawn, so that they would come last.
+    # Not the digest that the audit is drawn by: who is drawn for being rare would come last.
     items.sort(key=lambda item: (SETS.index(item.set), digest("order", settings.seed, item.pair_id)))
     shares = [
         StratumShare(stratum, len(pools[stratum]), len(ids), len(ids) * (settings.overlap if stratum in BLIND else 1))
@@ -175,6 +180,16 @@ def pairs_in_conflict(pairs: Iterable[tuple[Pair, Query]], reviews: Mapping[str,
         for pair, query in pairs
         if (people := reviews_in_force(query, reviews.get(pair.pair_id, ()))) and consensus(people) is None
     )
+
+
+def _frame(candidates: Iterable[ReviewCandidate]) -> dict[str, Framed]:
+    """What the audit is drawn from: all pairs of which teachers say anything and people have not said it, but for
+    counterfactuals."""
+    return {
+        each.pair.pair_id: Framed(each.query.query_id, each.pair.video_id, each.is_own, each.verdict)
+        for each in candidates
+        if each.verdict is not None and not each.known and each.query.variant not in COUNTERFACTUAL
+    }
 
 
 def _pools(candidates: Sequence[ReviewCandidate], settings: ReviewSettings) -> dict[Stratum, list[str]]:

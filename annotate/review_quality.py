@@ -24,7 +24,7 @@ from hardcut.report.statistics.audit import Cell, Judged, TeacherEstimate, estim
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.comparisons import agreed_orders, is_compared
 from hardcut.schemas.judgments import Flag, Review
-from hardcut.schemas.records import TeacherLabel
+from hardcut.schemas.records import COUNTERFACTUAL, TeacherLabel
 from hardcut.schemas.reviews import Consensus, consensus, is_answer, reviews_in_force
 from hardcut.teacher.names import book_name
 
@@ -247,10 +247,11 @@ def _disputes(run: RunRecords) -> Iterable[GoldDispute]:
 
 
 def _teachers(run: RunRecords) -> list[TeacherEstimate]:
-    """Each teacher, and all together where there are several, over the pairs that the audit is drawn from."""
+    """Each teacher, and all together where there are several, over the pairs that the audit is drawn from: not those of
+    counterfactuals."""
     said: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for pair_id, labels in run.labels.items():
-        if pair_id in run.known:
+        if pair_id in run.known or run.queries[run.pairs[pair_id].query_id].variant in COUNTERFACTUAL:
             continue
         by_teacher: defaultdict[str, list[TeacherLabel]] = defaultdict(list)
         for label in readable_labels(labels):
@@ -262,15 +263,19 @@ def _teachers(run: RunRecords) -> list[TeacherEstimate]:
     drawn = _drawn(run, said[TOGETHER])
     if not names or all(each.relevant is None for each in drawn.values()):
         return []
-    return [_estimate(name, said[name], drawn) for name in ([*names, TOGETHER] if names[1:] else names)]
+    return [_estimate(run, name, said[name], drawn) for name in ([*names, TOGETHER] if names[1:] else names)]
 
 
-def _estimate(teacher: str, said: Mapping[str, bool], drawn: Mapping[str, Judged]) -> TeacherEstimate:
-    cells = []
-    for yes in (True, False):
-        pairs = [pair_id for pair_id, verdict in said.items() if verdict is yes]
-        cells.append(Cell(yes, len(pairs), [drawn[pair_id] for pair_id in pairs if pair_id in drawn]))
-    return estimate(teacher, cells)
+def _estimate(run: RunRecords, teacher: str, said: Mapping[str, bool], drawn: Mapping[str, Judged]) -> TeacherEstimate:
+    cells: defaultdict[tuple[bool, bool], list[str]] = defaultdict(list)
+    for pair_id, verdict in said.items():
+        pair = run.pairs[pair_id]
+        cells[verdict, run.queries[pair.query_id].source_video_id == pair.video_id].append(pair_id)
+    told = [
+        Cell(yes, len(pairs), [drawn[pair_id] for pair_id in pairs if pair_id in drawn], own)
+        for (yes, own), pairs in sorted(cells.items())
+    ]
+    return estimate(teacher, told)
 
 
 def _drawn(run: RunRecords, together: Mapping[str, bool]) -> dict[str, Judged]:

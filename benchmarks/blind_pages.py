@@ -98,7 +98,7 @@ VIEWS: Mapping[str, View] = {
 }
 """`page`: record and media alone. `words`: the query's words too. `meetings`: how often the set asks about this query.
 Both are of queries that were written to be answered by a video. `all`: everything, of all queries; that a query is a
-user's own, which was written from no video, or a counterfactual, which meets its own video alone, is in its words."""
+user's own, which was written from no video, is in its words. Counterfactuals are not drawn."""
 CONTROL = VIEWS["page"]
 """Of an assisted page, where the predictor must find what was written from the video."""
 

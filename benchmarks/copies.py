@@ -24,8 +24,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from hardcut.engine.files import atomic_writer
 from hardcut.media.altered import altered_hashes
-from hardcut.media.duplicates import FRAMES, Fingerprint, candidate_pairs, fingerprint
+from hardcut.media.duplicates import FRAMES, Fingerprint, fingerprint
 from hardcut.media.ingest import ingest
+from hardcut.media.meetings import candidate_pairs
 from hardcut.media.recordings import same_recording
 from hardcut.schemas.settings import MediaSettings
 

@@ -21,10 +21,11 @@ from pathlib import Path
 
 from hardcut.publish.export_dataset import export
 from hardcut.schemas.base import Record
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Caption, Facet, FirstStage, Pair, Query, Span, TeacherLabel, TeacherRef, Video
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 CANDIDATES = 9
 """Pairs a query: its source and eight mined."""

@@ -1,13 +1,15 @@
 """How fast pairs are scored in process by a model of Qwen3-VL-8B's size, and how busy the GPU is meanwhile.
 
-    python benchmarks/gpu_scoring.py [--pairs 200] [--backend vllm]
+    python benchmarks/gpu_scoring.py [--pairs 200] [--backend vllm] [--reasoning 256] [--bench]
 
 The model has the dimensions of Qwen3-VL-8B-Instruct and random weights, its tokenizer is trained on the spot
 (`reranker/tiny.py`): speed is real, answers mean nothing, and nothing is downloaded. A small tokenizer makes more
 tokens of a text; the tokens of a pair stand beside its speed. One forward pass a pair, 24 frames of 640 x 360 a video,
-ten queries a video. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of disk for a while, and the
-extras `train` (to make the model) and `transformers` or `vllm`; without a GPU it says so and measures nothing.
-`--rehearse` runs it all with a tiny model on whatever is there and writes nothing.
+ten queries a video. With `--reasoning` a judge writes so many tokens first, and random weights end none of them early.
+`--bench` then has `vllm bench throughput` do as many prompts of the same mean lengths, of text and without anything in
+common: `of_bench` is our tokens a second over its. Writes `results/gpu_scoring.json`. Needs a GPU with 40 GB, 20 GB of
+disk for a while, and the extras `train` (to make the model) and `transformers` or `vllm`; without a GPU it says so and
+measures nothing. `--rehearse` runs it all with a tiny model on whatever is there and writes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +44,13 @@ class Scored:
     seconds: float
     prompt_tokens: int
     cached_tokens: int
+    completion_tokens: int
     busy: float | None
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens read and written a second."""
+        return self.pairs * (self.prompt_tokens + self.completion_tokens) / self.seconds
 
 
 def write_model(folder: Path, rehearse: bool) -> None:
@@ -50,13 +58,14 @@ def write_model(folder: Path, rehearse: bool) -> None:
     import torch
     from transformers import Qwen3VLForConditionalGeneration
 
-    from hardcut.reranker.estimate import model_config
     from hardcut.reranker.tiny import Size, make, make_processor
 
     words = ["does the video answer the query? <answer>yes</answer> <answer>no</answer>", "0123456789 evidence caption"]
     if rehearse:
         config, processor = (made := make(words, Size()))[0].config, made[1]
     else:
+        from hardcut.reranker.estimate import model_config
+
         processor = make_processor(words, 700, WIDTH * HEIGHT // 4)
         config, tokenizer = model_config(MODEL), processor.tokenizer
         for name in ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id"):
@@ -109,7 +118,35 @@ class Utilisation:
             self._samples.append(int(told.split()[0]))
 
 
-async def score(spec: str, pairs: int, frames: int, resources: Resources, folder: Path) -> Scored:
+BENCH = """
+import sys
+from vllm.benchmarks.throughput import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args(sys.argv[1:]))
+"""
+"""`vllm bench throughput`. The command itself asks for a package of the name `vllm`, which builds for CPUs have not."""
+
+
+def bench(model: Path, scored: Scored, resources: Resources, out: Path) -> float:
+    """Tokens a second of the bare engine, with as many prompts of the same lengths. In a process of its own."""
+    wanted = {
+        "model": str(model),
+        "dataset-name": "random",
+        "random-input-len": scored.prompt_tokens,
+        "random-output-len": scored.completion_tokens,
+        "num-prompts": scored.pairs,
+        "max-model-len": resources.max_model_len,
+        "gpu-memory-utilization": resources.gpu_memory,
+        "output-json": str(out),
+    }
+    options = [part for name, value in wanted.items() for part in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, "-c", BENCH, *options], check=True)
+    return float(json.loads(out.read_text(encoding="utf-8"))["tokens_per_second"])
+
+
+async def score(spec: str, pairs: int, frames: int, reasoning: int, resources: Resources, folder: Path) -> Scored:
     """Scores all pairs, after one video to load the model and warm up, which is not measured."""
     import numpy as np
     from PIL import Image
@@ -123,7 +160,7 @@ async def score(spec: str, pairs: int, frames: int, resources: Resources, folder
 
     current_stage.set("scores")
     dice = np.random.default_rng(0)
-    sampling = Sampling(max_frames=frames, reasoning=False)
+    sampling = Sampling(max_frames=frames, reasoning=bool(reasoning), max_tokens=max(1, reasoning))
 
     def video(number: int) -> list[Request]:
         shown = []
@@ -154,7 +191,8 @@ async def score(spec: str, pairs: int, frames: int, resources: Resources, folder
         await teacher.close()
     tokens = [reply.tokens for reply in replies(scored)]
     prompt, cached = sum(each.prompt for each in tokens), sum(each.cached for each in tokens)
-    return Scored(len(tokens), seconds, prompt // len(tokens), cached // len(tokens), gpu.mean)
+    written = sum(each.completion for each in tokens)
+    return Scored(len(tokens), seconds, prompt // len(tokens), cached // len(tokens), written // len(tokens), gpu.mean)
 
 
 def main() -> int:
@@ -162,6 +200,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--backend", choices=("vllm", "transformers"), default="vllm")
     parser.add_argument("--batch", type=int, default=Resources().batch, help="transformers: pairs in one forward pass")
+    parser.add_argument("--reasoning", type=int, default=0, metavar="TOKENS", help="what a judge writes first")
+    parser.add_argument("--bench", action="store_true", help="hold it against vllm bench throughput")
     parser.add_argument("--model", type=Path, help="a folder in which the model is looked for, and left")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "gpu_scoring.json")
     parser.add_argument("--rehearse", action="store_true")
@@ -189,7 +229,9 @@ def main() -> int:
                 print("the model could not be made: nothing was measured", file=sys.stderr)
                 return 4
         parameters = int((model / "parameters").read_text(encoding="ascii"))
-        scored = asyncio.run(score(f"{arguments.backend}:{model}", arguments.pairs, frames, resources, folder))
+        spec = f"{arguments.backend}:{model}"
+        scored = asyncio.run(score(spec, arguments.pairs, frames, arguments.reasoning, resources, folder))
+        bare = bench(model, scored, resources, folder / "bench.json") if arguments.bench else None
     result = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "backend": arguments.backend,
@@ -199,8 +241,12 @@ def main() -> int:
         "pairs_a_pass": resources.batch,
         "prompt_tokens_a_pair": scored.prompt_tokens,
         "of_these_shared": scored.cached_tokens,
+        "completion_tokens_a_pair": scored.completion_tokens,
         "pairs": scored.pairs,
         "pairs_per_s": round(scored.pairs / scored.seconds, 2),
+        "tokens_per_s": round(scored.tokens_per_s),
+        "bench_tokens_per_s": None if bare is None else round(bare),
+        "of_bench": None if bare is None else round(scored.tokens_per_s / bare, 2),
         "gpu_busy": None if scored.busy is None else round(scored.busy, 3),
     }
     text = json.dumps(result, indent=2) + "\n"

@@ -1,14 +1,20 @@
 """What evidence of a long video costs beside that of a short one: processor time for each second looked at, and memory.
 
-    python benchmarks/long_video.py [MINUTES ...]
+    python benchmarks/long_video.py [MINUTES ...] [--beside CHECKOUT] [--out FILE]
 
 Renders a video of each length (default: 1, 10 and 60 minutes): another scene every 6 s with a thing that crosses it and
 a caption. `hardcut run` does `probe` and then `evidence`, each in a process of its own. Memory is that of the largest
-process. Writes `results/long_video.json` beside this file.
+process. With a checkout of another version (git worktree add) that one does each video too, right before ours.
+Writes `results/long_video.json` beside this file. A first run over a short video is not measured: it leaves the
+bytecode that an installed package has.
+
+A second that was looked at is a second of the bursts that movement is looked for in: all of a video of up to 96 s, 97 s
+of an hour. Text is looked for in the stored frames, of which there are 240 in both.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -71,10 +77,10 @@ def render(path: Path, minutes: float) -> None:
         out.mux(stream.encode(None))
 
 
-def measure(videos: Path, minutes: float, folder: Path) -> Cost:
-    """Both stages over a folder with one video."""
-    probe = _run(videos, folder, "probe")
-    evidence = _run(videos, folder, "evidence")
+def measure(videos: Path, minutes: float, folder: Path, bytecode: Path, checkout: Path | None = None) -> Cost:
+    """Both stages over a folder with one video, by this version or by that of another checkout."""
+    probe = _run(videos, folder, "probe", bytecode, checkout)
+    evidence = _run(videos, folder, "evidence", bytecode, checkout)
     [video] = RunFiles(folder / "run").read(Video)
     looked_s = video.looked_s or video.duration_s
     return Cost(
@@ -89,36 +95,53 @@ def measure(videos: Path, minutes: float, folder: Path) -> Cost:
     )
 
 
-def _run(videos: Path, folder: Path, until: str) -> tuple[float, int]:
+def _run(videos: Path, folder: Path, until: str, bytecode: Path, checkout: Path | None) -> tuple[float, int]:
     """Processor seconds of `hardcut run` with all its processes, and MiB of the largest of them."""
     command = ["run", str(videos), "--out", str(folder / "run"), "--cache", str(folder / "cache"), "--until", until]
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # so that the children are those of this run alone
-        return pool.apply(_measured, (command,))
+        return pool.apply(_measured, (command, bytecode, checkout))
 
 
-def _measured(command: list[str]) -> tuple[float, int]:
+def _measured(command: list[str], bytecode: Path, checkout: Path | None) -> tuple[float, int]:
+    before = [str(checkout / "src")] if checkout else []
+    path = os.pathsep.join([*before, os.environ.get("PYTHONPATH", "")])
+    kept = {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run(
-        [sys.executable, "-c", "from hardcut.cli.app import main; main()", *command], check=True, capture_output=True
+        [sys.executable, "-c", "from hardcut.cli.app import main; main()", *command],
+        check=True,
+        capture_output=True,
+        env={**os.environ, **kept, "PYTHONPATH": path},
     )
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime, round(used.ru_maxrss / 1024)
 
 
-def main(lengths: list[float]) -> None:
+def main() -> None:
     """Writes the costs of all lengths."""
-    costs = []
-    for minutes in lengths:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "videos").mkdir()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("minutes", type=float, nargs="*", default=list(MINUTES))
+    parser.add_argument("--beside", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "long_video.json")
+    given = parser.parse_args()
+    beside = given.beside.resolve() if given.beside else None
+    costs, others = [], []
+    with tempfile.TemporaryDirectory() as name:
+        bytecode = Path(name) / "bytecode"
+        for minutes in (SCENE_S / 60, *given.minutes):
+            folder = Path(name) / f"{minutes:g}"
+            (folder / "videos").mkdir(parents=True)
             render(folder / "videos" / "long.mp4", minutes)
-            costs.append(asdict(measure(folder / "videos", minutes, folder)))
+            if beside:
+                others.append(asdict(measure(folder / "videos", minutes, folder / "other", bytecode, beside)))
+                print(others[-1], flush=True)
+            costs.append(asdict(measure(folder / "videos", minutes, folder / "ours", bytecode)))
             print(costs[-1], flush=True)
+    costs, others = costs[1:], others[1:]
     machine = {"cores": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
-    with atomic_writer(Path(__file__).with_name("results") / "long_video.json") as file:
-        json.dump({"machine": machine, "videos": costs}, file, indent=1)
+    with atomic_writer(given.out) as file:
+        json.dump({"machine": machine, "videos": costs, **({"beside": others} if others else {})}, file, indent=1)
         file.write("\n")
 
 
 if __name__ == "__main__":
-    main([float(given) for given in sys.argv[1:]] or list(MINUTES))
+    main()

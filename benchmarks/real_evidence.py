@@ -13,7 +13,8 @@ from pathlib import Path
 
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.stage import Unit
-from hardcut.media.collection import VideoFile, scan
+from hardcut.media.collection import scan
+from hardcut.media.video_files import VideoFile
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings

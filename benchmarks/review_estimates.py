@@ -2,7 +2,8 @@
 
     python -m benchmarks.review_estimates [--repetitions 1200] [--part audits] [--out FILE]
 
-A world has pairs, what is true of each, and what teachers say of it. The audit is drawn by the code that `review push`
+A world has queries, each with its own video and others that were found, what is true of each pair, and what teachers
+say of it. The audit is drawn by the code that `review push`
 uses, people answer, and the estimates are made by the code that `review report` uses. Of every interval it is counted
 how often the truth is in it; 95 % should be. No model, no server. A count of 400 repetitions is off by 1.1 points (one
 standard error), so that of 31 some lie outside of 92 to 98 by chance; one of 1,200 is off by 0.6.
@@ -11,6 +12,7 @@ standard error), so that of 31 some lie outside of 92 to 98 by chance; one of 1,
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,18 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
-from hardcut.annotate.draws import Drawn, Verdict, draw, kept_draws
+from hardcut.annotate.draws import Drawn, Framed, Verdict, draw, kept_draws
 from hardcut.report.statistics.agreement import agreement, cohen_kappas, share_interval
 from hardcut.report.statistics.audit import Cell, Judged, TeacherEstimate, estimate
 
 RESULTS = Path(__file__).parent / "results" / "review_estimates.json"
+QUERIES = 250
 PAIRS = 2000
-RELEVANT = 0.12
+VIDEOS = 200
+OWN_RELEVANT = 0.85
+FOUND_RELEVANT = 0.016
+"""So that 12 % of the pairs are relevant: of eight pairs of a query one is its own."""
 
 
 @dataclass
 class World:
-    """Pairs with their truth, and people. `drawn`, `answers`: what has happened up to now."""
+    """Pairs with their truth, query and video, and people. `drawn`, `answers`: what has happened up to now."""
 
     random: np.random.Generator
     name: str
@@ -37,13 +43,22 @@ class World:
     drop: float = 0.0
     people: int = 3
     truth: dict[str, bool] = field(default_factory=dict)
+    origin: dict[str, tuple[str, str, bool]] = field(default_factory=dict)
     drawn: dict[str, Drawn] = field(default_factory=dict)
     answers: dict[str, bool | None] = field(default_factory=dict)
 
-    def grow(self, pairs: int) -> None:
-        """Brings pairs to the collection."""
-        for _ in range(pairs):
-            self.truth[f"{self.name} {len(self.truth)}"] = bool(self.random.random() < RELEVANT)
+    def grow(self, queries: int) -> None:
+        """Brings queries to the collection, each with a video of its own and others: of early videos more are found."""
+        for _ in range(queries):
+            at = len({query for query, _, _ in self.origin.values()})
+            own = int(self.random.integers(VIDEOS))
+            found = (VIDEOS * self.random.random(40) ** 1.3).astype(int)
+            others = list(dict.fromkeys(int(one) for one in found if one != own))[: PAIRS // QUERIES - 1]
+            for video in (own, *others):
+                pair_id = f"{self.name} {at} {video}"
+                share = OWN_RELEVANT if video == own else FOUND_RELEVANT
+                self.truth[pair_id] = bool(self.random.random() < share)
+                self.origin[pair_id] = (f"{self.name} {at}", f"v{video}", video == own)
 
     def teacher(self, recall: float, wrong: float) -> dict[str, Verdict]:
         """What a teacher says: yes to this share of what is relevant, and of what is not."""
@@ -52,7 +67,8 @@ class World:
 
     def audit(self, verdicts: Mapping[str, Verdict], count: int) -> None:
         """A push with this teacher: what is drawn is asked; some of those who were asked never answer."""
-        planned = draw(verdicts, count, 0, self.drawn)
+        frame = {id: Framed(*self.origin[id], verdict) for id, verdict in verdicts.items()}
+        planned = draw(frame, count, 0, self.drawn)
         self.drawn = kept_draws(planned, self.drawn, [id for id, said in self.answers.items() if said is not None])
         for pair_id in planned.keys() - self.answers.keys():
             self.answers[pair_id] = self._answer(self.truth[pair_id])
@@ -68,10 +84,10 @@ class World:
     def report(self, verdicts: Mapping[str, Verdict]) -> TeacherEstimate:
         """What the report says of this teacher."""
         cells = []
-        for of in ("yes", "no"):
-            ids = [id for id, verdict in verdicts.items() if verdict == of]
+        for of in itertools.product(("yes", "no"), (True, False)):
+            ids = [id for id, verdict in verdicts.items() if (verdict, self.origin[id][2]) == of]
             drawn = [Judged(self.drawn[id].probability, self.answers[id]) for id in ids if id in self.drawn]
-            cells.append(Cell(of == "yes", len(ids), drawn))
+            cells.append(Cell(of[0] == "yes", len(ids), drawn, own=of[1]))
         return estimate("t", cells)
 
     def true_figures(self, verdicts: Mapping[str, Verdict]) -> tuple[float, float]:
@@ -104,7 +120,7 @@ def another_teacher(world: World) -> Mapping[str, Verdict]:
 def grown(world: World) -> Mapping[str, Verdict]:
     verdicts = world.teacher(0.85, 0.05)
     world.audit(verdicts, 80)
-    world.grow(PAIRS // 2)
+    world.grow(QUERIES // 2)
     new = world.teacher(0.85, 0.05)
     verdicts = {id: verdicts.get(id, said) for id, said in new.items()}
     world.audit(verdicts, 120)
@@ -113,7 +129,7 @@ def grown(world: World) -> Mapping[str, Verdict]:
 
 def all_at_once(world: World) -> Mapping[str, Verdict]:
     world.audit(world.teacher(0.95, 0.3), 60)
-    world.grow(PAIRS // 4)
+    world.grow(QUERIES // 4)
     verdicts = world.teacher(0.75, 0.04)
     world.audit(verdicts, 60)
     world.audit(verdicts, 140)
@@ -137,7 +153,7 @@ def audits(repetitions: int) -> Iterator[dict[str, object]]:
         held, off, widths = np.zeros(2), np.zeros(2), np.zeros(2)
         for repetition in range(repetitions):
             world = World(np.random.default_rng([repetition, len(name)]), f"{name} {repetition}", error, drop)
-            world.grow(PAIRS)
+            world.grow(QUERIES)
             verdicts = story(world)
             found, truth = world.report(verdicts), world.true_figures(verdicts)
             told = ((found.precision, found.precision_interval), (found.recall, found.recall_interval))

@@ -132,7 +132,7 @@ def measure(language: str, settings: EvidenceSettings, folder: Path) -> tuple[Co
     for number, text in enumerate(LINES[language]):
         font, size = fonts[number % len(fonts)], SIZES[number % len(SIZES)]
         shown = frames(text, font, size, folder / f"{language}{number}")
-        lines, not_read = read_lines(shown, PICTURES / FPS, settings)
+        lines, not_read, _ = read_lines(shown, PICTURES / FPS, settings)
         read = [line.text for line in lines]
         counted = count(text, read)
         total.update(counted)

@@ -13,7 +13,7 @@ from hardcut.cli.batch import batch
 from hardcut.cli.datasets import datasets
 from hardcut.cli.ending import INTERRUPTED, interrupted, one_line_endings
 from hardcut.cli.models import models
-from hardcut.cli.options import Cache, Config, Json, TeacherSpec
+from hardcut.cli.options import Cache, Config, Json, TeacherSpec, Videos
 from hardcut.cli.review import review
 from hardcut.cli.synth import synth
 from hardcut.schemas.errors import UsageError
@@ -82,7 +82,7 @@ def doctor(config: Config = None, teacher: TeacherSpec = None, cache: Cache = No
 
 @app.command()
 def run(
-    videos: Annotated[Path, typer.Argument(help="The folder of videos.")],
+    videos: Videos,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder; the same again goes on with it.")],
     config: Config = None,
     teacher: TeacherSpec = None,
@@ -93,10 +93,16 @@ def run(
     ] = None,
     judgments: Annotated[Path | None, typer.Option(help="Your judgments: TREC qrels or an import's .jsonl.")] = None,
     triplets: Annotated[bool, typer.Option("--triplets", help="Make triplets of texts of every nuance.")] = False,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="A host that a list of addresses may name; repeatable.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
     shard: Annotated[
         str | None, typer.Option(help="Only this part of the videos, such as 3/16; then `hardcut merge`.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="Use all nodes of a Ray cluster: its address, or auto for this machine's.")
     ] = None,
     budget: Annotated[int | None, typer.Option(min=0, help="Teacher calls at most, over all starts.")] = None,
     strict_media: Annotated[bool, typer.Option("--strict-media", help="Damaged videos fail.")] = False,
@@ -104,6 +110,12 @@ def run(
     max_pixels: Annotated[int | None, typer.Option(help="Leave out videos of larger pictures (pixels).")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try what failed again.")] = False,
     renew: Annotated[str | None, typer.Option(help="Make anew what earlier versions of this stage made.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="Figures for programs, a line of JSON every 5 seconds; added at the end.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The same for Prometheus, on this port of 127.0.0.1.")
+    ] = None,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
@@ -120,6 +132,7 @@ def run(
         "teacher.spec": teacher,
         "triplets.nuances": NUANCES if triplets else None,
         "budget.calls": budget,
+        "resources.ray": ray,
         "media.strict": strict_media or None,
         "media.max_duration_s": max_duration,
         "media.max_source_pixels": max_pixels,
@@ -127,6 +140,9 @@ def run(
         "inputs.first_stage": str(first_stage) if first_stage else None,
         "inputs.judgments": str(judgments) if judgments else None,
         "inputs.manifest": str(manifest) if manifest else None,
+        "sources.allow_hosts": allow_host or None,
+        "resources.metrics_file": str(metrics) if metrics else None,
+        "resources.metrics_port": metrics_port,
     }
     settings = load_settings(config, overrides)
     job = Job(videos, out, settings, cache_folder(cache), limit, until, retry_failed, renew=renew, shard=part)
@@ -165,19 +181,33 @@ def status(
 
 @app.command()
 def plan(
-    videos: Annotated[Path, typer.Argument(help="The folder of videos.")],
+    videos: Videos,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run that it is for; what is there is counted.")],
     config: Config = None,
     teacher: TeacherSpec = None,
     queries: Annotated[Path | None, typer.Option(help="Your own queries: .tsv, .csv or .jsonl.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="With so many processes that decode and read.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="With so many calls under way.")] = None,
+    tokens_s: Annotated[
+        float | None, typer.Option("--tokens-s", min=0.001, help="With teachers that write so many tokens a second.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=5, help="Run so many videos first, up to counterfactuals, and plan by them.")
+    ] = None,
     cache: Cache = None,
     json: Json = False,
 ) -> None:
-    """Say what a run would ask its teachers, what the cache has, and what the rest costs. Sends nothing."""
+    """Say what a run would ask its teachers, and what the rest takes: money, time, disk, memory. Sends nothing, unless
+    a sample is asked for, which is paid and part of the run."""
     from hardcut.cli.plan import plan as print_plan
 
-    overrides = {"teacher.spec": teacher, "inputs.queries": str(queries) if queries else None}
-    raise typer.Exit(print_plan(videos, out, config, overrides, cache, as_json=json))
+    overrides = {
+        "teacher.spec": teacher,
+        "inputs.queries": str(queries) if queries else None,
+        "resources.workers": workers,
+        "resources.concurrency": concurrency,
+    }
+    raise typer.Exit(print_plan(videos, out, config, overrides, cache, tokens_s, sample, as_json=json))
 
 
 @app.command()
@@ -210,9 +240,11 @@ app.add_typer(prompt, name="prompt")
 
 @prompt.command()
 def show(
-    name: Annotated[str, typer.Argument(help="caption | queries | judge")],
-    video: Annotated[str, typer.Option("--video", help="A video's id.")],
-    run: Annotated[Path, typer.Option("--run", help="The run that has it.")],
+    name: Annotated[str, typer.Argument(help="caption | queries | judge | …")],
+    run: Annotated[Path, typer.Option("--run", help="The run that asks.")],
+    video: Annotated[
+        str | None, typer.Option("--video", help="A video's id; not for `decompose`, which is asked without one.")
+    ] = None,
     config: Config = None,
     cache: Cache = None,
     json: Json = False,

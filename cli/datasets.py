@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hardcut.cli.options import Allow, Cache, Json
+from hardcut.cli.options import Allow, Cache, Json, Vectors
 
 datasets = typer.Typer()
 
@@ -42,13 +42,14 @@ def export(
     videos: Annotated[
         Path | None, typer.Option(help="With --format: the folder of the videos; paths are absolute then.")
     ] = None,
+    vectors: Vectors = None,
     json: Json = False,
 ) -> None:
     """Write a dataset with its card, checked by the gate."""
     from hardcut.cli.export import export as run_export
     from hardcut.pipeline.run_export import Choices
 
-    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like, new_splits, videos)
+    choices = Choices(config, tuple(allow or ()), with_media, min_difficulty, like, new_splits, videos, vectors)
     raise typer.Exit(run_export(run, out, choices, format, as_json=json))
 
 
@@ -57,12 +58,13 @@ def check(
     dataset: Annotated[Path, typer.Argument(help="A dataset's folder.")],
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Limits; default: the dataset's own.")] = None,
     allow: Allow = None,
+    vectors: Vectors = None,
     json: Json = False,
 ) -> None:
     """Say whether a dataset may be published: leakage, shortcuts, licences, personal data and more."""
     from hardcut.cli.gate import check as run_check
 
-    raise typer.Exit(run_check(dataset, config, tuple(allow or ()), as_json=json))
+    raise typer.Exit(run_check(dataset, config, tuple(allow or ()), vectors, as_json=json))
 
 
 @datasets.command()
@@ -135,7 +137,6 @@ def publish(
     ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over a repository that Hardcut did not make.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change there, and send nothing.")] = False,
-    allow: Allow = None,
     json: Json = False,
 ) -> None:
     """Upload a dataset or a model to the Hugging Face Hub: what changed, in one commit, tagged."""
@@ -146,7 +147,7 @@ def publish(
     choices = Choices(public, tag, adopt, dry_run)
     if model:
         raise typer.Exit(publish_model(folder, repo_id, choices, as_json=json))
-    raise typer.Exit(run_publish(folder, repo_id, tuple(allow or ()), choices, as_json=json))
+    raise typer.Exit(run_publish(folder, repo_id, choices, as_json=json))
 
 
 @datasets.command()
@@ -167,8 +168,8 @@ def import_(
     format: Annotated[
         str,
         typer.Argument(
-            help="activitynet | charades-sta | didemo | lsmdc | msrvtt | msvd | mteb | multivent | negbench"
-            " | qvhighlights | rankvideo | trec | tvr | vatex | youcook2"
+            help="activitynet | charades-sta | cia | didemo | lsmdc | momentseeker | msrvtt | msvd | mteb | multivent"
+            " | negbench | qvhighlights | rankvideo | rtime | trec | tvr | vatex | webvid-covr | youcook2"
         ),
     ],
     files: Annotated[list[Path], typer.Argument(help="The files of that format.")],

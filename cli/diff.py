@@ -28,7 +28,7 @@ def diff(old: Path, new: Path, html: Path | None, *, as_json: bool) -> int:
         print(json.dumps({**versions, "breaks": found.breaks, "configs": found.as_json()}, indent=2))
         return 0
     console = output()
-    for line in changes(before, found).lines:
+    for line in changes(before, after, found).lines:
         console.print(plain(line), highlight=False)
     for each in found.configs.values():
         for what in ("gone", "changed", "moved"):

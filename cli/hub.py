@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,32 +13,24 @@ from hardcut.publish.hub import Choices, Upload
 from hardcut.publish.hub import publish as upload
 from hardcut.publish.hub import publish_model as upload_model
 from hardcut.publish.hub import pull as download
-from hardcut.schemas.errors import UsageError
 
 
-def publish(folder: Path, repo_id: str, allow: Sequence[str], choices: Choices, *, as_json: bool) -> int:
+def publish(folder: Path, repo_id: str, choices: Choices, *, as_json: bool) -> int:
     """Checks the dataset, uploads what changed and says what that was. A dataset that fails a check is not uploaded.
 
-    Raises UsageError for `--allow` of a check that the card does not say it was overridden, DamagedDataset where files
-    were altered.
+    What its card says is allowed stops nothing. Raises DamagedDataset where files were altered.
     """
     dataset = Dataset(folder)
-    results = check(dataset, gate_settings(dataset), allow)
+    results = check(dataset, gate_settings(dataset))
     refuse_damaged(results)
     wrong = stopped(results)
     if wrong and as_json:
         print(json.dumps({"url": None, "checks": [result.as_json() for result in wrong]}, indent=2))
     elif wrong:
         print_gate(wrong)
-        names = " ".join(f"--allow {result.name}" for result in wrong)
-        print(f"not published: mend it, or `hardcut export` again with {names}, so that the card says so")
+        print("not published: mend it, or `hardcut export` again with what may stay, so that the card says so")
     if wrong:
         return gate_status(results)
-    states = dataset.marker.get("gate", {})
-    unsaid = [result.name for result in results if result.state == "allowed" and states.get(result.name) != "allowed"]
-    if unsaid:
-        again = " ".join(f"--allow {name}" for name in unsaid)
-        raise UsageError(f"{folder}: its card does not say that {unsaid[0]} is overridden: export again with {again}")
     done = upload(folder, repo_id, choices)
     _say(done, choices, as_json=as_json)
     return 0

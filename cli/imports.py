@@ -21,6 +21,7 @@ def import_files(name: str, files: Sequence[Path], out: Path, videos: Path | Non
     print(
         f"found    {done.queries:,} queries, {done.videos:,} videos, {done.judgments:,} judgments ({grades or 'none'})"
     )
+    print(f"splits   {', '.join(f'{split} {count:,}' for split, count in done.splits.items())}")
     if done.first_stage:
         print(f"         {done.first_stage:,} lines of a first stage")
     for reason, count in done.skipped.items():

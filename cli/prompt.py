@@ -10,7 +10,7 @@ from hardcut.pipeline.cache import cache_folder
 from hardcut.pipeline.preview import messages
 
 
-def show(task: str, video: str, run: Path, config: Path | None, cache: Path | None, *, as_json: bool) -> int:
+def show(task: str, video: str | None, run: Path, config: Path | None, cache: Path | None, *, as_json: bool) -> int:
     """Prints every request of a task about a video: options, system text, each frame at its place, text."""
     requests = asyncio.run(messages(task, video, run, config, cache_folder(cache)))
     if as_json:

@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hardcut.cli.terminal import output, plain
-from hardcut.pipeline.train import EMBEDDING, Training, estimate_training, train_embedder
+from hardcut.pipeline.train import (
+    EMBEDDING,
+    Cards,
+    Training,
+    course_of_training,
+    estimate_training,
+    train_embedder,
+)
 from hardcut.pipeline.train import train as run_training
 from hardcut.reranker.examples import COMPOSED_QUERY
 
 if TYPE_CHECKING:
     from hardcut.embedder.learning import TrainedEmbedder
-    from hardcut.reranker.estimate import TrainingEstimate
+    from hardcut.reranker.estimate import Course, TrainingEstimate
     from hardcut.reranker.training import Trained
 
 
-def train(training: Training, *, dry_run: bool, as_json: bool) -> int:
+def train(training: Training, *, dry_run: bool, as_json: bool, cards: Cards) -> int:
     """Trains, or with `dry_run` says what it would take; 1 where examples were left out."""
     if training.stage == EMBEDDING and not dry_run:
         embedder = train_embedder(training)
@@ -28,10 +35,12 @@ def train(training: Training, *, dry_run: bool, as_json: bool) -> int:
         return 1 if set(embedder.left_out) - {COMPOSED_QUERY} else 0
     if dry_run:
         estimate = estimate_training(training)
+        course = course_of_training(training, estimate, cards)
         if as_json:
-            print(json.dumps(asdict(estimate), indent=2))
+            print(json.dumps({**asdict(estimate), "course": asdict(course) if course else None}, indent=2))
         else:
             _print_estimate(estimate)
+            _print_course(course)
         return 0
     trained = run_training(training)
     if int(os.environ.get("RANK", "0")) == 0:
@@ -99,3 +108,15 @@ def _print_estimate(estimate: TrainingEstimate) -> None:
     )
     seconds, operations = estimate.seconds_a_step, estimate.flops_a_step
     console.print(f"time          {seconds:.1f} s a step ({operations:.2e} operations), on one H100")
+
+
+def _print_course(course: Course | None) -> None:
+    console = output()
+    if course is None:
+        console.print("whole         not known: no dataset is there to count")
+        return
+    many = f"{course.cards} x {course.card}"
+    money = "" if course.money is None else f", {course.money:,.2f} at {course.price:g} an hour and card"
+    fits = "" if course.fits else "; it does not fit there"
+    what = f"{course.steps:,} steps over {course.examples:,} examples"
+    console.print(f"whole         {what}: {course.hours:,.1f} h on {many}{money}{fits}", soft_wrap=True)

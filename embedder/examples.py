@@ -129,7 +129,8 @@ def read_examples(tables: DatasetTables, settings: EmbeddingSettings, scores: Ru
     Triplets are of texts. A group is a query with its positive video and negatives; its blocks of counterfactuals have
     the video as their anchor, and the two queries as what does and does not belong to it. Where videos are not shown
     (`see`), a video's caption stands for it. `scores` are a reranker's, by query and video, in place of the teacher's
-    margins. At most `hard_negatives` negatives are taken, in the order of the dataset.
+    margins. At most `hard_negatives` negatives are taken, in the order of the dataset. With none of them the examples
+    are the same, but for their negatives.
     """
     left_out: list[LeftOut] = []
     examples: list[Example] = []
@@ -163,13 +164,14 @@ def _triplets(tables: DatasetTables, most: int, left_out: list[LeftOut]) -> tupl
 def _groups(
     tables: DatasetTables, settings: EmbeddingSettings, scores: Run | None, left_out: list[LeftOut]
 ) -> Iterator[Example]:
-    data = read_ranking(tables, "raw", settings.hard_negatives)
+    data = read_ranking(tables, "raw", settings.counterfactuals)
     left_out += data.left_out
     rows = {row["group_id"]: row for split, row in tables.rows("groups") if split == "train"}
     shown = _Shown(tables, settings.see)
+    known_blocks: set[tuple[str, ...]] = set()
     for group in data.examples:
         positive = shown.item(group.positive.video)
-        negatives = [
+        found = [
             (item, margin)
             for (item, margin) in (
                 (shown.item(each.video), _margin(rows[group.group_id], each, scores)) for each in group.negatives
@@ -179,15 +181,19 @@ def _groups(
         if positive is None:
             left_out.append(LeftOut(group.group_id, NO_CAPTION, f"the video {group.positive.video.video_id}"))
             continue
-        margins = (_margin(rows[group.group_id], group.positive, scores), *(margin for _, margin in negatives))
-        known = tuple(margin for margin in margins if margin is not None)
+        margins = (_margin(rows[group.group_id], group.positive, scores), *(margin for _, margin in found))
+        told = tuple(margin for margin in margins if margin is not None)
         yield Example(
-            group.group_id, "group", Item(group.query), positive, tuple(item for item, _ in negatives),
-            known if len(known) == len(margins) and negatives else (),
+            group.group_id, "group", Item(group.query), positive, tuple(item for item, _ in found),
+            told if len(told) == len(margins) and found else (),
         )  # fmt: skip
         for number, block in enumerate(group.blocks):
-            sides = Item(block.answered.query), (Item(block.unanswered.query),)
-            yield Example(f"{group.group_id}/{number}", "counterfactual", positive, *sides)
+            answered, unanswered = block.answered.query, block.unanswered.query
+            if (positive.key, answered, unanswered) in known_blocks:  # it rides with every group of its video
+                continue
+            known_blocks.add((positive.key, answered, unanswered))
+            negatives = (Item(unanswered),)[: settings.hard_negatives]
+            yield Example(f"{group.group_id}/{number}", "counterfactual", positive, Item(answered), negatives)
 
 
 def _margin(row: Row, candidate: TrainingCandidate, scores: Run | None) -> float | None:

@@ -103,7 +103,8 @@ def train_embedder(given: DatasetTables, job: EmbedderJob) -> TrainedEmbedder:
     if done is not None and done.whole == _whole(job):
         return done
     quieten()
-    data = data.without(job.clips.prepare(data.videos[video] for video in sorted(data.videos)))
+    videos = data.videos  # once: it goes through all examples
+    data = data.without(job.clips.prepare(videos[video] for video in sorted(videos)))
     note_left_out(job.out, data.left_out)
     if not data.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
@@ -248,9 +249,15 @@ def _whole(job: EmbedderJob) -> bool:
     return job.whole or job.settings.method == "full"
 
 
+OF_RERANKERS = ("sharded", "profile", "attention", "workers", "trackers", "patience")
+"""Settings that an embedder's training does not read."""
+
+
 def _digest(data: EmbeddingData, job: EmbedderJob) -> str:
     """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
-    options = job.settings.model_dump(mode="json", exclude={"perception", "ranking"})
+    options = job.settings.model_dump(mode="json", exclude={"perception", "ranking", *OF_RERANKERS})
+    if options["lora"]["targets"] is None:
+        del options["lora"]["targets"]
     media = job.clips.media.model_dump(mode="json")
     identity = model_identity(job.model, job.digests)
     return digest(STAGE, identity, job.revision, options, media, asdict(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import load_file_path
 from transformers import AutoConfig, AutoTokenizer
 
 from hardcut.embedder.prompt import PLAIN, add_one_word, has_one_word
@@ -30,16 +32,20 @@ _LANGUAGE = r"(?!.*visual).*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|dow
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a vector is made from: the pooling of the tokens' vectors, and whether the prompt asks in one word."""
+    """What a vector is made from: the pooling of the tokens' vectors, and whether the prompt asks in one word.
+    `alike`: the processor brings pictures and videos to the same mean and deviation. vLLM 0.32 brings videos to those
+    that are given for pictures."""
 
     pooling: str
     one_word: bool
+    alike: bool = True
 
     @property
     def note(self) -> str | None:
-        """What of it differs from the method of the paper; None where nothing does."""
+        """What of it differs from the method of the paper, or would in vLLM; None where nothing does."""
         other = [] if self.pooling == "lasttoken" else [f"pools by {self.pooling} and not by the last token"]
         other += [] if self.one_word else ["has a prompt of its own and not the one-word prompt"]
+        other += [] if self.alike else ["would see videos in other colours in vLLM, which takes the means of pictures"]
         return " and ".join(other) or None
 
 
@@ -55,7 +61,7 @@ def open_embedder(
     refuse_pickled(model)
     given = {"use_safetensors": True, "dtype": "auto", **(options or {}), **NO_CODE}
     try:
-        if _is_saved_whole(model, revision):
+        if _is_embedder(model, revision):
             encoder = SentenceTransformer(
                 model, revision=revision, model_kwargs=given, processor_kwargs=NO_CODE, config_kwargs=NO_CODE, **NO_CODE
             )
@@ -142,7 +148,17 @@ def kind_of(encoder: SentenceTransformer) -> Kind:
     """How a model makes its vectors."""
     pooling = next((module.pooling_mode for module in encoder if isinstance(module, Pooling)), "none")
     name = pooling if isinstance(pooling, str) else "+".join(pooling)
-    return Kind(name, has_one_word(getattr(encoder[0], "processor", None)))
+    processor = getattr(encoder[0], "processor", None)
+    return Kind(name, has_one_word(processor), _sees_alike(processor))
+
+
+def _sees_alike(processor: Any) -> bool:
+    """Whether pictures and videos are brought to the same mean and deviation, where a processor takes both."""
+    pictures, videos = (getattr(processor, f"{kind}_processor", None) for kind in ("image", "video"))
+    if pictures is None or videos is None:
+        return True
+    names = ("do_normalize", "image_mean", "image_std", "do_rescale", "rescale_factor")
+    return all(getattr(pictures, name, None) == getattr(videos, name, None) for name in names)
 
 
 def sees_videos(encoder: SentenceTransformer) -> bool:
@@ -171,13 +187,14 @@ def _bare(model: str, revision: str | None, options: dict[str, Any]) -> Sentence
     return SentenceTransformer(modules=[transformer, pooling, Normalize()])
 
 
-def _is_saved_whole(model: str, revision: str | None) -> bool:
-    """Whether sentence-transformers saved it."""
-    if Path(model).is_dir():
-        return (Path(model) / MODULES).is_file()
-    from sentence_transformers.util import is_sentence_transformer_model
-
-    return bool(is_sentence_transformer_model(model, revision=revision))
+def _is_embedder(model: str, revision: str | None) -> bool:
+    """Whether sentence-transformers saved it as an embedder. It saves rerankers too, as ours are: opened as they are,
+    these would pool by the mean, with the prompt of a pair."""
+    paths = [load_file_path(model, name, revision=revision) for name in (MODULES, "config_sentence_transformers.json")]
+    if paths[0] is None:
+        return False
+    told = {} if paths[1] is None else json.loads(Path(paths[1]).read_text("utf-8"))
+    return bool(told.get("model_type", SentenceTransformer.__name__) == SentenceTransformer.__name__)
 
 
 def device() -> str:

@@ -1,12 +1,17 @@
-"""One item made ahead, while another is worked on."""
+"""Items made ahead in threads, while others are worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
+_WAITING = 8
+"""Items for each thread that are under way at once."""
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
@@ -17,3 +22,17 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
         while (item := waiting.result()) is not end:
             waiting = thread.submit(next, source, end)
             yield item  # type: ignore[misc]
+
+
+def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`work` of each item, in their order, by a thread for each core. Helps where the work lets go of Python's lock, as
+    numpy and decoders do. The items are read in the caller's thread, a few ahead."""
+    threads = os.cpu_count() or 1
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            if len(waiting) == _WAITING * threads:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(work, item))
+        while waiting:
+            yield waiting.popleft().result()

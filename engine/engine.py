@@ -15,9 +15,11 @@ import hashlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from hardcut.engine import published
+from hardcut.engine.budget import current_stage
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.legs import Again, Leg, Passage, pages
@@ -65,13 +67,15 @@ class Engine:
         until: str | None = None,
         retry_failed: bool = False,
         renew: str | None = None,
+        held: Callable[[str, str], bool] | None = None,
     ) -> None:
         """Runs all stages of the run in order, up to and with the one named `until`.
 
         `stages` is always the whole list: a stage that is not in it is not part of the run any more. `sources` is
         gone through several times and never kept, in the same order each time. With `retry_failed` units that failed
         in an earlier start run again. Results and counts are in the ledger (`read_status`). What an earlier version of
-        a stage made stays in force (`stage.Earlier`); `renew` names the stage that makes it anew.
+        a stage made stays in force (`stage.Earlier`); `renew` names the stage that makes it anew. `held` tells of a
+        stage and a unit that it is left for a later start; then nothing is begun behind the leg of that stage.
 
         Raises BudgetReached once the units in flight have ended, and with them all stages before the one that asked;
         MissingDependency, StorageError, UsageError at once;
@@ -80,7 +84,7 @@ class Engine:
 
         What the ledger keeps of a unit and is damaged is found where it is read, told, and done again.
         """
-        await self._mending(lambda: self._run(stages, sources, until, Again(retry_failed, renew)))
+        await self._mending(lambda: self._run(stages, sources, until, Again(retry_failed, renew), held))
 
     async def _mending(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does the work, from its start again as often as results turn out to be damaged, each at most once."""
@@ -96,7 +100,14 @@ class Engine:
                 _log.warning("%s", damage.redo_notice)
                 await self._ledger.discard(damage.stage, damage.units)
 
-    async def _run(self, stages: Sequence[Stage], sources: Iterable[Source], until: str | None, again: Again) -> None:
+    async def _run(
+        self,
+        stages: Sequence[Stage],
+        sources: Iterable[Source],
+        until: str | None,
+        again: Again,
+        held: Callable[[str, str], bool] | None,
+    ) -> None:
         self._checked.clear()
         steps = plan(stages)
         _renewable(steps, again.renew)
@@ -107,14 +118,19 @@ class Engine:
         await self._withdraw_others(steps, current)
         if not current.issuperset(step.name for step in wanted):
             self._ledger.verify()
-        for leg in legs(wanted):
+        done: set[str] = set()
+        found = legs(wanted)
+        for leg, behind in pairwise([*found, []]):
             todo = [step for step in leg if step.name not in current]
             for step in leg:
                 if step.name in current:
                     self._progress.started(step.name, 0)
                     self._progress.finished(step.name)
-            if todo:
-                await self._carry_out(todo, origin, sources, again)
+            ahead = next((step for step in behind if step.name not in current and _may_go_ahead(step)), None)
+            if todo and not done.issuperset(step.name for step in todo):
+                done |= await self._carry_out(todo, origin, sources, again, ahead, held)
+                if held and not done.issuperset(step.name for step in todo):
+                    return
 
     async def run_last(self, stage: CollectionStage) -> bool:
         """Carries out the last stage of a run again whose settings changed, without the others and their sources.
@@ -198,7 +214,18 @@ class Engine:
 
     # One leg
 
-    async def _carry_out(self, steps: Sequence[Step], origin: str, sources: Iterable[Source], again: Again) -> None:
+    async def _carry_out(
+        self,
+        steps: Sequence[Step],
+        origin: str,
+        sources: Iterable[Source],
+        again: Again,
+        ahead: Step | None = None,
+        held: Callable[[str, str], bool] | None = None,
+    ) -> set[str]:
+        """Carries out the stages of a leg. One that sees the whole collection and comes behind it, `ahead`, is carried
+        out as soon as all that it reads is settled, whatever else goes on. Returns the names of the finished ones: not
+        those of which units were held."""
         ours = {step.name for step in steps}
         for name in sorted({name for step in steps for name in step.reads_from} - ours):
             self._check(name)
@@ -206,10 +233,18 @@ class Engine:
             key = self._key(first, origin)
             await self._run_collection(first, first.stage, key, again.failed)
             await self._conclude(first)
-        else:
-            await self._run_leg(steps, origin, sources, again)
+            return ours
+        return await self._run_leg(steps, origin, sources, again, ahead, held)
 
-    async def _run_leg(self, steps: Sequence[Step], origin: str, sources: Iterable[Source], again: Again) -> None:
+    async def _run_leg(
+        self,
+        steps: Sequence[Step],
+        origin: str,
+        sources: Iterable[Source],
+        again: Again,
+        ahead: Step | None,
+        held: Callable[[str, str], bool] | None,
+    ) -> set[str]:
         units = [(step, step.stage) for step in steps if step.stage.kind == "unit"]
         leg = Leg(
             self._ledger,
@@ -219,13 +254,43 @@ class Engine:
             concurrency=self._concurrency,
             progress=self._progress,
             passage=self._passage,
+            held=held,
         )
-        await leg.run(sources)
-        for step in leg.complete:
-            await self._ledger.enumerated(step.name, self._key(step, origin))
-            await self._conclude(step)
+        finished: set[str] = set()
+        one_by_one = asyncio.Lock()
+
+        async def conclude(step: Step) -> None:
+            async with one_by_one:  # a stage's key needs those before it
+                if step.name not in finished:
+                    await self._ledger.enumerated(step.name, self._key(step, origin))
+                    await self._conclude(step)
+                    finished.add(step.name)
+
+        async def go_ahead(step: Step, needed: Sequence[Step]) -> None:
+            await leg.behind(each.name for each in needed)
+            for each in needed:
+                await conclude(each)
+            finished.update(await self._carry_out([step], origin, (), again))
+
+        needed = [step for step in steps if ahead and step.name in ahead.reads_from]
+        beside = None
+        if ahead and steps[-1] not in needed:
+            beside = asyncio.create_task(go_ahead(ahead, needed))
+        try:
+            await leg.run(sources)
+            for step in leg.complete:
+                await conclude(step)
+            if beside and leg.is_behind(step.name for step in needed):
+                await beside
+        finally:
+            if beside:
+                beside.cancel()
+                await asyncio.wait([beside])
+                if not beside.cancelled():
+                    beside.exception()  # raised above, or behind what was
         if leg.stopped:
             raise leg.stopped
+        return finished
 
     async def _conclude(self, step: Step) -> None:
         """All units of the stage are settled: its records go into the files."""
@@ -244,6 +309,8 @@ class Engine:
         self._progress.started(step.name, None)
         generation = self._ledger.snapshot(step.name, key, with_failed=not retry_failed)
         if generation is None:
+            if prepared := getattr(stage, "prepared", None):
+                stage = await asyncio.create_task(_at_stage(step.name, prepared()))
             generation = await self._ledger.begin_snapshot(step.name, key)
             stop = threading.Event()
             work = asyncio.create_task(asyncio.to_thread(self._collect, step, stage, key, generation, stop))
@@ -269,6 +336,17 @@ class Engine:
                 reader.check()
         finally:
             reader.close()
+
+
+def _may_go_ahead(step: Step) -> bool:
+    """Whether a stage can be carried out while the leg before it goes on. One that asks teachers keeps its turn."""
+    return step.stage.kind == "collection" and not hasattr(step.stage, "prepared")
+
+
+async def _at_stage(name: str, work: Awaitable[CollectionStage]) -> CollectionStage:
+    """What is asked of teachers meanwhile is booked as this stage's."""
+    current_stage.set(name)
+    return await work
 
 
 def _renewable(steps: Sequence[Step], name: str | None) -> None:

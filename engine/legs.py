@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from hardcut.engine.checksums import DamagedResult
 from hardcut.engine.ledger import PAGE, Ledger
 from hardcut.engine.plan import Step
+from hardcut.engine.pool import Home, home
 from hardcut.engine.progress import Progress, Watcher
 from hardcut.engine.results import Status
 from hardcut.engine.stage import Source, UnitStage
@@ -59,6 +60,7 @@ class _Entry(NamedTuple):
 
 class Leg:
     """One pass through `steps`, the stages of a leg that are not current, with at most `concurrency` units in each.
+    Units that are `held` at a stage are not done there: they wait for another pass, and nobody waits for them.
 
     `stopped` is why the pass ended early: BudgetReached or DamagedResult. `complete` are the stages, from the
     first on, all of whose units are settled.
@@ -74,7 +76,10 @@ class Leg:
         concurrency: int,
         progress: Progress,
         passage: Passage | None,
+        held: Callable[[str, str], bool] | None = None,
     ) -> None:
+        self._held = held
+        self._first_held = len(steps)
         self._ledger = ledger
         self._steps = steps
         self._again = again
@@ -84,6 +89,8 @@ class Leg:
         self._places = [asyncio.Semaphore(concurrency) for _ in steps]
         self._room = asyncio.Semaphore(max(_ROOM * concurrency, _LEAST_ROOM))
         self._closed = [asyncio.Event() for _ in steps]
+        self._behind = {step.name: asyncio.Event() for step, _ in steps}
+        self._to_pass = [0] * len(steps)
         self._generations: list[int] = []
         self._kept = [0] * len(steps)
         self._open = len(steps)
@@ -93,6 +100,15 @@ class Leg:
     def complete(self) -> Sequence[Step]:
         return [step for step, _ in self._steps[: self._open]]
 
+    async def behind(self, names: Iterable[str]) -> None:
+        """Waits until all units are behind these stages: nothing more comes of them in this pass."""
+        for name in names:
+            await self._behind[name].wait()
+
+    def is_behind(self, names: Iterable[str]) -> bool:
+        """Whether `behind` would not wait."""
+        return all(self._behind[name].is_set() for name in names)
+
     async def run(self, sources: Iterable[Source]) -> None:
         """Where the budget is reached, stages before the one that asked go on: they need no call.
 
@@ -101,20 +117,41 @@ class Leg:
         first, stage = self._steps[0]
         self._generations = [await self._ledger.begin(step.name) for step, _ in self._steps]
         total = sum(1 for _ in offered(self._ledger, first, stage, sources))
+        self._to_pass = [total] * len(self._steps)
         for step, _ in self._steps:
             self._progress.started(step.name, total)
             if self._passage:
                 self._passage.begun(step.name)
+            if not total:
+                self._behind[step.name].set()
         try:
             async with asyncio.TaskGroup() as group:
-                for page in pages(offered(self._ledger, first, stage, sources)):
+                for page in pages(self._in_order(sources)):
                     for entry in await self._enter(page):
                         if entry.at < self._open:
                             await self._room.acquire()
                             group.create_task(self._go_through(entry))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        self._open = min(self._open, self._first_held)
         self._tell_kept()
+
+    def _in_order(self, sources: Iterable[Source]) -> Iterator[Offered]:
+        """All units of the first stage. Where some wait for others they come as the sources do, also in a pass that
+        begins further on: those that are waited for come soon. What is no unit of it any more is behind all stages."""
+        first, stage = self._steps[0]
+        units = offered(self._ledger, first, stage, sources)
+        if stage.over is None or not any(hasattr(each, "ready") for _, each in self._steps):
+            yield from units
+            return
+        left = {unit.id: unit for unit in units}
+        for source in sources:
+            if source.id in left:
+                yield left.pop(source.id)
+            elif self._passage:
+                for step, _ in self._steps:
+                    self._passage.passed(step.name, source.id)
+        yield from left.values()
 
     async def _enter(self, page: Sequence[Offered]) -> list[_Entry]:
         """Takes units in: those that have work, in their order; the others are behind the whole leg."""
@@ -142,9 +179,13 @@ class Leg:
     async def _go_through(self, entry: _Entry) -> None:
         """Takes a unit through the leg, until the last stage or one that is closed."""
         unit, key = entry.unit, entry.key
+        home.set(Home(unit.id))
         try:
             for at in range(entry.at, len(self._steps)):
                 step, stage = self._steps[at]
+                if self._held and self._held(step.name, unit.id):
+                    self._hold(at, unit.id)
+                    return
                 if at > entry.at:
                     if at >= self._open:
                         return
@@ -174,13 +215,19 @@ class Leg:
         return None
 
     async def _ready(self, at: int, stage: UnitStage, unit_id: str) -> bool:
-        """Waits for what the unit needs of others; False where the stage was closed meanwhile."""
+        """Waits for what the unit needs of others, which have its room meanwhile; False where the stage was closed."""
         ready = getattr(stage, "ready", None)
         if ready is None:
             return at < self._open
         tasks = [asyncio.ensure_future(wait) for wait in (ready(unit_id), self._closed[at].wait())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=0, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self._room.release()
+                try:
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await self._room.acquire()
             if tasks[0].done():
                 tasks[0].result()
             return at < self._open
@@ -198,6 +245,12 @@ class Leg:
         for closed in self._closed[at:]:
             closed.set()
 
+    def _hold(self, at: int, unit_id: str) -> None:
+        self._first_held = min(self._first_held, at)
+        if self._passage:
+            for step, _ in self._steps[at:]:
+                self._passage.passed(step.name, unit_id)
+
     def _pass(self, at: int, unit_id: str, *, failed: bool = False) -> None:
         name = self._steps[at][0].name
         if failed and isinstance(self._progress, Watcher):
@@ -205,6 +258,9 @@ class Leg:
         self._progress.advanced(name)
         if self._passage:
             self._passage.passed(name, unit_id)
+        self._to_pass[at] -= 1
+        if not self._to_pass[at]:
+            self._behind[name].set()
 
     def _tell_kept(self) -> None:
         for (step, _), kept in zip(self._steps, self._kept, strict=True):

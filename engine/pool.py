@@ -16,8 +16,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from hardcut.engine.child import start
 from hardcut.engine.closing import Closing
@@ -29,10 +30,62 @@ T = TypeVar("T")
 
 urgency: ContextVar[int] = ContextVar("urgency", default=0)
 """Of the calls that wait for a worker the most urgent one goes first, and of several such the one that came first."""
+
+
+@dataclass(slots=True)
+class Home:
+    """Which unit a call is about, and the node that did the last call about it: what was read once is at hand there."""
+
+    unit: str
+    node: str | None = None
+
+
+home: ContextVar[Home | None] = ContextVar("home", default=None)
+"""Of the unit that is under way. A pool of one machine has no use for it."""
 _TRIES = 3
 """How often a call is begun before it is held to be what kills the worker."""
 _END_S = 10.0
 """How long the end of a process may take that has let go of its connection."""
+
+
+class Pool(Protocol):
+    """Processes that carry out calls, on this machine (`WorkerPool`) or on many (`ray_pool.RayPool`)."""
+
+    @property
+    def places(self) -> int:
+        """How many calls are carried out at once."""
+        ...
+
+    async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
+        """Returns `fn(*args)`, carried out in a process. `fn` is importable by name, arguments and result pickle.
+
+        `timeout_s` counts from the moment the process takes the call. Raises ItemError("timeout") where it was not
+        enough and ItemError("crashed") where the process died (its exit status or signal is in the detail); what `fn`
+        raises comes back as it is, with the traceback from over there as a note. Cancelling kills the work. Where a
+        process dies before it took the call, the call is begun again, so `fn` must stand being repeated.
+        """
+        ...
+
+
+class Call(NamedTuple):
+    """A call as it crosses to a process. `limit_s` is None where the pool's own limit holds."""
+
+    name: str
+    body: bytes
+    limit_s: float | None
+
+    @classmethod
+    def of(cls, fn: Callable[..., object], args: tuple[Any, ...], limit_s: float | None) -> Call:
+        return cls(getattr(fn, "__qualname__", repr(fn)), pickle.dumps((fn, args)), limit_s)
+
+
+def result_of(reply: bytes) -> Any:
+    """What a call returned. Raises what it raised."""
+    value, note = pickle.loads(reply)
+    if note is None:
+        return value
+    value.add_note(note)
+    raise value
 
 
 class WorkerPool(Closing):
@@ -53,37 +106,33 @@ class WorkerPool(Closing):
         self._waiting: list[tuple[int, int, asyncio.Future[_Worker]]] = []
         self._came = itertools.count()
 
-    async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
-        """Returns `fn(*args)`, carried out in a worker. `fn` is importable by name, arguments and result pickle.
+    @property
+    def places(self) -> int:
+        return len(self._workers)
 
-        `timeout_s` counts from the moment the worker takes the call. Raises ItemError("timeout") where it was not
-        enough and ItemError("crashed") where the worker died (its exit status or signal is in the detail); what `fn`
-        raises comes back as it is, the worker's traceback added as a note. Cancelling kills the work. Where a worker
-        dies before it took the call, the call is begun again, so `fn` must stand being repeated.
-        """
+    async def call(self, fn: Callable[..., T], *args: Any, timeout_s: float | None = None) -> T:
+        """As `Pool.call`."""
+        return cast(T, result_of(await self.carry_out(Call.of(fn, args, timeout_s))))
+
+    async def carry_out(self, call: Call) -> bytes:
+        """The reply to a call, for `result_of`. Raises ItemError as `Pool.call`."""
         if self._closed:
             raise RuntimeError("the worker pool is closed")
-        limit = self._timeout_s if timeout_s is None else timeout_s
-        call = pickle.dumps((fn, args))
+        limit = self._timeout_s if call.limit_s is None else call.limit_s
         with waiting():
             worker = await self._take()
         try:
             loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._threads, worker.carry_out, call, limit)
+            return await loop.run_in_executor(self._threads, worker.carry_out, call.body, limit)
         except _TookTooLong:
-            raise ItemError("timeout", f"{_name(fn)} took longer than {limit:g} s and was killed") from None
+            raise ItemError("timeout", f"{call.name} took longer than {limit:g} s and was killed") from None
         except _Died as death:
-            raise ItemError("crashed", f"{_name(fn)}: its process died, {death}") from None
+            raise ItemError("crashed", f"{call.name}: its process died, {death}") from None
         except asyncio.CancelledError:
             worker.kill()
             raise
         finally:
             self._give_back(worker)
-        value, note = pickle.loads(reply)
-        if note is None:
-            return cast(T, value)
-        value.add_note(note)
-        raise value
 
     async def _take(self) -> _Worker:
         if self._idle:
@@ -189,10 +238,6 @@ class _Worker:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
-
-
-def _name(fn: Callable[..., object]) -> str:
-    return getattr(fn, "__qualname__", repr(fn))
 
 
 def _death(status: int) -> str:

@@ -31,6 +31,34 @@ class Watcher(Protocol):
         """What the teachers do; at most so many calls are in flight at once, 0 where that is not known."""
 
 
+class Several:
+    """Tells several of what happens."""
+
+    def __init__(self, *told: Progress) -> None:
+        self._told = told
+        self._watchers = [each for each in told if isinstance(each, Watcher)]
+
+    def started(self, stage: str, total: int | None) -> None:
+        for each in self._told:
+            each.started(stage, total)
+
+    def advanced(self, stage: str) -> None:
+        for each in self._told:
+            each.advanced(stage)
+
+    def finished(self, stage: str) -> None:
+        for each in self._told:
+            each.finished(stage)
+
+    def failed(self, stage: str) -> None:
+        for each in self._watchers:
+            each.failed(stage)
+
+    def asking(self, activity: Activity, most: int) -> None:
+        for each in self._watchers:
+            each.asking(activity, most)
+
+
 class NullProgress:
     """Shows nothing."""
 

@@ -16,6 +16,7 @@ from hardcut.engine import claims, reply_uses
 from hardcut.engine.claims import Claims
 from hardcut.engine.closing import Closing
 from hardcut.engine.database import Database, Layout, statements
+from hardcut.engine.file_locks import require_locks
 from hardcut.engine.files import storage_error
 from hardcut.engine.reply_uses import ReplyUses
 from hardcut.schemas.errors import StorageError
@@ -70,6 +71,7 @@ class ReplyCache(Closing):
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            require_locks(path.parent, new=not path.exists())
         except OSError as error:
             raise storage_error(path, error) from error
         self._database = Database(

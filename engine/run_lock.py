@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from hardcut.engine.file_locks import require_locks
 from hardcut.engine.files import storage_error
 from hardcut.schemas.errors import UsageError
 
@@ -35,6 +36,7 @@ class RunLock:
         self._ledger = ledger
         try:
             run.mkdir(parents=True, exist_ok=True)
+            require_locks(run, new=not ledger.exists())
             self._file = os.open(run / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise storage_error(run, error) from error

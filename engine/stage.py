@@ -134,7 +134,11 @@ class Reader(Protocol):
 
 
 class CollectionStage(Protocol):
-    """Sees all records of its inputs at once. Deterministic. It has its own units, such as queries."""
+    """Sees all records of its inputs at once. Deterministic. It has its own units, such as queries.
+
+    A stage that asks teachers may have a coroutine `prepared()`, which returns the stage to run: one that has their
+    answers. `run` itself asks nobody.
+    """
 
     kind: ClassVar[Literal["collection"]]
     name: ClassVar[str]

@@ -10,89 +10,28 @@ not taken is in `skipped`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic import JsonValue
-
-from hardcut.media.beside import Beside, Variant, belonging
-from hardcut.media.manifest import ManifestEntry, parse_object, read_manifest
+from hardcut.media.fetched import FetchedFiles
+from hardcut.media.manifest import ManifestEntry, read_manifest
+from hardcut.media.video_files import VIDEO_SUFFIXES, Found, Skipped, VideoFile, videos_of
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.ids import canonical_json
-from hardcut.schemas.text.languages import primary_language
-
-VIDEO_SUFFIXES = (
-    *(".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
-    *(".ogg", ".ogv", ".ts", ".webm", ".wmv"),
-)
-"""What is taken for a video. GIFs in a folder are mostly pictures: name them in a manifest to have them read."""
-_ANIMATED = {
-    ".gif": "a picture; one that moves is read where a manifest names it",
-    ".webp": "a picture, and no video though it may move: make a GIF or MP4 of it",
-}
-_FULLEST: tuple[Variant, ...] = ("plain", "hearing", "automatic", "forced")
-_MAX_ID = 512
-_MAX_SIDECAR = 16 * 2**20
-
-
-class SubtitleFile(NamedTuple):
-    """A subtitle file beside a video; the language is what its name says."""
-
-    path: Path
-    language: str | None
-
-
-class Skipped(NamedTuple):
-    """Something that was found and not taken; `item` is its path under the root, `reason` a stable word."""
-
-    item: str
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class VideoFile:
-    """A video to be read. `location` is absolute and free of links, `relative` its name under the root (POSIX).
-
-    `fingerprint` changes with the file (size, time of change), its metadata and its sidecars.
-    """
-
-    video_id: str
-    location: str
-    relative: str
-    metadata: dict[str, JsonValue]
-    subtitles: tuple[SubtitleFile, ...]
-    fingerprint: str
-
-    @property
-    def path(self) -> Path:
-        return Path(self.location)
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """The videos under a root, sorted by id, and what was found beside them and not taken, sorted by name."""
+    """The videos under a root, sorted by id, and what was found beside them and not taken, sorted by name. Where they
+    lie elsewhere, `fetched` brings them under the root."""
 
     root: Path
     files: tuple[VideoFile, ...]
     skipped: tuple[Skipped, ...]
-
-
-class _File(NamedTuple):
-    """A regular file. `stem` and `suffix` are the parts of `relative`; `real` is where a link leads."""
-
-    relative: str
-    stem: str
-    suffix: str
-    real: str
-    size: int
-    mtime_ns: int
+    fetched: FetchedFiles | None = None
 
 
 def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) -> Collection:
@@ -114,16 +53,16 @@ def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) ->
     skipped: list[Skipped] = []
     videos: list[VideoFile] = []
     for files in _walk(str(root), "", own_folders, skipped):
-        videos.extend(_videos([file for file in files if file.real != own], entries, skipped))
+        videos.extend(videos_of([file for file in files if file.location != own], entries, skipped))
     _check_listed(root, entries or {}, videos, skipped)
-    _check_ids(videos)
+    check_ids(videos)
     if not videos:
         seen = f" ({len(skipped)} other files were found)" if skipped else ""
         raise UsageError(f"{root} holds no video{seen}: put files in it that end in {', '.join(VIDEO_SUFFIXES)}")
     return Collection(root, tuple(sorted(videos, key=lambda video: video.video_id)), tuple(sorted(skipped)))
 
 
-def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) -> Iterator[list[_File]]:
+def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) -> Iterator[list[Found]]:
     """The regular files of every folder, sorted by name, one list for each folder."""
     try:
         with os.scandir(f"{root}/{folder}") as found:
@@ -133,7 +72,7 @@ def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) 
     except OSError as error:
         skipped.append(Skipped(_printable(folder) or ".", "unreadable", f"the folder cannot be read: {error.strerror}"))
         return
-    files: list[_File] = []
+    files: list[Found] = []
     folders: list[str] = []
     for entry in entries:
         relative = f"{folder}/{entry.name}" if folder else entry.name
@@ -156,7 +95,7 @@ def _walk(root: str, folder: str, ours: frozenset[str], skipped: list[Skipped]) 
         yield from _walk(root, relative, ours, skipped)
 
 
-def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:
+def _file(root: str, relative: str, entry: os.DirEntry[str]) -> Found | Skipped:
     real = entry.path
     try:
         if entry.is_symlink():
@@ -175,143 +114,17 @@ def _file(root: str, relative: str, entry: os.DirEntry[str]) -> _File | Skipped:
     if not os.access(real, os.R_OK):
         return Skipped(relative, "unreadable", "no permission to read it")
     stem, suffix = os.path.splitext(relative)  # noqa: PTH122 (a Path for each of 100,000 files is slow)
-    return _File(relative, stem, suffix.lower(), real, status.st_size, status.st_mtime_ns)
-
-
-def _videos(
-    files: list[_File], entries: dict[str, ManifestEntry] | None, skipped: list[Skipped]
-) -> Iterator[VideoFile]:
-    """The videos of one folder, each with its sidecars."""
-    taken: list[_File] = []
-    others: list[_File] = []
-    for file in files:
-        if entries is not None and file.relative in entries and file.suffix == ".webp":
-            skipped.append(Skipped(file.relative, "picture", _ANIMATED[file.suffix]))
-        elif entries is not None and file.relative in entries:
-            taken.append(file)
-        elif file.suffix not in VIDEO_SUFFIXES:
-            others.append(file)
-        elif entries is None:
-            taken.append(file)
-        else:
-            skipped.append(Skipped(file.relative, "not_in_manifest", "the manifest does not list it"))
-    stems = {file.stem for file in taken}
-    beside: defaultdict[str, list[tuple[_File, Beside]]] = defaultdict(list)
-    for file in others:
-        role = belonging(file.stem, file.suffix, stems)
-        if role is None and file.suffix in _ANIMATED:
-            skipped.append(Skipped(file.relative, "picture", _ANIMATED[file.suffix]))
-        elif role is None:
-            skipped.append(Skipped(file.relative, "not_a_video", "neither a video nor a file that belongs to one"))
-        elif role.role == "unfinished":
-            skipped.append(Skipped(file.relative, "unfinished", "a download that was not finished: fetch it again"))
-        else:
-            beside[role.stem].append((file, role))
-    for file in taken:
-        entry = entries[file.relative] if entries is not None else None
-        video_id = entry.video_id if entry and entry.video_id else file.stem
-        if len(video_id) > _MAX_ID:
-            skipped.append(
-                Skipped(file.relative, "name_too_long", f"an id has at most {_MAX_ID} characters: rename it")
-            )
-            continue
-        yield _video(file, video_id, entry, beside[file.stem], skipped)
-
-
-def _video(
-    file: _File,
-    video_id: str,
-    entry: ManifestEntry | None,
-    beside: list[tuple[_File, Beside]],
-    skipped: list[Skipped],
-) -> VideoFile:
-    written = {role.role: found for found, role in beside if role.role in _WRITTEN}
-    metadata: dict[str, JsonValue] = {}
-    for role, read in _WRITTEN.items():
-        if role in written:
-            metadata |= _read_written(written[role], role, read, skipped)
-    metadata |= entry.metadata if entry else {}
-    subtitles = _subtitles(beside, skipped)
-    files = [file, *written.values(), *(found for found, _ in subtitles)]
-    facts = "\0".join(f"{found.relative}\0{found.size}\0{found.mtime_ns}" for found in files)
-    content = canonical_json(metadata) if metadata else ""
-    return VideoFile(
-        video_id=video_id,
-        location=file.real,
-        relative=file.relative,
-        metadata=metadata,
-        subtitles=tuple(SubtitleFile(Path(found.real), language) for found, language in subtitles),
-        fingerprint=hashlib.sha256(f"{facts}\0{content}".encode()).hexdigest(),
+    return Found(
+        relative, stem, suffix.lower(), real, real, status.st_size, str(status.st_mtime_ns), partial(_bytes_of, real)
     )
 
 
-def _subtitles(beside: list[tuple[_File, Beside]], skipped: list[Skipped]) -> list[tuple[_File, str | None]]:
-    """The subtitles to be read: of each language the fullest, and if there are several such the first by name."""
-    named = [(found, role.subtitles) for found, role in beside if role.subtitles is not None]
-    best: dict[str | None, tuple[_File, str | None]] = {}
-    for found, name in sorted(named, key=lambda each: (_FULLEST.index(each[1].variant), len(each[0].relative))):
-        chosen, _ = best.setdefault(primary_language(name.language), (found, name.language))
-        if chosen is not found:
-            detail = f"the subtitles of this language are read from {chosen.relative}"
-            skipped.append(Skipped(found.relative, "other_subtitles", detail))
-    return sorted(best.values(), key=lambda each: each[0].relative)
+def _bytes_of(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
-def _read_written(
-    file: _File, role: str, read: Callable[[_File], dict[str, JsonValue]], skipped: list[Skipped]
-) -> dict[str, JsonValue]:
-    """What a file of metadata says. One that people wrote is theirs to mend and ends the scan; one that a downloader
-    left, cut short say, costs only itself."""
-    try:
-        return read(file)
-    except UsageError as error:
-        if role == "metadata":
-            raise
-        skipped.append(Skipped(file.relative, "metadata_unreadable", str(error).removeprefix(file.real).lstrip(":, ")))
-        return {}
-
-
-def _read_description(file: _File) -> dict[str, JsonValue]:
-    return {"description": _text_of(file)}
-
-
-def _read_downloaded(file: _File) -> dict[str, JsonValue]:
-    """What of a downloader's `.info.json` people wrote about the video; the rest is about the download."""
-    found = parse_object(_text_of(file), file.real)
-    told = {name: found[name] for name in ("title", "description", "tags", "language") if found.get(name)}
-    chapters = found.get("chapters")
-    if isinstance(chapters, list):
-        titles = [each.get("title") for each in chapters if isinstance(each, dict)]
-        told["chapters"] = [title for title in titles if isinstance(title, str)]
-    if found.get("license"):
-        told["licence"] = found["license"]
-    return told
-
-
-def _read_sidecar(file: _File) -> dict[str, JsonValue]:
-    return parse_object(_text_of(file), file.real)
-
-
-def _text_of(file: _File) -> str:
-    if file.size > _MAX_SIDECAR:
-        raise UsageError(f"{file.real}: {file.size} bytes are more than {_MAX_SIDECAR}: not a sidecar, move it away")
-    try:
-        return Path(file.real).read_text("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{file.real}: the sidecar cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file.real}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-
-
-_WRITTEN: Mapping[str, Callable[[_File], dict[str, JsonValue]]] = {
-    "description": _read_description,
-    "downloaded": _read_downloaded,
-    "metadata": _read_sidecar,
-}
-"""How files of metadata are read, by their role. What a later one says goes before what an earlier one does."""
-
-
-def _check_ids(videos: list[VideoFile]) -> None:
+def check_ids(videos: Iterable[VideoFile]) -> None:
+    """Raises UsageError for two videos of one id."""
     seen: dict[str, str] = {}
     for video in videos:
         other = seen.setdefault(video.video_id, video.relative)
@@ -354,7 +167,7 @@ def find_video(path: Path) -> VideoFile:
     skipped: list[Skipped] = []
     beside = next(_walk(str(where.parent), "", frozenset(), skipped), [])
     stem = where.name.removesuffix(where.suffix)
-    found = _videos([file for file in beside if file.relative.startswith(f"{stem}.")], None, skipped)
+    found = videos_of([file for file in beside if file.relative.startswith(f"{stem}.")], None, skipped)
     for video in found:
         if video.location == str(where):
             return video

@@ -27,17 +27,23 @@ class Ingested:
 
 
 def ingest(
-    path: str, store_root: str, settings: MediaSettings, limit_bytes: int | None = None, surveyed: bool = False
+    path: str,
+    store_root: str,
+    settings: MediaSettings,
+    limit_bytes: int | None = None,
+    surveyed: bool = False,
+    sha256: str | None = None,
 ) -> Ingested:
     """Probes the file and decodes it, unless its frames are stored already: once for each content and sampling.
     `surveyed`: the same pass looks for cuts and keeps what movement is told from.
 
-    `limit_bytes` is the size that the store is kept within. Raises DropItem: too_long, too_large (by the settings);
+    `limit_bytes` is the size that the store is kept within, `sha256` the file's digest where that is known already.
+    Raises DropItem: too_long, too_large (by the settings);
     StorageError; ItemError: unreadable, no_video, no_pictures, too_large; changed (while it was read); reader (not for
     this one); damaged (not everything could be decoded, with `settings.strict`).
     """
     before = _state(path)
-    facts = probe(path)
+    facts = probe(path, sha256)
     _within_limits(path, facts, settings)
     _unchanged(path, before)
     store = FrameStore(store_root, limit_bytes)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from hardcut.schemas.records import Signature
+from hardcut.schemas.copies import Signature
 
 if TYPE_CHECKING:
     import numpy as np

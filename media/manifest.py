@@ -30,18 +30,16 @@ class ManifestEntry:
 
 def read_manifest(manifest: Path) -> dict[str, ManifestEntry]:
     """The entries by normalised POSIX path. Raises UsageError that names file and line; touches none of the videos."""
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
-    if manifest.suffix.lower() not in readers:
+    if manifest.suffix.lower() not in (".csv", ".jsonl"):
         raise UsageError(f"{manifest}: a manifest is a .csv or a .jsonl file")
     entries: dict[str, ManifestEntry] = {}
     try:
-        for line, row in readers[manifest.suffix.lower()](manifest):
+        for line, row in read_rows(manifest, "path"):
             where = f"{manifest}, line {line}"
-            relative = _relative(row.pop("path", None), where)
+            relative = relative_path(row.pop("path", None), where)
             if relative in entries:
                 raise UsageError(f"{where}: {relative} is listed already ({entries[relative].where}): remove one line")
-            named = row.pop("video_id", None) or row.pop("id", None)
-            entries[relative] = ManifestEntry(where, _video_id(named, where), row)
+            entries[relative] = ManifestEntry(where, given_id(row, where), row)
     except OSError as error:
         raise UsageError(f"{manifest}: the manifest cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -65,13 +63,39 @@ def parse_object(text: str, file: Path | str, line: int = 1) -> dict[str, JsonVa
     return value
 
 
-def _csv_rows(manifest: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+def read_rows(file: Path, column: str) -> Iterator[tuple[int, dict[str, JsonValue]]]:
+    """The rows of a `.csv` with a header that names `column`, or of a `.jsonl`, each with its line. Raises UsageError,
+    OSError, UnicodeDecodeError."""
+    return _csv_rows(file, column) if file.suffix.lower() == ".csv" else _jsonl_rows(file)
+
+
+def relative_path(path: JsonValue, where: str) -> str:
+    """A path under the root, normalised. Raises UsageError for anything else."""
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise UsageError(f"{where}: `path` must be the path of a video, relative to the folder")
+    relative = posixpath.normpath(path)
+    if posixpath.isabs(path) or relative == ".." or relative.startswith("../"):
+        raise UsageError(f"{where}: {path} is outside the folder: a path must be relative to the folder and stay in it")
+    return relative
+
+
+def given_id(row: dict[str, JsonValue], where: str) -> str | None:
+    """Takes `video_id` or `id` out of a row. Raises UsageError where it is no id."""
+    value = row.pop("video_id", None) or row.pop("id", None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > MAX_ID:
+        raise UsageError(f"{where}: an id must be a text of at most {MAX_ID} characters")
+    return str(value)
+
+
+def _csv_rows(manifest: Path, column: str) -> Iterator[tuple[int, dict[str, JsonValue]]]:
     with manifest.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
             header = [name.strip() for name in next(reader, [])]
-            if "path" not in header or len(set(header)) != len(header):
-                raise UsageError(f"{manifest}, line 1: the header must name a column `path` and no column twice")
+            if column not in header or len(set(header)) != len(header):
+                raise UsageError(f"{manifest}, line 1: the header must name a column `{column}` and no column twice")
             for row in reader:
                 if row and len(row) != len(header):
                     raise UsageError(
@@ -88,20 +112,3 @@ def _jsonl_rows(manifest: Path) -> Iterator[tuple[int, dict[str, JsonValue]]]:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, parse_object(line.strip(), manifest, number)
-
-
-def _relative(path: JsonValue, where: str) -> str:
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise UsageError(f"{where}: `path` must be the path of a video, relative to the folder")
-    relative = posixpath.normpath(path)
-    if posixpath.isabs(path) or relative == ".." or relative.startswith("../"):
-        raise UsageError(f"{where}: {path} is outside the folder: a path must be relative to the folder and stay in it")
-    return relative
-
-
-def _video_id(value: JsonValue, where: str) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int) or len(str(value)) > MAX_ID:
-        raise UsageError(f"{where}: an id must be a text of at most {MAX_ID} characters")
-    return str(value)

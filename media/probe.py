@@ -47,12 +47,12 @@ class Probe:
     has_audio: bool
 
 
-def probe(path: Path | str) -> Probe:
-    """Reads the facts of `path` and decodes its first picture.
+def probe(path: Path | str, sha256: str | None = None) -> Probe:
+    """Reads the facts of `path` and decodes its first picture. `sha256` is its digest where that is known already.
 
     Raises ItemError: unreadable, no_video, no_pictures, too_large.
     """
-    sha256, size = _content(path)
+    sha256, size = (sha256, Path(path).stat().st_size) if sha256 else _content(path)
     with open_video(path) as container:
         stream = best_stream(container)
         frame = first_frame(container, stream)

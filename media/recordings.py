@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from hardcut.media.altered import LEAST_BAR, SIDE, WHOLE, Levels, Window, mirrored, picture_in_bars, through
 from hardcut.media.duplicates import Fingerprint
 from hardcut.media.overlaid import overlay
-from hardcut.schemas.records import Change
+from hardcut.schemas.copies import Change
 
 _SLACK_S = 0.3
 """How far the shorter video may stick out of the longer, in seconds."""

@@ -47,8 +47,7 @@ def contact_sheet(frames: Sequence[Frame], columns: int = 6, width: int = 960) -
 def _thumbnail(frame: Frame, width: int) -> Image.Image:
     # A cell is at most as high as it is wide, so that one upright video does not fill a page.
     with Image.open(io.BytesIO(frame.read())) as image:
-        image.draft("RGB", (width, width))  # the decoder scales down for free
-        picture = image.convert("RGB")
-    scale = min(width / picture.width, width / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+        scale = min(width / image.width, width / image.height)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image.draft("RGB", size)  # the decoder scales down for free, to no less than that
+        return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)

@@ -46,6 +46,7 @@ def run(
 ) -> Run:
     """Turns a folder of videos into records, as `hardcut run` does. Goes on with a run that was begun before.
 
+    `videos` may name tars, an address in an object store, a dataset or a list of addresses too, as on the command line.
     `out` is the run's folder. `teacher` writes captions and queries, and judges unless you give `judges`. Each is a
     name such as `openai:MODEL@URL`, or an opened teacher, which stays open so that its model is loaded once. `queries`,
     `first_stage`, `judgments` and `manifest` are your own files. `limit` takes the first videos by id, `until` stops
@@ -102,7 +103,7 @@ async def _run(given: Mapping[str, Any]) -> Run:
         settings = settings.model_copy(update={"scores": settings.scores.model_copy(update={"teachers": judges})})
     where = cache_folder(Path(cache) if cache is not None else None)
     job = Job(
-        Path(given["videos"]), Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
+        given["videos"], Path(given["out"]), Settings.model_validate(settings.model_dump()), where,
         given["limit"], given["until"], given["retry_failed"],
         {each.teacher: each.lend() for each in (teacher, *given["judges"]) if isinstance(each, OpenTeacher)},
         given["renew"],

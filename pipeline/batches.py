@@ -149,8 +149,11 @@ async def _open(
 
 def _settings(run: Path, config: Path | None) -> Settings:
     own = run / "run.toml"
-    if not own.exists():
-        raise UsageError(f"{run}: no run is there: `hardcut run VIDEOS --out {run} --until evidence` begins one")
+    if config is None and not own.exists():
+        raise UsageError(
+            f"{run}: no run is there: `hardcut run VIDEOS --out {run} --until evidence` begins one; what is asked "
+            "before (user_queries) needs --config alone"
+        )
     return load_settings(config or own)
 
 

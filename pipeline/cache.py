@@ -8,13 +8,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The folder that keeps decoded frames, paid replies and the reviewers' environment for later runs."""
+    """The folder that keeps fetched videos, decoded frames, paid replies and the reviewers' environment for later
+    runs."""
 
     root: Path
 
     @property
     def frames(self) -> Path:
         return self.root / "frames"
+
+    @property
+    def videos(self) -> Path:
+        """Videos that were fetched, and what is known of tars and datasets."""
+        return self.root / "videos"
 
     @property
     def replies(self) -> Path:

@@ -12,7 +12,7 @@ from hardcut.engine.scratch import scratch_folder
 from hardcut.engine.status import read_status
 from hardcut.pipeline.run_export import Choices, export_run
 from hardcut.publish.assigned import ASSIGNED
-from hardcut.publish.changes import changes
+from hardcut.publish.changes import rows_told
 from hardcut.publish.dataset import FILES, Dataset
 from hardcut.publish.diff import diff
 from hardcut.publish.recipe import flat
@@ -137,7 +137,7 @@ def compare_records(dataset: Dataset, recipe: Recipe, run: Path) -> tuple[bool, 
         found = diff(dataset, new)
         lines = [
             Difference("rows", name, "the dataset", told)
-            for name, told in (line.split(": ", 1) for line in changes(dataset, found).lines)
+            for name, told in (line.split(": ", 1) for line in rows_told(found))
             if not told.startswith("none changed")
         ]
         was, now = _tables(dataset), _tables(new)

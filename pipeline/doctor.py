@@ -22,7 +22,7 @@ from hardcut.schemas.teachers import Role, TeacherSettings
 
 _EXTRAS = (
     *("ocr", "vision", "eval", "publish", "annotate", "train", "transformers", "vllm", "asr", "sounds"),
-    *("languages", "ocr-scripts", "paddle", "decord"),
+    *("languages", "ocr-scripts", "paddle", "decord", "ray"),
 )
 _GB = 1024**3
 _FIRST_SCRIPTS = ("Latin", "Chinese", "Japanese")
@@ -43,7 +43,7 @@ class Check:
 def checks(settings: Settings, cache: Cache) -> Iterator[Check]:
     """Does every check, one after another. A check of a teacher takes as long as its server takes to answer."""
     yield _python()
-    needed = needed_extras(settings)
+    needed = needed_extras(settings) | ({"ray"} if settings.resources.ray else set())
     with ThreadPoolExecutor() as beside:  # each of these waits for a process that imports
         tried = beside.map(
             lambda look: look(),

@@ -3,48 +3,46 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.media.collection import VideoFile
+from hardcut.engine.ledger import LEDGER_FILE
+from hardcut.engine.status import read_status
+from hardcut.pipeline.amounts import Amount, Kind
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import find_videos
+from hardcut.pipeline.expected import Expected
+from hardcut.pipeline.lengths import Asked, Lengths
 from hardcut.pipeline.preview import Question, RunRecords, is_free, preview
-from hardcut.pipeline.stages import asking
-from hardcut.schemas.records import Caption, Pair, Query, View
+from hardcut.pipeline.spread import Interval, intervals
+from hardcut.pipeline.stages import STAGES, asking
+from hardcut.report.spending import spend_lines
+from hardcut.schemas.addresses import canonical_name
+from hardcut.schemas.config import load_settings
 from hardcut.schemas.resources import Budget
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.teachers import TeacherSettings
-from hardcut.schemas.text_only import TEXT_ONLY_RANK
-from hardcut.synth.negatives import DENIAL_CANDIDATES, USER_DEPTH
-from hardcut.synth.queries import NEEDED
-from hardcut.synth.triplet_stage import triplet_requests
-from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.brief import Briefing
 from hardcut.teacher.registry import prompts_of
 
-_CHARACTERS_A_TOKEN = 3.5
-_PIXELS_A_TOKEN = 32 * 32
-"""Of Qwen3-VL: patches of 16 pixels, merged two by two."""
-_USUAL_TEXT = 1500
-"""Tokens of text in a prompt, where no prompt is known yet."""
+Account = tuple[str, TeacherSettings]
+"""A stage and a teacher."""
+
 _SHORTEST_REPLY = 40
-
-
-@dataclass(slots=True)
-class _Estimate:
-    """Calls that follow from the settings, with frames and without."""
-
-    shown: int = 0
-    text_only: int = 0
+_SMALL_QUESTIONS = 4
+"""Calls of a stage at most that only asked what a server can do."""
+_MOST_AGAIN = 2.2
+"""Calls that a question takes at most; more were asked for other settings."""
+_ORDER = {entry.name: at for at, entry in enumerate(STAGES)}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """The calls of one stage to one teacher. `known` calls are counted. `estimated` calls follow from the settings,
-    since their inputs do not exist yet. Tokens and price leave out calls with a reply in the cache. They are ranges,
-    from the shortest to the longest reply that is allowed."""
+    or from what the run did so far, since their inputs do not exist yet. Tokens and price leave out calls with a reply
+    in the cache. Where such questions have been answered, tokens are what they taught; else replies are ranges, from
+    the shortest to the longest that is allowed. `between` are the fewest and the most calls that may be to come."""
 
     stage: str
     teacher: str
@@ -55,20 +53,29 @@ class Line:
     prompt_tokens: int
     completion_tokens: tuple[int, int]
     price: tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """The calls of a run, a line for each stage and teacher."""
-
-    videos: int
-    lines: tuple[Line, ...]
-    budget: Budget
+    between: tuple[int, int] = (0, 0)
 
     @property
     def calls(self) -> int:
         """Calls that are still to be paid."""
-        return sum(line.known - line.cached + line.estimated for line in self.lines)
+        return self.known - self.cached + self.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The calls of a run, a line for each stage and teacher. `learned` are the videos that were learned from, `between`
+    the fewest and the most calls: what the sample leaves open, or, where nothing was learned, what can be at all."""
+
+    videos: int
+    lines: tuple[Line, ...]
+    budget: Budget
+    learned: int = 0
+    between: tuple[int, int] = (0, 0)
+
+    @property
+    def calls(self) -> int:
+        """Calls that are still to be paid."""
+        return sum(line.calls for line in self.lines)
 
     @property
     def price(self) -> tuple[float, float]:
@@ -77,106 +84,117 @@ class Estimate:
         return low, high
 
 
-async def estimate(videos: Path, run: Path, settings: Settings, cache: Cache) -> Estimate:
+async def estimate(videos: str | Path, run: Path, settings: Settings, cache: Cache) -> Estimate:
     """The calls that the run in `run` over the folder `videos` would make. Raises UsageError as the run does."""
     files = find_videos(videos, settings, run, cache).files
     records = RunRecords(run)
-    found = await preview(settings, run, cache, records, asking(), sorted(records.videos))
-    lines = []
-    for (stage, teacher), more in _estimated(settings, records, files).items():
-        mine = [each for each in found if each.stage == stage and each.teacher == teacher]
-        lines.append(_line(stage, teacher, mine, more, settings))
-    return Estimate(len(files), tuple(lines), settings.budget)
+    heard = _distinct(await preview(settings, run, cache, records, asking(), sorted(records.videos)))
+    if _is_as_it_was(run, settings):
+        heard = [each for each in heard if each[1].kept or not _is_settled(each[0], records)]
+    expected = Expected(settings, records, files, [question for question, _ in heard])
+    again = _again(run, settings, [question for question, _ in heard])
+    lengths = Lengths([asked for _, asked in heard], settings)
+    asked: defaultdict[Account, list[Asked]] = defaultdict(list)
+    for question, each in heard:
+        asked[question.stage, question.teacher].append(each)
+    amounts: defaultdict[Account, dict[Kind, Amount]] = defaultdict(dict)
+    for kind, amount in expected.amounts().items():
+        amounts[kind.stage, kind.teacher][kind] = amount
+    between = intervals(expected, again)
+    accounts = sorted({*asked, *amounts}, key=lambda account: _ORDER[account[0]])
+    lines = [
+        _line(account, asked[account], amounts[account], again.get(account, 1.0), lengths, between.get(account))
+        for account in accounts
+    ]
+    known = sum(line.calls - line.estimated for line in lines)
+    low, high = between[None].whole
+    return Estimate(len(files), tuple(lines), settings.budget, len(expected.learned_from), (known + low, known + high))
 
 
-def _estimated(
-    settings: Settings, records: RunRecords, files: Sequence[VideoFile]
-) -> dict[tuple[str, TeacherSettings], _Estimate]:
-    """The calls of each stage to each teacher about videos whose records do not exist yet. Calls that are made only
-    where something is wrong (a correction, a rewriting) or alike (a composed query) are not counted."""
-    options, writes = settings.queries, settings.writer
-    unseen = [file for file in files if file.video_id not in records.videos]
-    uncaptioned = [file for file in files if file.video_id not in records.videos_with[Caption]]
-    unasked = [file for file in files if file.video_id not in records.videos_with[Query]]
-    unpaired = unseen if records.videos_with[Pair] else files
-    views = {file.video_id: _views(file, records, settings) for file in files}
-    rewordings = bool(options.paraphrases) + len(options.languages)
-    rewordings += 2 * bool(rewordings)
-    asked = settings.counterfactuals.variants
-    variants = len(asked) + ("negated" in asked)  # both sides of what is denied are judged
-    turned = sum(len([view for view in views[file.video_id] if view != "metadata"]) for file in unasked)
-    turned *= options.per_view  # queries about metadata have no counterfactual
-    queries = sum(len(views[file.video_id]) for file in unpaired) * options.per_view
-    pairs = queries * min(1 + settings.negatives.per_query, len(files))
-    pairs += queries * DENIAL_CANDIDATES * ("negated" in settings.counterfactuals.variants)
-    if settings.inputs.queries and not records.videos_with[Pair]:
-        depth = max(USER_DEPTH, settings.negatives.per_query)
-        pairs += len(read_queries(Path(settings.inputs.queries))) * min(depth, len(files))
-    calls: defaultdict[tuple[str, TeacherSettings], _Estimate] = defaultdict(_Estimate)
-    calls["captions", writes("captions")].shown += len(unseen)
-    calls["captions", writes("check")].shown += len(unseen) * settings.captions.check
-    for file in uncaptioned:
-        pictured = "caption" in views[file.video_id]  # one request a view, and that one shows the frames
-        calls["queries", writes("queries")].shown += pictured
-        calls["queries", writes("queries")].text_only += len(views[file.video_id]) - pictured + rewordings
-    calls["counterfactuals", writes("counterfactuals")].shown += turned * bool(variants)
-    for judge in settings.judges:
-        calls["counterfactuals", judge].shown += turned * variants
-    if settings.triplets.nuances:
-        texts = [len(views[file.video_id]) * options.per_view * (1 + variants) for file in unasked]
-        asked_again = sum(triplet_requests(count) for count in texts) * bool(settings.triplets.paraphrases)
-        calls["triplets", writes("queries")].text_only += asked_again
-    for judge in settings.judges:
-        calls["scores", judge].shown += pairs * settings.scores.samples
-    with_metadata = sum(len(views[file.video_id]) for file in unpaired if _has_metadata(file, settings))
-    looked_at = with_metadata * options.per_view * min(TEXT_ONLY_RANK, len(files))
-    calls["scores", settings.judges[0]].text_only += looked_at
-    return calls
+def _is_as_it_was(run: Path, settings: Settings) -> bool:
+    """Whether the run is planned with the settings that it was begun with, so that what is done is not asked again."""
+    own = run / "run.toml"
+    free = {"resources", "budget"}
+    return own.exists() and load_settings(own).model_dump(exclude=free) == settings.model_dump(exclude=free)
 
 
-def _views(file: VideoFile, records: RunRecords, settings: Settings) -> list[View]:
-    """The views that a video is asked for. Where its evidence is known, those that have material; else all of them, but
-    for that of metadata, which is known beforehand."""
-    kinds = records.evidence_kinds.get(file.video_id)
-    if kinds is None:
-        return [view for view in settings.queries.views if view != "metadata" or _has_metadata(file, settings)]
-    return [view for view in settings.queries.views if view not in NEEDED or NEEDED[view] in kinds]
+def _is_settled(question: Question, records: RunRecords) -> bool:
+    """Whether its stage is done with the video: a question without a reply was refused then."""
+    return question.video in records.settled[question.stage]
 
 
-def _has_metadata(file: VideoFile, settings: Settings) -> bool:
-    return any(file.metadata.get(name) for name in settings.evidence.metadata_fields)
+def _distinct(heard: Iterable[Question]) -> list[tuple[Question, Asked]]:
+    """The questions with what they are long by. What is asked of two videos in the same words, without pictures, is
+    asked once; what costs nothing is left out."""
+    found: dict[tuple[object, ...], tuple[Question, Asked]] = {}
+    free: dict[TeacherSettings, bool] = {}
+    briefing = Briefing()
+    for each in heard:
+        if free.setdefault(each.teacher, is_free(each.teacher)):
+            continue
+        request = briefing.brief(each.request).request
+        filled = prompts_of(each.teacher).fill(request)
+        shown = tuple(frame.sha256 for _, frame in request.pictures)
+        key = (each.stage, each.teacher, request.task, filled.system, filled.user, shown, request.sampling)
+        letters = len(filled.system) + len(filled.user)
+        asked = Asked(each.teacher, request.task, each.video, each.kept, len(shown), letters, each.tokens)
+        found.setdefault(key, (each, asked))
+    return list(found.values())
 
 
-def _line(stage: str, teacher: TeacherSettings, mine: Sequence[Question], more: _Estimate, settings: Settings) -> Line:
+def _again(run: Path, settings: Settings, heard: Sequence[Question]) -> dict[Account, float]:
+    """How many calls a question of a stage to a teacher took: more than one where replies could not be read, or a judge
+    had to be told to answer."""
+    if not (run / LEDGER_FILE).is_file():
+        return {}
+    spent = {(line.stage, line.teacher): line.calls for line in spend_lines(read_status(run).spend, settings)}
+    kept: defaultdict[Account, int] = defaultdict(int)
+    for each in heard:
+        kept[each.stage, each.teacher] += each.kept
+    found = {}
+    for (stage, teacher), count in kept.items():
+        more = spent.get((stage, canonical_name(teacher.spec)), 0) - count
+        if count and _SMALL_QUESTIONS < more <= (_MOST_AGAIN - 1) * count:
+            found[stage, teacher] = 1 + (more - _SMALL_QUESTIONS) / count
+    return found
+
+
+def _line(
+    account: Account,
+    asked: Sequence[Asked],
+    amounts: Mapping[Kind, Amount],
+    again: float,
+    lengths: Lengths,
+    between: Interval | None,
+) -> Line:
+    """`again`: the calls that a question takes."""
+    stage, teacher = account
     if is_free(teacher):
         return Line(stage, teacher.spec, 0, 0, 0, 0, 0, (0, 0), (0.0, 0.0))
-    prompts, briefing = prompts_of(teacher), Briefing()
-    distinct: dict[tuple[object, ...], tuple[Question, int]] = {}
-    for each in mine:  # what is asked of two videos in the same words, without pictures, is asked once
-        request = briefing.brief(each.request).request
-        filled = prompts.fill(request)
-        shown = tuple(frame.sha256 for _, frame in request.pictures)
-        key = (request.task, filled.system, filled.user, shown, request.sampling)
-        distinct[key] = each, round((len(filled.system) + len(filled.user)) / _CHARACTERS_A_TOKEN)
-    missing = [(each.request, tokens) for each, tokens in distinct.values() if not each.kept]
-    texts = [tokens for _, tokens in missing]
-    usual = sum(texts) // len(texts) if texts else _USUAL_TEXT
-    frames = sum(len(request.pictures) for request, _ in missing) + more.shown * teacher.sampling.max_frames
-    estimated = more.shown + more.text_only
-    prompt = sum(texts) + estimated * usual + frames * (settings.media.max_pixels // _PIXELS_A_TOKEN)
-    calls = len(missing) + estimated
-    longest = teacher.sampling.max_tokens
-    one_token = stage == "scores" and not teacher.sampling.reasoning
-    shortest = 1 if one_token else min(_SHORTEST_REPLY, longest)
-    completion = calls * shortest, calls * (1 if one_token else longest)
+    missing = [each for each in asked if not each.kept]
+    estimated = round(sum(amount.calls for amount in amounts.values()) * again + len(missing) * (again - 1))
+    prompt = sum(lengths.prompt(each) for each in missing)
+    prompt += sum(lengths.prompt_of(kind.teacher, kind.task, kind.shown, each) for kind, each in amounts.items())
+    frames = sum(each.pictures for each in missing) + round(sum(amount.pictures for amount in amounts.values()))
+    calls = [(each.task, 1.0) for each in missing] + [(kind.task, amount.calls) for kind, amount in amounts.items()]
+    low = high = 0.0
+    for task, count in calls:
+        shortest, longest = _reply(stage, teacher, lengths.reply(teacher, task))
+        low, high = low + count * shortest, high + count * longest
+    known = len(missing)
+    price = teacher.price.cost(round(prompt), round(low)), teacher.price.cost(round(prompt), round(high))
+    span = between.whole if between else (0, 0)
     return Line(
-        stage,
-        teacher.spec,
-        len(distinct),
-        len(distinct) - len(missing),
-        estimated,
-        frames,
-        prompt,
-        completion,
-        (teacher.price.cost(prompt, completion[0]), teacher.price.cost(prompt, completion[1])),
-    )
+        stage, teacher.spec, len(asked), len(asked) - known, estimated, frames, round(prompt),
+        (round(low), round(high)), price, (known + span[0], known + span[1]),
+    )  # fmt: skip
+
+
+def _reply(stage: str, teacher: TeacherSettings, mean: float | None) -> tuple[float, float]:
+    """The tokens of a reply, as others were; else the fewest and the most."""
+    if mean is not None:
+        return mean, mean
+    if stage == "scores" and not teacher.sampling.reasoning:
+        return 1, 1
+    longest = teacher.sampling.max_tokens
+    return min(_SHORTEST_REPLY, longest), longest

@@ -14,6 +14,7 @@ from hardcut.engine.erase import forget_replies, forget_results, locked_ledger
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import LEDGER_FILE
 from hardcut.engine.traces import Traces, sentences
+from hardcut.media.forget_copies import forget_copies
 from hardcut.pipeline.cache import Cache
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.forget_rows import forget_rows
@@ -56,10 +57,11 @@ def forget(run: Path, videos: Sequence[str], cache: Cache, dataset: Path | None 
     if dataset is not None:
         Dataset(dataset).refuse_altered()
     with locked_ledger(run) as ledger:
-        traces, contents = _traces(run, ledger, videos)
+        traces, contents, paths = _traces(run, ledger, videos)
         # the ledger goes last: until then it says what belongs to the videos, should this be cut off
         rows = forget_rows(dataset, traces) if dataset is not None else 0
         frames = sum(_remove(cache.frames / sha256[:2] / sha256) for sha256 in contents)
+        forget_copies(cache.videos, paths, contents)
         replies = forget_replies(cache.replies, traces)
         lines = sum(_filtered(run / name, traces) for name in _FILTERED)
         results = forget_results(ledger, traces)
@@ -67,14 +69,14 @@ def forget(run: Path, videos: Sequence[str], cache: Cache, dataset: Path | None 
     return Forgotten(results, lines, files, replies, frames, rows, tuple(_remains(run, dataset)))
 
 
-def _traces(run: Path, ledger: sqlite3.Connection, videos: Sequence[str]) -> tuple[Traces, set[str]]:
-    """What names or tells the videos, of all that the ledger ever had; and the digests of their files."""
+def _traces(run: Path, ledger: sqlite3.Connection, videos: Sequence[str]) -> tuple[Traces, set[str], set[str]]:
+    """What names or tells the videos, of all that the ledger ever had; the digests and the paths of their files."""
     wanted = set(videos)
-    names, contents, owners = set(wanted), set[str](), dict[str, set[str]]()
+    names, contents, paths, owners = set(wanted), set[str](), set[str](), dict[str, set[str]]()
     for video in _records(ledger, "Video"):
         owners.setdefault(video["sha256"], set()).add(video["video_id"])
         if video["video_id"] in wanted:
-            names.add(video["path"])
+            paths.add(video["path"])
             contents.add(video["sha256"])
     known = set[str]().union(*owners.values())
     if missing := sorted(wanted - known):
@@ -91,7 +93,7 @@ def _traces(run: Path, ledger: sqlite3.Connection, videos: Sequence[str]) -> tup
             if ours:
                 digests |= {str(record[key]) for key in _IDS if key in record}
     # what is said of others too tells nobody whose it is, and replies about them are not asked for twice
-    return Traces(names, frozenset(digests), frozenset(told - common)), contents
+    return Traces(names | paths, frozenset(digests), frozenset(told - common)), contents, paths
 
 
 def _queries(ledger: sqlite3.Connection, videos: Collection[str]) -> set[str]:
@@ -156,6 +158,7 @@ def _remove(folder: Path) -> int:
 
 def _remains(run: Path, dataset: Path | None) -> Iterator[str]:
     yield "the videos' own files: remove them before the next `hardcut run`, which would take them in again"
+    yield "datasets of videos that were read: the Hub's client has its copy, and `videos/datasets` in the cache another"
     yield "replies that say nothing of their own, such as a bare yes, and drafts that share no sentence with a record"
     yield "published versions: publish the cleaned dataset, then delete the older tags and their history on the Hub"
     yield "an Argilla elsewhere: `hardcut review push` removes records that nobody answered; delete the others there"

@@ -25,7 +25,8 @@ class ExportedDataset(Dataset):
     def check(self, allow: Collection[str] = ()) -> list[CheckResult]:
         """The answer of every check of the gate. A result that `stops` blocks publishing.
 
-        Raises UsageError where `allow` names no check, or the folder is no dataset.
+        `allow` has findings to let be, `CHECK: ITEM because REASON`, beside those that the dataset's card has. Raises
+        UsageError for another form, for an allowance of no check, and where the folder is no dataset.
         """
         return check(self, gate_settings(self), allow)
 

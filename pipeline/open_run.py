@@ -115,9 +115,9 @@ class Run:
     ) -> ExportedDataset:
         """Writes the dataset of a finished run to the folder `out`, which is replaced, and returns it.
 
-        `settings` is a TOML file in place of the run's own settings. `allow` names checks of the gate to override.
-        `media` is the folder of the videos; then clips are packed if their licence allows it. `min_difficulty` leaves
-        out queries of a lower measured difficulty.
+        `settings` is a TOML file in place of the run's own settings. `allow` has findings of the gate to let be:
+        `CHECK: ITEM because REASON`. `media` is the folder of the videos; then clips are packed if their licence
+        allows it. `min_difficulty` leaves out queries of a lower measured difficulty.
 
         `like` is the version before, whose splits are kept: a dataset's folder, or "ORG/NAME@TAG" on the Hub; by
         default the dataset that is replaced. `new_splits` draws them anew. Raises UsageError for a run that is not

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.pool import WorkerPool
 from hardcut.engine.run_files import RunFiles
-from hardcut.engine.stage import Unit
+from hardcut.engine.so_far import records_so_far, settled_units
+from hardcut.engine.stage import CollectionStage, Unit
 from hardcut.media.store import FrameStore
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import Context, Teachers
@@ -28,6 +29,7 @@ from hardcut.schemas.records import (
     Query,
     Sampling,
     TeacherRef,
+    Tokens,
     Twin,
     Video,
 )
@@ -39,28 +41,36 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.brief import Briefing
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import prompt_of
-from hardcut.teacher.protocol import NOT_SENT, Outcome, Refusal, Request, Task, Teacher
+from hardcut.teacher.protocol import NOT_SENT, Outcome, Refusal, Reply, Request, Task, Teacher
 from hardcut.teacher.registry import open_teacher, prompts_of
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request of a stage to a teacher. `kept`: its reply is in the cache. `free`: it costs nothing."""
+    """A request of a stage to a teacher about a video, or about none (`video` is empty). `kept`: its reply is in the
+    cache, and `tokens` is what that took. `free`: it costs nothing."""
 
     stage: str
+    video: str
     teacher: TeacherSettings
     request: Request
     kept: bool
     free: bool
+    tokens: Tokens = field(default_factory=Tokens)
 
 
 class RunRecords:
-    """The records of a run's files by video, as its stages get them."""
+    """The records of a run by video, as its stages get them: those of its ledger, also of stages that are under way, or
+    of its files where there is none. `settled` are the videos that a stage is done with."""
 
     def __init__(self, run: Path) -> None:
-        files = RunFiles(run)
-        self.videos = files.by_id(Video)
-        self.queries = files.by_id(Query)
+        self._run = run
+        self.videos = {record.id: record for record in self.read(Video)}
+        self.queries = {record.id: record for record in self.read(Query)}
+        self.settled = {entry.name: settled_units(run, entry.name) for entry in STAGES}
+        self.asked_by_users = any(query.view == "user" for query in self.queries.values())
         self._about: dict[str, list[Record]] = {video_id: [video] for video_id, video in self.videos.items()}
         self.videos_with: dict[type[Record], set[str]] = {
             kind: set() for kind in (Evidence, Caption, Twin, Query, Pair)
@@ -74,11 +84,16 @@ class RunRecords:
                 self._turned.setdefault(query.about, []).append(query)
         self.evidence_kinds: dict[str, set[EvidenceKind]] = {}
         for kind in (Evidence, Caption, Twin, Pair):
-            for record in files.read(kind):
+            for record in self.read(kind):
                 if isinstance(record, Evidence):
                     self.evidence_kinds.setdefault(record.video_id, set()).add(record.kind)
                 self._about.setdefault(record.about, []).append(record)
                 self.videos_with[kind].add(record.about)
+
+    def read(self, kind: type[R]) -> Iterable[R]:
+        """All records of a kind."""
+        found = records_so_far(self._run, kind)
+        return RunFiles(self._run).read(kind) if found is None else found
 
     def query(self, query_id: str) -> Query:
         return self.queries[query_id]
@@ -114,18 +129,24 @@ async def preview(
     with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
         frames, digests = FrameSource(Path(), cache.frames, settings.media, pool), FileDigests(cache.digests)
         for entry in entries:
+            about = _About()
 
-            def listen(each: TeacherSettings, teacher: Teacher, stage: str = entry.name) -> Teacher:
-                return _Listener(stage, each, teacher, questions)
+            def listen(
+                each: TeacherSettings, teacher: Teacher, stage: str = entry.name, about: _About = about
+            ) -> Teacher:
+                return _Listener(stage, about, each, teacher, questions)
 
             kept = cache.replies if cache.replies.exists() else None
             teachers = Teachers(settings, kept, digests, listen=listen)
             stage = entry.make(Context(settings, run, frames, teachers, records))
             if stage is None:
                 continue
-            assert stage.kind == "unit"  # only these ask
+            if stage.kind == "collection":
+                await _prepared(stage)
+                continue
             for video_id in videos:
                 if FrameStore(frames.store).get(records.videos[video_id].sha256, frames.media) is not None:
+                    about.video = video_id
                     with suppress(ItemError, DropItem):  # the refusal that it got
                         unit = records.reference(video_id)
                         more = records.turned(video_id) if Triplet in stage.makes else ()
@@ -134,9 +155,15 @@ async def preview(
     return questions
 
 
-async def messages(task: str, video: str, run: Path, config: Path | None, cache: Cache) -> list[dict[str, Any]]:
+async def _prepared(stage: CollectionStage) -> None:
+    """What a stage that sees the whole collection asks before."""
+    if prepared := getattr(stage, "prepared", None):
+        await prepared()
+
+
+async def messages(task: str, video: str | None, run: Path, config: Path | None, cache: Cache) -> list[dict[str, Any]]:
     """Every request of a task about a video, word for word: stage, teacher, options, and messages with the frames in
-    their places.
+    their places. A task that is asked without a video needs none.
 
     Raises UsageError for an unknown task or video, and where the run is not yet far enough to ask it.
     """
@@ -146,12 +173,17 @@ async def messages(task: str, video: str, run: Path, config: Path | None, cache:
     own = run / "run.toml"
     settings = load_settings(config or (own if own.exists() else None))
     records = RunRecords(run)
-    if video not in records.videos:
+    alone = entry.stage.kind == "collection"
+    if video is None and not alone:
+        raise UsageError(f"{task} is asked about a video: name one with --video")
+    if not alone and video not in records.videos:
         raise UsageError(
             f"{run}: no video {video!r} there: `hardcut run VIDEOS --out {run} --until evidence` brings it"
         )
-    heard = await preview(settings, run, cache, records, [entry], [video])
+    heard = await preview(settings, run, cache, records, [entry], [video] if video and not alone else [])
     found = [_message(each) for each in heard if each.request.task == task]
+    if not found and alone:
+        raise UsageError(f"{run}: no {task} is asked: no file of queries is given, or queries.decompose is off")
     if not found:
         raise UsageError(
             f"{run}: stage {entry.name} asks no {task} about {video!r} yet: its frames, or the records and replies "
@@ -182,12 +214,20 @@ def _message(question: Question) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class _About:
+    """Which video is asked about."""
+
+    video: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Listener:
     """Takes a teacher's place and records its questions. Questions that cost nothing are passed on, so that a stage
     asks its next question too: those with a reply in the cache, and those to a teacher without a model."""
 
     stage: str
+    about: _About
     settings: TeacherSettings
     teacher: Teacher
     heard: list[Question]
@@ -197,13 +237,17 @@ class _Listener:
 
     async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
         if not isinstance(self.teacher, CachedTeacher):
-            self.heard.extend(Question(self.stage, self.settings, each, kept=False, free=True) for each in requests)
+            self.heard.extend(self._question(each, None, free=True) for each in requests)
             return await self.teacher.complete(requests)
         replies = self.teacher.stored(requests)
         for request, reply in zip(requests, replies, strict=True):
-            self.heard.append(Question(self.stage, self.settings, request, kept=reply is not None, free=False))
+            self.heard.append(self._question(request, reply, free=False))
         unsent = Refusal(NOT_SENT, "nothing is sent")
         return [reply or unsent for reply in replies]
+
+    def _question(self, request: Request, reply: Reply | None, *, free: bool) -> Question:
+        took = reply.tokens if reply else Tokens()
+        return Question(self.stage, self.about.video, self.settings, request, reply is not None, free, took)
 
     async def ping(self) -> str:
         return await self.teacher.ping()

@@ -1,4 +1,4 @@
-"""Shows progress: bars on a terminal or in a notebook's cell, a line now and then in a log, a file of figures."""
+"""Shows progress: bars on a terminal or in a notebook's cell, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CELL_S = 0.5
 _CELL_WIDTH = 100
 """Columns of the bars in a cell."""
 _LINE_S = 10.0
-"""A log gets a line this often, in seconds, and a file of metrics too."""
+"""A log gets a line this often, in seconds."""
 
 
 class TerminalProgress:
@@ -187,8 +187,12 @@ def _count(task: Task) -> str:
 
 
 def _speed(task: Task) -> str:
-    rate = "" if not task.speed else f", {task.speed:.1f}/s"
-    return rate + ("" if task.time_remaining is None else f", {timedelta(seconds=int(task.time_remaining))} left")
+    """Since the stage began. rich's own speed is that of the last units, which is absurd where several end at once."""
+    if not task.completed or not task.elapsed:
+        return ""
+    rate = task.completed / task.elapsed
+    left = "" if task.total is None else f", {timedelta(seconds=int((task.total - task.completed) / rate))} left"
+    return f", {rate:.1f}/s{left}"
 
 
 def spoken(before: Reading, now: Reading, most: int) -> str:

@@ -11,7 +11,8 @@ from typing import get_args
 import tomli_w
 
 from hardcut.engine.files import atomic_writer, sha256_of
-from hardcut.media.collection import Collection, VideoFile
+from hardcut.media.collection import Collection
+from hardcut.media.video_files import VideoFile
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import find_videos
 from hardcut.pipeline.compare_runs import (

@@ -1,4 +1,4 @@
-"""Reranking a first stage's run with a model on this machine."""
+"""Reranking a first stage's run with a model on this machine, or behind servers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from hardcut.engine.file_digests import FileDigests
 from hardcut.media.collection import scan
-from hardcut.pipeline.cache import cache_folder
+from hardcut.pipeline.cache import Cache, cache_folder
 from hardcut.reranker.identity import shown_in_training
 from hardcut.reranker.reranking import RerankJob, RerankSummary
 from hardcut.reranker.reranking import rerank as rerank_run
+from hardcut.reranker.servers import FORMS, Form, ServerScorer
+from hardcut.schemas.addresses import model_and_address
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import MediaSettings, Settings
@@ -21,7 +23,10 @@ from hardcut.schemas.trec import read_run
 from hardcut.synth.user_queries import read_queries
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import ModelProcess
+from hardcut.teacher.local.profiles import OWN, PROFILES
+from hardcut.teacher.local.shown import versions
 from hardcut.teacher.model_digest import model_identity
+from hardcut.teacher.registry import key_of
 
 if TYPE_CHECKING:
     from hardcut.teacher.local.process import Kind
@@ -29,7 +34,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reranking:
-    """A reranking: of each query of `run` the best `depth` videos. `queries` has the texts."""
+    """A reranking: of each query of `run` the best `depth` videos. `queries` has the texts. `prior`: as of
+    `RerankJob`."""
 
     model: str
     run: Path
@@ -41,32 +47,87 @@ class Reranking:
     revision: str | None = None
     config: Path | None = None
     cache: Path | None = None
+    prior: float = 0.0
+    profile: str | None = None
+    key_variable: str | None = None
 
 
 async def rerank(reranking: Reranking) -> RerankSummary:
     """Reranks into `out`. Goes on where it was stopped. Raises UsageError, MissingDependency."""
-    job, chosen = _prepared(reranking)
+    settings, cache = load_settings(reranking.config), cache_folder(reranking.cache)
+    servers = servers_of(reranking.model)
+    if servers is not None:
+        if reranking.profile is not None:
+            raise UsageError("--profile is for a model that is run here: a server has its own template")
+        media, frames = settings.media, settings.train.ranking.frames
+        job = _job(reranking, cache, media, frames, f"{servers.form}:{servers.model}")
+        async with _server_scorer(servers, reranking, settings) as scorer:
+            return await rerank_run(job, scorer)
+    chosen = choose_model(reranking.model, reranking.revision, settings, reranking.profile)
+    named = _named(chosen.kind, chosen.options.model, reranking, FileDigests(cache.digests))
+    job = _job(reranking, cache, chosen.media, chosen.frames, named)
     async with model_process(chosen.kind, chosen.options) as process:
         return await rerank_run(job, process)
 
 
-def _prepared(reranking: Reranking) -> tuple[RerankJob, ChosenModel]:
-    settings, cache = load_settings(reranking.config), cache_folder(reranking.cache)
-    chosen = choose_model(reranking.model, reranking.revision, settings)
-    model = chosen.options.model
+def _named(kind: Kind, model: str, reranking: Reranking, digests: FileDigests) -> str:
+    """Who scores. With another version of a library, which may show pairs otherwise, it is somebody else: an
+    interrupted call does not go on with the scores of both."""
+    named = f"{kind}:{model_identity(model, digests)}@{reranking.revision}"
+    named += f" as {reranking.profile}" if reranking.profile else ""
+    return named + "".join(f", {library} {number}" for library, number in versions().items())
+
+
+def _job(reranking: Reranking, cache: Cache, media: MediaSettings, frames: int, model: str) -> RerankJob:
     files = scan(reranking.videos, reranking.manifest, ours=(cache.root,)).files
-    job = RerankJob(
+    return RerankJob(
         run=read_run(reranking.run).scores,
         queries={query.external_id or query.query_id: query.text for query in read_queries(reranking.queries)},
         videos={video.video_id: video.path for video in files},
         out=reranking.out,
         store=cache.frames,
-        media=chosen.media,
-        model=f"{chosen.kind}:{model_identity(model, FileDigests(cache.digests))}@{reranking.revision}",
+        media=media,
+        model=model,
         depth=reranking.depth,
-        frames=chosen.frames,
+        frames=frames,
+        prior=reranking.prior,
+        spellings=reranking.profile in PROFILES and PROFILES[reranking.profile].spellings,
     )
-    return job, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """A model behind one or several addresses, and how it is asked."""
+
+    form: Form
+    model: str
+    urls: tuple[str, ...]
+
+
+def servers_of(spec: str) -> Servers | None:
+    """`classify:MODEL@URL`, `score:MODEL@URL` or `rerank:MODEL@URL`, further addresses after commas; None for a model
+    that is run here. Raises UsageError for one that lacks its address."""
+    name, colon, rest = spec.partition(":")
+    form = next((each for each in FORMS if colon and each == name), None)
+    if form is None:
+        return None
+    found = model_and_address(rest.split(",")[0])
+    if found is None:
+        raise UsageError(f"{spec!r}: give {form}:MODEL@URL, such as {form}:my-model@http://127.0.0.1:8000/v1")
+    return Servers(form, found[0], (found[1], *(url.strip() for url in rest.split(",")[1:])))
+
+
+@asynccontextmanager
+async def _server_scorer(servers: Servers, reranking: Reranking, settings: Settings) -> AsyncIterator[ServerScorer]:
+    use = settings.resources
+    scorer = ServerScorer(
+        servers.form, servers.model, servers.urls, concurrency=use.concurrency, timeout_s=use.request_timeout_s,
+        keys=[key_of(url, reranking.key_variable, "--key-variable", settings.teacher) for url in servers.urls],
+    )  # fmt: skip
+    try:
+        yield scorer
+    finally:
+        await scorer.close()
 
 
 @asynccontextmanager
@@ -89,18 +150,30 @@ class ChosenModel:
     frames: int
 
 
-def choose_model(spec: str, revision: str | None, settings: Settings) -> ChosenModel:
+def choose_model(spec: str, revision: str | None, settings: Settings, profile: str | None = None) -> ChosenModel:
     """`vllm:MODEL`, `transformers:MODEL`, or a model alone, which transformers runs. One that Hardcut trained is shown
-    videos as in its training. Raises UsageError for an adapter that vLLM cannot take."""
+    videos as in its training, one with a profile as its makers do. Raises UsageError for a profile that there is not,
+    and an adapter that vLLM cannot take."""
+    if profile not in (None, OWN, *PROFILES):
+        raise UsageError(f"no profile {profile!r}: {', '.join(PROFILES)}, or {OWN} for the model's own template")
     name, colon, rest = spec.partition(":")
     kind: Kind = "vllm" if colon and name == "vllm" else "transformers"
     model = rest if colon and name == kind else spec
     if kind == "vllm" and (Path(model) / "adapter_config.json").is_file():
         raise UsageError(f"{model}: an adapter, and vLLM takes whole weights: train with --merge, or use transformers:")
-    media, frames = shown_in_training(model) or (settings.media, settings.train.ranking.frames)
+    media, frames = shown_in_training(model) or _shown(settings, profile)
     use = settings.resources
     options = ModelOptions(
         model, revision, max_images=0, max_model_len=use.max_model_len, gpu_memory=use.gpu_memory, gpus=use.gpus,
-        batch=use.batch, videos=1,
+        batch=use.batch, videos=1, profile=profile,
     )  # fmt: skip
     return ChosenModel(kind, options, media, frames)
+
+
+def _shown(settings: Settings, profile: str | None) -> tuple[MediaSettings, int]:
+    """Sampling and frames of a model that others trained: those of its profile, or of the settings."""
+    of = PROFILES.get(profile or "")
+    media, frames = settings.media, settings.train.ranking.frames
+    if of is None or of.fps is None or of.frames is None:
+        return media, frames
+    return media.model_copy(update={"fps": of.fps, "max_frames": max(media.max_frames, of.frames)}), of.frames

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hardcut.annotate.records import read_run
+from hardcut.annotate.review_quality import assess_reviews
 from hardcut.engine.run_files import RunFiles
 from hardcut.engine.scratch import scratch_folder
 from hardcut.engine.status import read_status
@@ -18,8 +21,9 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, ExportSummary
 from hardcut.publish.export_dataset import export as write_dataset
 from hardcut.publish.formats.registry import convert
-from hardcut.publish.gate import CHECKS, check, gate_settings, refuse_damaged
+from hardcut.publish.gate import check, gate_settings, refuse_damaged
 from hardcut.report.statistics.agreement import Agreement, agreement, blind_answers
+from hardcut.report.statistics.audit import TeacherEstimate
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Review
@@ -34,7 +38,8 @@ class Choices:
     `like` is the dataset of the version before, whose splits are kept: its folder, or ORG/NAME@TAG on the Hub. Where
     none is named it is the dataset that is replaced, if there is one. `new_splits`: there is none.
 
-    `videos`, for the formats of others: the folder of the videos. Paths are absolute then.
+    `videos`, for the formats of others: the folder of the videos. Paths are absolute then. `vectors`: those of the
+    queries, for splits and gate.
     """
 
     config: Path | None = None
@@ -44,6 +49,7 @@ class Choices:
     like: Path | str | None = None
     new_splits: bool = False
     videos: Path | None = None
+    vectors: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,17 @@ def export_run(run: Path, out: Path, choices: Choices = Choices()) -> ExportSumm
     if not status.finished:
         waiting = ", ".join(stage.name for stage in status.stages if not stage.finished)
         raise UsageError(f"{run}: the run is not finished ({waiting}): start `hardcut run` again to finish it")
-    settings = load_settings(choices.config or run / "run.toml", {"export.min_difficulty": choices.min_difficulty})
+    settings = load_settings(choices.config or run / "run.toml", _overrides(choices))
     failed = {stage.name: stage.failed for stage in status.stages}
     with _version_before(choices) as like:
-        options = ExportOptions(choices.allow, choices.media, like, choices.new_splits, _agreement(run), card_steps())
+        options = ExportOptions(
+            choices.allow, choices.media, like, choices.new_splits, _agreement(run), _teachers(run), card_steps()
+        )
         return write_dataset(run, out, settings, failed, options)
 
 
 def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
-    """A format of others, out of a dataset or of a run. The gate looks at either; what was overridden when the dataset
+    """A format of others, out of a dataset or of a run. The gate looks at either; what was allowed when the dataset
     was exported stays so. Raises DamagedDataset, with file and column, for one that was altered."""
     if choices.media is not None:
         raise UsageError(f"--with-media: clips are packed into datasets; {format} takes the folder by --videos")
@@ -94,12 +102,16 @@ def export_as(format: str, run: Path, out: Path, choices: Choices) -> Converted:
         raise UsageError(f"--new-splits: {run} is a dataset already: export its run again with it")
     dataset = Dataset(run)
     dataset.refuse_altered()
-    settings = load_settings(choices.config) if choices.config else gate_settings(dataset)
-    before = [name for name, state in dataset.marker.get("gate", {}).items() if state == "allowed" and name in CHECKS]
-    gate = check(dataset, settings, [*choices.allow, *before])
+    settings = load_settings(choices.config or gate_settings(dataset), _overrides(choices))
+    gate = check(dataset, settings, choices.allow)
     refuse_damaged(gate)
     written = convert(dataset, format, out, choices.videos)
     return Converted(written.rows, written.left_out, gate)
+
+
+def _overrides(choices: Choices) -> dict[str, Any]:
+    vectors = str(choices.vectors) if choices.vectors is not None else None
+    return {"export.min_difficulty": choices.min_difficulty, "check.vectors": vectors}
 
 
 @contextmanager
@@ -122,3 +134,8 @@ def _version_before(choices: Choices) -> Iterator[Path | None]:
 def _agreement(run: Path) -> Agreement | None:
     files = RunFiles(run)
     return agreement(blind_answers(files.read(Review))) if files.has(Review) else None
+
+
+def _teachers(run: Path) -> Sequence[TeacherEstimate]:
+    """How good each teacher is, by pairs that were drawn by chance and judged by people; empty where none were."""
+    return assess_reviews(read_run(run)).teachers if RunFiles(run).has(Review) else ()

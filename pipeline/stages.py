@@ -20,6 +20,7 @@ from hardcut.synth.candidates.kept_pairs import KeptFile
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.composed import ComposedStage
 from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.decompose import Decomposer
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.negatives import NegativeStage
@@ -55,19 +56,27 @@ class Entry:
 
 def _user_queries(run: Context) -> Stage | None:
     queries = run.input("queries")
-    return UserQueryStage(queries) if queries else None
+    if queries is None:
+        return None
+    if not run.settings.queries.decompose:
+        return UserQueryStage(queries)
+    writer = run.writer("queries")
+    return UserQueryStage(queries, Decomposer(writer.teacher, writer.sampling))
 
 
 def _probe(run: Context) -> Stage:
     frames = run.frames
     evidence = run.settings.evidence
     surveyed = evidence.shots or evidence.motion
-    return ProbeStage(frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes, surveyed)
+    return ProbeStage(
+        frames.pool, frames.root, frames.store, frames.media, frames.limit_bytes, surveyed, frames.fetched
+    )
 
 
 def _evidence(run: Context) -> Stage:
     options = run.settings.evidence
-    return EvidenceStage(run.frames, options, run.teachers.recogniser(run.frames.pool), run.teachers.digests)
+    pool, teachers = run.frames.pool, run.teachers
+    return EvidenceStage(run.frames, options, teachers.recogniser(pool), teachers.digests, teachers.tagger(pool))
 
 
 def _captions(run: Context) -> Stage:
@@ -130,7 +139,7 @@ def _judgments(run: Context) -> Stage:
 
 
 STAGES = (
-    Entry(UserQueryStage, _user_queries),
+    Entry(UserQueryStage, _user_queries, asks=("decompose",)),  # of the role queries, without a video
     Entry(ProbeStage, _probe, counted=Video),
     Entry(SignatureStage, lambda run: SignatureStage(run.frames, run.settings.duplicates)),
     Entry(EvidenceStage, _evidence, counted=Evidence),
@@ -160,7 +169,7 @@ STAGES = (
     Entry(
         TripletStage,
         _triplets,
-        asks=("paraphrase", "same"),  # as `queries`, of which `prompt show` tells
+        asks=("paraphrase", "same", "contrast"),  # the first two as `queries`, of which `prompt show` tells
         roles=("queries",),
     ),
     Entry(RewriteStage, _rewrites),

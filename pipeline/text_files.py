@@ -106,7 +106,7 @@ class TextFile:
     @cached_property
     def _form(self) -> tuple[str, ...]:
         """The columns that are read."""
-        if self.path.suffix == ".txt":
+        if self.path.suffix.lower() == ".txt":
             return ("text",)
         first = next(self._rows(), None)
         if first is None:
@@ -124,13 +124,13 @@ class TextFile:
 
     def _rows(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """(line, row by column)."""
-        if self.path.suffix == ".txt":
+        if self.path.suffix.lower() == ".txt":
             for where, line in read_lines(self.path):
                 yield int(where.rpartition(" ")[2]), {"text": line}
-        elif self.path.suffix in (".jsonl", ".json"):
+        elif self.path.suffix.lower() in (".jsonl", ".json"):
             yield from read_objects(self.path)
-        elif self.path.suffix in (".csv", ".tsv"):
-            for where, row in read_csv(self.path, (), "\t" if self.path.suffix == ".tsv" else ","):
+        elif self.path.suffix.lower() in (".csv", ".tsv"):
+            for where, row in read_csv(self.path, (), "\t" if self.path.suffix.lower() == ".tsv" else ","):
                 yield int(where.rpartition(" ")[2]), row
         else:
             raise UsageError(f"{self.path}: captions are read from .txt, .jsonl, .csv or .tsv")

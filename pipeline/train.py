@@ -13,6 +13,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.tara import read_csv
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.facts import DatasetTables
+from hardcut.reranker.mixes import Share, mixed
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
@@ -20,7 +21,7 @@ from hardcut.schemas.trec import read_run
 
 if TYPE_CHECKING:
     from hardcut.embedder.learning import TrainedEmbedder
-    from hardcut.reranker.estimate import TrainingEstimate
+    from hardcut.reranker.estimate import Course, TrainingEstimate
     from hardcut.reranker.training import Trained
 
 Stage = Literal["perception", "ranking"]
@@ -30,7 +31,9 @@ EMBEDDING = "embedding"
 @dataclass(frozen=True, slots=True)
 class Training:
     """A training: its model, its dataset and its folder. `start`, for ranking, is the folder of perception. `scores`,
-    for an embedder, is a reranker's run in place of the teacher's margins. Without `videos` none is shown."""
+    for an embedder, is a reranker's run in place of the teacher's margins. Without `videos` none is shown.
+    `also`, for a reranker, are further datasets as `FOLDER` or `FOLDER=WEIGHT`, `also_videos` folders of their
+    videos."""
 
     stage: str
     dataset: Path
@@ -43,6 +46,8 @@ class Training:
     cache: Path | None = None
     merge: bool = False
     scores: Path | None = None
+    also: tuple[str, ...] = ()
+    also_videos: tuple[Path, ...] = ()
 
 
 def estimate_training(training: Training) -> TrainingEstimate:
@@ -56,25 +61,56 @@ def estimate_training(training: Training) -> TrainingEstimate:
     return estimate(training.model, stage, settings.train, settings.media, settings.export.negatives_per_group)
 
 
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """What a training is planned for: so many cards of a name, at a price an hour and card."""
+
+    name: str = "h100"
+    count: int = 1
+    price: float | None = None
+
+
+def course_of_training(training: Training, told: TrainingEstimate, cards: Cards) -> Course | None:
+    """Steps, hours and money of a whole training, by the dataset's rows. None where there is no dataset yet."""
+    if not training.dataset.exists():
+        return None
+    from hardcut.reranker.estimate import course
+
+    settings, examples = load_settings(training.config), 0.0
+    config = "groups" if told.stage == "ranking" else "captions"
+    for folder, weight in _datasets(training):
+        dataset = Dataset(folder)
+        if config not in dataset.configs:
+            return None
+        found = dataset.count(config, "train")
+        if config == "captions":  # a long and a short one
+            found += sum(1 for split, row in dataset.rows(config, ("short",)) if split == "train" and row["short"])
+        examples += found * weight
+    return course(told, settings.train, round(examples), cards.name, cards.count, cards.price)
+
+
 def train(training: Training) -> Trained:
     """Trains. Goes on where it was stopped. Raises UsageError, also for a dataset that was altered, and
     MissingDependency."""
     stage, settings, cache = _stage(training), load_settings(training.config), cache_folder(training.cache)
-    dataset, needed = Dataset(training.dataset), "groups" if stage == "ranking" else "captions"
-    if needed not in dataset.configs:
-        raise UsageError(f"{training.dataset}: no {needed} in it: name a folder that `hardcut export` wrote")
+    needed, shares = "groups" if stage == "ranking" else "captions", []
+    for folder, weight in _datasets(training):
+        dataset = Dataset(folder)
+        if needed not in dataset.configs:
+            raise UsageError(f"{folder}: no {needed} in it: name a folder that `hardcut export` wrote")
+        dataset.refuse_altered(("queries", "pairs", "groups", "captions"))
+        shares.append(Share(str(folder), dataset, weight))
     videos = _videos(training)
-    dataset.refuse_altered(("queries", "pairs", "groups", "captions"))
     need_train()
     from hardcut.reranker.training import TrainJob
     from hardcut.reranker.training import train as train_stage
 
-    clips = Clips(videos, cache.frames, settings.media)
+    clips = Clips(videos, cache.frames, settings.media, training.also_videos)
     job = TrainJob(
         stage, training.model, training.out, clips, settings.train, training.revision, training.start, training.merge,
         FileDigests(cache.digests),
     )  # fmt: skip
-    return train_stage(dataset, job)
+    return train_stage(mixed(shares), job)
 
 
 def train_embedder(training: Training) -> TrainedEmbedder:
@@ -84,6 +120,8 @@ def train_embedder(training: Training) -> TrainedEmbedder:
     options = settings.train.embedding
     if training.start is not None:
         raise UsageError("--start is for ranking: it names what perception wrote")
+    if training.also or training.also_videos:
+        raise UsageError("--also is for rerankers: an embedder is trained on one dataset, with one folder of videos")
     given: DatasetTables = CsvTriplets(training.dataset)
     if training.dataset.suffix != ".csv":
         dataset = Dataset(training.dataset)
@@ -118,11 +156,25 @@ class CsvTriplets:
             yield "train", {"id": f"{self.path.name}:{number:09d}", "nuance": "given", **texts._asdict()}
 
 
+def _datasets(training: Training) -> list[tuple[Path, float]]:
+    """The folders of all datasets with their weights. Raises UsageError."""
+    found = [(training.dataset, 1.0)]
+    for told in training.also:
+        folder, _, weight = told.rpartition("=") if "=" in told else (told, "", "1")
+        try:
+            found.append((Path(folder), float(weight)))
+        except ValueError as error:
+            raise UsageError(f"--also {told}: {weight!r} is no weight: give FOLDER, or FOLDER=0.5") from error
+    return found
+
+
 def _videos(training: Training) -> Path:
+    """The folder of the dataset's videos, where it and those of further datasets are there. Raises UsageError."""
     if training.videos is None:
         raise UsageError("the folder of the videos is missing: name it with --videos")
-    if not training.videos.is_dir():
-        raise UsageError(f"{training.videos}: no such folder of videos")
+    for folder in (training.videos, *training.also_videos):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder of videos")
     return training.videos
 
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from hardcut.publish._parquet import SplitSize, info
 from hardcut.publish.blocks import RULE
-from hardcut.publish.changes import Changes
+from hardcut.publish.card_facts import CardFacts
+from hardcut.publish.changes import FIRST_VERSION, Changes
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult, State
+from hardcut.publish.citation import bibtex
 from hardcut.publish.licences import front_matter
 from hardcut.publish.recipe import changed_settings
-from hardcut.publish.rows import teacher_name
 from hardcut.publish.splits import SPLITS
-from hardcut.report.coverage import Coverage
+from hardcut.report.statistics.agreement import share_interval
+from hardcut.report.statistics.audit import TeacherEstimate
 from hardcut.report.templates import markdown_template
-from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged, Withheld
-from hardcut.schemas.records import TeacherRef, Video
 from hardcut.schemas.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 _CONFIG_TOLD = {
     "pairs": "a query with a video, the label and all that belongs to it",
@@ -61,7 +58,7 @@ _COLUMN_TOLD = {
     "text_only": "what the teacher said of the pair by metadata alone, where it was asked",
     "facets": "what must be seen or heard for an answer, with modality; in its source video the span in seconds",
     "flags, well_formed, moment": "what people said of the pair beside the grade: flags, whether the query is well"
-    " formed, the moment in this video; empty where nobody did",
+    " formed, the moment in this video (of several the longest); empty where nobody did",
     "reviews": "each person's answer that counts: who (a number of this dataset), the grade, why the pair was asked"
     " (`asked`: `audit` is drawn by chance), whether without the teacher's verdict, whether the label rests on it",
     "first_stage": "where first-stage runs ranked the video for the query",
@@ -70,7 +67,7 @@ _COLUMN_TOLD = {
     "caption": "the candidate's caption",
 }
 _STATES: Mapping[State, str] = {
-    "passed": "passed", "failed": "failed", "unknown": "could not look", "allowed": "overridden", "off": "off",
+    "passed": "passed", "failed": "failed", "unknown": "could not look", "allowed": "allowed by name", "off": "off",
 }  # fmt: skip
 _CREATORS = {
     "teacher": "machine-generated",
@@ -83,16 +80,6 @@ _COUNTED = 12
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TeacherUse:
-    """A teacher that made some of the records."""
-
-    name: str
-    revision: str
-    made: str
-    prompt_digest: str
-
-
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
     """One stage of the run: how many records it made (`None` where not known), and what it left out, by reason."""
@@ -100,74 +87,6 @@ class FunnelStep:
     name: str
     records: int | None
     dropped: Mapping[str, int]
-
-
-@dataclass(slots=True)
-class CardFacts:
-    """What the export counts as the records pass by."""
-
-    seconds: float = 0.0
-    coverage: Coverage = field(default_factory=Coverage)
-    licences: Counter[str] = field(default_factory=Counter)
-    grouped: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
-    """By split: queries that make no training group, and those that do."""
-    views: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-    sources: dict[str, list[int]] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-    flags: Flagged = NOTHING_FLAGGED
-    """What reviewers' flags keep out; `withheld` are all pairs of it, with the reason."""
-    withheld: dict[str, Withheld] = field(default_factory=dict)
-    unpacked: Counter[str] = field(default_factory=Counter)
-    """Clips that were not packed, by reason."""
-    comparisons: int = 0
-    """Answers of people to which of two videos answers better."""
-    compared: int = 0
-    """Pairs that somebody else judged and a teacher too; `agreed` counts those where both say the same."""
-    agreed: int = 0
-    labelled: int = 0
-    exact: int = 0
-    seen_teachers: set[TeacherUse] = field(default_factory=set)
-
-    def video(self, video: Video, licence: str | None) -> None:
-        """Counts a video."""
-        self.seconds += video.duration_s
-        self.coverage.add(video)
-        self.licences[licence or "not given"] += 1
-
-    def query(self, row: Mapping[str, Any]) -> None:
-        """Counts a row of `queries`."""
-        self.views[row["view"]] += 1
-        self.kinds[row["kind"]] += 1
-        self.languages[row["language"]] += 1
-
-    def pair(self, row: Mapping[str, Any]) -> None:
-        """Counts a row of `pairs`."""
-        self.sources.setdefault(row["label_source"], [0, 0])[int(row["label"] > 0)] += 1
-        if row["logit_margin"] is not None and row["label_source"] != "teacher":
-            self.compared += 1
-            self.agreed += (row["logit_margin"] > 0) == (row["label"] > 0)
-        if row["exact"] is not None:
-            self.labelled += 1
-            self.exact += row["exact"]
-
-    def teacher(self, teacher: TeacherRef | None, made: str) -> None:
-        """Notes who made something."""
-        if teacher is not None:
-            name = teacher_name(teacher) or ""
-            self.seen_teachers.add(TeacherUse(name, teacher.revision or "", made, teacher.prompt_digest or ""))
-
-    @property
-    def teachers(self) -> list[TeacherUse]:
-        """Every teacher, sorted."""
-        return sorted(self.seen_teachers)
-
-    @property
-    def evidence_only(self) -> bool:
-        """Whether no label comes from a model."""
-        names = [teacher.name for teacher in self.seen_teachers if teacher.made == "labels"]
-        return bool(names) and all(name.split(":")[0] == "evidence" for name in names)
 
 
 class Agreement(Protocol):
@@ -190,8 +109,9 @@ class Agreement(Protocol):
 @dataclass(frozen=True, slots=True)
 class CardInputs:
     """What the card tells beside the export's own counts: `failed` are the units that failed, by step (`None` where not
-    known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers, `changes` those
-    since the version before."""
+    known), `plots` names of files, `gate` what the checks said, `agreement` that of the reviewers, `teachers` how good
+    each is by the people's audit, `changes` those since the version before, `unread` how many places with text could
+    not be read, by video."""
 
     funnel: Sequence[FunnelStep]
     failed: Mapping[str, int] | None
@@ -199,6 +119,9 @@ class CardInputs:
     gate: Sequence[CheckResult]
     agreement: Agreement | None
     changes: Changes | None = None
+    teachers: Sequence[TeacherEstimate] = ()
+    version: str = FIRST_VERSION
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: CardInputs, settings: Settings) -> str:
@@ -206,19 +129,23 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: Ca
     rows = {config: {split: size.rows for split, size in sizes[config].items()} for config in sizes}
     total = {config: sum(rows[config].values()) for config in sizes}
     template = markdown_template(
-        "hardcut.publish", "card.md.jinja", counted=_counted, share=_share, number=lambda value: f"{value:.2f}"
-    )
+        "hardcut.publish", "card.md.jinja", counted=_counted, share=_share, interval=_interval,
+        number=lambda value: f"{value:.2f}",
+    )  # fmt: skip
+    version = inputs.changes.version if inputs.changes else inputs.version
     text = template.render(
         changed=changed_settings(settings),
         name=settings.export.name,
         licence=settings.export.licence,
+        media=settings.media,
+        scripts=_scripts(settings),
         export=settings.export,
         judgments=settings.judgments,
         facts=facts,
         inputs=inputs,
         trusted=settings.export.trusted_per_group,
         stopped=[result for result in inputs.gate if result.stops],
-        allowed=[result for result in inputs.gate if result.state == "allowed"],
+        allowed=[one for result in inputs.gate for one in result.allowed],
         unlooked=[result for result in inputs.gate if result.message.startswith(COULD_NOT_LOOK)],
         states=_STATES,
         rows=rows,
@@ -227,6 +154,8 @@ def card(sizes: Mapping[str, dict[str, SplitSize]], facts: CardFacts, inputs: Ca
         splits=[split for split in SPLITS if any(split in of_config for of_config in rows.values())],
         configs={config: _CONFIG_TOLD[config] for config in sizes},
         columns=_COLUMN_TOLD,
+        citation=bibtex(settings.export.name, settings.export.authors, version),
+        version=version,
     )
     return f"---\n{_front(sizes, total['pairs'], facts, settings)}\n---\n\n{text}"
 
@@ -284,3 +213,20 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "none"
+
+
+def _interval(part: int, whole: int) -> str:
+    """A share with its 95 % interval."""
+    low, high = share_interval(part, whole)
+    return f"{_share(part, whole)} ({100 * low:.0f} to {100 * high:.0f} %)" if whole else "none"
+
+
+def _scripts(settings: Settings) -> str | None:
+    """What scripts text in the picture was read in; None where none was read."""
+    evidence = settings.evidence
+    if evidence.ocr == "off":
+        return None
+    if evidence.ocr == "paddle":
+        return "the scripts of a model of its maker's own"
+    others = f", and the languages {', '.join(evidence.ocr_languages)}" if evidence.ocr_languages else ""
+    return f"Latin, Chinese and Japanese letters{others}"

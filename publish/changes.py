@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hardcut.publish.assigned import ASSIGNED
 from hardcut.publish.dataset import LEFT_OUT, Dataset
@@ -25,6 +27,8 @@ _HEAD = (
 )
 _HEAD += "moved, so that figures do not compare; the second where other rows changed or came.\n"
 _VERSION = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})")
+_SHOWN = 60
+"""Characters of a setting's value in a line."""
 NAMES = {"corpus": "videos", "queries": "queries", "pairs": "pairs"}
 
 
@@ -53,13 +57,14 @@ def next_version(before: str, found: DatasetDiff) -> str:
     return f"{major}.{minor}.{patch + 1}" if found.is_empty else f"{major}.{minor + 1}.0"
 
 
-def changes(old: Dataset, found: DatasetDiff) -> Changes:
+def changes(old: Dataset, new: Dataset, found: DatasetDiff) -> Changes:
     """What the version after `old` is called and says."""
     before = version_of(old)
-    return Changes(next_version(before, found), before, tuple(_lines(found)))
+    return Changes(next_version(before, found), before, (*rows_told(found), *_settings(old, new)))
 
 
-def _lines(found: DatasetDiff) -> Iterator[str]:
+def rows_told(found: DatasetDiff) -> Iterator[str]:
+    """A line for each config: how many rows of it are others, `NAME: COUNTS`."""
     for config, each in found.configs.items():
         parts = [
             f"{counts.total():,} {what} ({', '.join(f'{name} {count:,}' for name, count in sorted(counts.items()))})"
@@ -69,6 +74,34 @@ def _lines(found: DatasetDiff) -> Iterator[str]:
             if counts
         ]  # fmt: skip
         yield f"{NAMES[config]}: {'; '.join(parts) or 'none changed'}; {each.same:,} as before"
+    for config, each in found.made.items():
+        yield f"{config}: {each.added.total():,} added, {each.gone.total():,} gone; {each.same:,} as before"
+
+
+def _settings(old: Dataset, new: Dataset) -> Iterator[str]:
+    """One line with the settings that are others, where there are any."""
+    before, after = (dict(_named(dataset.marker.get("settings", {}))) for dataset in (old, new))
+    changed = [
+        f"{name} {_short(before[name])} -> {_short(after[name])}"
+        for name in sorted(before.keys() & after.keys())
+        if before[name] != after[name]
+    ]
+    if changed:
+        yield f"settings: {'; '.join(changed)}"
+
+
+def _named(settings: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting by its dotted name."""
+    if isinstance(settings, dict) and settings:
+        for name, value in settings.items():
+            yield from _named(value, f"{prefix}.{name}" if prefix else name)
+    else:
+        yield prefix, settings
+
+
+def _short(value: Any) -> str:
+    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def write_changelog(folder: Path, old: Dataset, told: Changes) -> None:

@@ -23,7 +23,7 @@ from hardcut.publish._parquet import ConfigWriter, SplitSize
 from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.blocks import left_out_blocks, note_group, note_sides, write_blocks
 from hardcut.publish.calibrated import read_calibrations
-from hardcut.publish.card import CardFacts
+from hardcut.publish.card_facts import CardFacts
 from hardcut.publish.columns import CONFIGS, OF_QUERY, Row
 from hardcut.publish.dataset import LEFT_OUT, MOVED
 from hardcut.publish.difficulty import difficulty
@@ -36,10 +36,13 @@ from hardcut.publish.judgments import deciding_label, negative_kind
 from hardcut.publish.mix import is_selective, unwanted_queries
 from hardcut.publish.people import pseudonyms
 from hardcut.publish.rows import caption_row, corpus_row, facets_of, group_row, pair_row, qrels_row, query_row
+from hardcut.publish.same_meaning import read_meanings
 from hardcut.publish.splits import SPLITS, Splits, near_duplicates, plan_splits, video_groups
 from hardcut.publish.triplets import write_triplets
 from hardcut.schemas.base import Record
 from hardcut.schemas.comparisons import Comparison, is_compared
+from hardcut.schemas.copies import Group, Signature
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.flags import Flagged, flagged
 from hardcut.schemas.ids import canonical_json, content_id
@@ -50,17 +53,15 @@ from hardcut.schemas.records import (
     Caption,
     Dropped,
     Evidence,
-    Group,
     Pair,
     Query,
-    Signature,
     Split,
     TeacherLabel,
     TeacherRef,
     Video,
 )
 from hardcut.schemas.reviews import of_content, reviews_in_force
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 from hardcut.schemas.triplets import Triplet
 
 R = TypeVar("R", bound=Record)
@@ -131,7 +132,8 @@ def write_configs(
         found["captions"] = _write_captions(plan, facts, videos, captions)
         found |= _write_by_query(plan, facts, partial(_compiled, plan, facts, tables, videos, captions), families)
         found |= _write_families(plan, facts, families, videos)
-        found["triplets"] = _write_triplets(plan, facts, families)
+        captioned = {video: plan.splits.videos[video] for video in captions}
+        found["triplets"] = _write_triplets(plan, facts, families, captioned)
     return {config: found[config] for config in CONFIGS if found.get(config)}
 
 
@@ -193,7 +195,11 @@ def _plan(run: Path, folder: Path, settings: Settings, facts: CardFacts, tables:
     facts.comparisons = sum(is_compared(each) for each in RunFiles(run).read(Comparison))
     files = {video.video_id: video.sha256 for video in RunFiles(run).read(Video)}
     flags = facts.flags = flagged(reviews, RunFiles(run).read(Query), files, families(groups))
-    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, linked, earlier)
+    meanings = None
+    if settings.check.vectors is not None:
+        meanings = read_meanings(Path(settings.check.vectors), queries, settings.check.meaning)
+        facts.meaning = f"{meanings.model}, cosine of at least {meanings.least:g}"
+    splits = plan_splits(RunFiles(run).read(Video), queries, relevant, settings.export, linked, earlier, meanings)
     contents = video_groups(RunFiles(run).read(Video), (), copies)
     return _Plan(run, folder, settings, splits, contents, flags, files, pseudonyms(reviews))
 
@@ -291,11 +297,11 @@ def _write_families(plan: _Plan, facts: CardFacts, families: Scratch, videos: Ma
     return {"groups": groups.sizes, "diagnostic": diagnostic.sizes}
 
 
-def _write_triplets(plan: _Plan, facts: CardFacts, families: Scratch) -> Sizes:
-    """The triplets of the run, if it made any, as far as their queries are in the dataset."""
+def _write_triplets(plan: _Plan, facts: CardFacts, families: Scratch, captioned: Mapping[str, Split]) -> Sizes:
+    """The triplets of the run, if it made any, as far as their queries or captions are in the dataset."""
     with plan.writer("triplets") as writer, (plan.folder / LEFT_OUT).open("a", encoding="utf-8", newline="\n") as out:
         triplets = RunFiles(plan.run).read(Triplet)
-        for record in write_triplets(writer, triplets, families, plan.folder):
+        for record in write_triplets(writer, triplets, families, captioned, plan.folder):
             facts.left_out[record.reason] += 1
             write_records(out, [record])
     return writer.sizes
@@ -305,10 +311,10 @@ def _write_query(
     one: _Compiled, split: Split, writers: Mapping[str, ConfigWriter], facts: CardFacts, settings: ExportSettings
 ) -> Iterator[tuple[str, str]]:
     """Writes a query's rows of every config, and counts them for the card. Yields what it brings to its family."""
-    facts.query(one.query)
+    facts.query(one.query, split)
     writers["queries"].add(split, one.query)
     for row in one.rows:
-        facts.pair(row)
+        facts.pair(row, one.query["kind"])
         row.update({name: one.query[name] for name in OF_QUERY})
         row["facets"] = facets_of(one.query, row["video_id"])
         writers["pairs"].add(split, row)

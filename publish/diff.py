@@ -21,6 +21,12 @@ _COMPARED: Mapping[str, tuple[str, str]] = {
     "pairs": ("pair_id", "label"),
 }
 """The configs that are compared: the id of a row, and what of it may change."""
+_MADE: Mapping[str, tuple[str, str]] = {
+    "groups": ("group_id", "query_id"),
+    "captions": ("caption_id", "video_id"),
+    "diagnostic": ("block_id", "video_id"),
+}
+"""Configs that are made of those, by settings too: other rows have other ids."""
 UNTOLD = "no reason told"
 """Of a row that is gone and that the new version does not list as left out."""
 
@@ -49,9 +55,11 @@ class ConfigDiff:
 
 @dataclass(frozen=True, slots=True)
 class DatasetDiff:
-    """Two versions of a dataset, by config."""
+    """Two versions of a dataset, by config. `made` has the configs that are made of the others' rows, where they
+    differ."""
 
     configs: Mapping[str, ConfigDiff]
+    made: Mapping[str, ConfigDiff] = field(default_factory=dict)
 
     def total(self, what: str) -> int:
         """How many rows of all configs were added, gone, changed or moved."""
@@ -66,19 +74,19 @@ class DatasetDiff:
     @property
     def is_empty(self) -> bool:
         """Whether both have the same rows."""
-        return not any(self.total(what) for what in ("added", "gone", "changed", "moved"))
+        return not self.made and not any(self.total(what) for what in ("added", "gone", "changed", "moved"))
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
             config: {name: getattr(each, name) for name in ConfigDiff.__slots__}
-            for config, each in self.configs.items()
+            for config, each in {**self.configs, **self.made}.items()
         }
 
 
 def diff(old: Dataset, new: Dataset) -> DatasetDiff:
-    """Compares videos (by id; changed is another file), queries and pairs (changed is another label). Rows are joined
-    in tables on disk, so memory does not grow with them.
+    """Compares videos (by id; changed is another file), queries and pairs (changed is another label), and the rows that
+    are made of them. Rows are joined in tables on disk, so memory does not grow with them.
 
     Raises UsageError for a folder that is no dataset, DamagedDataset for one that was altered.
     """
@@ -87,14 +95,24 @@ def diff(old: Dataset, new: Dataset) -> DatasetDiff:
     def why(id: str) -> str:
         return left_out.get(id) or reason_of(new, id) or UNTOLD
 
-    return DatasetDiff({config: _compared(config, old, new, why) for config in _COMPARED})
+    made = {
+        config: _compared(config, columns, old, new, lambda id: UNTOLD)
+        for config, columns in _MADE.items()
+        if config in old.configs and config in new.configs
+    }
+    return DatasetDiff(
+        {config: _compared(config, columns, old, new, why) for config, columns in _COMPARED.items()},
+        {config: each for config, each in made.items() if each.added or each.gone or each.moved},
+    )
 
 
-def _compared(config: str, old: Dataset, new: Dataset, why: Callable[[str], str]) -> ConfigDiff:
+def _compared(
+    config: str, columns: tuple[str, str], old: Dataset, new: Dataset, why: Callable[[str], str]
+) -> ConfigDiff:
     found = ConfigDiff()
     with Scratch() as rows:
-        rows.fill(_rows(config, old, "old"))
-        rows.fill(_rows(config, new, "new"))
+        rows.fill(_rows(config, columns, old, "old"))
+        rows.fill(_rows(config, columns, new, "new"))
         for id, bodies in rows.groups():
             sides = {side: (split, value) for side, split, value in map(json.loads, bodies)}
             _count(found, config, id, sides.get("old"), sides.get("new"), why)
@@ -125,8 +143,8 @@ def _count(
         found.count("changed", f"{old[1]} -> {new[1]}" if config == "pairs" else "another file", id)
 
 
-def _rows(config: str, dataset: Dataset, side: str) -> Iterator[tuple[str, str]]:
-    key, value = _COMPARED[config]
+def _rows(config: str, columns: tuple[str, str], dataset: Dataset, side: str) -> Iterator[tuple[str, str]]:
+    key, value = columns
     for split, row in dataset.rows(config, (key, value)):
         yield row[key], json.dumps([side, split, row[value]])
 

@@ -12,8 +12,10 @@ from typing import Any
 from hardcut import __version__
 from hardcut.engine.run_files import RunFiles
 from hardcut.publish._folder import MARKER, replaced_folder
+from hardcut.publish.allowances import with_allowances
 from hardcut.publish.assigned import read_earlier, write_assigned
-from hardcut.publish.card import Agreement, CardFacts, CardInputs, FunnelStep, card
+from hardcut.publish.card import Agreement, CardInputs, FunnelStep, card
+from hardcut.publish.card_facts import CardFacts
 from hardcut.publish.changes import (
     FIRST_VERSION,
     VERSION,
@@ -35,12 +37,13 @@ from hardcut.publish.plots import write_plots
 from hardcut.publish.recipe import recipe_settings
 from hardcut.publish.recipe_file import write_recipe
 from hardcut.publish.withheld import WITHHELD, withheld_note
+from hardcut.report.statistics.audit import TeacherEstimate
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import TURNED, Dropped
+from hardcut.schemas.records import TURNED, UNREAD_TEXT, Dropped
 from hardcut.schemas.settings import Settings
 
 
@@ -61,12 +64,14 @@ class ExportSummary:
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """`allow`: checks of the gate that are overridden by name. `media`: the root of the videos, to pack their clips.
+    """`allow`: findings of the gate that are let be (`CHECK: ITEM because REASON`); they stand on the card.
+    `media`: the root of the videos, to pack their clips.
     `like`: the dataset of the version before, whose splits are kept. Where none is named, it is the dataset that is
     replaced, and rows and settings that are all as they were there make no new version. `new_splits`: there is none.
 
-    For the card: `agreement` of the run's reviewers; `steps`, the stages that its table shows, each with the kind of
-    record that is counted there. A stage that is not among them is shown where it left something out.
+    For the card: `agreement` of the run's reviewers, and how good the `teachers` are by their audit; `steps`, the
+    stages that its table shows, each with the kind of record that is counted there. A stage that is not among them is
+    shown where it left something out.
     """
 
     allow: Collection[str] = ()
@@ -74,6 +79,7 @@ class ExportOptions:
     like: Path | None = None
     new_splits: bool = False
     agreement: Agreement | None = None
+    teachers: Sequence[TeacherEstimate] = ()
     steps: Mapping[str, type[Record]] = field(default_factory=dict)
 
 
@@ -100,6 +106,7 @@ def export(
         raise UsageError(f"{run}: no pair has a judgment yet, so there is nothing to export: `hardcut status {run}`")
     with replaced_folder(out) as folder:
         facts = CardFacts()
+        settings = with_allowances(settings, options.allow)
         # Only now: what an export that died had put aside is in its place again.
         is_replaced = options.like is None and not options.new_splits and (out / MARKER).is_file()
         like = out if is_replaced else options.like
@@ -123,15 +130,19 @@ def export(
                 changed = carry_on(Dataset(folder), old)
             else:
                 write_assigned(folder, earlier.unnamed(facts.flags.videos))
-                changed = changes(old, found)
+                changed = changes(old, Dataset(folder), found)
                 write_changelog(folder, old, changed)
         write_recipe(run, folder, settings, facts.flags)
         margins = write_plots(Dataset(folder), folder / "plots", settings.judgments)
         version = changed.version if changed else before or FIRST_VERSION
         recipe = _recipe(sizes, facts, settings, guards, version)
         write_marker(folder, recipe, digests(folder))
-        results = check(Dataset(folder), settings, options.allow)
-        told = CardInputs(_funnel(run, options.steps), failed, margins, results, options.agreement, changed)
+        results = check(Dataset(folder), settings)
+        videos = {row["video_id"] for _, row in Dataset(folder).rows("corpus", ("video_id",))}
+        told = CardInputs(
+            _funnel(run, options.steps), failed, margins, results, options.agreement, changed, options.teachers,
+            version, _unread(run, videos),
+        )  # fmt: skip
         text = card(sizes, facts, told, settings)
         (folder / "README.md").write_text(text, encoding="utf-8", newline="\n")
         recipe["gate"] = {result.name: result.state for result in results}
@@ -159,6 +170,12 @@ def _funnel(run: Path, stages: Mapping[str, type[Record]]) -> list[FunnelStep]:
         dropped[record.stage][record.reason] += 1
     steps = [FunnelStep(stage, files.count(kind), dropped.pop(stage, Counter())) for stage, kind in stages.items()]
     return [*steps, *(FunnelStep(stage, None, dropped[stage]) for stage in sorted(dropped))]
+
+
+def _unread(run: Path, videos: Collection[str]) -> Counter[str]:
+    """How many places with text could not be read, by video of the dataset."""
+    unread = (record.item for record in RunFiles(run).read(Dropped) if record.reason == UNREAD_TEXT)
+    return Counter(item for item in unread if item in videos)
 
 
 def _guards(run: Path, dataset: Dataset, settings: Settings) -> dict[str, dict[str, Any]]:
@@ -192,6 +209,7 @@ def _recipe(
         "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},
         GUARDED: guards,
         WITHHELD: withheld_note(facts.flags, facts.withheld),
+        **({"meaning": facts.meaning} if facts.meaning is not None else {}),
         "gate": {},
     }
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
-from hardcut.publish.checks import content, filters, leakage, looks, nuance, priors, shape, texts
+from hardcut.publish.allowances import allowed, read_allowances, refuse_unknown
+from hardcut.publish.checks import content, filters, leakage, looks, meaning, nuance, priors, shape, texts
 from hardcut.publish.checks.check import Check
 from hardcut.publish.checks.result import COULD_NOT_LOOK, CheckResult
 from hardcut.publish.dataset import DamagedDataset, Dataset
+from hardcut.schemas.dataset_settings import Allowance
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.extensions import extended
-from hardcut.schemas.names import suggestion
 from hardcut.schemas.settings import Settings
 
 _OURS: tuple[Check, ...] = (
@@ -20,6 +20,7 @@ _OURS: tuple[Check, ...] = (
     leakage.event_leakage,
     leakage.near_duplicate_leakage,
     leakage.query_leakage,
+    meaning.meaning_leakage,
     leakage.held_out_use,
     leakage.moved_splits,
     priors.query_prior,
@@ -45,19 +46,19 @@ CHECKS: Mapping[str, Check] = {one.name: one for one in _OURS}
 of others come after them."""
 
 
-def check(dataset: Dataset, settings: Settings, allow: Collection[str] = ()) -> list[CheckResult]:
-    """What every check says. `allow` overrides checks by name: they are run and told all the same.
+def check(dataset: Dataset, settings: Settings, allow: Collection[str | Allowance] = ()) -> list[CheckResult]:
+    """What every check says. Findings that `check.allow` of the settings or `allow` (`CHECK: ITEM because REASON`) name
+    are told and stop nothing.
 
     A check that could not look is `unknown` and says why: a damaged file, a library that is not installed, too little
-    to say anything. Only the last can be overridden. Raises UsageError for a name in `allow` that is no check, and
-    where the folder is no dataset.
+    to say anything. Only the last can be allowed. Raises UsageError for an allowance of no check, and where the folder
+    is no dataset.
     """
     checks = {name: Check.from_entry_point(name, one) for name, one in extended(CHECKS, "hardcut.checks").items()}
-    for name in allow:
-        if name not in checks:
-            raise UsageError(f"--allow {name!r}: no such check; {suggestion(name, checks)}")
+    allowances = (*settings.check.allow, *read_allowances(allow))
+    refuse_unknown(allowances, checks)
     dataset.marker  # noqa: B018 - refuses a folder that is no dataset
-    return [_allowed(one(dataset, settings), name in allow) for name, one in checks.items()]
+    return [allowed(one(dataset, settings), allowances) for one in checks.values()]
 
 
 def refuse_damaged(results: Sequence[CheckResult]) -> None:
@@ -81,7 +82,3 @@ def gate_settings(dataset: Dataset) -> Settings:
         return Settings.model_validate({name: kept[name] for name in ("judgments", "export", "check") if name in kept})
     except ValueError as error:
         raise UsageError(f"{dataset.folder}: its settings cannot be read: export it with this version") from error
-
-
-def _allowed(result: CheckResult, allowed: bool) -> CheckResult:
-    return replace(result, state="allowed") if allowed and result.can_be_allowed else result

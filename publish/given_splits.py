@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.publish._csv import csv_rows
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Query, Split, Video
-from hardcut.schemas.settings import ExportSettings
 
 SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -32,10 +32,14 @@ class QueryRef:
     text: str = ""
     external_id: str | None = None
     split: Split | None = None
+    reference_video_id: str | None = None
 
     @classmethod
     def from_query(cls, query: Query) -> QueryRef:
-        return cls(query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id, query.split)
+        return cls(
+            query.source_video_id, query.parent_query_id, query.kind, query.text, query.external_id, query.split,
+            query.reference_video_id,
+        )  # fmt: skip
 
 
 def read_splits(path: Path) -> dict[str, Split]:

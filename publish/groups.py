@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import content_id
-from hardcut.schemas.settings import ExportSettings
 
 Row = Mapping[str, Any]
 

@@ -19,18 +19,30 @@ from hardcut.publish.changes import version_of
 from hardcut.publish.dataset import FILES, Dataset, digests, verify
 from hardcut.publish.export_dataset import write_marker
 from hardcut.publish.hub_client import open_api, reported_errors
-from hardcut.publish.hub_files import DATASET, DATASET_FILES, LIST, MODEL, SHARD, Kind, There, fetch, put_there
+from hardcut.publish.hub_files import (
+    CARD,
+    DATASET,
+    DATASET_FILES,
+    GENERATED,
+    LIST,
+    MODEL,
+    SHARD,
+    Kind,
+    There,
+    fetch,
+    put_there,
+    refuse_others_work,
+    written_last,
+)
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.jsonl import parse_json
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 _MODEL = frozenset({".json", ".jinja", ".jsonl", ".md", ".model", ".safetensors", ".txt"})
 _VERSION = re.compile(r"v(\d+)")
-_CARD = "README.md"
-_GENERATED = ".hardcut/card.md"
-"""The card as Hardcut wrote it last, beside the one that people may edit: what they changed is told by it."""
+_SMALL = 10_000_000
+"""Bytes of a file that is read once: so what is sent is what was looked at. The Hub keeps all larger ones by digest."""
 _OF_THE_HUB = frozenset({".gitattributes"})
 """Files that the Hub puts into every new repository."""
 
@@ -76,9 +88,14 @@ class _File:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
     def operation(self, name: str) -> CommitOperationAdd:
+        """What is sent. Raises UsageError where the file is not the one any more that was looked at."""
         from huggingface_hub import CommitOperationAdd
 
-        return CommitOperationAdd(name, self.source if isinstance(self.source, bytes) else str(self.source))
+        whole = isinstance(self.source, bytes) or self.size <= _SMALL
+        addition = CommitOperationAdd(name, self.read() if whole else str(self.source))
+        if addition.upload_info.sha256.hex() != self.sha256:
+            raise UsageError(f"{name}: it was changed while it was sent: nothing is published; start again")
+        return addition
 
 
 def publish(folder: Path, repo_id: str, choices: Choices = Choices()) -> Upload:
@@ -145,12 +162,16 @@ def _upload(
         there = _look(api, repo_id, kind, choices)
         _refuse_foreign(repo_id, kind, there, choices)
         files = {name: _File(folder / name, digest) for name, digest in local.items()}
-        if _CARD in files:
-            files |= {_GENERATED: files[_CARD], _CARD: _card(api, repo_id, kind, there, files[_CARD], choices)}
+        if CARD in files:
+            files |= {GENERATED: files[CARD], CARD: _card(api, repo_id, kind, there, files[CARD], choices)}
         if kind.mark != MARKER:
-            files[LIST] = _made(json.dumps(sorted(files), indent=2, ensure_ascii=False) + "\n")
+            listed = {name: files[name].sha256 for name in sorted(files)}
+            files[LIST] = _made(json.dumps(listed, indent=2, ensure_ascii=False) + "\n")
         changed = [name for name in sorted(files) if not _same(files[name], there.files.get(name))]
-        stale = sorted(put_there(api, repo_id, kind, there, files, adopt=choices.adopt) - files.keys())
+        written = written_last(api, repo_id, kind, there)
+        stale = sorted(put_there(repo_id, kind, there, files, written, adopt=choices.adopt) - files.keys())
+        if not choices.adopt:
+            refuse_others_work(api, repo_id, kind, there, [*changed, *stale], written)
         head, tag = there.head, choices.tag
         if tag is not None and tag in there.tags and (changed or stale or there.tags[tag] != head):
             raise UsageError(f"{repo_id}: the tag {tag} is another version's: name another one; nothing was sent")
@@ -206,11 +227,11 @@ def _card(api: HfApi, repo_id: str, kind: Kind, there: There, ours: _File, choic
     Raises CardConflict where both changed the same lines, and UsageError where an earlier version of Hardcut kept no
     copy to tell the edits by.
     """
-    card, generated = there.files.get(_CARD), there.files.get(_GENERATED)
-    if card is None or kind.mark not in there.files or choices.adopt or _same(ours, card):
+    card, generated = there.files.get(CARD), there.files.get(GENERATED)
+    if card is None or kind.mark not in there.files or _same(ours, card):
         return ours
     if generated is None:
-        if kind.mark == MARKER and _is_as_listed(api, repo_id, kind, there):
+        if choices.adopt or (kind.mark == MARKER and _is_as_listed(api, repo_id, kind, there)):
             return ours
         raise UsageError(
             f"{repo_id}: its card may have been edited there, and the version of Hardcut that wrote it kept no copy to "
@@ -218,10 +239,13 @@ def _card(api: HfApi, repo_id: str, kind: Kind, there: There, ours: _File, choic
         )
     if card.blob_id == generated.blob_id:
         return ours
-    before, theirs = (fetch(api, repo_id, kind, name, there.head) for name in (_GENERATED, _CARD))
+    texts = (fetch(api, repo_id, kind, name, there.head) for name in (GENERATED, CARD))
+    before, theirs = (text.decode("utf-8", "replace") for text in texts)
     try:
         text = merge_cards(before, theirs, ours.read().decode("utf-8"))
     except CardConflict as error:
+        if choices.adopt:
+            return ours
         raise CardConflict(
             f"{repo_id}: its card: {error}: take that edit back there, or --adopt replaces the whole card"
         ) from error
@@ -235,11 +259,8 @@ def _made(text: str) -> _File:
 
 def _is_as_listed(api: HfApi, repo_id: str, kind: Kind, there: There) -> bool:
     """Whether the dataset's marker lists the card that is there."""
-    marker = parse_json(fetch(api, repo_id, kind, MARKER, there.head))
-    listed = marker.get(FILES) if isinstance(marker, dict) else None
-    entry = listed.get(_CARD) if isinstance(listed, dict) else None
-    card = fetch(api, repo_id, kind, _CARD, there.head).encode("utf-8")
-    return isinstance(entry, dict) and entry.get("sha256") == hashlib.sha256(card).hexdigest()
+    card = fetch(api, repo_id, kind, CARD, there.head)
+    return (written_last(api, repo_id, kind, there) or {}).get(CARD) == hashlib.sha256(card).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +294,9 @@ def pull(repo_id: str, out: Path, revision: str | None = None) -> Pulled:
             raise UsageError(f"{repo_id}: no {MARKER} in it, so it is no dataset of Hardcut's; nothing was kept")
         _leave_theirs(folder)
         wrong = verify(folder)
-        is_edited = f"{_CARD}: altered" in wrong
+        is_edited = f"{CARD}: altered" in wrong
         if is_edited:
-            wrong.remove(f"{_CARD}: altered")
+            wrong.remove(f"{CARD}: altered")
             _list_card(folder)
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
@@ -295,7 +316,7 @@ def _leave_theirs(folder: Path) -> None:
 def _list_card(folder: Path) -> None:
     """Notes the card as it is in the marker."""
     marker = Dataset(folder).marker
-    write_marker(folder, marker, {**marker[FILES], **digests(folder, (_CARD,))})
+    write_marker(folder, marker, {**marker[FILES], **digests(folder, (CARD,))})
 
 
 def _remote(api: HfApi, repo_id: str, kind: str, revision: str | None) -> dict[str, Any]:

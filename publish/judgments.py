@@ -17,15 +17,16 @@ from hardcut.publish._scratch import Merge, Scratch
 from hardcut.publish.filters import Tally, is_filtered
 from hardcut.schemas.base import Record
 from hardcut.schemas.comparisons import Agreed, Comparison, agreed_orders, applies, contradictions
+from hardcut.schemas.copies import Group
 from hardcut.schemas.flags import NOTHING_FLAGGED, Flagged, Withheld, flagged
 from hardcut.schemas.guards import Answer, Unchecked
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import format_record, parse_record, read_records
 from hardcut.schemas.judgments import ANSWERS, Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.reviews import consensus, of_content, reviews_in_force
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
-from hardcut.schemas.user_judgments import read_judgments
+from hardcut.schemas.user_judgments import read_judgments, read_moments
 
 STAGE = "judgments"
 Negative = Literal["trusted", "hard", "none"]
@@ -195,6 +196,9 @@ class JudgmentStage:
         values["filters"] = self._filters.model_dump(mode="json", include=used)
         if self._own is not None:
             values["own"] = digest(read_judgments(self._own))
+            if moments := read_moments(self._own):
+                spans = {query: {video: [*map(str, of)] for video, of in by.items()} for query, by in moments.items()}
+                values["moments"] = digest(spans)
         if self._reviews is not None and self._reviews.exists():
             values["reviews"] = sha256_of(self._reviews)
         if self._comparisons is not None and self._comparisons.exists():
@@ -239,6 +243,7 @@ class JudgmentStage:
         """What each pair by itself comes to; notes in `used` which of the user's judgments have a pair."""
         metadata = {record.video_id for record in records.all(Evidence) if record.kind == "metadata"}
         flags = self._flags(records)
+        moments = read_moments(self._own) if self._own is not None else {}
         for pair in records.all(Pair):
             query = records.get(Query, pair.query_id)
             if query is None:
@@ -257,6 +262,8 @@ class JudgmentStage:
             imported = own.get(key, {}).get(pair.video_id)
             trusting = not self._filters.misjudged_source
             told = judge(pair, query, labels, reviews, self._settings, imported, trusting)
+            if isinstance(told, Judgment) and (spans := moments.get(key, {}).get(pair.video_id)):
+                told = told.model_copy(update={"spans": spans})
             if is_filtered(query):
                 tally = tallies.setdefault(pair.query_id, Tally(query.view, query.source_video_id in metadata))
                 grade = told.grade if isinstance(told, Judgment) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hardcut.publish.splits import hashed_place
-from hardcut.schemas.settings import ExportSettings, MixSettings
+from hardcut.schemas.dataset_settings import ExportSettings, MixSettings
 
 Row = Mapping[str, Any]
 Reason = tuple[str, str]

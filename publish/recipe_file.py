@@ -48,9 +48,10 @@ def portable_settings(settings: Settings) -> dict[str, Any]:
         if "prompts" in teacher:
             teacher["prompts"] = folders[teacher["prompts"]]
     evidence = told["evidence"]
-    for place in ("speech_key_variable", "speech_price"):
+    for place in ("speech_key_variable", "speech_price", "sounds_key_variable", "sounds_price"):
         evidence.pop(place, None)
-    evidence["speech"] = _without_place(evidence["speech"])
+    for place in ("speech", "sounds"):
+        evidence[place] = _without_place(evidence[place])
     for name in ("paddle_det", "paddle_rec"):
         if name in evidence:
             evidence[name] = PurePath(evidence[name]).name

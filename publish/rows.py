@@ -149,7 +149,7 @@ def pair_row(
         "origins": list(pair.origins),
         "flags": sorted({flag for review in reviews for flag in review.flags}),
         "well_formed": well_formed(reviews),
-        "moment": _span(moment(reviews)),
+        "moment": _span(moment(reviews) or max(judgment.spans, key=_length, default=None)),
         "reviews": answer_rows(reviews, names, judgment.support),
     }
 
@@ -185,6 +185,10 @@ def teacher_name(teacher: TeacherRef | None) -> str | None:
     if teacher is None:
         return None
     return f"{teacher.backend}:{teacher.model}" if teacher.model else teacher.backend
+
+
+def _length(span: Span) -> float:
+    return span.end - span.start
 
 
 def _span(span: Span | None) -> Row | None:

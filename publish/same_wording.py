@@ -74,14 +74,18 @@ def _spelled_alike(here: str, there: str) -> bool:
     if len(long) - len(short) <= _ENDING and long.startswith(short):
         return True
     slips = 0 if len(short) < 4 else 1 if len(short) < 8 else 2
-    return len(long) - len(short) <= slips and _edits(short, long) <= slips
+    return len(long) - len(short) <= slips and _within(short, long, slips)
 
 
-def _edits(here: str, there: str) -> int:
-    """Letters put in, taken out or replaced, at the least (Levenshtein, 1966)."""
-    row = list(range(len(there) + 1))
-    for place, letter in enumerate(here, 1):
-        corner, row[0] = row[0], place
-        for column, other in enumerate(there, 1):
-            corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, corner + (letter != other))
-    return row[-1]
+def _within(here: str, there: str, slips: int) -> bool:
+    """Whether so many letters put in, taken out or replaced, or fewer, make one of the other (Levenshtein, 1966)."""
+    least = min(len(here), len(there))
+    same = next((at for at in range(least) if here[at] != there[at]), least)
+    here, there = here[same:], there[same:]
+    if not slips or not here or not there:
+        return max(len(here), len(there)) <= slips
+    return (
+        _within(here[1:], there[1:], slips - 1)
+        or _within(here, there[1:], slips - 1)
+        or _within(here[1:], there, slips - 1)
+    )

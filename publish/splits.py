@@ -4,7 +4,7 @@ The rule, in full:
 
 * **Videos** are split in groups that never straddle: the same content (sha256), the same event or source (the metadata
   fields of `group_by`), copies of one recording (the near duplicates in a run's groups.jsonl), and videos that queries
-  of near duplicate text were written from.
+  of near duplicate text were written from or, where vectors are given (`--vectors`), of near meaning.
 * **Groups** are dealt out so that every split gets its share of the videos and of the queries of each kind (after the
   iterative stratification of Sechidis, Tsoumakas and Vlahavas, 2011): the largest first, a query of a
   rare kind weighing more, else in an order that hangs on a hash and the seed, each to the split that lacks most of
@@ -32,10 +32,11 @@ from dataclasses import dataclass, field
 
 from hardcut.publish.given_splits import QueryRef, given_splits
 from hardcut.publish.inherited import FIRST, Earlier, followed, latest, parted
+from hardcut.publish.same_meaning import Meanings
 from hardcut.publish.similar import DisjointSets, similar_pairs
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Split, Video
-from hardcut.schemas.settings import ExportSettings
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _HELD_OUT = {split: place for place, split in enumerate(SPLITS)}
@@ -69,14 +70,16 @@ def plan_splits(
     settings: ExportSettings,
     extra_links: Iterable[tuple[str, str]] = (),
     earlier: Earlier = FIRST,
+    meanings: Meanings | None = None,
 ) -> Splits:
     """The split of every video and query. `relevant`: the videos judged relevant to a user's query; `extra_links`:
-    pairs of ids of near duplicate videos; `earlier`: the splits of the version before.
+    pairs of ids of near duplicate videos; `earlier`: the splits of the version before; `meanings`: which queries mean
+    the same, where vectors of them are given.
 
     Raises UsageError where a given split cannot be read, or names something that is not there.
     """
     kept, links = list(videos), list(extra_links)
-    families = _families(queries, settings.near_text)
+    families = _families(queries, settings.near_text, meanings)
     groups = video_groups(kept, settings.group_by, [*links, *_same_sources(families, queries)])
     given = given_splits(kept, queries, settings)
     before = earlier.splits_of(kept, queries)
@@ -94,6 +97,8 @@ def plan_splits(
     given |= _given_with_videos(queries, relevant, given)
     query_splits = _split_queries(families, queries, relevant, video_splits, given, settings)
     leaks = _leaks(families, queries, query_splits, settings.near_text)
+    if meanings is not None:
+        leaks |= _leaks_by_meaning(meanings, queries, query_splits, leaks)
     return Splits(groups, video_splits, query_splits, leaks, moved)
 
 
@@ -210,13 +215,16 @@ def _even_out(
             return
 
 
-def _families(queries: Mapping[str, QueryRef], threshold: float) -> dict[str, list[str]]:
-    """Queries that stay together, by a name that does not change when others come: rewrites, near duplicate texts."""
+def _families(queries: Mapping[str, QueryRef], threshold: float, meanings: Meanings | None) -> dict[str, list[str]]:
+    """Queries that stay together, by a name that does not change when others come: rewrites, near duplicate texts, and
+    those that mean the same."""
     joined = DisjointSets()
     for query_id, ref in queries.items():
         if ref.parent_query_id is not None and ref.parent_query_id in queries:
             joined.join(query_id, ref.parent_query_id)
     for first, second in similar_pairs({id: ref.text for id, ref in queries.items() if ref.text}, threshold):
+        joined.join(first, second)
+    for first, second in meanings.links() if meanings is not None else ():
         joined.join(first, second)
     families: defaultdict[str, list[str]] = defaultdict(list)
     for query_id in sorted(queries):
@@ -286,11 +294,36 @@ def _leaks(
             found.update(straddling)
             for id in straddling:
                 del texts[id]
-        for id in members:
-            parent = queries[id].parent_query_id
-            if parent is not None and parent in found and splits[id] == splits[parent]:
-                found.setdefault(id, found[parent])
+        _with_rewrites(found, members, queries, splits)
     return found
+
+
+def _leaks_by_meaning(
+    meanings: Meanings, queries: Mapping[str, QueryRef], splits: Mapping[str, Split], known: Mapping[str, str]
+) -> dict[str, str]:
+    """Queries that mean the same as one of a later split, and rewrites of such queries, each with that other query.
+    One that is left out itself keeps none out."""
+    found: dict[str, str] = {}
+    by_place = sorted(
+        (sorted((first, second), key=lambda id: _HELD_OUT[splits[id]]) for first, second, _ in
+         meanings.pairs([splits[id] for id in meanings.ids])),
+        key=lambda pair: -_HELD_OUT[splits[pair[0]]],
+    )  # fmt: skip
+    for earlier, later in by_place:
+        if later not in known and later not in found:
+            found.setdefault(earlier, later)
+    _with_rewrites(found, list(queries), queries, splits)
+    return {id: other for id, other in found.items() if id not in known}
+
+
+def _with_rewrites(
+    found: dict[str, str], members: Iterable[str], queries: Mapping[str, QueryRef], splits: Mapping[str, Split]
+) -> None:
+    """Adds the rewrites, in the same split, of the queries found."""
+    for id in members:
+        parent = queries[id].parent_query_id
+        if parent is not None and parent in found and splits[id] == splits[parent]:
+            found.setdefault(id, found[parent])
 
 
 def _straddling(texts: Mapping[str, str], splits: Mapping[str, Split], threshold: float) -> dict[str, str]:

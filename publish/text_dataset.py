@@ -18,10 +18,11 @@ from hardcut.publish.formats.tara import write as write_tara
 from hardcut.publish.recipe import recipe_settings
 from hardcut.publish.splits import SPLITS, hashed_place
 from hardcut.publish.triplets import Fit, write_sets
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.records import Split
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 from hardcut.schemas.triplets import Triplet
 
 _CONFIG = "triplets"

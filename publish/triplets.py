@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hardcut.publish._parquet import ConfigWriter
 from hardcut.publish._scratch import Merge, Scratch
-from hardcut.publish.anchored import AnchorTally, is_worded_as_the_positive
+from hardcut.publish.anchored import AnchorTally, Half, WordWeights, is_worded_as_the_positive
 from hardcut.publish.rows import teacher_name
 from hardcut.publish.similar import normalised_text
 from hardcut.publish.splits import SPLITS
@@ -25,7 +25,7 @@ from hardcut.schemas.records import Dropped, Split
 from hardcut.schemas.triplets import AFFIRMED, Nuance, TextSource, Triplet, is_balanced
 
 Row = dict[str, Any]
-Tallies = dict[tuple[Split, Nuance], AnchorTally]
+_HALVES = (True, "positives"), (False, "anchors")
 
 
 class Fit(NamedTuple):
@@ -38,18 +38,23 @@ class Fit(NamedTuple):
 
 
 def write_triplets(
-    writer: ConfigWriter, triplets: Iterable[Triplet], families: Scratch, folder: Path | None = None
+    writer: ConfigWriter,
+    triplets: Iterable[Triplet],
+    families: Scratch,
+    captioned: Mapping[str, Split],
+    folder: Path | None = None,
 ) -> Iterator[Dropped]:
     """Writes the triplets of whole sets and yields a record for each set that is left out.
 
-    `families` has of each query in the dataset its judged pairs (`blocks.note_sides`). A set is left out where a query
+    `families` has of each query in the dataset its judged pairs (`blocks.note_sides`), `captioned` the split of each
+    video with a caption there: edits of captions are of no query (`caption_left_out`). A set is left out where a query
     of it is not there or parted from the others (`query_left_out`), where the judgments are not those that it needs
     (`not_judged_so`), where a text would not be as often a positive as a negative (`unbalanced_set`), and where a text
     is also in a later split (`leaks_into_later_split`).
     """
     with Scratch(folder) as waiting:
         waiting.fill((each.family or "", format_record(each)) for each in triplets)
-        yield from write_sets(writer, _fits(waiting, families), folder)
+        yield from write_sets(writer, _fits(waiting, families, captioned), folder)
 
 
 def write_sets(writer: ConfigWriter, fits: Iterable[Fit], folder: Path | None = None) -> Iterator[Dropped]:
@@ -59,16 +64,17 @@ def write_sets(writer: ConfigWriter, fits: Iterable[Fit], folder: Path | None = 
         by_set.fill((fit.triplet.set_id, _noted(fit)) for fit in fits)
         latest: dict[int, int] = {}
         left: list[Dropped] = []
-        tallies: Tallies = defaultdict(AnchorTally)
-        kept.fill(_whole_sets(by_set, latest, tallies, left))
+        weights = WordWeights()
+        kept.fill(_whole_sets(by_set, latest, weights, left))
         yield from left
-        halved = {set_id for tally in tallies.values() for set_id in tally.too_easy()}
+        halved = _told_by_anchors(kept, weights)
         for set_id, bodies in kept.groups():
             split, members = _read(bodies)
-            if set_id in halved:
-                detail = f"{members[0].nuance}: the half whose negatives are worded as the positives"
-                yield _left_out(set_id, "told_by_anchor", detail)
-                members = [each for each in members if not is_worded_as_the_positive(each)]
+            for as_positive, what in _HALVES:
+                if Half(set_id, as_positive) in halved:
+                    detail = f"{members[0].nuance}: the half whose negatives are worded as the {what}"
+                    yield _left_out(set_id, "told_by_anchor", detail)
+                    members = [each for each in members if is_worded_as_the_positive(each) != as_positive]
             early = SPLITS.index(split)
             later = next((text for text in _texts(members) if latest[_number(text)] > early), None)
             if later is not None:
@@ -99,13 +105,21 @@ def _source(source: TextSource) -> Row:
     return {"kind": source.kind, "id": source.id, "teacher": teacher_name(source.teacher)}
 
 
-def _fits(waiting: Scratch, families: Scratch) -> Iterator[Fit]:
+def _fits(waiting: Scratch, families: Scratch, captioned: Mapping[str, Split]) -> Iterator[Fit]:
     family_of = Merge(families.groups())
     for family, bodies in waiting.groups():
         parts = [json.loads(body) for body in family_of(family) or ()]
         sides = {side["query_id"]: side for kind, side in parts if kind == "side"}
         for triplet in (parse_record(Triplet, body) for body in bodies):
-            yield _fit(triplet, sides)
+            yield _fit(triplet, sides) if family else _fit_of_caption(triplet, captioned)
+
+
+def _fit_of_caption(triplet: Triplet, captioned: Mapping[str, Split]) -> Fit:
+    """Where an edit of a video's caption belongs: to the video."""
+    split = captioned.get(triplet.made_from or "")
+    if split is None:
+        return Fit(None, triplet, "caption_left_out", f"the caption of {triplet.made_from} is not in the dataset")
+    return Fit(split, triplet)
 
 
 def _fit(triplet: Triplet, sides: Mapping[str, Row]) -> Fit:
@@ -167,11 +181,20 @@ def _noted(fit: Fit) -> str:
     return canonical_json([fit.split, format_record(fit.triplet), fit.reason, fit.detail])
 
 
+def _told_by_anchors(sets: Scratch, weights: WordWeights) -> set[Half]:
+    """The halves of sets that must go, by nuance and split."""
+    tallies: defaultdict[tuple[Split, Nuance], AnchorTally] = defaultdict(lambda: AnchorTally(weights))
+    for set_id, bodies in sets.groups():
+        split, members = _read(bodies)
+        tallies[split, members[0].nuance].add(set_id, members)
+    return {half for tally in tallies.values() for half in tally.too_easy()}
+
+
 def _whole_sets(
-    by_set: Scratch, latest: dict[int, int], tallies: Tallies, left: list[Dropped]
+    by_set: Scratch, latest: dict[int, int], weights: WordWeights, left: list[Dropped]
 ) -> Iterator[tuple[str, str]]:
-    """The sets that can be used. Notes in `latest` the last split that each text is in, in `tallies` how far their
-    anchors tell, and in `left` the others."""
+    """The sets that can be used. Notes in `latest` the last split that each text is in, their words in `weights`, and
+    in `left` the others."""
     for set_id, bodies in by_set.groups():
         noted = [json.loads(body) for body in bodies]
         members = [parse_record(Triplet, body) for _, body, _, _ in noted]
@@ -185,7 +208,7 @@ def _whole_sets(
             left.append(_left_out(set_id, *at_fault))
             continue
         [split] = splits
-        tallies[split, members[0].nuance].add(set_id, members)
+        weights.note(text for each in members for text in (each.anchor, each.positive, each.hard_negative))
         for text in _texts(members):
             number = _number(text)
             latest[number] = max(latest.get(number, 0), SPLITS.index(split))

@@ -69,6 +69,8 @@ def _prices(settings: Settings) -> dict[str, tuple[Price, float]]:
         for teacher in (settings.teacher, *settings.asked)
         if teacher.price != Price()
     }
-    if settings.evidence.speech_price:
-        found[canonical_name(settings.evidence.speech)] = Price(), settings.evidence.speech_price
+    evidence = settings.evidence
+    for spec, minute in ((evidence.speech, evidence.speech_price), (evidence.sounds, evidence.sounds_price)):
+        if minute:
+            found[canonical_name(spec)] = Price(), minute
     return found

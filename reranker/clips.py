@@ -19,11 +19,13 @@ from hardcut.teacher.local.pair_prompt import DecodedClip, read_clip
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Videos under `root`, their frames in the store at `store` under the sampling of `media`."""
+    """Videos under `root`, their frames in the store at `store` under the sampling of `media`. A video that is not
+    there, by its path and its bytes, is looked for under the roots of `further` datasets."""
 
     root: Path
     store: Path
     media: MediaSettings
+    further: tuple[Path, ...] = ()
 
     def prepare(self, videos: Iterable[ClipRef]) -> dict[str, str]:
         """Decodes what is not stored; says by id why a video cannot be used."""
@@ -60,8 +62,18 @@ class Clips:
         stored = FrameStore(self.store).get(video.sha256, self.media)
         if stored is not None:
             return stored
-        path = (self.root / video.path).resolve()
-        if not path.is_relative_to(self.root.resolve()):  # a dataset comes from outside
+        first: ItemError | DropItem | None = None
+        for root in (self.root, *self.further):
+            try:
+                return self._decoded(root, video)
+            except (ItemError, DropItem) as error:
+                first = first or error
+        assert first is not None, "there is one root"
+        raise first
+
+    def _decoded(self, root: Path, video: ClipRef) -> FrameSet:
+        path = (root / video.path).resolve()
+        if not path.is_relative_to(root.resolve()):  # a dataset comes from outside
             raise ItemError("outside", f"{video.path} leads out of the folder of videos")
         if not path.is_file():
             raise ItemError("no_file", f"{video.path} is not in the folder of videos")

@@ -29,6 +29,63 @@ PEAK = 989e12
 UTILISATION = 0.3
 """The share of the peak that training reached on an H200, whose peak is the same (`benchmarks/gpu_training.py`)."""
 CARD = 80e9
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card: bytes of memory, and dense operations a second in bfloat16 as its maker gives them."""
+
+    memory: float
+    peak: float
+
+
+CARDS = {
+    "h100": Card(80e9, PEAK),
+    "h200": Card(141e9, PEAK),
+    "b200": Card(180e9, 2250e12),
+    "a100": Card(80e9, 312e12),
+    "a100-40": Card(40e9, 312e12),
+    "l40s": Card(48e9, 362e12),
+    "a10": Card(24e9, 125e12),
+    "rtx4090": Card(24e9, 165e12),
+}
+"""The cards that are known by name. Only the H200's share of its peak was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A whole training on some cards: `steps` of all of them together, `hours`, and what they cost at `price` an hour
+    and card, None where no price was given. `examples` of the dataset; what is left out on the way is not known yet."""
+
+    card: str
+    cards: int
+    examples: int
+    steps: int
+    hours: float
+    price: float | None
+    money: float | None
+    fits: bool
+
+
+def course(
+    told: TrainingEstimate, settings: TrainSettings, examples: int, card: str, cards: int, price: float | None
+) -> Course:
+    """What a training takes on such cards. Time is that of the steps: measuring on the validation split and reading
+    videos come on top. Raises UsageError for a card that is not known."""
+    known = CARDS.get(card)
+    if known is None:
+        raise UsageError(f"no card {card!r} is known: {', '.join(CARDS)}")
+    ranking = told.stage == "ranking"
+    stage = settings.ranking if ranking else settings.perception
+    batch = settings.ranking.groups if ranking else settings.perception.batch
+    steps = math.ceil(math.ceil(examples / (batch * stage.accumulate * cards)) * stage.epochs)
+    hours = steps * told.flops_a_step / (known.peak * UTILISATION) / 3600
+    parts = cards if settings.sharded else 1
+    held = told.activation_bytes + (told.weights_bytes + told.optimiser_bytes) / parts
+    money = None if price is None else hours * cards * price
+    return Course(card, cards, examples, steps, hours, price, money, 1.1 * held <= known.memory)
+
+
 _PROMPT = 110
 """Tokens of the prompt and a query beside the video."""
 _QUERY = 40

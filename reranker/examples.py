@@ -42,10 +42,11 @@ class ClipRef:
 
 @dataclass(frozen=True, slots=True)
 class TrainingCandidate:
-    """A video of a group with the teacher's probability, `None` where there is none that can be used."""
+    """A video of a group with the teacher's probability, `None` where there is none that can be used, and its grade."""
 
     video: ClipRef
     soft: float | None
+    grade: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ def _read_groups(
             left_out[group] = unusable
         else:
             positive, *negatives = (
-                TrainingCandidate(_clipped(each), softs.get(each["pair_id"]))
+                TrainingCandidate(_clipped(each), softs.get(each["pair_id"]), each["label"])
                 for each in (row["positive"], *row["negatives"])
             )
             found = _read_blocks(row, positive, softs, starts, left_out) if blocks else []

@@ -17,8 +17,10 @@ from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
 from torch import Tensor
+from transformers import AutoConfig
 
 from hardcut.reranker.packing import ENDS, unpacked
+from hardcut.reranker.sharding import wants_shards
 from hardcut.schemas.dependencies import needs
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, TrainSettings
@@ -26,6 +28,8 @@ from hardcut.teacher.local.pair_prompt import add_pair_template
 from hardcut.teacher.local.safe_loading import NO_CODE, not_loaded, refuse_pickled
 
 FIRST, SECOND, BOTH = "perception", "ranking", "both"
+TRAINED = ("qwen2_5_vl", "qwen3")
+"""What the types of models begin with that are trained."""
 _LANGUAGE = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 VISION = r".*visual\.(blocks|merger|deepstack_merger_list).*\.(qkv|proj|linear_fc1|linear_fc2)"
 
@@ -78,8 +82,11 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
     """
     options: dict[str, Any] = {"dtype": _dtype(settings), "use_safetensors": True, "revision": revision, **NO_CODE}
     refuse_pickled(model)
+    _refuse_other_families(model, revision)
+    if settings.attention is not None:
+        options["attn_implementation"] = settings.attention
     if settings.method == "qlora":
-        options["quantization_config"] = four_bits()
+        options["quantization_config"] = four_bits(in_parts=wants_shards(settings.sharded))
     try:
         transformer = Transformer(
             model,
@@ -89,11 +96,11 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
             config_kwargs={"revision": revision, **NO_CODE},
             processing_kwargs={"video": _SAMPLING},  # type: ignore[typeddict-item,unused-ignore]
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # the last: an attention, or a family's processor
         raise UsageError(not_loaded(model, error)) from error
     if settings.method == "qlora":
         ready_for_training(transformer.model)
-    add_pair_template(transformer.processor)
+    add_pair_template(transformer.processor, settings.profile)
     transformer.processor.video_processor.max_frames = settings.ranking.frames
     answers = [transformer.tokenizer.encode(word, add_special_tokens=False) for word in ("yes", "no")]
     if any(len(ids) != 1 for ids in answers):
@@ -103,16 +110,32 @@ def open_reranker(model: str, revision: str | None, settings: TrainSettings) -> 
     return Reranker(encoder, transformer.model)
 
 
+def _refuse_other_families(model: str, revision: str | None) -> None:
+    """Raises UsageError for a family that is scored and not trained here, before its weights are read."""
+    try:
+        config = AutoConfig.from_pretrained(model, revision=revision, **NO_CODE)
+    except (OSError, ValueError):
+        return  # whoever loads it says why
+    if not config.model_type.startswith(TRAINED):
+        raise UsageError(
+            f"{model}: of the family {config.model_type}, whose processor or captions training here does not know; it "
+            f"is scored by `hardcut rerank`. Trained are Qwen2.5-VL and Qwen3-VL"
+        )
+
+
 def make_trainable(reranker: Reranker, settings: TrainSettings, name: str) -> None:
     """Makes it trainable: all weights, or a new adapter on top of those that it has, which stay as they are."""
     if settings.method == "full":
         reranker.network.requires_grad_(True)
         return
     config = lora(settings.lora)
-    if reranker.adapters:
-        reranker.network.add_adapter(name, config)
-    else:
-        reranker.network = get_peft_model(reranker.network, config, adapter_name=name)
+    try:
+        if reranker.adapters:
+            reranker.network.add_adapter(name, config)
+        else:
+            reranker.network = get_peft_model(reranker.network, config, adapter_name=name)
+    except ValueError as error:
+        raise UsageError(f"train.lora.targets {settings.lora.targets!r}: {error}") from error
     reranker.adapters = (*reranker.adapters, name)
     reranker.network.base_model.set_adapter(list(reranker.adapters))
     for parameter_name, parameter in reranker.network.named_parameters():
@@ -189,9 +212,15 @@ def lora(settings: LoraSettings) -> LoraConfig:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=f"{_LANGUAGE}|{VISION}" if settings.vision else _LANGUAGE,
+        target_modules=_targets(settings),
         task_type="CAUSAL_LM",
     )
+
+
+def _targets(settings: LoraSettings) -> str | list[str]:
+    if settings.targets is not None:
+        return settings.targets if isinstance(settings.targets, str) else list(settings.targets)
+    return f"{_LANGUAGE}|{VISION}" if settings.vision else _LANGUAGE
 
 
 def _dtype(settings: TrainSettings) -> Any:
@@ -210,8 +239,9 @@ def ready_for_training(network: Any) -> None:
             module.support_avx512bf16_for_cpu = False  # the first evaluation would pack it into what has no gradient
 
 
-def four_bits() -> Any:
-    """How weights are loaded in four bits. Raises MissingDependency without bitsandbytes."""
+def four_bits(*, in_parts: bool = False) -> Any:
+    """How weights are loaded in four bits. `in_parts`: kept as numbers of 16 bits, four in one, since FSDP2 parts no
+    integers: each process would have all of them. Raises MissingDependency without bitsandbytes."""
     with needs("bitsandbytes", "qlora", 'train.method = "lora"'):
         import bitsandbytes  # noqa: F401
     from transformers import BitsAndBytesConfig
@@ -221,4 +251,5 @@ def four_bits() -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_quant_storage=torch.bfloat16 if in_parts else torch.uint8,
     )

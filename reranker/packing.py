@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hardcut.teacher.local.pair_prompt import DecodedClip
+from hardcut.teacher.local.pair_prompt import DecodedClip, shows_video_first
 from hardcut.teacher.local.shared_prefix import can_share, share_pairs
 
 WHOSE, ENDS = "whose", "ends"
@@ -34,7 +34,9 @@ def attention_of(network: Any) -> str:
 def can_pack(network: Any, processor: Any) -> bool:
     """Whether a model can keep the queries of a row apart. That takes an attention mask of its own for every token:
     `sdpa` and `eager` take one, flash attention does not."""
-    return can_share(network, processor) and attention_of(network) in (_SDPA, _EAGER)
+    if not can_share(network, processor) or not shows_video_first(processor):
+        return False
+    return attention_of(network) in (_SDPA, _EAGER)
 
 
 def packed_inputs(processor: Any, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:

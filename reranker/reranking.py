@@ -21,7 +21,7 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import Run, format_run, ranking
 from hardcut.teacher.confidence import first_token_answer
-from hardcut.teacher.local.generation import Generated, GenerationFailed, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, Prompt, Scored, pair_prompt
 
 TAG = "hardcut"
 _SCORES = "float32"
@@ -31,9 +31,9 @@ _AHEAD = 3
 
 
 class Scorer(Protocol):
-    """A model in a process of its own: `teacher.model_process.ModelProcess`."""
+    """A model in a process of its own (`teacher/local/process.py`), or behind servers (`servers.py`)."""
 
-    async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
+    async def generate(self, prompts: Sequence[Prompt]) -> Sequence[Generated | Scored | GenerationFailed]:
         """One result for each prompt, or one failure for all."""
         ...
 
@@ -41,7 +41,11 @@ class Scorer(Protocol):
 @dataclass(frozen=True, slots=True)
 class RerankJob:
     """What is reranked: the best `depth` of each query of a run, by the texts of the queries, with the videos' files by
-    id. `model` names the scorer, for going on after an interruption."""
+    id. `model` names the scorer, for going on after an interruption.
+
+    `prior` is how much of a video's score under a query without words is taken from its scores: some videos score high
+    whatever is asked (candidate prior normalization: BLiM, arXiv 2507.23284). `spellings`: as of a profile
+    (`teacher/local/profiles.py`)."""
 
     run: Run
     queries: Mapping[str, str]
@@ -52,6 +56,8 @@ class RerankJob:
     model: str
     depth: int
     frames: int
+    prior: float = 0.0
+    spellings: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,9 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
             asked[video].append(query)
     missing = {video: "no such video in the folder" for video in sorted(asked) if video not in job.videos}
     partial = job.out.with_name(f"{job.out.name}.partial.jsonl")
-    book = _Book(
-        partial,
-        digest(_SCORES, job.model, job.depth, job.frames, job.media.model_dump(mode="json"), _job_identity(job)),
-    )
+    settings = [job.depth, job.frames, job.prior, job.media.model_dump(mode="json")]
+    how = [*settings, "spellings"] if job.spellings else settings
+    book = _Book(partial, digest(_SCORES, job.model, how, _job_identity(job)))
     work = _Work(job, scorer, book, missing)
     waiting = asyncio.Semaphore(_AHEAD)
 
@@ -106,11 +111,16 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
     return RerankSummary(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
 
 
-def score(result: Generated | GenerationFailed) -> float:
-    """What a reranker ranks by: the margin of the words yes and no. Raises ItemError where the model gave none."""
+def score(result: Generated | Scored | GenerationFailed, spellings: bool = False) -> float:
+    """What a reranker ranks by: the margin of the words yes and no, or of all their `spellings` together. Raises
+    ItemError where the model gave none."""
     if isinstance(result, GenerationFailed):
         raise ItemError(result.reason, result.detail)
+    if isinstance(result, Scored):
+        return result.value
     answer = first_token_answer(result.scores)
+    if answer is not None and spellings and answer.logprob_yes is not None and answer.logprob_no is not None:
+        return answer.logprob_yes - answer.logprob_no
     if answer is None or answer.token_yes is None or answer.token_no is None:
         raise ItemError("no_score", "the model gave yes or no no score")
     return answer.token_yes - answer.token_no
@@ -135,17 +145,24 @@ class _Work:
         except (ItemError, DropItem) as error:
             self.missing[video] = str(error)
             return
-        prompts = [pair_prompt(self._job.queries[query], frames) for query in queries]
-        results = await self._scorer.generate(prompts)
+        texts = [self._job.queries[query] for query in queries] + [""] * bool(self._job.prior)
+        prompts = [pair_prompt(text, frames) for text in texts]
+        results = list(await self._scorer.generate(prompts))
         if len(results) != len(prompts):  # one failure for all: the process died
             results = results * len(prompts)
-        scores = {}
-        for query, result in zip(queries, results, strict=True):
-            if isinstance(result, Generated):
+        for result in results:
+            if not isinstance(result, GenerationFailed):
                 self.cached += result.tokens.cached
                 self.prompted += result.tokens.prompt
+        try:
+            prior = self._job.prior * score(results[-1], self._job.spellings) if self._job.prior else 0.0
+        except ItemError as error:
+            self.missing[video] = f"its score under a query without words: {error}"
+            return
+        scores = {}
+        for query, result in zip(queries, results, strict=False):
             try:
-                scores[query] = score(result)
+                scores[query] = score(result, self._job.spellings) - prior
             except ItemError as error:
                 self.failed[f"{query} {video}"] = str(error)
         self._book.add(video, scores)

@@ -64,6 +64,30 @@ def last_checkpoint(folder: Path) -> str | None:
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
+def best_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint that a finished training chose: the best by validation, or the last where nothing was measured.
+    None where it is not there any more."""
+    last = last_checkpoint(folder)
+    if last is None:
+        return None
+    best = json.loads((Path(last) / "trainer_state.json").read_text("utf-8")).get("best_model_checkpoint")
+    chosen = folder / Path(best).name if best else Path(last)
+    return chosen if chosen.is_dir() else None
+
+
+def refuse_other_processes(checkpoint: str | None, processes: int, sharded: bool = False) -> None:
+    """A step is that of all processes: with more or fewer of them it would be another training. With the optimiser's
+    state in parts, or not, as it was before, it is read back. Raises UsageError."""
+    if checkpoint is None:
+        return
+    before = len(list(Path(checkpoint).glob("rng_state*.pth")))
+    if before and before != processes:
+        raise UsageError(f"{checkpoint}: was written by {before} processes: go on with as many, not with {processes}")
+    if (Path(checkpoint) / "optimizer_0").is_dir() != sharded:
+        told = "in parts" if not sharded else "whole"
+        raise UsageError(f"{checkpoint}: the optimiser's state is {told}: go on with train.sharded as it was")
+
+
 def _is_json(path: Path) -> bool:
     try:
         json.loads(path.read_text("utf-8"))

@@ -33,6 +33,8 @@ SPECIAL = tuple(
         *("endoftext", "im_start", "im_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad"),
     )
 )
+NORMALISED = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+"""Of pictures and videos alike, as in all published models of the family; the library has other ones for pictures."""
 TEMPLATE = (
     "{%- for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
     "{%- if m.content is string %}{{ m.content }}{%- else %}{%- for c in m.content %}"
@@ -80,12 +82,12 @@ def make_processor(corpus: Iterable[str], vocabulary: int, frame_px: int) -> Any
     return Qwen3VLProcessor(
         image_processor=Qwen2VLImageProcessor(
             patch_size=16, temporal_patch_size=2, merge_size=2,
-            size={"shortest_edge": 32 * 32, "longest_edge": 4 * frame_px},
+            size={"shortest_edge": 32 * 32, "longest_edge": 4 * frame_px}, **NORMALISED,
         ),
         tokenizer=_tokenizer(corpus, vocabulary),
         video_processor=Qwen3VLVideoProcessor(
             patch_size=16, temporal_patch_size=2, merge_size=2,
-            size={"shortest_edge": 4 * 32 * 32, "longest_edge": 32 * frame_px},
+            size={"shortest_edge": 4 * 32 * 32, "longest_edge": 32 * frame_px}, **NORMALISED,
         ),
         chat_template=TEMPLATE,
     )  # fmt: skip

@@ -13,20 +13,25 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.data import get_worker_info
 from transformers import Trainer, TrainerCallback
+from transformers.trainer import SCHEDULER_NAME
 
 from hardcut.reranker.clips import ClipReader, Clips, stand_in
 from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, Counts, count, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.reranker.packing import packed_inputs
+from hardcut.reranker.sharding import put_weights, shard_without_cards, trained_weights
 from hardcut.schemas.training import LossSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, video_inputs
+from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, video_end, video_inputs
 from hardcut.teacher.prompts.control_tokens import part
 
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""
 DESCRIBE = "Describe the video."
+TOLD = "unreadable"
+"""What a batch of a worker says beside the tensors: the videos that could not be read, why by id."""
 IGNORED = -100
 """The label of a token that is not learned, as transformers has it."""
 
@@ -38,23 +43,41 @@ class TrainedWeights:
     accelerator: Any
     model: Any
     state: Any
+    optimizer: Any
+    lr_scheduler: Any
+    is_fsdp_enabled: bool
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()  # type: ignore[misc,unused-ignore]
+        shard_without_cards(self)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Every process takes part: weights may be in parts."""
+        trained = trained_weights(self.accelerator.unwrap_model(self.model))
         if self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            model = self.accelerator.unwrap_model(self.model)
-            trained = {
-                name: value.detach().contiguous() for name, value in model.named_parameters() if value.requires_grad
-            }
             save_file(trained, str(folder / WEIGHTS))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)  # type: ignore[misc,unused-ignore]
+            return
+        from accelerate.utils import save_fsdp_optimizer
+
+        # The trainer would save all of the weights here once more, those that are not trained too.
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)  # type: ignore[misc,unused-ignore]
+        self.accelerator.wait_for_everyone()  # what is written after this says that the checkpoint is whole
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         weights = load_file(str(Path(resume_from_checkpoint) / WEIGHTS))
-        target = self.accelerator.unwrap_model(model or self.model)
-        surplus = target.load_state_dict(weights, strict=False).unexpected_keys
-        if surplus:
-            raise ValueError(f"{resume_from_checkpoint}: {surplus[0]} is no parameter of the model")
+        put_weights(self.accelerator.unwrap_model(model or self.model), weights)
 
     def _load_best_model(self) -> None:
         self._load_from_checkpoint(str(self.state.best_model_checkpoint))
@@ -69,6 +92,8 @@ class StageTrainer(TrainedWeights, Trainer):  # type: ignore[misc,unused-ignore]
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.loss_is_scaled_for_ga = True
+        self.unreadable: dict[str, str] = {}
+        """Videos that workers could not read: why, by id."""
 
     def counts_of(self, batch: Mapping[str, Any]) -> list[float]:
         """What the terms of a micro-batch are means over: the same number of counts for every micro-batch."""
@@ -77,8 +102,14 @@ class StageTrainer(TrainedWeights, Trainer):  # type: ignore[misc,unused-ignore]
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """The micro-batches of a step, and the counts of the whole step."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        for batch in batches:
+            self._note(batch)
         counts = torch.tensor([self.counts_of(batch) for batch in batches], dtype=torch.float64).sum(0)
         return batches, self.accelerator.reduce(counts.to(device), "sum").tolist()
+
+    def _note(self, batch: Any) -> None:
+        """Takes what a worker says of videos out of a batch."""
+        self.unreadable |= batch.pop(TOLD, {})
 
     def _whole(self, loss: Tensor) -> Tensor:
         """The loss so that the mean over processes, which is what they make of their gradients, is the sum."""
@@ -107,6 +138,7 @@ class PerceptionTrainer(StageTrainer):
         found: list[Tensor] = []
         with torch.no_grad():
             for batch in self.get_eval_dataloader():
+                self._note(batch)
                 labels = batch["labels"]
                 with self.compute_loss_context_manager():
                     _, outputs = self.compute_loss(self.model, dict(batch), return_outputs=True)
@@ -169,7 +201,8 @@ class RankingTrainer(StageTrainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         counts = _counts(inputs) if num_items_in_batch is None else num_items_in_batch
-        of_groups, of_blocks = Counts(*counts[:3]), Counts(*counts[3:])
+        half = len(counts) // 2
+        of_groups, of_blocks = Counts(*counts[:half]), Counts(*counts[half:])
         scores = self._reranker.scores(model, inputs["pairs"]).float()
         total, terms = ranking_loss(scores[inputs["at"]], _groups(inputs), self._settings, of_groups)
         if of_blocks.pairwise:
@@ -197,7 +230,7 @@ def _counts(inputs: Mapping[str, Any]) -> list[float]:
 
 
 def _groups(inputs: Mapping[str, Any]) -> Batch:
-    return Batch(inputs["present"], inputs["soft"])
+    return Batch(inputs["present"], inputs["soft"], inputs["grades"])
 
 
 def _blocks(inputs: Mapping[str, Any]) -> Batch:
@@ -221,6 +254,7 @@ class GroupCollator:
         present = torch.zeros((len(groups), widest), dtype=torch.bool)
         at = torch.zeros((len(groups), widest), dtype=torch.long)
         soft = torch.full((len(groups), widest), torch.nan)
+        grades = torch.zeros((len(groups), widest), dtype=torch.long)
         asked: list[tuple[DecodedClip, Sequence[str]]] = []
         blocks: list[tuple[int, int]] = []
         pairs = 0
@@ -237,6 +271,7 @@ class GroupCollator:
                 present[row, column] = usable and clip is not None
                 at[row, column] = pairs
                 soft[row, column] = _or_nan(candidate.soft)
+                grades[row, column] = candidate.grade
                 queries = group.questions if column == 0 else (group.query,)
                 asked.append((clip or stand_in(), queries))
                 pairs += len(queries)
@@ -245,14 +280,21 @@ class GroupCollator:
             "present": present,
             "at": at,
             "soft": soft,
+            "grades": grades,
             "blocks": torch.tensor(blocks, dtype=torch.long).reshape(-1, 2),
             "blocks_soft": torch.tensor(sides).reshape(-1, 2),
+            **_told(self.reader),
         }
 
     def _inputs(self, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:
         if self._packed and any(len(queries) > 1 for _, queries in asked):
             return packed_inputs(self._processor, asked)
         return dict(pair_inputs(self._processor, [(query, clip) for clip, queries in asked for query in queries]))
+
+
+def _told(reader: ClipReader) -> dict[str, Any]:
+    """In a worker, whose reader nobody else sees: the videos that it could not read."""
+    return {} if get_worker_info() is None else {TOLD: dict(reader.unreadable)}
 
 
 def _or_nan(soft: float | None) -> float:
@@ -280,13 +322,14 @@ class CaptionCollator:
         inputs = video_inputs(self._processor, texts, [clip or stand_in() for clip in clips], padding_side="right")
         labels = inputs["input_ids"].clone()
         labels[inputs["attention_mask"] == 0] = IGNORED
-        after = len(tokenizer.encode(prompt.rpartition(self._processor.vision_end_token)[2], add_special_tokens=False))
-        end = inputs["input_ids"] == self._processor.vision_end_token_id
+        end_of_video = video_end(self._processor)
+        after = len(tokenizer.encode(prompt.rpartition(end_of_video)[2], add_special_tokens=False))
+        end = inputs["input_ids"] == tokenizer.convert_tokens_to_ids(end_of_video)
         for row in range(len(texts)):
             labels[row, : int(end[row].nonzero()[-1]) + 1 + after] = IGNORED
             if clips[row] is None:
                 labels[row] = IGNORED
-        return {**inputs, "labels": labels}
+        return {**inputs, "labels": labels, **_told(self.reader)}
 
     def cut(self, examples: Sequence[CaptionExample]) -> int:
         """How many captions are longer than the limit."""

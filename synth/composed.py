@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, Twin, Video
 from hardcut.schemas.settings import QuerySettings
@@ -39,7 +39,7 @@ class ComposedStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "composed"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[type[Record]] = Twin
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -55,6 +55,11 @@ class ComposedStage:
             "frames": self.frames.sampling,
             "identifier": identifier_version() if options.languages else None,
         }
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 1 kept texts that say their prompt back."""
+        return (Earlier(1, self.settings),)
 
     async def run(self, unit: Unit) -> Output:
         twins = self._chosen(unit)

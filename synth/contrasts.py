@@ -203,7 +203,7 @@ def edited_captions(
     differing = {word for claim in (*mine, *theirs) for word in words(claim.text)}
     both = {claim.text for claim in here if claim.span} & {claim.text for claim in there if claim.span}
     shared = sorted(text for text in both if not set(words(text)) <= differing)[:_SHARED]
-    edited, unedited = _told([*_of(here, shared), *mine]), _told([*_of(there, shared), *theirs])
+    edited, unedited = told([*_of(here, shared), *mine]), told([*_of(there, shared), *theirs])
     return (edited, unedited) if edited != unedited else None
 
 
@@ -222,7 +222,7 @@ def _of(claims: Sequence[Claim], texts: Sequence[str]) -> list[Claim]:
     return [first[text] for text in texts if text in first]
 
 
-def _told(claims: Sequence[Claim]) -> str:
+def told(claims: Sequence[Claim]) -> str:
     """Claims in order of time as one text, with "then" where one begins after the end of the one before it."""
     ordered = sorted(claims, key=lambda claim: (claim.span.start if claim.span else -1.0, claim.text))
     text = ""

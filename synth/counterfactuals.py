@@ -48,6 +48,9 @@ _BEFORE = (
 """Of version 2: the digest of the prompt, and the revision of the `evidence` teacher."""
 _DENIED_FRAGMENTS = "9"
 """The revision of the `evidence` teacher that denied single signs too; of versions 3 and 4."""
+_FEW_REVERSES = "10"
+"""The revision of the `evidence` teacher that turned round but a few words, and wrote a sentence of a query in
+keywords; of version 4."""
 _OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
 """Of a variant the one without which it is not kept."""
 Frames = tuple[Frame, ...]
@@ -116,7 +119,8 @@ class CounterfactualStage:
         by_rules = self.teacher.describe("counterfactual", self.sampling).backend == "evidence"
         latest = self._written_by(revision=_DENIED_FRAGMENTS) if by_rules else self.settings
         oldest = self._written_by(revision=revision) if by_rules else self._written_by(prompt_digest=prompt)
-        same = [Earlier(4, latest)] if by_rules else []
+        before = self._written_by(revision=_FEW_REVERSES)
+        same = [Earlier(4, before), Earlier(4, latest)] if by_rules else []
         return *same, Earlier(3, latest), Earlier(2, oldest), Earlier(2, self.settings)
 
     def _written_by(self, **before: str) -> Mapping[str, JsonValue]:

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import JsonValue
 
+from hardcut.engine.ahead import in_threads
 from hardcut.engine.stage import Output, Reader, Unit
 from hardcut.schemas.base import Record
+from hardcut.schemas.copies import Copy, Group, Signature
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.guards import Unchecked, could_not_look
-from hardcut.schemas.records import Copy, Group, Signature, Video
+from hardcut.schemas.records import Video
 from hardcut.schemas.settings import DuplicateSettings
 from hardcut.synth.frame_source import FrameSource
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hardcut.media.duplicates import Fingerprint
 
 
@@ -68,7 +73,7 @@ class DuplicateStage:
     """Makes the Group of each video that has a near duplicate. Its units are the videos.
 
     A video without a signature was compared with none: it is told in `unchecked.jsonl`. Memory holds the hashes of all
-    videos; thumbnails are read where two videos are compared.
+    videos, as they are and altered: 4 KB a video. Thumbnails are read where two videos are compared.
     """
 
     options: DuplicateSettings = field(default_factory=DuplicateSettings)
@@ -84,8 +89,8 @@ class DuplicateStage:
         return {} if self.options.near else {"near": False}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        from hardcut.media.altered import altered_hashes
-        from hardcut.media.duplicates import candidate_pairs, group_pairs, hashes_of
+        from hardcut.media.duplicates import group_pairs
+        from hardcut.media.meetings import HashTable, candidate_pairs, hashes_of
         from hardcut.media.recordings import same_recording
 
         @lru_cache(maxsize=256)
@@ -96,7 +101,7 @@ class DuplicateStage:
             return _fingerprint(found)
 
         hashes = hashes_of(records.all(Signature))
-        altered = {each.video_id: altered_hashes(_fingerprint(each).thumbnails) for each in records.all(Signature)}
+        altered = HashTable(in_threads(_altered, records.all(Signature)))
         copies: defaultdict[str, list[Copy]] = defaultdict(list)
         for one, other in candidate_pairs(hashes, altered):
             changes = same_recording(fingerprint(one), fingerprint(other))
@@ -120,6 +125,12 @@ class DuplicateStage:
                 answer = could_not_look("it has no signature: the stage `signatures` failed for it")
                 made.append(Unchecked.from_answer("near_duplicates", video.video_id, answer))
             yield video.video_id, Output(records=tuple(made))
+
+
+def _altered(signature: Signature) -> tuple[str, NDArray[np.uint64]]:
+    from hardcut.media.altered import altered_hashes
+
+    return signature.video_id, altered_hashes(_fingerprint(signature).thumbnails)
 
 
 def _fingerprint(signature: Signature) -> Fingerprint:

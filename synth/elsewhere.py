@@ -53,10 +53,24 @@ def _place(video_id: str) -> tuple[str, str]:
 
 def elsewhere(others: Iterable[Unit], evidence: Sequence[EvidenceLine], caption: str) -> tuple[ElsewhereLine, ...]:
     """What the other videos (Video, Evidence, Caption) show or say and this one, of which `evidence` and `caption` are
-    known, does not; each once."""
+    known, does not; each once.
+
+    A video of which half of the texts or more, read or said, are in this one too may be of the same scene. What is
+    known of it alone may be here as well, and was not read: nothing is taken from it.
+    """
     judge = EvidenceJudge(evidence, caption)
-    found = {line.text: line for unit in others for line in _lines_of(unit)}
-    return tuple(line for line in found.values() if judge.judge(f'"{line.text}"').margin < 0)
+
+    def is_here(line: ElsewhereLine) -> bool:
+        return judge.judge(f'"{line.text}"').margin >= 0
+
+    found: dict[str, ElsewhereLine] = {}
+    for unit in others:
+        lines = {line.text: line for line in _lines_of(unit)}
+        here = {text for text, line in lines.items() if is_here(line)}
+        texts = {text for text, line in lines.items() if line.modality in ("ocr", "speech")}
+        if not texts or 2 * len(texts & here) < len(texts):
+            found |= {text: line for text, line in lines.items() if text not in here}
+    return tuple(found.values())
 
 
 def some_of(lines: Iterable[ElsewhereLine], query_id: str) -> list[ElsewhereLine]:

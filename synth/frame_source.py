@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
+from hardcut.media.fetched import FetchedFiles
 from hardcut.media.frames import FrameSet
 from hardcut.media.ingest import Ingested, ingest
 from hardcut.media.store import FrameStore, sampling_digest, survey_digest
@@ -22,13 +23,15 @@ class FrameSource:
     """Frames out of the store at `store`; a video is decoded again only where its frames were cleared away.
 
     `root` is the collection's folder, which every video's path is under; `limit_bytes` is the size of the store.
+    `fetched` brings the videos there where they lie elsewhere.
     """
 
     root: Path
     store: Path
     media: MediaSettings
-    pool: WorkerPool
+    pool: Pool
     limit_bytes: int | None = None
+    fetched: FetchedFiles | None = None
 
     @property
     def sampling(self) -> str:
@@ -66,9 +69,21 @@ class FrameSource:
                 raise ItemError("changed", f"{video.path} could not be looked at: start the run again")
             yield survey
 
+    @asynccontextmanager
+    async def at_hand(self, video: Video) -> AsyncIterator[None]:
+        """As long as the context lasts, the video and its subtitles lie under `root`. Raises ItemError where they
+        cannot be fetched."""
+        if self.fetched is None:
+            yield
+        else:
+            beside = ((each.path, each.sha256) for each in video.subtitles)
+            async with self.fetched.held(*beside, (video.path, video.sha256)):
+                yield
+
     async def _ingest(self, video: Video, *, surveyed: bool = False) -> Ingested:
         path = str(self.root / video.path)
-        again = await self.pool.call(ingest, path, str(self.store), self.media, self.limit_bytes, surveyed)
+        async with self.at_hand(video):
+            again = await self.pool.call(ingest, path, str(self.store), self.media, self.limit_bytes, surveyed)
         if again.probe.sha256 != video.sha256:
             raise ItemError("changed", f"{video.path} changed during the run: start the run again")
         return again

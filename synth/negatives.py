@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
+from hardcut.schemas.copies import Group
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.guards import Answer, Unchecked, could_not_look
 from hardcut.schemas.ids import digest
@@ -24,7 +25,6 @@ from hardcut.schemas.records import (
     Dropped,
     Evidence,
     FirstStage,
-    Group,
     Origin,
     Pair,
     Query,
@@ -151,15 +151,19 @@ class NegativeStage:
                 return Output(records=[_counter(query, source, "yes"), *mined, *unchecked])
             if query.variant in COUNTERFACTUAL:
                 return Output(records=[*self._counterfactual(query, source, collection, stages), *unchecked])
-        aside = collection.copies(source) | collection.copies(query.reference_video_id) if source is not None else set()
+        elif query.reference_video_id is not None:
+            missing = _missing(query, None, collection)
+            if missing is not None:
+                return Output(drop=_dropped(query.query_id, "source_missing", missing))
+        aside = collection.copies(source) | collection.copies(query.reference_video_id)
         if stages.given and stages.key(query) is None and query.view == "user" and query.variant != "rewritten":
             detail = f"{stages.given} has no line for {query.external_id!r}"
             return Output(drop=_dropped(query.query_id, "not_in_run", detail))
-        wanted = self._depth(query) if source is None else self.options.per_query + len(aside)
+        wanted = (self._depth(query) if source is None else self.options.per_query) + len(aside)
         run, found = stages.rank(query, wanted, aside)
         hits = tuple(hit for hit in found if hit.rank <= self._depth(query))
         if source is None:
-            return _user_pairs(query, run, hits)
+            return _user_pairs(query, run, [hit for hit in found if hit.video_id not in aside][: self._depth(query)])
         return self._written_pairs(query, source, run, hits, aside, collection, unchecked, kept.holds(query.query_id))
 
     def _judged(self) -> dict[str, list[str]]:
@@ -258,7 +262,7 @@ def _ranks(query: Query, stages: FirstStages, kept: KeptPairs) -> dict[str, Firs
     return {hit.video_id: FirstStage(run=run, rank=hit.rank, score=hit.score) for hit in hits}
 
 
-def _missing(query: Query, source: str, collection: CollectionIndex) -> str | None:
+def _missing(query: Query, source: str | None, collection: CollectionIndex) -> str | None:
     """Which video that the query cannot do without is gone; None where all are there."""
     for name, video_id in (("source", source), ("reference", query.reference_video_id)):
         if video_id is not None and video_id not in collection.videos:

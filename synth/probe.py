@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,17 +12,20 @@ from typing import ClassVar, Literal
 from pydantic import JsonValue
 
 from hardcut.engine.files import sha256_of
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
 from hardcut.engine.stage import Earlier, Output, Unit
-from hardcut.media.collection import Skipped, SubtitleFile, VideoFile
+from hardcut.media.fetched import FetchedFiles
 from hardcut.media.ingest import ingest
 from hardcut.media.store import sampling_digest, survey_digest
+from hardcut.media.video_files import Skipped, SubtitleFile, VideoFile
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.records import Subtitles, Video
 from hardcut.schemas.settings import MediaSettings
 
-_MENDABLE = frozenset({"unreadable", "name_not_utf8", "name_too_long"})
+_MENDABLE = frozenset(
+    {"unreadable", "name_not_utf8", "name_too_long", "host_not_allowed", "not_a_url", "unusable", "listed_twice"}
+)
 """Reasons to pass a file over that its owner can mend: it fails. Everything else that is no video is left out."""
 
 
@@ -31,15 +35,17 @@ class ProbeStage:
 
     A damaged video is used as far as it decodes and says what is missing; with `media.strict` it fails. A video that
     yields no picture fails, one longer or larger than the settings allow is left out (`too_long`, `too_large`).
-    `surveyed`: evidence will look for cuts or movement, and the one pass over the video keeps what it needs.
+    `surveyed`: evidence will look for cuts or movement, and the one pass over the video keeps what it needs. `fetched`
+    brings files under `root` that lie elsewhere.
     """
 
-    pool: WorkerPool
+    pool: Pool
     root: Path
     store: Path
     media: MediaSettings
     limit_bytes: int | None = None
     surveyed: bool = False
+    fetched: FetchedFiles | None = None
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
@@ -68,10 +74,12 @@ class ProbeStage:
             raise error(file.reason, file.detail)
         if not isinstance(file, VideoFile):
             raise TypeError(f"the payload of {unit.id} is no VideoFile")
-        ingested = await self.pool.call(
-            ingest, str(file.path), str(self.store), self.media, self.limit_bytes, self.surveyed
-        )
-        subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
+        async with self._at_hand(file.relative) as [known]:
+            ingested = await self.pool.call(
+                ingest, str(file.path), str(self.store), self.media, self.limit_bytes, self.surveyed, known
+            )
+        async with self._at_hand(*(self._relative(each.path) for each in file.subtitles)):
+            subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
         facts, frames = ingested.probe, ingested.frames
         video = Video(
             video_id=file.video_id,
@@ -94,13 +102,24 @@ class ProbeStage:
         )
         return Output(records=(video,))
 
+    @asynccontextmanager
+    async def _at_hand(self, *files: str) -> AsyncIterator[list[str | None]]:
+        """Their digests, where they are known, of files that are there as long as the context lasts."""
+        if self.fetched is None:
+            yield [None] * len(files)
+        else:
+            async with self.fetched.held(*((file, None) for file in files)) as held:
+                yield [each.sha256 for each in held]
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root.resolve()).as_posix()
+
     def _subtitles(self, files: tuple[SubtitleFile, ...]) -> tuple[Subtitles, ...]:
-        root = self.root.resolve()
         found = []
         for path, language in files:
             try:
                 sha256 = sha256_of(path)
             except OSError as error:
                 raise ItemError("unreadable", f"subtitles {path.name}: {error.strerror}") from error
-            found.append(Subtitles(path=path.relative_to(root).as_posix(), sha256=sha256, language=language))
+            found.append(Subtitles(path=self._relative(path), sha256=sha256, language=language))
         return tuple(found)

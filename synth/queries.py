@@ -20,6 +20,7 @@ from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherR
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
 from hardcut.synth.denied import denied_things_found
+from hardcut.synth.echoes import is_echo
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.judges import Judge
 from hardcut.synth.query_forms import KINDS, forms
@@ -63,7 +64,7 @@ class QueryStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     over: ClassVar[str] = "captions"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -76,7 +77,7 @@ class QueryStage:
         if options.check_denied:
             teachers |= describe_tasks(self._checker.teacher, ["check"], self._checker.sampling)
         return {
-            **options.model_dump(mode="json", exclude={"composed"}),
+            **options.model_dump(mode="json", exclude={"composed", "decompose"}),
             "teachers": teachers,
             "frames": self.frames.sampling,
             "identifier": identifier_version() if options.languages else None,
@@ -84,9 +85,9 @@ class QueryStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Versions 3 and 4 wrote composed queries too, which are a stage of their own now. Version 3 asked for all
-        views in one request. Their prompt was the one that came with Hardcut then, or the user's own, which is still
-        the same."""
+        """Version 5 kept queries that say their prompt back. Versions 3 and 4 wrote composed queries too, which are a
+        stage of their own now. Version 3 asked for all views in one request. Their prompt was the one that came with
+        Hardcut then, or the user's own, which is still the same."""
         composes = describe_tasks(self.teacher, ["compose"] if self.options.composed else [], self.sampling)
         settings = {**self.settings, "composed": self.options.composed}
         teachers = settings["teachers"]
@@ -95,7 +96,7 @@ class QueryStage:
             4: {**teachers, **composes},
             3: {task: told for task, told in {**teachers, **composes}.items() if task != "check"},
         }
-        found = []
+        found = [Earlier(5, self.settings)]
         for version, told in asked.items():
             was = {name: value for name, value in settings.items() if version > 3 or name not in _NEW}
             shipped = {task: _shipped(task, each, _BEFORE[version]) for task, each in told.items()}
@@ -187,6 +188,8 @@ def unfit(text: str, options: QuerySettings) -> str | None:
     """Why a query's text cannot be used; None where it can."""
     if not text:
         return "empty"
+    if is_echo(text):
+        return "echo"
     return "too_long" if len(text.split()) > options.max_words else None
 
 

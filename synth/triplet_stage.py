@@ -16,14 +16,16 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
+from hardcut.schemas.ids import content_id
 from hardcut.schemas.records import Caption, Query, Sampling, Twin, Video
 from hardcut.schemas.settings import TripletSettings
 from hardcut.schemas.text.clean import clean
-from hardcut.schemas.triplets import AFFIRMED, Triplet
+from hardcut.schemas.triplets import AFFIRMED, TextSource, Triplet
 from hardcut.synth.contrasts import Contrast, Said, composed_triplet, contrasts_of, query_triplets
+from hardcut.synth.edited import PARTS, edit_fault, edited_set, parts_of
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
 from hardcut.synth.rewording.compared import Comparison, compared
-from hardcut.teacher.prompts.reply_models import ParaphraseReply
+from hardcut.teacher.prompts.reply_models import ContrastReply, ParaphraseReply, TurnedReply
 from hardcut.teacher.protocol import Refusal, Task, Teacher
 
 _TOGETHER = 16
@@ -46,7 +48,7 @@ class TripletStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "triplets"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     over: ClassVar[str] = "counterfactuals"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Caption, Query, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Triplet,)
@@ -54,6 +56,8 @@ class TripletStage:
     @property
     def settings(self) -> Mapping[str, JsonValue]:
         tasks: list[Task] = ["paraphrase", "same"] if self.options.paraphrases else []
+        tasks += ["contrast", "same"] if "composed" in self.options.nuances else []
+        tasks = list(dict.fromkeys(tasks))
         return {
             **self.options.model_dump(mode="json"),
             "teachers": describe_tasks(self.teacher, tasks, self.sampling),
@@ -65,6 +69,7 @@ class TripletStage:
         triplets = await work.of_queries(unit.all(Query)) if self.options.paraphrases else []
         if "composed" in self.options.nuances:
             triplets += self._composed(unit, drops)
+            triplets += await work.of_captions(unit.all(Caption))
         unique = {triplet.triplet_id: triplet for triplet in triplets}
         return Output(list(unique.values()), drops.records, failure=joint_failure(work.refused))
 
@@ -121,6 +126,50 @@ class _Work:
                 self._drop("not_reworded", contrast.other, f"{contrast.what}: not both have a wording that can be used")
         return triplets
 
+    async def of_captions(self, captions: Sequence[Caption]) -> list[Triplet]:
+        """The sets of edits of the video's first caption, in parts. An edited part that says nothing beyond the caption
+        is no edit. Raises ItemError where a question is only listened to."""
+        parts = [(caption, text) for caption in captions[:1] for text in parts_of(caption, self.options.max_words)]
+        asked: list[dict[str, JsonValue]] = [
+            {"text": text, "nuances": ["composed"], "max_words": self.options.max_words} for _, text in parts
+        ]
+        written: list[tuple[Caption, str, TurnedReply]] = []
+        for number, (part, outcome) in enumerate(
+            zip(parts, await self.asker.outcomes("contrast", ContrastReply, asked), strict=True), 1
+        ):
+            if isinstance(outcome, Refusal):
+                self.refused[f"edit {number}"] = outcome
+            else:
+                written += [(*part, each) for each in self._edits(*part, parsed_reply(outcome, ContrastReply))]
+        refuse_unsent(self.refused)
+        pairs = [(text, each.text) for _, text, each in written]
+        pairs += [(caption.text, each.text) for caption, _, each in written]
+        checked = await compared(self.asker, pairs)
+        self.refused |= checked.refused
+        teacher, made = self.asker.answered_by("contrast"), list[Triplet]()
+        for caption, text, each in written:
+            given = Said(text, TextSource(kind="caption", id=caption.caption_id, teacher=caption.teacher))
+            other = Said(each.text, TextSource(kind="written", id=caption.caption_id, teacher=teacher))
+            ways = ((text, each.text), (each.text, text), (caption.text, each.text))
+            if not all(checked.was_answered(*way) for way in ways):
+                continue
+            same = next((way for way in ways if checked.beyond(*way) is None), None)
+            if same is not None:
+                self._drop("not_apart", given, f"composed: whatever answers {same[0]!r} answers {same[1]!r}")
+            else:
+                set_id = content_id("s", "composed", caption.video_id, text, each.text)
+                made += edited_set(given, other, each, set_id, made_from=caption.video_id)
+        return made
+
+    def _edits(self, caption: Caption, text: str, reply: ContrastReply) -> list[TurnedReply]:
+        """The edit of a text that was written; none where it cannot be used."""
+        source = Said(text, TextSource(kind="caption", id=caption.caption_id))
+        composed = [each for each in reply.contrasts if each.nuance == "composed"][:1]
+        fault = edit_fault(text, composed[0], self.options.max_words) if composed else "not_written"
+        if fault:
+            self._drop(fault, source, f"edit of {clean(text, 200)!r}")
+        return [] if fault else composed
+
     async def _wordings(self, queries: Sequence[Said]) -> dict[str, list[str]]:
         """Other wordings of each text by its source's id, at most as many as are asked for, each said once."""
         parts = [queries[at : at + _TOGETHER] for at in range(0, len(queries), _TOGETHER)]
@@ -174,10 +223,11 @@ class _Work:
         self.drops.drop(reason, detail, said.source.id.removesuffix(AFFIRMED))
 
 
-def triplet_requests(texts: int) -> int:
+def triplet_requests(texts: int, options: TripletSettings) -> int:
     """About how many questions a video takes with so many queries and counterfactuals: to reword them, and to compare
-    them with their wordings and, about as often, with each other, both ways."""
-    return -(-texts // _TOGETHER) + -(-4 * texts // _TOGETHER) if texts else 0
+    them with their wordings and, about as often, with each other, both ways; and to edit its caption in parts."""
+    asked = -(-texts // _TOGETHER) + -(-4 * texts // _TOGETHER) if options.paraphrases else 0
+    return asked + (PARTS + 1) * ("composed" in options.nuances)
 
 
 def _wording(query: Said, text: str) -> str:

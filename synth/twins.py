@@ -22,7 +22,8 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
-from hardcut.schemas.records import Caption, Difference, Evidence, Group, Signature, Twin, Video
+from hardcut.schemas.copies import Group, Signature
+from hardcut.schemas.records import Caption, Difference, Evidence, Twin, Video
 from hardcut.schemas.text.words import COLOURS
 from hardcut.synth.candidates.video_events import VideoEvent, claimed_events, is_specific, observed_events
 
@@ -55,7 +56,7 @@ class TwinStage:
     settings: ClassVar[Mapping[str, JsonValue]] = {}
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
-        from hardcut.media.duplicates import hashes_of, look_alike
+        from hardcut.media.meetings import hashes_of, look_alike
 
         groups: dict[str, str] = {}
         mirrored: set[tuple[str, str]] = set()
@@ -84,7 +85,7 @@ class TwinStage:
                     other_video_id=other,
                     relation=relation.name,
                     caption=caption.text,
-                    differences=relation.differences,
+                    differences=[Difference(here=each.here, there=each.there) for each in relation.differences],
                 )
                 for other, relation in found[video.video_id]
                 for caption in records.about(Caption, other)[:1]
@@ -107,15 +108,22 @@ class VideoTelling(NamedTuple):
         return tuple(item for item in self.observed if item.kind != "motion")
 
 
+class Apart(NamedTuple):
+    """The texts of one difference; a `Difference` that takes a third of the memory."""
+
+    here: str
+    there: str
+
+
 class TwinRelation(NamedTuple):
     """How a video is related to another, and what differs between them."""
 
     name: Literal["chiral", "edit"]
-    differences: tuple[Difference, ...]
+    differences: tuple[Apart, ...]
 
     def back(self) -> TwinRelation:
         """As the other video sees it."""
-        return TwinRelation(self.name, tuple(Difference(here=each.there, there=each.here) for each in self.differences))
+        return TwinRelation(self.name, tuple(Apart(each.there, each.here) for each in self.differences))
 
 
 def twin_relation(one: VideoTelling, other: VideoTelling, look_alike: bool | None) -> TwinRelation | None:
@@ -147,7 +155,7 @@ def _compared(one: Sequence[VideoEvent], other: Sequence[VideoEvent], look_alike
         return TwinRelation("chiral", tuple(turned)) if turned else None
     if turned or not len(here) == len(there) == 1 or not _replaced(here[0], there[0]):
         return None
-    return TwinRelation("edit", (Difference(here=here[0].text, there=there[0].text),))
+    return TwinRelation("edit", (Apart(here[0].text, there[0].text),))
 
 
 def _replaced(one: VideoEvent, other: VideoEvent) -> bool:
@@ -164,7 +172,7 @@ def _replaced(one: VideoEvent, other: VideoEvent) -> bool:
     return one.kind == other.kind and one.ways == other.ways
 
 
-def _turned(pairs: Sequence[tuple[VideoEvent, VideoEvent]], other: Sequence[VideoEvent]) -> Iterator[Difference]:
+def _turned(pairs: Sequence[tuple[VideoEvent, VideoEvent]], other: Sequence[VideoEvent]) -> Iterator[Apart]:
     """What surely goes the other way in both. What goes both ways in one of them says nothing."""
     ways: defaultdict[str, set[tuple[int, ...]]] = defaultdict(set)
     for item, match in pairs:
@@ -176,10 +184,10 @@ def _turned(pairs: Sequence[tuple[VideoEvent, VideoEvent]], other: Sequence[Vide
     for item, match in pairs:
         if item.key not in told and ways[item.key].isdisjoint(ways[f"other {match.key}"]):
             told.add(item.key)
-            yield Difference(here=item.text, there=match.text)
+            yield Apart(item.text, match.text)
 
 
-def _swapped(pairs: Sequence[tuple[VideoEvent, VideoEvent]]) -> Iterator[Difference]:
+def _swapped(pairs: Sequence[tuple[VideoEvent, VideoEvent]]) -> Iterator[Apart]:
     """Things that surely change places in time, each told of once."""
     sure = [(item, match) for item, match in pairs if item.sure and match.sure]
     once = [pair for pair in sure if sum(pair[0].key == item.key for item, _ in sure) == 1]
@@ -189,7 +197,7 @@ def _swapped(pairs: Sequence[tuple[VideoEvent, VideoEvent]]) -> Iterator[Differe
             if not told.isdisjoint((first.key, second.key)):
                 continue
             told.update((first.key, second.key))
-            yield Difference(here=f"{first.text}, then {second.text}", there=f"{second.text}, then {first.text}")
+            yield Apart(f"{first.text}, then {second.text}", f"{second.text}, then {first.text}")
 
 
 def _unmatched(items: Sequence[VideoEvent], others: Sequence[VideoEvent]) -> list[VideoEvent]:
@@ -223,10 +231,10 @@ def _meetings(
     mirrored: Iterable[tuple[str, str]],
 ) -> Iterator[tuple[str, str]]:
     """Pairs of videos worth a closer look, each once, in order of ids."""
-    from hardcut.media.duplicates import candidate_pairs, pairs_with_shared_key
+    from hardcut.media.meetings import candidate_pairs, pairs_with_shared_key
 
     ids: list[str] = []
-    keys, owners = array("Q"), array("L")
+    keys, owners = array("Q"), array("I")
     for place, video in enumerate(records.all(Video)):
         ids.append(video.video_id)
         found = _keys(telling_of(video.video_id))

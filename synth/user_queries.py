@@ -1,4 +1,5 @@
-"""The user's own queries (`--queries FILE`): .tsv (id, tab, text), MultiVENT's .csv (Query_id,query), or .jsonl."""
+"""The user's own queries (`--queries FILE`): .tsv (id, tab, text), MultiVENT's .csv (Query_id,query), or .jsonl, which
+may give a split, a kind, and the video that a composed query starts from."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, get_args
 
@@ -17,11 +18,14 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.limits import MAX_ID
-from hardcut.schemas.records import Query, Split
+from hardcut.schemas.records import Dropped, Query, QueryKind, Split
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.synth.decompose import Decomposer, Parts
 
 _ID_COLUMNS = ("query_id", "qid", "id")
 _TEXT_COLUMNS = ("query", "text")
+_KINDS: tuple[QueryKind, ...] = ("event", "moment", "composed")
+"""Kinds that a user's query may have: what the others promise, such as a negation's other side, nobody wrote for it."""
 
 
 class _Row(NamedTuple):
@@ -30,6 +34,8 @@ class _Row(NamedTuple):
     text: str
     language: str = "und"
     split: Split | None = None
+    kind: QueryKind = "event"
+    reference_video_id: str | None = None
 
 
 def read_queries(path: Path) -> list[Query]:
@@ -57,10 +63,11 @@ def read_queries(path: Path) -> list[Query]:
             text=text,
             language=row.language,
             view="user",
-            kind="event",
+            kind=row.kind,
             length=length_class(text),
             external_id=row.query_id,
             split=row.split,
+            reference_video_id=row.reference_video_id,
         )
     if not queries:
         raise UsageError(f"{path}: no query in it")
@@ -69,9 +76,12 @@ def read_queries(path: Path) -> list[Query]:
 
 @dataclass(frozen=True, slots=True)
 class UserQueryStage:
-    """Makes the Queries of the user's file; its units are the user's ids."""
+    """Makes the Queries of the user's file; its units are the user's ids. `decomposer` finds the facets of each; where
+    it finds none, the query is kept without."""
 
     path: Path
+    decomposer: Decomposer | None = None
+    parts: Mapping[str, Parts] = field(default_factory=dict)
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "user_queries"
@@ -81,11 +91,25 @@ class UserQueryStage:
 
     @property
     def settings(self) -> Mapping[str, JsonValue]:
-        return {"sha256": hashlib.sha256(_bytes_of(self.path)).hexdigest()}
+        digest = {"sha256": hashlib.sha256(_bytes_of(self.path)).hexdigest()}
+        return {**digest, "teachers": self.decomposer.described} if self.decomposer else digest
+
+    async def prepared(self) -> UserQueryStage:
+        """The stage with what its teacher says of the queries."""
+        if self.decomposer is None:
+            return self
+        return replace(self, parts=await self.decomposer.parts(read_queries(self.path)))
 
     def run(self, records: Reader) -> Iterable[tuple[str, Output]]:
         for query in read_queries(self.path):
-            yield query.external_id or "", Output(records=(query,))
+            parts = self.parts.get(query.query_id, Parts())
+            dropped = [
+                Dropped.create(item=query.query_id, stage=self.name, reason=Decomposer.REASON, detail=detail)
+                for detail in (parts.silent,)
+                if detail
+            ]
+            whole = query.model_copy(update={"facets": parts.facets})
+            yield query.external_id or "", Output(records=(whole,), dropped=dropped, failure=parts.failure)
 
 
 def _tsv(path: Path, text: str) -> Iterator[_Row]:
@@ -139,7 +163,16 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
             raise UsageError(f"{path}, line {number}: query_id, text (or query) and language must be texts")
         if split not in (None, *get_args(Split)):
             raise UsageError(f"{path}, line {number}: the split is {split!r}: {', '.join(get_args(Split))} or none")
-        yield _Row(number, query_id.strip(), query, language, split)
+        reference = value.get("reference_video_id")
+        if reference is not None and (not isinstance(reference, str) or not reference.strip()):
+            raise UsageError(f"{path}, line {number}: reference_video_id is no video's id")
+        kind = value.get("kind", "event" if reference is None else "composed")
+        if kind not in _KINDS or (kind == "composed") != (reference is not None):
+            raise UsageError(
+                f"{path}, line {number}: the kind is {kind!r}: {', '.join(_KINDS)}; composed ones have a "
+                "reference_video_id, the video that they start from, and no others"
+            )
+        yield _Row(number, query_id.strip(), query, language, split, kind, reference)
 
 
 def _text_of(path: Path) -> str:

@@ -19,6 +19,7 @@ _ROLES: dict[Task, Role] = {
     "translate": "queries",
     "same": "queries",
     "contrast": "queries",
+    "decompose": "queries",
     "counterfactual": "counterfactuals",
     "judge": "judges",
 }

@@ -26,6 +26,7 @@ Task = Literal[
     "same",
     "contrast",
     "counterfactual",
+    "decompose",
     "judge",
 ]
 """What can be asked: `prompts/inputs.py` says what each is given, `replies.py` what must be answered."""

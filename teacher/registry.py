@@ -18,6 +18,7 @@ from hardcut.teacher.backend import Backend
 from hardcut.teacher.cached import CachedTeacher
 from hardcut.teacher.local.generation import ModelOptions
 from hardcut.teacher.local.process import Kind
+from hardcut.teacher.local.ray_models import ModelNodes, RayModels
 from hardcut.teacher.needs import Need
 from hardcut.teacher.prompts.render import Prompts
 from hardcut.teacher.protocol import Teacher
@@ -29,7 +30,7 @@ from hardcut.teacher.server.keys import KeySource, key_source
 class BackendContext:
     """All that a backend can be made with. `main` is the main teacher of the run, often the same. `profiles` is the
     folder where profiles of endpoints are kept, `needs` what the run has for this teacher to do. `without_margin`: a
-    judge may answer without log-probabilities."""
+    judge may answer without log-probabilities. Models in process go to `nodes`."""
 
     settings: TeacherSettings
     resources: Resources
@@ -40,6 +41,7 @@ class BackendContext:
     profiles: Path | None = None
     needs: Collection[Need] = ()
     without_margin: bool = False
+    nodes: ModelNodes | None = None
 
     @property
     def prompts(self) -> Prompts:
@@ -90,13 +92,16 @@ def open_teacher(
     profiles: Path | None = None,
     needs: Collection[Need] = (),
     without_margin: bool = False,
+    nodes: ModelNodes | None = None,
 ) -> Teacher:
     """The teacher that `settings.spec` names. Connects to nothing yet.
 
     `main` is the main teacher of the run that this is a judge of, to whose host alone the default API key goes; without
     it, this is the main teacher. Without `replies` nothing is kept. `digests` knows models in folders again. With the
     folder `profiles`, a server is asked once what it can do, and told where that is less than `needs`.
-    `without_margin`: labels without a margin are taken. Raises UsageError for a spec that names no teacher.
+    `without_margin`: labels without a margin are taken. A model in process goes to `nodes`.
+
+    Raises UsageError for a spec that names no teacher.
     """
     name, _, rest = settings.spec.partition(":")
     backends = extended(_BACKENDS, "hardcut.backends")
@@ -106,8 +111,9 @@ def open_teacher(
     if settings.extra is not None and name != "openai":
         raise UsageError(f"teacher {settings.spec!r}: teacher.extra is for openai:MODEL@URL alone")
     context = BackendContext(
-        settings, resources or Resources(), replies, budget, main or settings, digests, profiles, needs, without_margin
-    )
+        settings, resources or Resources(), replies, budget, main or settings, digests, profiles, needs, without_margin,
+        nodes,
+    )  # fmt: skip
     return loaded(backends[name])(rest, context)
 
 
@@ -166,7 +172,8 @@ def _local(kind: Kind) -> Callable[[str, BackendContext], Teacher]:
             gpus=resources.gpus,
             batch=resources.batch,
         )
-        return context.cached(LocalTeacher(kind, options, context.prompts, context.digests))
+        model_there = RayModels(kind, options, context.nodes) if context.nodes else None
+        return context.cached(LocalTeacher(kind, options, context.prompts, context.digests, model_there))
 
     return make
 

@@ -45,6 +45,17 @@ def second_server() -> Iterator[Any]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def ray_nodes() -> Callable[..., Any]:
+    """A Ray cluster of several nodes on this machine, see ray_nodes.py: `with ray_nodes(3) as nodes`. What joins it is
+    known by the environment's token."""
+    pytest.importorskip("ray")
+    helper = _load("ray_nodes")
+    os.environ.update(helper.TOKEN)
+    made: Callable[..., Any] = helper.RayNodes
+    return made
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
     """A disk of a megabyte of its own (tmpfs): `small_disk()`. Skips the test where nothing may be mounted."""
@@ -87,4 +98,27 @@ def fill() -> Callable[..., None]:
 def speech_server() -> Iterator[Any]:
     """A server of transcriptions on loopback, see speech_server.py."""
     with _load("speech_server").TranscriptionServer() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_server() -> Iterator[Any]:
+    """An S3 store on loopback, see s3_server.py."""
+    pytest.importorskip("s3fs", reason="needs s3fs: pip install 'hardcut[remote]'")
+    pytest.importorskip("moto.server", reason="needs moto[server]")
+    with _load("s3_server").S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def hub_server() -> Iterator[Any]:
+    """A Hub on loopback, see hub_server.py."""
+    with _load("hub_server").HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sound_server() -> Iterator[Any]:
+    """A server that names sounds on loopback, see sound_server.py."""
+    with _load("sound_server").TaggingServer() as server:
         yield server

@@ -1,4 +1,4 @@
-"""A server for tests that speaks the part of the Hub's API that datasets and models need: create, preupload, LFS,
+"""A server for tests that speaks the part of the Hub's API that datasets and models need: create, preupload, LFS, Xet,
 commit, tree, refs, tags, resolve. On 127.0.0.1, in a thread of its own, all in memory; it counts what it was sent.
 """
 
@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,10 +29,22 @@ class Repo:
     private: bool
     commits: list[dict[str, bytes]] = field(default_factory=lambda: [{".gitattributes": b"*.parquet filter=lfs\n"}])
     tags: dict[str, int] = field(default_factory=dict)
+    branches: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Files of branches beside main."""
 
     @property
     def files(self) -> dict[str, bytes]:
         return self.commits[-1]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, as it came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
 
 
 class HubServer:
@@ -41,11 +54,18 @@ class HubServer:
         self.repos: dict[str, Repo] = {}
         self.objects: dict[str, bytes] = {}
         self.puts: list[str] = []
+        self.requests: list[Request] = []
         self.tokens: set[str] = set()
         self.committed_files = 0
         self.on_put: Callable[[int], bool] = lambda number: True
         """Whether to take the upload of this number, or to leave it hanging."""
         self.takes_tags = True
+        self.xet: Any = None
+        """Where the client's large files go by its Xet protocol: tests/xet_store.py; None where it speaks LFS."""
+        self.on_request: Callable[[web.Request], web.Response | None] = lambda request: None
+        """Sees each request first, and may answer it in the server's place."""
+        self.after: Callable[[web.Request], None] = lambda request: None
+        """Called when a request was carried out and not yet answered. May raise, so that its answer is lost."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="hub server", daemon=True)
@@ -81,6 +101,7 @@ class HubServer:
                     web.post(repo + "/tag/{rev}", self._tag),
                     web.post(repo + "/preupload/{rev}", self._preupload),
                     web.post(repo + "/commit/{rev}", self._commit),
+                    web.get(repo + "/xet-{mode:read|write}-token/{rev}", self._xet_token),
                     web.post(prefix + "/{org}/{name}.git/info/lfs/objects/batch", self._batch),
                     web.get(prefix + "/{org}/{name}/resolve/{rev}/{path:.+}", self._resolve),
                 ]
@@ -98,7 +119,13 @@ class HubServer:
             if token != "Bearer hf_right":
                 return web.json_response({"error": "Invalid credentials"}, status=401)
             self.tokens.add(token)
-        return await handler(request)
+        body = b"" if request.path.startswith("/lfs/") else await request.read()
+        self.requests.append(Request(request.method, request.path, dict(request.headers), body))
+        if (answer := self.on_request(request)) is not None:
+            return answer
+        answer = await handler(request)
+        self.after(request)
+        return answer
 
     def _repo(self, request: web.Request) -> Repo:
         name = f"{request.match_info['org']}/{request.match_info['name']}"
@@ -124,7 +151,7 @@ class HubServer:
             return web.json_response({"error": "exists", "url": url}, status=409)
         assert asked.get("type", "model") in ("dataset", "model")
         self.repos[name] = Repo(private=asked.get("private", asked.get("visibility") == "private"))
-        return web.json_response({"url": url})
+        return web.json_response({"id": f"{len(self.repos):024x}", "name": name, "url": url})
 
     async def _validate_yaml(self, request: web.Request) -> web.Response:
         front = yaml.safe_load((await request.json())["content"].split("---\n")[1])
@@ -149,7 +176,10 @@ class HubServer:
             git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
             entry: dict[str, Any] = {"type": "file", "path": path, "size": len(content), "oid": git}
             if len(content) > LFS_ABOVE:
-                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+                oid = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
+                if self.xet is not None and (xet_hash := self.xet.hashes().get(oid)):
+                    entry["xetHash"] = xet_hash
             entries.append(entry)
         return web.json_response(entries)
 
@@ -157,7 +187,8 @@ class HubServer:
         repo = self._repo(request)
         tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": f"{at:040x}"} for tag, at in repo.tags.items()]
         branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": f"{len(repo.commits) - 1:040x}"}
-        return web.json_response({"branches": [branch], "tags": tags, "converts": []})
+        others = [{"name": name, "ref": f"refs/heads/{name}", "targetCommit": "f" * 40} for name in repo.branches]
+        return web.json_response({"branches": [branch, *others], "tags": tags, "converts": []})
 
     async def _tag(self, request: web.Request) -> web.Response:
         (repo, commit), tag = self._at(request), (await request.json())["tag"]
@@ -169,13 +200,12 @@ class HubServer:
         return web.json_response({})
 
     async def _preupload(self, request: web.Request) -> web.Response:
-        self._repo(request)
-        files = (await request.json())["files"]
+        repo, files = self._repo(request), (await request.json())["files"]
         modes = [
             {"path": f["path"], "uploadMode": "lfs" if f["size"] > LFS_ABOVE else "regular", "shouldIgnore": False}
             for f in files
         ]
-        return web.json_response({"files": modes})
+        return web.json_response({"files": modes, "commitOid": f"{len(repo.commits) - 1:040x}"})
 
     async def _batch(self, request: web.Request) -> web.Response:
         objects = []
@@ -196,8 +226,23 @@ class HubServer:
         self.objects[oid] = content
         return web.Response()
 
+    async def _xet_token(self, request: web.Request) -> web.Response:
+        self._repo(request)
+        if self.xet is None:
+            raise web.HTTPNotFound
+        told = {"casUrl": self.xet.url, "accessToken": "xet_token", "exp": int(time.time()) + 3600}
+        names = {"X-Xet-Cas-Url": "casUrl", "X-Xet-Access-Token": "accessToken", "X-Xet-Token-Expiration": "exp"}
+        return web.json_response(told, headers={name: str(told[key]) for name, key in names.items()})
+
+    async def _object(self, oid: str) -> bytes:
+        """A large file by its SHA-256, which has come here by LFS or lies in the Xet store."""
+        if oid not in self.objects and self.xet is not None:
+            self.objects[oid] = await asyncio.to_thread(self.xet.read, oid)
+        return self.objects[oid]
+
     async def _commit(self, request: web.Request) -> web.Response:
         repo = self._repo(request)
+        assert request.match_info["rev"] == "main", "only main is ours"
         files = dict(repo.files)
         for line in (await request.read()).splitlines():
             operation = json.loads(line)
@@ -208,19 +253,18 @@ class HubServer:
             ):
                 return web.json_response({"error": "the branch has moved"}, status=412)
             if operation["key"] == "file":
-                files[value["path"]] = base64.b64decode(value["content"])
+                files[value["path"]] = _content(value)
                 self.committed_files += 1
             elif operation["key"] == "lfsFile":
-                files[value["path"]] = self.objects[value["oid"]]
+                files[value["path"]] = await self._object(value["oid"])
                 self.committed_files += 1
-            elif operation["key"] == "deletedFile":
+            elif operation["key"] in ("deletedFile", "deletedEntry"):  # the client's word, and the description's
                 del files[value["path"]]
         repo.commits.append(files)
         name = f"{request.match_info['org']}/{request.match_info['name']}"
         oid = f"{len(repo.commits) - 1:040x}"
-        return web.json_response(
-            {"commitOid": oid, "commitUrl": f"{self.url}/datasets/{name}/commit/{oid}", "success": True}
-        )
+        url = f"{self.url}/datasets/{name}/commit/{oid}"
+        return web.json_response({"commitOid": oid, "commitUrl": url, "hookOutput": "", "success": True})
 
     async def _resolve(self, request: web.Request) -> web.Response:
         repo, commit = self._at(request)
@@ -229,3 +273,7 @@ class HubServer:
             raise web.HTTPNotFound(headers={"X-Error-Code": "EntryNotFound"})
         headers = {"X-Repo-Commit": f"{commit:040x}", "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
         return web.Response(body=content, headers=headers)
+
+
+def _content(value: dict[str, str]) -> bytes:
+    return base64.b64decode(value["content"]) if value.get("encoding") == "base64" else value["content"].encode()

@@ -74,6 +74,8 @@ class TeacherServer:
     refuses: Callable[[dict[str, Any]], str | None] = lambda body: None
     """The words of a 400 to a body that it does not take; None: it takes it."""
     manner: Manner | None = None
+    keeps_pictures: bool = False
+    """Whether it keeps a picture under its `uuid`, as vLLM does. Others take no picture that is not there."""
     options: frozenset[str] | None = None
     """The options that it knows; None: all. Others are refused, as strict servers do."""
 
@@ -83,6 +85,10 @@ class TeacherServer:
     small: list[dict[str, Any]] = field(default_factory=list)
     """The small questions of what it can do, which are in none of the others."""
     keys_seen: set[str] = field(default_factory=set)
+    kept: dict[str, str] = field(default_factory=dict)
+    """The pictures that it keeps, by name."""
+    pictures_sent: int = 0
+    """Pictures that came whole."""
     refuses_until: float = 0.0
     refused: int = 0
     prefix_hits: int = 0
@@ -204,6 +210,8 @@ class TeacherServer:
             return web.json_response({"error": {"message": words}}, status=400)
         if self.manner and (refused := self.manner.refuses(body)) is not None:
             return web.json_response(refused[1], status=refused[0])
+        if (words := self._look_at_pictures(body)) is not None:
+            return web.json_response({"error": {"message": words, "code": 400}}, status=400)
         kind = fault.kind if fault else None
         if kind == "redirect":
             to = (
@@ -279,6 +287,21 @@ class TeacherServer:
         shown = user["content"][:-1]
         other = (at for at, part in enumerate(shown) if part.get("text", "").startswith("<reference video"))
         return json.dumps([system, shown[: next(other, None)]])
+
+    def _look_at_pictures(self, body: dict[str, Any]) -> str | None:
+        """Keeps the pictures that come with a name; the words of a refusal where one does not come and is not kept."""
+        keeps = self.keeps_pictures or (self.manner is not None and self.manner.name == "vllm")
+        contents = [message["content"] for message in body["messages"] if isinstance(message["content"], list)]
+        parts = [part for content in contents for part in content]
+        for part in (part for part in parts if part["type"] == "image_url"):
+            name, picture = part.get("uuid"), part["image_url"]
+            if picture is None and not (keeps and name in self.kept):
+                return f"multi_modal_data['image'] is empty, and nothing is kept under {name}"
+            if picture is not None:
+                self.pictures_sent += not is_small(body)
+                if name:
+                    self.kept.setdefault(name, picture["url"])
+        return None
 
     def _look_up_prefix(self, body: dict[str, Any]) -> None:
         prefix = hashlib.sha256(self.prefix(body).encode()).hexdigest()

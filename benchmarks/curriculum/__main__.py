@@ -15,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.curriculum.arms import ARMS, SIZES, Bench, chance
+from benchmarks.curriculum.arms import ARMS, SIZES, Bench, Size, chance
 from benchmarks.curriculum.results_table import CHANCE, FIRST, PERFECT, best, figures, shares, table
 from benchmarks.curriculum.world import DEPTH, World, make_world
 from hardcut.engine.files import atomic_writer
+from hardcut.reranker.training import Trained
 
 
 def main() -> None:
@@ -34,7 +35,8 @@ def main() -> None:
     world = make_world(asked.work / f"{asked.size}-{asked.seed}" / "videos", size.scale, asked.seed)
     asked.draw = asked.seed if asked.draw is None else asked.draw
     work = asked.work / "-".join([asked.size, str(asked.seed), *[str(asked.draw)] * (asked.draw != asked.seed)])
-    settings = {"seed": asked.seed, **({"draw": asked.draw} if asked.draw != asked.seed else {}), **asdict(size)}
+    drawn = {"draw": asked.draw} if asked.draw != asked.seed else {}
+    settings = {"seed": asked.seed, **drawn, **_settings(size)}
     for name in asked.arms:
         if name in _results(asked.out, work.name, settings, world)["arms"]:
             continue
@@ -44,7 +46,7 @@ def main() -> None:
             "what": ARMS[name].says,
             **figures(world.parts["test"], run),
             "blocks": shares(passes),
-            "stages": {stage: {"steps": each.steps, "loss": each.loss, each.metric: each.validation}
+            "stages": {stage: {"steps": each.steps, "loss": each.loss, each.metric: each.validation, **_course(each)}
                        for stage, each in trained.items()},
             "wall_s": round(time.perf_counter() - started, 1),
             "cpu_s": round(time.process_time() - cpu, 1),
@@ -57,6 +59,23 @@ def main() -> None:
         print(table({name: arm}), flush=True)
     results = _results(asked.out, work.name, settings, world)
     print(table({**results["baselines"], **results["arms"]}))
+
+
+def _settings(size: Size) -> dict[str, Any]:
+    """A size as results name it: those that were measured before there was something do not name it."""
+    told = asdict(size)
+    if not size.measured:
+        del told["measured"]
+    if not size.scale.held_out:
+        del told["scale"]["held_out"]
+    return told
+
+
+def _course(trained: Trained) -> dict[str, Any]:
+    """What was measured on the way, by step, where it was more than once."""
+    name = f"eval_{trained.metric}"
+    course = {str(each["step"]): round(each[name], 4) for each in trained.log if name in each}
+    return {"course": course} if len(course) > 1 else {}
 
 
 def _results(out: Path, name: str, settings: dict[str, Any], world: World) -> dict[str, Any]:

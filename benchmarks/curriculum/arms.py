@@ -27,6 +27,7 @@ Passes = Mapping[str, list[bool]]
 """By change: of which blocks the answered side scores higher."""
 BLOCKS_WEIGH = 5.0
 """Of the terms over blocks, where those over groups weigh 1. With 1 the groups win: direction stays at chance."""
+PATIENCE = 3
 WHOLE = 1_000_000
 """More steps than any training has: one checkpoint, at the end."""
 
@@ -48,11 +49,22 @@ class Size:
     """Of the pairwise and the teacher's term, which then weigh the same. None: as published, 10 and 5, with a weight of
     5, for a model whose scores are spread by tens before it is trained. With it the last checkpoint is the model: over
     64 clips the best nDCG comes before direction is learned."""
+    measured: int = 0
+    """Steps of stage 2 between measurements on validation. It ends after `PATIENCE` of them without a better one, and
+    the best is the model."""
 
 
 SIZES = {
     "small": Size(Scale((250, 8, 32), (2, 1, 3), 5), Network()),
     "small-t1": Size(Scale((250, 8, 32), (2, 1, 3), 5), Network(), ranking_epochs=1, temperature=1.0),
+    "held-out": Size(
+        Scale((150, 24, 24), (2, 4, 4), 4, held_out=True),
+        Network(),
+        perception_epochs=1.2,
+        ranking_epochs=0.8,
+        temperature=1.0,
+        measured=70,
+    ),
     "large": Size(
         Scale((2500, 16, 32), (2, 1, 3), 5),
         Network(hidden=256, layers=6, heads=8, vision_hidden=192, vision_layers=4),
@@ -89,6 +101,8 @@ ARMS = {
     "no pointwise": Arm("both stages without the pointwise term", without="pointwise"),
     "both, longer": Arm("both stages, the second twice as long", ranking_passes=2.0),
     "blocks": Arm("both stages, all blocks about the positive's clip with every group", blocks=5),
+    "two blocks": Arm("both stages, as many blocks a group as a training takes by default", blocks=2),
+    "two blocks, shuffled": Arm("the same, every video another one's", blocks=2, shuffled=True),
     "shipped": Arm("both stages, on what `hardcut run` and `hardcut export` make", blocks=5, shipped=True),
     "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
 }
@@ -145,7 +159,10 @@ class Bench:
     def _sides(self, model: Path, part: Part) -> Passes:
         """How often the answered side of a block about a clip of the test split scores above the other; and "CHANGE,
         both videos", where some other clip answers the other side alone: how often it is right there too."""
-        blocks = [(video, sides) for video, story in part.stories.items() for sides in blocks_about(video, story)]
+        without = self.world.not_of("test")
+        blocks = [
+            (video, sides) for video, story in part.stories.items() for sides in blocks_about(video, story, without)
+        ]
         mirrors = [_mirror(part, video, sides) for video, sides in blocks]
         texts = {asked.text: f"s{at}" for at, asked in enumerate(each for _, sides in blocks for each in sides.both)}
         run: dict[str, dict[str, float]] = {}
@@ -209,7 +226,9 @@ class Bench:
             counterfactuals=arm.blocks,
             loss=loss,
         )
-        return _settings(self.seed, WHOLE if self.size.temperature else 300).model_copy(update={"ranking": stage})
+        every = self.size.measured or (WHOLE if self.size.temperature else 300)
+        patience = PATIENCE if self.size.measured else 0
+        return _settings(self.seed, every).model_copy(update={"ranking": stage, "patience": patience})
 
 
 def _train(stage: Stage, model: Path, data: DatasetTables, clips: Clips, out: Path, how: TrainSettings) -> Trained:

@@ -8,7 +8,7 @@ docs/curriculum.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,14 @@ from transformers import (
 )
 
 from benchmarks.curriculum.footage import FRAMES, RATE, SIDE_PX
-from hardcut.reranker.tiny import SPECIAL, TEMPLATE, Qwen2VLImageProcessor
-from hardcut.teacher.local.pair_prompt import SYSTEM
+from hardcut.reranker.tiny import NORMALISED, SPECIAL, TEMPLATE, Qwen2VLImageProcessor
+from hardcut.teacher.local.profiles import HARDCUT
 
 PATCH_PX, TEMPORAL, MERGE = 16, 2, 2
 """As published. A frame of 64 x 64 pixels is 4 x 4 patches and 2 x 2 tokens."""
 _HEAD = 32
 _ASK = "Does the video answer the query?"
-_PHRASES = (SYSTEM, _ASK, "Describe the video.", "Query:", "<answer>", "</answer>")
+PHRASES = (HARDCUT.system, _ASK, "Describe the video.", "Query:", "<answer>", "</answer>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Network:
     vision_layers: int = 2
 
 
-def build(folder: Path, words: Iterable[str], network: Network, seed: int) -> None:
-    """Writes model, processor and tokenizer to a folder."""
-    tokenizer = _tokenizer(words)
+def build(folder: Path, words: Iterable[str], network: Network, seed: int, phrases: Sequence[str] = PHRASES) -> None:
+    """Writes model, processor and tokenizer to a folder; each of the phrases is one token."""
+    tokenizer = _tokenizer(words, phrases)
     id_of = tokenizer.convert_tokens_to_ids
     config = Qwen3VLConfig(
         text_config={
@@ -102,22 +102,22 @@ def _processor(tokenizer: Any) -> Any:
     sizes = {"patch_size": PATCH_PX, "temporal_patch_size": TEMPORAL, "merge_size": MERGE}
     pixels = {"shortest_edge": SIDE_PX**2, "longest_edge": FRAMES * SIDE_PX**2}
     return Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(**sizes, size=pixels),
+        image_processor=Qwen2VLImageProcessor(**sizes, size=pixels, **NORMALISED),
         tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(**sizes, size=pixels),
+        video_processor=Qwen3VLVideoProcessor(**sizes, size=pixels, **NORMALISED),
         chat_template=TEMPLATE,
     )
 
 
-def _tokenizer(words: Iterable[str]) -> Any:
+def _tokenizer(words: Iterable[str], phrases: Sequence[str]) -> Any:
     vocabulary = ["<unk>", *sorted({"yes", "no", "system", "user", "assistant", *words})]
     known = Tokenizer(models.WordLevel({word: id for id, word in enumerate(vocabulary)}, unk_token="<unk>"))
     known.pre_tokenizer = pre_tokenizers.Whitespace()
     known.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
     # Qwen3-VL writes before every temporal patch when it is shown: the mean time of its frames.
     times = [(at + (TEMPORAL - 1) / 2) / RATE for at in range(0, FRAMES, TEMPORAL)]
-    phrases = (*_PHRASES, *(f"<{time:.1f} seconds>" for time in times))
-    known.add_tokens([AddedToken(text, special=False, normalized=False) for text in phrases])
+    known_whole = (*phrases, *(f"<{time:.1f} seconds>" for time in times))
+    known.add_tokens([AddedToken(text, special=False, normalized=False) for text in known_whole])
     return PreTrainedTokenizerFast(
         tokenizer_object=known,
         eos_token="<|im_end|>",

@@ -13,19 +13,26 @@ from random import Random
 from typing import Any
 
 from benchmarks.curriculum.stories import COLOURS, HALVES, KINDS, OPPOSITE, SHAPES, SIGNS, Asked, Half, Story
+from benchmarks.curriculum.wordings import AND, NOT, THEN, half_of, means, read, reworded
 from hardcut.teacher.function import FunctionRequest, Said
 from hardcut.teacher.prompts.reply_models import (
     CaptionReply,
     ChangedReply,
     ClaimReply,
+    ComposeReply,
+    ContrastReply,
     CounterfactualReply,
     FacetReply,
+    FollowsReply,
+    ParaphraseReply,
     QueriesReply,
     QueryReply,
+    SameReply,
+    TurnedReply,
+    WordingReply,
 )
 
 MARGIN, NOISE = 3.5, 1.5
-_NOT, _THEN, _AND = " , not ", " , then ", " and "
 _MENTIONS = 2
 """Facets of a query: one a half."""
 
@@ -39,8 +46,14 @@ class Scripted:
     def __call__(self, asked: FunctionRequest) -> Said:
         inputs: Any = asked.request.inputs
         if asked.request.task == "queries":  # the view `caption` is given the caption's claims alone
-            one, two = (_half(claim["text"]) for claim in inputs["claims"])
+            one, two = (half_of(claim["text"]) for claim in inputs["claims"])
             return _queries(Story((one, two)), inputs["forms"])
+        if asked.request.task == "paraphrase":
+            return _wordings(inputs["queries"])
+        if asked.request.task == "same":
+            return _compared(inputs["pairs"])
+        if asked.request.task == "contrast":
+            return _edited(inputs["text"])
         video = str(inputs["evidence"][0]["text"]).removeprefix("title: ")
         story = self._stories[video]
         match asked.request.task:
@@ -51,26 +64,51 @@ class Scripted:
                 return _caption(video, story)
             case "counterfactual":
                 return _counterfactuals(video, story, inputs)
+            case "compose":
+                return _edit(inputs["differences"])
             case task:
                 raise ValueError(f"the scripted teacher is not made for {task}")
 
 
-def read(text: str) -> Asked:
-    """What a text of the world asks for."""
-    told, _, denied = text.partition(_NOT)
-    at = next((place for place, half in enumerate(HALVES) if told.startswith(half)), None)
-    ordered = _THEN in told
-    halves = [told.removeprefix(HALVES[at]).strip()] if at is not None else told.split(_THEN if ordered else _AND)
-    kind = "negation" if denied else "moment" if at is not None else "temporal" if ordered else "event"
-    return Asked(kind, text, tuple(map(_half, halves)), ordered, at, _half(denied) if denied else None)
+def _wordings(queries: Any) -> ParaphraseReply:
+    said = (WordingReply(number=each["number"], text=reworded(read(each["text"]))) for each in queries)
+    return ParaphraseReply(paraphrases=tuple(said))
 
 
-def _half(text: str) -> Half:
-    told, _, sign = text.partition("under ")
-    thing, _, direction = told.partition("moves ")
-    words = thing.split()
-    colour, shape = (words[1], words[2]) if words else ("", "")
-    return Half(colour, shape, direction.strip(), sign.strip())
+def _compared(pairs: Any) -> SameReply:
+    """No two texts of the world that differ are such that one asks for all that the other does, unless both do."""
+    told = (
+        FollowsReply(number=each["number"], reason="", follows=_same(each["first"], each["second"])) for each in pairs
+    )
+    return SameReply(pairs=tuple(told))
+
+
+def _same(first: str, second: str) -> bool:
+    """Whether two texts ask for the same; captions, which are of sentences, where they are the same."""
+    if "." in first or "." in second:
+        return first == second
+    return means(read(first)) == means(read(second))
+
+
+def _edited(caption: str) -> ContrastReply:
+    """A part of a caption with one thing of one half exchanged."""
+    halves = caption.rstrip(".").split(". Then ")
+    rng = Random(caption)
+    place = rng.randrange(len(halves))
+    before = half_of(f"a{halves[place][1:]}")
+    ways = {"colour": COLOURS, "shape": SHAPES, "direction": tuple(OPPOSITE)} | ({"sign": SIGNS} if before.sign else {})
+    name = rng.choice(sorted(ways))
+    after = replace(before, **{name: rng.choice([each for each in ways[name] if each != getattr(before, name)])})
+    edited = [str(after) if at == place else f"a{half[1:]}" for at, half in enumerate(halves)]
+    text = f"{'. Then '.join(edited)}."
+    edit, back = (f"{one} in place of {other}" for one, other in ((after, before), (before, after)))
+    turned = TurnedReply(nuance="composed", text=text, again=text, text_again=text, edit=edit, back=back)
+    return ContrastReply(contrasts=(turned,))
+
+
+def _edit(differences: Any) -> ComposeReply:
+    changes = (f"{each['here']} in place of {each['there']}" for each in differences)
+    return ComposeReply(text=" and ".join(changes), language="en", facets=())
 
 
 def _caption(video: str, story: Story) -> CaptionReply:
@@ -200,10 +238,10 @@ def _denied(asked: Asked) -> str:
 
 def _made(asked: Asked) -> Asked:
     """The same with its text."""
-    told = (_THEN if asked.ordered else _AND).join(map(str, asked.wanted))
+    told = (THEN if asked.ordered else AND).join(map(str, asked.wanted))
     if asked.at is not None:
         told = f"{HALVES[asked.at]} {told}"
     if asked.without is not None:
         denied = asked.without
-        told += _NOT + (f"moves {denied.direction}" if denied.direction else f"under {denied.sign}")
+        told += NOT + (f"moves {denied.direction}" if denied.direction else f"under {denied.sign}")
     return replace(asked, text=told)

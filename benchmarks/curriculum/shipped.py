@@ -32,9 +32,9 @@ _SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def make_dataset(world: World, work: Path) -> Dataset:
+def make_dataset(world: World, work: Path, **further: Any) -> Dataset:
     """The dataset of the world's clips under `work`, as an export left it; made where it is not there yet. Its videos
-    are named relative to `clips_of(work)`."""
+    are named relative to `clips_of(work)`. `further` are settings of the run."""
     clips, out = clips_of(work), work / "dataset"
     if (out / "hardcut.json").exists():
         return Dataset(out)
@@ -58,9 +58,14 @@ def make_dataset(world: World, work: Path) -> Dataset:
         work / "run",
         teacher=teacher,
         cache=work / "cache",
-        **{f"media.{name}": value for name, value in MEDIA.model_dump(exclude_defaults=True).items()},
-        **_SETTINGS,
-        **{"filters.max_answers": EVERY, "negatives.max_ratio": float(EVERY), "export.splits": str(named)},
+        **{
+            **{f"media.{name}": value for name, value in MEDIA.model_dump(exclude_defaults=True).items()},
+            **_SETTINGS,
+            "filters.max_answers": EVERY,
+            "negatives.max_ratio": float(EVERY),
+            "export.splits": str(named),
+            **further,
+        },
     )
     run.export(out)
     return Dataset(out)
@@ -70,6 +75,9 @@ def words_of(data: Dataset) -> frozenset[str]:
     """All words and marks of its captions and queries."""
     texts = [text for _, row in data.rows("captions") for text in (row["caption"], row["short"] or "")]
     texts += [row["query"] for _, row in data.rows("pairs", columns=("query",))]
+    names = ("anchor", "positive", "hard_negative")
+    if "triplets" in data.configs:
+        texts += [row[name] for _, row in data.rows("triplets", columns=names) for name in names]
     return frozenset(part for text in texts for part in re.findall(r"\w+|[^\w\s]+", text))
 
 

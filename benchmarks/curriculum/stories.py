@@ -20,6 +20,8 @@ KINDS = ("event", "temporal", "negation", "composed", "moment")
 REVERSES = (1, 3)
 """Which stories of a family show the pictures of the one before it in reverse."""
 HALVES = ("at the start", "at the end")
+_DRAWS = 20
+"""Draws of a query until none is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +161,28 @@ def _then(one: Half, other: Half) -> Asked:
     return Asked("temporal", f"{one} , then {other}", (one, other), ordered=True)
 
 
-def families(seed: int, count: int, without: frozenset[Story] = frozenset()) -> Iterator[tuple[Story, ...]]:
-    """So many families of eight, none of which has a story of `without` or of an earlier one."""
+def families(
+    seed: int,
+    count: int,
+    without: frozenset[Story] = frozenset(),
+    among: Sequence[tuple[Sequence[str], Sequence[str]]] = (),
+) -> Iterator[tuple[Story, ...]]:
+    """So many families of eight, none of which has a story of `without` or of an earlier one. `among` are the two
+    colours and two shapes that a family may have; any where there are none."""
     rng, seen = Random(seed), set(without)
     while count:
-        family = _family(rng)
+        family = _family(rng, among)
         if len(set(family)) == len(family) and not seen.intersection(family):
             seen.update(family)
             count -= 1
             yield family
 
 
-def _family(rng: Random) -> tuple[Story, ...]:
+def _family(rng: Random, among: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[Story, ...]:
     """A base, and what differs from it in one respect. The second is the first in reverse, and so is the fourth the
     third."""
-    (c1, c2), (s1, s2) = rng.sample(COLOURS, 2), rng.sample(SHAPES, 2)
+    colours, shapes = rng.choice(among) if among else (COLOURS, SHAPES)
+    (c1, c2), (s1, s2) = rng.sample(colours, 2), rng.sample(shapes, 2)
     d1, d2 = rng.choice(tuple(OPPOSITE)), rng.choice(tuple(OPPOSITE))
     sign, signed = rng.choice(SIGNS), rng.randrange(2)
     one, two = Half(c1, s1, d1, sign * (signed == 0)), Half(c2, s2, d2, sign * (signed == 1))
@@ -190,11 +199,17 @@ def _family(rng: Random) -> tuple[Story, ...]:
     )
 
 
-def questions(family: Sequence[Story], rng: Random, each: int) -> Iterator[Asked]:
-    """`each` queries of every kind that some clip of the family answers."""
+def questions(
+    family: Sequence[Story], rng: Random, each: int, without: frozenset[str] = frozenset()
+) -> Iterator[Asked]:
+    """`each` queries of every kind that some clip of the family answers. None has a text of `without`: another is drawn
+    in its place, if there is one."""
     for kind in KINDS:
         for _ in range(each):
-            yield _question(kind, family, rng)
+            drawn = (_question(kind, family, rng) for _ in range(_DRAWS))
+            asked = next((asked for asked in drawn if asked.text not in without), None)
+            if asked is not None:
+                yield asked
 
 
 def _question(kind: str, family: Sequence[Story], rng: Random) -> Asked:

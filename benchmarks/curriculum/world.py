@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.curriculum.footage import clip, write_clip
+from benchmarks.curriculum.heldout import pairs_of, texts_of_others
 from benchmarks.curriculum.stories import CHANGES, REVERSES, Asked, Sides, Story, families, questions, sides_of
 from hardcut.data.fonts import installed_fonts
 from hardcut.reranker.examples import ClipRef
@@ -35,6 +36,8 @@ class Scale:
     queries: tuple[int, int, int]
     groups: int
     """Groups of a training query."""
+    held_out: bool = False
+    """Whether each split has pairs of things and texts of its own (`heldout.py`), and validation has blocks."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,21 @@ class World:
     groups: int
     blocks: bool = False
     """Whether the training groups carry blocks about their positive's video."""
+    held_out: bool = False
+    """Whether no split has a text of another, and validation has blocks."""
 
     @property
     def configs(self) -> tuple[str, ...]:
-        return ("captions", "groups", "pairs", "queries")
+        return ("captions", "groups", "pairs", "queries", *["diagnostic"] * self.held_out)
+
+    def not_of(self, split: str) -> frozenset[str]:
+        """Texts that a split has nothing to do with."""
+        return texts_of_others(split) if self.held_out else frozenset()
+
+    @property
+    def stories(self) -> frozenset[Story]:
+        """What its clips show, of all splits."""
+        return frozenset(story for part in self.parts.values() for story in part.stories.values())
 
     @property
     def words(self) -> set[str]:
@@ -95,8 +109,11 @@ class World:
         return replace(self, parts=parts)
 
     def _captions(self, split: str) -> Iterator[dict[str, Any]]:
+        without = self.not_of(split)
         for video, story in self.parts[split].stories.items():
             for number, caption in enumerate(story.captions):
+                if caption in without:
+                    continue
                 yield {"caption_id": f"{video}/{number}", "caption": caption, "claims": [], **self._file(split, video)}
 
     def _queries(self, split: str) -> Iterator[dict[str, Any]]:
@@ -120,7 +137,7 @@ class World:
     def _groups(self, split: str) -> Iterator[dict[str, Any]]:
         sides = self._sides(split)
         for number, (query, videos) in enumerate(self._chosen(split)):
-            members = [{"pair_id": f"{query}:{video}", **self._file(split, video)} for video in videos]
+            members = [self._member(split, query, video) for video in videos]
             yield {
                 "group_id": f"{number:06}",
                 "query_id": query,
@@ -130,13 +147,25 @@ class World:
                 "counterfactuals": _some(sides.get(videos[0], []), Random(f"{number}/blocks")),
             }
 
+    def _diagnostic(self, split: str) -> Iterator[dict[str, Any]]:
+        """The blocks that checkpoints are measured on."""
+        for video, sides in self._sides(split).items() if split == "validation" else ():
+            for answered, unanswered in zip(sides[::2], sides[1::2], strict=True):
+                change = answered["change"]
+                yield {"change": change, "answered": answered, "unanswered": unanswered, **self._file(split, video)}
+
+    def _member(self, split: str, query: str, video: str) -> dict[str, Any]:
+        pair = f"{query}:{video}"
+        return {**_judged(pair, self.parts[split].qrels[query].get(video, 0)), **self._file(split, video)}
+
     def _sides(self, split: str) -> dict[str, list[dict[str, Any]]]:
-        """Both sides of the blocks about every clip that is trained on, by video; each clip has one of each change."""
-        if not self.blocks or split != "train":
+        """Both sides of the blocks about every clip, by video; each clip has one of each change. Where texts are not
+        held out only the clips that are trained on have some."""
+        if not self.blocks or (split != "train" and not self.held_out):
             return {}
         found: dict[str, list[dict[str, Any]]] = {}
         for video, story in self.parts[split].stories.items():
-            for sides in blocks_about(video, story):
+            for sides in blocks_about(video, story, self.not_of(split)):
                 ids = [f"{video}/{sides.change}/{side}" for side in ("answered", "unanswered")]
                 for place, asked in enumerate((sides.answered, sides.unanswered)):
                     side = {"pair_id": f"{ids[place]}:{video}", "query_id": ids[place], "query": asked.text}
@@ -168,10 +197,11 @@ class World:
         return {"video_id": video, "video_path": file.path, "sha256": file.sha256}
 
 
-def blocks_about(video: str, story: Story) -> list[Sides]:
-    """A block of each change that the clip has."""
+def blocks_about(video: str, story: Story, without: frozenset[str] = frozenset()) -> list[Sides]:
+    """A block of each change that the clip has, but for those with a text of `without`."""
     drawn = (sides_of(story, change, Random(f"{video}/{change}")) for change in CHANGES)
-    return [sides for sides in drawn if sides is not None]
+    found = [sides for sides in drawn if sides is not None]
+    return [sides for sides in found if not without.intersection(asked.text for asked in sides.both)]
 
 
 def _judged(pair: str, grade: int) -> dict[str, Any]:
@@ -188,19 +218,22 @@ def _some(sides: Sequence[dict[str, Any]], rng: Random) -> list[dict[str, Any]]:
     return [side for block in blocks for side in block]
 
 
-def make_world(root: Path, scale: Scale, seed: int) -> World:
-    """Draws and encodes what is not there yet. No story is in two splits, nor is a backdrop."""
-    known: frozenset[Story] = frozenset()
+def make_world(root: Path, scale: Scale, seed: int, known: frozenset[Story] = frozenset()) -> World:
+    """Draws and encodes what is not there yet. No story is in two splits, nor is a backdrop; none is of `known`."""
     parts = {}
     for number, split in enumerate(SPLITS):
         of = seed * len(SPLITS) + number
-        found = list(families(of, scale.families[number], known))
+        among = pairs_of(split, seed) if scale.held_out else ()
+        without = texts_of_others(split) if scale.held_out else frozenset()
+        found = list(families(of, scale.families[number], known, among))
         known |= {story for family in found for story in family}
-        parts[split] = _part(root, split, of, found, scale.queries[number])
-    return World(root, parts, scale.groups)
+        parts[split] = _part(root, split, of, found, scale.queries[number], without)
+    return World(root, parts, scale.groups, held_out=scale.held_out)
 
 
-def _part(root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]], each: int) -> Part:
+def _part(
+    root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]], each: int, without: frozenset[str]
+) -> Part:
     rng = Random(seed)
     names = [f"{split}-{number:05}" for number in range(sum(map(len, found)))]
     rng.shuffle(names)  # ids say nothing of families: ties are broken by them
@@ -212,7 +245,7 @@ def _part(root: Path, split: str, seed: int, found: Sequence[tuple[Story, ...]],
             stories[video] = story
             files[video] = ClipRef(video, path.name, sha256(path.read_bytes()).hexdigest())
     stories = dict(sorted(stories.items()))
-    drawn = {asked.text: asked for family in found for asked in questions(family, rng, each)}
+    drawn = {asked.text: asked for family in found for asked in questions(family, rng, each, without)}
     queries = {f"{split}-q{number:05}": asked for number, asked in enumerate(drawn.values())}
     qrels = {
         query: {video: 1 for video, story in stories.items() if asked.answered_by(story)}

@@ -8,7 +8,7 @@ must not tell.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hardcut.publish.checks.check import check
@@ -21,6 +21,7 @@ from hardcut.report.statistics.shortcuts import (
     auc_from,
     auc_half_width,
     auc_tells,
+    form_words,
     is_sampled,
     r2_from,
     r2_tells,
@@ -54,13 +55,24 @@ class _Sample:
         return any(taught and written for taught, written in zip(self.taught, self.written, strict=True))
 
 
-@check(_PAIRS, "the label (AUC) and margin (R2) from the query's words alone, cross-validated", _TOO_FEW)
+@check(
+    _PAIRS,
+    "the label (AUC) and margin (R2) from the query's words alone, or from its length, punctuation and capitals alone,"
+    " cross-validated",
+    _TOO_FEW,
+)
 def query_prior(dataset: Dataset, settings: Settings) -> CheckResult:
-    """Label and margin from the query's words alone."""
+    """Label and margin from the query's words alone, and from how it is written alone; the worse of both counts."""
     sample = _sample(dataset)
     advice = "balance the queries: some kinds of wording go with one label; add negatives to those that lack them"
     limits = settings.check.query_auc, settings.check.query_r2
-    return _prior("query_prior", "the query's words", sample, sample.texts, sample.queries, limits, advice)
+    by_words = _prior("query_prior", "the query's words", sample, sample.texts, sample.queries, limits, advice)
+    if by_words.value is None:
+        return by_words
+    form, told = [form_words(text) for text in sample.texts], "its length, punctuation and capitals"
+    by_form = _prior("query_prior", told, sample, form, sample.queries, limits, advice)
+    worse = max(by_words, by_form, key=lambda found: (found.stops, found.value or 0.0))
+    return replace(worse, message=f"{by_words.message}; {by_form.message}")
 
 
 @check(_PAIRS, "the same from which video it is alone", _TOO_FEW)

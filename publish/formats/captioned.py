@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.reading import header_of, member, read_csv, read_json, read_lines, split_of_name
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Split
 
 _LANGUAGES = {"enCap": "en", "chCap": "zh"}
 _LSMDC_TIME = re.compile(r"_\d\d\.\d\d\.\d\d\.\d+-\d\d\.\d\d\.\d\d\.\d+$")
+_LSMDC_TESTS = ("publictect", "publictest", "blindtest")
 
 
 def read_vatex(paths: Sequence[Path]) -> Imported:
@@ -62,11 +64,12 @@ def read_msvd(paths: Sequence[Path]) -> Imported:
 
 
 def read_lsmdc(paths: Sequence[Path]) -> Imported:
-    """LSMDC16_annos_training.csv and its like: the clip's name, four times, the sentence, parted by tabs. The film is
-    the source of a clip, so that no split parts it."""
+    """LSMDC16_annos_training.csv and its like, and LSMDC16_challenge_1000_publictect.csv, the test of retrieval, which
+    is published under this name: the clip's name, four times, the sentence, parted by tabs. The film is the source of
+    a clip, so that no split parts it."""
     found = Imported("lsmdc")
     for path in paths:
-        split = split_of_name(path)
+        split: Split | None = "test" if path.stem.lower().endswith(_LSMDC_TESTS) else split_of_name(path)
         for where, line in read_lines(path):
             cells = line.split("\t")
             if len(cells) < 6:

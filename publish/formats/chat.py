@@ -12,7 +12,8 @@ from hardcut.publish.formats.writing import of_split, seen_caption
 
 DESCRIBE = "Describe the video."
 UNSEEN_CAPTION = "captions: nothing that they say can be seen, and the model is shown pictures alone"
-_TAG = re.compile(r"<(?=/?(?:video|image|audio)>)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=/?(?:video|image|audio)>|\|[^|<>\s]{1,64}\|>)", re.IGNORECASE)
+"""Tags of media, and the control tokens of chat models: `<|im_end|>`, `<|video_pad|>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def described(given: Given, split: str) -> Iterator[Turn]:
 
 
 def untagged(text: str) -> str:
-    """A text in which no tag of media is left: trainers count them, and put a video where one stands."""
+    """A text in which no tag of media is left, since trainers count them and put a video where one stands, and no
+    control token of a model, which would end the turn, or stand for a video that is not there."""
     return _TAG.sub("< ", text)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from hardcut.engine.files import atomic_writer
-from hardcut.media.collection import VIDEO_SUFFIXES
+from hardcut.media.video_files import VIDEO_SUFFIXES
 from hardcut.publish._folder import new_folder
 from hardcut.publish.given_splits import SPLIT_NAMES
 from hardcut.publish.splits import SPLITS
@@ -63,7 +63,8 @@ class Imported:
     """The path of a video in its collection, where the source has one."""
     skipped: list[Dropped] = field(default_factory=list)
     _used: dict[str, Split] = field(default_factory=dict)
-    _said: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _said: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    """The query of each sentence, by video."""
 
     def query(self, where: str, id: object, text: object, **more: Any) -> str | None:
         """Adds a query and returns its id, or `None` where it is skipped. The same words under one id are one query."""
@@ -82,19 +83,29 @@ class Imported:
 
     def said(self, where: str, video: object, text: object, spans: tuple[Span, ...] = (), **more: Any) -> str | None:
         """Adds a sentence that somebody wrote of a video: a query that it answers. `id` is its id in the source, else
-        it is counted for the video; `ratings` are those of its judgment. The same words for one video are one query."""
+        it is counted for the video; `ratings` are those of its judgment. The same words for one video are one query,
+        and one with a moment asks for it."""
         video_id = self.video(where, video)
         words = " ".join(text.split()) if isinstance(text, str) else ""
         if words and words in self._said[video_id]:
-            self.skip(where, "repeated", f"{words!r} is there already for {video_id}")
+            self._also(self._said[video_id][words], video_id, spans)
+            self.skip(where, "repeated", f"{words!r} is there already for {video_id}; its moment is kept")
             return None
         ratings, own = more.pop("ratings", ()), more.pop("id", None)
         id = f"{video_id}#{len(self._said[video_id])}" if own is None else own
-        query_id = self.query(where, id, text, **more)
+        query_id = self.query(where, id, text, **({"kind": "moment"} if spans else {}), **more)
         if query_id is not None:
-            self._said[video_id].add(words)
+            self._said[video_id][words] = query_id
             self.judgment(where, query_id, video_id, 1, spans=spans, ratings=ratings)
         return query_id
+
+    def _also(self, query_id: str, video_id: str, spans: tuple[Span, ...]) -> None:
+        """Adds moments to what is known of a sentence."""
+        first, *others = self.judgments[query_id, video_id]
+        more = tuple(span for span in spans if span not in first.spans)
+        self.judgments[query_id, video_id] = [first.model_copy(update={"spans": (*first.spans, *more)}), *others]
+        if first.spans or more:
+            self.queries[query_id]["kind"] = "moment"
 
     def asked_in(self, split: Split | None, query: object, video: object) -> None:
         """Notes that a list of one split asks for a pair. The split is the query's. A video has that of the first list
@@ -186,10 +197,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """The numbers of what an import wrote, and of what it skipped, by reason."""
+    """The numbers of what an import wrote, and of what it skipped, by reason. `splits` has the queries of each split,
+    and under `none` those for which no file gave one."""
 
     out: Path
     queries: int
+    splits: Mapping[str, int]
     videos: int
     judgments: int
     grades: Mapping[int, int]
@@ -217,6 +230,7 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Impo
             found.skip(video_id, "ambiguous_file", f"{len(names)} files of this name: {', '.join(names[:3])}")
         else:
             paths[video_id] = names[0]
+    _without_reference(found, paths)
     judgments = [one for one in found.settled() if _known(found, one, paths)]
     if not found.queries or not paths:
         raise UsageError(
@@ -235,10 +249,29 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Impo
             _write(folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
         _write(folder / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
     return ImportSummary(
-        out, len(queries), len(paths), len(judgments),
+        out, len(queries), _by_split(queries), len(paths), len(judgments),
         dict(sorted(Counter(one.grade for one in judgments).items())), sum(map(len, run.values())),
         dict(sorted(Counter(one.reason for one in found.skipped).items())),
     )  # fmt: skip
+
+
+def _by_split(queries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    counts = Counter(str(row.get(SPLIT_FIELD, "none")) for row in queries)
+    return {name: counts[name] for name in (*SPLITS, "none") if counts[name]}
+
+
+def _without_reference(found: Imported, paths: Mapping[str, str]) -> None:
+    """Takes out composed queries whose reference video is not there: nobody could tell what they ask for."""
+    gone = {
+        id: row["reference_video_id"]
+        for id, row in found.queries.items()
+        if row.get("reference_video_id") is not None and row["reference_video_id"] not in paths
+    }
+    for id, video in gone.items():
+        found.skip(id, "no_reference", f"it starts from the video {video}, which is not there")
+        del found.queries[id]
+    for pair in [pair for pair in found.judgments if pair[0] in gone]:
+        del found.judgments[pair]
 
 
 def identifier(where: str, kind: str, value: object) -> str:

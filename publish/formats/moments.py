@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.publish.formats.imported import Imported, Rating
-from hardcut.publish.formats.reading import member, read_json, read_lines, split_of_name
+from hardcut.publish.formats.reading import member, read_json, read_lines, read_rows, read_spans, split_of_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Span
@@ -36,7 +36,7 @@ def read_activitynet(paths: Sequence[Path]) -> Imported:
             if len(times) != len(sentences):
                 raise UsageError(f"{where}: {len(times)} timestamps and {len(sentences)} sentences")
             for time, sentence in zip(times, sentences, strict=True):
-                found.said(where, id, sentence, _spans(found, where, time), split=split)
+                found.said(where, id, sentence, read_spans(found, where, time), split=split)
     return found
 
 
@@ -51,7 +51,7 @@ def read_charades(paths: Sequence[Path]) -> Imported:
                 raise UsageError(f"{where}: not `ID START END##SENTENCE`")
             id, start, end, sentence = match.groups()
             found.video(where, id, split=split)
-            found.said(where, id, sentence, _spans(found, where, [start, end]), split=split)
+            found.said(where, id, sentence, read_spans(found, where, [start, end]), split=split)
     return found
 
 
@@ -62,7 +62,7 @@ def read_didemo(paths: Sequence[Path]) -> Imported:
     found = Imported("didemo")
     for path in paths:
         split = split_of_name(path)
-        for number, row in enumerate(_rows(path, read_json(path))):
+        for number, row in enumerate(read_rows(path)):
             where = f"{path}, [{number}]"
             name = str(member(where, row, "video"))
             id = found.video(where, Path(name).stem, split=split)
@@ -90,7 +90,7 @@ def read_tvr(paths: Sequence[Path]) -> Imported:
                 continue
             id, episode = row["vid_name"], str(row["vid_name"]).split("_seg")[0]
             found.video(where, id, split=split, duration_s=row.get("duration"), source=episode)
-            found.said(where, id, text, _spans(found, where, row["ts"]), id=key, split=split)
+            found.said(where, id, text, read_spans(found, where, row["ts"]), id=key, split=split)
     return found
 
 
@@ -105,7 +105,7 @@ def read_youcook2(paths: Sequence[Path]) -> Imported:
             about = {"duration_s": video.get("duration"), "recipe_type": video.get("recipe_type")}
             found.video(where, id, split=split, **about)
             for part in _list(where, video, "annotations"):
-                spans = _spans(found, where, member(where, part, "segment"))
+                spans = read_spans(found, where, member(where, part, "segment"))
                 found.said(where, id, member(where, part, "sentence"), spans, split=split)
     return found
 
@@ -117,19 +117,6 @@ MOMENTS: dict[str, Callable[[Sequence[Path]], Imported]] = {
     "tvr": read_tvr,
     "youcook2": read_youcook2,
 }
-
-
-def _spans(found: Imported, where: str, time: Any) -> tuple[Span, ...]:
-    """A span out of [start, end] in seconds. A few published ones end before they start: these are noted, and none."""
-    try:
-        start, end = (float(each) for each in time)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {time!r} is not [start, end] in seconds") from error
-    try:
-        return (Span(start=start, end=end),)
-    except ValueError:
-        found.skip(where, "no_span", f"[{start:g}, {end:g}] is no stretch of a video; the judgment is kept without it")
-        return ()
 
 
 def _segments(where: str, time: Any) -> Span:
@@ -144,12 +131,6 @@ def _items(path: Path, whole: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(whole, dict) or not all(isinstance(one, dict) for one in whole.values()):
         raise UsageError(f"{path}: not an object of videos")
     yield from whole.items()
-
-
-def _rows(path: Path, whole: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(whole, list) or not all(isinstance(one, dict) for one in whole):
-        raise UsageError(f"{path}: not a list of objects")
-    yield from whole
 
 
 def _list(where: str, row: Any, name: str) -> list[Any]:

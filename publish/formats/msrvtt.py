@@ -22,17 +22,17 @@ def read(paths: Sequence[Path]) -> Imported:
     """
     found, listed = Imported("msrvtt"), dict[str, Split]()
     for path in paths:
-        if path.suffix == ".csv" and "sentence" in header_of(path):
+        if path.suffix.lower() == ".csv" and "sentence" in header_of(path):
             for where, row in read_csv(path, ("key", "video_id", "sentence")):
                 listed[found.video(where, row["video_id"], split="test")] = "test"
                 _sentence(found, where, row["key"], row["video_id"], row["sentence"])
-        elif path.suffix == ".csv":
+        elif path.suffix.lower() == ".csv":
             split = split_of_name(path)
             if split is None:
                 raise UsageError(f"{path}: a list of videos, and its name says no split: call it train, val or test")
             for where, row in read_csv(path, ("video_id",)):
                 listed[found.video(where, row["video_id"])] = split
-        elif path.suffix == ".json":
+        elif path.suffix.lower() == ".json":
             _json(found, path)
         else:
             raise UsageError(f"{path}: neither the .json of videos and sentences nor a .csv of 1K-A or of videos")

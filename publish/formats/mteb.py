@@ -4,7 +4,7 @@ them from a folder or the Hub."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from hardcut.schemas.jsonl import read_objects
 from hardcut.schemas.records import Split
 
 _CONFIGS = ("corpus", "queries", "qrels", "top_ranked")
+_READ = frozenset({"_id", "id", "text", "title", "video", "query-id", "corpus-id", "score"})
+"""Columns that are read of a table: others may hold pictures and sound."""
 
 
 def write(given: Given, out: Path) -> dict[str, int]:
@@ -98,12 +100,14 @@ def read(paths: Sequence[Path]) -> Imported:
     found = Imported("mteb")
     for path in sorted(paths, key=_is_judgments):  # a query is known before it is judged
         split = split_of_name(path)
-        if path.suffix == ".tsv":
+        if path.suffix.lower() == ".tsv":
             rows: Iterable[tuple[str, Mapping[str, Any]]] = read_csv(path, ("query-id", "corpus-id", "score"), "\t")
-        elif path.suffix == ".jsonl":
+        elif path.suffix.lower() == ".jsonl":
             rows = ((f"{path}, line {number}", row) for number, row in read_objects(path))
+        elif path.suffix.lower() == ".parquet":
+            rows = _table_rows(path)
         else:
-            raise UsageError(f"{path}: neither a .jsonl nor a .tsv")
+            raise UsageError(f"{path}: neither a .jsonl nor a .tsv nor a .parquet")
         for where, row in rows:
             _read_row(found, where, row, split, is_corpus=_named(path, "corpus"))
     return found
@@ -123,8 +127,29 @@ def _read_row(found: Imported, where: str, row: Mapping[str, Any], split: Split 
         found.query(where, id, member(where, row, "text"), split=split)
 
 
+def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of a table of the Hub, each with its place; of a column of videos the paths alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            wanted = [name for name in schema.names if name in _READ]
+            if "video" in wanted and pa.types.is_struct(schema.field("video").type):
+                wanted[wanted.index("video")] = "video.path"
+            for batch in file.iter_batches(columns=wanted):
+                for row in batch.to_pylist():
+                    number += 1
+                    video = row.get("video")
+                    yield f"{path}, row {number}", {**row, "video": video["path"] if isinstance(video, dict) else video}
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{path}: cannot be read as a table ({error})") from error
+
+
 def _is_judgments(path: Path) -> bool:
-    return path.suffix == ".tsv" or _named(path, "qrels")
+    return path.suffix.lower() == ".tsv" or _named(path, "qrels")
 
 
 def _named(path: Path, name: str) -> bool:

@@ -22,16 +22,16 @@ def read(paths: Sequence[Path]) -> Imported:
     found = Imported("multivent")
     for path in paths:
         split = split_of_name(path)
-        if path.suffix == ".jsonl":
+        if path.suffix.lower() == ".jsonl":
             for number, row in read_objects(path):
                 where = f"{path}, line {number}"
                 query, video = member(where, row, "query_id"), member(where, row, "doc_id")
                 found.judgment(where, query, video, member(where, row, "relevance"))
                 found.video(where, video, split=split)
-        elif path.suffix == ".csv" and "query" in header_of(path):
+        elif path.suffix.lower() == ".csv" and "query" in header_of(path):
             for where, cells in read_csv(path, ("Query_id", "query")):
                 found.query(where, cells["Query_id"], cells["query"], split=split, language=cells.get("language"))
-        elif path.suffix == ".csv":
+        elif path.suffix.lower() == ".csv":
             for where, id in _ids(path):
                 found.video(where, id, split=split)
         else:

@@ -72,9 +72,9 @@ def read(paths: Sequence[Path]) -> Imported:
     """
     found = Imported("rankvideo")
     for path in paths:
-        if path.suffix not in (".jsonl", ".json"):
+        if path.suffix.lower() not in (".jsonl", ".json"):
             raise UsageError(f"{path}: neither a .jsonl of pairs nor a .json of a first stage")
-        if path.suffix == ".json" and not _lines(path):
+        if path.suffix.lower() == ".json" and not _lines(path):
             _first_stage(found, path)
             continue
         split = split_of_name(path)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hardcut.publish._csv import csv_rows
+from hardcut.publish.formats.imported import Imported
 from hardcut.publish.given_splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
-from hardcut.schemas.records import Split
+from hardcut.schemas.records import Span, Split
 
 
 def read_json(path: Path) -> Any:
@@ -70,6 +71,27 @@ def split_of_name(path: Path) -> Split | None:
     parts = re.split(r"[^a-z]+", path.stem.lower())
     found = {SPLIT_NAMES[part] for part in parts if part in SPLIT_NAMES}
     return found.pop() if len(found) == 1 else None
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON file that is a list of them. Raises UsageError."""
+    whole = read_json(path)
+    if not isinstance(whole, list) or not all(isinstance(one, dict) for one in whole):
+        raise UsageError(f"{path}: not a list of objects")
+    yield from whole
+
+
+def read_spans(found: Imported, where: str, time: Any) -> tuple[Span, ...]:
+    """A span out of [start, end] in seconds. A few published ones end before they start: these are noted, and none."""
+    try:
+        start, end = (float(each) for each in time)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where}: {time!r} is not [start, end] in seconds") from error
+    try:
+        return (Span(start=start, end=end),)
+    except ValueError:
+        found.skip(where, "no_span", f"[{start:g}, {end:g}] is no stretch of a video; the judgment is kept without it")
+        return ()
 
 
 def member(where: str, row: Any, name: str) -> Any:

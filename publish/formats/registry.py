@@ -27,6 +27,7 @@ from hardcut.publish.formats import (
     webdataset,
 )
 from hardcut.publish.formats.captioned import CAPTIONED
+from hardcut.publish.formats.composed import FINE
 from hardcut.publish.formats.given import COMPOSED, Given
 from hardcut.publish.formats.imported import Imported
 from hardcut.publish.formats.moments import MOMENTS
@@ -59,6 +60,7 @@ OF_TRIPLETS = frozenset({"triplets"})
 
 IMPORTERS: Mapping[str, Callable[[Sequence[Path]], Imported]] = {
     **CAPTIONED,
+    **FINE,
     **MOMENTS,
     "msrvtt": msrvtt.read,
     "mteb": mteb.read,

@@ -79,9 +79,9 @@ def read(paths: Sequence[Path]) -> Imported:
     split to its queries, and to the videos of no split before it. Raises UsageError naming file and line.
     """
     found = Imported("trec")
-    for path in sorted(paths, key=lambda path: path.suffix != ".tsv"):  # a query is known before it is judged
+    for path in sorted(paths, key=lambda path: path.suffix.lower() != ".tsv"):  # a query is known before it is judged
         split = split_of_name(path)
-        if path.suffix == ".tsv":
+        if path.suffix.lower() == ".tsv":
             _queries(found, path, split)
             continue
         columns = len(_first_line(path).split())

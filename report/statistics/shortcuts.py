@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -78,6 +79,23 @@ def r2_tells(pairs: int) -> bool:
 def video_word(video_id: str) -> str:
     """A video as one word that says nothing but which video it is."""
     return f"v{digest(video_id)[:16]}"
+
+
+def form_words(text: str) -> str:
+    """How a text is written, and not what it says, as words for the models here: its length in letters and in words (in
+    steps of a half), its last sign, signs and digits within it, how many words begin with a capital."""
+    words = text.split()
+    capitals = sum(word[:1].isupper() for word in words)
+    last = text.strip()[-1:]
+    told = [
+        f"letters{round(2 * math.log2(len(text) + 1))}",
+        f"words{round(2 * math.log2(len(words) + 1))}",
+        f"last{ord(last) if last and not last.isalnum() else 0}",
+        f"capitals{min(capitals, 4)}of{min(len(words), 4)}",
+    ]
+    signs = Counter(sign for sign in text.strip()[:-1] if not sign.isalnum() and not sign.isspace())
+    told += [f"sign{ord(sign)}x{min(count, 4)}" for sign, count in sorted(signs.items())]
+    return " ".join([*told, f"digits{min(sum(sign.isdigit() for sign in text), 8)}"])
 
 
 def is_sampled(query_id: str, pairs: int) -> bool:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Callable
 
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Embeddings, overrides and isolates (Unicode Standard Annex 9)."""
-
-
-def is_hidden(character: str) -> bool:
-    """Whether a character is a control character other than tab and end of line, half a surrogate pair, or a control
-    of the direction of writing."""
-    if character in BIDI_CONTROLS:
-        return True
-    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff" + "".join(sorted(BIDI_CONTROLS)) + "]")
+"""Control characters other than tab and end of line, halves of surrogate pairs, controls of the direction of writing:
+the Unicode categories Cc and Cs, which are closed."""
 
 
 def replace_hidden(text: str, replacement: Callable[[str], str]) -> str:
     """The text with `replacement(character)` in place of every hidden character."""
-    return "".join(replacement(character) if is_hidden(character) else character for character in text)
+    return _HIDDEN.sub(lambda found: replacement(found[0]), text)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from hardcut.engine.stage import Reader
-from hardcut.schemas.records import Caption, Evidence, Group, Twin, Video
+from hardcut.schemas.copies import Group
+from hardcut.schemas.records import Caption, Evidence, Twin, Video
 from hardcut.schemas.text.clean import tokens
 
 SILENT_KINDS = frozenset({"shot"})

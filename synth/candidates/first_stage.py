@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hardcut.schemas.text.clean import tokens
 from hardcut.schemas.trec import ranking
+from hardcut.synth.candidates.postings import Postings, best_places
+
+if TYPE_CHECKING:
+    from hardcut.synth.candidates.postings import Floats
 
 BM25_RUN = "bm25"
 
@@ -23,7 +28,7 @@ class Hit(NamedTuple):
 class Bm25:
     """BM25 (bm25s, Lucene's variant, k1 1.5, b 0.75) over one document a video.
 
-    A query costs one pass over the postings of its words; nothing of the size queries x videos is ever held.
+    A query costs a pass over the postings of its rarest words (`postings.py`), however large the collection is.
     """
 
     def __init__(self, documents: Iterable[tuple[str, Iterable[str]]]) -> None:
@@ -32,52 +37,45 @@ class Bm25:
 
         self._ids: list[str] = []
         vocabulary: dict[str, int] = {}
-        corpus: list[list[int]] = []
+        corpus: list[array[int]] = []
         for video_id, words in documents:
             self._ids.append(video_id)
-            corpus.append([vocabulary.setdefault(word, len(vocabulary)) for word in words])
+            corpus.append(array("I", [vocabulary.setdefault(word, len(vocabulary)) for word in words]))
         self._vocabulary = vocabulary
-        self._index: Any = None
+        self._postings: Postings | None = None
         if vocabulary:
-            self._index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
-            self._index.index((corpus, dict(vocabulary)), show_progress=False)
+            index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
+            index.index((corpus, dict(vocabulary)), show_progress=False)
+            found = index.scores
+            self._postings = Postings(found["indptr"], found["indices"], found["data"], len(self._ids))
 
     def search(self, text: str, depth: int, also: Iterable[str] = ()) -> list[Hit]:
         """The best `depth` videos that share a word with the text, by score, then by id, both highest first; after
-        them those of `also` that share a word and are further down, at their own ranks. The cost is that of one pass
-        over the scores, however deep the others lie.
+        them those of `also` that share a word and are further down, at their own ranks.
         """
         words = [self._vocabulary[word] for word in tokens(text) if word in self._vocabulary]
-        if not words:
+        if self._postings is None or not words:
             return []
-        return best_hits(self._ids, self._index.get_scores_from_ids(words), depth, also, positive=True)
+        wanted = _places(self._ids, also)
+        places, scores = self._postings.candidates(words, depth, wanted)
+        return _hits(self._ids, best_places(places, scores, depth, wanted))
 
 
-def best_hits(
-    ids: Sequence[str], scores: Any, depth: int, also: Iterable[str] = (), *, positive: bool = False
-) -> list[Hit]:
+def best_hits(ids: Sequence[str], scores: Floats, depth: int, also: Iterable[str] = ()) -> list[Hit]:
     """The best `depth` by score, then by id, both highest first; after them those of `also` that are further down, at
-    their own ranks. `ids` are sorted, and `scores` are theirs. `positive`: no other score is a hit."""
+    their own ranks. `ids` are sorted, and `scores` are theirs."""
     import numpy as np
 
-    least = np.finfo(scores.dtype).tiny if positive else -np.inf
-    if len(scores) > depth:  # no less than the least of the best: ties with the last one too
-        found = np.flatnonzero(scores >= max(np.partition(scores, len(scores) - depth)[len(scores) - depth], least))
-    else:
-        found = np.flatnonzero(scores >= least)
-    best = found[np.lexsort((-found, -scores[found]))][:depth]
-    hits = [Hit(ids[at], rank, round(float(scores[at]), 6)) for rank, at in enumerate(best, 1)]
-    there = set(best.tolist())
-    for at in sorted(place for name in also if (place := _place(ids, name)) is not None and place not in there):
-        if scores[at] >= least:
-            before = np.count_nonzero(scores > scores[at]) + np.count_nonzero(scores[at + 1 :] == scores[at])
-            hits.append(Hit(ids[at], int(before) + 1, round(float(scores[at]), 6)))
-    return sorted(hits, key=lambda hit: hit.rank)
+    return _hits(ids, best_places(np.arange(len(scores), dtype=np.int32), scores, depth, _places(ids, also)))
 
 
-def _place(ids: Sequence[str], video_id: str) -> int | None:
-    at = bisect_left(ids, video_id)
-    return at if at < len(ids) and ids[at] == video_id else None
+def _hits(ids: Sequence[str], found: Iterable[tuple[int, int, float]]) -> list[Hit]:
+    return [Hit(ids[place], rank, round(score, 6)) for place, rank, score in found]
+
+
+def _places(ids: Sequence[str], names: Iterable[str]) -> list[int]:
+    found = ((bisect_left(ids, name), name) for name in names)
+    return sorted(at for at, name in found if at < len(ids) and ids[at] == name)
 
 
 def rank_hits(scores: Mapping[str, float]) -> tuple[Hit, ...]:

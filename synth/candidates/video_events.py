@@ -6,10 +6,11 @@ Two videos of one content that tell it in another order or direction are chiral 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from hardcut.schemas.records import Box, Caption, Claim, Evidence, EvidenceKind
-from hardcut.schemas.text.direction import split_directions
+from hardcut.schemas.text.direction import DirectedText, split_directions
 from hardcut.schemas.text.words import COLOURS, MOVEMENT, STOP_WORDS, words
 
 ItemKind = Literal["ocr", "speech", "motion", "claim"]
@@ -94,11 +95,11 @@ def _of_evidence(line: Evidence, texts: Iterable[Evidence]) -> Iterator[VideoEve
     if line.span is None or line.kind not in _SURE:
         return
     sure = _is_sure(line)
-    found = words(line.text)
+    found = _words(line.text)
     if line.kind == "motion":
         if _UNNAMED.intersection(found):
             return
-        apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
+        apart = _apart(line.text)
         if apart.ways:
             sure = sure and not any(_covers(text.box, line.box) for text in texts)
             yield VideoEvent(
@@ -126,9 +127,8 @@ def _of_claim(claim: Claim, about: dict[str, Evidence]) -> Iterator[VideoEvent]:
     sure = not cited or any(_is_sure(line) for line in cited)
     moving = [line for line in cited if line.kind == "motion"]
     plain = not moving or any(_plain(line) for line in moving)
-    found = words(claim.text)
-    apart = split_directions(word for word in found if word not in STOP_WORDS and word not in _MANNER)
-    if not _UNNAMED.intersection(found) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
+    apart = _apart(claim.text)
+    if not _UNNAMED.intersection(_words(claim.text)) and sum(map(len, apart.words)) >= _LEAST_LETTERS:
         yield VideoEvent("claim", " ".join(apart.words), apart.ways, claim.span.start, sure, claim.text, plain)
 
 
@@ -139,7 +139,19 @@ def _is_sure(line: Evidence) -> bool:
 def _plain(line: Evidence) -> bool:
     """Whether one colour fills most of what moves, and is no shade. Evidence that tells no share is believed."""
     share = (line.support or {}).get("colour", 1.0)
-    return share >= _PLAIN_SHARE and _SHADES.isdisjoint(words(line.text))
+    return share >= _PLAIN_SHARE and _SHADES.isdisjoint(_words(line.text))
+
+
+@lru_cache(maxsize=1024)
+def _words(text: str) -> tuple[str, ...]:
+    """A claim mostly says what a line of evidence says, so texts come again at once."""
+    return tuple(words(text))
+
+
+@lru_cache(maxsize=1024)
+def _apart(text: str) -> DirectedText:
+    """What it says but for manner and stop words, and which way that goes."""
+    return split_directions(word for word in _words(text) if word not in STOP_WORDS and word not in _MANNER)
 
 
 def _in_order(items: Iterable[VideoEvent]) -> tuple[VideoEvent, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, sqrt
+from math import hypot
 
 from hardcut.synth.evidence.flow import Background
 from hardcut.synth.evidence.steady import Hold
@@ -99,11 +99,20 @@ def turn_of(first: int, last: int, background: Background | None, height: int, w
 
     if background is None:
         return Turn(first, last, 0.0, 0.0, 1.0, 0.0)
-    middle = np.array([[width / 2, height / 2]], dtype=np.float32)
-    across, down = (float(value) / max(height, width) for value in background.displaced(middle)[0])
-    linear = background.matrix[:2, :2] / background.matrix[2, 2]
-    scale = sqrt(max(float(np.linalg.det(linear)), 1e-6))
-    return Turn(first, last, across, down, scale, background.share)
+    x, y, wide, high = width / 2, height / 2, width / 4, height / 4
+    places = [[x, y], [x - wide, y], [x + wide, y], [x, y - high], [x, y + high]]
+    middle, left, right, top, bottom = background.displaced(np.array(places, dtype=np.float32))
+    across, down = (float(value) / max(height, width) for value in middle)
+    stretched = (1 + float(right[0] - left[0]) / (2 * wide), 1 + float(bottom[1] - top[1]) / (2 * high))
+    return Turn(first, last, across, down, _scale(*stretched), background.share)
+
+
+def _scale(across: float, down: float) -> float:
+    """How much larger the picture gets: a zoom stretches it both ways. What does so one way only is the perspective of
+    a camera that turns, or a homography that was fitted to little."""
+    if (across - 1) * (down - 1) <= 0:
+        return 1.0
+    return max(min(across, down, key=lambda value: abs(value - 1)), 1e-3)
 
 
 def lasting(start_s: float, end_s: float, whole_s: float) -> bool:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from hardcut.engine.file_digests import FileDigests
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
 from hardcut.media.frames import Frame
 from hardcut.media.holes import Hole, find_holes
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence.speech import Recogniser
+from hardcut.synth.evidence.tagging import Tagger
+from hardcut.synth.evidence.writing import Writing
 from hardcut.synth.frame_source import FrameSource
 
 
@@ -23,23 +25,26 @@ from hardcut.synth.frame_source import FrameSource
 class Setup:
     """What is the same for all videos of a run.
 
-    `recogniser` hears speech; None where none is wanted. `digests` remembers the digests of models in folders.
+    `recogniser` hears speech and `tagger` names sounds; None where none is wanted. `digests` remembers the digests of
+    models in folders.
     """
 
     options: EvidenceSettings
     recogniser: Recogniser | None = None
     digests: FileDigests | None = None
+    tagger: Tagger | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What an extractor is handed for one video. `frames` are its stored frames in order; they are empty for an
-    extractor that wants none."""
+    extractor that wants none. Who reads text notes in `written` where it stood, for those who look after."""
 
     video: Video
     frames: tuple[Frame, ...]
     source: FrameSource
     setup: Setup
+    written: list[Writing] = field(default_factory=list)
 
     @property
     def path(self) -> Path:
@@ -47,7 +52,7 @@ class Look:
         return self.source.root / self.video.path
 
     @property
-    def pool(self) -> WorkerPool:
+    def pool(self) -> Pool:
         """Worker processes, for what takes long or may crash."""
         return self.source.pool
 

@@ -23,10 +23,12 @@ from hardcut.synth.evidence.colours import scene_colours
 from hardcut.synth.evidence.flow import (
     SMALLEST_SIDE,
     Background,
+    Shades,
     Step,
     carried,
     flow_step,
     grid,
+    lengths,
     moving_background,
     still_background,
     structured,
@@ -151,22 +153,18 @@ class _Picture:
     """A picture while windows need it."""
 
     def __init__(self, time_s: float, colour: Image) -> None:
-        import cv2
-        import numpy as np
-
         self.time_s = time_s
-        self.colour = colour
-        self.grey: Image = np.asarray(cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        self.shades = Shades(colour)
         self.step: Step | None = None
         """To the next picture."""
         self.stride: Step | None = None
-        """To the picture a short window later: what is slow is seen better so."""
+        """To the picture a short window later: what is slow is seen better so. It is made when it is asked for."""
         self._lab: Floats | None = None
 
     @property
     def lab(self) -> Floats:
         if self._lab is None:
-            self._lab = lab(self.colour)
+            self._lab = lab(self.shades.colour)
         return self._lab
 
 
@@ -204,19 +202,16 @@ class _Burst:
             if min(height, width) < SMALLEST_SIDE:
                 return []
             if previous is not None:
-                previous.step = flow_step(previous.colour, picture.colour)
+                previous.step = flow_step(previous.shades, picture.shades)
             self._pictures[number] = previous = picture
-            if number and number % self._fast == 0:
-                before = self._pictures[number - self._fast]
-                before.stride = before.step if self._fast == 1 else flow_step(before.colour, picture.colour)
-            self._holds += steady.see(number, picture.time_s, picture.grey)
+            self._holds += steady.see(number, picture.time_s, picture.shades.grey)
             known = self._holds[-1].last if self._holds else 0
             self._advance(fast, slow, known)
             oldest = min(fast.next, slow.next) - self._fast - 1
             for past in [each for each in self._pictures if each < oldest]:
                 del self._pictures[past]
             last = number
-        self._holds += steady.end(last, previous.grey if previous else None)
+        self._holds += steady.end(last, previous.shades.grey if previous else None)
         self._advance(fast, slow, last)
         self._legs += fast.follower.end() + slow.follower.end()
         return self._camera(height, width) + self._things(height, width)
@@ -233,6 +228,14 @@ class _Burst:
     def _steps(self, first: int, length: int) -> list[Step]:
         return [step for at in range(first, first + length) if (step := self._pictures[at].step)]
 
+    def _stride(self, at: int) -> Step:
+        """The flow over a short window that begins with the picture `at`."""
+        here = self._pictures[at]
+        if here.stride is None:
+            there = self._pictures[at + self._fast]
+            here.stride = here.step if self._fast == 1 and here.step else flow_step(here.shades, there.shades)
+        return here.stride
+
     def _standing(self, first: int, last: int) -> float | None:
         """By which share of the picture the camera stands, or what is behind is plain; None where that is not shown."""
         holds = [hold for hold in self._holds if hold.first < last and hold.last > first]
@@ -245,7 +248,7 @@ class _Burst:
 
         last = first + self._fast
         here = self._pictures[first]
-        height, width = here.grey.shape
+        height, width = here.shades.grey.shape
         points = grid(height, width)
         share = self._standing(first, last)
         steps = self._steps(first, self._fast)
@@ -257,7 +260,7 @@ class _Burst:
         if share is not None:
             background = still_background(share)
         else:
-            background = moving_background(points, moved, sure & structured(here.grey, points))
+            background = moving_background(points, moved, sure & structured(here.shades.grey, points))
             if not self._turns or first >= self._turns[-1].last:
                 self._turns.append(turn_of(first, last, background, height, width))
         if background is None:
@@ -270,10 +273,12 @@ class _Burst:
 
         last = first + self._slow
         here = self._pictures[first]
-        height, width = here.grey.shape
+        height, width = here.shades.grey.shape
         share = self._standing(first, last)
-        steps = [stride for at in range(first, last, self._fast) if (stride := self._pictures[at].stride)]
-        if share is None or all(step.back is None for step in steps):
+        if share is None:
+            return []
+        steps = [self._stride(at) for at in range(first, last, self._fast)]
+        if all(step.back is None for step in steps):
             return []
         points = grid(height, width)
         places, sure = carried(steps, points)
@@ -285,7 +290,7 @@ class _Burst:
         self, first: int, last: int, points: Floats, moved: Floats, sure: Mask, background: Background
     ) -> Window:
         here, there = self._pictures[first], self._pictures[last]
-        return Window(first, last, here.colour, here.lab, there.lab, points, moved, sure, background)
+        return Window(first, last, here.shades.colour, here.lab, there.lab, points, moved, sure, background)
 
     def _camera(self, height: int, width: int) -> list[Finding]:
         found = []
@@ -335,7 +340,7 @@ def _gradual(places: Sequence[Floats], points: Floats) -> Mask:
 
     if len(places) < _STEPS:
         return np.ones(points.shape[:-1], dtype=np.bool_)
-    steps = np.stack([np.linalg.norm(after - before, axis=-1) for before, after in pairwise([points, *places])])
+    steps = np.stack([lengths(after - before) for before, after in pairwise([points, *places])])
     return np.asarray(steps.max(axis=0) <= _AT_ONCE * steps.sum(axis=0))
 
 
@@ -346,6 +351,6 @@ def _even(places: Sequence[Floats], points: Floats) -> Mask:
     quarters = [points, *(places[len(places) * part // 4 - 1] for part in (1, 2, 3, 4) if len(places) * part // 4)]
     ways = [after - before for before, after in pairwise(quarters)]
     total = places[-1] - points
-    length = np.maximum(np.linalg.norm(total, axis=-1), 1e-6)
-    along = [(way * total).sum(axis=-1) / length for way in ways]
+    length = np.maximum(lengths(total), 1e-6)
+    along = [(way[..., 0] * total[..., 0] + way[..., 1] * total[..., 1]) / length for way in ways]
     return np.asarray((np.max(along, axis=0) <= 0.5 * length) & (np.min(along, axis=0) >= 0.05 * length))

@@ -9,10 +9,10 @@ carried over unread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import JsonValue
 
@@ -25,12 +25,13 @@ from hardcut.schemas.text.clean import clean, script_of
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.paddle import paddle_engine, paddle_settings
 from hardcut.synth.evidence.pictures import load_image
-from hardcut.synth.evidence.readable import agreement, believable, crops
+from hardcut.synth.evidence.readable import believable, crops
 from hardcut.synth.evidence.readers import Engine, TwoReaders
 from hardcut.synth.evidence.scrolling import put_together
 from hardcut.synth.evidence.tesseract import Told, language_settings
 from hardcut.synth.evidence.tracks import Line, Reading, Rect, follow
 from hardcut.synth.evidence.unread import Unread, unread
+from hardcut.synth.evidence.writing import Writing, writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,15 +55,23 @@ SAME_PLACE = 0.7
 """Share of a box inside another from which on both are the same line."""
 
 
+class TextSeen(NamedTuple):
+    """The text of a video: what is evidence, what was seen and not read, and where lines stood in each picture."""
+
+    lines: list[Line]
+    unread: list[Unread]
+    written: list[Writing]
+
+
 def read_lines(
     frames: Sequence[Frame],
     duration_s: float,
     settings: EvidenceSettings,
     holes: Sequence[Hole] = (),
     language: str | None = None,
-) -> tuple[list[Line], list[Unread]]:
-    """The lines of text of a video, each with its span, place and best reading, and the text that is not read. For a
-    worker process. `language` is the tag of what the video speaks or shows, where it is known.
+) -> TextSeen:
+    """The lines of text of a video, each with its span, place and best reading, the text that is not read, and where
+    text stood. For a worker process. `language` is the tag of what the video speaks or shows, where it is known.
 
     The detector sees pictures whose longer side is at most `ocr_side` pixels; lines are read at full size. Lines whose
     best reading is below `ocr_min_confidence` are not read, and so are those that other crops of the same picture do
@@ -72,16 +81,15 @@ def read_lines(
     engine = TwoReaders(_engine(settings), settings, language)
     reader = _Reader(engine, settings.ocr_side)
     readings = [reader.read(index, load_image(frame.path)) for index, frame in enumerate(looked_at)]
+    written = writing([frame.time_s for frame in looked_at], readings, reader.aspect)
     times = [frame.time_s for frame in looked_at]
     found = follow(times, [[each for each in seen if each.text] for seen in readings], duration_s, holes)
-    lines = [
-        line
-        for line in found
-        if line.confidence >= settings.ocr_min_confidence
-        and engine.can_read(line.text, line.best.reader)
-        and believable(line, _stability(engine, line, load_image(looked_at[line.best.frame].path)))
-    ]
-    return [_whole(line) for line in lines], unread(times, readings, lines, duration_s)
+    lines: list[Line] = []
+    for line in found:
+        readable = line.confidence >= settings.ocr_min_confidence and engine.can_read(line.text, line.best.reader)
+        if readable and believable(line, _read_again(engine, line, looked_at[line.best.frame]), lines):
+            lines.append(line)
+    return TextSeen([_whole(line) for line in lines], unread(times, readings, lines, duration_s), written)
 
 
 def _whole(line: Line) -> Line:
@@ -93,14 +101,16 @@ def _whole(line: Line) -> Line:
     return replace(line, text=text, box=(min(left), min(top), max(right), max(bottom)))
 
 
-def _stability(engine: TwoReaders, line: Line, image: Image) -> float:
-    """The share of other crops that give the reading of a line."""
+def _read_again(engine: TwoReaders, line: Line, frame: Frame) -> Iterator[str]:
+    """What other crops of a line are read as, each when it is asked for."""
     import numpy as np
 
+    image = load_image(frame.path)
     height, width = image.shape[:2]
     corners = np.array(line.best.corners, dtype=np.float32) * np.array([width, height], dtype=np.float32)
     cut = _upright(image, corners.astype(np.float32))
-    return agreement(line.text, [clean(engine.again(crop, line.best.reader).text) for crop in crops(cut)])
+    for crop in crops(cut):
+        yield clean(engine.again(crop, line.best.reader).text)
 
 
 def ocr_evidence(video: Video, lines: Sequence[Line], extractor: str) -> list[Evidence]:
@@ -137,7 +147,11 @@ def _thinned(frames: Sequence[Frame], fps: float) -> list[Frame]:
 
 
 class RapidEngine:
-    """RapidOCR with the models of its wheel: one thread, nothing written or fetched."""
+    """RapidOCR with the models of its wheel: one thread, nothing written or fetched.
+
+    Its sessions keep the memory of a call for the next one: otherwise a quarter of the detector's time goes into asking
+    for it.
+    """
 
     def __init__(self) -> None:
         from rapidocr import RapidOCR
@@ -150,6 +164,7 @@ class RapidEngine:
                 "Global.text_score": 0.0,
                 "EngineConfig.onnxruntime.intra_op_num_threads": 1,
                 "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,
                 "Det.limit_type": "max",
                 "Det.limit_side_len": 4096,
                 "Det.use_dilation": False,
@@ -188,9 +203,12 @@ class _Reader:
         self._side = side
         self._seen: NDArray[np.uint8] | None = None
         self._lines: list[Reading] = []
+        self.aspect = 1.0
+        """Width over height of the pictures."""
 
     def read(self, index: int, image: Image) -> list[Reading]:
         """The readings that hold in this frame: those that still stand, and what is new."""
+        self.aspect = image.shape[1] / image.shape[0]
         small = _shrink(image, self._side)
         changed = self._changes(small)
         if not changed.any():
@@ -340,7 +358,8 @@ async def _ocr(look: Look) -> list[Evidence | Dropped]:
     holes = await look.holes()
     told = video.metadata.get("language")
     language = told if isinstance(told, str) else None
-    lines, not_read = await look.pool.call(read_lines, look.frames, video.duration_s, options, holes, language)
+    lines, not_read, written = await look.pool.call(read_lines, look.frames, video.duration_s, options, holes, language)
+    look.written.extend(written)
     return [*ocr_evidence(video, lines, options.ocr), *unread_text(video, not_read)]
 
 

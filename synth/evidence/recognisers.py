@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from hardcut.engine.budget import CallBudget
 from hardcut.engine.file_digests import FileDigests
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.schemas.addresses import model_and_address
 from hardcut.schemas.errors import ItemError, UsageError
@@ -27,7 +27,7 @@ from hardcut.teacher.registry import key_of
 
 def open_recogniser(
     spec: str,
-    pool: WorkerPool,
+    pool: Pool,
     resources: Resources,
     *,
     main: TeacherSettings | None = None,

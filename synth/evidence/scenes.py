@@ -12,6 +12,7 @@ from hardcut.schemas.records import Evidence
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.motion import find_colours, find_motion, motion_evidence
 from hardcut.synth.evidence.shots import shot_evidence, told_cuts
+from hardcut.synth.evidence.writing import things
 
 
 async def _scenes(look: Look) -> list[Evidence]:
@@ -20,7 +21,7 @@ async def _scenes(look: Look) -> list[Evidence]:
         found = shot_evidence(video, survey, options.shot_threshold) if options.shots else []
         if options.motion:
             cuts = [(cut.before_s + cut.time_s) / 2 for cut in told_cuts(survey, options.shot_threshold)]
-            found += motion_evidence(video, await call(find_motion, survey.bursts))
+            found += motion_evidence(video, things(await call(find_motion, survey.bursts), look.written))
             holes = await look.holes()
             found += motion_evidence(video, await call(find_colours, look.frames, cuts, video.duration_s, holes))
     return found

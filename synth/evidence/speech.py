@@ -79,6 +79,11 @@ class Recogniser(Protocol):
         """All that can change what is heard: part of the stage's key. Raises MissingDependency."""
         ...
 
+    @property
+    def former_settings(self) -> JsonValue:
+        """The same as it was before version 10 of the stage: with the address of a server."""
+        ...
+
     async def hear(self, path: Path, duration_s: float) -> list[Spoken]:
         """What is said in a file that has sound. Raises ItemError, also `no_audio` where nothing of it decodes; for a
         server also what ends the run."""

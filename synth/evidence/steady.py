@@ -137,6 +137,15 @@ class _Look:
     staying: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A blurred picture, and mean and variance of each of its cells."""
+
+    picture: Floats
+    mean: Floats
+    spread: Floats
+
+
 class _Anchor:
     """A picture that later ones are compared with."""
 
@@ -145,20 +154,20 @@ class _Anchor:
 
         height, width = grey.shape
         self._size = (max(3, round(width / CELL)), max(3, round(height / CELL)))
-        self._picture = _blurred(grey)
-        self._mean, self._spread = self._moments(self._picture)
-        self._shifted = [_shifted(self._picture, *by) for by in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-        energies = [self._energy(shifted, self._picture) for shifted in self._shifted]
+        picture = _blurred(grey)
+        self._here = self._seen(picture)
+        self._shifted = [self._seen(_shifted(picture, *by)) for by in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+        energies = [self._energy(shifted, self._here) for shifted in self._shifted]
         self._texture = (np.minimum(*energies[:2]), np.minimum(*energies[2:]))
-        self._border = np.ones(self._mean.shape, dtype=np.bool_)
+        self._border = np.ones(self._here.mean.shape, dtype=np.bool_)
         self._border[1:-1, 1:-1] = False
 
     def look(self, grey: Image) -> _Look:
         """How a later picture lies to this one."""
         import numpy as np
 
-        later = _blurred(grey)
-        unmoved = self._energy(self._picture, later)
+        later = self._seen(_blurred(grey))
+        unmoved = self._energy(self._here, later)
         moved = [self._energy(shifted, later) for shifted in self._shifted]
         telling, staying, offsets = [], [], []
         for texture, before, after in zip(self._texture, moved[::2], moved[1::2], strict=True):
@@ -178,7 +187,7 @@ class _Anchor:
         stay = float((both & staying[0] & staying[1]).sum()) / max(1, int(both.sum()))
         return _Look(state, share, cells, (shift[0], shift[1]), stay)
 
-    def _state(self, telling: list[Mask], staying: list[Mask], later: Floats) -> tuple[State, float, int]:
+    def _state(self, telling: list[Mask], staying: list[Mask], later: _Seen) -> tuple[State, float, int]:
         import numpy as np
 
         best = 0.0
@@ -190,7 +199,7 @@ class _Anchor:
             if min(counts) >= _LEAST_CELLS and min(shares) >= least:
                 return "still", min(shares), min(counts)
             best = max(best, min(shares))
-        blank = ~telling[0] & ~telling[1] & (np.abs(self._moments(later)[0] - self._mean) < _UNCHANGED)
+        blank = ~telling[0] & ~telling[1] & (np.abs(later.mean - self._here.mean) < _UNCHANGED)
         stays = (telling[0] | telling[1]) & (staying[0] | ~telling[0]) & (staying[1] | ~telling[1])
         plain = float((blank & self._border).sum()) / self._border.sum()
         astray = ~blank & ~stays & self._border
@@ -206,19 +215,18 @@ class _Anchor:
             return "resting", share, int(both.sum())
         return "unknown", best, int(both.sum())
 
-    def _moments(self, picture: Floats) -> tuple[Floats, Floats]:
+    def _seen(self, picture: Floats) -> _Seen:
         mean = self._cells(picture)
-        return mean, self._cells(picture * picture) - mean * mean
+        return _Seen(picture, mean, self._cells(picture * picture) - mean * mean)
 
-    def _energy(self, here: Floats, there: Floats) -> Floats:
+    def _energy(self, here: _Seen, there: _Seen) -> Floats:
         """What is left of `there` when it is told by `here`, made brighter or darker as a whole: levels squared."""
         import numpy as np
 
-        mean, spread = self._moments(here)
-        other, varies = self._moments(there)
-        together = self._cells(here * there) - mean * other
-        gain = np.clip(together / np.maximum(spread, 0.05), 0.3, 3.0)
-        return np.asarray(np.maximum(varies - 2 * gain * together + gain * gain * spread, 0), dtype=np.float32)
+        together = self._cells(here.picture * there.picture) - here.mean * there.mean
+        gain = np.clip(together / np.maximum(here.spread, 0.05), 0.3, 3.0)
+        left = there.spread - 2 * gain * together + gain * gain * here.spread
+        return np.asarray(np.maximum(left, 0), dtype=np.float32)
 
     def _cells(self, picture: Floats) -> Floats:
         import cv2

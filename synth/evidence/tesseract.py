@@ -42,12 +42,12 @@ LEAST_LETTERS = 0.8
 _SCRIPTS = {
     "und-Cyrl": "rus ukr bul bel mkd srp kaz kir mon tgk", "und-Grek": "ell grc", "ko": "kor kor_vert",
     "und-Arab": "ara fas urd pus uig snd", "und-Deva": "hin mar nep san", "und-Thai": "tha", "und-Hebr": "heb yid",
-    "und-Beng": "ben asm", "und-Taml": "tam", "und-Armn": "hye", "und-Geor": "kat",
+    "und-Beng": "ben asm", "und-Taml": "tam", "und-Armn": "hye", "und-Geor": "kat", "und-Latn": "vie",
 }  # fmt: skip
 _SCRIPT_NAMES = {
     "und-Cyrl": "Cyrillic", "und-Grek": "Greek", "ko": "Hangul", "und-Arab": "Arabic", "und-Deva": "Devanagari",
     "und-Thai": "Thai", "und-Hebr": "Hebrew", "und-Beng": "Bengali", "und-Taml": "Tamil", "und-Armn": "Armenian",
-    "und-Geor": "Georgian",
+    "und-Geor": "Georgian", "und-Latn": "Vietnamese",
 }  # fmt: skip
 _SCRIPT_OF = {language: script for script, languages in _SCRIPTS.items() for language in languages.split()}
 _LATIN = {
@@ -58,7 +58,7 @@ _WITHIN = re.compile(r"(?<=[^\W\d])[.,:?%](?=[^\W\d])")
 _TAGS = {
     "ru": "rus", "uk": "ukr", "bg": "bul", "be": "bel", "mk": "mkd", "sr": "srp", "kk": "kaz", "el": "ell", "ko": "kor",
     "ar": "ara", "fa": "fas", "ur": "urd", "ps": "pus", "hi": "hin", "mr": "mar", "ne": "nep", "th": "tha", "he": "heb",
-    "bn": "ben", "ta": "tam", "hy": "hye", "ka": "kat",
+    "bn": "ben", "ta": "tam", "hy": "hye", "ka": "kat", "vi": "vie",
 }  # fmt: skip
 
 

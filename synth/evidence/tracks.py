@@ -18,6 +18,8 @@ SAME_TEXT = 0.75
 """Least likeness (Ratcliff-Obershelp) of two readings of one line."""
 MAX_MOVE = 0.25
 """How far a line may move from frame to frame, as a fraction of the picture."""
+SAME_LINE = 0.75
+"""Least likeness (intersection over union) of the boxes of one line, read now and then."""
 MAX_MISSED = 1
 """Frames in a row for which a line may be missing without being over."""
 
@@ -106,6 +108,14 @@ def same_text(one: str, other: str) -> bool:
         return False
     first, second = ("".join(text.casefold().split()) for text in (one, other))
     return SequenceMatcher(None, first, second, autojunk=False).ratio() >= SAME_TEXT
+
+
+def likeness(one: Rect, other: Rect) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    width = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
+    height = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / max(sum(areas) - width * height, 1e-9)
 
 
 def _match(readings: Sequence[Reading], tracks: Sequence[_Track]) -> list[tuple[Reading, _Track | None]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hardcut.schemas.text.clean import clean
-from hardcut.synth.evidence.tracks import Line, Reading, Rect
+from hardcut.synth.evidence.tracks import SAME_LINE, Line, Reading, Rect, likeness
 
 LEAST_PICTURES, LEAST_S = 3, 1.0
 """In so many pictures that were looked at, and for so long, the detector must find a line in one place."""
@@ -15,15 +15,15 @@ HIGHEST = 0.3
 MAX_MISSED = 1
 SAME_PLACE = 0.5
 """Share of the smaller of two boxes inside the other from which on they are one place."""
-
-SAME_LINE = 0.75
-"""Least likeness (intersection over union) of the boxes of one line, read now and then."""
+_LEVEL, _LONG = 0.3, 1.5
+"""By so much of its height a line that passes may seem to be higher or lower. It is so many times longer than high, as
+parts of the picture: else it is a thing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A place with text that is not read, from `start` to `end` (seconds). `doubtful` is what it was most often read
-    as; that is no evidence."""
+    """A place with text that is not read, from `start` to `end` (seconds); of text that passes, its whole way.
+    `doubtful` is what it was most often read as; that is no evidence."""
 
     start: float
     end: float
@@ -41,6 +41,8 @@ class Unread:
 
 @dataclass(slots=True)
 class _Place:
+    began: Rect
+    way: Rect
     box: Rect
     first: int
     last: int
@@ -64,11 +66,12 @@ def unread(
             if any(line.start <= times[index] <= line.end and _same(line.box, reading.box) for line in read):
                 continue
             place = next((each for each in open_places if _same(each.box, reading.box)), None)
+            place = place or next((each for each in open_places if _passes(each.box, reading.box)), None)
             if place is None:
-                place = _Place(reading.box, index, index)
+                place = _Place(reading.box, reading.box, reading.box, index, index)
                 open_places.append(place)
             place.pictures += place.last < index or place.pictures == 0
-            place.box, place.last = reading.box, index
+            place.box, place.way, place.last = reading.box, _around(place.way, reading.box), index
             place.texts += [reading.text] if reading.text else []
     told = [_told(place, times, duration_s) for place in closed + open_places if place.pictures >= LEAST_PICTURES]
     lasting = [each for each in told if each.end - each.start >= LEAST_S]
@@ -79,23 +82,36 @@ def unread(
 def _goes_on(place: Unread, line: Line) -> bool:
     """Whether a line that was read just before or after filled the very place: then it is the same text."""
     apart = max(line.start - place.end, place.start - line.end)
-    return apart <= LEAST_S and _alike(line.box, place.box) >= SAME_LINE
+    return apart <= LEAST_S and likeness(line.box, place.box) >= SAME_LINE
 
 
 def _told(place: _Place, times: Sequence[float], duration_s: float) -> Unread:
     step = times[1] - times[0] if len(times) > 1 else 0.0
     most = max(sorted(set(place.texts)), key=place.texts.count, default="")
     start, end = max(0.0, times[place.first] - step / 2), min(duration_s, times[place.last] + step / 2)
-    return Unread(round(start, 3), round(end, 3), place.box, most)
+    passed = same_height(place.began, place.box) and not _same(place.began, place.box)
+    box = place.way if passed else place.box
+    return Unread(round(start, 3), round(end, 3), box, most)
+
+
+def same_height(one: Rect, other: Rect) -> bool:
+    """Whether two lines may be one that passes, at one height and as high."""
+    level = _LEVEL * min(one[3] - one[1], other[3] - other[1])
+    return abs(one[1] - other[1]) <= level and abs(one[3] - other[3]) <= level
+
+
+def _passes(before: Rect, box: Rect) -> bool:
+    """Whether a line went on to the left or to the right, and not so far that it would be another one."""
+    long = all(right - left >= _LONG * (bottom - top) for left, top, right, bottom in (before, box))
+    return long and same_height(before, box) and _shared(before, box) > 0
+
+
+def _around(one: Rect, other: Rect) -> Rect:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
 def _same(one: Rect, other: Rect) -> bool:
     return _shared(one, other) > 0 and _shared(one, other) >= SAME_PLACE * min(_area(one), _area(other))
-
-
-def _alike(one: Rect, other: Rect) -> float:
-    shared = _shared(one, other)
-    return shared / max(_area(one) + _area(other) - shared, 1e-9)
 
 
 def _shared(one: Rect, other: Rect) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from hardcut.engine.file_digests import FileDigests
-from hardcut.engine.pool import WorkerPool
+from hardcut.engine.pool import Pool
 from hardcut.schemas.dependencies import installed, needs
 from hardcut.schemas.errors import MissingDependency
 from hardcut.synth.evidence.sounds import voice_in
@@ -34,7 +34,7 @@ class Whisper:
     """The model is loaded once in each worker process that hears."""
 
     model: str
-    pool: WorkerPool
+    pool: Pool
     digests: FileDigests | None = None
     voiced: bool = False
     """Whether only what has a voice in it is recognised (`sounds.py`)."""
@@ -53,6 +53,10 @@ class Whisper:
         if folder.is_dir():
             return {"model": model_folder(folder, self.digests).digest, **versions}
         return {"model": self.model, "config": None, **versions}
+
+    @property
+    def former_settings(self) -> JsonValue:
+        return self.settings
 
     async def close(self) -> None:
         """The processes are the pool's."""

@@ -64,9 +64,9 @@ def duplicate(query: Query, repeats: Mapping[str, str]) -> Answer:
 def _alike(texts: list[_Said]) -> Iterator[tuple[_Said, _Said]]:
     """Pairs that may differ in a letter of one word, in order: those that share all other words and what is left of
     this one without a letter. What is held are numbers, and no text is compared with all others."""
-    from hardcut.media.duplicates import pairs_with_shared_key
+    from hardcut.media.meetings import pairs_with_shared_key
 
-    keys, owners = array("Q"), array("L")
+    keys, owners = array("Q"), array("I")
     for place, said in enumerate(texts):
         found = [_word(*each) for each in enumerate(words(said.text))]
         whole = _hash(said.kind, said.reference) + sum(own for own, _ in found)

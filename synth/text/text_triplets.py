@@ -21,8 +21,9 @@ from hardcut.schemas.settings import TripletSettings
 from hardcut.schemas.text.clean import clean
 from hardcut.schemas.text.direction import split_directions
 from hardcut.schemas.text.words import words
-from hardcut.schemas.triplets import NUANCES, Nuance, TextSource, Triplet, composed_anchor
+from hardcut.schemas.triplets import NUANCES, Nuance, TextSource, Triplet
 from hardcut.synth.contrasts import Said, balanced_set, triplet_of
+from hardcut.synth.edited import edit_fault, edited_set
 from hardcut.synth.requests import Asker, describe_tasks, parsed_reply
 from hardcut.synth.rewording.compared import Comparison, compared
 from hardcut.synth.text.item import TextItem
@@ -102,17 +103,12 @@ class TextTripletStage:
 
     def _fault(self, item: TextItem, each: TurnedReply) -> str | None:
         """What can be seen to be wrong with a contrast without asking."""
-        texts = [item.text, each.text]
-        texts += [] if each.nuance == "composed" else [each.again, each.text_again]
+        if each.nuance == "composed":
+            return edit_fault(item.text, each, self.options.max_words)
+        texts = [item.text, each.text, each.again, each.text_again]
         if len({" ".join(text.casefold().split()) for text in texts}) < len(texts):
             return "unchanged"
-        if max(len(text.split()) for text in (*texts, each.edit, each.back)) > self.options.max_words:
-            return "too_long"
-        if each.nuance == "composed" and not (_says(each.edit, each.text, item.text)):
-            return "edit_says_nothing"
-        if each.nuance == "composed" and not (_says(each.back, item.text, each.text)):
-            return "edit_says_nothing"
-        return None
+        return "too_long" if max(len(text.split()) for text in texts) > self.options.max_words else None
 
     def _set(self, item: TextItem, each: TurnedReply, asker: Asker) -> list[Triplet]:
         teacher = asker.answered_by("contrast")
@@ -120,12 +116,7 @@ class TextTripletStage:
         written = Said(each.text, TextSource(kind="written", id=item.id, teacher=teacher), _UNKNOWN)
         set_id = content_id("s", each.nuance, item.family, each.text)
         if each.nuance == "composed":
-            made = []
-            for edited, source, edit in ((written, given, each.edit), (given, written, each.back)):
-                origin = TextSource(kind="edited", id=item.id, teacher=teacher)
-                anchor = Said(composed_anchor(source.text, clean(edit)), origin)
-                made.append(triplet_of("composed", set_id, anchor, edited, source, family=item.family))
-            return made
+            return edited_set(given, written, each, set_id, family=item.family)
         return balanced_set(
             each.nuance,
             (given, given.reworded(each.again, teacher)),
@@ -180,12 +171,6 @@ def _holds(item: TextItem, each: TurnedReply, checked: Comparison, drops: _Drops
             drops.drop("meaning_changed", f"{each.nuance}: {clean(wording, 200)!r}: {'; '.join(faults)}")
             return False
     return True
-
-
-def _says(edit: str, after: str, before: str) -> bool:
-    """Whether an edit names something that is there after it and was not before it."""
-    new = set(words(after)) - set(words(before))
-    return bool(edit.strip()) and (not new or bool(new & set(words(edit))))
 
 
 def _nuance(entailment: str, contradiction: str) -> Nuance:

@@ -34,10 +34,16 @@ def next_logprobs(model: Any, tokens: Sequence[int], inputs: Any) -> Tensor:
     found = logits[..., chosen]
     if _is_product(model, head) and len(hidden) == 1 and hidden[0].shape[:-1] == logits.shape[:-1]:
         with torch.autocast(logits.device.type, enabled=False):
-            found = hidden[0].float() @ head.weight[chosen].float().T
+            found = hidden[0].float() @ _whole(head.weight)[chosen].float().T
             if head.bias is not None:
-                found = found + head.bias[chosen].float()
+                found = found + _whole(head.bias)[chosen].float()
     return found.cpu().double() - logits.logsumexp(-1, keepdim=True).cpu().double()
+
+
+def _whole(weights: Tensor) -> Tensor:
+    """Those of a model in training may be in parts, one for each process (FSDP2)."""
+    found: Tensor = weights.full_tensor() if hasattr(weights, "full_tensor") else weights
+    return found
 
 
 def _is_product(model: Any, head: Any) -> bool:

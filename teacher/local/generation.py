@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -106,6 +106,14 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What a server gave a pair: a score, and nothing of how it came to it."""
+
+    value: float
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationFailed:
     """Why one prompt could not be answered (too long for the model, a frame that is gone)."""
 
@@ -115,7 +123,7 @@ class GenerationFailed:
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """How a model is loaded. Changes no result."""
+    """How a model is loaded. Changes no result, but for `profile`: how a reranker is shown pairs (`profiles.py`)."""
 
     model: str
     revision: str | None
@@ -125,11 +133,21 @@ class ModelOptions:
     gpus: int
     batch: int
     videos: int = 0
+    profile: str | None = None
+
+
+def nothing_more() -> Sequence[Prompt]:
+    """For a generator that is given all at once."""
+    return ()
 
 
 class Generator(Protocol):
     """A loaded model."""
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
-        """One result for each prompt, with its position, as they come."""
+    def generate(
+        self, prompts: Sequence[Prompt], more: Callable[[], Sequence[Prompt]] = nothing_more
+    ) -> Iterator[tuple[int, Generated | GenerationFailed]]:
+        """One result for each prompt, with its position, as they come. `more` gives what was asked meanwhile, and is
+        called again and again while there is work: those prompts are at the next positions, and nothing that came
+        before has to end first."""
         ...

@@ -1,9 +1,9 @@
 """How a reranker is shown a query and a video: the one prompt of training and of scoring.
 
-It lives in the model's own chat template, which knows a pair as two messages of the roles `query` and `document` (those
-of sentence-transformers' CrossEncoder) and turns it into a conversation that ends right before yes or no. So a saved
-model carries its prompt, and whoever loads it, by whatever library, asks what it was trained on. The video comes first:
-what precedes the query is the same for all queries of a video and is read once.
+It lives in the model's own chat template (`profiles.py`), which knows a pair as two messages of the roles `query` and
+`document` (those of sentence-transformers' CrossEncoder) and turns it into a conversation that ends right before yes or
+no. So a saved model carries its prompt, and whoever loads it, by whatever library, asks what it was trained on. In ours
+the video comes first: what precedes the query is the same for all queries of a video and is read once.
 """
 
 from __future__ import annotations
@@ -13,33 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hardcut.schemas.errors import UsageError
+from hardcut.teacher.local.profiles import profile_of
 from hardcut.teacher.prompts.control_tokens import spell_out_for
-from hardcut.teacher.prompts.question import PREFILL
 
-SYSTEM = (
-    "You judge whether a video answers a search query. It does only if everything that the query asks for is there, in "
-    "the order and direction that it asks for, and nothing that it excludes. Reply with yes or no."
-)
-_ASK = "Does the video answer the query?"
-_MARK = "{#- hardcut: a pair of query and document -#}"
-# What a template can call the roles is not its own business: the pair becomes a conversation that any template renders.
-# `<` is spelled out, so that a query cannot write control tokens or answer tags.
-_BEFORE = (
-    _MARK
-    + "{%- set hardcut_query = messages | selectattr('role', 'equalto', 'query') | list -%}"
-    + "{%- set hardcut_document = messages | selectattr('role', 'equalto', 'document') | list -%}"
-    + "{%- if hardcut_query and hardcut_document -%}"
-    + "{%- set hardcut_text = 'Query: ' + hardcut_query[0].content[0].text | replace('<', '\\\\u003c') -%}"
-    + "{%- set messages = [{'role': 'system', 'content': [{'type': 'text', 'text': '"
-    + SYSTEM
-    + "'}]}, {'role': 'user', 'content': hardcut_document[0].content + [{'type': 'text', 'text': hardcut_text + '\\n"
-    + _ASK
-    + "'}]}] -%}"
-    + "{%- set add_generation_prompt = true -%}"
-    + "{%- endif -%}"
-)
-_AFTER = "{%- if hardcut_query and hardcut_document -%}{{ '" + PREFILL + "' }}{%- endif -%}"
-
+_VISION_END = "<|vision_end|>"
 MILLISECONDS = 1000.0
 """Frames are numbered by the millisecond that they are shown at: so a processor gives back their true times."""
 
@@ -80,11 +58,21 @@ def read_clip(frames: Sequence[tuple[Path, float]]) -> DecodedClip:
     return DecodedClip(np.stack(pictures), times)
 
 
-def add_pair_template(processor: Any) -> None:
-    """Gives a processor's chat template the roles of a pair, unless it knows them; nothing else of it changes."""
-    template = processor.chat_template
-    if _MARK not in template:
-        processor.chat_template = _BEFORE + template + _AFTER
+def add_pair_template(processor: Any, profile: str | None = None) -> None:
+    """Gives a processor's chat template the roles of a pair by a profile (default: ours), unless it knows them; nothing
+    else of it changes. Raises UsageError where it has none, or another profile."""
+    template = processor.chat_template or getattr(processor.tokenizer, "chat_template", None)
+    if not isinstance(template, str):
+        raise UsageError(f"{type(processor).__name__} has no chat template, by which a reranker is asked")
+    found = profile_of(template, profile)
+    processor.chat_template = template if found is None else found.written_into(template)
+
+
+def limit_frames(processor: Any, pixels: int, frames: int) -> None:
+    """Has a processor of the Qwen-VL family show so many pixels of a frame at most; its limit is that of a video."""
+    size = getattr(processor.video_processor, "size", None)
+    if size is not None and "longest_edge" in size:
+        processor.video_processor.size = {**dict(size), "longest_edge": pixels * frames}
 
 
 def pair_text(processor: Any, query: str) -> str:
@@ -93,7 +81,25 @@ def pair_text(processor: Any, query: str) -> str:
         {"role": "query", "content": [{"type": "text", "text": spell_out_for(processor.tokenizer, query)}]},
         {"role": "document", "content": [{"type": "video"}]},
     ]
-    return str(processor.apply_chat_template(messages, tokenize=False))
+    # A template of its own decides what it makes of the generation prompt; those with a profile always have it.
+    # It is named, since some processors (SmolVLM's) take another one by themselves where there is a video.
+    template = processor.chat_template
+    return str(
+        processor.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
+    )
+
+
+def video_end(processor: Any) -> str:
+    """The token that ends a video of the Qwen-VL family; nothing for others."""
+    named = getattr(processor, "vision_end_token", None) or _VISION_END
+    return str(named) if named in processor.tokenizer.get_vocab() else ""
+
+
+def shows_video_first(processor: Any) -> bool:
+    """Whether the template puts the query behind the video, so that the video can be read once for all queries."""
+    end = video_end(processor)
+    one, other = (pair_text(processor, query) for query in ("a", "b"))  # they differ from the first letter
+    return bool(end) and one.rpartition(end)[0] == other.rpartition(end)[0]
 
 
 def pair_inputs(processor: Any, pairs: Sequence[tuple[str, DecodedClip]]) -> Any:

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hardcut.engine.child import start
 from hardcut.schemas.dependencies import pip_install
@@ -26,10 +26,21 @@ Results = list[Generated | GenerationFailed]
 Job = tuple[int, tuple[Prompt, ...]]
 """Its number, and what is asked."""
 
-_MOST_JOBS = 64
-"""Jobs that are generated together at most; one is the requests of one video."""
 _END_S = 10.0
 """How long a process may take to end."""
+
+
+class Model(Protocol):
+    """A model somewhere: in a process here (`ModelProcess`) or on the nodes of a cluster (`ray_models.RayModels`)."""
+
+    async def generate(self, prompts: Sequence[Prompt]) -> Results:
+        """The result of each prompt, or one failure for all of them. Raises MissingDependency or UsageError where the
+        model cannot be loaded."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of it, whatever it is doing."""
+        ...
 
 
 class ModelProcess:
@@ -49,7 +60,7 @@ class ModelProcess:
         self._unusable: HardcutError | None = None
 
     async def generate(self, prompts: Sequence[Prompt]) -> Results:
-        """Raises MissingDependency or UsageError where the model cannot be loaded."""
+        """As `Model.generate`."""
         if not prompts:
             return []
         loop = asyncio.get_running_loop()
@@ -162,26 +173,41 @@ def serve(connection: Connection, kind: Kind, options: ModelOptions) -> None:
         return
     while True:
         idle.set()
-        together = [jobs.get()]
+        job = jobs.get()
         idle.clear()
-        while len(together) < _MOST_JOBS and not jobs.empty():
-            together.append(jobs.get())
-        if None in together:
+        if job is None:
             return
-        for done in _finished([job for job in together if job], generator):
+        for done in _finished(job, jobs, generator):
             connection.send(done)
 
 
-def _finished(jobs: Sequence[Job], generator: Generator) -> Iterator[tuple[int, Results]]:
-    """The results of each job, as soon as it has all of them: so they are kept while the model goes on."""
-    whose = [(number, len(prompts), at) for number, prompts in jobs for at in range(len(prompts))]
-    found: dict[int, dict[int, Generated | GenerationFailed]] = {number: {} for number, _ in jobs}
-    for position, result in generator.generate([prompt for _, prompts in jobs for prompt in prompts]):
-        number, wanted, at = whose[position]
+def _finished(first: Job, jobs: queue.SimpleQueue[Job | None], generator: Generator) -> Iterator[tuple[int, Results]]:
+    """The results of each job, as soon as it has all of them. What comes meanwhile joins in: the model is never without
+    work while there is some, and nobody waits for the slowest of others."""
+    whose: list[tuple[int, int]] = []
+    found: dict[int, list[Generated | GenerationFailed | None]] = {}
+
+    def taken(job: Job) -> Sequence[Prompt]:
+        number, prompts = job
+        whose.extend((number, at) for at in range(len(prompts)))
+        found[number] = [None] * len(prompts)
+        return prompts
+
+    def more() -> Sequence[Prompt]:
+        prompts: list[Prompt] = []
+        while not jobs.empty():
+            job = jobs.get()
+            if job is None:  # the end: for whoever waits for the next job
+                jobs.put(None)
+                break
+            prompts += taken(job)
+        return prompts
+
+    for position, result in generator.generate(taken(first), more):
+        number, at = whose[position]
         found[number][at] = result
-        if len(found[number]) == wanted:
-            results = found.pop(number)
-            yield number, [results[at] for at in range(wanted)]
+        if all(found[number]):
+            yield number, [each for each in found.pop(number) if each is not None]
 
 
 def _receive(connection: Connection, jobs: queue.SimpleQueue[Job | None], idle: threading.Event) -> None:
@@ -193,7 +219,7 @@ def _receive(connection: Connection, jobs: queue.SimpleQueue[Job | None], idle: 
     if idle.is_set() and jobs.empty():
         jobs.put(None)
     else:
-        os.killpg(0, signal.SIGTERM)
+        os.killpg(0, signal.SIGKILL)  # vLLM's engine, a process of this group, passes over SIGTERM while it loads
 
 
 def _load(kind: Kind, options: ModelOptions) -> Generator:

@@ -81,7 +81,7 @@ class SharedPrefix:
         """As `prepare`, for the queries that a reranker is asked of one clip."""
         return self._cast(share_pairs(self._processor, clip, queries))
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
+    @torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]
     def logprobs(self, shared: SharedPrompts, tokens: Sequence[int]) -> list[list[float]]:
         """For each prompt the log-probabilities of `tokens` as the next one; their differences are exact in float32."""
         prefix = shared.inputs.to(self._model.device)

@@ -19,7 +19,7 @@ from hardcut.schemas.records import Sampling, TeacherRef, Tokens
 from hardcut.teacher.backend import Meter, Question
 from hardcut.teacher.confidence import first_token_answer, read_answer, reasoning_of
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, prompt_of
-from hardcut.teacher.local.process import Kind, ModelProcess
+from hardcut.teacher.local.process import Kind, Model, ModelProcess
 from hardcut.teacher.model_digest import ModelFolder, model_folder
 from hardcut.teacher.prompts.question import Identity, InvalidReply, Unanswered, closed_reply, prepare_questions
 from hardcut.teacher.prompts.reading import read_reply
@@ -33,7 +33,7 @@ what was kept before is used. Up to version 2 of transformers, defaults of the m
 
 
 class LocalTeacher:
-    """A model, loaded by the first question that is not in the cache.
+    """A model, loaded by the first question that is not in the cache: in a process on this machine, or as `model`.
 
     A model on the hub is told by its name and revision, one in a folder by the content of its files: the folder's path
     is part of no key and no record.
@@ -45,12 +45,13 @@ class LocalTeacher:
         options: ModelOptions,
         prompts: Prompts | None = None,
         digests: FileDigests | None = None,
+        model: Model | None = None,
     ) -> None:
         self._kind: Kind = kind
         self._options = options
         self._prompts = prompts or Prompts()
         self._digests = digests
-        self._process = ModelProcess(kind, options)
+        self._process = model or ModelProcess(kind, options)
 
     @cached_property
     def _folder(self) -> ModelFolder | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import torch
@@ -20,10 +21,13 @@ from transformers import (
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.answer_head import next_logprobs
-from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
-from hardcut.teacher.local.pair_prompt import add_pair_template, read_clip
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
+from hardcut.teacher.local.pair_prompt import add_pair_template, limit_frames, read_clip
+from hardcut.teacher.local.pair_scoring import PairScorer
 from hardcut.teacher.local.pictures import read_pictures
+from hardcut.teacher.local.profiles import PROFILES
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
+from hardcut.teacher.local.shown import told_apart
 from hardcut.teacher.local.text_model import load
 from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import Spellings, spellings_of
@@ -49,15 +53,33 @@ class TransformersGenerator:
         self._batch = options.batch
         self._halved = False
         self._shares = can_share(self._model, self._processor)
+        if options.videos:  # a reranker: what it cannot do is told before a video is read
+            add_pair_template(self._processor, options.profile)
+            self._limit_frames(options.profile)
+            _ = self._pairs
+            otherwise = told_apart(options.model, self._processor)
+            if otherwise:
+                _log.warning("%s", otherwise)
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
-        batches = list(self._batches(prompts))
+    def _limit_frames(self, profile: str | None) -> None:
+        """As many pixels a frame as those who trained the model show it."""
+        pixels = PROFILES[profile].frame_pixels if profile in PROFILES else None
+        if pixels:
+            limit_frames(self._processor, pixels, PROFILES[str(profile)].frames or 1)
+
+    def generate(
+        self, prompts: Sequence[Prompt], more: Callable[[], Sequence[Prompt]] = nothing_more
+    ) -> Iterator[tuple[int, Generated | GenerationFailed]]:
+        known, batches, ready = list(prompts), deque(self._batches(prompts)), deque[Future[Any]]()
         with ThreadPoolExecutor(1) as beside:
-            ready = deque[Future[Any]]()
-            for at, positions in enumerate(batches):
-                for ahead in batches[at + len(ready) : at + 2]:
-                    ready.append(beside.submit(self._prepare, [prompts[each] for each in ahead]))
-                batch = [prompts[each] for each in positions]
+            while batches:
+                start = len(known)
+                known += more()
+                batches += [[start + at for at in positions] for positions in self._batches(known[start:])]
+                for ahead in islice(batches, len(ready), 2):
+                    ready.append(beside.submit(self._prepare, [known[each] for each in ahead]))
+                positions = batches.popleft()
+                batch = [known[each] for each in positions]
                 yield from zip(positions, self._answers(batch, ready.popleft(), beside), strict=True)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
@@ -105,14 +127,20 @@ class TransformersGenerator:
     def _prepare(self, batch: Sequence[Prompt]) -> Any:
         """What the model is given, on the CPU. Raises OSError or ValueError."""
         if batch[0].pair:
-            add_pair_template(self._processor)
-            return self._prefix.prepare_pairs(read_clip(batch[0].frames), [prompt.user for prompt in batch])
+            return self._pairs.prepare(read_clip(batch[0].frames), [prompt.user for prompt in batch])
         texts = [self._text(prompt) for prompt in batch]
         if self._shared(batch[0]):
             return self._prefix.prepare(texts, lambda beginning: self._inputs([beginning], batch[:1]))
         return self._inputs(texts, batch)
 
     def _answer(self, batch: Sequence[Prompt], ready: Any) -> list[Generated]:
+        if batch[0].pair:
+            logprobs = self._pairs.logprobs(ready, self._spellings.ids)
+            lengths = self._pairs.lengths(ready)
+            return [
+                self._scored(row, Tokens(prompt=prompt, completion=1, cached=cached))
+                for row, (prompt, cached) in zip(logprobs, lengths, strict=True)
+            ]
         if isinstance(ready, SharedPrompts):
             return self._score_shared(ready)
         inputs = ready.to(self._device)
@@ -159,6 +187,10 @@ class TransformersGenerator:
         scores = self._spellings.scores(logprobs)
         likeliest = TokenScore(*max(scores, key=lambda score: score[1]), scores, self._spellings.texts)
         return Generated("", "stop", tokens, (likeliest,))
+
+    @cached_property
+    def _pairs(self) -> PairScorer:
+        return PairScorer(self._model, self._processor, self._batch)
 
     @cached_property
     def _prefix(self) -> SharedPrefix:

@@ -1,19 +1,31 @@
-"""`vllm:MODEL` in its process: batches over all that waits, prefixes kept, exact scores by `logprob_token_ids`."""
+"""`vllm:MODEL` in its process: what is asked joins what is under way, prefixes kept, exact scores by
+`logprob_token_ids`."""
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from hardcut.schemas.records import Tokens
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
 from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.safe_loading import NO_CODE
+from hardcut.teacher.local.shown import told_apart
 from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import spellings_of
+
+_log = logging.getLogger(__name__)
+_A_STEP = 8
+"""Prompts that are made ready between two steps of the engine, at most: replies do not wait for many of them."""
+_IN_FLIGHT = 512
+"""Prompts that the engine has at once, at most: more would fill its memory with pictures."""
 
 
 class VllmGenerator:
@@ -22,8 +34,8 @@ class VllmGenerator:
     def __init__(self, options: ModelOptions) -> None:
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        if options.gpus == 1:
-            os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # this process is its own already
+        # The engine has a process of its own: it goes on while prompts are made ready here.
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
         from vllm import LLM
         from vllm.exceptions import VLLMClientError
 
@@ -41,72 +53,84 @@ class VllmGenerator:
             seed=0,
             generation_config="vllm",  # no defaults out of the model's folder
             logprobs_mode="raw_logprobs",
+            **(_exact(options) if options.videos else {}),
         )
         self._spellings = spellings_of(self._llm.get_tokenizer())
         self._options = options
         self._processor: Any = None
+        self._shown: tuple[object, dict[Path, Any]] = None, {}
+        """The pictures that were sent last: questions on one video come one after another and show the same."""
+        self._watched: tuple[object, Any] = None, None
+        """The same of a reranker's videos."""
 
-    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Generated | GenerationFailed]]:
-        """All of a kind at once: vLLM decides what goes together, and is fastest with much to choose from."""
-        for prefilled, pair in ((False, False), (True, False), (True, True)):
-            group = [at for at, each in enumerate(prompts) if (each.prefilled, each.pair) == (prefilled, pair)]
-            if group:
-                yield from zip(group, self._group([prompts[at] for at in group], prefilled), strict=True)
+    def generate(
+        self, prompts: Sequence[Prompt], more: Callable[[], Sequence[Prompt]] = nothing_more
+    ) -> Iterator[tuple[int, Generated | GenerationFailed]]:
+        """vLLM decides at each of its steps what goes together, and is fastest with much to choose from. So what is
+        asked goes to it at once, a few prompts between two steps, and a reply comes at the step that ends it."""
+        numbers, waiting = itertools.count(), deque[tuple[int, Prompt]]()
+        running: dict[str, tuple[int, Prompt]] = {}
+        waiting.extend((number, prompt) for prompt, number in zip(prompts, numbers, strict=False))
+        while waiting or running:
+            for _ in range(min(len(waiting), _A_STEP, _IN_FLIGHT - len(running))):
+                at, prompt = waiting.popleft()
+                try:
+                    running[self._sent(prompt)] = at, prompt
+                except self._refusals as error:
+                    yield at, GenerationFailed("refused", f"{type(error).__name__}: {error}")
+            for output in self._llm.llm_engine.step() if running else ():
+                if output.finished:
+                    at, prompt = running.pop(output.request_id)
+                    yield at, self._read(prompt, output)
+            waiting.extend((number, prompt) for prompt, number in zip(more(), numbers, strict=False))
 
-    def _group(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | GenerationFailed]:
-        try:
-            return self._pairs(prompts) if prompts[0].pair else self._chat(prompts, prefilled)
-        except self._refusals as error:
-            if len(prompts) == 1:
-                return [GenerationFailed("refused", f"{type(error).__name__}: {error}")]
-        half = len(prompts) // 2  # one of them is at fault: the others go on in batches as large as can be
-        return [*self._group(prompts[:half], prefilled), *self._group(prompts[half:], prefilled)]
+    def _sent(self, prompt: Prompt) -> str:
+        """Gives the engine a prompt and returns the number that its output will have. Raises one of `_refusals`."""
+        [name] = self._pair_sent(prompt) if prompt.pair else self._chat_sent(prompt)
+        return name.partition("-")[0]  # the engine adds letters of its own
 
-    def _chat(self, prompts: Sequence[Prompt], prefilled: bool) -> list[Generated | GenerationFailed]:
-        pictures = read_pictures(prompts)
-        tokenizer = self._llm.get_tokenizer()
-        outputs = self._llm.chat(
-            [
-                prompt.messages(
-                    [{"type": "image_pil", "image_pil": pictures[path]} for _, path in prompt.pictures], tokenizer
-                )
-                for prompt in prompts
-            ],
-            [self._parameters(prompt) for prompt in prompts],
+    def _chat_sent(self, prompt: Prompt) -> list[str]:
+        if prompt.pictures != self._shown[0]:
+            self._shown = prompt.pictures, read_pictures([prompt])
+        pictures, tokenizer = self._shown[1], self._llm.get_tokenizer()
+        images = [{"type": "image_pil", "image_pil": pictures[path]} for _, path in prompt.pictures]
+        sent: list[str] = self._llm.enqueue_chat(
+            [prompt.messages(images, tokenizer)],
+            [self._parameters(prompt)],
             use_tqdm=False,
             chat_template_content_format="openai",
-            add_generation_prompt=not prefilled,
-            continue_final_message=prefilled,
+            add_generation_prompt=not prompt.prefilled,
+            continue_final_message=prompt.prefilled,
         )
-        return [self._read(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
+        return sent
 
-    def _pairs(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
-        """A reranker's pairs: the video first, so that its prefix is found in the cache by all queries but one."""
+    def _pair_sent(self, prompt: Prompt) -> list[str]:
+        """A reranker's pair: the video first, so that its prefix is found in the cache by all queries but one."""
         if self._processor is None:
             from transformers import AutoProcessor
 
             self._processor = AutoProcessor.from_pretrained(
                 self._options.model, revision=self._options.revision, **NO_CODE
             )
-            add_pair_template(self._processor)
-        clips = {prompt.frames: read_clip(prompt.frames) for prompt in prompts}
-        outputs = self._llm.generate(
+            add_pair_template(self._processor, self._options.profile)
+            otherwise = told_apart(self._options.model, self._processor)
+            if otherwise:
+                _log.warning("%s", otherwise)
+        if prompt.frames != self._watched[0]:
+            self._watched = prompt.frames, read_clip(prompt.frames)
+        clip = self._watched[1]
+        sent: list[str] = self._llm.enqueue(
             [
                 {
                     "prompt": pair_text(self._processor, prompt.user),
-                    "multi_modal_data": {
-                        "video": [
-                            (clips[prompt.frames].array, {**clips[prompt.frames].metadata, "do_sample_frames": False})
-                        ]
-                    },
+                    "multi_modal_data": {"video": [(clip.array, {**clip.metadata, "do_sample_frames": False})]},
                     "mm_processor_kwargs": {"do_sample_frames": False},
                 }
-                for prompt in prompts
             ],
-            [self._parameters(prompt) for prompt in prompts],
+            [self._parameters(prompt)],
             use_tqdm=False,
         )
-        return [self._read(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
+        return sent
 
     def _parameters(self, prompt: Prompt) -> Any:
         from vllm import SamplingParams
@@ -141,3 +165,15 @@ class VllmGenerator:
         top = self._spellings.scores(step[each].logprob for each in self._spellings.ids) if scored else ()
         token = step[id].decoded_token or ""
         return TokenScore(token.encode("utf-8", "surrogatepass"), step[id].logprob, top, self._spellings.texts)
+
+
+def _exact(options: ModelOptions) -> dict[str, Any]:
+    """For a reranker: logits in float32 out of the hidden state, whatever type the model computes in, and a model that
+    was saved in float32 computes in it (vLLM by itself would round it to 16 bits). Frames are brought to the mean and
+    deviation of videos before they are sent: the model itself would take those of pictures."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(options.model, revision=options.revision, **NO_CODE)
+    saved = str(config.get_text_config().dtype or config.dtype).removeprefix("torch.")
+    exact: dict[str, Any] = {"hf_overrides": {"head_dtype": "float32"}, "mm_device_do_normalize": False}
+    return {**exact, "dtype": "float32"} if saved == "float32" else exact

@@ -91,6 +91,9 @@ def bounds_of(request: Request) -> Bounds | None:
         case "paraphrase" | "translate":
             queries, count = _numbers(asked, "queries"), asked.get("count", 1)
             return Bounds(len(queries) * (count if isinstance(count, int) else 1), text, numbers=queries)
+        case "decompose":
+            queries = _numbers(asked, "queries")
+            return Bounds(len(queries), numbers=queries)
         case "contrast":
             nuances = tuple(str(nuance) for nuance in _list(asked, "nuances"))
             return Bounds(len(nuances), text, choices=nuances)
@@ -109,7 +112,7 @@ def bounded_schema(model: type[BaseModel], bounds: Bounds) -> dict[str, JsonValu
         fields = each.get("properties")
         if not fields:
             continue
-        facet = each.get("title") == "FacetReply"
+        facet = each.get("title") in ("FacetReply", "PartReply")
         for name, field in fields.items():
             _bind(name, field, bounds, facet)
         each["properties"] = {name: fields[name] for name in sorted(fields, key=_place)}

@@ -138,6 +138,12 @@ class ParaphraseInputs(Frozen):
     max_words: int
 
 
+class DecomposeInputs(Frozen):
+    """Inputs of `decompose`."""
+
+    queries: tuple[WrittenQuery, ...]
+
+
 class TranslateInputs(Frozen):
     """Inputs of `translate`."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hardcut.teacher.protocol import LeftOut
 
@@ -45,14 +45,13 @@ def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> ReadR
             best = found
     if best is not None:
         return best
-    whole = _closed(inside)
-    if whole is None:
-        return ReadReply(None, problem)
-    found = _fitting(model, whole)
-    if found.parsed is None or not _has_items(found.parsed):
-        return ReadReply(None, problem)
     rest = LeftOut("cut_off", "the reply ended in the middle of its next item" if cut else "the rest is no JSON")
-    return ReadReply(found.parsed, "", (*found.left_out, rest))
+    whole = _closed(inside)
+    found = _fitting(model, whole) if whole is not None else ReadReply(None, problem)
+    if found.parsed is not None and _has_items(found.parsed):
+        return ReadReply(found.parsed, "", (*found.left_out, rest))
+    loose = _loose(model, inside)
+    return ReadReply(loose, "", (rest,)) if loose is not None else ReadReply(None, problem)
 
 
 def validation_message(error: ValidationError) -> str:
@@ -82,6 +81,16 @@ def _objects(text: str) -> Iterator[Any]:
         at = text.find("{", end)
 
 
+def _loose(model: type[BaseModel], text: str) -> BaseModel | None:
+    """The model's value out of items that stand in a text without the object around them. None where there is none, and
+    for a model that needs more than its list."""
+    name, item = _list_of(model)
+    if item is None or len(model.model_fields) > 1:
+        return None
+    items = [one for value in _objects(text) if (one := _item(item, value)[0]) is not None]
+    return model.model_validate({name: items}) if items else None
+
+
 def _fitting(model: type[BaseModel], value: Any) -> ReadReply:
     """The model's value with those items of its list that fit."""
     try:
@@ -106,25 +115,30 @@ def _fitting(model: type[BaseModel], value: Any) -> ReadReply:
         return ReadReply(None, problem)
 
 
-def _item(item: TypeAdapter[Any], value: Any) -> tuple[BaseModel | None, str]:
-    """An item that fits. One whose own times alone do not fit is kept without them."""
+def _item(item: type[BaseModel], value: Any) -> tuple[BaseModel | None, str]:
+    """An item that fits. One whose own times alone do not fit is kept without them, and one of whose own list some
+    items do not fit is kept with the others, such as a query with those of its facets that can be read."""
     try:
-        return item.validate_python(value), ""
+        return item.model_validate(value), ""
     except ValidationError as error:
         why = validation_message(error)
         own = [each["loc"] for each in error.errors(include_url=False)] == [()]
     if own and isinstance(value, dict) and {"start", "end"} <= value.keys():
-        return item.validate_python({**value, "start": None, "end": None}), f"kept without its times: {why}"
+        return item.model_validate({**value, "start": None, "end": None}), f"kept without its times: {why}"
+    if _list_of(item)[1] is not None:
+        found = _fitting(item, value)
+        if found.parsed is not None:
+            return found.parsed, f"kept with what of it fits: {why}"
     return None, why
 
 
 @lru_cache(maxsize=64)
-def _list_of(model: type[BaseModel]) -> tuple[str, TypeAdapter[Any] | None]:
-    """The field of a model that is a list of models, where it has one, and what an item of it must fit."""
+def _list_of(model: type[BaseModel]) -> tuple[str, type[BaseModel] | None]:
+    """The field of a model that is a list of models, where it has one, and what an item of it is."""
     for name, field in model.model_fields.items():
         inside = get_args(field.annotation)
         if get_origin(field.annotation) is tuple and isinstance(inside[0], type) and issubclass(inside[0], BaseModel):
-            return name, TypeAdapter(inside[0])
+            return name, inside[0]
     return "", None
 
 

@@ -157,6 +157,26 @@ class TranslateReply(Frozen):
     translations: tuple[WordingReply, ...]
 
 
+class PartReply(Frozen):
+    """One thing that must be seen or heard for a query to be answered, whatever the video."""
+
+    text: Filled
+    modality: Modality
+
+
+class DecomposedReply(Frozen):
+    """The parts of the query of that number."""
+
+    number: int
+    facets: tuple[PartReply, ...]
+
+
+class DecomposeReply(Frozen):
+    """The answer to `decompose`."""
+
+    queries: tuple[DecomposedReply, ...]
+
+
 class FollowsReply(Frozen):
     """Whether every video that answers the first query of the pair of that number answers the second one too."""
 

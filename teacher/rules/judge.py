@@ -49,7 +49,7 @@ NEGATIONS = frozenset({"no", "not", "never", "without", "nobody", "nothing", "no
 _OPENINGS = dict.fromkeys(("first", "begins", "starts"), frozenset({"and", ","})) | {"from": frozenset({"to"})}
 _AFTERWARDS = frozenset({"later", "afterwards"})
 _CLAUSE_ENDS = frozenset([",", ";", ".", "but", "and"])
-_CUES = frozenset(
+CUES = frozenset(
     """appear appears clip come comes footage get gets hear heard mention mentions moment only part read reads said
     same saw say saying says scene screen see seen show showing shown shows sign someone speaker speaking spoken text
     video word words written""".split()  # noqa: SIM905 - read as prose
@@ -136,7 +136,7 @@ def parse_query(query: str) -> ParsedQuery:
             if token == "," and turned and clause:
                 parsed.follow(turned)
                 turned = None
-        elif token not in STOP_WORDS and token not in _CUES:
+        elif token not in STOP_WORDS and token not in CUES:
             if token in DIRECTIONS:
                 awaited = frozenset()  # "from left to right" leads to no second part
             (parsed.absent if negated else clause).append(token)
@@ -197,7 +197,7 @@ class EvidenceJudge:
 
     def _alike(self, reference: str) -> float:
         """How far the video shows what the reference does: 1 where it has at least `ALIKE` of what is told of that."""
-        wanted = [word for word in words(reference) if word not in STOP_WORDS and word not in _CUES]
+        wanted = [word for word in words(reference) if word not in STOP_WORDS and word not in CUES]
         shared = sum(word_weight(word) for word in wanted if self._index.find(word))
         return min(1.0, shared / (ALIKE * sum(map(word_weight, wanted)))) if wanted else 1.0
 

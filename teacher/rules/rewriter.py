@@ -19,6 +19,7 @@ from hardcut.teacher.prompts.reply_models import (
     WordingReply,
     WrittenVariant,
 )
+from hardcut.teacher.rules.antonyms import masked, turned_in_time
 from hardcut.teacher.rules.judge import EvidenceJudge
 from hardcut.teacher.rules.mentions import (
     EXPECTED,
@@ -126,12 +127,14 @@ def _mention(statement: str, inputs: ComposeInputs) -> tuple[Mention, bool]:
 
 def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
     """For each variant the first query, of those that can be made, which the evidence denies; none where there is
-    none."""
+    none. Of a query in keywords it is in keywords too, so that its style does not tell it from the query."""
     judge = EvidenceJudge(inputs.evidence, inputs.caption)
     rejected = {each.text for each in inputs.rejected}
+    styled = keywords if keywords(inputs.query) == inputs.query else str
     written: dict[WrittenVariant, ChangedReply] = {}
     for variant in (each for each in _WAYS if each in inputs.variants):
         for text, facets in _WAYS[variant](inputs):
+            text = styled(text)
             fits = text not in rejected and len(text.split()) <= inputs.max_words
             if fits and judge.judge(text).margin < 0:
                 written[variant] = ChangedReply(variant=variant, text=text, facets=facets)
@@ -140,6 +143,7 @@ def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
         stands = next((each.text for each in inputs.written if each.variant == "negated"), None)
         denial = stands or (written["negated"].text if "negated" in written else "")
         for text, facets in _otherwise_denied(denial, inputs):
+            text = styled(text)
             fits = text not in rejected and len(text.split()) <= inputs.max_words
             if fits and judge.judge(text).margin > 0:
                 written["negated_absent"] = ChangedReply(variant="negated_absent", text=text, facets=facets)
@@ -158,6 +162,8 @@ def _reversed(inputs: CounterfactualInputs) -> Iterator[_Changed]:
     turned = "".join(part if part.startswith('"') else _turn(part) for part in _parts(inputs.query))
     if turned != inputs.query:
         yield turned, tuple(facet.model_copy(update={"text": _turn(facet.text)}) for facet in facets)
+    for turned in turned_in_time(inputs.query):
+        yield turned, tuple(facet.model_copy(update={"text": _as_turned(facet.text, turned)}) for facet in facets)
 
 
 def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
@@ -177,7 +183,7 @@ def _negated(inputs: CounterfactualInputs) -> Iterator[_Changed]:
         for line in inputs.evidence
         if can_be_asked(line, inputs.video.duration_s) and (line.confidence or 1.0) >= _SURELY_THERE.get(line.kind, 0.0)
     ]
-    affirmed = text[: len(_masked(text).split(" but ")[0])]  # a denial takes the place of another one
+    affirmed = text[: len(masked(text).split(" but ")[0])]  # a denial takes the place of another one
     deniable = [each for each in there if is_telling(each) and not _is_in_query(each, inputs)]
     for mention in shuffled(deniable, digest(inputs.query)):
         yield f"{opening}{affirmed} but {_denied(mention.facet())}{end}", (*facets, mention.facet())
@@ -188,7 +194,10 @@ def _otherwise_denied(denial: str, inputs: CounterfactualInputs) -> Iterator[_Ch
     most words comes first."""
     facets = tuple(_facet(facet) for facet in inputs.facets)
     for modality in dict.fromkeys(line.modality for line in inputs.elsewhere):
-        opening, closing = _DENIED.get(modality, "never {}").split("{}")
+        template = _DENIED.get(modality, "never {}")
+        if template.partition("{}")[0] not in denial:
+            template = keywords(template)
+        opening, closing = template.split("{}")
         before, denies, rest = denial.partition(f" but {opening}")
         if not denies or (not closing and '"' in rest):
             continue
@@ -298,20 +307,20 @@ def _bare(text: str) -> tuple[str, str, str]:
 
 def _split(text: str, relations: Sequence[str]) -> tuple[str, str, str] | None:
     """First part, relation and second part of a text with just one of the relations, outside quotation marks."""
-    found = list(_ORDER.finditer(_masked(text)))
+    found = list(_ORDER.finditer(masked(text)))
     if len(found) != 1 or found[0][1] not in relations:
         return None
     return text[: found[0].start()], found[0][1], text[found[0].end() :]
 
 
-def _masked(text: str) -> str:
-    """The text with quotations blotted out, every place kept."""
-    return QUOTED.sub(lambda match: "\0" * len(match[0]), text)
-
-
 def _parts(text: str) -> list[str]:
     """The text cut before and after quotations."""
     return QUOTED.split(text)
+
+
+def _as_turned(facet: str, turned: str) -> str:
+    """What a facet says in a query that was turned round: itself, where the query still says so."""
+    return next((each for each in turned_in_time(facet) if each in turned), facet)
 
 
 def _turn(text: str) -> str:

@@ -21,6 +21,7 @@ from hardcut.teacher.prompts.inputs import (
     ComposeInputs,
     ContrastInputs,
     CounterfactualInputs,
+    DecomposeInputs,
     EvidenceLine,
     JudgeInputs,
     ParaphraseInputs,
@@ -32,13 +33,16 @@ from hardcut.teacher.prompts.reply_models import TranslateReply
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request, Task
 from hardcut.teacher.rules.checker import check_claims, compare_queries, refine_claims
 from hardcut.teacher.rules.contrast import write_contrasts
+from hardcut.teacher.rules.decomposer import decompose
 from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
-VERSION = "11"
+VERSION = "12"
 """Counted up with every change of what this teacher says."""
-REVISIONS: Mapping[Task, str] = {"counterfactual": "10", "paraphrase": "11", "same": "11", "contrast": "11"}
+REVISIONS: Mapping[Task, str] = {
+    "counterfactual": "12", "paraphrase": "11", "same": "11", "contrast": "11", "decompose": "12",
+}  # fmt: skip
 """The version in which a task was last changed, where it is not 8; part of its `TeacherRef`, and so of the keys of the
 stages that ask it."""
 
@@ -61,6 +65,7 @@ _SKILLS: Mapping[Task, Skill] = {
     "translate": _skill(TranslateInputs, lambda _: TranslateReply(translations=())),  # nobody can without a model
     "same": _skill(SameInputs, compare_queries),
     "contrast": _skill(ContrastInputs, write_contrasts),
+    "decompose": _skill(DecomposeInputs, decompose),
     "counterfactual": _skill(CounterfactualInputs, write_counterfactuals),
 }
 

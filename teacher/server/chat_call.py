@@ -23,6 +23,7 @@ from hardcut.teacher.server.completion import Completion, Unreadable, Unusable, 
 from hardcut.teacher.server.dialect import FIRST_GUESS, Dialect
 from hardcut.teacher.server.faults import RequestFailed
 from hardcut.teacher.server.request import ChatRequest, chat
+from hardcut.teacher.server.sent_pictures import Pictures
 from hardcut.teacher.server.stream import assembled
 from hardcut.teacher.spellings import Spellings
 from hardcut.teacher.token_estimate import estimated_tokens
@@ -31,25 +32,26 @@ from hardcut.teacher.token_estimate import estimated_tokens
 @dataclass(slots=True)
 class ServerTraits:
     """What is known of a server: how it wants to be asked, whether an answer to a judge came with log-probabilities,
-    whether its model thinks before it replies, and whether it gives log-probabilities by id. `without_margin`: the
-    user takes labels that have none."""
+    whether its model thinks before it replies, whether it gives log-probabilities by id, and whether it keeps pictures
+    by name. `without_margin`: the user takes labels that have none."""
 
     dialect: Dialect = FIRST_GUESS
     proven: bool = False
     thinks: bool = False
     by_id: bool = True
+    names: bool = False
     without_margin: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class ChatCall:
     """A question at its `position` among those that were asked together. `further` are messages after the first, (role,
-    text). `reasoned` is what a judge said who is told to answer now."""
+    text). `reasoned` is what a judge said who is told to answer now. `sent` are the pictures as they went out last."""
 
     model: str
     position: int
     question: Question
-    media: bytes
+    media: Pictures
     meter: Meter
     known: ServerTraits
     exact: Spellings | None = None
@@ -57,6 +59,7 @@ class ChatCall:
     reasoned: Unanswered | None = None
     tokens: Tokens = field(default_factory=Tokens)
     chat_request: ChatRequest | None = None
+    sent: bytes = b""
 
     @property
     def path(self) -> str:
@@ -85,7 +88,8 @@ class ChatCall:
             room=request.sampling.max_tokens if known.thinks and (request.reply or self.reasoned) else 0,
             extra=self.question.teacher.extra,
         )
-        return chat(self.chat_request, self.question.prompt, self.media, self.further), "application/json"
+        self.sent = self.media.parts()
+        return chat(self.chat_request, self.question.prompt, self.sent, self.further), "application/json"
 
     def answer_now(self, reasoned: Unanswered) -> None:
         """Has a judge, who came to no answer, asked for it and nothing else."""
@@ -106,6 +110,7 @@ class ChatCall:
         try:
             completion = Completion.read(assembled(data) if self.known.dialect.stream else data)
             self._book(completion.tokens(), completion.written)
+            self.media.note()
             outcome = self._read(completion)
         except Unreadable as error:
             raw = data.decode("utf-8", "replace")

@@ -1,14 +1,16 @@
 """The small questions that teach what an endpoint can do, and what is told where that is not enough for a role.
 
-Two at most: one that asks for a caption as writers do, one that asks for yes or no as judges do. They are built as all
-others are, so that what is taken here is taken later. A refusal costs nothing and tells how to ask instead. One of them
-shows a picture where a role is shown pictures; where it is refused, the same question without it tells why.
+Two as a rule: one that asks for a caption as writers do, one that asks for yes or no as judges do. They are built as
+all others are, so that what is taken here is taken later. A refusal costs nothing and tells how to ask instead. One of
+them shows a picture where a role is shown pictures; where it is refused, the same question without it tells why. A
+server that tells tokens, as vLLM does, is asked two more about a picture: whether it keeps it under a name.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -26,7 +28,8 @@ from hardcut.teacher.server.completion import Completion, Unreadable
 from hardcut.teacher.server.dialect import FIRST_GUESS
 from hardcut.teacher.server.faults import RequestFailed, RequestRejected
 from hardcut.teacher.server.profile import Profile, Profiles
-from hardcut.teacher.server.request import picture_part
+from hardcut.teacher.server.request import named_part, picture_part
+from hardcut.teacher.server.sent_pictures import Pictures
 from hardcut.teacher.server.stream import assembled
 
 SYSTEM = "This is a short test of a connection. Reply exactly as you are told, with one JSON object or one tag."
@@ -34,6 +37,7 @@ SYSTEM = "This is a short test of a connection. Reply exactly as you are told, w
 _WRITE = 'Reply with the JSON object {"short": "ready", "claims": []} and nothing else.'
 _JUDGE = "Reply with <answer>yes</answer> and nothing else."
 _MOST_TOKENS = 64
+_LABEL = "<0.0 s>"
 _SIDE = 64
 """Pixels of the picture's sides: models that cut pictures into patches refuse smaller ones."""
 
@@ -67,6 +71,10 @@ Send = Callable[[SmallQuestion], Awaitable[None]]
 """Asks one small question, in another way as long as refusals teach one."""
 
 
+TellsTokens = Callable[[], Awaitable[bool]]
+"""Whether the server tells the tokens of a text, which costs nothing."""
+
+
 class Learner:
     """Knows the profile of one endpoint, and asks for what it does not know yet.
 
@@ -87,7 +95,9 @@ class Learner:
         self._asking = asyncio.Lock()
         self._waiting = 0
 
-    async def learn(self, needs: Iterable[Need], who: TeacherRef, meter: Meter, send: Send) -> None:
+    async def learn(
+        self, needs: Iterable[Need], who: TeacherRef, meter: Meter, send: Send, tells_tokens: TellsTokens
+    ) -> None:
         """Makes sure that the endpoint can do what is needed. Costs nothing where that is known. Raises UsageError
         where it cannot, in a line that says what to do."""
         if self._held and self._held.issuperset(needs):
@@ -97,7 +107,7 @@ class Learner:
         try:
             async with self._asking:
                 if not (self._held and self._held.issuperset(wanted)):
-                    await self._hold(wanted, _Lesson(self._model, self._known, who, meter, send))
+                    await self._hold(wanted, _Lesson(self._model, self._known, who, meter, send, tells_tokens))
         except UsageError:
             if self._waiting == 1:  # once nobody asks any more the server may be mended, and is asked again
                 self._profile = None
@@ -131,10 +141,11 @@ class Learner:
         """What is kept, unless it would end the run: the server may have been mended since, so it is asked again."""
         kept = self._profiles.find(self._model, self._url)
         if kept is None or any(self._missing(kept, need) for need in wanted):
-            self._known.dialect, self._known.by_id = FIRST_GUESS, True
+            self._known.dialect, self._known.by_id, self._known.names = FIRST_GUESS, True, False
             return Profile()
         self._known.dialect = kept.dialect
         self._known.by_id = kept.logprobs in (None, "by id")
+        self._known.names = bool(kept.names)
         self._known.thinks = self._known.thinks or bool(kept.thoughts)
         return kept
 
@@ -160,6 +171,7 @@ class _Lesson:
     who: TeacherRef
     meter: Meter
     send: Send
+    tells_tokens: TellsTokens
 
     async def learned(self, profile: Profile, wanted: Collection[Need]) -> Profile:
         """The profile with all that is wanted and was not known; what no answer tells stays unknown."""
@@ -168,7 +180,24 @@ class _Lesson:
             profile = await self._ask("caption", profile, shown=shown and profile.pictures is None)
         if any(need.judges for need in wanted) and (profile.logprobs is None or (shown and profile.pictures is None)):
             profile = await self._ask("judge", profile, shown=shown and profile.pictures is None)
+        if shown and profile.pictures and profile.names is None:
+            profile = replace(profile, names=await self._keeps_pictures())
+            self.known.names = bool(profile.names)
         return replace(profile, dialect=self.known.dialect)
+
+    async def _keeps_pictures(self) -> bool:
+        """Shows a picture with a name, then the name alone: a server that keeps it takes both, for as many tokens."""
+        if not await self.tells_tokens():
+            return False
+        took = []
+        for whole in (True, False):
+            question = small_question(self.model, "caption", self.who, self.meter, self.known, _named(whole))
+            await self.send(question)
+            tokens = question.heard.tokens() if question.heard else None
+            if tokens is None:
+                return False
+            took.append(tokens.prompt)
+        return took[0] == took[1]
 
     async def _ask(self, task: Task, profile: Profile, *, shown: bool) -> Profile:
         before = self.known.dialect
@@ -183,7 +212,8 @@ class _Lesson:
         return self._read(question, profile)
 
     async def _sent(self, task: Task, *, shown: bool) -> SmallQuestion:
-        question = small_question(self.model, task, self.who, self.meter, self.known, shown=shown)
+        shows = _Picture(_picture()) if shown else Pictures()
+        question = small_question(self.model, task, self.who, self.meter, self.known, shows)
         await self.send(question)
         if question.judges and question.rejected and "logprob" in question.rejected.raw.lower():
             asked, self.known.dialect = self.known.dialect, replace(self.known.dialect, logprobs=False)
@@ -216,9 +246,9 @@ class _Lesson:
 
 
 def small_question(
-    model: str, task: Task, who: TeacherRef, meter: Meter, known: ServerTraits, *, shown: bool
+    model: str, task: Task, who: TeacherRef, meter: Meter, known: ServerTraits, shows: Pictures
 ) -> SmallQuestion:
-    """A small question as writers ask (`caption`), or as judges do."""
+    """A small question as writers ask (`caption`), or as judges do. `shows` is a small picture, or none."""
     judges = task == "judge"
     request = Request(
         task,
@@ -227,14 +257,39 @@ def small_question(
         reply=None if judges else CaptionReply,
     )
     question = Question(request, who, Rendered(SYSTEM, _JUDGE if judges else _WRITE), key="")
-    return SmallQuestion(model, 0, question, _picture() if shown else b"", meter, known)
+    return SmallQuestion(model, 0, question, shows, meter, known)
+
+
+class _Picture(Pictures):
+    """One picture that is in no file, by the part of a message that shows it."""
+
+    def __init__(self, part: bytes) -> None:
+        super().__init__()
+        self._part = part
+
+    def __bool__(self) -> bool:
+        return True
+
+    def parts(self) -> bytes:
+        return self._part
+
+
+def _picture(name: str = "") -> bytes:
+    """The part of a message that shows a small grey picture."""
+    return picture_part(_LABEL, base64.b64encode(_grey()), name)
+
+
+def _named(whole: bool) -> Pictures:
+    """A small picture with a name, or the name alone."""
+    name = hashlib.sha256(_grey()).hexdigest()
+    return _Picture(_picture(name) if whole else named_part(_LABEL, name))
 
 
 @lru_cache(maxsize=1)
-def _picture() -> bytes:
-    """The part of a message that shows a small grey picture."""
+def _grey() -> bytes:
+    """A small grey picture as JPEG."""
     from PIL import Image
 
     made = io.BytesIO()
     Image.new("RGB", (_SIDE, _SIDE), "grey").save(made, "JPEG")
-    return picture_part("<0.0 s>", base64.b64encode(made.getvalue()))
+    return made.getvalue()

@@ -14,9 +14,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-from hardcut.media.frames import Frame
 from hardcut.schemas.addresses import canonical_address
-from hardcut.schemas.errors import HardcutError, ItemError, MissingDependency, UsageError
+from hardcut.schemas.errors import HardcutError, MissingDependency, UsageError
 from hardcut.schemas.records import Sampling, TeacherRef
 from hardcut.teacher.backend import Meter, Question, Unmetered
 from hardcut.teacher.needs import Need, need_of
@@ -33,7 +32,8 @@ from hardcut.teacher.server.keys import KeySource
 from hardcut.teacher.server.learning import Learner, SmallQuestion
 from hardcut.teacher.server.pace import Slot
 from hardcut.teacher.server.profile import Profiles
-from hardcut.teacher.server.request import media_parts, to_json
+from hardcut.teacher.server.request import to_json
+from hardcut.teacher.server.sent_pictures import Arrived, Pictures
 from hardcut.teacher.spellings import SPELLINGS, Spellings
 
 VERSION = 5
@@ -94,6 +94,7 @@ class OpenAITeacher:
             *(Identity(self._described_at(address), 3) for address in former),
         ]
         self._exact: Spellings | None = None
+        self._arrived = Arrived()
         self._known = ServerTraits(without_margin=without_margin)
         self._learner = Learner(model, self._endpoint.url, profiles, self._known, needs) if profiles else None
         self._asking = asyncio.Lock()
@@ -127,20 +128,19 @@ class OpenAITeacher:
         goes alone. Where one of them ends the run, the others are still waited for and kept."""
         await self._learn({need_of(question.request) for question in questions}, meter)
         shown: list[Shown] = []
-        media: list[bytes] = []
-        try:
-            for question in questions:
-                if question.request.shown not in shown:
-                    shown.append(question.request.shown)
-                    media.append(await _encoded(question.request.pictures))
-        except OSError as error:
-            raise ItemError("frames", f"a stored frame cannot be read: {error}") from error
+        media: list[Pictures] = []
+        for question in questions:
+            if question.request.shown not in shown:
+                shown.append(question.request.shown)
+                media.append(Pictures(question.request.pictures, self._arrived if self._known.names else None))
+                await media[-1].read()
         calls = [
             ChatCall(self._model, position, question, media[shown.index(question.request.shown)], meter, self._known)
             for position, question in enumerate(questions)
         ]
         with self._calls.asking():
             found = await self._ask_first(calls)
+            found |= await self._ask_all(_ahead([call for call in calls if call.position not in found]))
             found |= await self._ask_all([call for call in calls if call.position not in found])
         return [found[position] for position in range(len(questions))]
 
@@ -151,7 +151,8 @@ class OpenAITeacher:
         known = self._not_streamed()
         found = []
         for position, question in enumerate(questions):
-            media = await _encoded(question.request.pictures)
+            media = Pictures(question.request.pictures)
+            await media.read()
             call = ChatCall(self._model, position, question, media, Unmetered(), known)
             call.exact = await self._spellings() if call.judges else None
             found.append(call.body()[0])
@@ -161,7 +162,7 @@ class OpenAITeacher:
         """Reads answers to the bodies. What cannot be used is refused: the run asks it again."""
         known, outcomes = self._not_streamed(), list[Outcome]()
         for position, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            call = ChatCall(self._model, position, question, b"", meter, known)
+            call = ChatCall(self._model, position, question, Pictures(), meter, known)
             call.exact = await self._spellings() if call.judges else None
             call.body()
             await meter.sending()
@@ -178,7 +179,7 @@ class OpenAITeacher:
     async def _learn(self, needs: Collection[Need], meter: Meter) -> None:
         """Learns what the endpoint can do, where that is not known. Raises UsageError where it is not enough."""
         if self._learner:
-            await self._learner.learn(needs, self.describe("caption", _SMALL), meter, self._ask_small)
+            await self._learner.learn(needs, self.describe("caption", _SMALL), meter, self._ask_small, self._is_vllm)
 
     async def _ask_small(self, call: SmallQuestion) -> None:
         """Asks one small question, in another way as long as refusals teach one. What may pass does not end a run."""
@@ -288,6 +289,8 @@ class OpenAITeacher:
 
     def _asked_otherwise(self, call: ChatCall, error: RequestRejected) -> bool:
         """Whether the refusal tells how to ask instead."""
+        if error.status in _OF_FORM and call.media.lost(call.sent):
+            return True
         if call.judges and call.exact and "logprob" in error.raw.lower():
             self._exact = _UNKNOWN  # it knows the tokens, and not this way of asking for them
             return True
@@ -347,6 +350,8 @@ class OpenAITeacher:
         return Spellings.from_tokens(found)
 
 
-async def _encoded(pictures: Sequence[tuple[str, Frame]]) -> bytes:
-    """As `media_parts`, beside the event loop."""
-    return await asyncio.to_thread(media_parts, pictures) if pictures else b""
+def _ahead(calls: Sequence[ChatCall]) -> list[ChatCall]:
+    """Of calls that show the same pictures, which the server has not had yet and keeps by name, the first: so that the
+    others need not send them again."""
+    first = {id(call.media): call for call in reversed(calls) if call.media.to_come}
+    return [call for call in first.values() if sum(each.media is call.media for each in calls) > 1]

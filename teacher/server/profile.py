@@ -41,9 +41,9 @@ class Profile:
     """What an endpoint can do. `dialect` is how it wants to be asked.
 
     `structured`: whether it was asked for a structured reply, so that the dialect's form is known. `logprobs`: what a
-    judge is given. `pictures`: whether it takes them. `usage`: whether it counts tokens. `thoughts`: the field of its
-    thoughts, `unseen` where they are only counted, empty where it has none apart. None is what nobody has asked yet, or
-    what its answers left open.
+    judge is given. `pictures`: whether it takes them, and `names`: whether it keeps them under a name (`uuid`).
+    `usage`: whether it counts tokens. `thoughts`: the field of its thoughts, `unseen` where they are only counted,
+    empty where it has none apart. None is what nobody has asked yet, or what its answers left open.
     """
 
     dialect: Dialect = FIRST_GUESS
@@ -52,6 +52,7 @@ class Profile:
     pictures: bool | None = None
     usage: bool | None = None
     thoughts: str = ""
+    names: bool | None = None
 
     def __str__(self) -> str:
         """In one line, for people."""
@@ -66,6 +67,7 @@ class Profile:
             f"log-probabilities: {logprobs}",
             pictures,
             usage,
+            "keeps pictures" if self.names else "",
             how.limit,
             "" if how.parts else "content as a string",
             "a stream only" if how.stream else "",

@@ -87,18 +87,31 @@ def chat(request: ChatRequest, prompt: Rendered, media: bytes, further: Iterable
     return b"".join(parts)
 
 
-def media_parts(pictures: Sequence[tuple[str, Frame]]) -> bytes:
-    """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. Raises DamagedInput."""
+def media_parts(pictures: Sequence[tuple[str, Frame]], *, named: bool = False) -> bytes:
+    """The JSON parts of a request's `pictures`, each after its text, with a comma at the end. `named`: each with its
+    digest, under which the server keeps it. Raises DamagedInput."""
     parts: list[bytes] = []
     for label, frame in pictures:
-        parts.append(picture_part(label, base64.b64encode(frame.read())))
+        parts.append(picture_part(label, base64.b64encode(frame.read()), frame.sha256 if named else ""))
     return b"".join(parts)
 
 
-def picture_part(label: str, encoded: bytes) -> bytes:
+def named_parts(pictures: Sequence[tuple[str, Frame]]) -> bytes:
+    """The same of pictures that the server has kept: their names alone."""
+    return b"".join(named_part(label, frame.sha256) for label, frame in pictures)
+
+
+def picture_part(label: str, encoded: bytes, name: str = "") -> bytes:
     """The JSON parts of one picture, JPEG in base64, after its text, with a comma at the end."""
     begins = b',{"type":"image_url","image_url":{"url":"data:image/jpeg;base64,'
-    return b"".join((to_json({"type": "text", "text": label}), begins, encoded, b'"}},'))
+    ends = b'"},"uuid":' + to_json(name) + b"}," if name else b'"}},'
+    return b"".join((to_json({"type": "text", "text": label}), begins, encoded, ends))
+
+
+def named_part(label: str, name: str) -> bytes:
+    """The JSON parts of one picture that the server has kept under a name."""
+    text = to_json({"type": "text", "text": label})
+    return text + b',{"type":"image_url","image_url":null,"uuid":' + to_json(name) + b"},"
 
 
 def to_json(value: object) -> bytes:

@@ -10,7 +10,7 @@ from benchmarks.blind_pages import RESULTS, VIEWS, Seen, measure
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "review.md"
 RUNS = ("demo", "real clips", "a small model writes and judges")
-AT_CHANCE = ("page", "words", "meetings")
+AT_CHANCE = ("page", "words", "meetings", "all")
 
 
 def pages(*, leak: bool) -> list[Seen]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations, islice
 from pathlib import Path
 from random import Random
 
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 
 from benchmarks.curriculum.footage import FRAMES, clip
-from benchmarks.curriculum.scripted import read
+from benchmarks.curriculum.heldout import pairs_of
+from benchmarks.curriculum.seeds import interval
 from benchmarks.curriculum.shipped import make_dataset
 from benchmarks.curriculum.stories import CHANGES, KINDS, REVERSES, Half, Story, families, questions, sides_of
-from benchmarks.curriculum.world import Scale, make_world
+from benchmarks.curriculum.wordings import means, read, reworded
+from benchmarks.curriculum.world import SPLITS, Scale, make_world
 from hardcut.data.draw import draw_frames
 from hardcut.data.fonts import installed_fonts
 from hardcut.publish.blocks import RIDE
@@ -69,6 +73,35 @@ def test_no_story_comes_twice_nor_in_two_splits() -> None:
     assert next(iter(families(0, 1))) == tuple(islice(train, 8))
 
 
+def test_what_is_held_out_is_in_no_other_split(tmp_path: Path) -> None:
+    """Pairs of things, and every text of a query, caption or block."""
+    world = replace(make_world(tmp_path, Scale((12, 4, 4), (2, 4, 4), 2, held_out=True), 5), blocks=True)
+    things = {split: _pairs_of_things(part.stories.values()) for split, part in world.parts.items()}
+    texts: dict[str, set[str]] = {
+        split: {each.text for each in part.queries.values()} for split, part in world.parts.items()
+    }
+    for config, column in (("queries", "query"), ("captions", "caption")):
+        for split, row in world.rows(config):
+            texts[split].add(row[column])
+    assert min(map(len, things.values())) > 3 and min(map(len, texts.values())) > 40
+    for one, other in combinations(world.parts, 2):
+        assert not things[one] & things[other] and not texts[one] & texts[other], (one, other)
+    changes = {row["change"] for split, row in world.rows("diagnostic") if split == "validation"}
+    assert changes == set(CHANGES), "checkpoints are measured on blocks of every change"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_but_the_pairs_is_seen_in_training(seed: int) -> None:
+    pairs = {split: set(pairs_of(split, seed)) for split in SPLITS}
+    assert [len(each) for each in pairs.values()] == [24, 6, 6] and len(set.union(*pairs.values())) == 36
+    for split in SPLITS:
+        assert len({colours for colours, _ in pairs[split]}) == len({shapes for _, shapes in pairs[split]}) == 6
+
+
+def _pairs_of_things(stories: Iterable[Story]) -> set[frozenset[tuple[str, str]]]:
+    return {frozenset((half.colour, half.shape) for half in story.halves) for story in stories}
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_sides_of_a_block_are_one_form_and_no_word_leans_to_either(change: str) -> None:
     pairs = []
@@ -116,3 +149,19 @@ def test_what_run_and_export_make_of_the_world_is_true_of_its_stories(tmp_path: 
     assert max(riding) <= RIDE and np.mean(riding) > 3, "blocks of all queries about the positive's video"
     changes = {row["change"] for _, row in dataset.rows("diagnostic")}
     assert changes == {"reversed", "negated", "facet_changed"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_words_ask_for_the_same(kind: str) -> None:
+    rng = Random(4)
+    for family in families(6, 30):
+        for asked in questions(family, rng, 3):
+            again = read(reworded(asked))
+            assert reworded(asked) != asked.text and means(again) == means(read(asked.text))
+            assert [again.answered_by(story) for story in family] == [asked.answered_by(story) for story in family]
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    """Five values of mean 3 and variance 2.5: half of it is 2.776 (t of 4 degrees) times the root of .5."""
+    low, high = interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert (low, high) == (pytest.approx(3 - 1.9632, abs=1e-3), pytest.approx(3 + 1.9632, abs=1e-3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -48,6 +49,13 @@ def hardcut(command: list[str], environment: dict[str, str]) -> Process:
         return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=850, check=False)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[[str], list[str]]:
+    """The lines of stderr without those of progress, which come every ten seconds where a machine is slow."""
+    progress = re.compile(r"[a-z]+ \d+(/\d+)?(,| ·|$)")
+    return lambda stderr: [line for line in stderr.splitlines() if not progress.match(line)]
 
 
 @pytest.fixture(scope="session")

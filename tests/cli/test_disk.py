@@ -143,6 +143,10 @@ WRITES: dict[str, Line] = {
     "embed": lambda whole, disk: embedding(whole, disk / "vectors"),
     "search": lambda whole, disk: ["search", whole / "vectors", "--out", disk / "dense.trec", "--among", "captions"],
     "reproduce": lambda whole, disk: ["reproduce", whole / "set", whole / "videos", "--out", disk / "again"],
+    "diagnose": lambda whole, disk: [
+        "diagnose", whole / "set", "--videos", whole / "videos", "--out", disk / "diagnosis",
+        "--cache", whole / "cache", "--split", "train", "--most", "2",
+    ],
     "diff": lambda whole, disk: ["diff", whole / "set", whole / "set", "--html", disk / "diff.html"],
     "import": lambda whole, disk: [
         "import", "trec", whole / "a.qrels", whole / "a.run", whole / "q.tsv", "--out", disk / "in"
@@ -189,10 +193,12 @@ def left(disk: Path) -> set[str]:
 
 
 def resumable(name: str, path: str) -> bool:
-    """The ledger and the cache of a run, and whole files of vectors, keep what was finished: the next start goes on
-    from there."""
-    kept = ("ledger.", "/videos/", "replies", "size", "/vectors/")
-    return name.startswith(("run", "demo", "merge", "synth", "embed")) and any(part in f"/{path}" for part in kept)
+    """The ledger and the cache of a run, and whole files of vectors or pictures, keep what was finished: the next start
+    goes on from there."""
+    kept = ("ledger.", "/videos/", "replies", "size", "/vectors/", "/pictures/")
+    return name.startswith(("run", "demo", "merge", "synth", "embed", "diagnose")) and any(
+        part in f"/{path}" for part in kept
+    )
 
 
 FULL, READ_ONLY = "space|full", "read-only"

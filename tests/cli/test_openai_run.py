@@ -16,6 +16,7 @@ from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.records import TeacherLabel
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
+Told = Callable[[str], list[str]]
 KEY = "sk-planted-0123456789"
 
 
@@ -74,12 +75,12 @@ def test_faults_lose_nothing_and_nothing_is_paid_twice(
 
 
 def test_a_key_that_the_server_refuses_ends_the_run_with_one_line_and_fails_no_video(
-    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, told: Told, tmp_path: Path
 ) -> None:
     teacher_server.fail(*[401] * 8)
     refused = hardcut(*arguments(teacher_server))
     assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert "HARDCUT_API_KEY" in refused.stderr and refused.stderr.count("\n") == 1
+    assert "HARDCUT_API_KEY" in refused.stderr and len(told(refused.stderr)) == 1
     assert json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["failed"] == []
     teacher_server.faults.clear()
     done = hardcut(*arguments(teacher_server))
@@ -113,13 +114,36 @@ def test_a_kill_in_the_middle_pays_twice_for_what_was_in_flight_only(
     assert max(teacher_server.served.values()) <= 3
 
 
-def test_the_budget_is_a_hard_stop_that_can_be_raised(
+def test_metrics_count_what_the_server_was_sent(
     arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    done = hardcut(*arguments(teacher_server), "--metrics", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    last = lines[-1]
+    assert [line["ended"] for line in lines] == [*[False] * (len(lines) - 1), True]
+    assert last["calls"] == teacher_server.total_asked + len(teacher_server.small) and last["in_flight"] == 0
+    spent = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)["spend"]
+    assert last["calls"] == sum(row["calls"] for row in spent)
+    assert last["completion_tokens"] == sum(row["completion_tokens"] for row in spent) > 0
+    stages = {stage["stage"]: stage for stage in last["stages"]}
+    assert stages["captions"]["done"] == stages["captions"]["total"] == 4 and "evidence" not in stages
+    assert all(stage["finished"] for stage in stages.values())
+    again = hardcut(*arguments(teacher_server), "--metrics", path)
+    assert again.returncode == 0 and path.read_text("utf-8").startswith(json.dumps(lines[0]))
+
+
+def test_the_budget_is_a_hard_stop_that_can_be_raised(
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, told: Told, tmp_path: Path
 ) -> None:
     for _ in range(2):
         stopped = hardcut(*arguments(teacher_server, "run", "--budget", "6"))
         assert stopped.returncode == 3, stopped.stderr
-        assert "budget" in stopped.stderr and stopped.stderr.count("\n") == 1
+        *earlier, last = told(stopped.stderr)
+        assert last.startswith("hardcut: 6 of 6 teacher calls are spent: raise budget.calls"), stopped.stderr
+        # Where the last call was one of a later stage, a line says that the stages before it are finished first.
+        assert len(earlier) <= 1 and all("is finished first" in line for line in earlier), stopped.stderr
         assert teacher_server.total_asked + len(teacher_server.small) == 6
     stopped = hardcut(*arguments(teacher_server, "run", "--budget", "6"), "--json")
     assert stopped.returncode == 3
@@ -167,7 +191,7 @@ def test_the_budget_holds_over_three_starts_and_a_kill(
 
 
 def test_a_server_that_answers_nothing_but_errors_stops_the_run(
-    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, told: Told, tmp_path: Path
 ) -> None:
     line = arguments(teacher_server)
     assert hardcut(*line, "--until", "queries").returncode == 0
@@ -177,7 +201,7 @@ def test_a_server_that_answers_nothing_but_errors_stops_the_run(
     config.write_text(config.read_text().replace("[resources]", "[resources]\nmax_attempts = 3"))
     stopped = hardcut(*line)
     assert stopped.returncode == 4, stopped.stdout + stopped.stderr
-    assert stopped.stderr.count("\n") == 1 and "answered none of the last" in stopped.stderr
+    assert len(told(stopped.stderr)) == 1 and "answered none of the last" in stopped.stderr
     summary = json.loads(hardcut("status", tmp_path / "run", "--json").stdout)
     failed = [row for row in summary["failed"] if row["stage"] != "counterfactuals"]
     assert failed == [] and len(summary["failed"]) <= 6, "what was given up before there were twenty failures in a row"
@@ -216,7 +240,7 @@ def test_a_reply_that_cannot_be_read_is_a_failure_and_is_asked_again_on_demand_o
 
 
 def test_a_server_that_is_not_there_stops_the_run_with_one_line(
-    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, tmp_path: Path
+    arguments: Callable[..., list[str | Path]], hardcut: Process, teacher_server: Any, told: Told, tmp_path: Path
 ) -> None:
     line = arguments(teacher_server)
     at = line.index("--teacher") + 1
@@ -226,7 +250,7 @@ def test_a_server_that_is_not_there_stops_the_run_with_one_line(
     config.write_text(config.read_text().replace("[resources]", "[resources]\nmax_attempts = 2"))
     done = hardcut(*line)
     assert done.returncode == 4, done.stdout + done.stderr
-    assert done.stderr.count("\n") == 1 and "127.0.0.1:9" in done.stderr
+    assert len(told(done.stderr)) == 1 and "127.0.0.1:9" in done.stderr
 
 
 def test_no_secret_of_the_environment_is_written(

@@ -7,15 +7,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hardcut.publish.allowances import items_to_allow
+from hardcut.publish.checks.result import CheckResult
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.publish.gate import check, gate_settings
+from hardcut.schemas.dataset_settings import ExportSettings
+from hardcut.schemas.settings import Settings
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
 _spec = importlib.util.spec_from_file_location("cli_hub_server", Path(__file__).parents[1] / "hub_server.py")
@@ -36,11 +40,22 @@ def run(world: Path, hardcut: Process, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def dataset(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With whatever so small a world fails overridden, as its card says."""
+    """With whatever so small a world fails allowed, as its card says."""
     folder, options = tmp_path_factory.mktemp("dataset"), ExportSettings(licence="cc0-1.0")
-    failed = export(run, folder / "first", Settings(export=options)).gate
-    allow = tuple(result.name for result in failed if result.state != "passed")
+    allow = _allowances(export(run, folder / "first", Settings(export=options)).gate)
     return export(run, folder / "data", Settings(export=options), options=ExportOptions(allow=allow)).out
+
+
+def _allowances(gate: Iterable[CheckResult]) -> tuple[str, ...]:
+    """Every item of every check that stands in the way, each with a reason."""
+    items = ((result.name, item) for result in gate for item in items_to_allow(result))
+    return tuple(f"{name}: {item} because the world is small" for name, item in items)
+
+
+def _options(folder: Path) -> list[str]:
+    """The same as options of the command, for a dataset."""
+    dataset = Dataset(folder)
+    return [word for text in _allowances(check(dataset, gate_settings(dataset))) for word in ("--allow", text)]
 
 
 @pytest.fixture
@@ -70,20 +85,23 @@ def test_own_judgments_outrank_the_teacher(run: Path, world: Path) -> None:
     assert {(names[query]["external_id"], video): grade for (query, video), grade in grades.items()} == asked
 
 
-def test_check_says_what_is_wrong_and_override_is_by_name(run: Path, hardcut: Process, tmp_path: Path) -> None:
+def test_check_says_what_is_wrong_and_allowances_are_by_item(run: Path, hardcut: Process, tmp_path: Path) -> None:
     done = hardcut("export", run, "--out", tmp_path / "data")
     assert done.returncode == 1 and "failed   licence" in done.stdout and "to do:" in done.stdout, done.stdout
     told = hardcut("check", tmp_path / "data", "--json")
     assert told.returncode == 1
-    failed = [one["name"] for one in json.loads(told.stdout)["checks"] if one["state"] in ("failed", "unknown")]
-    assert "licence" in failed
-    allow = [word for name in failed for word in ("--allow", name)]
+    failed = {one["name"]: one for one in json.loads(told.stdout)["checks"] if one["state"] in ("failed", "unknown")}
+    assert failed["licence"]["items"] == ["the dataset itself has no licence"]
+    assert "--allow 'licence: the dataset itself has no licence because …'" in done.stdout
+    allow = _options(tmp_path / "data")
     assert hardcut("check", tmp_path / "data", *allow).returncode == 0
     other = hardcut("export", tmp_path / "data", "--out", tmp_path / "trec", "--format", "trec")
     assert other.returncode == 1 and "failed   licence" in other.stdout and (tmp_path / "trec" / "train.qrels").exists()
     allowed = hardcut("export", tmp_path / "data", "--out", tmp_path / "tevatron", "--format", "tevatron", *allow)
     assert allowed.returncode == 0, allowed.stdout
-    assert hardcut("check", tmp_path / "data", "--allow", "license").returncode == 2
+    assert hardcut("check", tmp_path / "data", "--allow", "license: x because y").returncode == 2
+    whole = hardcut("check", tmp_path / "data", "--allow", "licence")
+    assert whole.returncode == 2 and "no check is switched off whole" in whole.stderr
     assert hardcut("check", run).returncode == 2
 
 
@@ -109,25 +127,18 @@ def test_publish_refuses_what_the_gate_does(run: Path, hub: tuple[Any, Process],
     failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("failed", "unknown"))]
     told = json.loads(call("publish", tmp_path / "data", "org/set", "--json").stdout)
     assert told["url"] is None and [one["name"] for one in told["checks"]] == failed
-    allow = [word for name in failed for word in ("--allow", name)]
-    silent = call("publish", tmp_path / "data", "org/set", *allow)
-    assert silent.returncode == 2 and "card does not say" in silent.stderr and not server.repos
+    allow = _options(tmp_path / "data")
     assert call("export", run, "--out", tmp_path / "data", *allow).returncode == 0
-    assert "Overridden by name" in (tmp_path / "data" / "README.md").read_text()
-    assert call("publish", tmp_path / "data", "org/set", *allow).returncode == 0 and "org/set" in server.repos
-
-
-def _overridden(dataset: Path) -> list[str]:
-    gate = json.loads((dataset / "hardcut.json").read_text())["gate"]
-    return [word for name, state in gate.items() if state == "allowed" for word in ("--allow", name)]
+    card = (tmp_path / "data" / "README.md").read_text()
+    assert "| licence | the dataset itself has no licence | the world is small |" in card
+    assert call("publish", tmp_path / "data", "org/set").returncode == 0 and "org/set" in server.repos
 
 
 def test_publish_and_pull(dataset: Path, hub: tuple[Any, Process], tmp_path: Path) -> None:
     server, call = hub
-    allow = _overridden(dataset)
-    done = call("publish", dataset, "org/set", "--tag", "v7", *allow)
+    done = call("publish", dataset, "org/set", "--tag", "v7")
     assert done.returncode == 0 and "tagged v7" in done.stdout and server.repos["org/set"].private, done.stderr
-    again = call("publish", dataset, "org/set", *allow)
+    again = call("publish", dataset, "org/set")
     assert again.returncode == 0 and "nothing was sent" in again.stdout
     back = call("pull", "org/set", "--out", tmp_path / "back", "--revision", "v7")
     assert back.returncode == 0 and "every file as it was published" in back.stdout, back.stderr
@@ -193,7 +204,7 @@ def test_the_version_before_may_be_on_the_hub(
     run: Path, dataset: Path, hub: tuple[Any, Process], tmp_path: Path
 ) -> None:
     _, call = hub
-    assert call("publish", dataset, "org/set", *_overridden(dataset)).returncode == 0
+    assert call("publish", dataset, "org/set").returncode == 0
     done = call("export", run, "--out", tmp_path / "next", "--like", "org/set@v1.0.0")
     assert "1.0.1, after 1.0.0" in done.stdout, done.stdout + done.stderr
     assert _splits(tmp_path / "next") == _splits(dataset)

@@ -47,6 +47,8 @@ def test_a_real_size_is_planned_from_its_config_alone(hardcut: Process, tmp_path
         (("ranking", "nothing", *LARGE), "no groups in it"),
         (("perception", "nothing", *LARGE, "--start", "."), "--start is for ranking"),
         (("ranking", "nothing", *LARGE, "-c", "nothing.toml"), "no such settings file"),
+        (("ranking", "nothing", *LARGE, "--also", "more=much"), "'much' is no weight"),
+        (("embedding", "triplets.csv", *LARGE, "--also", "more"), "--also is for rerankers"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_loaded(hardcut: Process, line: tuple[str, ...], told: str) -> None:

@@ -3,6 +3,7 @@ for it runs in the consumers' own environments."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -40,6 +41,14 @@ def judged(rows: Iterable[Shown]) -> dict[str, str]:
     return {"a video is a video": "yes", "composed queries": told, "no later split's video": "yes"}
 
 
-def report(package: str, found: dict[str, dict[str, str]]) -> None:
-    """Prints what a consumer made of each format."""
-    print(json.dumps({"consumer": package, "version": version(package), "formats": found}, ensure_ascii=False))
+def report(package: str, found: dict[str, dict[str, str]], told_version: str | None = None) -> None:
+    """Prints what a consumer made of each format. `told_version`: of what is no installed package."""
+    about = {"consumer": package, "version": told_version or version(package), "formats": found}
+    print(json.dumps(about, ensure_ascii=False))
+
+
+def blob(path: Path) -> str:
+    """The version of a file of a checkout: the name that git has for its content, which finds the commits it is in."""
+    content = path.read_bytes()
+    name = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return f"blob {name[:10]}"

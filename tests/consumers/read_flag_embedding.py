@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import torch.distributed
 from consumer import FOLDER, TRUTH, report
 from FlagEmbedding.abc.finetune.reranker import AbsRerankerTrainDataset
 
@@ -21,6 +22,8 @@ class _Words:
 
 
 if __name__ == "__main__":
+    # Before 1.4 it asks for the rank, as in a process that torchrun has started.
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     path = FOLDER / "flag-embedding" / "train.scored.jsonl"
     arguments = SimpleNamespace(
         train_data=[str(path)], cache_path=str(FOLDER / "cache"), knowledge_distillation=True, train_group_size=3,

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "consumers.md"
 TEXTS_ALONE = {"triplets"}
 """Formats without a video, of which the page's columns would say nothing."""
+OF_NO_REGISTRY = {"RANKVIDEO", "Tevatron"}
 SCRIPTS = {
     "datasets": ("read_datasets.py",),
     "pandas": ("read_tables.py", "pandas"),
@@ -66,3 +67,11 @@ def test_the_page_has_every_format_and_no_empty_cell() -> None:
     for (format, consumer), cells in page.items():
         assert len(cells) == 6 and all(cells), (format, consumer)
         assert cells[4] == ("yes" if format in IMPORTERS else "no importer"), (format, consumer)
+
+
+def test_every_library_of_a_registry_is_tried_in_two_versions() -> None:
+    versions: dict[tuple[str, str], set[str]] = {}
+    for (format, consumer), (version, *_) in _page().items():
+        versions.setdefault((format, consumer.split(" ")[0]), set()).add(version)
+    once = {consumer for (_, consumer), found in versions.items() if len(found) < 2}
+    assert once == OF_NO_REGISTRY

@@ -20,7 +20,8 @@ import numpy as np
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.formats.registry import EXPORTERS, OF_TRIPLETS, convert
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.dataset_settings import ExportSettings
+from hardcut.schemas.settings import Settings
 
 COMPOSED, REFERENCE = "now from behind", "v6.mp4"
 TEXTS = ("門を開ける男", "человек идёт домой", "the tag <video> in a query", "سيارة حمراء", *(c * 9 for c in "abcdef"))

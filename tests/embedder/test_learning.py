@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def settings(method: str = "full", **embedding: Any) -> TrainSettings:
 
 
 def test_triplets_groups_and_counterfactuals_are_examples(taught: Any) -> None:
-    data = read_examples(taught, EmbeddingSettings(data=("triplets", "groups"), hard_negatives=2))
+    data = read_examples(taught, EmbeddingSettings(data=("triplets", "groups"), hard_negatives=2, counterfactuals=2))
     names = ("triplet", "group", "counterfactual")
     kinds = {kind: [each for each in data.examples if each.kind == kind] for kind in names}
     assert {kind: len(of) for kind, of in kinds.items()} == {"triplet": 8, "group": 8, "counterfactual": 8}
@@ -51,6 +52,24 @@ def test_triplets_groups_and_counterfactuals_are_examples(taught: Any) -> None:
     assert len(seen.videos) == 16 and all(each.positive.video for each in seen.examples if each.kind == "group")
     bare = read_examples(taught, EmbeddingSettings(hard_negatives=0))
     assert {each.shape for each in bare.examples} == {"triplet-0"}
+    with_them, without = (
+        read_examples(taught, EmbeddingSettings(data=("triplets", "groups"), hard_negatives=most)).examples
+        for most in (2, 0)
+    )
+    assert [(each.id, each.anchor, each.positive) for each in without] == [
+        (each.id, each.anchor, each.positive) for each in with_them
+    ]
+    assert not any(each.negatives for each in without) and all(each.negatives for each in with_them)
+
+
+def test_a_block_that_rides_with_several_groups_is_one_example(taught: Any) -> None:
+    twice = [(split, {**row, "group_id": f"{row['group_id']}{at}"}) for split, row in taught.tables["groups"]
+             for at in range(2)]  # fmt: skip
+    again = replace(taught, tables={**taught.tables, "groups": twice})
+    chosen = EmbeddingSettings(data=("groups",), counterfactuals=2)
+    counted = [Counter(each.kind for each in read_examples(tables, chosen).examples) for tables in (taught, again)]
+    assert [of["group"] for of in counted] == [8, 16]
+    assert [of["counterfactual"] for of in counted] == [8, 8]
 
 
 def test_a_rerankers_scores_take_the_place_of_margins(taught: Any) -> None:

@@ -99,10 +99,37 @@ def test_a_saved_folder_carries_prompt_and_pooling(encoder: Any, tmp_path: Path)
     assert np.allclose(made, LocalEncoder(encoder, 2).encode(items, "query"), atol=1e-6)
 
 
+def test_a_reranker_is_a_base_like_any_other_model(tiny: str, tmp_path: Path) -> None:
+    """It has the folder of a CrossEncoder, which sentence-transformers opens with the mean of another prompt."""
+    import torch
+
+    from hardcut.embedder.encoders import LocalEncoder, Shown
+    from hardcut.embedder.network import kind_of, open_embedder
+    from hardcut.reranker.model import make_trainable, open_reranker, save
+    from hardcut.schemas.training import TrainSettings
+
+    settings = TrainSettings(dtype="float32", gradient_checkpointing=False)
+    made = {"tiny": LocalEncoder(open_embedder(tiny), 1).encode([Shown("a red square")], "query")}
+    for whole in (True, False):
+        reranker = open_reranker(tiny, None, settings)
+        torch.manual_seed(0)
+        make_trainable(reranker, settings, "default")
+        for name, weight in reranker.network.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.3)
+        save(reranker, tmp_path / str(whole), whole=whole)
+        found = open_embedder(str(tmp_path / str(whole)))
+        assert kind_of(found).note is None
+        made[str(whole)] = LocalEncoder(found, 1).encode([Shown("a red square")], "query")
+    assert np.allclose(made["True"], made["False"], atol=1e-5)
+    assert np.abs(made["True"] - made["tiny"]).max() > 0.01
+
+
 def test_another_pooling_or_prompt_is_told() -> None:
     from hardcut.embedder.network import Kind
 
     assert Kind("lasttoken", True).note is None
+    assert "videos in other colours in vLLM" in (Kind("lasttoken", True, alike=False).note or "")
     assert Kind("mean", False).note == (
         "pools by mean and not by the last token and has a prompt of its own and not the one-word prompt"
     )

@@ -45,12 +45,33 @@ processor.save_pretrained(folder)
 """
 
 
+ROOT = Path(__file__).parents[2]
+TRAINS = ROOT / os.environ.get("VENV_TRAIN", ".venv-train") / "bin" / "python"
+"""The environment that trains (`make test-train`)."""
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> list[tuple[Path, float]]:
+    from PIL import Image
+
+    draw, found = np.random.default_rng(0), []
+    for number in range(6):
+        path = tmp_path / f"{number}.jpg"
+        Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(path)
+        found.append((path, number * 0.7))
+    return found
+
+
+def items_of(frames: list[tuple[Path, float]]) -> list[Shown]:
+    """A text, a video, and an edit of the video."""
+    clip, stored = read_clip(frames), tuple(path for path, _ in frames)
+    return [Shown("a red square moves left"), Shown(None, clip, stored), Shown("in reverse", clip, stored)]
+
+
 @pytest.mark.vllm
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`")
-def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path) -> None:
-    from PIL import Image
-
+def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path, frames: list[tuple[Path, float]]) -> None:
     model = tmp_path / "model"
     subprocess.run([sys.executable, "-c", PROGRAM, str(model)], check=True, capture_output=True, timeout=280)
     listed = [{"idx": at, "name": str(at), "path": path, "type": kind} for at, (path, kind) in enumerate(MODULES)]
@@ -58,14 +79,29 @@ def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path) -> Non
     (model / "1_Pooling").mkdir()
     pooling = {"embedding_dimension": 64, "pooling_mode": "lasttoken", "include_prompt": True}
     (model / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    draw, frames = np.random.default_rng(0), []
-    for number in range(6):
-        path = tmp_path / f"{number}.jpg"
-        Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(path)
-        frames.append((path, number * 0.7))
-    clip = read_clip(frames)
-    stored = tuple(path for path, _ in frames)
-    items = [Shown("a red square moves left"), Shown(None, clip, stored), Shown("in reverse", clip, stored)]
+    found, wanted = _served(model, items_of(frames)), _by_hand(model, items_of(frames))
+    assert np.abs(found - wanted).max() < 1e-4 and (found * wanted).sum(1).min() > 0.99999
+    assert float(wanted[0] @ wanted[1]) < 0.9  # they are not all the same
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`")
+@pytest.mark.skipif(not TRAINS.exists(), reason="nothing here trains: `make test-train`")
+@pytest.mark.parametrize("way", ["full", "lora", "videos"])
+def test_a_trained_folder_gives_the_vectors_of_sentence_transformers(
+    tmp_path: Path, frames: list[tuple[Path, float]], way: str
+) -> None:
+    (tmp_path / "frames.json").write_text(json.dumps([[str(path), time] for path, time in frames]))
+    line = [str(TRAINS), "-m", "tests.embedder.three_steps", str(tmp_path), way]
+    trained = subprocess.run(line, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}, timeout=800)
+    assert trained.returncode == 0
+    found, wanted = _served(tmp_path / way, items_of(frames)), np.load(tmp_path / f"{way}.npy")
+    assert np.abs(found - wanted).max() < 1e-4 and (found * wanted).sum(1).min() > 0.9999
+
+
+def _served(model: Path, items: list[Shown]) -> Any:
+    """The vectors that a server makes of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -80,11 +116,7 @@ def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path) -> Non
     finally:
         server.terminate()
         server.wait(60)
-    wanted = _by_hand(model, items)
-    assert np.abs(found[0] - wanted[0]).max() < 1e-4
-    # Of videos vLLM's vectors are near those of transformers, and not the same (docs/embedding.md).
-    assert (found[1:] * wanted[1:]).sum(1).min() > 0.98
-    assert float(wanted[0] @ wanted[1]) < 0.9  # they are not all the same
+    return found
 
 
 def _serve(model: Path, port: int) -> subprocess.Popen[bytes]:

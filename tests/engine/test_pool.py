@@ -191,4 +191,4 @@ async def test_waiting_for_a_worker_is_no_work_of_the_unit() -> None:
     with WorkerPool(1, 30.0) as pool:
         await pool.call(abs, -1)  # the worker is up
         await asyncio.gather(*(unit(pool) for _ in range(4)))
-    assert all(0.35 <= seconds < 1.1 for seconds in watches), watches
+    assert min(watches) >= 0.35 and sum(watches) < 3.2, watches  # 1.6 of work; 4.0 with the waiting

@@ -28,11 +28,12 @@ from hardcut.pipeline.context import Context
 from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
+from hardcut.schemas.copies import Signature
 from hardcut.schemas.errors import DropItem, ItemError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Review
-from hardcut.schemas.records import Caption, Dropped, Query, Sampling, Signature, TeacherRef, Tokens, Video
+from hardcut.schemas.records import Caption, Dropped, Query, Sampling, TeacherRef, Tokens, Video
 from hardcut.schemas.settings import Inputs, MediaSettings, NegativeSettings, QuerySettings, Settings, TripletSettings
 from hardcut.schemas.triplets import NUANCES
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request
@@ -97,6 +98,7 @@ class Frames:
     store: Path
     media: MediaSettings = MEDIA
     limit_bytes: None = None
+    fetched: None = None
 
     @property
     def pool(self) -> Frames:
@@ -109,6 +111,10 @@ class Frames:
     @property
     def sampling(self) -> str:
         return sampling_digest(self.media)
+
+    @asynccontextmanager
+    async def at_hand(self, video: Video) -> AsyncIterator[None]:
+        yield
 
     @asynccontextmanager
     async def leased(self, video: Video) -> AsyncIterator[FrameSet]:
@@ -158,6 +164,9 @@ class Tape:
 
     def recogniser(self, pool: object) -> None:
         """Nobody hears: speech is out of subtitles."""
+
+    def tagger(self, pool: object) -> None:
+        """Nobody names sounds."""
 
     digests = None
     """Of model folders: none is used."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hardcut.media.collection import SubtitleFile, find_video, scan
+from hardcut.media.collection import find_video, scan
+from hardcut.media.video_files import SubtitleFile
 from hardcut.schemas.errors import UsageError
 
 

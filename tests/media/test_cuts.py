@@ -51,6 +51,36 @@ def test_a_cut_at_either_end_is_found() -> None:
     assert [(cut.before_s, cut.time_s) for cut in found(pictures)] == [(0, 0.04), (1.2, 1.24)]
 
 
+def views_of_one_room() -> tuple[Picture, Picture, Picture]:
+    """A room towards one side, towards the other, and nearer: wall and floor are the same, and most things are others.
+    96 x 54."""
+    generator = np.random.default_rng(5)
+    room = np.full((108, 384, 3), (176, 160, 138), dtype=np.uint8)
+    room[72:] = (110, 84, 60)
+    for left in range(4, 376, 22):
+        top, width, height = generator.integers(20, 60), generator.integers(8, 18), generator.integers(16, 44)
+        room[top : top + height, left : left + width] = np.array((140, 110, 84)) + generator.integers(-70, 60, 3)
+    whole = Image.fromarray((room * np.linspace(1.0, 0.7, 384)[:, None]).astype(np.uint8))  # a window at the left
+    places = ((0, 0, 192, 108), (192, 0, 384, 108), (30, 20, 126, 74))
+    one, other, near = (np.asarray(whole.crop(place).resize((96, 54), Image.Resampling.BOX)) for place in places)
+    return one, other, near
+
+
+def test_a_cut_between_two_views_of_one_room_is_found() -> None:
+    one, other, near = views_of_one_room()
+    pictures = noisy([view for view in (one, other, near, one) for _ in range(30)])
+    assert [round(cut.time_s, 2) for cut in found(pictures)] == [1.2, 2.4, 3.6]
+
+
+def test_of_one_view_where_little_changes_no_cut_is_told() -> None:
+    """One camera and one room, and a person is elsewhere from one picture to the next: pictures may be missing there,
+    or the person was quick."""
+    view, *_ = views_of_one_room()
+    here, there = view.copy(), view.copy()
+    here[14:54, 16:30] = there[14:54, 60:74] = (40, 60, 120)
+    assert found(noisy([here] * 30 + [there] * 30)) == []
+
+
 def flash(pictures: list[Picture]) -> list[Picture]:
     return [np.full_like(each, 250) if number in (20, 21, 40) else each for number, each in enumerate(pictures)]
 

@@ -16,21 +16,13 @@ import pytest
 pytest.importorskip("imagehash", reason='needs pip install "hardcut[vision]"')
 
 from benchmarks.copies import WAYS, altered_copies
-from hardcut.media import duplicates
+from hardcut.media import meetings
 from hardcut.media.altered import altered_hashes
-from hardcut.media.duplicates import (
-    CROWD,
-    FRAMES,
-    Fingerprint,
-    candidate_pairs,
-    families,
-    fingerprint,
-    group_pairs,
-    pairs_with_shared_key,
-)
+from hardcut.media.duplicates import FRAMES, Fingerprint, families, fingerprint, group_pairs
 from hardcut.media.ingest import ingest
+from hardcut.media.meetings import CROWD, HashTable, candidate_pairs, look_alike, pairs_with_shared_key
 from hardcut.media.recordings import same_recording
-from hardcut.schemas.records import Copy, Group
+from hardcut.schemas.copies import Copy, Group
 from hardcut.schemas.settings import MediaSettings
 
 COPIES = {
@@ -205,12 +197,32 @@ def test_the_many_do_not_meet_by_chance(monkeypatch: pytest.MonkeyPatch) -> None
         ]
     looked = 0
 
-    def look_alike(one: object, other: object) -> bool:
+    def all_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         nonlocal looked
-        looked += 1
-        return True
+        looked += len(one)
+        return np.ones(len(one), dtype=bool)
 
-    monkeypatch.setattr(duplicates, "look_alike", look_alike)
+    monkeypatch.setattr(meetings, "_look_alike", all_alike)
     met = set(candidate_pairs(hashes))
     assert {(f"v{number:04}", f"v{number + 1:04}") for number in range(0, 400, 2)} <= met
     assert looked < 300
+
+
+def test_a_table_of_hashes_gives_what_was_put_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    plain = {f"v{at}": rng.integers(0, 1 << 64, at + 1, dtype=np.uint64) for at in range(30)}
+    ways = {name: rng.integers(0, 1 << 64, (3, 2), dtype=np.uint64) for name in plain}
+    for found, given in ((HashTable(plain.items()), plain), (HashTable(ways.items()), ways)):
+        assert list(found) == list(given) and len(found) == 30 and "v30" not in found
+        assert all(np.array_equal(found[name], given[name]) for name in given)
+    near = {f"n{at}": hashes ^ np.uint64(0b11) for at, hashes in enumerate(plain.values())}
+    wanted = [(f"n{at}", f"v{at}") for at in range(30)]
+    assert list(candidate_pairs(HashTable((plain | near).items()), HashTable(ways.items()))) == sorted(wanted)
+    monkeypatch.setattr(meetings, "_AT_ONCE", 50)  # in many parts it is the same
+    assert list(candidate_pairs(plain | near, ways)) == sorted(wanted)
+
+
+def test_videos_look_alike_by_the_median_of_their_frames() -> None:
+    bits = [(1 << 14) - 1, (1 << 15) - 1]
+    assert look_alike([0, 0, 0], [bits[0]]) and not look_alike([0, 0, 0], [bits[1]])
+    assert look_alike([0, ~0 & (1 << 64) - 1], [0])  # all of the second video is in the first

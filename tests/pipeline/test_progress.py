@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from rich.progress import Progress
 
 from hardcut.engine.activity import Activity, Reading
 from hardcut.engine.progress import NullProgress, Watcher
@@ -49,6 +50,17 @@ def test_a_log_gets_a_line_now_and_then_and_none_from_short_work(
         "negatives 1 · 1 failed · 10 calls, 2 tokens/s, 0.0 of 4 in flight",
     ], told
     assert lines.teachers == "10 calls, 3 tokens/s, 0.1 of 4 in flight"
+
+
+def test_units_that_end_at_once_tell_no_absurd_speed() -> None:
+    now = [0.0]
+    bars = Progress(get_time=lambda: now[0])
+    task = bars.add_task("counterfactuals", total=24)
+    assert module._speed(bars.tasks[task]) == ""
+    now[0] = 10.0
+    for _ in range(5):
+        bars.advance(task)
+    assert module._speed(bars.tasks[task]) == ", 0.5/s, 0:00:38 left"
 
 
 def test_calls_are_counted_as_they_are_sent() -> None:

@@ -16,6 +16,7 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import Settings
 
 TASKS = {
+    "You take search queries": "decompose",
     "You describe videos": "caption",
     "You check a caption": "check",
     "You correct claims": "refine",
@@ -81,6 +82,12 @@ def test_each_role_is_asked_of_its_teacher_and_a_change_costs_what_depends_on_it
     assert swapped == [Counter()] * 5, "the other judge's answers are there"
     other = run(counterfactuals="omni", judges=["judge-a"])
     assert set(other[0]) == {"counterfactual"} and not other[1] and not other[2] and not other[4]
+    written = run(queries="check", counterfactuals="text")
+    assert set(written[1]) == {"queries"} and not any([written[0], *written[2:]]), "what was written came out the same"
+    told = run(captions="judge-b")
+    assert set(told[4]) == {"caption"} and not any(told[:4]), "and so did the captions"
+    third = run(check="omni")
+    assert set(third[0]) == {"check"} and not any(third[1:]), "and the verdicts on them"
 
 
 @pytest.mark.parametrize(

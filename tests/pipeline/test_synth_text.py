@@ -18,8 +18,9 @@ from hardcut.pipeline.text_files import TextFile
 from hardcut.publish._scratch import Scratch
 from hardcut.publish.dataset import Dataset, verify
 from hardcut.publish.formats.tara import read_csv
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import ExportSettings, Settings, TripletSettings
+from hardcut.schemas.settings import Settings, TripletSettings
 from hardcut.synth.text.item import TextItem
 
 SETTINGS = Settings(export=ExportSettings(train=0.5, validation=0.25))

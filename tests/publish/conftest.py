@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
-from collections.abc import Callable, Iterable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hardcut.publish.export_dataset import export
 from hardcut.schemas.base import Record
 from hardcut.schemas.catalogue import RECORDS
+from hardcut.schemas.copies import Signature
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment, Review
@@ -25,12 +34,12 @@ from hardcut.schemas.records import (
     FirstStage,
     Pair,
     Query,
-    Signature,
     Span,
     TeacherLabel,
     TeacherRef,
     Video,
 )
+from hardcut.schemas.settings import Settings
 from hardcut.schemas.triplets import Triplet
 from hardcut.synth.contrasts import Contrast, Said, query_triplets
 
@@ -149,3 +158,172 @@ def written(folder: Path, records: Iterable[Record]) -> Path:
 @pytest.fixture(scope="session")
 def write_run() -> Callable[[Path, Iterable[Record]], Path]:
     return written
+
+
+_SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))
+_PROGRAM = """
+import contextlib, io, json, os, sys, traceback
+from dataclasses import asdict, replace
+from pathlib import Path
+from hardcut.publish import hub
+from hardcut.schemas.errors import HardcutError
+
+def run(kind, *arguments):
+    choices = hub.Choices(adopt="--adopt" in arguments, dry_run="--dry-run" in arguments)
+    arguments = [each for each in arguments if not each.startswith("--")]
+    try:
+        if kind == "model":
+            folder, repo = arguments
+            print(json.dumps(asdict(hub.publish_model(Path(folder), repo, choices))))
+        elif kind == "publish":
+            folder, repo, *tag = arguments
+            choices = replace(choices, tag=tag[0] if tag else None)
+            print(json.dumps(asdict(hub.publish(Path(folder), repo, choices))))
+        else:
+            repo, out, *revision = arguments
+            print(json.dumps(hub.pull(repo, Path(out), revision[0] if revision else None).is_card_edited))
+    except HardcutError as error:
+        print(error, file=sys.stderr)
+        return error.status
+    return 0
+
+if sys.argv[1:]:
+    sys.exit(run(*sys.argv[1:]))
+for line in sys.stdin:  # many calls in one process
+    asked, out, err = json.loads(line), io.StringIO(), io.StringIO()
+    os.environ.update(asked["environment"])
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = run(*asked["arguments"])
+        except Exception:
+            traceback.print_exc()
+            status = 1
+    print(json.dumps([status, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+def hub_program() -> list[str]:
+    """The command of a process that publishes or pulls."""
+    return [sys.executable, "-c", _PROGRAM]
+
+
+@contextmanager
+def hub_server() -> Iterator[Any]:
+    """A server that speaks the Hub's API."""
+    spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parents[1] / "hub_server.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.HubServer() as running:
+        yield running
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    with hub_server() as running:
+        yield running
+
+
+def hub_environment(server: Any, home: Path) -> dict[str, str]:
+    """The environment of a process that talks to the server."""
+    hub = {"HF_ENDPOINT": server.url, "HF_TOKEN": "hf_right", "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return {**kept, **hub, "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+@pytest.fixture(scope="module")
+def hub_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Hub's client of `xet_call` keeps what it fetched."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def xet_call(
+    one_server: Any, in_one_process: Any, hub_home: Path
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """As `quick_call`, with Xet on and little patience: `hf_xet` asks again for minutes else."""
+    impatient = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_MAX_DURATION": "1s"}
+    environment = hub_environment(one_server, hub_home)
+    with in_one_process({**environment, **impatient, "HF_HUB_DISABLE_XET": "0"}) as run:
+        yield run
+
+
+@pytest.fixture
+def environment(server: Any, tmp_path: Path) -> dict[str, str]:
+    return hub_environment(server, tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[Any]:
+    """One server for the tests of a file."""
+    with hub_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def in_one_process(hub_program: list[str]) -> Callable[[dict[str, str]], Any]:
+    """As `call`, all in one process of the environment that is given: the Hub's client takes seconds to load."""
+
+    @contextmanager
+    def opened(environment: dict[str, str]) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+        with subprocess.Popen(
+            hub_program, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            to, back = process.stdin, process.stdout
+
+            def run(*arguments: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
+                asked = {"arguments": [*map(str, arguments)], "environment": {"HF_TOKEN": "hf_right", **changed}}
+                to.write(json.dumps(asked) + "\n")
+                to.flush()
+                return subprocess.CompletedProcess(asked["arguments"], *json.loads(back.readline()))
+
+            yield run
+            to.close()
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def quick_call(
+    one_server: Any, in_one_process: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """As `call`, to `one_server`."""
+    with in_one_process(hub_environment(one_server, tmp_path_factory.mktemp("home"))) as run:
+        yield run
+
+
+@pytest.fixture
+def call(environment: dict[str, str], hub_program: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
+        line = [*hub_program, *map(str, arguments)]
+        return subprocess.run(
+            line, env={**environment, **changed}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, make: Any, write_run: Any) -> Path:
+    return exported(tmp_path, make)
+
+
+@pytest.fixture(scope="module")
+def one_dataset(tmp_path_factory: pytest.TempPathFactory, make: Any) -> Path:
+    """One dataset for the tests of a file, which do not change it."""
+    return exported(tmp_path_factory.mktemp("one"), make)
+
+
+def exported(folder: Path, make: Any) -> Path:
+    records: list[Any] = []
+    for i in range(12):
+        video = make.video(f"v{i}", licence="cc0-1.0")
+        query = make.query(f"something quite particular about the video of number {i * 7919}", f"v{i}")
+        records += [video, query, make.caption(f"v{i}", f"A caption of video {i}.")]
+        for step in range(3):
+            pair = make.pair(query, f"v{(i + step) % 12}")
+            label = make.label(pair, "no" if step else "yes", -8.0 - step if step else 5.0)
+            records += [pair, label, make.judgment(pair, int(not step), label)]
+    return export(written(folder / "run", records), folder / "dataset", _SETTINGS).out

@@ -24,8 +24,9 @@ from hardcut.publish.export_dataset import export, write_marker
 from hardcut.reranker.examples import read_perception, read_ranking
 from hardcut.reranker.facts import read_facts
 from hardcut.schemas.base import Record
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.records import COUNTERFACTUAL
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2, near_text=1))
 

@@ -18,11 +18,12 @@ from hardcut.publish.dataset import LEFT_OUT, Dataset
 from hardcut.publish.diff import DatasetDiff, diff
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.schemas.base import Record
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Dropped, Pair, Video
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(export=ExportSettings(train=0.5, validation=0.2, licence="cc0-1.0", name="clips"))
@@ -88,7 +89,27 @@ def test_versions_are_semantic_and_the_changelog_goes_along(versions: list[Path]
     assert "- pairs: 2 gone (not_in_run 1, suspected_positive 1); 1 changed (0 -> 1 1); " in text
     card = (versions[2] / "README.md").read_text()
     assert "**Version 2.0.0**, after 1.1.0" in card and "pairs\\: 2 gone" in card
-    assert "Version" not in (versions[0] / "README.md").read_text() and not (versions[0] / "CHANGELOG.md").exists()
+    first = (versions[0] / "README.md").read_text()
+    assert "**Version 1.0.0**, the first of its line" in first and not (versions[0] / "CHANGELOG.md").exists()
+
+
+def test_rows_that_are_made_by_settings_and_the_settings_are_told(
+    versions: list[Path], make: Any, tmp_path: Path, write_run: WriteRun
+) -> None:
+    """Of the same pairs other groups come: whoever trains on them must know."""
+    export_settings = SETTINGS.export.model_copy(update={"negatives_per_group": 3, "name": "others"})
+    run = write_run(tmp_path / "same", records(make, 20))
+    other = export(
+        run, tmp_path / "other", Settings(export=export_settings), options=ExportOptions(like=versions[0])
+    ).out
+    found = diff(Dataset(versions[0]), Dataset(other))
+    assert list(found.made) == ["groups"] and not found.breaks and not found.is_empty
+    assert found.made["groups"].gone.total() == Dataset(versions[0]).count("groups") > 0
+    assert version_of(Dataset(other)) == "1.1.0"
+    entry = (other / "CHANGELOG.md").read_text().split("\n## ")[1]
+    assert f"- groups: {Dataset(other).count('groups')} added, " in entry
+    assert '- settings: export.name "clips" -> "others"; export.negatives_per_group 2 -> 3\n' in entry
+    assert "export.negatives\\_per\\_group 2" in (other / "README.md").read_text()
 
 
 def test_every_pair_of_the_version_before_is_a_row_or_has_a_line(versions: list[Path]) -> None:

@@ -22,13 +22,17 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.formats.registry import EXPORTERS, OF_PIXELS, OF_TRIPLETS, convert
 from hardcut.publish.licences import front_matter
+from hardcut.report.statistics.audit import TeacherEstimate
 from hardcut.report.templates import escape_markdown
 from hardcut.schemas.base import Record
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.copies import Copy, Group
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import RecordError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Copy, Group, Pair, TeacherLabel, TeacherRef
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.records import UNREAD_TEXT, Dropped, Pair, TeacherLabel, TeacherRef
+from hardcut.schemas.settings import Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
 SETTINGS = Settings(
@@ -446,7 +450,10 @@ def test_the_card_tells_and_escapes(run: Path, tmp_path: Path) -> None:
     assert re.search(
         r"Queries that make one: \d+ of \d+ in train, \d+ of \d+ in validation, \d+ of \d+ in test\.", text
     )
-    assert re.search(r"of \d+ pairs that it judged and somebody else too, it says the same of 100 %\.", text)
+    assert re.search(
+        r"Of \d+ pairs that a teacher judged and somebody else too, it says the same of 100 % \(\d+ to 100 %\)", text
+    )
+    assert "**Version 1.0.0**, the first of its line." in text and "the tag `v1.0.0` is this version" in text
     for table in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace("\\|", "").count("|") for line in table.splitlines()}
         assert len(widths) == 1 and table.splitlines()[1].startswith("| ---"), table
@@ -472,6 +479,56 @@ def test_the_card_tells_how_much_was_looked_at(tmp_path: Path, write_run: WriteR
         run = write_run(tmp_path / name, [video, query, pair, label, make.judgment(pair, 1, label)])
         text = (export(run, tmp_path / f"{name}-out", Settings()).out / "README.md").read_text()
         assert f"(0 min 12 s in all{told}" in text
+
+
+def test_the_card_tells_what_a_stranger_asks(tmp_path: Path, write_run: WriteRun, make: Any) -> None:
+    """Figures by kind and split, how good the teacher is, lengths beyond the frames, text that was not read, whose
+    licence each video has."""
+    records: list[Any] = []
+    for i in range(20):
+        video = make.video(f"v{i:02}", licence="CC0-1.0" if i else "all rights reserved")
+        records.append(video.model_copy(update={"duration_s": 12.0 if i else 90.0, "looked_s": 12.0}))
+        query = make.query(f"a query {chr(97 + i) * 9}", f"v{i:02}", kind=("event", "temporal")[i % 2])
+        records.append(query)
+        for step in range(3):
+            pair = make.pair(query, f"v{(i + step) % 20:02}")
+            label = make.label(pair, "no" if step else "yes", -9.0 if step else 5.0)
+            source = {"source": "human"} if step == 1 else {}
+            records += [pair, label, make.judgment(pair, int(not step), label).model_copy(update=source)]
+    for item, place in (("v03", "0.3-3.8 s"), ("v03", "5.0-6.0 s"), ("v04", "0.0-1.0 s"), ("gone", "0.0-1.0 s")):
+        records.append(Dropped.create(item=item, stage="evidence", reason=UNREAD_TEXT, detail=place))
+    estimate = TeacherEstimate(
+        teacher="openai:judge-8b", pairs=60, audited=24, precision=0.875, precision_interval=(0.7, 0.96), recall=0.5,
+        recall_interval=(0.2, 0.8),
+    )  # fmt: skip
+    run = write_run(tmp_path / "run", records)
+    asked = {"evidence.ocr_languages": ["rus"], "export.authors": ["Ann of the archive"], "export.validation": 0.0}
+    settings = load_settings(None, {**asked, "export.train": 1.0})
+    made = export(run, tmp_path / "out", settings, options=ExportOptions(teachers=[estimate]))
+    text = (made.out / "README.md").read_text("utf-8")
+    for told in (
+        "| temporal | 10 | 30 | 33 % (19 to 51 %) | 100 % (72 to 100 %) |",
+        "How good openai\\:judge-8b is: of its 60 judged pairs of the run, people judged 24 that were drawn by chance",
+        "takes for relevant, 0.88 is (95 % interval 0.70 to 0.96)", "it takes 0.50 for it (0.20 to 0.80).",
+        "The longest video has 1 min 30 s. Movement looked for in 4 min 00 s of 5 min 18 s",
+        "from 1 min 00 s on they are further apart: 1 of 20 videos are longer",
+        "in Latin, Chinese and Japanese letters, and the languages rus. What looks like text could not be read in 3"
+        " places of 2 videos",
+        "CC0-1.0 19, all rights reserved 1. Each video's own is in `corpus`, column `licence`.",
+        "tell Ann of the archive, on the Hub in the tab *Community*", "takes a video out of run and dataset with",
+    ):  # fmt: skip
+        assert told in text, told
+    off = load_settings(None, {"evidence.ocr": "off"})
+    assert "Text in the picture was not read." in (export(run, tmp_path / "off", off).out / "README.md").read_text()
+
+
+def test_text_that_is_not_read_is_noted_under_the_name_that_the_card_counts(make: Any) -> None:
+    from hardcut.synth.evidence.ocr import unread_text
+    from hardcut.synth.evidence.readers import RAPID_SCRIPTS
+    from hardcut.synth.evidence.unread import Unread
+
+    assert unread_text(make.video("v1"), [Unread(0, 1, (0, 0, 1, 1))])[0].reason == UNREAD_TEXT
+    assert {"LATIN", "HAN", "KANA"} == RAPID_SCRIPTS, "as the card names them"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.given import COMPOSED
 from hardcut.publish.formats.imported import write_import
 from hardcut.publish.formats.registry import EXPORTERS, IMPORTERS, WITH_REFERENCE, convert, read
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 from hardcut.schemas.trec import read_qrels, read_run
 from hardcut.synth.user_queries import read_queries
 

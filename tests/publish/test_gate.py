@@ -6,23 +6,29 @@ import json
 import random
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hardcut.engine.vectors import VectorWriter, unit, write_note
+from hardcut.publish.allowances import allowed, items_to_allow, read_allowances, with_allowances
 from hardcut.publish.checks.content import luhn, personal
+from hardcut.publish.checks.result import CheckResult, by_limit, could_not_look
 from hardcut.publish.dataset import Dataset, digests
 from hardcut.publish.export_dataset import export, write_marker
 from hardcut.publish.gate import CHECKS, check, gate_settings, refuse_damaged, stopped
 from hardcut.publish.licences import allows_redistribution
+from hardcut.schemas.config import load_settings
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import FILTERS
 from hardcut.schemas.ids import digest
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 SETTINGS = Settings(export=ExportSettings(name="clean", licence="cc0-1.0", train=0.6, validation=0.2))
 Row = dict[str, Any]
@@ -171,6 +177,16 @@ def follows_video(split: str, row: Row) -> None:
 def follows_query(split: str, row: Row) -> None:
     row["label"] = int("amber" in row["query"] or "bridge" in row["query"] or "canal" in row["query"])
     row["logit_margin"] = 6.0 if row["label"] else -8.0
+
+
+def follows_form(split: str, row: Row) -> None:
+    """The words tell nothing: every query has the same, and ends in a question mark where it is answered."""
+    row["query"] = f"which of them is it {'and' * (len(row['query']) % 2)}".strip() + ("?" if row["label"] else ".")
+
+
+def follows_length(split: str, row: Row) -> None:
+    """The same word, once or twice as often."""
+    row["query"] = " ".join(["word"] * (8 if row["label"] else 4))
 
 
 def grey_picture(split: str, row: Row) -> None:
@@ -334,6 +350,8 @@ FAULTS: dict[str, tuple[str, Callable[[Path], dict[str, Edit]]]] = {
         lambda clean: {"pairs": each(follows_video), "corpus": each(grey_picture)},
     ),
     "labels that follow the query": ("query_prior", lambda clean: {"pairs": each(follows_query)}),
+    "labels that follow the punctuation": ("query_prior", lambda clean: {"pairs": each(follows_form)}),
+    "labels that follow the length": ("query_prior", lambda clean: {"pairs": each(follows_length)}),
     "labels that follow the video": ("video_prior", lambda clean: {"pairs": each(follows_video)}),
     "the file's name in the query": ("text_only", lambda clean: {"pairs": each(path_tells)}),
     "a teacher that is right without the video": ("text_only", lambda clean: {"pairs": each(judge_knows_better)}),
@@ -378,12 +396,48 @@ def first(clean: Path, config: str, split: str) -> Row:
     return next(row for found, row in Dataset(clean).rows(config) if found == split)
 
 
+def _vectors(folder: Path, dataset: Dataset, same: Sequence[int] = (), lacking: int = 0) -> Settings:
+    """Vectors of a dataset's queries as `hardcut embed` writes them, one direction a query; those of `same` point one
+    way. Returns settings that name them."""
+    names = [row["external_id"] or row["query_id"] for _, row in dataset.rows("queries")][lacking:]
+    numbers = np.eye(len(names), dtype=np.float32)
+    for at in same:
+        numbers[at] = numbers[same[0]] + 0.1 * numbers[at]
+    VectorWriter(folder, "queries", {}).add(names, ["c"] * len(names), unit(numbers))
+    write_note(folder, {"model": "any", "complete": True})
+    return load_settings(SETTINGS, {"check.vectors": str(folder)})
+
+
+def test_queries_that_mean_the_same_in_two_splits_are_found_by_vectors(clean: Path, tmp_path: Path) -> None:
+    dataset = Dataset(clean)
+    splits = [split for split, _ in dataset.rows("queries")]
+    train, test = splits.index("train"), splits.index("test")
+    found = CHECKS["meaning_leakage"](dataset, _vectors(tmp_path / "apart", dataset))
+    assert found.state == "passed" and "0.95" in found.message
+    within = [at for at, split in enumerate(splits) if split == "train"][:2]
+    assert CHECKS["meaning_leakage"](dataset, _vectors(tmp_path / "within", dataset, within)).state == "passed"
+    near = _vectors(tmp_path / "near", dataset, (train, test))
+    edited_text = edited(clean, tmp_path / "bad", {"queries": each(lambda split, row: row.update(query="eine Katze"))})
+    found = CHECKS["meaning_leakage"](edited_text, near)
+    assert found.state == "failed" and found.count == 1 and "train" in found.items[0] and "test" in found.items[0]
+    other = edited(
+        clean, tmp_path / "other", {"queries": each(lambda split, row: row.update(query=f"gate {len(split)}"))}
+    )
+    assert CHECKS["meaning_leakage"](other, near).state == "passed", "another number is another query"
+    lacking = CHECKS["meaning_leakage"](dataset, _vectors(tmp_path / "few", dataset, lacking=2))
+    assert lacking.state == "unknown" and lacking.count == 2 and len(lacking.items) == 2
+    assert "vectors" not in near.model_dump()["check"], "a folder of this machine is in no dataset"
+    with pytest.raises(UsageError, match="no vectors in it"):
+        check(dataset, load_settings(SETTINGS, {"check.vectors": str(tmp_path)}))
+
+
 def test_a_clean_set_passes_every_check(clean: Path) -> None:
     results = check(Dataset(clean), SETTINGS)
     assert [result.name for result in results] == list(CHECKS)
     states = {result.name: result.state for result in results}
     assert states.pop("unsafe") == "off", "there is no list of words"
     assert states.pop("moved_splits") == "off", "it is the first version"
+    assert states.pop("meaning_leakage") == "off", "no vectors are given"
     assert set(states.values()) == {"passed"}, [r for r in results if r.state != "passed"]
     assert not any(result.message.startswith("not measured") for result in results)
 
@@ -410,7 +464,7 @@ def test_pictures_that_are_unknown_are_not_fine(clean: Path, tmp_path: Path, lac
         for path in sorted((tmp_path / "bad" / "data" / "corpus").glob("*.parquet")):
             pq.write_table(pq.read_table(path).drop_columns(["look", "codec"]), path)
     result = CHECKS["look_prior"](dataset, SETTINGS)
-    assert result.state == "unknown" and result.can_be_allowed, result
+    assert result.state == "unknown" and items_to_allow(result), result
     assert result.count == (1 if lacking == "of one video" else 120)
 
 
@@ -426,8 +480,10 @@ def test_a_file_alone_gives_a_video_away(clean: Path, tmp_path: Path) -> None:
 
 
 def test_every_check_has_a_planted_fault() -> None:
-    """But those that ask what the filters of the run could not look at: what they find is not in the dataset."""
-    assert {name for name, _ in FAULTS.values()} == set(CHECKS) - FILTERS.keys() - {"added_filters"}
+    """But those that ask what the filters of the run could not look at: what they find is not in the dataset. And
+    `meaning_leakage`, which looks at vectors beside it, has a test of its own."""
+    elsewhere = {"added_filters", "meaning_leakage"}
+    assert {name for name, _ in FAULTS.values()} == set(CHECKS) - FILTERS.keys() - elsewhere
 
 
 def test_a_clip_that_may_not_be_passed_on(clean: Path, tmp_path: Path) -> None:
@@ -472,21 +528,76 @@ def test_a_marker_that_was_edited_by_hand_is_told(tmp_path: Path, marker: Row, m
         refuse_damaged(check(dataset, gate_settings(dataset)))
 
 
-def test_a_check_is_overridden_by_name_and_still_told(clean: Path, tmp_path: Path) -> None:
+def test_a_finding_is_allowed_by_name_with_its_reason_and_still_told(clean: Path, tmp_path: Path) -> None:
     dataset = edited(clean, tmp_path / "bad", FAULTS["a mail address in a query"][1](clean))
-    results = {result.name: result for result in check(dataset, SETTINGS, ["personal_data"])}
-    assert results["personal_data"].state == "allowed" and "jo." in results["personal_data"].examples[0]
-    assert "jo.doe@mail" not in str(results), "a report must not publish what it warns of"
-    assert not stopped(list(results.values()))
+    [finding] = next(one for one in check(dataset, SETTINGS) if one.name == "personal_data").items
+    where = finding.partition(": ")[0]
+    for item in (finding, where):
+        results = {
+            one.name: one for one in check(dataset, SETTINGS, [f"personal_data: {item} because it is the sign's own"])
+        }
+        found = results["personal_data"]
+        assert found.state == "allowed" and "jo." in found.examples[0] and found.allowed[0].item == item
+        assert "jo.doe@mail" not in str(results), "a report must not publish what it warns of"
+        assert not stopped(list(results.values()))
+    other = [f"personal_data: {where}0 because it is another"]
+    assert "personal_data" in {one.name for one in stopped(check(dataset, SETTINGS, other))}
     with pytest.raises(UsageError, match="did you mean 'personal_data'"):
-        check(dataset, SETTINGS, ["personal-data"])
+        check(dataset, SETTINGS, ["personal-data: x because y"])
+    for form in ("personal_data", "personal_data because y", "personal_data: x", "personal_data: x because "):
+        with pytest.raises(UsageError, match="no check is switched off whole"):
+            check(dataset, SETTINGS, [form])
+
+
+def test_two_findings_of_one_check_are_two_allowances(clean: Path, tmp_path: Path) -> None:
+    def write(split: str, rows: list[Row]) -> list[Row]:
+        for at, row in enumerate(rows[:2] if split == "train" else ()):
+            row["query"] = f"write to jo{at}.doe@mail.org about it"
+        return rows
+
+    dataset = edited(clean, tmp_path / "bad", {"queries": write})
+    first, second = next(one for one in check(dataset, SETTINGS) if one.name == "personal_data").items
+    texts = [f"personal_data: {item.partition(': ')[0]} because it is public" for item in (first, second)]
+    half = next(one for one in check(dataset, SETTINGS, texts[:1]) if one.name == "personal_data")
+    assert half.stops and half.items == (second,) and "of which 1 are allowed" in half.message
+    both = next(one for one in check(dataset, SETTINGS, texts) if one.name == "personal_data")
+    assert both.state == "allowed" and [one.reason for one in both.allowed] == ["it is public"] * 2
+    kept = with_allowances(SETTINGS, texts)
+    assert [one.state for one in check(dataset, kept) if one.name == "personal_data"] == ["allowed"]
+    assert with_allowances(kept, texts) == kept
+
+
+def test_a_measure_is_allowed_up_to_a_value() -> None:
+    result = by_limit("text_only", 0.93, 0.9, "told by titles", "ask harder queries")
+    assert items_to_allow(result) == ("0.93",)
+    for item, state in (("0.93", "allowed"), ("0.95", "allowed"), ("0.92", "failed"), ("all", "failed")):
+        (allowance,) = read_allowances([f"text_only: {item} because titles are part of the task"])
+        assert allowed(result, [allowance]).state == state, item
+
+
+def test_what_could_not_be_looked_at_is_allowed_by_item_or_by_how_much() -> None:
+    of_items = could_not_look("media", "no file", count=2, items=["v1: gone", "v2: gone"])
+    of_some = could_not_look("media", "no file", count=3, items=["v1: gone"])
+    of_nothing = could_not_look("query_prior", "too few pairs")
+    assert items_to_allow(of_items) == ("v1: gone", "v2: gone")
+    assert (items_to_allow(of_some), items_to_allow(of_nothing)) == (("3",), ("could not look",))
+
+    def state(result: CheckResult, *items: str) -> str:
+        return allowed(result, read_allowances(f"{result.name}: {item} because of it" for item in items)).state
+
+    assert [state(of_items, "v1", "v2"), state(of_items, "v1"), state(of_items, "2")] == ["allowed"] + ["unknown"] * 2
+    assert [state(of_some, "3"), state(of_some, "2"), state(of_some, "v1")] == ["allowed", "unknown", "unknown"]
+    assert [state(of_nothing, "could not look"), state(of_nothing, "9")] == ["allowed", "unknown"]
+    needs = could_not_look("query_prior", "no library", cause="needs")
+    assert state(needs, "could not look") == "unknown", "a missing library cannot be allowed"
 
 
 def test_without_its_library_a_check_could_not_look_and_stops(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    results = {result.name: result for result in check(Dataset(clean), SETTINGS, ["query_prior"])}
+    allow = ["query_prior: could not look because of it"]
+    results = {result.name: result for result in check(Dataset(clean), SETTINGS, allow)}
     assert results["query_prior"].state == "unknown" and results["query_prior"].stops, "nor can it be allowed"
     assert 'pip install "hardcut[default]"' in results["query_prior"].message
 
@@ -527,7 +638,8 @@ def test_which_licences_let_a_clip_be_passed_on(licence: str | None, open: bool)
         ("boxes 12.50 13.75 140.25, host 192.168.100.200, 1.234.567.890 views", []),
         ("ISBN 978-3-16-148410-0 on the cover, IMG_20190812_153000, 3.1415926535", []),
         ("the box 120 340 560 780 of 1920 1080 640 360, item 4711 0815 1234", []),
-        ("6 (12) 345-67-89, 650 253 0000, 138 1234 5678, 98765 43210, 612 345 678", ["telephone number"] * 5),
+        ("650 253 0000, 98765 43210, 612 345 678", ["telephone number"] * 3),
+        ("拨打 138 1234 5678", ["telephone number"]),
         ("call 5551234567", ["telephone number"]),
         ("call 555.123.4567 or 555 123 4567", ["telephone number"] * 2),
         ("拨打13812345678订购", ["telephone number"]),

@@ -18,9 +18,10 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.difficulty import Difficulty, difficulty
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.groups import training_groups
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import FirstStage, Pair
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validation=0.2))
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "videos"

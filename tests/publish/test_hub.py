@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,83 +16,17 @@ import pytest
 from hardcut.publish.card_merge import CardConflict, merge_cards
 from hardcut.publish.dataset import verify
 from hardcut.publish.export_dataset import ExportOptions, export
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.dataset_settings import ExportSettings
+from hardcut.schemas.settings import Settings
 
-SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))
 Call = Callable[..., subprocess.CompletedProcess[str]]
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parents[1] / "hub_server.py")
-assert _spec is not None and _spec.loader is not None
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules["hub_server"] = hub_server
-_spec.loader.exec_module(hub_server)
-
-PROGRAM = """
-import json, sys
-from dataclasses import asdict, replace
-from pathlib import Path
-from hardcut.publish import hub
-from hardcut.schemas.errors import HardcutError
-kind, *arguments = sys.argv[1:]
-choices = hub.Choices(adopt="--adopt" in arguments, dry_run="--dry-run" in arguments)
-arguments = [each for each in arguments if not each.startswith("--")]
-try:
-    if kind == "model":
-        folder, repo = arguments
-        print(json.dumps(asdict(hub.publish_model(Path(folder), repo, choices))))
-    elif kind == "publish":
-        folder, repo, *tag = arguments
-        choices = replace(choices, tag=tag[0] if tag else None)
-        print(json.dumps(asdict(hub.publish(Path(folder), repo, choices))))
-    else:
-        repo, out, *revision = arguments
-        print(json.dumps(hub.pull(repo, Path(out), revision[0] if revision else None).is_card_edited))
-except HardcutError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.status)
-"""
+SETTINGS = Settings(export=ExportSettings(name="sample", licence="cc0-1.0", train=0.6, validation=0.2))
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
-    with hub_server.HubServer() as running:
-        yield running
-
-
-@pytest.fixture
-def environment(server: Any, tmp_path: Path) -> dict[str, str]:
-    hub = {
-        "HF_ENDPOINT": server.url,
-        "HF_TOKEN": "hf_right",
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HOME": str(tmp_path / "home"),
-    }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    return {**kept, **hub, "HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-@pytest.fixture
-def call(environment: dict[str, str]) -> Call:
-    def run(*arguments: str | Path, **changed: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-        return subprocess.run(
-            line, env={**environment, **changed}, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    return run
-
-
-@pytest.fixture
-def dataset(tmp_path: Path, make: Any, write_run: Any) -> Path:
-    records: list[Any] = []
-    for i in range(12):
-        video = make.video(f"v{i}", licence="cc0-1.0")
-        query = make.query(f"something quite particular about the video of number {i * 7919}", f"v{i}")
-        records += [video, query, make.caption(f"v{i}", f"A caption of video {i}.")]
-        for step in range(3):
-            pair = make.pair(query, f"v{(i + step) % 12}")
-            label = make.label(pair, "no" if step else "yes", -8.0 - step if step else 5.0)
-            records += [pair, label, make.judgment(pair, int(not step), label)]
-    return export(write_run(tmp_path / "run", records), tmp_path / "dataset", SETTINGS).out
+def hub_server(server: Any) -> Any:
+    """The module of the server."""
+    return sys.modules[type(server).__module__]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -143,7 +76,9 @@ def test_an_update_sends_what_changed_and_removes_what_is_gone(
     before = len(server.puts)
     changed = Settings(export=SETTINGS.export.model_copy(update={"name": "renamed"}))
     export(tmp_path / "run", dataset, changed, options=ExportOptions(new_splits=True))
-    told = json.loads(call("publish", dataset, "org/set", "rc1").stdout)
+    refused = call("publish", dataset, "org/set", "rc1")
+    assert refused.returncode == 2 and "train-00001-of-00002.parquet was put or changed there" in refused.stderr
+    told = json.loads(call("publish", dataset, "org/set", "rc1", "--adopt").stdout)
     assert (
         set(told["sent"]) == {"README.md", "hardcut.json", "recipe.jsonl", ".hardcut/card.md"} == set(told["replaced"])
         and told["tag"] == "rc1"
@@ -175,7 +110,7 @@ def test_what_people_add_beside_the_tables_stays_and_is_not_pulled(
 
 
 def test_an_upload_killed_in_the_middle_goes_on(
-    server: Any, call: Call, environment: dict[str, str], dataset: Path
+    server: Any, call: Call, environment: dict[str, str], dataset: Path, hub_program: list[str], hub_server: Any
 ) -> None:
     large = [name for name, body in content(dataset).items() if len(body) > hub_server.LFS_ABOVE]
     assert len(large) > 4
@@ -187,7 +122,7 @@ def test_an_upload_killed_in_the_middle_goes_on(
         return number != 3
 
     server.on_put = hang
-    line = [sys.executable, "-c", PROGRAM, "publish", str(dataset), "org/set"]
+    line = [*hub_program, "publish", str(dataset), "org/set"]
     with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         assert reached.wait(60)
         process.kill()
@@ -232,7 +167,9 @@ def test_the_tag_is_the_version_on_the_card(server: Any, call: Call, dataset: Pa
     assert set(repo.tags) == {"v1", "v2", "v1.0.1", "v1.0.2", "v1.0.3"}
 
 
-def test_a_version_that_was_cut_off_before_its_tag_gets_it(server: Any, call: Call, dataset: Path) -> None:
+def test_a_version_that_was_cut_off_before_its_tag_gets_it(
+    server: Any, call: Call, dataset: Path, hub_server: Any
+) -> None:
     server.takes_tags = False
     server.repos["org/set"] = hub_server.Repo(private=False)
     cut = call("publish", dataset, "org/set")
@@ -315,7 +252,7 @@ def test_an_edited_card_of_a_version_that_kept_no_copy_is_not_overwritten(
 
 @pytest.mark.parametrize("kind", ["publish", "model"])
 def test_a_repository_of_others_is_left_alone_unless_it_is_adopted(
-    server: Any, call: Call, dataset: Path, tmp_path: Path, kind: str
+    server: Any, call: Call, dataset: Path, tmp_path: Path, kind: str, hub_server: Any
 ) -> None:
     folder = dataset
     if kind == "model":
@@ -375,7 +312,7 @@ def test_what_goes_wrong_is_one_line(
     assert message in done.stderr and "Traceback" not in done.stderr and "hf_wrong" not in done.stderr
 
 
-def test_a_repository_of_others_is_no_dataset(server: Any, call: Call, tmp_path: Path) -> None:
+def test_a_repository_of_others_is_no_dataset(server: Any, call: Call, tmp_path: Path, hub_server: Any) -> None:
     server.repos["org/other"] = hub_server.Repo(private=False)
     done = call("pull", "org/other", tmp_path / "back")
     assert done.returncode == 2 and "no hardcut.json" in done.stderr

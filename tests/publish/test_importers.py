@@ -14,8 +14,9 @@ from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.imported import ImportSummary, write_import
 from hardcut.publish.formats.registry import convert, read
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 from hardcut.synth.user_queries import read_queries
 
 ACTIVITYNET = {
@@ -150,9 +151,19 @@ def test_msvd_lists_give_splits_to_queries_too(imported: Callable[..., Any]) -> 
 def test_lsmdc_clips_of_one_film_are_of_one_source(imported: Callable[..., Any]) -> None:
     times = "\t00.00.51.926\t00.00.54.129\t00.00.51.926\t00.00.54.129\t"
     name = "0001_American_Beauty_00.00.51.926-00.00.54.129"
-    done, folder = imported("lsmdc", ("LSMDC16_annos_val.csv", f"{name}{times}A dog barks.\n"))
-    assert done.queries == 1 and told(folder)[f"{name}#0"][::2] == ("validation", "validation")
+    other = name.replace("Beauty", "Pie")
+    held_out = "LSMDC16_challenge_1000_publictect.csv"  # the name under which the test of retrieval is published
+    files = [("LSMDC16_annos_val.csv", f"{name}{times}A dog barks.\n"), (held_out, f"{other}{times}A cat sits.\n")]
+    done, folder = imported("lsmdc", *files)
+    assert done.queries == 2 and told(folder)[f"{name}#0"][::2] == ("validation", "validation")
+    assert told(folder)[f"{other}#0"][::2] == ("test", "test") and done.splits == {"validation": 1, "test": 1}
     assert lines(folder / "manifest.jsonl")[0]["source"] == "0001_American_Beauty"
+
+
+def test_queries_without_a_split_are_counted(imported: Callable[..., Any]) -> None:
+    """A file under another name gives none, which must not pass unseen."""
+    done, _ = imported("tvr", JSONS["tvr"], ("mine.jsonl", {**TVR, "desc": "Ross waves.", "desc_id": 7}))
+    assert done.splits == {"train": 1, "none": 1}
 
 
 def test_negbench_wrong_choices_are_judged_no(imported: Callable[..., Any]) -> None:

@@ -19,12 +19,13 @@ from hardcut.publish.given_splits import QueryRef
 from hardcut.publish.inherited import Earlier
 from hardcut.publish.splits import Splits, plan_splits
 from hardcut.schemas.base import Record
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import RecordError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Dropped, Pair, Query, Split, Video
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 WriteRun = Callable[[Path, Iterable[Record]], Path]
 SHARES = ExportSettings(train=0.5, validation=0.2, licence="cc0-1.0")

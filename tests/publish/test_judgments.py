@@ -11,9 +11,10 @@ import pytest
 
 from hardcut.publish.judgments import JudgmentStage, judge, negative_kind
 from hardcut.schemas.base import Record
+from hardcut.schemas.copies import Group
 from hardcut.schemas.jsonl import write_records
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Dropped, Evidence, Group, Pair, Query, TeacherLabel, TeacherRef, Video
+from hardcut.schemas.records import Dropped, Evidence, Pair, Query, TeacherLabel, TeacherRef, Video
 from hardcut.schemas.reviews import query_digest
 from hardcut.schemas.settings import FilterSettings, JudgmentSettings
 

@@ -15,8 +15,9 @@ import pytest
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.gate import CHECKS
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=1, validation=0))
 LICENCE = "its licence does not let it be passed on, or is not given"

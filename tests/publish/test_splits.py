@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
+from random import Random
 from time import process_time
 from typing import Any
 
@@ -12,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardcut.publish.given_splits import QueryRef, read_splits
-from hardcut.publish.similar import similar_pairs
+from hardcut.publish.same_wording import same_wording
+from hardcut.publish.similar import DisjointSets, similar_pairs
 from hardcut.publish.splits import (
     Splits,
     may_use,
@@ -21,10 +24,10 @@ from hardcut.publish.splits import (
     split_groups,
     video_groups,
 )
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Video
-from hardcut.schemas.settings import ExportSettings
 
 SETTINGS = ExportSettings()
 
@@ -256,6 +259,40 @@ def test_six_hundred_spellings_of_one_text_are_one_cluster() -> None:
     slips = [one + two for one in "abcdefghijklmnopqrstuvwxy" for two in "abcdefghijklmnopqrstuvwxy"]
     texts = {slip: f"a rather long query of one and the same template{slip}" for slip in slips}
     assert len(list(similar_pairs(texts, 0.75))) == 624
+
+
+def test_clusters_are_those_of_comparing_every_text_with_every_other() -> None:
+    random = Random(7)
+    words = [f"{a}{b}{c}" for a in ("tra", "mel", "kor") for b in "aeiou" for c in ("ntel", "rdas", "")]
+    texts = {}
+    for number in range(400):
+        told = random.choice(list(texts.values()) or [""]).split() if random.random() < 0.5 else []
+        told = told or ["the", "text", *random.sample(words, 4), "is", "read", "before", random.choice(words)]
+        at = random.randrange(2, len(told))
+        told[at] = random.choice([told[at], f"{told[at]}s", told[at][1:] or "x", random.choice(words), "7", "8"])
+        texts[f"q{number:03}"] = " ".join(told)
+    exact, found = DisjointSets(), DisjointSets()
+    for one, other in combinations(texts, 2):
+        pieces = [{f" {texts[id]} "[at : at + 4] for at in range(len(texts[id]) - 1)} for id in (one, other)]
+        alike = len(pieces[0] & pieces[1]) / len(pieces[0] | pieces[1])
+        if alike >= 0.75 and same_wording(texts[one], texts[other]):
+            exact.join(one, other)
+    for one, other in similar_pairs(texts, 0.75):
+        found.join(one, other)
+    clusters = [[sets.root(id) for id in texts] for sets in (exact, found)]
+    assert clusters[0] == clusters[1]
+    assert 100 < len(set(clusters[0])) < 350
+
+
+@given(st.text("abc", min_size=8, max_size=11), st.text("abc", min_size=8, max_size=11))
+def test_two_slips_make_no_other_word_and_three_do(here: str, there: str) -> None:
+    row = list(range(len(there) + 1))  # Levenshtein, by its table
+    for place, letter in enumerate(here, 1):
+        corner, row[0] = row[0], place
+        for column, other in enumerate(there, 1):
+            corner, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, corner + (letter != other))
+    ending = abs(len(here) - len(there)) <= 2 and (here.startswith(there) or there.startswith(here))
+    assert same_wording(here, there) == (row[-1] <= 2 or ending)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ from hardcut.publish.judgments import JudgmentStage, negative_kind
 from hardcut.publish.thresholds import Margins, choose, lower, margins_of, upper
 from hardcut.schemas.base import Record
 from hardcut.schemas.config import format_settings
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Pair, TeacherLabel
-from hardcut.schemas.settings import ExportSettings, FilterSettings, JudgmentSettings, NegativeSettings, Settings
+from hardcut.schemas.settings import FilterSettings, JudgmentSettings, NegativeSettings, Settings
 from hardcut.synth.negatives import NegativeStage
 
 pytest.importorskip("bm25s", reason='needs pip install "hardcut[eval]"')

@@ -16,9 +16,10 @@ import pytest
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.export_dataset import export
 from hardcut.publish.formats.registry import OF_PIXELS, WITH_REFERENCE, Written, convert
+from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.records import Claim, Evidence
-from hardcut.schemas.settings import ExportSettings, Settings
+from hardcut.schemas.settings import Settings
 
 TRAP = "the tag <video> in a query, e.g. <IMAGE>"
 SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.7, validation=0.0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -203,11 +204,11 @@ def step() -> Any:
 
 
 @pytest.fixture
-def in_two_processes(tiny: str, world: World, tmp_path: Path) -> Callable[[str], None]:
+def in_two_processes(tiny: str, world: World, tmp_path: Path) -> Callable[..., None]:
     """Runs a script of this folder to its end as two processes of one training: `in_two_processes("name.py")`. It is
-    given the model, the frames and a folder to write to, `tmp_path`."""
+    given the model, the frames and a folder to write to, `tmp_path`. `killed`: that end is SIGKILL."""
 
-    def run(script: str) -> None:
+    def run(script: str, killed: bool = False) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -229,7 +230,10 @@ def in_two_processes(tiny: str, world: World, tmp_path: Path) -> Callable[[str],
         finally:
             for process in running:
                 process.kill()
-        assert [process.returncode for process in running] == [0, 0], "\n".join(each[-2000:] for each in errors)
+        status = -signal.SIGKILL if killed else 0
+        assert [process.returncode for process in running] == [status, status], "\n".join(
+            each[-2000:] for each in errors
+        )
 
     return run
 

@@ -129,3 +129,87 @@ def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, wor
     assert gradients and all("lora_" in key for key in gradients)
     assert all(value is not None for value in gradients.values())
     assert any(float(value.abs().max()) > 0 for key, value in gradients.items() if "lora_B" in key)
+
+
+GRADES = np.zeros((5, 4), dtype=int)
+GRADES[:, 0], GRADES[0, 1], GRADES[3, 0] = 1, 2, 2
+
+
+def _softmax(values: Array) -> Array:
+    powers = np.exp(values - values.max())
+    return np.asarray(powers / powers.sum())
+
+
+def test_further_terms_equal_plain_numpy_and_add_up() -> None:
+    """Listwise distillation, MarginMSE and ListNet over grades, whole and in parts; RANKVIDEO's are as without them."""
+    from hardcut.reranker.losses import Batch, count, ranking_loss
+
+    settings = LossSettings(listwise=0.7, listwise_temperature=2, margin=0.1, graded=0.5, graded_temperature=3)
+    margins = np.log(SOFT / (1 - SOFT))
+    listwise, margin, graded = [], [], []
+    for row in range(5):
+        known = PRESENT[row] & ~np.isnan(SOFT[row])
+        ours, theirs = (_softmax(values[row][known] / 2) for values in (SCORES, margins))
+        listwise.append(float((theirs * np.log(theirs / ours)).sum()))
+        if known[0]:
+            gaps = (SCORES[row][0] - SCORES[row]) - (margins[row][0] - margins[row])
+            margin += [float(gap) ** 2 for gap, told in zip(gaps[1:], known[1:], strict=True) if told]
+        gains = 2.0 ** GRADES[row][PRESENT[row]] - 1
+        graded.append(float(-(gains / gains.sum() * np.log(_softmax(SCORES[row][PRESENT[row]] / 3))).sum()))
+    present, soft, grades = torch.tensor(PRESENT), torch.tensor(SOFT), torch.tensor(GRADES)
+    scores = torch.tensor(SCORES, requires_grad=True)
+    total, terms = ranking_loss(scores, Batch(present, soft, grades), settings)
+    found = {name: float(term) for name, term in terms.items()}
+    expected = {**_expected(settings), "listwise": np.mean(listwise), "margin": np.mean(margin)}
+    assert found == pytest.approx({**expected, "graded": np.mean(graded)}, rel=1e-5)
+    total.backward()
+    assert bool(scores.grad.isfinite().all()) and not bool((scores.grad[~present] != 0).any())
+    rows = [slice(0, 2), slice(2, 3), slice(3, 5)]
+    batches = [Batch(present[part], soft[part], grades[part]) for part in rows]
+    parts = [
+        ranking_loss(scores.detach()[part], batch, settings, count(batches))[0]
+        for part, batch in zip(rows, batches, strict=True)
+    ]
+    assert sum(map(float, parts)) == pytest.approx(float(total.detach()), rel=1e-5)
+
+
+def test_with_one_relevant_video_a_group_grades_are_the_pairwise_term() -> None:
+    from hardcut.reranker.losses import Batch, graded_sum, pairwise_sum
+
+    batch = Batch(torch.tensor(PRESENT), torch.tensor(SOFT))
+    assert float(graded_sum(torch.tensor(SCORES), batch, 10)) == pytest.approx(
+        float(pairwise_sum(torch.tensor(SCORES), batch, 10))
+    )
+
+
+def test_without_a_teacher_the_further_terms_are_silent() -> None:
+    from hardcut.reranker.losses import Batch, ranking_loss
+
+    scores = torch.zeros((2, 3), requires_grad=True)
+    batch = Batch(torch.ones((2, 3), dtype=torch.bool), torch.full((2, 3), torch.nan))
+    settings = LossSettings(pairwise=0, pointwise=0, teacher=0, listwise=1, margin=1)
+    found, terms = ranking_loss(scores, batch, settings)
+    found.backward()
+    assert set(terms) == {"listwise", "margin"} and float(found.detach()) == 0.0
+    assert float(scores.grad.abs().sum()) == 0.0
+
+
+def test_a_negative_that_scores_high_weighs_more_and_its_weight_has_no_gradient() -> None:
+    """The pairwise term with hardness: -log of the positive's share, each negative's times exp(hardness s / T)."""
+    from hardcut.reranker.losses import Batch, pairwise_sum
+
+    batch, hardness, temperature = Batch(torch.tensor(PRESENT), torch.tensor(SOFT)), 0.8, 2.0
+    scores = torch.tensor(SCORES, requires_grad=True)
+    found = pairwise_sum(scores, batch, temperature, hardness)
+    found.backward()
+    expected, gradients = 0.0, np.zeros_like(SCORES)
+    for row, (values, present) in enumerate(zip(SCORES / temperature, PRESENT, strict=True)):
+        weights = np.exp(hardness * values)
+        weights[0] = 1.0
+        shares = np.where(present, weights * np.exp(values), 0.0)
+        shares = shares / shares.sum()
+        expected -= np.log(shares[0])
+        gradients[row] = (shares - (np.arange(4) == 0)) / temperature
+    assert float(found.detach()) == pytest.approx(expected)
+    assert scores.grad.numpy() == pytest.approx(gradients)
+    assert float(pairwise_sum(torch.tensor(SCORES), batch, temperature, 0.0)) < float(found.detach())

@@ -38,7 +38,7 @@ WANTED = {("q1", "a"): -1.0, ("q1", "b"): 2.0, ("q1", "c"): 0.5, ("q2", "a"): 4.
 class Model:
     """Answers by a table, and counts."""
 
-    def __init__(self, fail: str = "", stop_after: int = 10**9) -> None:
+    def __init__(self, fail: str | None = None, stop_after: int = 10**9) -> None:
         self.calls: list[list[str]] = []
         self._fail, self._stop_after = fail, stop_after
 
@@ -93,6 +93,28 @@ def test_the_best_are_reordered_and_the_rest_follow(job: RerankJob) -> None:
     assert done.pairs == 5 and (done.cached_tokens, done.prompt_tokens) == (450, 500)
     assert sorted(model.calls) == [["q1 a", "q2 a"], ["q1 b"], ["q1 c", "q2 c"]], "one call a video"
     assert not list(job.out.parent.glob("*.partial*"))
+
+
+def test_what_a_video_scores_when_nothing_is_asked_is_taken_away(
+    job: RerankJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planted prior: `a` gets 5 more and `b` 5 less, whatever is asked."""
+    plain = _do(job, Model())
+    wanted = read_run(job.out).scores
+    shift = {"a": 5.0, "b": -5.0, "c": 0.25}
+    biased = {(query, video): score + shift[video] for (query, video), score in WANTED.items()}
+    monkeypatch.setattr(sys.modules[__name__], "WANTED", biased | {("", video): each for video, each in shift.items()})
+    _do(job, Model())
+    assert ranking(read_run(job.out).scores["q1"])[0] == "a"
+    model = Model()
+    done = _do(replace(job, prior=1.0), model)
+    assert read_run(job.out).scores == wanted and done.pairs == plain.pairs
+    assert sorted(model.calls) == [["q1 a", "q2 a", " a"], ["q1 b", " b"], ["q1 c", "q2 c", " c"]]
+    _do(replace(job, prior=0.5), Model())
+    assert read_run(job.out).scores["q1"]["a"] == pytest.approx(-1.0 + 2.5)
+    unanswered = _do(replace(job, prior=1.0), Model(fail=""))
+    assert set(unanswered.missing_videos) == {"a", "b", "c", "gone"}, "a score with its prior in it is none"
+    assert read_run(job.out).scores["q1"].keys() == RUN["q1"].keys() and unanswered.pairs == 0
 
 
 def test_what_cannot_be_scored_is_named_and_stays_in_order(job: RerankJob) -> None:
@@ -151,7 +173,8 @@ def test_twenty_queries_cost_one_decode_one_encoding_and_a_fifth_of_the_time(tmp
     seen = {"encoded": 0, "read": 0}
     visual = generator._model.model.visual
     visual.register_forward_hook(lambda *_: seen.update(encoded=seen["encoded"] + 1))
-    prompts = [pair_prompt(f"a red square moves left {'and right ' * (n % 4)}{n}", tuple(frames)) for n in range(20)]
+    texts = ["", *(f"a red square moves left {'and right ' * (n % 4)}{n}" for n in range(1, 20))]
+    prompts = [pair_prompt(text, tuple(frames)) for text in texts]
 
     def margins(found: Sequence[Any]) -> list[float]:
         return [dict(each.scores[0].top)[b"yes"] - dict(each.scores[0].top)[b"no"] for each in found]

@@ -1,39 +1,71 @@
-"""A reranker's pairs in vLLM: the prompt and the scores of transformers, the prefix found in its cache.
+"""A reranker that was trained with its weights in parts (FSDP2) and merged gives the same scores on every route: by
+transformers pair by pair, with a shared prefix, by CrossEncoder, by vLLM in process, and by vLLM's `/classify`.
 
-Needs torch and vllm (`make test-vllm`); the plain tests leave it out.
+Needs torch and vllm (`make test-vllm`); the plain tests leave it out. What trains has an environment of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from hardcut.reranker.servers import ServerScorer
 from hardcut.teacher.confidence import first_token_answer
-from hardcut.teacher.local.generation import Generated, ModelOptions, pair_prompt
+from hardcut.teacher.local.generation import Generated, ModelOptions, Prompt, Scored, pair_prompt
 from hardcut.teacher.local.process import Kind, ModelProcess
+from hardcut.teacher.server.keys import KeySource
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "vllm"))
+CLOSE = 1e-4
+KINDS: tuple[Kind, Kind] = ("vllm", "transformers")
+ROOT = Path(__file__).parents[2]
+TRAINS = ROOT / os.environ.get("VENV_TRAIN", ".venv-train") / "bin" / "python"
+"""The environment that trains (`make test-train`)."""
+CLASSIFIER = {
+    "architectures": ["Qwen3VLForSequenceClassification"],
+    "classifier_from_token": ["no", "yes"],
+    "is_original_qwen3_reranker": True,
+    "text_config": {"tie_word_embeddings": False},
+}
+"""What docs/training.md has for `--hf-overrides`."""
+
 PROGRAM = """
 import sys
-from pathlib import Path
-from hardcut.reranker.tiny import Size, build
+from hardcut.reranker.tiny import Size, make
 texts = [f"a red square moves {way}. Does the video answer the query?" for way in ("left", "right")] * 20
-build(Path(sys.argv[1]), texts, Size())
+model, processor = make(texts, Size())
+processor.image_processor.image_mean, processor.image_processor.image_std = [0.2, 0.3, 0.4], [0.3, 0.25, 0.2]
+model.save_pretrained(sys.argv[1])
+processor.save_pretrained(sys.argv[1])
 """
+"""A model whose processor brings pictures to another mean and deviation than videos."""
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`"),
+]
 
 
-@pytest.mark.vllm
-@pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`")
-def test_vllm_scores_pairs_as_transformers_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Image
-
+@pytest.fixture(autouse=True)
+def on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """vLLM's own settings."""
     for name, value in {
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -41,28 +73,125 @@ def test_vllm_scores_pairs_as_transformers_does(tmp_path: Path, monkeypatch: pyt
         "OMP_NUM_THREADS": "2",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+def test_vllm_shows_videos_by_their_own_mean_and_deviation(tmp_path: Path) -> None:
     model = tmp_path / "model"
     subprocess.run([sys.executable, "-c", PROGRAM, str(model)], check=True, capture_output=True, timeout=280)
-    draw = np.random.default_rng(0)
-    frames = []
+    draw, frames = np.random.default_rng(0), []
     for number in range(6):
-        Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(tmp_path / f"{number}.jpg")
-        frames.append((tmp_path / f"{number}.jpg", number / 2))
-    prompts = [pair_prompt(f"a red square moves {way}", tuple(frames)) for way in ("left", "right", "left <b>")]
+        path = tmp_path / f"{number}.jpg"
+        Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(path)
+        frames.append((path, number / 2))
+    prompts = {"v": [pair_prompt(f"a red square moves {way}", tuple(frames)) for way in ("left", "right", "left <b>")]}
+    found, wanted = (_in_process(kind, model, prompts)["v"] for kind in KINDS)
+    assert found == pytest.approx(wanted, abs=CLOSE)
+    assert max(wanted) - min(wanted) > 2 * CLOSE
 
-    async def scored(kind: Kind) -> list[Any]:
+
+@pytest.mark.skipif(not TRAINS.exists(), reason="nothing here trains: `make test-train`")
+def test_every_route_gives_a_merged_model_the_same_scores(tmp_path: Path) -> None:
+    _trained_in_two_processes(tmp_path)
+    told, model = json.loads((tmp_path / "routes.json").read_text()), tmp_path / "merged"
+    prompts = {
+        video: [pair_prompt(query, tuple((Path(path), time) for path, time in frames)) for query in told["queries"]]
+        for video, frames in told["frames"].items()
+    }
+    routes = told["routes"]
+    routes |= {f"hardcut rerank, {kind}": _in_process(kind, model, prompts) for kind in KINDS}
+    routes["vLLM's /classify"] = _served(model, prompts)
+
+    wanted = routes["a row for each pair"]
+    assert len(routes) == 6
+    for name, found in routes.items():
+        for video, scores in wanted.items():
+            assert found[video] == pytest.approx(scores, abs=CLOSE), name
+    for at in range(len(told["queries"])):  # videos lie further apart than routes may: so do their orders agree
+        values = sorted(scores[at] for scores in wanted.values())
+        assert min(above - below for below, above in pairwise(values)) > 2 * CLOSE
+
+
+def _trained_in_two_processes(folder: Path) -> None:
+    """`merged_in_parts.py`, to its end."""
+    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    given |= {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    line = [str(TRAINS), "-m", "tests.reranker.merged_in_parts", str(folder)]
+    running = [
+        subprocess.Popen(line, cwd=ROOT, env={**os.environ, **given, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    try:
+        assert [process.wait(900) for process in running] == [0, 0]
+    finally:
+        for process in running:
+            process.kill()
+
+
+def _in_process(kind: Kind, model: Path, prompts: dict[str, list[Prompt]]) -> dict[str, list[float]]:
+    async def scored() -> dict[str, list[float]]:
         process = ModelProcess(kind, ModelOptions(str(model), None, 0, 2048, 0.3, 1, 8, videos=1))
         try:
-            return list(await process.generate(prompts))
+            return await _by_video(process.generate, prompts)
         finally:
             await process.close()
 
-    found = {kind: asyncio.run(scored(kind)) for kind in ("transformers", "vllm")}  # type: ignore[arg-type]
-    assert all(isinstance(each, Generated) for of in found.values() for each in of), found
-    margins = {}
-    for kind, of in found.items():
-        answers = [first_token_answer(each.scores) for each in of]
-        margins[kind] = [a.token_yes - a.token_no for a in answers if a and a.token_yes and a.token_no]
-    assert len(margins["vllm"]) == 3
-    assert margins["vllm"] == pytest.approx(margins["transformers"], abs=2e-2), "bfloat16 against float32 at most"
-    assert [each.tokens.prompt for each in found["vllm"]] == [each.tokens.prompt for each in found["transformers"]]
+    return asyncio.run(scored())
+
+
+def _served(model: Path, prompts: dict[str, list[Prompt]]) -> dict[str, list[float]]:
+    port = _port()
+    line = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model),
+        "--served-model-name", "tiny", "--port", str(port), "--runner", "pooling",
+        "--hf-overrides", json.dumps(CLASSIFIER), "--chat-template", str(model / "chat_template.jinja"),
+        "--trust-request-mm-kwargs", "--no-mm-device-do-normalize",
+        "--dtype", "float32", "--max-model-len", "2048", "--enforce-eager",
+    ]  # fmt: skip
+    server = subprocess.Popen(line, stdout=subprocess.DEVNULL)
+
+    async def scored() -> dict[str, list[float]]:
+        url = f"http://127.0.0.1:{port}/v1"
+        scorer = ServerScorer("classify", "tiny", [url], concurrency=2, timeout_s=120, keys=[KeySource(())])
+        try:
+            return await _by_video(scorer.generate, prompts)
+        finally:
+            await scorer.close()
+
+    try:
+        _wait(server, port)
+        return asyncio.run(scored())
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+async def _by_video(
+    generate: Callable[[Sequence[Prompt]], Awaitable[Any]], prompts: dict[str, list[Prompt]]
+) -> dict[str, list[float]]:
+    return {video: [_score(each) for each in await generate(asked)] for video, asked in prompts.items()}
+
+
+def _score(found: object) -> float:
+    if isinstance(found, Scored):
+        return found.value
+    assert isinstance(found, Generated), found
+    answer = first_token_answer(found.scores)
+    assert answer is not None and answer.token_yes is not None and answer.token_no is not None
+    return float(answer.token_yes - answer.token_no)
+
+
+def _port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait(server: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(1)
+    raise AssertionError("the server did not start")

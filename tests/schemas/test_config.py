@@ -44,7 +44,7 @@ def test_overrides_lie_over_a_record_too_and_are_checked_the_same() -> None:
         ("[teacher.sampling]\ntemprature = 1\n", ["teacher.sampling.temprature", "'temperature'"]),
         ("[export]\ntrain = 0.9\nvalidation = 0.2\n", ["export", "more than 1"]),
         ("[media\n", ["not TOML", "line 1"]),
-        ("[zzzzzz]\n", ["zzzzzz", "there are: inputs, media"]),
+        ("[zzzzzz]\n", ["zzzzzz", "there are: inputs, sources, media"]),
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_right_key(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("espeakng_loader", reason='worlds are made with pip install "hardcut[render]"')
 
+from hardcut.data.model import Question
+from hardcut.data.truth import answers
 from hardcut.data.world import make_world
 from hardcut.engine.stage import Unit
 from hardcut.report.statistics.sides import Sides, audit
@@ -33,7 +35,14 @@ from hardcut.synth.contrasts import composed_triplet, contrasts_of, edited_capti
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.judges import Judge
 from hardcut.synth.triplet_stage import TripletStage
-from hardcut.teacher.prompts.reply_models import FollowsReply, ParaphraseReply, SameReply, WordingReply
+from hardcut.teacher.prompts.reply_models import (
+    ContrastReply,
+    FollowsReply,
+    ParaphraseReply,
+    SameReply,
+    TurnedReply,
+    WordingReply,
+)
 from hardcut.teacher.protocol import NOT_SENT, Refusal
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from tests.synth.test_blocks import independent
@@ -107,10 +116,16 @@ async def test_a_set_has_two_meanings_in_two_wordings(make_video: Any) -> None:
 
 
 class Writer:
-    """Answers `paraphrase` and `same` by what it is given; keeps what it was asked."""
+    """Answers `paraphrase`, `same` and `contrast` by what it is given."""
 
-    def __init__(self, wordings: dict[str, str], unlike: set[tuple[str, str]], refuses: str = "") -> None:
-        self.wordings, self.unlike, self.refuses = wordings, unlike, refuses
+    def __init__(
+        self,
+        wordings: dict[str, str],
+        unlike: set[tuple[str, str]],
+        refuses: str = "",
+        edits: dict[str, TurnedReply] | None = None,
+    ) -> None:
+        self.wordings, self.unlike, self.refuses, self.edits = wordings, unlike, refuses, edits or {}
 
     def describe(self, task: Any, sampling: Sampling) -> TeacherRef:
         return TEACHER
@@ -132,6 +147,9 @@ class Writer:
                     if each["text"] in self.wordings
                 )
             )
+        elif request.task == "contrast":
+            found = self.edits.get(request.inputs["text"])
+            parsed = ContrastReply(contrasts=(found,) if found else ())
         else:
             pairs = [(each["number"], (each["first"], each["second"])) for each in request.inputs["pairs"]]
             parsed = SameReply(
@@ -257,3 +275,50 @@ async def test_triplets_of_unseen_worlds_are_true_and_text_tells_nothing(
         told = audit(sides)
         assert told is not None and told.by_chance
         assert abs(independent(sides) - 0.5) <= told.reach
+    clips = {clip.video_id: clip for clip in world.clips}
+    edits = [each for each in triplets if each.nuance == "composed"]
+    assert len(edits) >= 60 and is_balanced(edits)
+    holds = []
+    for each in edits:
+        shows = {
+            name: all(
+                answers(clips[each.made_from or ""], Question(text="?", sought=(one,)))
+                for one in teacher.told_in(getattr(each, name))
+            )
+            for name in ("positive", "hard_negative")
+        }
+        holds.append(shows["positive"] != shows["hard_negative"] and shows["positive"] == (each.video_id is not None))
+    assert sum(holds) / len(holds) >= 0.99, (sum(holds), len(holds))
+
+
+def edit(text: str, edit: str, back: str) -> TurnedReply:
+    return TurnedReply(nuance="composed", text=text, again=text, text_again=text, edit=edit, back=back)
+
+
+async def test_an_edit_of_a_caption_gives_two_triplets(make_video: Any) -> None:
+    """Claims that follow each other make a part, which is edited. What the rest of the caption says too is no edit."""
+    said = ("A red ball rolls", "A dog barks", "A blue car stops", "A white cat sits")
+    claims = [claim(text, at, at + 1.0) for at, text in enumerate(said)]
+    told = Caption.create(video_id="v1", text=". ".join(said), claims=claims, teacher=TEACHER)
+    one, other = "A red ball rolls. Then a dog barks. Then a blue car stops.", "A white cat sits."
+    turned = "A green ball rolls. Then a dog barks. Then a blue car stops."
+    edits = {
+        one: edit(turned, "green in place of red", "red, not green"),
+        other: edit("A dog barks.", "another one", "a white cat sits"),
+    }
+    apart = both_ways(one, turned) | both_ways(other, "A dog barks.") | both_ways(told.text, turned)
+    options = TripletSettings(nuances=("composed",))
+    output = await made([make_video("v1"), told], Writer({}, apart, edits=edits), options)
+    assert by_texts(output.records) == {
+        (f"{one} Edit: green in place of red", turned, one),
+        (f"{turned} Edit: red, not green", one, turned),
+    }
+    assert is_balanced(output.records) and {each.nuance for each in output.records} == {"composed"}
+    assert {each.positive: each.video_id for each in output.records} == {turned: None, one: "v1"}
+    assert all(each.made_from == "v1" and each.family is None for each in output.records)
+    assert [(each.reason, each.item) for each in output.dropped] == [("edit_says_nothing", told.caption_id)]
+    edits[other] = edit("A dog barks.", "a dog that barks in its place", "a white cat that sits in its place")
+    output = await made([make_video("v1"), told], Writer({}, apart, edits=edits), options)
+    assert len(output.records) == 2 and [each.reason for each in output.dropped] == ["not_apart"]
+    output = await made([make_video("v1"), told], Writer({}, apart, "contrast", edits=edits), options)
+    assert not output.records and output.failure is not None and "timeout" in output.failure.reason

@@ -11,7 +11,8 @@ from PIL import Image
 from hardcut.engine.stage import Unit
 from hardcut.media.altered import hashes
 from hardcut.media.collection import scan
-from hardcut.schemas.records import Copy, Group, Signature, Video
+from hardcut.schemas.copies import Copy, Group, Signature
+from hardcut.schemas.records import Video
 from hardcut.schemas.settings import DuplicateSettings
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
 from hardcut.synth.frame_source import FrameSource

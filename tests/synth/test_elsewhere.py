@@ -48,3 +48,22 @@ def test_only_what_is_sure_there_and_not_here_is_shown(make_video: Callable[...,
     many = [found[0].model_copy(update={"text": f"line {n}"}) for n in range(40)]
     one, other = some_of(many, "q_1"), some_of(many, "q_2")
     assert len(one) == len(other) == 12 and one != other and one == some_of(reversed(many), "q_1")
+
+
+def test_nothing_is_taken_from_what_may_be_the_same_scene(make_video: Callable[..., Video]) -> None:
+    """A sign that was read in a twin and not here may be here all the same: it is not absent."""
+
+    def unit(video_id: str, *texts: str) -> Unit:
+        span = Span(start=0.5, end=1.5)
+        lines = (
+            Evidence.create(video_id=video_id, kind="ocr", text=text, span=span, confidence=0.95, extractor="x")
+            for text in texts
+        )
+        return Unit(video_id, (make_video(video_id), *lines))
+
+    here = [
+        EvidenceLine(id=text, kind="ocr", text=text, start=0, end=1, confidence=0.9) for text in ("florist", "wait")
+    ]
+    twin, other = unit("twin", "FLORIST", "WAIT", "WALK"), unit("other", "BAKERY", "WAIT", "FRESH BREAD")
+    assert elsewhere([twin], here, "A street.") == ()
+    assert {each.text for each in elsewhere([twin, other], here, "A street.")} == {"bakery", "fresh bread"}

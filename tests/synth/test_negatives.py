@@ -12,9 +12,10 @@ import pytest
 from hardcut.engine.stage import Output
 from hardcut.engine.vectors import VectorWriter, unit, write_note
 from hardcut.schemas.base import Record
+from hardcut.schemas.copies import Group
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import FILTERS
-from hardcut.schemas.records import Caption, Evidence, Facet, Group, Pair, Query, Span, TeacherRef, Twin
+from hardcut.schemas.records import Caption, Evidence, Facet, Pair, Query, Span, TeacherRef, Twin
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.text.clean import tokens
 from hardcut.synth.candidates.first_stage import Bm25

@@ -23,8 +23,9 @@ from hardcut.engine.progress import NullProgress
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.schemas.base import Record
+from hardcut.schemas.copies import Copy, Group
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Caption, Claim, Copy, Evidence, Group, Span, TeacherRef, Twin
+from hardcut.schemas.records import Caption, Claim, Evidence, Span, TeacherRef, Twin
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.direction import axis_directions, split_directions
 from hardcut.schemas.text.words import words

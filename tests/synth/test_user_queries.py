@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.records import Facet, Query, Sampling, TeacherRef
+from hardcut.synth.decompose import Decomposer
 from hardcut.synth.user_queries import UserQueryStage, read_queries
+from hardcut.teacher.prompts.reply_models import DecomposedReply, DecomposeReply, PartReply
+from hardcut.teacher.protocol import Outcome, Refusal, Reply, Request, Task
+from hardcut.teacher.rules.teacher import EvidenceTeacher
 
 
 def written(folder: Path, name: str, text: str | bytes) -> Path:
@@ -81,3 +87,58 @@ def test_stage(tmp_path: Path) -> None:
     same = UserQueryStage(written(tmp_path, "b.tsv", "7\tred ball\n"))
     other = UserQueryStage(written(tmp_path, "c.tsv", "7\tblue ball\n"))
     assert one.settings == same.settings != other.settings
+
+
+class Silent:
+    """Answers of two queries one, and nothing where a text says so."""
+
+    def describe(self, task: Task, sampling: Sampling) -> TeacherRef:
+        return TeacherRef(backend="test", model="silent")
+
+    async def complete(self, requests: Sequence[Request]) -> list[Outcome]:
+        found: list[Outcome] = []
+        for request in requests:
+            asked = request.inputs["queries"]
+            assert isinstance(asked, list) and not request.frames
+            texts = [each["text"] for each in asked if isinstance(each, dict)]
+            if "refused" in texts:
+                found.append(Refusal("truncated", "the reply was cut", "{"))
+                continue
+            part = PartReply(text="a ball", modality="visual")
+            reply = DecomposeReply(queries=(DecomposedReply(number=1, facets=(part,)),))
+            found.append(Reply("", self.describe("decompose", request.sampling), parsed=reply))
+        return found
+
+    async def ping(self) -> str:
+        return ""
+
+    async def close(self) -> None: ...
+
+
+async def test_what_a_teacher_does_not_take_apart_is_kept_and_told(tmp_path: Path) -> None:
+    texts = ["red ball", "blue ball", *(f"ball {number}" for number in range(3, 11)), "refused"]
+    file = written(tmp_path, "a.tsv", "".join(f"{number}\t{text}\n" for number, text in enumerate(texts, 1)))
+    plain = UserQueryStage(file)
+    stage = UserQueryStage(file, Decomposer(Silent(), Sampling()))
+    assert stage.settings != plain.settings, "who takes queries apart is part of the key"
+    made = dict((await stage.prepared()).run(None))  # type: ignore[arg-type]
+    assert [query.text for output in made.values() for query in output.records] == texts  # type: ignore[attr-defined]
+    assert made["1"].records[0].facets == (Facet(text="a ball", modality="visual"),)  # type: ignore[attr-defined]
+    assert made["1"].dropped == [] and made["1"].failure is None
+    [silent] = made["2"].dropped
+    assert (silent.reason, silent.item) == ("no_facets", made["2"].records[0].query_id)  # type: ignore[attr-defined]
+    assert made["11"].failure and made["11"].failure.reason == "truncated" and made["11"].failure.raw == "{"
+
+
+async def test_facets_do_not_change_who_a_query_is(tmp_path: Path) -> None:
+    """What was judged of it stays."""
+    file = written(tmp_path, "a.tsv", '7\ta ball rolls to the left before a sign reads "SALE"\n')
+    [(_, before)] = UserQueryStage(file).run(None)  # type: ignore[arg-type]
+    prepared = await UserQueryStage(file, Decomposer(EvidenceTeacher(), Sampling())).prepared()
+    [(_, output)] = prepared.run(None)  # type: ignore[arg-type]
+    [query], [plain] = output.records, before.records
+    assert isinstance(query, Query) and isinstance(plain, Query) and query.query_id == plain.query_id
+    assert [(facet.text, facet.modality) for facet in query.facets] == [
+        ("a ball rolls to the left", "motion"),
+        ("SALE", "ocr"),
+    ]

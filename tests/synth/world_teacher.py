@@ -6,6 +6,7 @@ truth program (`hardcut.data.truth.answers`), which alone decides what is true.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -23,6 +24,7 @@ from hardcut.teacher.prompts.reply_models import (
     CheckReply,
     ClaimReply,
     ComposeReply,
+    ContrastReply,
     CorrectionReply,
     CounterfactualReply,
     FacetReply,
@@ -33,6 +35,7 @@ from hardcut.teacher.prompts.reply_models import (
     RefineReply,
     SameReply,
     TranslateReply,
+    TurnedReply,
     VerdictReply,
     WordingReply,
 )
@@ -318,8 +321,28 @@ class WorldTeacher:
     def _translate(self, inputs: Any) -> TranslateReply:
         return TranslateReply(translations=())
 
+    def told_in(self, caption: str) -> list[Sought]:
+        """What a caption tells, out of what the clips have, in its order."""
+        said = {clause(each): each for each in self._pool}
+        longest_first = "|".join(map(re.escape, sorted(said, key=len, reverse=True)))
+        return [said[found] for found in re.findall(longest_first, caption)]
+
+    def _contrast(self, inputs: Any) -> ContrastReply:
+        """One thing of a caption exchanged for another."""
+        rng = self._rng("contrast", inputs["text"])
+        told = self.told_in(inputs["text"])
+        before, after = rng.choice(told), rng.choice([each for each in self._pool if each not in told])
+        if inputs["nuances"] != ["composed"] or clause(before) not in inputs["text"]:
+            return ContrastReply(contrasts=())
+        edits = [f"{clause(one)} in place of {clause(other)}" for one, other in ((after, before), (before, after))]
+        text = inputs["text"].replace(clause(before), clause(after), 1)
+        turned = TurnedReply(nuance="composed", text=text, again=text, text_again=text, edit=edits[0], back=edits[1])
+        return ContrastReply(contrasts=(turned,))
+
     def _same(self, inputs: Any) -> SameReply:
         def parts(text: str) -> set[object]:
+            if text not in self.meaning:
+                return set(self.told_in(text))
             meant = self.meaning[text]
             order = [tuple(meant.sought)] if meant.ordered else []
             return {*meant.sought, *order, *(("no", each) for each in meant.without)}

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,7 @@ from hardcut.teacher.prompts.reply_models import (
     ComposeReply,
     ContrastReply,
     CounterfactualReply,
+    DecomposeReply,
     ParaphraseReply,
     QueriesReply,
     RefineReply,
@@ -41,6 +48,40 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Starts vLLM on loopback with the model of a folder, and gives its address: `serve(folder, *options)`. It goes by
+    the name `small`. Needs vllm."""
+    with ExitStack() as stack:
+        yield lambda model, *options: stack.enter_context(_served(model, tmp_path_factory.mktemp("vllm"), options))
+
+
+@contextmanager
+def _served(model: Path, folder: Path, options: Sequence[str]) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "small", "--enforce-eager", *options]
+    own = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    log = folder / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **own})
+    try:
+        until = time.monotonic() + 900
+        while True:
+            assert process.poll() is None and time.monotonic() < until, log.read_text()[-3000:]
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 @pytest.fixture
 def structured() -> dict[Task, type[BaseModel]]:
     """The tasks that are answered in JSON, with what the answer must fit."""
@@ -54,6 +95,7 @@ def structured() -> dict[Task, type[BaseModel]]:
         "translate": TranslateReply,
         "contrast": ContrastReply,
         "same": SameReply,
+        "decompose": DecomposeReply,
         "counterfactual": CounterfactualReply,
     }
 
@@ -113,6 +155,7 @@ def inputs(evidence: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         },
         "paraphrase": {"queries": asked, "count": 1, "max_words": 40},
         "translate": {"queries": asked, "language": "de"},
+        "decompose": {"queries": asked},
         "contrast": {"text": "A man leaves the Grand Hotel", "nuances": ["temporal", "composed"], "max_words": 30},
         "same": {"pairs": [{"number": 1, "first": asked[0]["text"], "second": "platform 9 after grand hotel"}]},
         "counterfactual": {

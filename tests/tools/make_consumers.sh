@@ -15,15 +15,30 @@ make() {  # NAME, BASE (bare or on top of training), what pip installs
   fi
   "$folder/$name/bin/python" -m pip install --quiet "$@" || { echo "SKIPPED $name"; rm -rf "${folder:?}/$name"; }
 }
-make datasets-3 bare 'datasets==3.2.0' 'huggingface_hub==0.27.0'
+torchaudio() {  # NAME: LLaMA-Factory imports it, there is none for this torch, and no audio is read here
+  mkdir -p "$("$folder/$1/bin/python" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/torchaudio"
+}
+also() {  # NAME, what pip installs beside it
+  local name=$1; shift
+  if [ -d "$folder/$name" ]; then "$folder/$name/bin/python" -m pip install --quiet "$@"; fi
+}
+# Each in its newest version, and beside it in a pinned older one: the oldest that goes with this torch and transformers.
+make datasets-old bare 'datasets==3.2.0' 'huggingface_hub==0.27.0'
+make light-old bare 'pandas==2.2.3' 'pyarrow==18.1.0' 'polars==1.20.0' 'duckdb==1.1.3' 'numpy<2.3' 'ir_measures==0.4.1'
+make sentence-transformers-old train --no-deps 'sentence-transformers==6.0.0'
 make mteb train mteb
+make mteb-old train 'mteb==2.1.0'
 make trl train --no-deps trl
+make trl-old train --no-deps 'trl==1.0.0'
+make rankvideo train --no-deps trl qwen-vl-utils decord
 make ms-swift train ms-swift modelscope
+make ms-swift-old train 'ms-swift==4.1.0' modelscope
 make flag-embedding train --no-deps FlagEmbedding ir-datasets
-if [ -d "$folder/flag-embedding" ]; then "$folder/flag-embedding/bin/python" -m pip install --quiet 'transformers<5' 'datasets<4'; fi
+make flag-embedding-old train --no-deps 'FlagEmbedding==1.3.5' ir-datasets
+for name in flag-embedding flag-embedding-old; do also $name 'transformers<5' 'datasets<4'; done
 make llama-factory train --no-deps llamafactory
-if [ -d "$folder/llama-factory" ]; then
-  "$folder/llama-factory/bin/python" -m pip install --quiet fire omegaconf hydra-core librosa tyro sse-starlette matplotlib trl
-  # It imports torchaudio, of which there is none for this torch, and no audio is read here.
-  mkdir -p "$("$folder/llama-factory/bin/python" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/torchaudio"
-fi
+make llama-factory-old train --no-deps 'llamafactory==0.9.4'
+for name in llama-factory llama-factory-old; do
+  also $name fire omegaconf hydra-core librosa tyro sse-starlette matplotlib trl
+  if [ -d "$folder/$name" ]; then torchaudio $name; fi
+done

@@ -12,7 +12,7 @@ install() {
   "$python" -m venv "$folder"
   "${pip[@]}" --upgrade pip
   "${pip[@]}" torch==2.13.0  # first and alone: a build for CPUs, where there is one
-  "${pip[@]}" torch==2.13.0 -e '.[train,qlora,default]' pytest pytest-asyncio pytest-timeout hypothesis nbclient ipykernel
+  "${pip[@]}" torch==2.13.0 -e '.[train,qlora,default,ray]' pytest pytest-asyncio pytest-timeout hypothesis nbclient ipykernel num2words
   local site
   site=$("$folder/bin/python" -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")
   cp tests/tools/torchvision_on_cpu.py "$site/"

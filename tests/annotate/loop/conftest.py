@@ -42,6 +42,7 @@ overlap = 3
 audit = 0.6
 gold = 0.2
 preview_side = 160
+seed = 2
 """
 
 

@@ -98,7 +98,8 @@ def test_a_reviewer_at_work(
     for condition in ("!v.paused && v.currentTime < 1.7", "v.currentTime > 1.8", "!v.paused && v.currentTime < 1.7"):
         video.until(condition)
     page.keyboard.press("+")
-    assert video.until("v.playbackRate === 1.25") and frame.locator(".badge").text_content() == "speed 1.25 · loop"
+    assert video.until("v.playbackRate === 1.25")
+    frame.locator(".badge", has_text=re.compile("^speed 1.25 · loop$")).wait_for()
     page.keyboard.press("r")
     page.keyboard.press("-")
     frame.locator(".rail").scroll_into_view_if_needed()

@@ -14,12 +14,13 @@ import krippendorff
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from hardcut.annotate.draws import Drawn
 from hardcut.annotate.sets import RELEVANCE
 from hardcut.pipeline.run_export import export_run
 from hardcut.publish.dataset import Dataset
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Dropped, Pair, Query, TeacherLabel
+from hardcut.schemas.records import COUNTERFACTUAL, Dropped, Pair, Query, TeacherLabel
 
 Review_ = Callable[..., dict[str, Any]]
 NAMES = {value: name for name, (value, _) in RELEVANCE.items()}
@@ -170,25 +171,43 @@ def check_reviewers(found: dict[str, Any], said: dict[str, dict[str, int]], run:
 
 
 def check_teacher(found: dict[str, Any], audit: dict[str, dict[str, int]], run: Path) -> None:
-    """Precision and recall from the audit, by hand: of three people two say whether it is relevant."""
+    """Precision and recall from the audit, by hand: of three people two say whether it is relevant. Each pair counts by
+    one over its probability, among the pairs of the same verdict that are alike in being a query's own."""
     known = {id for id, judgment in judgments_of(run).items() if judgment.source == "imported"}
     found_labels = read_records(run / TeacherLabel.FILE, TeacherLabel)
-    labels = {each.pair_id: each.verdict for each in found_labels if each.input == "full"}
-    size = Counter(verdict for pair_id, verdict in labels.items() if pair_id not in known)
-    right = {
-        verdict: [
-            sum(grade > 0 for grade in answers.values()) >= 2
-            for pair_id, answers in audit.items()
-            if labels[pair_id] == verdict
-        ]
+    labels = {each.pair_id: each.verdict for each in found_labels if each.input == "full" and each.pair_id not in known}
+    queries = {query.query_id: query for query in read_records(run / Query.FILE, Query)}
+    pairs = {pair.pair_id: pair for pair in read_records(run / Pair.FILE, Pair)}
+    own = {id: queries[pair.query_id].source_video_id == pair.video_id for id, pair in pairs.items()}
+    size = Counter(
+        (verdict, own[pair_id])
+        for pair_id, verdict in labels.items()
+        if queries[pairs[pair_id].query_id].variant not in COUNTERFACTUAL
+    )
+    right: Counter[tuple[str, bool]] = Counter()
+    whole: Counter[tuple[str, bool]] = Counter()
+    for drawn in read_records(run / Drawn.FILE, Drawn):
+        cell = (labels[drawn.pair_id], own[drawn.pair_id])
+        whole[cell] += 1 / drawn.probability
+        right[cell] += (sum(grade > 0 for grade in audit[drawn.pair_id].values()) >= 2) / drawn.probability
+    share = {
+        verdict: sum(right[cell] for cell in whole if cell[0] == verdict)
+        / sum(whole[cell] for cell in whole if cell[0] == verdict)
+        for verdict in ("yes", "no")
+    }
+    answered = {
+        verdict: sum(
+            count * (right[cell] / whole[cell] if cell in whole else share[verdict])
+            for cell, count in size.items()
+            if cell[0] == verdict
+        )
         for verdict in ("yes", "no")
     }
     (teacher,) = found["teachers"]
-    precision, missed = (sum(right[verdict]) / len(right[verdict]) for verdict in ("yes", "no"))
     assert teacher["audited"] == len(audit) and teacher["pairs"] == size.total()
+    precision = answered["yes"] / sum(count for cell, count in size.items() if cell[0] == "yes")
     assert teacher["precision"] == pytest.approx(precision)
-    answered = size["yes"] * precision
-    assert teacher["recall"] == pytest.approx(answered / (answered + size["no"] * missed))
+    assert teacher["recall"] == pytest.approx(answered["yes"] / sum(answered.values()))
     assert teacher["precision_interval"][0] <= precision <= teacher["precision_interval"][1]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence.ocr import read_lines
-from hardcut.synth.evidence.readable import agreement, believable, crops, mixes_scripts
+from hardcut.synth.evidence.readable import CROPS, agree, believable, crops, mixes_scripts
 from hardcut.synth.evidence.tracks import Line, Reading
 
 pytest.importorskip("cv2", reason='needs pip install "hardcut[ocr]"')
@@ -34,29 +36,64 @@ def test_a_word_is_of_one_script(text: str, mixed: bool) -> None:
     assert mixes_scripts(text) is mixed
 
 
+def crops_that(say: str, *, agree: int) -> Iterator[str]:
+    """What five crops are read as; those that agree come first."""
+    yield from [say] * agree + ["something else"] * (CROPS - agree)
+
+
+def believed(line: Line, agree: int) -> bool:
+    return believable(line, crops_that(line.text, agree=agree))
+
+
 def test_what_is_believed() -> None:
-    assert believable(line("Harbour market", 0.98), 1.0)
-    assert believable(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFITS"), 0.6), "read twice"
-    assert not believable(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFNS"), 0.6), "a reading that never repeats"
+    assert believed(line("Harbour market", 0.98), 5)
+    assert believed(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFITS"), 3), "read twice"
+    assert not believed(line("MISFITS", 0.75, 2.0, "MISFITS", "MISFNS"), 3), "a reading that never repeats"
     often = ("inai", "inai", "nai", "lnai", "naii")
-    assert not believable(line("inai", 0.75, 2.0, *often), 0.8), "most pictures say something else"
-    assert not believable(line("MISFNS", 0.99), 0.4), "another crop says something else"
-    assert believable(line("7", 0.99), 1.0)
-    assert not believable(line("7", 0.99, 0.5), 1.0) and not believable(line("油", 0.99, 4.0), 0.8)
-    assert not believable(line("CE", 0.79, 1.0, "CE", "CE"), 1.0) and not believable(line("41", 0.9, 0.5), 1.0)
-    assert not believable(line("MOCKBА", 1.0), 1.0), "look-alikes of two scripts"
+    assert not believed(line("inai", 0.75, 2.0, *often), 4), "most pictures say something else"
+    assert not believed(line("MISFNS", 0.94), 2), "another crop says something else"
+    assert believed(line("7", 0.99), 5)
+    assert not believed(line("7", 0.99, 0.5), 5) and not believed(line("油", 0.99, 4.0), 4)
+    assert not believed(line("CE", 0.79, 1.0, "CE", "CE"), 5) and not believed(line("41", 0.9, 0.5), 5)
+    assert not believed(line("MOCKBА", 1.0), 5), "look-alikes of two scripts"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "readings", "right", "asked"),
+    [
+        (0.99, ["Gate 17"] * 5, True, 2),  # a sure reading whose first crops agree
+        (0.9, ["Gate 17"] * 5, True, 4),
+        (0.99, ["Gate 17", "Gate 11", "Gate 17", "Gate 17", "Gate 17"], True, 5),
+        (0.99, ["Gate 11", "Gate 11", "Gate 17", "Gate 17", "Gate 17"], False, 2),  # four of five cannot be any more
+        (0.5, ["Gate 17"] * 5, False, 0),
+    ],
+)
+def test_no_more_crops_are_read_than_decide(confidence: float, readings: list[str], right: bool, asked: int) -> None:
+    others = iter(readings)
+    assert believable(line("Gate 17", confidence), others) is right
+    assert len(readings) - len(list(others)) == asked
+
+
+def test_what_another_picture_said_in_the_same_place_needs_no_crops() -> None:
+    before = [line("HARBOUR", 0.99)]
+    assert believable(line("HARBOUR", 0.9), crops_that("HARBOUR", agree=0), before)
+    assert not believable(line("HARBOUR", 0.75), crops_that("HARBOUR", agree=0), before), "not read surely"
+    elsewhere = replace(before[0], box=(0.5, 0.6, 0.9, 0.7))
+    assert not believable(line("HARBOUR", 0.9), crops_that("HARBOUR", agree=0), [elsewhere])
+    assert not believable(line("HARBOURS", 0.9), crops_that("HARBOURS", agree=0), before)
 
 
 def test_crops_agree_letter_by_letter_but_for_a_slip_in_a_long_line() -> None:
-    assert agreement("Gate 17", ["gate17", "Gate 11", "Gate 17"]) == pytest.approx(2 / 3)
-    assert agreement("Breaking news tonight", ["Breaking news tonigh", "Breaking"]) == 0.5
-    assert agreement("Gate 17", []) == 0.0
+    gate, news = line("Gate 17", 0.9), line("Breaking news tonight", 0.9)
+    assert agree(gate, ["gate17"], 1 / CROPS) and not agree(gate, ["Gate 11"] * CROPS, 1 / CROPS)
+    assert agree(news, ["Breaking news tonigh"], 1 / CROPS) and not agree(news, ["Breaking"] * CROPS, 1 / CROPS)
+    assert not agree(gate, [], 1 / CROPS)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (40, 3), (30, 200)])
 def test_crops_of_any_picture(size: tuple[int, int]) -> None:
     found = list(crops(np.zeros((*size, 3), np.uint8)))
-    assert len(found) == 5 and all(min(crop.shape[:2]) > 0 for crop in found)
+    assert len(found) == CROPS and all(min(crop.shape[:2]) > 0 for crop in found)
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no folder of shared cases beside the checkout (../shared/cases)")
@@ -71,5 +108,5 @@ def test_shared_cases(name: str, right: list[str], tmp_path: Path) -> None:
     """What is of no script that the recogniser knows, and plants and balls, is not read as look-alikes."""
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stored = ingest(str(CASES / f"{name}.mp4"), str(tmp_path), MediaSettings()).frames
-    lines, _ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
+    lines, *_ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
     assert [each.text for each in lines] == right

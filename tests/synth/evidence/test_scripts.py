@@ -11,14 +11,17 @@ pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
 pytest.importorskip("onnxruntime", reason='needs pip install "hardcut[ocr]"')
 
 from benchmarks.scripts import FPS, LANGUAGES, LINES, PICTURES, frames, words
+from hardcut.media.ingest import ingest
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.settings import EvidenceSettings
+from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence import tesseract
 from hardcut.synth.evidence.lookalikes import may_be_lookalikes
+from hardcut.synth.evidence.lost_letters import may_lack_letters
 from hardcut.synth.evidence.ocr import ocr_evidence, read_lines, unread_text
 from hardcut.synth.evidence.tesseract import data_of, language_settings, of_video
 from hardcut.synth.evidence.tracks import Line, Reading
 from hardcut.synth.evidence.unread import Unread, unread
+from tests.synth.evidence.test_motion import CASES
 
 RUSSIAN, KOREAN = (0, 1, 7), (5, 7, 10)
 """Lines that are read whole; the benchmark counts all."""
@@ -45,7 +48,7 @@ def with_data(*languages: str) -> EvidenceSettings:
 def test_with_its_data_a_script_is_read(make_video, tmp_path: Path, language: str, data: str, numbers) -> None:
     settings = with_data(data)
     for number in numbers:
-        lines, not_read = read_lines(shown(language, number, tmp_path), PICTURES / FPS, settings)
+        lines, not_read, _ = read_lines(shown(language, number, tmp_path), PICTURES / FPS, settings)
         [item] = ocr_evidence(make_video(duration_s=3), lines, "rapidocr")
         assert words(item.text) == words(LINES[language][number])
         assert item.extractor == f"tesseract-{data}"
@@ -56,7 +59,7 @@ def test_with_its_data_a_script_is_read(make_video, tmp_path: Path, language: st
 @pytest.mark.parametrize("language", ["ru", "ko"])
 def test_without_it_the_text_is_told_as_unread(make_video, tmp_path: Path, language: str) -> None:
     for number in (0, 1, 8):
-        lines, not_read = read_lines(shown(language, number, tmp_path), PICTURES / FPS, EvidenceSettings())
+        lines, not_read, _ = read_lines(shown(language, number, tmp_path), PICTURES / FPS, EvidenceSettings())
         assert lines == []
         told = unread_text(make_video(duration_s=3), not_read)
         assert told and all(item.reason == "unread_text" for item in told)
@@ -65,7 +68,7 @@ def test_without_it_the_text_is_told_as_unread(make_video, tmp_path: Path, langu
 
 def test_a_video_in_latin_letters_is_read_as_before(tmp_path: Path) -> None:
     settings = with_data("rus", "kor")
-    lines, _ = read_lines(shown("en", 0, tmp_path), PICTURES / FPS, settings)
+    lines, *_ = read_lines(shown("en", 0, tmp_path), PICTURES / FPS, settings)
     assert [(line.text, line.best.reader) for line in lines] == [("Breaking news tonight", "")]
 
 
@@ -122,3 +125,36 @@ def test_a_place_of_text_is_told_once() -> None:
     half = Line("HOBOCTИ", 1.75, 2.75, box, 0.9, readings[5][0], ("HOBOCTИ",))
     assert unread(times, readings, [line, half], 2.75) == [], "the same text, read in later pictures"
     assert unread(times[:2], readings[:2], [line], 2.75) == [], "seen too briefly to be sure that it is text"
+
+
+VIETNAMESE = CASES / "ocr" / "vi.mp4"
+
+
+@pytest.mark.skipif(not VIETNAMESE.is_file(), reason="no folder of shared cases beside the checkout (../shared/cases)")
+def test_letters_that_the_first_recogniser_does_not_know_are_no_reading_without_them(tmp_path: Path) -> None:
+    """`Tin tức hôm nay` was read as `Tin tc hôm nay`, at .999."""
+    stored = ingest(str(VIETNAMESE), str(tmp_path), MediaSettings()).frames
+    for language in (None, "vi"):
+        lines, [place], _ = read_lines(stored.frames, stored.duration_s, EvidenceSettings(), language=language)
+        assert lines == [] and place.doubtful == "Tin tc hôm nay"
+    spanish = ingest(str(CASES / "ocr" / "es.mp4"), str(tmp_path), MediaSettings()).frames
+    assert [each.text for each in read_lines(spanish.frames, spanish.duration_s, EvidenceSettings())[0]] == [
+        "¿Qué pasó mañana?"
+    ]
+    settings = with_data("vie")
+    [line], not_read, _ = read_lines(stored.frames, stored.duration_s, settings)
+    assert (line.text, line.best.reader, not_read) == ("Tin tức hôm nay", "tesseract-vie", [])
+    [line], *_ = read_lines(spanish.frames, spanish.duration_s, settings)
+    assert (line.text, line.best.reader) == ("¿Qué pasó mañana?", ""), "what has no such letter stays as it was read"
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("Tin tc hôm nay", True), ("đưng ph", True), ("Tin tức hôm nay", False), ("Breaking news", False),
+        ("PgDn", False), ("Hôtel 5 km", False), ("Thủ đô", False), ("STRČ PRST SKRZ KRK", False), ("Câu chuyn", False),
+    ],
+)  # fmt: skip
+def test_which_lines_may_lack_letters(text: str, lost: bool) -> None:
+    """A word that keeps a vowel is not noticed: `Câu chuyn` for `Câu chuyện`."""
+    assert may_lack_letters(text) is lost

@@ -67,6 +67,6 @@ def test_what_stands_or_goes_the_other_way_or_has_gaps_is_left_alone() -> None:
 def test_the_shared_ticker(tmp_path: Path) -> None:
     pytest.importorskip("rapidocr", reason='needs pip install "hardcut[ocr]"')
     stored = ingest(str(CASES / "ocr" / "ticker.mp4"), str(tmp_path), MediaSettings()).frames
-    [line], _ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
+    [line], *_ = read_lines(stored.frames, stored.duration_s, EvidenceSettings())
     assert line.text == "Breaking news tonight the river has risen above the old bridge and schools stay closed"
     assert line.start < 1 and line.end > 7.5

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Unit
 from hardcut.engine.status import read_status
 from hardcut.schemas.errors import BudgetReached, HardcutError, ItemError, MissingDependency, UsageError
+from hardcut.schemas.ids import digest
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.resources import Budget, Resources
 from hardcut.schemas.settings import EvidenceSettings
@@ -26,7 +28,7 @@ from hardcut.schemas.teachers import TeacherSettings
 from hardcut.synth.evidence.recognisers import open_recogniser
 from hardcut.synth.evidence.speech import Recogniser, Spoken
 from hardcut.synth.evidence.stage import EvidenceStage
-from hardcut.synth.evidence.transcription import PIECE_S
+from hardcut.synth.evidence.transcription import PIECE_S, wav_pieces
 from hardcut.synth.frame_source import FrameSource
 
 RESOURCES = Resources(max_attempts=3, request_timeout_s=10)
@@ -146,7 +148,7 @@ async def test_replies_are_kept_and_calls_are_booked(
     token = current_stage.set("evidence")
     heard: list[list[Spoken]] = []
     try:
-        for address in (speech_server.url, speech_server.url + "/"):
+        for address in (speech_server.url, speech_server.url.replace("127.0.0.1", "localhost") + "/"):
             with ReplyCache(tmp_path / "replies.sqlite") as replies, Ledger(tmp_path / "run") as ledger:
                 budget = CallBudget(ledger)
                 async with opened(address, pool, replies=lambda kept=replies: kept, budget=budget) as hearing:
@@ -154,10 +156,40 @@ async def test_replies_are_kept_and_calls_are_booked(
                 await budget.close()
     finally:
         current_stage.reset(token)
-    assert len(speech_server.forms) == 2, "two pieces, each once: of a copy, by a second run, at another spelling"
+    assert len(speech_server.forms) == 2, "two pieces, each once: of a copy, by a second run, at another address"
     assert all(each == heard[0] for each in heard) and heard[0][1].start > PIECE_S - 6
     (spend,) = read_status(tmp_path / "run").spend
     assert (spend.stage, spend.teacher, spend.calls) == ("evidence", f"server:whisper-1@{speech_server.url}", 2)
+
+
+async def test_a_reply_that_was_kept_under_an_address_is_not_paid_again(
+    speech_server: Any, own_pool: WorkerPool, tmp_path: Path, make_sound: MakeSound
+) -> None:
+    """As version 1 of the calls kept it."""
+    path = make_sound(tmp_path / "a.mkv", 2.0, (0.0, 2.0))
+    [(_, sound)], _ = wav_pieces(str(path))
+    kept = digest("transcription", 1, "whisper-1", speech_server.url, sha256(sound).hexdigest())
+    with ReplyCache(tmp_path / "replies.sqlite") as replies:
+        await replies.put(kept, '{"language": "en", "segments": [{"start": 0, "end": 1, "text": "as before"}]}')
+        async with opened(speech_server.url, own_pool, replies=lambda: replies) as hearing:
+            [heard] = await hearing.hear(path, 2.0)
+    assert (heard.text, speech_server.forms) == ("as before", [])
+
+
+async def test_a_run_knows_a_server_by_its_model_and_what_it_had_by_the_address(
+    frames: FrameSource, own_pool: WorkerPool
+) -> None:
+    def stage(spec: str) -> EvidenceStage:
+        options = EvidenceSettings(ocr="off", shots=False, motion=False, speech=spec)
+        return EvidenceStage(frames, options, open_recogniser(spec, own_pool, RESOURCES))
+
+    here, there, other = (
+        stage(f"server:{name}@http://{host}/v1") for name, host in (("m", "a:1"), ("m", "b:2"), ("n", "a:1"))
+    )
+    assert here.settings == there.settings != other.settings
+    before = next(each for each in here.earlier if each.version == 9)  # the last one that knew a server by its address
+    assert before.settings["speech"] == "server:m@http://a:1/v1"
+    assert before.settings["versions"]["speech"] == {"model": "m", "url": "http://a:1/v1"}  # type: ignore[index,call-overload]
 
 
 async def test_a_budget_of_calls_holds(

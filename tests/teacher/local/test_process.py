@@ -88,6 +88,29 @@ async def test_what_is_done_is_handed_back_while_the_model_goes_on(model: Path) 
     await process.close()
 
 
+@pytest.mark.vllm
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed: `make test-vllm`")
+async def test_what_is_asked_of_vllm_joins_what_is_under_way(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for one word is not kept waiting by those who are told a long story."""
+    for name, value in {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    process = ModelProcess("vllm", ModelOptions(str(model), None, 4, 2048, 0.3, 1, batch=4))
+    word = Prompt("", "red green", (), Sampling(reasoning=False), judge=True)
+    assert isinstance((await process.generate([word]))[0], Generated)
+    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 400}
+    story = Prompt("", "red green blue", (), Sampling(), judge=False, schema=numbers, limit=900)
+    stories = asyncio.create_task(process.generate([story] * 12))
+    await asyncio.sleep(0.2)
+    for _ in range(5):
+        (answer,) = await process.generate([word])
+        assert isinstance(answer, Generated) and not stories.done()
+    told = await stories
+    assert len(told) == 12 and all(isinstance(each, Generated) and each.tokens.completion > 400 for each in told)
+    await process.close()
+    assert gone(process._process.pid)
+
+
 async def test_a_process_that_is_killed_fails_what_it_was_at_and_is_started_again(model: Path) -> None:
     process = await loaded(model)
     killed = process._process.pid

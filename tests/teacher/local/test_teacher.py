@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -289,10 +290,11 @@ def test_ten_judgments_on_a_video_encode_it_once(
 
 @pytest.mark.torch
 @needs_torch
+@pytest.mark.parametrize("given", [4, 2, 1])
 def test_the_next_video_is_made_ready_while_the_model_works(
-    generator: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    generator: Any, videos: list[tuple[Frame, ...]], inputs: dict[str, Any], given: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one whose frame is gone costs its own questions only."""
+    """Also one that is asked about only then. And one whose frame is gone costs its own questions only."""
     sampling = Sampling(max_frames=4, reasoning=False)
     gone = (replace(videos[1][0], path=videos[1][0].path.with_name("gone.jpg")), *videos[1][1:])
     prompts = prompts_of([judgments(inputs, frames, sampling)[0] for frames in (videos[0], gone, videos[2], videos[3])])
@@ -314,7 +316,9 @@ def test_the_next_video_is_made_ready_while_the_model_works(
 
     monkeypatch.setattr(generator, "_prepare", preparing)
     monkeypatch.setattr(generator, "_answer", answering)
-    kinds = [type(each).__name__ for each in answers(generator, prompts)]
+    later = iter(prompts[given:])
+    found = dict(generator.generate(prompts[:given], lambda: list(islice(later, 1))))
+    kinds = [type(found[at]).__name__ for at in range(len(prompts))]
     assert kinds == ["Generated", "GenerationFailed", "Generated", "Generated"]
 
 

@@ -29,7 +29,7 @@ def queries(*changes: dict[str, Any]) -> str:
     "wrong",
     [
         {"language": "en_US"},
-        {"facets": [{"text": "x", "modality": "visual", "start": 5.0, "end": 2.0}]},
+        {"facets": [{"text": " ", "modality": "visual", "start": 1.0, "end": 2.0}]},
         {"facets": [{"text": "x", "modality": "audio", "start": 1.0, "end": 2.0}]},
     ],
 )
@@ -39,6 +39,18 @@ def test_one_wrong_query_does_not_cost_the_others(wrong: dict[str, Any]) -> None
     assert [query.text for query in read.parsed.queries] == [f"query {at}" for at in range(4)]
     [left_out] = read.left_out
     assert left_out.reason == "invalid_item" and "query 4" in left_out.detail
+
+
+def test_a_facet_that_does_not_fit_does_not_cost_its_query() -> None:
+    """What a small model writes in one of many: an end before the start, an empty text, an unknown modality."""
+    facet = {"text": "a hand", "modality": "visual", "start": 1.0, "end": 2.0}
+    wrong = [{**facet, "start": 5.9, "end": 2.9}, {**facet, "text": ""}, {**facet, "modality": "smell"}]
+    read = read_reply(QueriesReply, queries({}, {"facets": [facet, *wrong]}))
+    assert isinstance(read.parsed, QueriesReply) and len(read.parsed.queries) == 2
+    whole, turned = read.parsed.queries[1].facets
+    assert (whole.start, whole.end) == (1.0, 2.0) and (turned.text, turned.start, turned.end) == ("a hand", None, None)
+    [left_out] = read.left_out
+    assert "kept with what of it fits" in left_out.detail and "facets.1" in left_out.detail
 
 
 @pytest.mark.parametrize("before", ["", "Here is the JSON:\n", "Of {x} and {y}: ", "<think>{no}</think>\n"])
@@ -88,3 +100,13 @@ def test_a_reply_without_anything_whole_is_none(model: Any, text: str) -> None:
 
 def test_a_reply_of_no_queries_is_one() -> None:
     assert read_reply(QueriesReply, '{"queries": []}').parsed == QueriesReply(queries=())
+
+
+@pytest.mark.parametrize("wrap", ["[{}]", "{}", "1. {}", "```json\n[{}\n", '{{"found": 1}} {} {{"text": "x'])
+def test_items_without_the_object_around_them_are_kept(wrap: str) -> None:
+    """As models write them that no grammar holds."""
+    items = ",\n".join(json.dumps({**QUERY, "text": f"query {at}"}) for at in range(3))
+    read = read_reply(QueriesReply, wrap.format(items))
+    assert isinstance(read.parsed, QueriesReply)
+    assert [query.text for query in read.parsed.queries] == ["query 0", "query 1", "query 2"] and read.left_out
+    assert read_reply(CaptionReply, json.dumps([CLAIM])).parsed is None, "a caption needs its short one too"

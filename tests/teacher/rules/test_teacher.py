@@ -17,9 +17,11 @@ from hardcut.teacher.prompts.inputs import (
     EvidenceLine,
     QueriesInputs,
 )
-from hardcut.teacher.prompts.reply_models import QueriesReply
-from hardcut.teacher.protocol import Request
+from hardcut.teacher.prompts.reply_models import DecomposeReply, QueriesReply
+from hardcut.teacher.protocol import Reply, Request
+from hardcut.teacher.rules.antonyms import turned_in_time
 from hardcut.teacher.rules.judge import EvidenceJudge, parse_query
+from hardcut.teacher.rules.mentions import keywords
 from hardcut.teacher.rules.rewriter import compose, write_counterfactuals
 from hardcut.teacher.rules.teacher import EvidenceTeacher
 from hardcut.teacher.rules.writer import write_caption, write_queries
@@ -259,6 +261,37 @@ def test_a_piece_of_a_text_is_not_denied(there: str, denied: bool) -> None:
     assert written == ([f'a clip where a sign reads "floor 6" but the screen never shows "{there.lower()}"'] * denied)
 
 
+@pytest.mark.parametrize(
+    ("query", "in_keywords"), [("red car moves upwards", True), ("the part where a red car moves upwards", False)]
+)
+def test_a_counterfactual_has_the_style_of_its_query(query: str, in_keywords: bool) -> None:
+    """Articles in one of two texts would tell which of them was made out of the other."""
+    lines = [
+        {"id": "e_1", "kind": "motion", "text": "a red car moves upwards", "start": 0.0, "end": 1.0, "confidence": 0.9},
+        {"id": "e_2", "kind": "motion", "text": "a green ball falls", "start": 1.0, "end": 2.0, "confidence": 0.9},
+        {"id": "e_3", "kind": "ocr", "text": "grand hotel", "start": 2.0, "end": 3.0, "confidence": 0.99},
+    ]
+    elsewhere = [{"text": "a tall dog runs", "modality": "motion"}, {"text": "exit", "modality": "ocr"}]
+    asked = CounterfactualInputs.model_validate(
+        {
+            "video": {"duration_s": 5.0, "looked_s": 5.0},
+            "evidence": lines,
+            "caption": "A red car moves upwards. A green ball falls.",
+            "query": query,
+            "language": "en",
+            "kind": "event",
+            "facets": [{"text": "a red car moves upwards", "modality": "motion", "start": 0.0, "end": 1.0}],
+            "variants": ["reversed", "negated", "negated_absent", "facet_changed"],
+            "elsewhere": elsewhere,
+            "rejected": [],
+            "max_words": 30,
+        }
+    )
+    written = {each.variant: each.text for each in write_counterfactuals(asked).queries}
+    assert set(written) == {"reversed", "negated", "negated_absent", "facet_changed"}
+    assert {text == keywords(text) for text in written.values()} == {in_keywords}
+
+
 def test_the_margin_grows_with_what_is_covered(evidence: list[dict[str, Any]]) -> None:
     steps = ["elephant parade", "elephant parade hotel", "elephant grand hotel", "grand hotel"]
     margins = [margin(evidence, step) for step in steps]
@@ -323,3 +356,63 @@ async def test_a_thousand_judgments_take_about_a_second(evidence: list[dict[str,
     started = time.process_time()
     await EvidenceTeacher().complete(asked)
     assert time.process_time() - started < 3  # measured: 0.5 s
+
+
+@pytest.mark.parametrize(
+    ("query", "turned"),
+    [
+        ("a man picks up the red cup", ["a man puts down the red cup"]),
+        ("a door opens before a bell", ["a door closes before a bell"]),
+        ("An old man enters", ["An old man leaves"]),
+        ("a woman opens a box and walks to the left", ["a woman opens a box and walks to the right",
+                                                        "a woman closes a box and walks to the left"]),
+        ("a dog jumps over the fence", []),
+        ('the sign "opens at 9" is read', []),
+        ("leaves on the ground", []),
+        ("it opens and it opens", []),
+    ],
+)  # fmt: skip
+def test_an_action_is_turned_round_in_time(query: str, turned: list[str]) -> None:
+    assert list(turned_in_time(query)) == turned
+
+
+def test_a_reversed_query_says_the_antonym_of_an_action(inputs: Inputs) -> None:
+    """Also where the query has no order, and its words are not those of our own writer."""
+    seen = {"id": "e_1", "kind": "motion", "text": "a gate is unlocked", "start": 1.0, "end": 3.0, "confidence": 0.9}
+    asked = CounterfactualInputs.model_validate(
+        {
+            **inputs["counterfactual"],
+            "evidence": [seen],
+            "caption": "A gate is unlocked.",
+            "query": "somebody unlocks a gate",
+            "kind": "event",
+            "facets": [{"text": "unlocks a gate", "modality": "motion", "start": 1.0, "end": 3.0}],
+            "variants": ["reversed"],
+            "rejected": [],
+        }
+    )
+    [written] = write_counterfactuals(asked).queries
+    assert written.text == "somebody locks a gate" and written.facets[0].text == "locks a gate"
+
+
+@pytest.mark.parametrize(
+    ("query", "facets"),
+    [
+        ('a red ball rolls to the left before a sign reads "SALE TODAY"',
+         [("a red ball rolls to the left", "motion"), ("SALE TODAY", "ocr")]),
+        ('clip where someone says "good morning" but nobody says "goodbye"', [("good morning", "speech")]),
+        ('the video titled "A day out"', [("A day out", "metadata")]),
+        ("a man opens a door, then a dog sleeps", [("a man opens a door", "motion"), ("a dog sleeps", "visual")]),
+        ("when a bell rings while the speaker says the train leaves",
+         [("a bell rings", "sound"), ("the speaker says the train leaves", "speech")]),
+        ("after the goal, the crowd without flags", [("the goal", "visual"), ("the crowd", "visual")]),
+        ('a sign reads "before, then after"', [("before, then after", "ocr")]),
+        ("Notre Dame fire 2019", [("Notre Dame fire 2019", "visual")]),
+        ("no dog", []),
+    ],
+)  # fmt: skip
+async def test_a_users_query_is_taken_apart(query: str, facets: list[tuple[str, str]]) -> None:
+    asked = {"queries": [{"number": 1, "text": query, "language": "und"}]}
+    [reply] = await EvidenceTeacher().complete([Request("decompose", asked, Sampling(), reply=DecomposeReply)])
+    assert isinstance(reply, Reply) and isinstance(reply.parsed, DecomposeReply)
+    assert [(each.text, each.modality) for each in reply.parsed.queries[0].facets] == facets

@@ -56,7 +56,7 @@ def judgments(inputs: dict[str, Any], video: int) -> list[Request]:
     return [Request("judge", {**told, "query": f'"grand hotel" {number}'}, Sampling()) for number in range(QUERIES)]
 
 
-async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int, dying: Any = None) -> float:
+async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: Sequence[int], dying: Any = None) -> float:
     """Questions a second, none of them lost; one server dies in the middle, where one is said to."""
     teacher = replicas(urls)
     try:
@@ -64,11 +64,9 @@ async def _rate(urls: Sequence[str], inputs: dict[str, Any], videos: int, dying:
         begun = monotonic()
         if dying:
             asyncio.get_running_loop().call_later(1.0, _die, dying)
-        found = await asyncio.gather(
-            *(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in range(videos))
-        )
+        found = await asyncio.gather(*(CachedTeacher(teacher).complete(judgments(inputs, video)) for video in videos))
         assert all(isinstance(reply, Reply) for replies in found for reply in replies)
-        return videos * QUERIES / (monotonic() - begun)
+        return len(videos) * QUERIES / (monotonic() - begun)
     finally:
         await teacher.close()
 
@@ -78,17 +76,35 @@ def _die(server: Any) -> None:
     server.fail_always("drop")
 
 
+def _computed(servers: Sequence[Any]) -> int:
+    """Prefixes that these servers had not kept when they were asked."""
+    return sum(server.total_asked - server.prefix_hits for server in servers)
+
+
 async def test_two_serve_twice_as_much_as_one_while_a_third_dies(servers: list[Any], inputs: dict[str, Any]) -> None:
-    """Time passes at the servers, so that other work on this machine counts for little."""
-    with type(servers[0])() as third:
-        for server in (*servers, third):
-            server.latency_s = 0.8
-        one = await _rate([servers[0].url], inputs, 4)
-        two = await _rate([server.url for server in servers], inputs, 8)
-        dying = await _rate([*(server.url for server in servers), third.url], inputs, 14, third)
-    print(f"one {one:.2f} questions a second; two {two / one:.2f} times that, with a third that dies {dying / one:.2f}")
-    assert two / one >= 1.7, "1.89 to 2.08 measured beside other work"
-    assert dying / one >= 1.5, "1.98 to 2.07 measured over 24 videos, beside other work"
+    """Time passes at the servers, so that other work on this machine counts for little; three rounds at most, of other
+    videos each. A video's prefix is computed once at whoever is asked about it: (Q-1)/Q of all questions find it."""
+    rounds = []
+    for number in range(3):
+        with type(servers[0])() as third:
+            for server in (*servers, third):
+                server.latency_s = 0.8
+            first = 100 * number
+            one = await _rate([servers[0].url], inputs, range(first, first + 4))
+            before = _computed(servers)
+            two = await _rate([server.url for server in servers], inputs, range(first + 10, first + 18))
+            assert _computed(servers) - before <= 8 + 6, "8 videos, and the 6 of the beginning at one more server"
+            before = _computed(servers)
+            every = [*(server.url for server in servers), third.url]
+            dying = await _rate(every, inputs, range(first + 20, first + 34), third)
+            assert _computed(servers) - before <= 14 + 6, "also what went over from the one that died"
+        rounds.append((two / one, dying / one))
+        print(f"one {one:.2f} questions a second; two {two / one:.2f} times, a third that dies {dying / one:.2f}")
+        best_two, best_dying = (max(each) for each in zip(*rounds, strict=True))
+        if best_two >= 1.9 and best_dying >= 1.8:
+            break
+    assert best_two >= 1.9, f"{rounds}: 1.88 to 2.08 measured beside other work"
+    assert best_dying >= 1.8, f"{rounds}: 1.79 to 2.07 measured beside other work"
 
 
 async def test_a_teacher_has_its_own_number_of_requests_in_flight(servers: list[Any], inputs: dict[str, Any]) -> None:

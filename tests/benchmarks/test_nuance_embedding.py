@@ -1,0 +1,30 @@
+"""What the figures of nuances mean: all right for scores that know the truth, chance for those that count words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.curriculum.world import Scale, make_world
+from benchmarks.nuance_embedding import asked_of, by_words, edits, figures
+
+
+def test_truth_has_all_right_and_words_have_not(tmp_path: Path) -> None:
+    part = make_world(tmp_path, Scale((1, 1, 4), (1, 1, 4), 1), 3).parts["test"]
+    texts, stories = asked_of(part), list(part.stories.values())
+    asked = {each.text: each for each in part.queries.values()}
+    edited = {anchor: part.stories[video] for anchor, video, _ in edits(part)}
+    assert edited and all(part.stories[one] != part.stories[other] for _, one, other in edits(part))
+    truth = np.array(
+        [
+            [float(asked[text].answered_by(story) if text in asked else edited.get(text) == story) for story in stories]
+            for text in texts
+        ]
+    )
+    found = figures(part, truth, texts)
+    assert found["chiral"] == found["negated"] == found["composed"] == found["plain_ndcg@10"] == 1.0
+    assert found["negatives_with_a_part"] < 1.0
+    words = figures(part, by_words(part, texts), texts)
+    assert words["same form"]["order"] == 0.5 and words["negated"] < 0.5
+    assert words["chiral"] < 1.0, "words tell directions, and not order"
