@@ -23,7 +23,7 @@ from hardcut.teacher.local.process import ModelProcess
 
 pytestmark = [
     pytest.mark.torch,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(600),  # an engine starts in half a minute of a quiet core
     pytest.mark.skipif(
         not (importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")),
         reason="torch and transformers are not installed",
@@ -89,7 +89,7 @@ async def test_what_is_done_is_handed_back_while_the_model_goes_on(model: Path) 
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vllm is not installed: `make test-vllm`")
 async def test_what_is_asked_of_vllm_joins_what_is_under_way(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for one word is not kept waiting by those who are told a long story."""
@@ -98,15 +98,22 @@ async def test_what_is_asked_of_vllm_joins_what_is_under_way(model: Path, monkey
     process = ModelProcess("vllm", ModelOptions(str(model), None, 4, 2048, 0.3, 1, batch=4))
     word = Prompt("", "red green", (), Sampling(reasoning=False), judge=True)
     assert isinstance((await process.generate([word]))[0], Generated)
-    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 400}
-    story = Prompt("", "red green blue", (), Sampling(), judge=False, schema=numbers, limit=900)
-    stories = asyncio.create_task(process.generate([story] * 12))
-    await asyncio.sleep(0.2)
-    for _ in range(5):
-        (answer,) = await process.generate([word])
-        assert isinstance(answer, Generated) and not stories.done()
+    numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 900}
+    story, ended = Prompt("", "red green blue", (), Sampling(), judge=False, schema=numbers, limit=1900), list[str]()
+
+    def asked(name: str, prompts: list[Prompt]) -> asyncio.Task[list[Generated | GenerationFailed]]:
+        task = asyncio.create_task(process.generate(prompts), name=name)
+        task.add_done_callback(lambda _: ended.append(name))
+        return task
+
+    stories = asked("stories", [story] * 12)
+    await asyncio.sleep(0.2)  # they are under way
+    words = [asked("word", [word]) for _ in range(5)]
+    for (answer,) in await asyncio.gather(*words):
+        assert isinstance(answer, Generated)
     told = await stories
-    assert len(told) == 12 and all(isinstance(each, Generated) and each.tokens.completion > 400 for each in told)
+    assert ended == ["word"] * 5 + ["stories"]
+    assert len(told) == 12 and all(isinstance(each, Generated) and each.tokens.completion > 900 for each in told)
     await process.close()
     assert gone(process._process.pid)
 
