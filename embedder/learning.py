@@ -249,7 +249,7 @@ def _whole(job: EmbedderJob) -> bool:
     return job.whole or job.settings.method == "full"
 
 
-OF_RERANKERS = ("sharded", "profile", "attention", "workers", "trackers", "patience")
+OF_RERANKERS = ("sharded", "profile", "attention", "workers", "trackers", "schedule", "patience")
 """Settings that an embedder's training does not read."""
 
 

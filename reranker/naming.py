@@ -28,6 +28,8 @@ def named_settings(given: Given, settings: TrainSettings) -> dict[str, Any]:
     for name in _LATER:
         if not options[name]:
             del options[name]
+    if options["schedule"] == "cosine":
+        del options["schedule"]
     if options["lora"]["targets"] is None:
         del options["lora"]["targets"]
     loss = options["ranking"]["loss"]

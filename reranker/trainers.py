@@ -125,6 +125,26 @@ class ToTerminal(TrainerCallback):  # type: ignore[misc,unused-ignore]
             print(f"step {state.global_step} of {state.max_steps}: {values}", file=sys.stderr)
 
 
+class EndsAtPlateau(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """Ends training after `patience` measurements without a better one. transformers' own callback counts in memory,
+    and begins anew where a training goes on; this one reads the log, which checkpoints keep."""
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        name = f"eval_{args.metric_for_best_model}"
+        measured = [entry[name] for entry in state.log_history if name in entry]
+        if since_best(measured, args.greater_is_better) >= self._patience:
+            control.should_training_stop = True
+
+
+def since_best(measured: Sequence[float], greater: bool) -> int:
+    """How many measurements came after the best one; of two that are equal the first is the best."""
+    best = max(measured) if greater else min(measured)
+    return len(measured) - 1 - list(measured).index(best)
+
+
 class PerceptionTrainer(StageTrainer):
     """Stage 1: next-token loss on captions, and the same on held-out ones to choose by; both are means over tokens."""
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from hardcut.engine.file_digests import FileDigests
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.scratch import scratch_folder
+from hardcut.reranker.arguments import Stage, arguments
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
@@ -51,10 +51,11 @@ from hardcut.reranker.resuming import (
     quieten,
     refuse_other_processes,
 )
-from hardcut.reranker.sharding import is_sharded, put_weights, shard_arguments, trained_weights
+from hardcut.reranker.sharding import is_sharded, put_weights, trained_weights
 from hardcut.reranker.trainers import (
     WEIGHTS,
     CaptionCollator,
+    EndsAtPlateau,
     GroupCollator,
     PerceptionTrainer,
     RankingTrainer,
@@ -68,7 +69,6 @@ from hardcut.schemas.training import TrainSettings
 from hardcut.teacher.local.shown import shown_digest, versions
 from hardcut.teacher.model_digest import model_identity
 
-Stage = Literal["perception", "ranking"]
 UNREADABLE, UNREADABLE_FILE = "unreadable_video", "unreadable.jsonl"
 """Videos that could not be read while it trained: the reason, and the file that names them."""
 
@@ -151,7 +151,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(ToTerminal())
     if job.settings.patience and trainer.args.metric_for_best_model:
-        trainer.add_callback(EarlyStoppingCallback(job.settings.patience))
+        trainer.add_callback(EndsAtPlateau(job.settings.patience))
     counts = trainable(reranker.network)
     checkpoint = last_checkpoint(job.out / CHECKPOINTS)
     if checkpoint is not None:
@@ -265,7 +265,7 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
     if isinstance(given, PerceptionData):
         return PerceptionTrainer(
             model=reranker.network,
-            args=_arguments(job, len(given.examples), _metric(given) if given.validation else None),
+            args=_arguments(given, job, bool(given.validation)),
             train_dataset=list(given.examples),
             eval_dataset=list(given.validation) or None,
             data_collator=CaptionCollator(reranker.processor, job.clips, settings),
@@ -274,7 +274,7 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
     collator = GroupCollator(reranker.processor, job.clips, settings.ranking.frames, packed)
     return RankingTrainer(
         model=reranker.network,
-        args=_arguments(job, len(given.examples), _metric(given) if validation.qrels else None),
+        args=_arguments(given, job, bool(validation.qrels)),
         train_dataset=list(given.examples),
         eval_dataset=["ranked as a whole"] if validation.qrels else None,
         data_collator=collator,
@@ -282,6 +282,11 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
         loss=settings.ranking.loss,
         measure=partial(measure, reranker, validation, collator.reader),
     )
+
+
+def _arguments(given: Given, job: TrainJob, measured: bool) -> TrainingArguments:
+    metric = _metric(given) if measured else None
+    return arguments(job.stage, job.out, job.settings, len(given.examples), metric)
 
 
 def _write(reranker: Reranker, job: TrainJob, trained: Trained) -> None:
@@ -318,64 +323,6 @@ def _whole(job: TrainJob) -> bool:
 def _metric(given: Given) -> str:
     """What decides which checkpoint is best."""
     return "loss" if isinstance(given, PerceptionData) else chosen_by(given.validation)
-
-
-def _arguments(job: TrainJob, examples: int, metric: str | None) -> TrainingArguments:
-    """`metric`: by what the best checkpoint is chosen, where there is something to measure on."""
-    settings = job.settings
-    stage = settings.perception if job.stage == "perception" else settings.ranking
-    batch = settings.perception.batch if job.stage == "perception" else settings.ranking.groups
-    every = min(settings.save_steps, max(1, math.ceil(examples / (batch * stage.accumulate) * stage.epochs)))
-    arguments = TrainingArguments(
-        output_dir=str(job.out / CHECKPOINTS),
-        use_cpu=not torch.accelerator.is_available(),
-        per_device_train_batch_size=batch,
-        per_device_eval_batch_size=batch,
-        prediction_loss_only=True,
-        label_names=["labels"],
-        gradient_accumulation_steps=stage.accumulate,
-        num_train_epochs=stage.epochs,
-        learning_rate=stage.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
-        seed=settings.seed,
-        data_seed=settings.seed,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
-        bf16=torch.cuda.is_available() and settings.dtype != "float32",
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        logging_steps=1,
-        report_to=list(settings.trackers) or "none",
-        run_name=job.out.name,
-        dataloader_num_workers=settings.workers,
-        remove_unused_columns=False,
-        ddp_find_unused_parameters=False,  # what is trained is used in every pass
-        dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=True,
-        **_choice(metric, every),
-        **shard_arguments(settings.sharded),
-    )
-    # Several cards are for several processes: in one, torch would share out rows of tensors, and patches are no pairs.
-    arguments._n_gpu = min(1, arguments.n_gpu)
-    return arguments
-
-
-def _choice(metric: str | None, every: int) -> dict[str, Any]:
-    """How the best checkpoint is chosen: measured every so many steps. The last one where nothing is measured."""
-    if metric is None:
-        return {"eval_strategy": "no"}
-    return {
-        "eval_strategy": "steps",
-        "eval_steps": every,
-        "load_best_model_at_end": True,
-        "metric_for_best_model": metric,
-        "greater_is_better": metric != "loss",
-    }
 
 
 def _digest(given: Given, job: TrainJob, identity: Callable[[str], str] = model_identity) -> str:

@@ -153,6 +153,10 @@ class TrainSettings(Frozen):
     trackers: tuple[str, ...] = Field(
         default=(), description="wandb, tensorboard, trackio, ...: whom transformers tells the log; install it yourself"
     )
+    schedule: Literal["cosine", "plateau"] = Field(
+        default="cosine",
+        description="plateau: no warm-up; the rate falls to a third after two measurements without a better one",
+    )
     patience: int = Field(
         default=0, ge=0, description="measurements without a better one that end training; 0: all epochs are trained"
     )

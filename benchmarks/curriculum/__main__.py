@@ -66,6 +66,8 @@ def _settings(size: Size) -> dict[str, Any]:
     told = asdict(size)
     if not size.measured:
         del told["measured"]
+    if not size.plateau:
+        del told["plateau"]
     if not size.scale.held_out:
         del told["scale"]["held_out"]
     return told

@@ -52,6 +52,9 @@ class Size:
     measured: int = 0
     """Steps of stage 2 between measurements on validation. It ends after `PATIENCE` of them without a better one, and
     the best is the model."""
+    plateau: int = 0
+    """Measurements in place of `PATIENCE`; the learning rate is constant and falls to a third after two of them without
+    a better one. The epochs are then a limit that should not be reached."""
 
 
 SIZES = {
@@ -64,6 +67,15 @@ SIZES = {
         ranking_epochs=0.8,
         temperature=1.0,
         measured=70,
+    ),
+    "plateau": Size(
+        Scale((150, 24, 24), (2, 4, 4), 4, held_out=True),
+        Network(),
+        perception_epochs=1.2,
+        ranking_epochs=5.0,
+        temperature=1.0,
+        measured=70,
+        plateau=5,
     ),
     "large": Size(
         Scale((2500, 16, 32), (2, 1, 3), 5),
@@ -227,8 +239,9 @@ class Bench:
             loss=loss,
         )
         every = self.size.measured or (WHOLE if self.size.temperature else 300)
-        patience = PATIENCE if self.size.measured else 0
-        return _settings(self.seed, every).model_copy(update={"ranking": stage, "patience": patience})
+        patience = self.size.plateau or (PATIENCE if self.size.measured else 0)
+        ends = {"patience": patience, "schedule": "plateau" if self.size.plateau else "cosine"}
+        return _settings(self.seed, every).model_copy(update={"ranking": stage, **ends})
 
 
 def _train(stage: Stage, model: Path, data: DatasetTables, clips: Clips, out: Path, how: TrainSettings) -> Trained:

@@ -78,6 +78,52 @@ def test_training_ends_where_it_gets_no_better(world: Any, tiny: str, tmp_path: 
 
 
 @pytest.mark.timeout(600)
+def test_the_rate_falls_where_it_gets_no_better_also_after_an_interruption(
+    world: Any, tiny: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The first measurement is the best. After two more the rate falls to a third, and five end the training: in one
+    go, or killed between and started again."""
+    from hardcut.reranker.trainers import StageTrainer
+
+    stage = {**STAGE, "groups": 2, "epochs": 4, "learning_rate": 1e-12}
+    settings = _settings(ranking=stage, patience=5, schedule="plateau")
+    whole = _trained(world, tiny, tmp_path / "whole", settings)
+    rates = [entry["learning_rate"] for entry in whole.log if "loss" in entry]
+    assert rates == pytest.approx([1e-12] * 2 + [1e-12, 1e-12 / 3, 1e-12 / 3, 1e-12 / 9], rel=1e-6)
+    real, steps = StageTrainer.training_step, []
+
+    def dies(self: Any, *given: Any, **named: Any) -> Any:
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(self, *given, **named)
+
+    monkeypatch.setattr(StageTrainer, "training_step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        _trained(world, tiny, tmp_path / "parts", settings)
+    monkeypatch.setattr(StageTrainer, "training_step", real)
+    resumed = _trained(world, tiny, tmp_path / "parts", settings)
+    assert resumed.steps == whole.steps == 6, "what was measured before the interruption counts"
+    assert [entry["learning_rate"] for entry in resumed.log if "loss" in entry] == rates
+
+
+@pytest.mark.parametrize(
+    ("measured", "greater", "since"),
+    [([0.1], True, 0), ([0.1, 0.3, 0.3, 0.2], True, 2), ([0.9, 0.5, 0.7], False, 1), ([0.5, 0.4, 0.6], True, 0)],
+)
+def test_measurements_are_counted_from_the_first_best_one(measured: list[float], greater: bool, since: int) -> None:
+    from hardcut.reranker.trainers import since_best
+
+    assert since_best(measured, greater) == since
+
+
+def test_a_schedule_by_measurements_wants_something_to_measure_on(world: Any, tiny: str, tmp_path: Path) -> None:
+    tables = {name: [row for row in rows if row[0] == "train"] for name, rows in world.tables.items()}
+    with pytest.raises(UsageError, match="needs a split `validation`"):
+        _trained(replace(world, tables=tables), tiny, tmp_path / "out", _settings(schedule="plateau"))
+
+
+@pytest.mark.timeout(600)
 def test_layers_of_adapters_and_attention_are_chosen_freely(world: Any, tiny: str, tmp_path: Path) -> None:
     from safetensors import safe_open
 
