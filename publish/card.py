@@ -48,6 +48,8 @@ _COLUMN_TOLD = {
     " `imported` ones as in their own file) and who gave it",
     "negative": "`trusted`, `hard`, or `none` for a positive",
     "logit_margin, p_yes, exact": "the teacher's raw log p(yes) - log p(no), its sigmoid, whether both are known",
+    "shown": "a digest of how the teacher was shown the pair (prompt, frames, pixels), with the libraries that made it;"
+    " null where nobody can say, as of a server",
     "p_calibrated": "the probability after calibration on people's labels; null where no fit is applied",
     "teachers, agreement": "what every teacher said, each time that it was asked; the share of pairs of their labels"
     " with one verdict",

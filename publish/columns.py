@@ -95,6 +95,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "p_yes": "float64?",
         "p_calibrated": "float64?",
         "exact": "bool?",
+        "shown": "string?",
         "text_only": "string?",
         "teacher": "string?",
         "teachers": [TEACHER],
@@ -206,7 +207,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 ADDED: Mapping[str, frozenset[str]] = {
-    "pairs": frozenset({"flags", "well_formed", "moment", "reviews"}),
+    "pairs": frozenset({"flags", "well_formed", "moment", "reviews", "shown"}),
     "groups": frozenset({"counterfactuals"}),
     "queries": frozenset({"flags", "well_formed"}),
     "corpus": frozenset({"codec", "look"}),

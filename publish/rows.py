@@ -136,6 +136,7 @@ def pair_row(
         "p_yes": label.p_yes if label else None,
         "p_calibrated": calibrated,
         "exact": label.exact if label else None,
+        "shown": label.shown if label else None,
         "text_only": unwatched.verdict if unwatched else None,
         "teacher": teacher_name(label.teacher) if label else None,
         "teachers": [

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, NuanceBlock, Row
+from hardcut.reranker.margins import Margins, mixing
 from hardcut.schemas.logistic import sigmoid
 from hardcut.schemas.text.seen import unseen_claims, without
 from hardcut.schemas.trec import Qrels
@@ -27,7 +28,7 @@ LONGEST_QUERY = 8_000
 memory of a step, and end the training."""
 _OF_PAIR = (
     *("pair_id", "query_id", "query", "video_id", "video_path", "sha256"),
-    *("label", "p_calibrated", "logit_margin", "exact"),
+    *("label", "p_calibrated", "logit_margin", "exact", "teacher", "shown"),
 )
 
 
@@ -160,6 +161,10 @@ class RankingData:
     examples: tuple[Group, ...]
     validation: Validation
     left_out: tuple[LeftOut, ...] = ()
+    mixed: str | None = None
+    """What is to be said of the teachers' margins, where they were made in different ways (`margins.py`)."""
+    mixed_groups: tuple[str, ...] = ()
+    """The groups that have margins of one teacher that were made in different ways."""
 
     @property
     def videos(self) -> dict[str, ClipRef]:
@@ -180,10 +185,11 @@ class RankingData:
         left_out = (
             LeftOut(group, MISSING_VIDEO, "its positive or all of its negatives are missing") for group in sorted(gone)
         )
-        return RankingData(
-            tuple(groups),
-            self.validation.without(missing),
-            (*self.left_out, *_missing(missing), *left_out),
+        return replace(
+            self,
+            examples=tuple(groups),
+            validation=self.validation.without(missing),
+            left_out=(*self.left_out, *_missing(missing), *left_out),
         )
 
 
@@ -235,15 +241,20 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> Ra
         for _, row in tables.rows("queries", ("query_id", "reference_video_id"))
     }
     left_out: dict[str, LeftOut] = {}
-    softs, validation = _read_pairs(tables, soft, starts, left_out)
+    margins = Margins()
+    softs, validation = _read_pairs(tables, soft, starts, left_out, margins)
     groups = tuple(_read_groups(tables, softs, starts, blocks, left_out))
     if any(group.blocks for group in groups):
         validation = _with_blocks(validation, tables, starts)
-    return RankingData(groups, validation, tuple(left_out.values()))
+    return RankingData(groups, validation, tuple(left_out.values()), mixing(margins), _mixed(tables, groups, margins))
 
 
 def _read_pairs(
-    tables: DatasetTables, soft: SoftLabels, starts: Mapping[str, str | None], left_out: dict[str, LeftOut]
+    tables: DatasetTables,
+    soft: SoftLabels,
+    starts: Mapping[str, str | None],
+    left_out: dict[str, LeftOut],
+    margins: Margins,
 ) -> tuple[dict[str, float | None], Validation]:
     """The soft labels of the training pairs by id, and what the split `validation` judges."""
     softs: dict[str, float | None] = {}
@@ -254,6 +265,8 @@ def _read_pairs(
         query = row["query_id"]
         if split == "train":
             softs[row["pair_id"]] = _soft(row, soft)
+            if softs[row["pair_id"]] is not None:
+                margins.note(row["pair_id"], row.get("teacher"), row.get("shown"))
         elif split == "validation" and starts.get(query) is not None:
             left_out[query] = _composed(query, starts[query])
         elif split == "validation" and len(row["query"]) > LONGEST_QUERY:
@@ -331,6 +344,19 @@ def _read_blocks(
             detail = f"in the group {row['group_id']}: the query {each['against']} is not there as its other side"
             left_out[each["pair_id"]] = LeftOut(each["pair_id"], HALF_BLOCK, detail)
     return [Block(answered[yes], asked[no]) for yes, no in blocks]
+
+
+def _mixed(tables: DatasetTables, groups: Collection[Group], margins: Margins) -> tuple[str, ...]:
+    """The groups whose candidates have margins of one teacher that were made in different ways."""
+    if not margins.mixed:
+        return ()
+    ids = {group.group_id for group in groups}
+    rows = (row for split, row in tables.rows("groups") if split == "train" and row["group_id"] in ids)
+    found = {
+        row["group_id"]: margins.is_mixed(each["pair_id"] for each in (row["positive"], *row["negatives"]))
+        for row in rows
+    }
+    return tuple(sorted(group for group, mixed in found.items() if mixed))
 
 
 def _is_usable(side: Row, starts: Mapping[str, str | None]) -> bool:

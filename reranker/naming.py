@@ -49,6 +49,7 @@ def named_data(given: Given, settings: TrainSettings) -> dict[str, Any]:
         for example in told["examples"]:
             example.pop("blocks", None)
     if isinstance(given, RankingData):
+        del told["mixed"], told["mixed_groups"]
         if not given.validation.blocks:
             del told["validation"]["blocks"]
         if not settings.ranking.loss.graded:

@@ -16,14 +16,17 @@ from typing import Any, Protocol
 
 from hardcut.engine.files import atomic_writer, storage_error
 from hardcut.media.ingest import ingest
-from hardcut.schemas.errors import DropItem, HardcutError, ItemError
+from hardcut.schemas.errors import DropItem, HardcutError, ItemError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
+from hardcut.schemas.shown import digest_in
 from hardcut.schemas.trec import Run, format_run, ranking
 from hardcut.teacher.confidence import first_token_answer
 from hardcut.teacher.local.generation import Generated, GenerationFailed, Prompt, Scored, pair_prompt
 
 TAG = "hardcut"
+SHOWN = ".shown.json"
+"""Behind the name of a run: who scored it, and how that model was shown pairs."""
 _SCORES = "float32"
 """How scores are made: those that were made in another way do not go on with these."""
 _AHEAD = 3
@@ -63,7 +66,8 @@ class RerankJob:
 @dataclass(frozen=True, slots=True)
 class RerankSummary:
     """What was done: pairs scored, queries without a text, videos without a file or frames (why, by id), and pairs
-    that the model could not score (why, by `query video`)."""
+    that the model could not score (why, by `query video`). `shown`: how the model was shown pairs
+    (`schemas/shown.py`), which `OUT.shown.json` keeps; None of a server, of which nobody knows it."""
 
     pairs: int
     unknown_queries: tuple[str, ...]
@@ -71,6 +75,7 @@ class RerankSummary:
     failed: Mapping[str, str]
     cached_tokens: int
     prompt_tokens: int
+    shown: str | None = None
 
 
 async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
@@ -106,9 +111,12 @@ async def rerank(job: RerankJob, scorer: Scorer) -> RerankSummary:
         book.close()
     with atomic_writer(job.out) as file:
         file.writelines(format_run(dict(_ordered(job, book.scores)), TAG))
+    with atomic_writer(job.out.with_name(f"{job.out.name}{SHOWN}")) as file:
+        json.dump({"model": job.model, "shown": book.shown, "depth": job.depth, "frames": job.frames}, file, indent=1)
+        file.write("\n")
     partial.unlink(missing_ok=True)
     pairs = sum(len(scores) for scores in book.scores.values())
-    return RerankSummary(pairs, unknown, work.missing, work.failed, work.cached, work.prompted)
+    return RerankSummary(pairs, unknown, work.missing, work.failed, work.cached, work.prompted, book.shown)
 
 
 def score(result: Generated | Scored | GenerationFailed, spellings: bool = False) -> float:
@@ -165,7 +173,8 @@ class _Work:
                 scores[query] = score(result, self._job.spellings) - prior
             except ItemError as error:
                 self.failed[f"{query} {video}"] = str(error)
-        self._book.add(video, scores)
+        shown = next((each.shown for each in results if isinstance(each, Generated)), None)
+        self._book.add(video, scores, shown)
 
     def _frames(self, video: str) -> tuple[tuple[Path, float], ...]:
         """Probes the file; decodes it only where its frames are not stored."""
@@ -178,12 +187,15 @@ class _Book:
 
     def __init__(self, path: Path, key: str) -> None:
         self.scores: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self.shown: str | None = None
+        self._path = path
         lines = _whole_lines(path)
         same = next(lines, None) == {"key": key}
         try:
             if same:
                 for line in lines:
                     self.scores[line["video"]].update(line["scores"])
+                    self._note(line.get("shown"))
             self._file = path.open("a" if same else "w", encoding="utf-8")
             if not same:
                 self._write({"key": key})
@@ -192,10 +204,20 @@ class _Book:
         except OSError as error:
             raise storage_error(path, error) from error
 
-    def add(self, video: str, scores: Mapping[str, float]) -> None:
+    def add(self, video: str, scores: Mapping[str, float], shown: str | None = None) -> None:
+        """Raises UsageError where the model was shown these pairs otherwise than those before."""
+        self._note(shown)
         self.scores[video].update(scores)
         if scores:
-            self._write({"video": video, "scores": dict(scores)})
+            self._write({"video": video, "scores": dict(scores), **({"shown": shown} if shown else {})})
+
+    def _note(self, shown: str | None) -> None:
+        if shown and self.shown and digest_in(shown) != digest_in(self.shown):
+            raise UsageError(
+                f"{self._path}: has scores of pairs that were shown as {self.shown}, and now it is as {shown}: "
+                "remove it, so that all are scored alike"
+            )
+        self.shown = self.shown or shown
 
     def close(self) -> None:
         with suppress(OSError):  # what did not get to the disk was told when it was written

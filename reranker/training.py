@@ -24,9 +24,10 @@ from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.arguments import Stage, arguments
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Given, PerceptionData, read_perception, read_ranking
+from hardcut.reranker.examples import Given, PerceptionData, RankingData, read_perception, read_ranking
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT, former_identity
+from hardcut.reranker.margins import refuse_compared
 from hardcut.reranker.model import (
     FIRST,
     SECOND,
@@ -142,6 +143,10 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     videos = given.videos  # once: it goes through all examples
     given = given.without(job.clips.prepare(videos[video] for video in sorted(videos)))
     note_left_out(job.out, given.left_out)
+    if isinstance(given, RankingData):
+        refuse_compared(given.mixed_groups, job.settings.ranking.loss)
+        if given.mixed and PartialState().is_main_process:
+            print(given.mixed, file=sys.stderr)
     if not given.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so

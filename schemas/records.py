@@ -343,7 +343,8 @@ class TeacherLabel(Record):
     is `None`, and `logit_margin` is a bound: the true margin is at least that far from zero on the same side. Both are
     summed over all spellings of their word. `token_logprob_yes` and `token_logprob_no` are those of the canonical
     spellings alone, by which a student ranks, where the server gave them. A reply that cannot be read is `unparsed`
-    and has no probabilities.
+    and has no probabilities. `shown` is a digest of how the model was shown what it judged, with the libraries that
+    made it (`schemas/shown.py`); None where nobody can say, as of a server.
     """
 
     FILE: ClassVar[str] = "labels.jsonl"
@@ -368,6 +369,15 @@ class TeacherLabel(Record):
     sample: int = Field(default=0, ge=0)
     input: Literal["full", "text_only"] = "full"
     tokens: Tokens = Tokens()
+    shown: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_was_noted(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Labels of earlier versions, and those of servers, do not say how they were shown."""
+        told: dict[str, Any] = plain(self)
+        if self.shown is None:
+            told.pop("shown", None)
+        return told
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -193,4 +193,5 @@ def _label(
         reasoning=outcome.reasoning,
         teacher=outcome.teacher,
         tokens=outcome.tokens,
+        shown=outcome.shown,
     )

@@ -190,6 +190,7 @@ class CachedTeacher:
             reasoning=kept.reasoning,
             tokens=kept.tokens,
             left_out=kept.left_out,
+            shown=kept.shown,
         )
 
 
@@ -202,6 +203,7 @@ class _Kept(Frozen):
     reasoning: str
     tokens: Tokens
     left_out: tuple[LeftOut, ...] = ()
+    shown: str | None = None
 
 
 class _Meter(BookedCalls):
@@ -225,5 +227,7 @@ class _Meter(BookedCalls):
             reasoning=reply.reasoning,
             tokens=reply.tokens,
             left_out=reply.left_out,
+            shown=reply.shown,
         )
-        await self.replies.put(self.keys[position], kept.model_dump_json())
+        without = {"shown"} if kept.shown is None else None  # as earlier versions wrote it
+        await self.replies.put(self.keys[position], kept.model_dump_json(exclude=without))

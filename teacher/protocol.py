@@ -92,7 +92,8 @@ class LeftOut(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A reply that passed validation. `parsed` is the `reply` model's value, `answer` a judge's answer, `left_out` what
-    of the reply could not be used."""
+    of the reply could not be used. `shown`: how the model was shown what it judged, where that is known
+    (`schemas/shown.py`)."""
 
     text: str
     teacher: TeacherRef
@@ -101,6 +102,7 @@ class Reply:
     reasoning: str = ""
     tokens: Tokens = field(default_factory=Tokens)
     left_out: tuple[LeftOut, ...] = ()
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class World:
         """(split, row) of a config. The test split is in none: no training can look at it."""
         for split in ("train", "validation"):
             for row in getattr(self, f"_{config}")(split):
-                yield split, row if columns is None else {name: row[name] for name in columns}
+                yield split, row if columns is None else {name: row.get(name) for name in columns}
 
     def shuffled(self, seed: int = 0) -> World:
         """The same, each video's pictures exchanged for those of some other video of the split."""

@@ -97,12 +97,14 @@ def _limit(request: Request) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What came out. `scores` has an entry for each generated token of a judge."""
+    """What came out. `scores` has an entry for each generated token of a judge. `shown`: how the model was shown what
+    it judged, as of a label (`schemas/shown.py`)."""
 
     text: str
     finish: Literal["stop", "length"]
     tokens: Tokens
     scores: tuple[TokenScore, ...] = ()
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -21,3 +22,20 @@ def read_pictures(prompts: Sequence[Prompt]) -> dict[Path, Image.Image]:
         with Image.open(path) as picture:
             pictures[path] = picture.convert("RGB")
     return pictures
+
+
+def chat_text(processor: Any, tokenizer: Any, prompt: Prompt) -> str:
+    """A prompt as the model's chat template renders it, pictures as their placeholders."""
+    text = processor.apply_chat_template(
+        prompt.messages([{"type": "image"}] * len(prompt.pictures), tokenizer),
+        tokenize=False,
+        add_generation_prompt=not prompt.prefilled,
+        continue_final_message=prompt.prefilled,
+    )
+    return str(text)
+
+
+def chat_inputs(processor: Any, texts: Sequence[str], images: Sequence[Sequence[Image.Image]]) -> Any:
+    """What a model is given for rendered texts and the pictures of each: PyTorch tensors."""
+    given = {"images": [list(each) for each in images]} if any(images) else {}
+    return processor(text=list(texts), **given, padding=True, return_tensors="pt")

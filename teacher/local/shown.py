@@ -2,7 +2,8 @@
 
 A fixed clip and query go through the processor as any pair does. The digest is of what comes out: token ids (prompt,
 times of frames, places of the video), the grid of patches, and the pixels as the model gets them. It is kept with a
-trained model, and held against the processor that scores with it: another digest means other scores, without an error.
+trained model, with the labels of a judge and with a reranked run, and held against the processor that scores: another
+digest means other scores, without an error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.schemas.ids import digest
+from hardcut.schemas.records import Sampling
+from hardcut.teacher.local.generation import Prompt
 from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs
+from hardcut.teacher.local.pictures import chat_inputs, chat_text
 
 SHOWN, VERSIONS = "shown", "versions"
 """What `train.json` calls the digest, and the libraries by version that it was made with."""
@@ -25,7 +29,10 @@ _TIMES = (0.0, 0.4, 1.1, 1.5, 2.2, 3.0)
 def shown_digest(processor: Any) -> str:
     """Of a processor that knows pairs. Pixels count to two digits after the point: they differ by rounding between
     machines."""
-    inputs = pair_inputs(processor, [(_QUERY, _clip())])
+    return _digest_of(pair_inputs(processor, [(_QUERY, _clip())]))
+
+
+def _digest_of(inputs: Any) -> str:
     parts: list[Any] = []
     for name in sorted(inputs):
         value = inputs[name]
@@ -39,10 +46,23 @@ def shown_digest(processor: Any) -> str:
     return digest("shown", parts)
 
 
-def versions() -> dict[str, str]:
-    """The libraries that decide what a model is shown; without those that are not installed. Loads none of them."""
+def judged_digest(processor: Any) -> str:
+    """The same of a processor of a judge, which is shown a video as pictures with their times between them; of one of
+    text alone, of its text."""
+    from PIL import Image
+
+    pictures = [Image.fromarray(each) for each in _clip().array[:2]] if hasattr(processor, "image_processor") else []
+    labels = tuple((f"<{time:.1f} s>", Path(str(time))) for time in _TIMES[: len(pictures)])
+    prompt = Prompt("judge", _QUERY, labels, Sampling(reasoning=False), judge=True)
+    text = chat_text(processor, processor.tokenizer, prompt)
+    return _digest_of(chat_inputs(processor, [text], [pictures]))
+
+
+def versions(*further: str) -> dict[str, str]:
+    """The libraries that decide what a model is shown, and `further` ones; without those that are not installed. Loads
+    none of them."""
     found = {}
-    for name in ("transformers", "torch"):
+    for name in ("transformers", "torch", *further):
         with suppress(PackageNotFoundError):
             found[name] = version(name).partition("+")[0]
     return found

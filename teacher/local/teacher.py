@@ -142,7 +142,14 @@ class LocalTeacher:
                 return Refusal("invalid_reply", "the model gave neither yes nor no a score", result.text)
             said = f"{reasoned.text.rstrip()}\n" if reasoned else ""
             reasoning = reasoning_of(reasoned.text) if reasoned else ""
-            return Reply(said + closed_reply(answer), teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
+            return Reply(
+                said + closed_reply(answer),
+                teacher,
+                answer=answer,
+                reasoning=reasoning,
+                tokens=result.tokens,
+                shown=result.shown,
+            )
         if request.reply is None:
             answer = read_answer(result.text, result.scores)
             if answer is None and result.text.strip():
@@ -150,7 +157,9 @@ class LocalTeacher:
             if answer is None:
                 return Refusal("invalid_reply", "the reply does not end in an answer of yes or no", result.text)
             reasoning = reasoning_of(result.text)
-            return Reply(result.text, teacher, answer=answer, reasoning=reasoning, tokens=result.tokens)
+            return Reply(
+                result.text, teacher, answer=answer, reasoning=reasoning, tokens=result.tokens, shown=result.shown
+            )
         read = read_reply(request.reply, result.text, cut=cut)
         if read.parsed is not None:
             return Reply(result.text, teacher, parsed=read.parsed, tokens=result.tokens, left_out=read.left_out)

@@ -33,6 +33,14 @@ class TextProcessor:
         return self.tokenizer(list(text), add_special_tokens=False, **options)  # the template has them
 
 
+def processor_of(options: ModelOptions) -> Any:
+    """The processor of a model, with the interface of one also where the model is of text alone."""
+    named = {"pretrained_model_name_or_path": options.model, "revision": options.revision, **NO_CODE}
+    if type(AutoConfig.from_pretrained(**named)) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return AutoProcessor.from_pretrained(**named)
+    return TextProcessor(AutoTokenizer.from_pretrained(**named))
+
+
 def load(options: ModelOptions) -> tuple[Any, Any]:
     """Processor and model, of safetensors alone and without code of theirs. Raises UsageError where pictures are to be
     shown to a model of text alone."""

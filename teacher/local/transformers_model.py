@@ -19,15 +19,16 @@ from transformers import (
 )
 
 from hardcut.schemas.records import Tokens
+from hardcut.schemas.shown import shown_line
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.answer_head import next_logprobs
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
 from hardcut.teacher.local.pair_prompt import add_pair_template, limit_frames, read_clip
 from hardcut.teacher.local.pair_scoring import PairScorer
-from hardcut.teacher.local.pictures import read_pictures
+from hardcut.teacher.local.pictures import chat_inputs, chat_text, read_pictures
 from hardcut.teacher.local.profiles import PROFILES
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
-from hardcut.teacher.local.shown import told_apart
+from hardcut.teacher.local.shown import judged_digest, shown_digest, told_apart, versions
 from hardcut.teacher.local.text_model import load
 from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import Spellings, spellings_of
@@ -50,7 +51,7 @@ class TransformersGenerator:
         # To read with while the processor's own is being written with: one that pads cannot be shared by threads.
         self._tokenizer = copy.deepcopy(self._processor.tokenizer)
         self._spellings = spellings_of(self._tokenizer)
-        self._batch = options.batch
+        self._batch, self._videos = options.batch, options.videos
         self._halved = False
         self._shares = can_share(self._model, self._processor)
         if options.videos:  # a reranker: what it cannot do is told before a video is read
@@ -186,7 +187,13 @@ class TransformersGenerator:
     def _scored(self, logprobs: Sequence[float], tokens: Tokens) -> Generated:
         scores = self._spellings.scores(logprobs)
         likeliest = TokenScore(*max(scores, key=lambda score: score[1]), scores, self._spellings.texts)
-        return Generated("", "stop", tokens, (likeliest,))
+        return Generated("", "stop", tokens, (likeliest,), self._shown)
+
+    @cached_property
+    def _shown(self) -> str:
+        """How what is judged or scored here is shown, of a reranker's pairs or of a judge's pictures."""
+        found = shown_digest(self._processor) if self._videos else judged_digest(self._processor)
+        return shown_line(found, versions())
 
     @cached_property
     def _pairs(self) -> PairScorer:
@@ -197,19 +204,12 @@ class TransformersGenerator:
         return SharedPrefix(self._model, self._processor, self._batch)
 
     def _text(self, prompt: Prompt) -> str:
-        text = self._processor.apply_chat_template(
-            prompt.messages([{"type": "image"}] * len(prompt.pictures), self._tokenizer),
-            tokenize=False,
-            add_generation_prompt=not prompt.prefilled,
-            continue_final_message=prompt.prefilled,
-        )
-        return str(text)
+        return chat_text(self._processor, self._tokenizer, prompt)
 
     def _inputs(self, texts: Sequence[str], batch: Sequence[Prompt]) -> Any:
         pictures = read_pictures(batch)
         images = [[pictures[path] for _, path in prompt.pictures] for prompt in batch]
-        given = {"images": images} if any(images) else {}
-        return self._processor(text=list(texts), **given, padding=True, return_tensors="pt")
+        return chat_inputs(self._processor, texts, images)
 
     def _read(self, row: int, ids: list[int], inputs: Any, watch: _Watch, judge: bool) -> Generated:
         ends = self._model.generation_config.eos_token_id
@@ -221,7 +221,7 @@ class TransformersGenerator:
         prompt = int(inputs["attention_mask"][row].sum())
         tokens = Tokens(prompt=prompt, completion=len(ids))
         scores = tuple(self._token(id, watch, at, row) for at, id in enumerate(ids)) if judge else ()
-        return Generated(text, "stop" if ended else "length", tokens, scores)
+        return Generated(text, "stop" if ended else "length", tokens, scores, self._shown if judge else None)
 
     def _token(self, id: int, watch: _Watch, at: int, row: int) -> TokenScore:
         token = self._tokenizer.decode([id]).encode("utf-8", "surrogatepass")

@@ -8,16 +8,19 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from hardcut.schemas.records import Tokens
+from hardcut.schemas.shown import shown_line
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
 from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
 from hardcut.teacher.local.pictures import read_pictures
 from hardcut.teacher.local.safe_loading import NO_CODE
-from hardcut.teacher.local.shown import told_apart
+from hardcut.teacher.local.shown import judged_digest, shown_digest, told_apart, versions
+from hardcut.teacher.local.text_model import processor_of
 from hardcut.teacher.prompts.question import STOP
 from hardcut.teacher.spellings import spellings_of
 
@@ -57,7 +60,6 @@ class VllmGenerator:
         )
         self._spellings = spellings_of(self._llm.get_tokenizer())
         self._options = options
-        self._processor: Any = None
         self._shown: tuple[object, dict[Path, Any]] = None, {}
         """The pictures that were sent last: questions on one video come one after another and show the same."""
         self._watched: tuple[object, Any] = None, None
@@ -106,23 +108,14 @@ class VllmGenerator:
 
     def _pair_sent(self, prompt: Prompt) -> list[str]:
         """A reranker's pair: the video first, so that its prefix is found in the cache by all queries but one."""
-        if self._processor is None:
-            from transformers import AutoProcessor
-
-            self._processor = AutoProcessor.from_pretrained(
-                self._options.model, revision=self._options.revision, **NO_CODE
-            )
-            add_pair_template(self._processor, self._options.profile)
-            otherwise = told_apart(self._options.model, self._processor)
-            if otherwise:
-                _log.warning("%s", otherwise)
+        processor = self._processor
         if prompt.frames != self._watched[0]:
             self._watched = prompt.frames, read_clip(prompt.frames)
         clip = self._watched[1]
         sent: list[str] = self._llm.enqueue(
             [
                 {
-                    "prompt": pair_text(self._processor, prompt.user),
+                    "prompt": pair_text(processor, prompt.user),
                     "multi_modal_data": {"video": [(clip.array, {**clip.metadata, "do_sample_frames": False})]},
                     "mm_processor_kwargs": {"do_sample_frames": False},
                 }
@@ -131,6 +124,22 @@ class VllmGenerator:
             use_tqdm=False,
         )
         return sent
+
+    @cached_property
+    def _processor(self) -> Any:
+        """transformers' own, which vLLM uses too; a reranker's knows pairs."""
+        found = processor_of(self._options)
+        if self._options.videos:
+            add_pair_template(found, self._options.profile)
+            otherwise = told_apart(self._options.model, found)
+            if otherwise:
+                _log.warning("%s", otherwise)
+        return found
+
+    @cached_property
+    def _shown_line(self) -> str:
+        made = shown_digest if self._options.videos else judged_digest
+        return shown_line(made(self._processor), versions("vllm"))
 
     def _parameters(self, prompt: Prompt) -> Any:
         from vllm import SamplingParams
@@ -158,7 +167,7 @@ class VllmGenerator:
         finish: Literal["stop", "length"] = "length" if completion.finish_reason == "length" else "stop"
         steps = zip(completion.token_ids, completion.logprobs or (), strict=False)
         scores = tuple(self._token(id, step, prompt.prefilled) for id, step in steps) if prompt.judge else ()
-        return Generated(completion.text, finish, tokens, scores)
+        return Generated(completion.text, finish, tokens, scores, self._shown_line if prompt.judge else None)
 
     def _token(self, id: int, step: Any, prefilled: bool) -> TokenScore:
         scored = prefilled or id in self._spellings.ids

@@ -77,7 +77,7 @@ class World:
 
     def rows(self, config: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         for split, row in self.tables.get(config, ()):
-            yield split, row if columns is None else {name: row[name] for name in columns}
+            yield split, row if columns is None else {name: row.get(name) for name in columns}
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import pytest
 from hardcut.media.frames import FrameSet
 from hardcut.reranker import reranking as module
 from hardcut.reranker.reranking import RerankJob, RerankSummary, rerank
-from hardcut.schemas.errors import ItemError, StorageError
+from hardcut.schemas.errors import ItemError, StorageError, UsageError
 from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import ranking, read_run
@@ -38,8 +38,9 @@ WANTED = {("q1", "a"): -1.0, ("q1", "b"): 2.0, ("q1", "c"): 0.5, ("q2", "a"): 4.
 class Model:
     """Answers by a table, and counts."""
 
-    def __init__(self, fail: str | None = None, stop_after: int = 10**9) -> None:
+    def __init__(self, fail: str | None = None, stop_after: int = 10**9, shown: str | None = None) -> None:
         self.calls: list[list[str]] = []
+        self._shown = shown
         self._fail, self._stop_after = fail, stop_after
 
     async def generate(self, prompts: Sequence[Prompt]) -> list[Generated | GenerationFailed]:
@@ -55,7 +56,8 @@ class Model:
                 continue
             margin = WANTED[prompt.user, video]
             top = ((b"yes", -9.0), (b"no", -9.0 - margin), (b" Yes", -0.5))
-            found.append(Generated("", "stop", Tokens(prompt=100, cached=90), (TokenScore(b"yes", -1.0, top),)))
+            scores = (TokenScore(b"yes", -1.0, top),)
+            found.append(Generated("", "stop", Tokens(prompt=100, cached=90), scores, self._shown))
         return found
 
 
@@ -152,6 +154,19 @@ def test_an_interrupted_call_goes_on_and_pays_for_nothing_twice(job: RerankJob, 
     other = Model()
     _do(replace(job, model="another"), other)
     assert len(other.calls) == 3, "another model's scores are no scores of this one"
+
+
+def test_a_run_says_how_its_pairs_were_shown_and_mixes_no_two_ways(job: RerankJob) -> None:
+    assert _do(job, Model(shown="aaaa (transformers 5.9.0)")).shown == "aaaa (transformers 5.9.0)"
+    told = json.loads(job.out.with_name("out.trec.shown.json").read_text())
+    assert told == {"model": "m", "shown": "aaaa (transformers 5.9.0)", "depth": 3, "frames": 4}
+    with pytest.raises(KeyboardInterrupt):
+        _do(job, Model(stop_after=1, shown="aaaa (transformers 5.9.0)"))
+    with pytest.raises(UsageError, match=r"out.trec.partial.jsonl: .*shown as aaaa .* now it is as bbbb"):
+        _do(job, Model(shown="bbbb"))
+    assert _do(job, Model(shown="aaaa (transformers 5.10.0)")).pairs == 5, "the same, by another version"
+    assert _do(job, Model()).shown is None, "of a server nobody knows it"
+    assert json.loads(job.out.with_name("out.trec.shown.json").read_text())["shown"] is None
 
 
 @pytest.mark.torch

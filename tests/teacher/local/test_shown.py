@@ -52,6 +52,56 @@ def test_prompt_times_grid_and_pixels_each_make_another_digest(model: Path) -> N
     assert len(found) == 5, "as transformers 5.9 and 5.10 differ, too"
 
 
+def test_what_a_judge_is_shown_makes_a_digest_too(model: Path) -> None:
+    from hardcut.teacher.local.shown import judged_digest, shown_digest
+
+    usual = judged_digest(_processor(model))
+    assert usual == judged_digest(_processor(model)) != shown_digest(_processor(model))
+    statistics, template = _processor(model), _processor(model)
+    statistics.image_processor.image_mean = [0.1, 0.2, 0.3]
+    template.chat_template = "Hello. " + template.chat_template
+    assert len({usual, judged_digest(statistics), judged_digest(template)}) == 3
+
+
+def test_a_label_keeps_how_its_judge_was_shown_the_pair_also_out_of_the_cache(
+    model: Path, inputs: Any, tmp_path: Path
+) -> None:
+    """A model in its process gives it, the cache of replies keeps it, and a reply of an earlier version has none."""
+    import asyncio
+
+    from hardcut.engine.reply_cache import ReplyCache
+    from hardcut.schemas.records import Sampling
+    from hardcut.teacher.cached import CachedTeacher
+    from hardcut.teacher.local.generation import ModelOptions
+    from hardcut.teacher.local.teacher import LocalTeacher
+    from hardcut.teacher.local.transformers_model import TransformersGenerator
+    from hardcut.teacher.protocol import Reply, Request
+
+    options = ModelOptions(str(model), None, 4, None, 0.9, 1, 4)
+    generator = TransformersGenerator(options)
+
+    class Here:
+        asked = 0
+
+        async def generate(self, prompts: Any) -> Any:
+            self.asked += len(prompts)
+            return [result for _, result in sorted(generator.generate(prompts), key=lambda each: each[0])]
+
+        async def close(self) -> None: ...
+
+    request = Request("judge", inputs["judge"], Sampling(reasoning=False))
+    here = Here()
+    with ReplyCache(tmp_path / "replies.sqlite") as replies:
+        found = [
+            asyncio.run(CachedTeacher(LocalTeacher("transformers", options, model=here), replies).complete([request]))
+            for _ in range(2)
+        ]
+    assert here.asked == 1
+    for (reply,) in found:
+        assert isinstance(reply, Reply) and reply.shown is not None
+        assert reply.shown.startswith(generator._shown.partition(" ")[0]) and "transformers" in reply.shown
+
+
 def test_who_shows_pairs_otherwise_than_in_training_is_told(model: Path, tmp_path: Path) -> None:
     from hardcut.teacher.local.shown import shown_digest, told_apart
 
