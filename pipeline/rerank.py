@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,9 +64,11 @@ async def rerank(reranking: Reranking) -> RerankSummary:
         async with _server_scorer(servers, reranking, settings) as scorer:
             return await rerank_run(job, scorer)
     chosen = choose_model(reranking.model, reranking.revision, settings, reranking.profile)
+    composed = any(query.reference_video_id for query in read_queries(reranking.queries))
+    options = replace(chosen.options, videos=2) if composed else chosen.options
     named = _named(chosen.kind, chosen.options.model, reranking, FileDigests(cache.digests))
     job = _job(reranking, cache, chosen.media, chosen.frames, named)
-    async with model_process(chosen.kind, chosen.options) as process:
+    async with model_process(chosen.kind, options) as process:
         return await rerank_run(job, process)
 
 
@@ -79,10 +81,12 @@ def _named(kind: Kind, model: str, reranking: Reranking, digests: FileDigests) -
 
 
 def _job(reranking: Reranking, cache: Cache, media: MediaSettings, frames: int, model: str) -> RerankJob:
+    queries = {query.external_id or query.query_id: query for query in read_queries(reranking.queries)}
     files = scan(reranking.videos, reranking.manifest, ours=(cache.root,)).files
     return RerankJob(
         run=read_run(reranking.run).scores,
-        queries={query.external_id or query.query_id: query.text for query in read_queries(reranking.queries)},
+        queries={id: query.text for id, query in queries.items()},
+        references={id: query.reference_video_id for id, query in queries.items() if query.reference_video_id},
         videos={video.video_id: video.path for video in files},
         out=reranking.out,
         store=cache.frames,

@@ -12,6 +12,7 @@ from hardcut.media.frames import Frame, FrameSet
 from hardcut.media.ingest import ingest
 from hardcut.media.store import FrameStore
 from hardcut.reranker.examples import ClipRef
+from hardcut.reranker.reference import reference_frames
 from hardcut.schemas.errors import DamagedInput, DropItem, ItemError, StorageError
 from hardcut.schemas.settings import MediaSettings
 from hardcut.teacher.local.pair_prompt import DecodedClip, read_clip
@@ -93,8 +94,15 @@ class ClipReader:
 
     def read(self, video: ClipRef) -> DecodedClip | None:
         """None where it cannot be read."""
+        return self._read(video, self._frames)
+
+    def read_reference(self, video: ClipRef | None) -> DecodedClip | None:
+        """The video that a query starts from. None where it starts from none, or it cannot be read."""
+        return None if video is None else self._read(video, reference_frames(self._frames))
+
+    def _read(self, video: ClipRef, frames: int) -> DecodedClip | None:
         try:
-            return self._clips.read(video, self._frames)
+            return self._clips.read(video, frames)
         except (ItemError, DropItem, StorageError) as error:
             if video.video_id not in self.unreadable:
                 print(f"left out: the video {video.video_id}: {error}", file=sys.stderr)

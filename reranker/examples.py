@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hardcut.reranker.facts import DatasetTables, NuanceBlock, Row
@@ -19,8 +19,8 @@ from hardcut.schemas.text.seen import unseen_claims, without
 from hardcut.schemas.trec import Qrels
 
 SoftLabels = Literal["calibrated", "raw"]
-UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK, UNSEEN_CLAIMS, TOO_LONG = (
-    *("unknown_query", "missing_video", "composed_query", "half_block", "unseen_claims", "too_long"),
+UNKNOWN_QUERY, MISSING_VIDEO, COMPOSED_QUERY, HALF_BLOCK, UNSEEN_CLAIMS, TOO_LONG, NO_REFERENCE = (
+    *("unknown_query", "missing_video", "composed_query", "half_block", "unseen_claims", "too_long", "no_reference"),
 )
 """Why something is left out."""
 LONGEST_QUERY = 8_000
@@ -68,13 +68,15 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One query with its positive and negatives, and blocks of counterfactuals on the positive's video."""
+    """One query with its positive and negatives, and blocks of counterfactuals on the positive's video. `reference` is
+    the video that a composed query starts from; the queries of blocks start from none."""
 
     group_id: str
     query: str
     positive: TrainingCandidate
     negatives: tuple[TrainingCandidate, ...]
     blocks: tuple[Block, ...] = ()
+    reference: ClipRef | None = None
 
     @property
     def candidates(self) -> tuple[TrainingCandidate, ...]:
@@ -84,8 +86,13 @@ class Group:
     @property
     def questions(self) -> tuple[str, ...]:
         """Every query that is asked of the positive's video, once: the group's own first."""
+        return tuple(dict.fromkeys((self.query, *self.sides)))
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The queries of blocks, each once."""
         sides = (side.query for block in self.blocks for side in (block.answered, block.unanswered))
-        return tuple(dict.fromkeys((self.query, *sides)))
+        return tuple(dict.fromkeys(sides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +114,14 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Judged pairs to rank, and blocks to tell apart: texts by query id, videos by id, grades."""
+    """Judged pairs to rank, and blocks to tell apart: texts by query id, videos by id, grades. `references` are the
+    videos that composed queries start from, by query."""
 
     queries: Mapping[str, str]
     videos: Mapping[str, ClipRef]
     qrels: Qrels
     blocks: tuple[NuanceBlock, ...] = ()
+    references: Mapping[str, ClipRef] = field(default_factory=dict)
 
     @property
     def pairs(self) -> set[tuple[str, str]]:
@@ -121,15 +130,16 @@ class Validation:
         return judged | {(side, block.video_id) for block in self.blocks for side in (block.answered, block.unanswered)}
 
     def without(self, missing: Container[str]) -> Validation:
-        """The pairs and blocks whose video is there."""
+        """The pairs and blocks whose video is there, and the one that their query starts from."""
+        references = {query: of for query, of in self.references.items() if of.video_id not in missing}
         kept = {
             query: {video: grade for video, grade in grades.items() if video not in missing}
             for query, grades in self.qrels.items()
+            if query not in self.references or query in references
         }
         blocks = tuple(block for block in self.blocks if block.video_id not in missing)
-        return Validation(
-            self.queries, self.videos, {query: grades for query, grades in kept.items() if grades}, blocks
-        )
+        qrels = {query: grades for query, grades in kept.items() if grades}
+        return Validation(self.queries, self.videos, qrels, blocks, references)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +179,24 @@ class RankingData:
     @property
     def videos(self) -> dict[str, ClipRef]:
         """Every video that is asked for, by id."""
-        return {each.video.video_id: each.video for group in self.examples for each in group.candidates} | dict(
-            self.validation.videos
-        )
+        found = {each.video.video_id: each.video for group in self.examples for each in group.candidates}
+        references = [group.reference for group in self.examples if group.reference is not None]
+        references += self.validation.references.values()
+        return found | {each.video_id: each for each in references} | dict(self.validation.videos)
 
     def without(self, missing: Mapping[str, str]) -> RankingData:
-        """What is left where videos are missing (why, by id). A negative leaves its group, the positive or the last
-        negative takes the group with it."""
+        """What is left where videos are missing (why, by id). A negative leaves its group. The positive, the last
+        negative, or the video that the query starts from takes the group with it."""
         groups = []
         for group in self.examples:
             negatives = tuple(each for each in group.negatives if each.video.video_id not in missing)
-            if group.positive.video.video_id not in missing and negatives:
+            needed = {group.positive.video.video_id} | ({group.reference.video_id} if group.reference else set())
+            if not needed & missing.keys() and negatives:
                 groups.append(replace(group, negatives=negatives))
         gone = {group.group_id for group in self.examples} - {group.group_id for group in groups}
         left_out = (
-            LeftOut(group, MISSING_VIDEO, "its positive or all of its negatives are missing") for group in sorted(gone)
+            LeftOut(group, MISSING_VIDEO, "its positive, its reference or all of its negatives are missing")
+            for group in sorted(gone)
         )
         return replace(
             self,
@@ -228,18 +241,15 @@ def _targets(row: Row, unseen: frozenset[str], left_out: dict[str, LeftOut]) -> 
     return without(row["claims"], hidden), None
 
 
-def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> RankingData:
+def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0, *, composed: bool = False) -> RankingData:
     """The groups of the split `train`, each with at most so many blocks of counterfactuals, and the judged pairs of the
     split `validation`, with its blocks where groups have some.
 
-    Left out are groups whose query the dataset does not have or whose query is too long, and all of a query that starts
-    from a video of its own (a composed one): a reranker is not shown that. So are counterfactuals of such queries, and
-    those whose other side is not there.
+    Left out are groups whose query the dataset does not have or whose query is too long, and counterfactuals whose
+    other side is not there. A query that starts from a video (a composed one) is left out without `composed`, and where
+    the config `corpus` does not know that video; counterfactuals of such queries always are.
     """
-    starts = {
-        row["query_id"]: row["reference_video_id"]
-        for _, row in tables.rows("queries", ("query_id", "reference_video_id"))
-    }
+    starts = _read_starts(tables, composed)
     left_out: dict[str, LeftOut] = {}
     margins = Margins()
     softs, validation = _read_pairs(tables, soft, starts, left_out, margins)
@@ -249,10 +259,44 @@ def read_ranking(tables: DatasetTables, soft: SoftLabels, blocks: int = 0) -> Ra
     return RankingData(groups, validation, tuple(left_out.values()), mixing(margins), _mixed(tables, groups, margins))
 
 
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """The video that each query of the dataset starts from, None where from none; and of these videos those that are
+    shown."""
+
+    of: Mapping[str, str | None]
+    files: Mapping[str, ClipRef]
+    shown: bool
+
+    def file(self, query: str) -> ClipRef | None:
+        """The video that a query starts from, if it does from one that is shown."""
+        return self.files.get(self.of.get(query) or "")
+
+    def unusable(self, item: str, query: str) -> LeftOut | None:
+        """Why something of this query cannot be shown, if so."""
+        start = self.of.get(query)
+        if start is None or start in self.files:
+            return None
+        why = "is not in the config `corpus`" if self.shown else "is not shown"
+        reason = NO_REFERENCE if self.shown else COMPOSED_QUERY
+        return LeftOut(item, reason, f"its query changes the video {start}, which {why}")
+
+
+def _read_starts(tables: DatasetTables, composed: bool) -> _Starts:
+    columns = ("query_id", "reference_video_id")
+    of = {row["query_id"]: row["reference_video_id"] for _, row in tables.rows("queries", columns)}
+    wanted = {start for start in of.values() if start is not None}
+    files: dict[str, ClipRef] = {}
+    if composed and wanted and "corpus" in tables.configs:
+        rows = (row for _, row in tables.rows("corpus", ("video_id", "video_path", "sha256")))
+        files = {row["video_id"]: _clipped(row) for row in rows if row["video_id"] in wanted}
+    return _Starts(of, files, composed)
+
+
 def _read_pairs(
     tables: DatasetTables,
     soft: SoftLabels,
-    starts: Mapping[str, str | None],
+    starts: _Starts,
     left_out: dict[str, LeftOut],
     margins: Margins,
 ) -> tuple[dict[str, float | None], Validation]:
@@ -267,33 +311,36 @@ def _read_pairs(
             softs[row["pair_id"]] = _soft(row, soft)
             if softs[row["pair_id"]] is not None:
                 margins.note(row["pair_id"], row.get("teacher"), row.get("shown"))
-        elif split == "validation" and starts.get(query) is not None:
-            left_out[query] = _composed(query, starts[query])
-        elif split == "validation" and len(row["query"]) > LONGEST_QUERY:
-            left_out[query] = _too_long(query, row["query"])
         elif split == "validation":
+            unusable = starts.unusable(query, query)
+            if unusable is None and len(row["query"]) > LONGEST_QUERY:
+                unusable = _too_long(query, row["query"])
+            if unusable is not None:
+                left_out[query] = unusable
+                continue
             queries[query] = row["query"]
             videos[row["video_id"]] = _clipped(row)
             qrels[query][row["video_id"]] = row["label"]
-    return softs, Validation(queries, videos, dict(qrels))
+    found = {query: start for query in qrels if (start := starts.file(query)) is not None}
+    return softs, Validation(queries, videos, dict(qrels), references=found)
 
 
-def _with_blocks(validation: Validation, tables: DatasetTables, starts: Mapping[str, str | None]) -> Validation:
+def _with_blocks(validation: Validation, tables: DatasetTables, starts: _Starts) -> Validation:
     """The same with the blocks that the diagnostic set has of this split, but for those of composed queries."""
     queries, videos, blocks = dict(validation.queries), dict(validation.videos), []
     for split, row in tables.rows("diagnostic") if "diagnostic" in tables.configs else ():
         sides = row["answered"], row["unanswered"]
-        if split == "validation" and all(_is_usable(side, starts) for side in sides):
+        if split == "validation" and all(_plain(side["query_id"], side, starts) is None for side in sides):
             queries |= {side["query_id"]: side["query"] for side in sides}
             videos[row["video_id"]] = _clipped(row)
             blocks.append(NuanceBlock(row["change"], row["video_id"], *(side["query_id"] for side in sides)))
-    return Validation(queries, videos, validation.qrels, tuple(blocks))
+    return replace(validation, queries=queries, videos=videos, blocks=tuple(blocks))
 
 
 def _read_groups(
     tables: DatasetTables,
     softs: Mapping[str, float | None],
-    starts: Mapping[str, str | None],
+    starts: _Starts,
     blocks: int,
     left_out: dict[str, LeftOut],
 ) -> list[Group]:
@@ -312,7 +359,8 @@ def _read_groups(
                 for each in (row["positive"], *row["negatives"])
             )
             found = _read_blocks(row, positive, softs, starts, left_out) if blocks else []
-            groups.append(Group(group, row["query"], positive, tuple(negatives), tuple(found[:blocks])))
+            start = starts.file(row["query_id"])
+            groups.append(Group(group, row["query"], positive, tuple(negatives), tuple(found[:blocks]), start))
     return sorted(groups, key=lambda each: each.group_id)
 
 
@@ -320,20 +368,21 @@ def _read_blocks(
     row: Row,
     positive: TrainingCandidate,
     softs: Mapping[str, float | None],
-    starts: Mapping[str, str | None],
+    starts: _Starts,
     left_out: dict[str, LeftOut],
 ) -> list[Block]:
     """The blocks of a group, in the order of its column `counterfactuals`, which older datasets lack. The answered side
     of a block is the group's own query or a counterfactual."""
     listed: list[Row] = []
     for each in row.get("counterfactuals") or ():
-        unusable = _unusable(each["pair_id"], each, starts)
+        unusable = _plain(each["pair_id"], each, starts)
         if unusable:
             left_out[each["pair_id"]] = unusable
         else:
             listed.append(each)
     asked = {each["query_id"]: Question(each["query"], softs.get(each["pair_id"])) for each in listed}
-    answered = {row["query_id"]: Question(row["query"], positive.soft)}
+    own = {row["query_id"]: Question(row["query"], positive.soft)}
+    answered = own if starts.of.get(row["query_id"]) is None else {}  # the sides of a block start from no video
     answered |= {each["query_id"]: asked[each["query_id"]] for each in listed if each["answered"]}
     blocks = [
         (each["against"], each["query_id"]) for each in listed if not each["answered"] and each["against"] in answered
@@ -359,31 +408,33 @@ def _mixed(tables: DatasetTables, groups: Collection[Group], margins: Margins) -
     return tuple(sorted(group for group, mixed in found.items() if mixed))
 
 
-def _is_usable(side: Row, starts: Mapping[str, str | None]) -> bool:
-    return _unusable(side["query_id"], side, starts) is None
-
-
 def _missing(missing: Mapping[str, str]) -> Iterator[LeftOut]:
     for video in sorted(missing):
         yield LeftOut(video, MISSING_VIDEO, missing[video])
 
 
-def _unusable(item: str, row: Row, starts: Mapping[str, str | None]) -> LeftOut | None:
+def _plain(item: str, row: Row, starts: _Starts) -> LeftOut | None:
+    """As `_unusable`, of a side of a block, whose query may start from no video."""
+    start = starts.of.get(row["query_id"])
+    if start is not None:
+        return LeftOut(
+            item, COMPOSED_QUERY, f"its query changes the video {start}, and sides of a block start from none"
+        )
+    return _unusable(item, row, starts)
+
+
+def _unusable(item: str, row: Row, starts: _Starts) -> LeftOut | None:
     """Why something cannot be used for its query's sake, if so."""
     query = row["query_id"]
-    if query not in starts:
+    if query not in starts.of:
         return LeftOut(item, UNKNOWN_QUERY, f"its query {query} is not in the config `queries`")
     if len(row["query"]) > LONGEST_QUERY:
         return _too_long(item, row["query"])
-    return None if starts[query] is None else _composed(item, starts[query])
+    return starts.unusable(item, query)
 
 
 def _too_long(item: str, text: str) -> LeftOut:
     return LeftOut(item, TOO_LONG, f"its query has {len(text):,} characters: at most {LONGEST_QUERY:,} are trained on")
-
-
-def _composed(item: str, reference: str | None) -> LeftOut:
-    return LeftOut(item, COMPOSED_QUERY, f"its query changes the video {reference}, which a reranker is not shown")
 
 
 def _soft(row: Row, soft: SoftLabels) -> float | None:

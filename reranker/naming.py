@@ -37,6 +37,7 @@ def named_settings(given: Given, settings: TrainSettings) -> dict[str, Any]:
         if not loss[term]:
             del loss[term]
             loss.pop(f"{term}_temperature", None)
+    del options["ranking"]["composed"]  # what it leaves out is not in `given`
     if not _has_blocks(given):
         del options["ranking"]["counterfactuals"], loss["counterfactuals"]
     return options
@@ -50,6 +51,11 @@ def named_data(given: Given, settings: TrainSettings) -> dict[str, Any]:
             example.pop("blocks", None)
     if isinstance(given, RankingData):
         del told["mixed"], told["mixed_groups"]
+        if not given.validation.references:
+            del told["validation"]["references"]
+        for example in told["examples"]:
+            if example["reference"] is None:
+                del example["reference"]
         if not given.validation.blocks:
             del told["validation"]["blocks"]
         if not settings.ranking.loss.graded:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hardcut.teacher.local.pair_prompt import DecodedClip, shows_video_first
+from hardcut.teacher.local.pair_prompt import Shown, shows_video_first
 from hardcut.teacher.local.shared_prefix import can_share, share_pairs
 
 WHOSE, ENDS = "whose", "ends"
@@ -39,9 +39,10 @@ def can_pack(network: Any, processor: Any) -> bool:
     return attention_of(network) in (_SDPA, _EAGER)
 
 
-def packed_inputs(processor: Any, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:
-    """One row for each clip with the queries that are asked of it, padded on the left; the pairs are in this order."""
-    prompts = [share_pairs(processor, clip, queries) for clip, queries in asked]
+def packed_inputs(processor: Any, asked: Sequence[tuple[Shown, Sequence[str]]]) -> dict[str, Any]:
+    """One row for each clip (of composed queries two) with the queries that are asked of it, padded on the left; the
+    pairs are in this order."""
+    prompts = [share_pairs(processor, shown, queries) for shown, queries in asked]
     rows = [each.row() for each in prompts]
     widest = max(len(whose) for _, whose in rows)
     inputs: dict[str, list[Tensor]] = {name: [] for name in rows[0][0]}

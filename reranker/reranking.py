@@ -10,12 +10,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from hardcut.engine.files import atomic_writer, storage_error
 from hardcut.media.ingest import ingest
+from hardcut.reranker.reference import reference_frames
 from hardcut.schemas.errors import DropItem, HardcutError, ItemError, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.settings import MediaSettings
@@ -33,6 +34,10 @@ _AHEAD = 3
 """Videos in work at a time: while one is scored, frames of the next are read."""
 
 
+Frames = tuple[tuple[Path, float], ...]
+"""Stored frames with their times."""
+
+
 class Scorer(Protocol):
     """A model in a process of its own (`teacher/local/process.py`), or behind servers (`servers.py`)."""
 
@@ -48,7 +53,8 @@ class RerankJob:
 
     `prior` is how much of a video's score under a query without words is taken from its scores: some videos score high
     whatever is asked (candidate prior normalization: BLiM, arXiv 2507.23284). `spellings`: as of a profile
-    (`teacher/local/profiles.py`)."""
+    (`teacher/local/profiles.py`). `references` are the ids of the videos that composed queries start from, by query:
+    they are shown before the others, with half as many frames."""
 
     run: Run
     queries: Mapping[str, str]
@@ -61,6 +67,7 @@ class RerankJob:
     frames: int
     prior: float = 0.0
     spellings: bool = False
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +160,22 @@ class _Work:
         except (ItemError, DropItem) as error:
             self.missing[video] = str(error)
             return
+        by_reference: defaultdict[str | None, list[str]] = defaultdict(list)
+        for query in queries:
+            by_reference[self._job.references.get(query)].append(query)
+        for reference, of in by_reference.items():
+            try:
+                shown = () if reference is None else await asyncio.to_thread(self._reference, reference)
+            except (ItemError, DropItem) as error:
+                why = f"the video {reference}, which the query starts from: {error}"
+                self.failed |= {f"{query} {video}": why for query in of}
+                continue
+            await self._score(video, of, frames, shown)
+
+    async def _score(self, video: str, queries: Sequence[str], frames: Frames, reference: Frames) -> None:
+        """Scores queries that start from the same video, or from none."""
         texts = [self._job.queries[query] for query in queries] + [""] * bool(self._job.prior)
-        prompts = [pair_prompt(text, frames) for text in texts]
+        prompts = [pair_prompt(text, frames, reference) for text in texts]
         results = list(await self._scorer.generate(prompts))
         if len(results) != len(prompts):  # one failure for all: the process died
             results = results * len(prompts)
@@ -176,10 +197,16 @@ class _Work:
         shown = next((each.shown for each in results if isinstance(each, Generated)), None)
         self._book.add(video, scores, shown)
 
-    def _frames(self, video: str) -> tuple[tuple[Path, float], ...]:
+    def _frames(self, video: str, most: int | None = None) -> Frames:
         """Probes the file; decodes it only where its frames are not stored."""
         found = ingest(str(self._job.videos[video]), str(self._job.store), self._job.media).frames
-        return tuple((frame.path, frame.time_s) for frame in found.spread(self._job.frames))
+        return tuple((frame.path, frame.time_s) for frame in found.spread(most or self._job.frames))
+
+    def _reference(self, video: str) -> Frames:
+        """Raises ItemError where it is not there."""
+        if video not in self._job.videos:
+            raise ItemError("no_reference", "no such video in the folder")
+        return self._frames(video, reference_frames(self._job.frames))
 
 
 class _Book:
@@ -259,7 +286,10 @@ def _ordered(job: RerankJob, scores: Mapping[str, Mapping[str, float]]) -> Itera
 def _job_identity(job: RerankJob) -> list[object]:
     """What of the job decides its scores: texts, files by size and time of change."""
     files = []
-    for video in sorted({video for scores in job.run.values() for video in scores} & set(job.videos)):
+    references = {query: job.references[query] for query in sorted(set(job.run) & set(job.references))}
+    videos = {video for scores in job.run.values() for video in scores} | set(references.values())
+    for video in sorted(videos & set(job.videos)):
         status = job.videos[video].stat()
         files.append([video, status.st_size, status.st_mtime_ns])
-    return [{query: job.queries[query] for query in sorted(job.run) if query in job.queries}, files]
+    texts = {query: job.queries[query] for query in sorted(job.run) if query in job.queries}
+    return [texts, files, *([references] if references else ())]

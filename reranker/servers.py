@@ -30,6 +30,7 @@ from hardcut.teacher.server.keys import KeySource
 Form = Literal["classify", "score", "rerank"]
 FORMS: tuple[Form, ...] = ("classify", "score", "rerank")
 _ATTEMPTS = 4
+_ONE_VIDEO = "a server is shown one video a pair, and a composed query starts from another: use transformers: or vllm:"
 _UNTRUSTED = "mm-kwargs"
 """What vLLM says where a request may not give the times of frames."""
 
@@ -89,6 +90,8 @@ class ServerScorer:
         if not self._asked:
             self._asked = True
             await asyncio.gather(*map(self._refuse_vllm, self._endpoints))
+        if prompts[0].reference:  # all of one video and one reference
+            return [GenerationFailed("reference", _ONE_VIDEO)] * len(prompts)
         video = await asyncio.to_thread(_video_part, prompts[0].frames)
         first = int(digest(*(path.name for path, _ in prompts[0].frames))[:8], 16) % len(self._endpoints)
 

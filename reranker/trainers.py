@@ -24,7 +24,7 @@ from hardcut.reranker.model import Reranker
 from hardcut.reranker.packing import packed_inputs
 from hardcut.reranker.sharding import put_weights, shard_without_cards, trained_weights
 from hardcut.schemas.training import LossSettings, TrainSettings
-from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, video_end, video_inputs
+from hardcut.teacher.local.pair_prompt import Shown, pair_inputs, video_end, video_inputs
 from hardcut.teacher.prompts.control_tokens import part
 
 WEIGHTS = "trained.safetensors"
@@ -275,14 +275,16 @@ class GroupCollator:
         at = torch.zeros((len(groups), widest), dtype=torch.long)
         soft = torch.full((len(groups), widest), torch.nan)
         grades = torch.zeros((len(groups), widest), dtype=torch.long)
-        asked: list[tuple[DecodedClip, Sequence[str]]] = []
+        asked: list[tuple[Shown, Sequence[str]]] = []
         blocks: list[tuple[int, int]] = []
         pairs = 0
         sides: list[tuple[float, float]] = []
         for row, group in enumerate(groups):
             read = [self.reader.read(candidate.video) for candidate in group.candidates]
-            usable = read[0] is not None
-            place = {query: pairs + number for number, query in enumerate(group.questions)}
+            reference = self.reader.read_reference(group.reference)
+            usable = read[0] is not None and (group.reference is None or reference is not None)
+            plain = group.questions if group.reference is None else group.sides
+            place = {query: pairs + number + (group.reference is not None) for number, query in enumerate(plain)}
             for block in group.blocks if usable else ():
                 blocks.append((place[block.answered.query], place[block.unanswered.query]))
                 sides.append((_or_nan(block.answered.soft), _or_nan(block.unanswered.soft)))
@@ -292,9 +294,13 @@ class GroupCollator:
                 at[row, column] = pairs
                 soft[row, column] = _or_nan(candidate.soft)
                 grades[row, column] = candidate.grade
-                queries = group.questions if column == 0 else (group.query,)
-                asked.append((clip or stand_in(), queries))
-                pairs += len(queries)
+                shown, first = clip or stand_in(), column == 0
+                rows: list[tuple[Shown, Sequence[str]]] = [(shown, plain if first else (group.query,))]
+                if group.reference is not None:  # the sides of blocks start from no video: they have a row of their own
+                    composed: Shown = (reference or stand_in(), shown)
+                    rows = [(composed, (group.query,)), *([(shown, plain)] if first and plain else ())]
+                asked += rows
+                pairs += sum(len(queries) for _, queries in rows)
         return {
             "pairs": self._inputs(asked),
             "present": present,
@@ -306,10 +312,10 @@ class GroupCollator:
             **_told(self.reader),
         }
 
-    def _inputs(self, asked: Sequence[tuple[DecodedClip, Sequence[str]]]) -> dict[str, Any]:
+    def _inputs(self, asked: Sequence[tuple[Shown, Sequence[str]]]) -> dict[str, Any]:
         if self._packed and any(len(queries) > 1 for _, queries in asked):
             return packed_inputs(self._processor, asked)
-        return dict(pair_inputs(self._processor, [(query, clip) for clip, queries in asked for query in queries]))
+        return dict(pair_inputs(self._processor, [(query, shown) for shown, queries in asked for query in queries]))
 
 
 def _told(reader: ClipReader) -> dict[str, Any]:

@@ -67,6 +67,7 @@ from hardcut.reranker.validation import chosen_by, measure
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import TrainSettings
+from hardcut.teacher.local.pair_prompt import NO_REFERENCE, shows_reference
 from hardcut.teacher.local.shown import shown_digest, versions
 from hardcut.teacher.model_digest import model_identity
 
@@ -129,7 +130,12 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
     given: Given = (
         read_perception(tables, job.settings.perception.unseen)
         if job.stage == "perception"
-        else read_ranking(tables, job.settings.ranking.loss.soft_labels, job.settings.ranking.blocks)
+        else read_ranking(
+            tables,
+            job.settings.ranking.loss.soft_labels,
+            job.settings.ranking.blocks,
+            composed=job.settings.ranking.composed,
+        )
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
     with one_first():
@@ -151,6 +157,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
     reranker = _untrained(job)
+    _refuse_references(given, reranker, job.model)
     packed = _packed(given, reranker)
     trainer = _tracked(partial(_trainer, given, job, reranker, packed), job.settings.trackers)
     trainer.remove_callback(PrinterCallback)
@@ -208,6 +215,16 @@ def _put_together(job: TrainJob, weights: dict[str, Any]) -> Reranker:
     reranker = _untrained(job)
     put_weights(reranker.network, weights)
     return reranker
+
+
+def _refuse_references(given: Given, reranker: Reranker, model: str) -> None:
+    """Raises UsageError where queries start from videos that the model's template would not show."""
+    if isinstance(given, PerceptionData) or shows_reference(reranker.processor):
+        return
+    composed = [group.group_id for group in given.examples if group.reference is not None]
+    if composed or given.validation.references:
+        told = f"{model}: {NO_REFERENCE}, or set train.ranking.composed = false"
+        raise UsageError(f"{told} (the groups {', '.join(composed[:3])}, ...)" if composed else told)
 
 
 def _packed(given: Given, reranker: Reranker) -> bool:

@@ -7,11 +7,12 @@ from statistics import fmean as mean
 from typing import Any
 
 from hardcut.reranker.clips import ClipReader, stand_in
-from hardcut.reranker.examples import Validation
+from hardcut.reranker.examples import ClipRef, Validation
 from hardcut.reranker.measures import ndcg
 from hardcut.reranker.model import Reranker
 from hardcut.reranker.sharding import is_sharded
 from hardcut.schemas.trec import Run
+from hardcut.teacher.local.pair_prompt import Shown
 from hardcut.teacher.local.pair_scoring import PairScorer
 
 NDCG, BLOCKS, BOTH = "ndcg@10", "blocks", "mean of ndcg@10 and blocks"
@@ -23,11 +24,13 @@ def rank(reranker: Reranker, validation: Validation, reader: ClipReader, acceler
     """The scores of all pairs whose video can be read; with an accelerator each process takes its share of them."""
     from accelerate.utils import gather_object
 
-    asked: defaultdict[str, list[str]] = defaultdict(list)
+    asked: defaultdict[tuple[str, str], list[str]] = defaultdict(list)  # by the video, and what its queries start from
     for query, video in sorted(validation.pairs):
-        asked[video].append(query)
+        start = validation.references.get(query)
+        asked[video, start.video_id if start else ""].append(query)
+    starts = {start.video_id: start for start in validation.references.values()}
     processes, mine = (1, 0) if accelerator is None else (accelerator.num_processes, accelerator.process_index)
-    order = sorted(asked, key=lambda video: (-len(asked[video]), video))  # those of as many queries side by side
+    order = sorted(asked, key=lambda shown: (-len(asked[shown]), shown))  # those of as many queries side by side
     in_step = processes > 1 and is_sharded(reranker.network)
     reranker.network.eval()
     scorer = PairScorer(reranker.network, reranker.processor, _BATCH)
@@ -35,7 +38,7 @@ def rank(reranker: Reranker, validation: Validation, reader: ClipReader, acceler
     for at in range(0, len(order), processes):
         together = order[at : at + processes]
         own = together[mine : mine + 1]
-        clip = reader.read(validation.videos[own[0]]) if own else None
+        clip = _read(reader, validation.videos[own[0][0]], starts.get(own[0][1])) if own else None
         # Without a clip the pairs of a video have no score: they rank last, and its blocks are not told apart.
         queries = asked[own[0]] if clip is not None else []
         texts = [validation.queries[query] for query in queries]
@@ -44,13 +47,21 @@ def rank(reranker: Reranker, validation: Validation, reader: ClipReader, acceler
             texts += ["" if not texts else texts[0]] * (len(asked[together[0]]) - len(texts))
         if clip is not None:
             values = scorer.logprobs(scorer.prepare(clip, texts), reranker.answers)
-            found += [(query, own[0], yes - no) for query, (yes, no) in zip(queries, values, strict=False)]
+            found += [(query, own[0][0], yes - no) for query, (yes, no) in zip(queries, values, strict=False)]
     if accelerator is not None and accelerator.num_processes > 1:
         found = gather_object(found)
     run: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for query, video, score in found:
         run[query][video] = score
     return dict(run)
+
+
+def _read(reader: ClipReader, video: ClipRef, start: ClipRef | None) -> Shown | None:
+    """None where one of them cannot be read."""
+    clip, reference = reader.read(video), reader.read_reference(start)
+    if clip is None or (start is not None and reference is None):
+        return None
+    return clip if reference is None else (reference, clip)
 
 
 def measure(

@@ -74,6 +74,9 @@ class RankingSettings(Frozen):
     groups: int = Field(default=1, ge=1, description="groups in one forward pass of one process")
     accumulate: int = Field(default=8, ge=1, description="forward passes that make a step")
     counterfactuals: int = Field(default=2, ge=0, description="blocks of two queries on the positive's video, at most")
+    composed: bool = Field(
+        default=True, description="composed queries too, the video that they start from before the other"
+    )
     start: Literal["stacked", "merged"] = Field(
         default="stacked", description="stage 1's adapter: frozen under a new one, or into the weights (full: always)"
     )

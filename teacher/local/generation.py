@@ -26,6 +26,7 @@ class Prompt:
     text); the last of a forced judge is its reasoning.
     A `pair` is what a reranker scores: `user` is the query and nothing more, `frames` (JPEGs with their times) the
     video as a video, and the prompt is the model's own (`pair_prompt.py`); prompts of one video share its encoding.
+    `reference` are the frames of the video that a composed query starts from.
     """
 
     system: str
@@ -39,6 +40,7 @@ class Prompt:
     frames: tuple[tuple[Path, float], ...] = ()
     limit: int = 1
     forced: bool = False
+    reference: tuple[tuple[Path, float], ...] = ()
 
     @property
     def prefilled(self) -> bool:
@@ -64,9 +66,12 @@ class Prompt:
         return messages
 
 
-def pair_prompt(query: str, frames: tuple[tuple[Path, float], ...]) -> Prompt:
-    """A query and a video for a reranker to score."""
-    return Prompt("", query, (), Sampling(reasoning=False), judge=True, pair=True, frames=frames)
+def pair_prompt(
+    query: str, frames: tuple[tuple[Path, float], ...], reference: tuple[tuple[Path, float], ...] = ()
+) -> Prompt:
+    """A query and a video for a reranker to score; `reference` is the video that a composed query starts from."""
+    plain = Sampling(reasoning=False)
+    return Prompt("", query, (), plain, judge=True, pair=True, frames=frames, reference=reference)
 
 
 def prompt_of(request: Request, text: Rendered) -> Prompt:

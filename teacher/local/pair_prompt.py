@@ -17,6 +17,10 @@ from hardcut.schemas.errors import UsageError
 from hardcut.teacher.local.profiles import profile_of
 from hardcut.teacher.prompts.control_tokens import spell_out_for
 
+NO_REFERENCE = (
+    "the model's chat template does not show the video that a composed query starts from: train it with this version, "
+    "or take a profile that does"
+)
 _VISION_END = "<|vision_end|>"
 MILLISECONDS = 1000.0
 """Frames are numbered by the millisecond that they are shown at: so a processor gives back their true times."""
@@ -40,6 +44,15 @@ class DecodedClip:
             "duration": last,
             "frames_indices": [round(time * MILLISECONDS) for time in self.times_s],
         }
+
+
+Shown = DecodedClip | tuple[DecodedClip, DecodedClip]
+"""The video that is asked about. Of a composed query: the one that it starts from, and then that video."""
+
+
+def clips_of(shown: Shown) -> tuple[DecodedClip, ...]:
+    """One video, or two."""
+    return shown if isinstance(shown, tuple) else (shown,)
 
 
 def read_clip(frames: Sequence[tuple[Path, float]]) -> DecodedClip:
@@ -75,10 +88,18 @@ def limit_frames(processor: Any, pixels: int, frames: int) -> None:
         processor.video_processor.size = {**dict(size), "longest_edge": pixels * frames}
 
 
-def pair_text(processor: Any, query: str) -> str:
-    """The prompt of a pair as the template renders it, the video as its placeholder."""
+def pair_text(processor: Any, query: str, reference: bool = False) -> str:
+    """The prompt of a pair as the template renders it, the video as its placeholder. With `reference` the query starts
+    from a video, whose placeholder comes before it. Raises ValueError where the template would not show that one."""
+    if reference and not shows_reference(processor):
+        raise ValueError(NO_REFERENCE)
+    return _rendered(processor, query, reference)
+
+
+def _rendered(processor: Any, query: str, reference: bool) -> str:
+    asked = {"type": "text", "text": spell_out_for(processor.tokenizer, query)}
     messages = [
-        {"role": "query", "content": [{"type": "text", "text": spell_out_for(processor.tokenizer, query)}]},
+        {"role": "query", "content": [{"type": "video"}] * reference + [asked]},
         {"role": "document", "content": [{"type": "video"}]},
     ]
     # A template of its own decides what it makes of the generation prompt; those with a profile always have it.
@@ -87,6 +108,15 @@ def pair_text(processor: Any, query: str) -> str:
     return str(
         processor.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=True)
     )
+
+
+def shows_reference(processor: Any) -> bool:
+    """Whether the template shows the video that a query starts from, and the query with it. Those that earlier versions
+    of Hardcut wrote, and others, do not."""
+    word = "somequery"
+    one, two = (_rendered(processor, word, reference) for reference in (False, True))
+    mark = video_end(processor) or str(getattr(processor, "video_token", ""))
+    return bool(mark) and two.count(mark) == 2 * one.count(mark) > 0 and word in two
 
 
 def video_end(processor: Any) -> str:
@@ -102,14 +132,15 @@ def shows_video_first(processor: Any) -> bool:
     return bool(end) and one.rpartition(end)[0] == other.rpartition(end)[0]
 
 
-def pair_inputs(processor: Any, pairs: Sequence[tuple[str, DecodedClip]]) -> Any:
-    """What a model is given for (query, clip) pairs, padded on the left: PyTorch tensors."""
-    texts = [pair_text(processor, query) for query, _ in pairs]
-    return video_inputs(processor, texts, [clip for _, clip in pairs])
+def pair_inputs(processor: Any, pairs: Sequence[tuple[str, Shown]]) -> Any:
+    """What a model is given for pairs of a query and what is shown of it, padded on the left: PyTorch tensors."""
+    clips = [clips_of(shown) for _, shown in pairs]
+    texts = [pair_text(processor, query, len(of) > 1) for (query, _), of in zip(pairs, clips, strict=True)]
+    return video_inputs(processor, texts, [clip for of in clips for clip in of])
 
 
 def video_inputs(processor: Any, texts: Sequence[str], clips: Sequence[DecodedClip], padding_side: str = "left") -> Any:
-    """What a model is given for rendered texts that hold one video each."""
+    """What a model is given for rendered texts, with the videos of all of them in their order."""
     return processor(
         text=list(texts),
         videos=[clip.array for clip in clips],

@@ -13,7 +13,7 @@ import torch
 
 from hardcut.schemas.errors import UsageError
 from hardcut.teacher.local.answer_head import next_logprobs
-from hardcut.teacher.local.pair_prompt import DecodedClip, pair_inputs, shows_video_first
+from hardcut.teacher.local.pair_prompt import Shown, pair_inputs, shows_video_first
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
 
 
@@ -30,14 +30,14 @@ class PairScorer:
         shares = can_share(model, processor) and shows_video_first(processor)
         self._prefix = SharedPrefix(model, processor, batch) if shares else None
 
-    def prepare(self, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts | list[Any]:
+    def prepare(self, shown: Shown, queries: Sequence[str]) -> SharedPrompts | list[Any]:
         """What the model is given, on the CPU. Can be made ready while the model is at work."""
         if self._prefix is not None:
-            return self._prefix.prepare_pairs(clip, queries)
+            return self._prefix.prepare_pairs(shown, queries)
         parts = [queries[at : at + self._batch] for at in range(0, len(queries), self._batch)]
         found = []
         for part in parts:
-            inputs = pair_inputs(self._processor, [(query, clip) for query in part])
+            inputs = pair_inputs(self._processor, [(query, shown) for query in part])
             for name in inputs.keys() & {"pixel_values", "pixel_values_videos"}:
                 inputs[name] = inputs[name].to(self._model.dtype)
             found.append(inputs)

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from hardcut.teacher.local.generation import Prompt
+from hardcut.teacher.local.pair_prompt import Shown, read_clip
 
 
 def read_pictures(prompts: Sequence[Prompt]) -> dict[Path, Image.Image]:
@@ -22,6 +23,12 @@ def read_pictures(prompts: Sequence[Prompt]) -> dict[Path, Image.Image]:
         with Image.open(path) as picture:
             pictures[path] = picture.convert("RGB")
     return pictures
+
+
+def read_shown(prompt: Prompt) -> Shown:
+    """What a reranker's pair shows: the video, behind the one that its query starts from. Raises OSError."""
+    clip = read_clip(prompt.frames)
+    return (read_clip(prompt.reference), clip) if prompt.reference else clip
 
 
 def chat_text(processor: Any, tokenizer: Any, prompt: Prompt) -> str:

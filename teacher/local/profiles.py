@@ -50,7 +50,8 @@ class Profile:
         """The template with the roles of a pair. What a template can call them is not its own business: the pair
         becomes a conversation that any template renders."""
         # vLLM's `/score` gives strings, the video's placeholder within; everybody else gives lists of parts.
-        text = "(hardcut_asked if hardcut_asked is string else hardcut_asked[0].text)"
+        text = "(hardcut_asked if hardcut_asked is string else (hardcut_asked | selectattr('type', 'equalto', 'text')"
+        text += " | list)[0].text)"
         text += " | replace('<', '\\\\u003c')" if self.escaped else ""
         return (
             self.mark
@@ -61,6 +62,11 @@ class Profile:
             + text
             + " -%}{%- set hardcut_shown = hardcut_document[0].content -%}{%- set hardcut_media = "
             + "[{'type': 'text', 'text': hardcut_shown}] if hardcut_shown is string else hardcut_shown -%}"
+            # A composed query brings the video that it starts from.
+            + "{%- set hardcut_reference = [] if hardcut_asked is string else hardcut_asked"
+            + " | rejectattr('type', 'equalto', 'text') | list -%}{%- if hardcut_reference -%}{%- set hardcut_media = "
+            + "[{'type': 'text', 'text': 'Reference video: '}] + hardcut_reference + "
+            + "[{'type': 'text', 'text': '\\nVideo: '}] + hardcut_media -%}{%- endif -%}"
             + "{%- set messages = [{'role': 'system', 'content': [{'type': 'text', 'text': "
             + _quoted(self.system)
             + "}]}, {'role': 'user', 'content': "

@@ -10,7 +10,7 @@ import torch
 
 from hardcut.schemas.errors import UsageError
 from hardcut.teacher.local.answer_head import next_logprobs
-from hardcut.teacher.local.pair_prompt import DecodedClip, pair_text, video_inputs
+from hardcut.teacher.local.pair_prompt import Shown, clips_of, pair_text, video_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,11 @@ def share(processor: Any, texts: Sequence[str], inputs: Callable[[str], Any]) ->
     return SharedPrompts(_longer(inputs(beginning + end), endings[0][:alike]), [ending[alike:] for ending in endings])
 
 
-def share_pairs(processor: Any, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts:
-    """As `share`, for the queries that a reranker is asked of one clip."""
-    texts = [pair_text(processor, query) for query in queries]
-    return share(processor, texts, lambda beginning: video_inputs(processor, [beginning], [clip]))
+def share_pairs(processor: Any, shown: Shown, queries: Sequence[str]) -> SharedPrompts:
+    """As `share`, for the queries that a reranker is asked of one clip, or of one that they all start from and one."""
+    clips = clips_of(shown)
+    texts = [pair_text(processor, query, len(clips) > 1) for query in queries]
+    return share(processor, texts, lambda beginning: video_inputs(processor, [beginning], clips))
 
 
 def can_share(model: Any, processor: Any) -> bool:
@@ -77,9 +78,9 @@ class SharedPrefix:
         """As `share`, the media in the model's type. Can be done while the model is at work."""
         return self._cast(share(self._processor, texts, inputs))
 
-    def prepare_pairs(self, clip: DecodedClip, queries: Sequence[str]) -> SharedPrompts:
-        """As `prepare`, for the queries that a reranker is asked of one clip."""
-        return self._cast(share_pairs(self._processor, clip, queries))
+    def prepare_pairs(self, shown: Shown, queries: Sequence[str]) -> SharedPrompts:
+        """As `prepare`, for the queries that a reranker is asked of what is shown."""
+        return self._cast(share_pairs(self._processor, shown, queries))
 
     @torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]
     def logprobs(self, shared: SharedPrompts, tokens: Sequence[int]) -> list[list[float]]:

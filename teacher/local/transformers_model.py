@@ -23,9 +23,9 @@ from hardcut.schemas.shown import shown_line
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.answer_head import next_logprobs
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
-from hardcut.teacher.local.pair_prompt import add_pair_template, limit_frames, read_clip
+from hardcut.teacher.local.pair_prompt import add_pair_template, limit_frames
 from hardcut.teacher.local.pair_scoring import PairScorer
-from hardcut.teacher.local.pictures import chat_inputs, chat_text, read_pictures
+from hardcut.teacher.local.pictures import chat_inputs, chat_text, read_pictures, read_shown
 from hardcut.teacher.local.profiles import PROFILES
 from hardcut.teacher.local.shared_prefix import SharedPrefix, SharedPrompts, can_share
 from hardcut.teacher.local.shown import judged_digest, shown_digest, told_apart, versions
@@ -113,7 +113,9 @@ class TransformersGenerator:
         videos: dict[object, list[int]] = {}
         for at, prompt in enumerate(prompts):
             if self._shared(prompt):
-                videos.setdefault((prompt.pair, prompt.system, prompt.pictures, prompt.frames), []).append(at)
+                videos.setdefault(
+                    (prompt.pair, prompt.system, prompt.pictures, prompt.frames, prompt.reference), []
+                ).append(at)
                 continue
             alone = at if prompt.sampling.temperature > 0 else -1
             alike.setdefault((prompt.judge, prompt.prefilled, prompt.limit, prompt.sampling, alone), []).append(at)
@@ -128,7 +130,7 @@ class TransformersGenerator:
     def _prepare(self, batch: Sequence[Prompt]) -> Any:
         """What the model is given, on the CPU. Raises OSError or ValueError."""
         if batch[0].pair:
-            return self._pairs.prepare(read_clip(batch[0].frames), [prompt.user for prompt in batch])
+            return self._pairs.prepare(read_shown(batch[0]), [prompt.user for prompt in batch])
         texts = [self._text(prompt) for prompt in batch]
         if self._shared(batch[0]):
             return self._prefix.prepare(texts, lambda beginning: self._inputs([beginning], batch[:1]))

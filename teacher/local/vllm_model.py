@@ -16,8 +16,8 @@ from hardcut.schemas.records import Tokens
 from hardcut.schemas.shown import shown_line
 from hardcut.teacher.confidence import TokenScore
 from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, nothing_more
-from hardcut.teacher.local.pair_prompt import add_pair_template, pair_text, read_clip
-from hardcut.teacher.local.pictures import read_pictures
+from hardcut.teacher.local.pair_prompt import add_pair_template, clips_of, pair_text
+from hardcut.teacher.local.pictures import read_pictures, read_shown
 from hardcut.teacher.local.safe_loading import NO_CODE
 from hardcut.teacher.local.shown import judged_digest, shown_digest, told_apart, versions
 from hardcut.teacher.local.text_model import processor_of
@@ -109,14 +109,17 @@ class VllmGenerator:
     def _pair_sent(self, prompt: Prompt) -> list[str]:
         """A reranker's pair: the video first, so that its prefix is found in the cache by all queries but one."""
         processor = self._processor
-        if prompt.frames != self._watched[0]:
-            self._watched = prompt.frames, read_clip(prompt.frames)
-        clip = self._watched[1]
+        shown = prompt.frames, prompt.reference
+        if shown != self._watched[0]:
+            self._watched = shown, clips_of(read_shown(prompt))
+        clips = self._watched[1]
         sent: list[str] = self._llm.enqueue(
             [
                 {
-                    "prompt": pair_text(processor, prompt.user),
-                    "multi_modal_data": {"video": [(clip.array, {**clip.metadata, "do_sample_frames": False})]},
+                    "prompt": pair_text(processor, prompt.user, len(clips) > 1),
+                    "multi_modal_data": {
+                        "video": [(clip.array, {**clip.metadata, "do_sample_frames": False}) for clip in clips]
+                    },
                     "mm_processor_kwargs": {"do_sample_frames": False},
                 }
             ],

@@ -182,6 +182,7 @@ async def test_models_in_process(kind: Any, requests: list[Request], hold: Any) 
         found["read"] += [told(outcome) for outcome in await CachedTeacher(teacher).complete(requests)]
         for prompt in process.asked:
             content = shortened({**asdict(prompt), "sampling": prompt.sampling.model_dump()})
+            assert content.pop("reference") in ((), []), "of a reranker's pairs alone"
             if content not in found["sent"]:
                 found["sent"].append(content)
     hold(f"backends/{kind}", local.VERSIONS[kind], found)

@@ -25,7 +25,7 @@ from hardcut.schemas.records import Tokens
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.trec import ranking, read_run
 from hardcut.teacher.confidence import TokenScore
-from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, pair_prompt
+from hardcut.teacher.local.generation import Generated, GenerationFailed, ModelOptions, Prompt, Scored, pair_prompt
 
 RUN = {
     "q1": {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0},
@@ -167,6 +167,43 @@ def test_a_run_says_how_its_pairs_were_shown_and_mixes_no_two_ways(job: RerankJo
     assert _do(job, Model(shown="aaaa (transformers 5.10.0)")).pairs == 5, "the same, by another version"
     assert _do(job, Model()).shown is None, "of a server nobody knows it"
     assert json.loads(job.out.with_name("out.trec.shown.json").read_text())["shown"] is None
+
+
+class Shower:
+    """Notes what it is shown of each query: the reference's name and the video's; scores all alike."""
+
+    def __init__(self) -> None:
+        self.shown: set[tuple[str, str, str]] = set()
+
+    async def generate(self, prompts: Sequence[Prompt]) -> list[Scored]:
+        for prompt in prompts:
+            reference = prompt.reference[0][0].name if prompt.reference else ""
+            self.shown.add((prompt.user, reference, prompt.frames[0][0].name))
+        assert len({prompt.reference for prompt in prompts}) == 1
+        return [Scored(1.0, Tokens()) for _ in prompts]
+
+
+def test_a_composed_query_is_asked_with_the_video_that_it_starts_from(job: RerankJob) -> None:
+    shower = Shower()
+    done = asyncio.run(rerank(replace(job, references={"q1": "d"}, prior=1.0), shower))
+    assert done.pairs == 5 and not done.failed
+    assert shower.shown == {
+        *(("q1", "d", video) for video in "abc"), *(("", "d", video) for video in "abc"),
+        *(("q2", "", video) for video in "ac"), *(("", "", video) for video in "ac"),
+    }  # fmt: skip
+    lost = asyncio.run(rerank(replace(job, references={"q1": "nowhere"}), Shower()))
+    assert set(lost.failed) == {f"q1 {video}" for video in "abc"}
+    assert all("the video nowhere, which the query starts from" in why for why in lost.failed.values())
+    assert lost.pairs == 2 and ranking(read_run(job.out).scores["q1"]) == ranking(RUN["q1"])
+
+
+def test_an_interrupted_call_does_not_go_on_with_another_reference(job: RerankJob) -> None:
+    composed = replace(job, references={"q1": "d"})
+    with pytest.raises(KeyboardInterrupt):
+        _do(composed, Model(stop_after=1))
+    other = Model()
+    _do(replace(job, references={"q1": "c"}), other)
+    assert sum(map(len, other.calls)) == 5, "all pairs again"
 
 
 @pytest.mark.torch

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,15 @@ def test_vllm_shows_videos_by_their_own_mean_and_deviation(tmp_path: Path) -> No
         Image.fromarray(draw.integers(0, 255, (64, 96, 3), dtype=np.uint8)).save(path)
         frames.append((path, number / 2))
     prompts = {"v": [pair_prompt(f"a red square moves {way}", tuple(frames)) for way in ("left", "right", "left <b>")]}
-    found, wanted = (_in_process(kind, model, prompts)["v"] for kind in KINDS)
-    assert found == pytest.approx(wanted, abs=CLOSE)
-    assert max(wanted) - min(wanted) > 2 * CLOSE
+    start = tuple(frames[:2][::-1])  # of a composed query: another video, at times of its own
+    reference = ((start[0][0], 0.0), (start[1][0], 4.0))
+    prompts["composed"] = [replace(prompt, reference=reference) for prompt in prompts["v"]]
+    found, wanted = (_in_process(kind, model, prompts, videos=2) for kind in KINDS)
+    for of in prompts:
+        assert found[of] == pytest.approx(wanted[of], abs=CLOSE), of
+        assert max(wanted[of]) - min(wanted[of]) > 2 * CLOSE
+    apart = [abs(one - other) for one, other in zip(wanted["v"], wanted["composed"], strict=True)]
+    assert min(apart) > 2 * CLOSE, "the reference makes a difference"
 
 
 @pytest.mark.skipif(not TRAINS.exists(), reason="nothing here trains: `make test-train`")
@@ -127,9 +134,9 @@ def _trained_in_two_processes(folder: Path) -> None:
             process.kill()
 
 
-def _in_process(kind: Kind, model: Path, prompts: dict[str, list[Prompt]]) -> dict[str, list[float]]:
+def _in_process(kind: Kind, model: Path, prompts: dict[str, list[Prompt]], videos: int = 1) -> dict[str, list[float]]:
     async def scored() -> dict[str, list[float]]:
-        process = ModelProcess(kind, ModelOptions(str(model), None, 0, 2048, 0.3, 1, 8, videos=1))
+        process = ModelProcess(kind, ModelOptions(str(model), None, 0, 2048, 0.3, 1, 8, videos=videos))
         try:
             return await _by_video(process.generate, prompts)
         finally:
