@@ -7,17 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from hardcut.reranker.examples import (
-    LONGEST_QUERY,
-    MISSING_VIDEO,
-    TOO_LONG,
-    ClipRef,
-    LeftOut,
-    RankingData,
-    TrainingCandidate,
-    read_ranking,
-)
+from hardcut.reranker.examples import MISSING_VIDEO, TOO_LONG, ClipRef, LeftOut, RankingData, TrainingCandidate
 from hardcut.reranker.facts import DatasetTables, Row
+from hardcut.reranker.reading import LONGEST_QUERY, read_ranking
 from hardcut.schemas.training import EmbeddingSettings
 from hardcut.schemas.trec import Qrels, Run
 

@@ -82,5 +82,6 @@ def _schedule(settings: TrainSettings, metric: str | None) -> dict[str, Any]:
         return {"lr_scheduler_type": "cosine"}
     if metric is None:
         raise UsageError('train.schedule = "plateau" needs a split `validation` to measure on: take "cosine"')
-    falls = {"mode": "min" if metric == "loss" else "max", "factor": 1 / 3, "patience": 1, "threshold": 0.0, "eps": 0.0}
+    falls = {"mode": "min" if metric == "loss" else "max", "factor": 1 / 3, "threshold": 0.0, "eps": 0.0}
+    falls["patience"] = settings.patience // 2 - 1  # of torch: measurements beyond which the next one has it fall
     return {"lr_scheduler_type": "reduce_lr_on_plateau", "lr_scheduler_kwargs": falls}

@@ -6,6 +6,7 @@ an earlier version began goes on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,7 @@ from hardcut.schemas.training import TrainSettings
 WITHOUT_EFFECT = ("sharded", "workers", "trackers")
 """Settings that change no step."""
 _LATER = ("profile", "attention", "patience")
-_LATER_TERMS = ("listwise", "margin", "graded", "hardness")
+_LATER_TERMS = ("listwise", "margin", "graded", "hardness", "rationale")
 
 
 def named_settings(given: Given, settings: TrainSettings) -> dict[str, Any]:
@@ -37,6 +38,8 @@ def named_settings(given: Given, settings: TrainSettings) -> dict[str, Any]:
         if not loss[term]:
             del loss[term]
             loss.pop(f"{term}_temperature", None)
+    if not settings.ranking.loss.rationale:
+        del options["ranking"]["max_rationale_tokens"]
     del options["ranking"]["composed"]  # what it leaves out is not in `given`
     if not _has_blocks(given):
         del options["ranking"]["counterfactuals"], loss["counterfactuals"]
@@ -58,11 +61,20 @@ def named_data(given: Given, settings: TrainSettings) -> dict[str, Any]:
                 del example["reference"]
         if not given.validation.blocks:
             del told["validation"]["blocks"]
+        if not settings.ranking.loss.rationale:
+            _without_reasons(told["examples"])
         if not settings.ranking.loss.graded:
             for example in told["examples"]:
                 for candidate in (example["positive"], *example["negatives"]):
                     del candidate["grade"]
     return told
+
+
+def _without_reasons(groups: Iterable[dict[str, Any]]) -> None:
+    for group in groups:
+        sides = [side for block in group.get("blocks", ()) for side in block.values()]
+        for each in (group["positive"], *group["negatives"], *sides):
+            del each["reasoning"]
 
 
 def _has_blocks(given: Given) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hardcut.reranker.examples import CaptionExample, Group
 from hardcut.reranker.losses import Batch, Counts, count, ranking_loss
 from hardcut.reranker.model import Reranker
 from hardcut.reranker.packing import packed_inputs
+from hardcut.reranker.rationales import IGNORED, Rationale, learned, rationale_inputs, rationale_loss
 from hardcut.reranker.sharding import put_weights, shard_without_cards, trained_weights
 from hardcut.schemas.training import LossSettings, TrainSettings
 from hardcut.teacher.local.pair_prompt import Shown, pair_inputs, video_end, video_inputs
@@ -30,10 +31,10 @@ from hardcut.teacher.prompts.control_tokens import part
 WEIGHTS = "trained.safetensors"
 """What a checkpoint keeps of the model: the parameters that are trained."""
 DESCRIBE = "Describe the video."
+RATIONALES = "rationales"
+"""What a batch has beside the pairs where reasons are learned."""
 TOLD = "unreadable"
 """What a batch of a worker says beside the tensors: the videos that could not be read, why by id."""
-IGNORED = -100
-"""The label of a token that is not learned, as transformers has it."""
 
 
 class TrainedWeights:
@@ -214,13 +215,14 @@ class RankingTrainer(StageTrainer):
         return metrics
 
     def counts_of(self, batch: Mapping[str, Any]) -> list[float]:
-        """What the terms of groups are means over, and those of blocks."""
+        """What the terms of groups are means over, those of blocks, and the one over reasons."""
         return _counts(batch)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         counts = _counts(inputs) if num_items_in_batch is None else num_items_in_batch
+        *counts, tokens = counts
         half = len(counts) // 2
         of_groups, of_blocks = Counts(*counts[:half]), Counts(*counts[half:])
         scores = self._reranker.scores(model, inputs["pairs"]).float()
@@ -229,6 +231,9 @@ class RankingTrainer(StageTrainer):
             more, found = ranking_loss(scores[inputs["blocks"]], _blocks(inputs), self._settings, of_blocks)
             total = total + self._settings.counterfactuals * more
             terms |= {f"counterfactuals_{name}": term for name, term in found.items()}
+        if RATIONALES in inputs:
+            terms["rationale"] = rationale_loss(model, inputs[RATIONALES], tokens)
+            total = total + self._settings.rationale * terms["rationale"]
         for name, term in terms.items():
             self._terms[name].append(term.detach())
         if num_items_in_batch is not None:
@@ -246,7 +251,8 @@ class RankingTrainer(StageTrainer):
 
 
 def _counts(inputs: Mapping[str, Any]) -> list[float]:
-    return [*astuple(count([_groups(inputs)])), *astuple(count([_blocks(inputs)]))]
+    tokens = learned(inputs[RATIONALES]) if RATIONALES in inputs else 0.0
+    return [*astuple(count([_groups(inputs)])), *astuple(count([_blocks(inputs)])), tokens]
 
 
 def _groups(inputs: Mapping[str, Any]) -> Batch:
@@ -263,10 +269,13 @@ class GroupCollator:
     which pairs are a group's candidates, [groups, 1 + K], and `blocks` which are the sides of a block, [blocks, 2].
 
     A video that cannot be read counts for nothing, and a positive that cannot takes its group's row along; `reader`
-    knows them. `packed`: where a positive's video is asked several queries, they go as one row."""
+    knows them. `packed`: where a positive's video is asked several queries, they go as one row. With `rationale_tokens`
+    the pairs with a teacher's reasoning are there once more, to learn so many tokens of it."""
 
-    def __init__(self, processor: Any, clips: Clips, frames: int, packed: bool = True) -> None:
-        self._processor, self._packed = processor, packed
+    def __init__(
+        self, processor: Any, clips: Clips, frames: int, packed: bool = True, rationale_tokens: int | None = None
+    ) -> None:
+        self._processor, self._packed, self._rationale_tokens = processor, packed, rationale_tokens
         self.reader = ClipReader(clips, frames)
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
@@ -279,6 +288,7 @@ class GroupCollator:
         blocks: list[tuple[int, int]] = []
         pairs = 0
         sides: list[tuple[float, float]] = []
+        reasons: list[Rationale] = []
         for row, group in enumerate(groups):
             read = [self.reader.read(candidate.video) for candidate in group.candidates]
             reference = self.reader.read_reference(group.reference)
@@ -300,6 +310,8 @@ class GroupCollator:
                     composed: Shown = (reference or stand_in(), shown)
                     rows = [(composed, (group.query,)), *([(shown, plain)] if first and plain else ())]
                 asked += rows
+                if self._rationale_tokens is not None and present[row, column]:
+                    reasons += _reasons(group, column, rows)
                 pairs += sum(len(queries) for _, queries in rows)
         return {
             "pairs": self._inputs(asked),
@@ -309,8 +321,16 @@ class GroupCollator:
             "grades": grades,
             "blocks": torch.tensor(blocks, dtype=torch.long).reshape(-1, 2),
             "blocks_soft": torch.tensor(sides).reshape(-1, 2),
+            **self._rationales(reasons, asked),
             **_told(self.reader),
         }
+
+    def _rationales(self, reasons: Sequence[Rationale], asked: Sequence[tuple[Shown, Sequence[str]]]) -> dict[str, Any]:
+        if self._rationale_tokens is None:
+            return {}
+        shown, queries = asked[0]  # where there are no reasons: nothing of it is learned
+        reasons = reasons or [(queries[0], shown, None)]
+        return {RATIONALES: rationale_inputs(self._processor, reasons, self._rationale_tokens)}
 
     def _inputs(self, asked: Sequence[tuple[Shown, Sequence[str]]]) -> dict[str, Any]:
         if self._packed and any(len(queries) > 1 for _, queries in asked):
@@ -321,6 +341,19 @@ class GroupCollator:
 def _told(reader: ClipReader) -> dict[str, Any]:
     """In a worker, whose reader nobody else sees: the videos that it could not read."""
     return {} if get_worker_info() is None else {TOLD: dict(reader.unreadable)}
+
+
+def _reasons(group: Group, column: int, rows: Sequence[tuple[Shown, Sequence[str]]]) -> Iterator[Rationale]:
+    """The pairs of a candidate that have a teacher's reasoning: the group's query, and of the positive's video the
+    sides of blocks, each once. The first of `rows` shows the group's query, the last one the sides."""
+    candidate = group.candidates[column]
+    if candidate.reasoning:
+        yield group.query, rows[0][0], candidate.reasoning
+    if column == 0:
+        sides = (side for block in group.blocks for side in (block.answered, block.unanswered))
+        for query, side in {side.query: side for side in sides}.items():
+            if side.reasoning and query != group.query:
+                yield query, rows[-1][0], side.reasoning
 
 
 def _or_nan(soft: float | None) -> float:

@@ -24,7 +24,7 @@ from hardcut.engine.scratch import scratch_folder
 from hardcut.reranker.arguments import Stage, arguments
 from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import Given, PerceptionData, RankingData, read_perception, read_ranking
+from hardcut.reranker.examples import Given, PerceptionData, RankingData
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT, former_identity
 from hardcut.reranker.margins import refuse_compared
@@ -40,6 +40,7 @@ from hardcut.reranker.model import (
 )
 from hardcut.reranker.naming import named_data, named_settings
 from hardcut.reranker.packing import attention_of, can_pack
+from hardcut.reranker.reading import read_perception, read_ranking
 from hardcut.reranker.resuming import (
     CHECKPOINTS,
     LEFT_OUT,
@@ -135,6 +136,7 @@ def train(tables: DatasetTables, job: TrainJob) -> Trained:
             job.settings.ranking.loss.soft_labels,
             job.settings.ranking.blocks,
             composed=job.settings.ranking.composed,
+            rationales=bool(job.settings.ranking.loss.rationale),
         )
     )
     key = _digest(given, job, partial(model_identity, digests=job.digests))
@@ -293,7 +295,9 @@ def _trainer(given: Given, job: TrainJob, reranker: Reranker, packed: bool) -> S
             data_collator=CaptionCollator(reranker.processor, job.clips, settings),
         )
     validation = given.validation
-    collator = GroupCollator(reranker.processor, job.clips, settings.ranking.frames, packed)
+    stage = settings.ranking
+    rationale_tokens = stage.max_rationale_tokens if stage.loss.rationale else None
+    collator = GroupCollator(reranker.processor, job.clips, stage.frames, packed, rationale_tokens)
     return RankingTrainer(
         model=reranker.network,
         args=_arguments(given, job, bool(validation.qrels)),

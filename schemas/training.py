@@ -60,6 +60,7 @@ class LossSettings(Frozen):
     margin: float = Field(default=0.0, ge=0, description="differences of scores like those of the teacher, MarginMSE")
     graded: float = Field(default=0.0, ge=0, description="grades 2, 1 and 0 of a group, ListNet with gain 2^grade - 1")
     graded_temperature: float = Field(default=1.0, ge=0)
+    rationale: float = Field(default=0.0, ge=0, description="the teacher's reasoning, token by token")
     soft_labels: Literal["calibrated", "raw"] = Field(
         default="calibrated", description="calibrated: raw where nothing was calibrated; raw: the margin's sigmoid"
     )
@@ -76,6 +77,11 @@ class RankingSettings(Frozen):
     counterfactuals: int = Field(default=2, ge=0, description="blocks of two queries on the positive's video, at most")
     composed: bool = Field(
         default=True, description="composed queries too, the video that they start from before the other"
+    )
+    max_rationale_tokens: int = Field(
+        default=256,
+        ge=8,
+        description="of the teacher's reasoning, for the term rationale; what is longer is cut",
     )
     start: Literal["stacked", "merged"] = Field(
         default="stacked", description="stage 1's adapter: frozen under a new one, or into the weights (full: always)"
@@ -158,7 +164,7 @@ class TrainSettings(Frozen):
     )
     schedule: Literal["cosine", "plateau"] = Field(
         default="cosine",
-        description="plateau: no warm-up; the rate falls to a third after two measurements without a better one",
+        description="plateau: no warm-up; the rate falls to a third after half of `patience` without a better one",
     )
     patience: int = Field(
         default=0, ge=0, description="measurements without a better one that end training; 0: all epochs are trained"
@@ -168,3 +174,9 @@ class TrainSettings(Frozen):
     perception: PerceptionSettings = PerceptionSettings()
     ranking: RankingSettings = RankingSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
+
+    @model_validator(mode="after")
+    def _a_plateau_has_a_length(self) -> TrainSettings:
+        if self.schedule == "plateau" and self.patience < 2:
+            raise ValueError('schedule "plateau": the rate falls after half of patience: set patience to 2 or more')
+        return self

@@ -53,8 +53,8 @@ class Size:
     """Steps of stage 2 between measurements on validation. It ends after `PATIENCE` of them without a better one, and
     the best is the model."""
     plateau: int = 0
-    """Measurements in place of `PATIENCE`; the learning rate is constant and falls to a third after two of them without
-    a better one. The epochs are then a limit that should not be reached."""
+    """Measurements in place of `PATIENCE`; the learning rate is constant, and falls to a third after half of them
+    without a better one. The epochs are then a limit that should not be reached."""
 
 
 SIZES = {
@@ -74,8 +74,8 @@ SIZES = {
         perception_epochs=1.2,
         ranking_epochs=5.0,
         temperature=1.0,
-        measured=70,
-        plateau=5,
+        measured=100,
+        plateau=6,
     ),
     "large": Size(
         Scale((2500, 16, 32), (2, 1, 3), 5),
@@ -99,6 +99,8 @@ class Arm:
     ranking_passes: float = 1.0
     blocks: int = 0
     """Blocks that ride with a group."""
+    rationale: float = 0.0
+    """Weight of the teacher's reasoning: what the clip shows, in the words of its caption."""
     shipped: bool = False
     """Whether the data comes out of `hardcut run` and `hardcut export`, in as many steps."""
 
@@ -114,6 +116,7 @@ ARMS = {
     "both, longer": Arm("both stages, the second twice as long", ranking_passes=2.0),
     "blocks": Arm("both stages, all blocks about the positive's clip with every group", blocks=5),
     "two blocks": Arm("both stages, as many blocks a group as a training takes by default", blocks=2),
+    "two blocks, reasons": Arm("the same, and the teacher's reasons are learned too", blocks=2, rationale=1.0),
     "two blocks, shuffled": Arm("the same, every video another one's", blocks=2, shuffled=True),
     "shipped": Arm("both stages, on what `hardcut run` and `hardcut export` make", blocks=5, shipped=True),
     "ranking, longer": Arm("stage 2 alone, twice as long", perception=False, ranking_passes=2.0),
@@ -149,6 +152,7 @@ class Bench:
         if arm.ranking:
             parts = [name, "ranking", "after perception" * arm.perception, f"without {arm.without}" * bool(arm.without)]
             parts.append(f"{arm.blocks} blocks" * bool(arm.blocks))
+            parts.append("reasons" * bool(arm.rationale))
             parts.append(f"times {arm.ranking_passes:g}" * (arm.ranking_passes != 1))
             out = self.work / "-".join(filter(None, parts)).replace(" ", "-")
             done["ranking"] = _train("ranking", model, data, clips, out, self._ranking(arm, passes["groups"]))
@@ -224,7 +228,7 @@ class Bench:
         return _settings(self.seed, WHOLE).model_copy(update={"perception": stage})
 
     def _ranking(self, arm: Arm, passes: float) -> TrainSettings:
-        terms = {"counterfactuals": BLOCKS_WEIGH}
+        terms = {"counterfactuals": BLOCKS_WEIGH, "rationale": arm.rationale}
         if self.size.temperature is not None:
             each = self.size.temperature
             terms |= {"pairwise_temperature": each, "teacher_temperature": each, "teacher": 1.0}

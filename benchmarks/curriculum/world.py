@@ -128,11 +128,14 @@ class World:
         named |= {(query, video): None for query, videos in self._chosen(split) for video in videos}
         for query, video in named:
             pair, text, grade = f"{query}:{video}", part.queries[query].text, part.qrels[query].get(video, 0)
-            yield {**_judged(pair, grade), "query_id": query, "query": text, **self._file(split, video)}
+            reason = part.stories[video].caption  # true of the clip, whatever is asked of it
+            told = {"query_id": query, "query": text, "reasoning": reason, **self._file(split, video)}
+            yield {**_judged(pair, grade), **told}
         for video, sides in self._sides(split).items():
             for side in sides:
-                told = {"query_id": side["query_id"], "query": side["query"], **self._file(split, video)}
-                yield {**_judged(side["pair_id"], int(side["answered"])), **told}
+                reason = part.stories[video].caption
+                told = {"query_id": side["query_id"], "query": side["query"], "reasoning": reason}
+                yield {**_judged(side["pair_id"], int(side["answered"])), **told, **self._file(split, video)}
 
     def _groups(self, split: str) -> Iterator[dict[str, Any]]:
         sides = self._sides(split)

@@ -15,8 +15,8 @@ from torch.distributed import barrier, destroy_process_group, init_process_group
 from torch.nn.parallel import DistributedDataParallel
 
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import read_ranking
 from hardcut.reranker.model import make_trainable, open_reranker
+from hardcut.reranker.reading import read_ranking
 from hardcut.reranker.trainers import GroupCollator
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import LoraSettings, TrainSettings

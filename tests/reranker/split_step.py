@@ -22,7 +22,7 @@ from hardcut.reranker import training
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import PerceptionData, RankingData
 from hardcut.schemas.settings import MediaSettings
-from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
+from hardcut.schemas.training import LoraSettings, LossSettings, PerceptionSettings, RankingSettings, TrainSettings
 
 
 def beside(name: str) -> ModuleType:
@@ -35,8 +35,8 @@ def beside(name: str) -> ModuleType:
 
 
 def ragged(given: Any) -> Any:
-    """Groups of one and two negatives, some without the teacher's values, half of them with blocks; captions of
-    unequal length, and three that are held out."""
+    """Groups of one and two negatives, some without the teacher's values and reasons, half of them with blocks;
+    captions of unequal length, and three that are held out."""
     if isinstance(given, PerceptionData):
         longer = [replace(each, caption=each.caption * (1 + at % 4)) for at, each in enumerate(given.examples)]
         return replace(given, examples=tuple(longer), validation=tuple(longer[:3]))
@@ -44,7 +44,10 @@ def ragged(given: Any) -> Any:
     groups = []
     for at, group in enumerate(given.examples):
         negatives = [replace(each, soft=None) if (at + n) % 3 else each for n, each in enumerate(group.negatives)]
+        reasons = ["no " * (1 + n + at) if at % 3 else None for n in range(len(negatives))]
+        negatives = [replace(each, reasoning=why) for each, why in zip(negatives, reasons, strict=True)]
         positive = replace(group.positive, soft=None) if at % 4 == 1 else group.positive
+        positive = replace(positive, reasoning="a red square moves left" if at % 2 else None)
         groups.append(replace(group, positive=positive, negatives=tuple(negatives[: 1 + at % 2])))
     return replace(given, examples=tuple(groups), validation=replace(given.validation, qrels={}, blocks=()))
 
@@ -68,7 +71,9 @@ def step(made: Any, model: str, out: Path, stage: Any, batch: int, accumulate: i
         dtype="float32",
         max_grad_norm=1e9,  # nothing is cut
         perception=PerceptionSettings(frames=2, batch=batch, accumulate=accumulate, epochs=1),
-        ranking=RankingSettings(frames=2, groups=batch, accumulate=accumulate, epochs=1),
+        ranking=RankingSettings(
+            frames=2, groups=batch, accumulate=accumulate, epochs=1, loss=LossSettings(rationale=1.0)
+        ),
     )
     gradients, open_trainer, make_trainable = Gradients(), training._trainer, training.make_trainable
 
@@ -86,7 +91,7 @@ def step(made: Any, model: str, out: Path, stage: Any, batch: int, accumulate: i
         return trainer
 
     def changed(read: Any) -> Any:
-        return lambda *given: ragged(read(*given))
+        return lambda *given, **named: ragged(read(*given, **named))
 
     change(training, "make_trainable", drawn)
     change(training, "_trainer", watched)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hardcut.reranker.examples import COMPOSED_QUERY, NO_REFERENCE, read_ranking
+from hardcut.reranker.examples import COMPOSED_QUERY, NO_REFERENCE
 from hardcut.reranker.naming import named_data
+from hardcut.reranker.reading import read_ranking
 from hardcut.reranker.reference import reference_frames
 from hardcut.reranker.servers import ServerScorer
 from hardcut.schemas.errors import UsageError

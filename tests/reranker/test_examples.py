@@ -8,17 +8,8 @@ from typing import Any
 
 import pytest
 
-from hardcut.reranker.examples import (
-    COMPOSED_QUERY,
-    HALF_BLOCK,
-    UNKNOWN_QUERY,
-    Block,
-    ClipRef,
-    Group,
-    Question,
-    read_perception,
-    read_ranking,
-)
+from hardcut.reranker.examples import COMPOSED_QUERY, HALF_BLOCK, UNKNOWN_QUERY, Block, ClipRef, Group, Question
+from hardcut.reranker.reading import read_perception, read_ranking
 from hardcut.schemas.logistic import sigmoid
 
 

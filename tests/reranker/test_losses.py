@@ -111,9 +111,9 @@ def test_parts_of_a_step_add_up_to_the_whole() -> None:
 
 @pytest.mark.parametrize("name", ["pairwise", "teacher", "pointwise"])
 def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, world: Any) -> None:
-    from hardcut.reranker.examples import read_ranking
     from hardcut.reranker.losses import Batch, ranking_loss
     from hardcut.reranker.model import make_trainable, open_reranker
+    from hardcut.reranker.reading import read_ranking
     from hardcut.reranker.trainers import GroupCollator
 
     off = {other: 0.0 for other in ("pairwise", "teacher", "pointwise") if other != name}

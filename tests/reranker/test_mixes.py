@@ -12,8 +12,9 @@ import pytest
 
 from hardcut.data.bundled import sample_files
 from hardcut.reranker.clips import Clips
-from hardcut.reranker.examples import ClipRef, RankingData, read_perception, read_ranking
+from hardcut.reranker.examples import ClipRef, RankingData
 from hardcut.reranker.mixes import Share, mixed
+from hardcut.reranker.reading import read_perception, read_ranking
 from hardcut.schemas.errors import DropItem, ItemError, UsageError
 from hardcut.schemas.settings import MediaSettings
 

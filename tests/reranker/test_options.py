@@ -117,10 +117,15 @@ def test_measurements_are_counted_from_the_first_best_one(measured: list[float],
     assert since_best(measured, greater) == since
 
 
+def test_a_schedule_by_measurements_wants_patience() -> None:
+    with pytest.raises(ValueError, match="set patience to 2 or more"):
+        _settings(schedule="plateau", patience=1)
+
+
 def test_a_schedule_by_measurements_wants_something_to_measure_on(world: Any, tiny: str, tmp_path: Path) -> None:
     tables = {name: [row for row in rows if row[0] == "train"] for name, rows in world.tables.items()}
     with pytest.raises(UsageError, match="needs a split `validation`"):
-        _trained(replace(world, tables=tables), tiny, tmp_path / "out", _settings(schedule="plateau"))
+        _trained(replace(world, tables=tables), tiny, tmp_path / "out", _settings(schedule="plateau", patience=2))
 
 
 @pytest.mark.timeout(600)
