@@ -221,10 +221,10 @@ def _put_together(job: TrainJob, weights: dict[str, Any]) -> Reranker:
 
 def _refuse_references(given: Given, reranker: Reranker, model: str) -> None:
     """Raises UsageError where queries start from videos that the model's template would not show."""
-    if isinstance(given, PerceptionData) or shows_reference(reranker.processor):
+    if isinstance(given, PerceptionData):
         return
     composed = [group.group_id for group in given.examples if group.reference is not None]
-    if composed or given.validation.references:
+    if (composed or given.validation.references) and not shows_reference(reranker.processor):
         told = f"{model}: {NO_REFERENCE}, or set train.ranking.composed = false"
         raise UsageError(f"{told} (the groups {', '.join(composed[:3])}, ...)" if composed else told)
 
