@@ -113,6 +113,8 @@ def _comparison(found: Evaluation, run: str) -> Table:
 def _changes(console: Console, name: str, changes: Sequence[Change]) -> None:
     for change in changes[:5]:
         query = change.query.text or change.query.query_id
+        if change.query.reference:
+            query += f" (starts from {change.query.reference})"
         console.print(f"{name:9} {change.before:.3f} -> {change.after:.3f}  {plain(query)}", soft_wrap=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hardcut.report.statistics.agreement import share_interval
 from hardcut.report.statistics.shortcuts import FOLDS, PAIRS, is_sampled, r2_from, r2_tells, video_word
 from hardcut.report.statistics.sides import Sides, audit
-from hardcut.reranker.facts import DatasetFacts, NuanceBlock
+from hardcut.reranker.facts import DatasetFacts, NuanceBlock, QueryFacts
 from hardcut.reranker.results import BlockPasses, Diagnostic, PriorResult
 from hardcut.schemas.ids import digest
 from hardcut.schemas.trec import Qrels, Run
@@ -128,10 +128,15 @@ def _passes(run: Run, facts: DatasetFacts, blocks: Sequence[NuanceBlock]) -> Blo
 
 def leaked(queries: Iterable[str], facts: DatasetFacts) -> tuple[str, ...]:
     """Those of some queries whose text, but for case and punctuation, a query of the split `train` has too. Queries
-    that are themselves of that split are none: nobody holds them for held out."""
-    trained = {_words(query.text) for query in facts.queries.values() if query.split == TRAINING} - {""}
+    that are themselves of that split are none: nobody holds them for held out. Composed queries that start from two
+    videos are two, whatever their words."""
+
+    def asked(query: QueryFacts) -> tuple[str, str | None]:
+        return _words(query.text), query.reference
+
+    trained = {asked(query) for query in facts.queries.values() if query.split == TRAINING and _words(query.text)}
     known = ((id, facts.queries[id]) for id in sorted(queries) if id in facts.queries)
-    return tuple(id for id, query in known if query.split != TRAINING and _words(query.text) in trained)
+    return tuple(id for id, query in known if query.split != TRAINING and asked(query) in trained)
 
 
 def _words(text: str) -> str:

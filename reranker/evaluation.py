@@ -53,6 +53,7 @@ def evaluate(
         QueryRow(
             query_id=query,
             text=facts.queries[query].text if query in facts.queries else None,
+            reference=facts.queries[query].reference if query in facts.queries else None,
             relevant=relevant[query],
             values={name: values[name][measures[0]][query] for name in runs},
         )

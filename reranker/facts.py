@@ -30,11 +30,12 @@ class DatasetTables(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueryFacts:
-    """A query's text, the value that it has in each facet, and its split."""
+    """A query's text, the value that it has in each facet, its split, and the video that it starts from, if any."""
 
     text: str
     facets: Mapping[str, str]
     split: str = ""
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ def read_facts(tables: DatasetTables, fields: Sequence[str] = ()) -> DatasetFact
     """
     queries: dict[str, QueryFacts] = {}
     names: dict[str, tuple[str, ...]] = {}
-    columns = ("query_id", "external_id", "query", "language", "view", "kind", "difficulty")
+    columns = ("query_id", "external_id", "query", "language", "view", "kind", "difficulty", "reference_video_id")
     further = [field.partition(".")[0] for field in fields]
     for split, row in tables.rows("queries", tuple(dict.fromkeys((*columns, *further)))):
         facets = _facets(row) | {field: _value(row, field) for field in fields}
-        found = QueryFacts(row["query"], facets, split)
+        found = QueryFacts(row["query"], facets, split, row.get("reference_video_id"))
         queries[row["query_id"]] = found
         if row["external_id"] is not None:
             queries.setdefault(row["external_id"], found)

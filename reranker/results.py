@@ -104,10 +104,12 @@ class Comparison(Frozen):
 
 
 class QueryRow(Frozen):
-    """One query: its text where it is known, and the first measure of each run."""
+    """One query: its text where it is known, the video that a composed one starts from, and the first measure of each
+    run."""
 
     query_id: str
     text: str | None
+    reference: str | None = None
     relevant: int
     values: dict[str, float]
 

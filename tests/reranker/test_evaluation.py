@@ -314,3 +314,17 @@ def test_the_dataset_names_slices_and_blocks() -> None:
     with pytest.raises(UsageError, match="no 'spam' there, but margin_gap, modalities, positive_rank, spans"):
         read_facts(Rows(), ("difficulty.spam",))  # type: ignore[arg-type]
     assert facts.score({"mine": {"v": 0.5}}, "q_1", "v") == 0.5
+
+
+def test_composed_queries_are_told_with_the_video_that_they_start_from() -> None:
+    """And the same words from another video are no leak of training."""
+    facts = DatasetFacts(
+        {
+            "same": QueryFacts("the same, but red", {"kind": "composed"}, "test", "v1"),
+            "other": QueryFacts("The same, but red!", {"kind": "composed"}, "test", "v2"),
+            "trained": QueryFacts("the same, but red", {"kind": "composed"}, "train", "v1"),
+        }
+    )
+    found = evaluate({"same": {"a": 1}, "other": {"a": 1}}, {"one": {"same": {"a": 1.0}, "other": {"a": 1.0}}}, facts)
+    assert found.leaked == ("same",)
+    assert {row.query_id: row.reference for row in found.per_query} == {"same": "v1", "other": "v2"}
