@@ -22,6 +22,7 @@ from hardcut.synth.composed import ComposedStage
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.decompose import Decomposer
 from hardcut.synth.duplicates import DuplicateStage, SignatureStage
+from hardcut.synth.echoes import Examples, examples_of
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.negatives import NegativeStage
 from hardcut.synth.probe import ProbeStage
@@ -32,6 +33,7 @@ from hardcut.synth.triplet_stage import TripletStage
 from hardcut.synth.twins import TwinStage
 from hardcut.synth.user_queries import UserQueryStage
 from hardcut.teacher.protocol import Task
+from hardcut.teacher.registry import prompts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,13 @@ def _captions(run: Context) -> Stage:
 
 def _queries(run: Context) -> Stage:
     writer = run.writer("queries")
-    return QueryStage(writer.teacher, run.frames, writer.sampling, run.settings.queries, run.writer("check"))
+    checker, examples = run.writer("check"), _examples(run, "queries")
+    return QueryStage(writer.teacher, run.frames, writer.sampling, run.settings.queries, checker, examples)
+
+
+def _examples(run: Context, task: Task) -> Examples:
+    """The examples of the prompt that the writer of queries is sent."""
+    return examples_of(prompts_of(run.settings.writer("queries")), task)
 
 
 def _counterfactuals(run: Context) -> Stage:
@@ -106,7 +114,8 @@ def _counterfactuals(run: Context) -> Stage:
 
 def _composed(run: Context) -> Stage:
     writer = run.writer("queries")
-    return ComposedStage(writer.teacher, run.frames, writer.sampling, run.settings.queries)
+    examples = _examples(run, "compose")
+    return ComposedStage(writer.teacher, run.frames, writer.sampling, run.settings.queries, examples)
 
 
 def _triplets(run: Context) -> Stage | None:

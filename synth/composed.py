@@ -16,6 +16,7 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.records import Caption, Evidence, Query, Sampling, Twin, Video
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.synth.echoes import Examples
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import unfit
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
@@ -30,16 +31,18 @@ from hardcut.teacher.protocol import Refusal, Teacher
 @dataclass(frozen=True, slots=True)
 class ComposedStage:
     """Makes, from every twin of a video, up to `options.composed`, the Query of the edit that turns the twin into this
-    video, and its paraphrases and translations. What a teacher does not answer fails the video in part."""
+    video, and its paraphrases and translations. What a teacher does not answer fails the video in part. `examples` are
+    those of the writer's prompt, whose digest is part of the key."""
 
     teacher: Teacher
     frames: FrameSource
     sampling: Sampling
     options: QuerySettings
+    examples: Examples = frozenset()
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "composed"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[type[Record]] = Twin
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -58,8 +61,9 @@ class ComposedStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 1 kept texts that say their prompt back."""
-        return (Earlier(1, self.settings),)
+        """Version 2 knew no examples of its own prompt, and left out what names a part of the form in a word or two.
+        Version 1 kept texts that say their prompt back."""
+        return (Earlier(2, self.settings), Earlier(1, self.settings))
 
     async def run(self, unit: Unit) -> Output:
         twins = self._chosen(unit)
@@ -110,7 +114,7 @@ class ComposedStage:
                 continue
             written = parsed_reply(outcome, ComposeReply)
             text = clean(written.text)
-            reason = unfit(text, self.options)
+            reason = unfit(text, self.options, self.examples)
             if reason:
                 drops.drop(reason, f"{what}: {clean(text, 200)!r}")
                 continue

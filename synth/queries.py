@@ -20,7 +20,7 @@ from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherR
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
 from hardcut.synth.denied import denied_things_found
-from hardcut.synth.echoes import is_echo
+from hardcut.synth.echoes import Examples, is_echo
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.judges import Judge
 from hardcut.synth.query_forms import KINDS, forms
@@ -54,17 +54,20 @@ class QueryStage:
     """Makes the Queries of each captioned video: from every view that has evidence of its own, `per_view` ones, whose
     kinds, lengths, registers and searchers fall by digest; and of each of these paraphrases and translations that ask
     for the same. What a negation says is absent is named by its writer and looked for by `checker` (default: the
-    writer) before the query is kept (NegBench). What a teacher does not answer fails the video in part."""
+    writer) before the query is kept (NegBench). What a teacher does not answer fails the video in part.
+
+    `examples` are those of the writer's prompt, whose digest is part of the key."""
 
     teacher: Teacher
     frames: FrameSource
     sampling: Sampling
     options: QuerySettings
     checker: Judge | None = None
+    examples: Examples = frozenset()
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "queries"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     over: ClassVar[str] = "captions"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -85,7 +88,8 @@ class QueryStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 5 kept queries that say their prompt back. Versions 3 and 4 wrote composed queries too, which are a
+        """Version 6 left out what names a part of the form in a word or two, and knew no examples of prompts but ours.
+        Version 5 kept queries that say their prompt back. Versions 3 and 4 wrote composed queries too, which are a
         stage of their own now. Version 3 asked for all views in one request. Their prompt was the one that came with
         Hardcut then, or the user's own, which is still the same."""
         composes = describe_tasks(self.teacher, ["compose"] if self.options.composed else [], self.sampling)
@@ -96,7 +100,7 @@ class QueryStage:
             4: {**teachers, **composes},
             3: {task: told for task, told in {**teachers, **composes}.items() if task != "check"},
         }
-        found = [Earlier(5, self.settings)]
+        found = [Earlier(6, self.settings), Earlier(5, self.settings)]
         for version, told in asked.items():
             was = {name: value for name, value in settings.items() if version > 3 or name not in _NEW}
             shipped = {task: _shipped(task, each, _BEFORE[version]) for task, each in told.items()}
@@ -124,7 +128,7 @@ class QueryStage:
             asker = Asker(self.teacher, self.sampling, about, shown, drops)
             kinds = {item.kind for item in evidence}
             views = [view for view in self.options.views if view not in NEEDED or NEEDED[view] in kinds]
-            sieve = _Sieve(drops, self.options, asker.answered_by("queries"))
+            sieve = _Sieve(drops, self.options, asker.answered_by("queries"), self.examples)
             refused |= await self._written(asker, views, sieve)
             refuse_unsent(refused)
             if sieve.denies and self.options.check_denied:
@@ -184,11 +188,11 @@ def _shipped(task: str, told: JsonValue, prompt: str) -> JsonValue:
     return teacher.model_copy(update=before).model_dump(mode="json")
 
 
-def unfit(text: str, options: QuerySettings) -> str | None:
+def unfit(text: str, options: QuerySettings, examples: Examples) -> str | None:
     """Why a query's text cannot be used; None where it can."""
     if not text:
         return "empty"
-    if is_echo(text):
+    if is_echo(text, examples):
         return "echo"
     return "too_long" if len(text.split()) > options.max_words else None
 
@@ -197,9 +201,10 @@ class _Sieve:
     """What of a teacher's queries for one video is kept, and why the rest is not. `denies` gives of each that was kept,
     by its id, what it says is absent."""
 
-    def __init__(self, drops: DropLog, options: QuerySettings, teacher: TeacherRef) -> None:
+    def __init__(self, drops: DropLog, options: QuerySettings, teacher: TeacherRef, examples: Examples) -> None:
         self._drops = drops
         self._options = options
+        self._examples = examples
         self._teacher = teacher
         self._texts: set[str] = set()
         self._kept: dict[str, Query] = {}
@@ -250,7 +255,7 @@ class _Sieve:
             return "view_not_asked"
         if written.kind not in KINDS[view]:
             return "kind_not_asked"
-        if fault := unfit(text, self._options):
+        if fault := unfit(text, self._options, self._examples):
             return fault
         if text.casefold() in self._texts:
             return "duplicate"

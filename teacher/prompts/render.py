@@ -50,12 +50,14 @@ class Prompts:
         )
         environment.filters["data"] = _Data()
         sources = prompt_sources(folder)
+        self._sources: dict[Task, tuple[str, ...]] = {}
         self._digests: dict[Task, str] = {}
         self._templates: dict[Task, tuple[Template, Template]] = {}
         self._asked: dict[Task, list[str]] = {}
         self._systems: dict[tuple[object, ...], str] = {}
         for task in get_args(Task):
             texts = {role: sources[f"{task}.{role}.txt.jinja"] for role in _ROLES}
+            self._sources[task] = tuple(texts.values())
             self._digests[task] = digest(texts)
             try:
                 self._templates[task] = _template(environment, texts["system"]), _template(environment, texts["user"])
@@ -66,6 +68,10 @@ class Prompts:
     def digest(self, task: Task) -> str:
         """SHA-256 of the task's prompt files; changes with every word of them."""
         return self._digests[task]
+
+    def sources(self, task: Task) -> tuple[str, ...]:
+        """The task's prompt files, as they are written."""
+        return self._sources[task]
 
     def render(self, task: Task, inputs: Mapping[str, JsonValue]) -> Rendered:
         """The texts to send. Raises UsageError where the prompt asks for an input that the task does not have."""
