@@ -74,7 +74,7 @@ def print_export(found: ExportSummary) -> None:
         console.print(f"gate      {len(wrong)} of {len(found.gate)} checks stand in the way of publishing (see above)")
     else:
         console.print(f"gate      {len(found.gate)} checks passed")
-    after = f", after {found.before}" if found.before != found.version else ", with the rows that were there"
+    after = f", after {found.before}" if found.before != found.version else " as before: no row and no setting changed"
     told = f"{after}; splits are kept, --new-splits draws them anew" if found.before else ""
     console.print(f"version   {found.version}{told}")
     console.print(f"dataset   {plain(str(found.out))}")

@@ -67,7 +67,7 @@ class ExportOptions:
     """`allow`: findings of the gate that are let be (`CHECK: ITEM because REASON`); they stand on the card.
     `media`: the root of the videos, to pack their clips.
     `like`: the dataset of the version before, whose splits are kept. Where none is named, it is the dataset that is
-    replaced, and rows and settings that are all as they were there make no new version. `new_splits`: there is none.
+    replaced. Rows and settings that are all as they were there make no new version. `new_splits`: there is none.
 
     For the card: `agreement` of the run's reviewers, and how good the `teachers` are by their audit; `steps`, the
     stages that its table shows, each with the kind of record that is counted there. A stage that is not among them is
@@ -126,7 +126,8 @@ def export(
             before = version_of(old)
             write_gone(Dataset(folder), old, RunFiles(run).read(Dropped))
             found = diff(old, Dataset(folder))
-            if is_replaced and found.is_empty and old.marker.get("settings") == recipe_settings(settings):
+            same = found.is_empty and old.marker.get("settings") == recipe_settings(settings)
+            if same and _counts(old.marker.get("rows"), is_replaced) == _counts(_rows(sizes), is_replaced):
                 changed = carry_on(Dataset(folder), old)
             else:
                 write_assigned(folder, earlier.unnamed(facts.flags.videos))
@@ -206,12 +207,21 @@ def _recipe(
         VERSION: version,
         "settings": recipe_settings(settings),
         "teachers": [asdict(teacher) for teacher in facts.teachers],
-        "rows": {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()},
+        "rows": _rows(sizes),
         GUARDED: guards,
         WITHHELD: withheld_note(facts.flags, facts.withheld),
         **({"meaning": facts.meaning} if facts.meaning is not None else {}),
         "gate": {},
     }
+
+
+def _rows(sizes: Mapping[str, Sizes]) -> dict[str, dict[str, int]]:
+    return {config: {split: size.rows for split, size in splits.items()} for config, splits in sizes.items()}
+
+
+def _counts(rows: Any, is_replaced: bool) -> Any:
+    """The rows of each config and split. Of clips in place of others nobody asks: they are packed anew or not."""
+    return {config: told for config, told in (rows or {}).items() if config != "media" or not is_replaced}
 
 
 def write_marker(folder: Path, recipe: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:

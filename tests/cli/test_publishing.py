@@ -181,7 +181,7 @@ def test_an_export_keeps_the_splits_of_what_it_replaces(run: Path, hardcut: Proc
     splits, files = _splits(data), _bytes(data)
     assert set(splits.values()) > {"train"}
     again = hardcut("export", run, "--out", data)
-    assert "1.0.0, with the rows that were there; splits are kept" in again.stdout
+    assert "1.0.0 as before: no row and no setting changed; splits are kept" in again.stdout
     assert _bytes(data) == files, "the same rows and settings are the same version"
 
     own = (run / "run.toml").read_text()

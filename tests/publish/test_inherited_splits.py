@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hardcut.publish._scratch import Merge
 from hardcut.publish.assigned import ASSIGNED, read_assigned, read_earlier
-from hardcut.publish.dataset import LEFT_OUT, MOVED, DamagedDataset, Dataset
+from hardcut.publish.changes import CHANGES
+from hardcut.publish.dataset import LEFT_OUT, MOVED, DamagedDataset, Dataset, digests
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.publish.given_splits import QueryRef
 from hardcut.publish.inherited import Earlier
@@ -72,6 +73,24 @@ def test_a_dataset_that_grew_keeps_its_splits(make: Any, tmp_path: Path, write_r
     assert shares == [16, 7, 10], "new videos fill up the shares"
     again = export(run, second.out, SETTINGS, options=ExportOptions(like=second.out))
     assert places(again.out) == now, "over itself"
+
+
+def test_where_nothing_changed_it_is_the_version_before(make: Any, tmp_path: Path, write_run: WriteRun) -> None:
+    """It was a patch without a change, which no tag on the Hub had yet: readers fetched the same again."""
+    run = write_run(tmp_path / "run", world(make, 20))
+    first = export(run, tmp_path / "one", SETTINGS)
+    again = export(run, tmp_path / "again", SETTINGS, options=ExportOptions(like=first.out))
+    assert (first.version, again.before, again.version) == ("1.0.0", "1.0.0", "1.0.0")
+    assert digests(again.out) == digests(first.out)
+    other = SETTINGS.model_copy(update={"export": SETTINGS.export.model_copy(update={"name": "other"})})
+    renamed = export(run, tmp_path / "renamed", other, options=ExportOptions(like=first.out))
+    assert (renamed.before, renamed.version) == ("1.0.0", "1.0.1"), "a setting is another"
+    same = export(run, tmp_path / "same", other, options=ExportOptions(like=renamed.out))
+    assert (same.before, same.version) == ("1.0.1", "1.0.1")
+    assert (same.out / CHANGES).read_bytes() == (renamed.out / CHANGES).read_bytes(), "its changelog is carried on"
+    (run / "captions.jsonl").write_text("")
+    fewer = export(run, tmp_path / "fewer", other, options=ExportOptions(like=same.out))
+    assert fewer.version == "1.0.2", "a config is gone"
 
 
 def test_what_a_leak_parts_leaves_train_and_evaluation_alike(make: Any, tmp_path: Path, write_run: WriteRun) -> None:
@@ -170,7 +189,8 @@ def test_however_it_grows_nothing_that_was_held_out_trains(seed: int) -> None:
 def test_an_altered_version_before_is_refused(make: Any, tmp_path: Path, write_run: WriteRun) -> None:
     run = write_run(tmp_path / "run", world(make, 20))
     first = export(run, tmp_path / "one", SETTINGS)
-    export(run, tmp_path / "two", SETTINGS, options=ExportOptions(like=first.out))
+    other = SETTINGS.model_copy(update={"export": SETTINGS.export.model_copy(update={"name": "other"})})
+    export(run, tmp_path / "two", other, options=ExportOptions(like=first.out))
     assert (
         read_earlier(Dataset(tmp_path / "two")) == read_assigned(tmp_path / "two") == read_earlier(Dataset(first.out))
     )
