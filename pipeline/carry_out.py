@@ -128,7 +128,7 @@ async def _run_in(context: OpenRun, job: Job, sources: _Sources, progress: Progr
         if not engine.is_current(NegativeStage.name, made, sources, **again):
             note_kept_pairs(job.out, context.ledger)
     with atomic_writer(job.out / "run.toml") as file:
-        file.write(format_settings(job.settings))
+        file.write(format_settings(context.settings))
     if isinstance(progress, Watcher):
         progress.asking(context.activity, _calls_at_once(job.settings))
     held = sources.held(job.sample) if job.sample is not None else None

@@ -20,6 +20,7 @@ from hardcut.engine.pool import Pool
 from hardcut.engine.reply_cache import ReplyCache
 from hardcut.engine.stage import Stage, Unit
 from hardcut.media.fetched import FetchedFiles
+from hardcut.pipeline.begun import as_begun
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.neighbours import Neighbours
 from hardcut.pipeline.note_kept import answered_pairs
@@ -200,7 +201,7 @@ class Context:
         """The teachers that judge pairs."""
         shown = self.settings.scores
         return [
-            Judge(self.teachers[each], each.sampling, shown.show_caption, shown.show_metadata)
+            Judge(self.teachers[each], each.sampling, shown.show_caption, bool(shown.show_metadata))
             for each in self.settings.judges
         ]
 
@@ -272,10 +273,11 @@ async def opened(
 ) -> AsyncIterator[OpenRun]:
     """Opens the context of the run in `folder` over the videos of `ring`, which lie under `root`, or are brought there
     by `fetched`. `lent` are teachers that the caller has opened, `roles` those that the run has for teachers. The
-    context holds the run's lock.
+    context holds the run's lock. Its settings are those that were given, and what they leave open is as the run began.
 
     Raises StorageError, and UsageError where another process works on this run.
     """
+    settings = as_begun(settings, folder)
     use = settings.resources
     with Ledger(folder) as ledger, open_pool(settings) as (pool, nodes):
         budget = CallBudget(ledger, settings.budget)

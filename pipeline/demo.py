@@ -47,6 +47,8 @@ def demo(out: Path, teacher: str | None, cache: Cache, carry_out: Callable[[Job]
     with sample_files() as sample:
         overrides = {
             "teacher.spec": teacher,
+            # The teacher of rules has no eyes: titles tell it what a model sees.
+            "scores.show_metadata": True if teacher in (None, "evidence") else None,
             "inputs.queries": str(sample / "queries.tsv"),
             "inputs.first_stage": str(sample / "first_stage.trec"),
             "export.name": "hardcut-sample",

@@ -10,6 +10,7 @@ from pathlib import Path
 from hardcut.engine.ledger import LEDGER_FILE
 from hardcut.engine.status import read_status
 from hardcut.pipeline.amounts import Amount, Kind
+from hardcut.pipeline.begun import as_begun
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import find_videos
 from hardcut.pipeline.expected import Expected
@@ -86,6 +87,7 @@ class Estimate:
 
 async def estimate(videos: str | Path, run: Path, settings: Settings, cache: Cache) -> Estimate:
     """The calls that the run in `run` over the folder `videos` would make. Raises UsageError as the run does."""
+    settings = as_begun(settings, run)
     files = find_videos(videos, settings, run, cache).files
     records = RunRecords(run)
     heard = _distinct(await preview(settings, run, cache, records, asking(), sorted(records.videos)))
@@ -115,7 +117,9 @@ def _is_as_it_was(run: Path, settings: Settings) -> bool:
     """Whether the run is planned with the settings that it was begun with, so that what is done is not asked again."""
     own = run / "run.toml"
     free = {"resources", "budget"}
-    return own.exists() and load_settings(own).model_dump(exclude=free) == settings.model_dump(exclude=free)
+    if not own.exists():
+        return False
+    return as_begun(load_settings(own), run).model_dump(exclude=free) == settings.model_dump(exclude=free)
 
 
 def _is_settled(question: Question, records: RunRecords) -> bool:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import Ledger
 from hardcut.engine.merging import Taken, book_spent, take_results
+from hardcut.pipeline.begun import as_begun
 from hardcut.pipeline.stages import STAGES
 from hardcut.publish.recipe import flat
-from hardcut.schemas.config import load_settings
+from hardcut.schemas.config import format_settings, load_settings
 from hardcut.schemas.errors import UsageError
+from hardcut.schemas.settings import Settings
 from hardcut.synth.queries import QueryStage
 
 LAST_STAGE = QueryStage.name
@@ -57,7 +60,7 @@ def last_stage(until: str | None) -> str:
 
 def merge(out: Path, runs: Sequence[Path]) -> list[Taken]:
     """Makes the new run `out` of what other runs did at each video. `hardcut run VIDEOS --out OUT`, over all their
-    videos, finds it and goes on from there.
+    videos, finds it and goes on from there. What that start leaves open is as these runs began (`begun.py`).
 
     A merge that was killed is done again by the same call. Raises UsageError where `out` is a run that was started or
     merged, and where the settings of two runs are not the same.
@@ -70,6 +73,8 @@ def merge(out: Path, runs: Sequence[Path]) -> list[Taken]:
         if ledger.stages() or ledger.database.read("SELECT 1 FROM spend LIMIT 1"):
             raise UsageError(f"{out}: a run is here already: merge into a new folder")
         taken = [take_results(ledger, run, stages) for run in runs]
+        with atomic_writer(out / "run.toml") as file:
+            file.write(format_settings(_begun(runs[0])))
         book_spent(ledger, runs)  # of all at once, at the end: a merge that is begun again books nothing twice
     return taken
 
@@ -85,9 +90,13 @@ def _check_settings(runs: Sequence[Path]) -> None:
                 )
 
 
-def _settings(run: Path) -> dict[str, str]:
+def _begun(run: Path) -> Settings:
     own = run / "run.toml"
     if not own.exists():
         raise UsageError(f"{run}: no run is here (run.toml is missing): give the folder that --out named")
-    told = load_settings(own).model_dump(mode="json")
+    return as_begun(load_settings(own), run)
+
+
+def _settings(run: Path) -> dict[str, str]:
+    told = _begun(run).model_dump(mode="json")
     return {name: _ADDRESS.sub("", str(value)) for name, value in flat("", told) if not _FREE.match(name)}

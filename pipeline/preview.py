@@ -14,6 +14,7 @@ from hardcut.engine.run_files import RunFiles
 from hardcut.engine.so_far import records_so_far, settled_units
 from hardcut.engine.stage import CollectionStage, Unit
 from hardcut.media.store import FrameStore
+from hardcut.pipeline.begun import as_begun
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.context import Context, Teachers
 from hardcut.pipeline.stages import STAGES, Entry, asking
@@ -126,6 +127,7 @@ async def preview(
 ) -> list[Question]:
     """What stages would ask about these videos, as far as the run's records, stored frames and replies allow."""
     questions: list[Question] = []
+    settings = as_begun(settings, run)
     with WorkerPool(1, settings.resources.decode_timeout_s) as pool:
         frames, digests = FrameSource(Path(), cache.frames, settings.media, pool), FileDigests(cache.digests)
         for entry in entries:

@@ -101,8 +101,10 @@ class ScoreSettings(Frozen):
     show_caption: bool = Field(
         default=True, description="judges are told the caption; off: what is seen, read and heard alone decides"
     )
-    show_metadata: bool = Field(
-        default=True, description="judges are told titles and the like; off: only where a query asks for metadata"
+    show_metadata: bool | None = Field(
+        default=None,
+        description="judges are told titles and the like; default: where a query asks for metadata alone, and always in"
+        " a run that was begun so",
     )
     exact_within: float = Field(
         default=0.0, ge=0, description="a margin that spellings out of sight can change by no more is exact"

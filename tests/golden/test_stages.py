@@ -34,7 +34,15 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Review
 from hardcut.schemas.records import Caption, Dropped, Query, Sampling, TeacherRef, Tokens, Video
-from hardcut.schemas.settings import Inputs, MediaSettings, NegativeSettings, QuerySettings, Settings, TripletSettings
+from hardcut.schemas.settings import (
+    Inputs,
+    MediaSettings,
+    NegativeSettings,
+    QuerySettings,
+    ScoreSettings,
+    Settings,
+    TripletSettings,
+)
 from hardcut.schemas.triplets import NUANCES
 from hardcut.teacher.protocol import Answer, Outcome, Refusal, Reply, Request
 from hardcut.teacher.rules.teacher import EvidenceTeacher
@@ -252,6 +260,7 @@ class Golden:
             queries=QuerySettings(paraphrases=1, composed=1),
             negatives=NegativeSettings(per_query=2),
             triplets=TripletSettings(nuances=NUANCES),
+            scores=ScoreSettings(show_metadata=True),  # all that there is to tell
         )
         self._frames = Frames(inputs / "clips", inputs, scratch / "store")
         self._scratch = scratch
