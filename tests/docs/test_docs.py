@@ -149,6 +149,14 @@ def test_every_folder_of_tests_is_on_the_map() -> None:
             assert f"`tests/{folder.name}/" in page, f"docs/testing.md says nothing of tests/{folder.name}/"
 
 
+def test_every_test_that_the_map_names_is_there() -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) > 15
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"docs/testing.md: {file} has no {name}"
+
+
 def test_the_settings_page_shows_the_settings() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     block = page.split("```toml\n")[1].split("```")[0]

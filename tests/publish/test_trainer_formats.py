@@ -265,6 +265,23 @@ def test_paths_are_absolute_only_with_the_folder_which_has_every_video(
             convert(dataset, name, tmp_path / "none")
 
 
+def test_every_video_is_named_as_one_in_whatever_folder_and_of_whatever_suffix(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    """sentence-transformers takes a path alone for a text where no file is there, or its suffix is .webm."""
+    done = convert(dataset, "sentence-transformers", tmp_path / "out")
+    documents = [
+        document
+        for name in done.rows
+        for row in lines(tmp_path / "out" / name)
+        for column, value in row.items()
+        if column not in ("query", "label", "labels", "score")
+        for document in (value if isinstance(value, list) else [value])
+    ]
+    assert all(document.keys() == {"video"} for document in documents)
+    assert "v1.webm" in {document["video"] for document in documents}
+
+
 def test_a_composed_query_leaves_with_its_reference_or_is_counted(written: Callable[[str], Any]) -> None:
     from hardcut.publish.formats.registry import EXPORTERS, OF_TRIPLETS
 
