@@ -76,8 +76,9 @@ def _told(repo_id: str, error: Exception) -> HardcutError | None:
 
     if isinstance(error, HFValidationError):
         return UsageError(f"{repo_id!r} is no name on the Hub: give ORG/NAME ({error})")
-    if isinstance(error, LocalTokenNotFoundError | OfflineModeIsEnabled):
-        return HubError(f"{repo_id}: {error}")
+    for told in (error, error.__cause__):  # of a download, which first looks for what was fetched before
+        if isinstance(told, LocalTokenNotFoundError | OfflineModeIsEnabled):
+            return HubError(f"{repo_id}: {told}")
     if isinstance(error, HfHubHTTPError):
         return HubError(f"{repo_id}: {_answer(getattr(error.response, 'status_code', None))}")
     if isinstance(error, FileNotFoundError) and error.filename is not None:

@@ -312,6 +312,11 @@ def test_what_goes_wrong_is_one_line(
     assert message in done.stderr and "Traceback" not in done.stderr and "hf_wrong" not in done.stderr
 
 
+def test_a_pull_without_a_network_says_that_it_was_switched_off(call: Call, tmp_path: Path) -> None:
+    done = call("pull", "org/set", tmp_path / "back", HF_HUB_OFFLINE="1")
+    assert done.returncode == 4 and "unset the `HF_HUB_OFFLINE`" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_repository_of_others_is_no_dataset(server: Any, call: Call, tmp_path: Path, hub_server: Any) -> None:
     server.repos["org/other"] = hub_server.Repo(private=False)
     done = call("pull", "org/other", tmp_path / "back")
