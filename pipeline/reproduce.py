@@ -105,7 +105,6 @@ def _placed(recipe: Recipe, out: Path, servers: Sequence[str]) -> tuple[Settings
         if name in folders:
             teacher["prompts"] = str((out / "prompts" / name).resolve())
         teacher["spec"] = at.placed(teacher["spec"])
-    table["scores"].setdefault("show_metadata", True)  # a run whose recipe does not say it told judges all
     table["evidence"]["speech"] = at.placed(table["evidence"]["speech"])
     at.refuse_unused()
     written = {

@@ -146,6 +146,7 @@ def read_recipe(dataset: Dataset) -> Recipe:
                 videos.append(MadeVideo.model_validate(row))
             elif kind == "kept":
                 kept.append(KeptPair.model_validate(row))
+        head["settings"].setdefault("scores", {}).setdefault("show_metadata", True)  # as it was, where none is said
         settings = _without_places(Settings.model_validate(head["settings"]))
         return Recipe(**{**head, "settings": settings}, prompts=prompts, videos=tuple(videos), kept=tuple(kept))
     except (KeyError, TypeError, AttributeError, ValidationError, UsageError) as error:

@@ -23,6 +23,9 @@ from hardcut.pipeline.begun import as_begun
 from hardcut.pipeline.cache import Cache
 from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.pipeline.merge import merge
+from hardcut.publish.dataset import Dataset, digests
+from hardcut.publish.export_dataset import write_marker
+from hardcut.publish.recipe_file import RECIPE, portable_settings, read_recipe
 from hardcut.schemas.config import load_settings
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
@@ -93,3 +96,11 @@ def test_runs_that_are_merged_keep_what_they_were_begun_with(videos: Path, tmp_p
     merge(tmp_path / "merged", [run])
     assert as_begun(Settings(), tmp_path / "merged").scores.show_metadata is True
     assert as_begun(Settings(), tmp_path / "new").scores.show_metadata is False
+
+
+def test_a_recipe_that_is_older_than_the_setting_is_of_a_run_that_was_told_titles(tmp_path: Path) -> None:
+    for given, told in ((Settings(), True), (load_settings(None, {"scores.show_metadata": False}), False)):
+        line = {"kind": "run", "settings": portable_settings(given)}
+        (tmp_path / RECIPE).write_text(json.dumps(line) + "\n", encoding="utf-8")
+        write_marker(tmp_path, {}, digests(tmp_path))
+        assert read_recipe(Dataset(tmp_path)).settings["scores"]["show_metadata"] is told
