@@ -62,8 +62,8 @@ test-consumers: $(VENV)/.test $(VENV_TRAIN)/.test $(VENV_CONSUMERS)/.made
 	  $(VENV_CONSUMERS) $(VENV) $(VENV_TRAIN) \
 	  $(if $(TEVATRON),--tevatron $(TEVATRON)) $(if $(RANKVIDEO),--rankvideo $(RANKVIDEO))
 
-$(VENV_CONSUMERS)/.made: tests/tools/make_consumers.sh $(VENV_TRAIN)/.test
-	PYTHON=$(PYTHON) tests/tools/make_consumers.sh $(VENV_CONSUMERS) $(VENV_TRAIN)
+$(VENV_CONSUMERS)/.made: tests/tools/make_consumers.sh $(VENV)/.test $(VENV_TRAIN)/.test
+	PYTHON=$(PYTHON) tests/tools/make_consumers.sh $(VENV_CONSUMERS) $(VENV_TRAIN) $(BIN)/uv
 	touch $@
 
 # The golden results of stages and backends whose version was counted up, and of new ones.
