@@ -8,12 +8,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ from hardcut.embedder.encoders import Shown
 from hardcut.embedder.server import ServerEncoder
 from hardcut.teacher.local.pair_prompt import read_clip, video_inputs
 from hardcut.teacher.server.keys import KeySource
+from tests.vllm_server import NAME, SETTINGS, pooling_server
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "vllm"))
 MODULES = [
@@ -102,42 +99,11 @@ def test_a_trained_folder_gives_the_vectors_of_sentence_transformers(
 
 def _served(model: Path, items: list[Shown]) -> Any:
     """The vectors that a server makes of them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = _serve(model, port)
-    try:
-        _wait(server, port)
-        encoder = ServerEncoder(
-            "tiny", f"http://127.0.0.1:{port}/v1", "pooling", concurrency=2, timeout_s=120, key=KeySource(())
-        )
+    with pooling_server(model, env={**os.environ, **SETTINGS}) as url:
+        encoder = ServerEncoder(NAME, url, "pooling", concurrency=2, timeout_s=120, key=KeySource(()))
         found = encoder.encode(items, "query")
         encoder.close()
-    finally:
-        server.terminate()
-        server.wait(60)
     return found
-
-
-def _serve(model: Path, port: int) -> subprocess.Popen[bytes]:
-    settings = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    line = [
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--runner", "pooling",
-        "--served-model-name", "tiny", "--port", str(port), "--max-model-len", "2048", "--dtype", "float32",
-        "--trust-request-mm-kwargs", "--enforce-eager",
-    ]  # fmt: skip
-    return subprocess.Popen(line, env={**os.environ, **settings, "OMP_NUM_THREADS": "2"}, stdout=subprocess.DEVNULL)
-
-
-def _wait(server: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
-            return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(1)
-    raise AssertionError("the server did not start")
 
 
 def _by_hand(model: Path, items: list[Shown]) -> Any:

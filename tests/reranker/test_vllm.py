@@ -10,12 +10,8 @@ import asyncio
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -31,6 +27,7 @@ from hardcut.teacher.confidence import first_token_answer
 from hardcut.teacher.local.generation import Generated, ModelOptions, Prompt, Scored, pair_prompt
 from hardcut.teacher.local.process import Kind, ModelProcess
 from hardcut.teacher.server.keys import KeySource
+from tests.vllm_server import NAME, SETTINGS, free_port, pooling_server
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "vllm"))
 CLOSE = 1e-4
@@ -67,12 +64,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """vLLM's own settings."""
-    for name, value in {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "2",
-    }.items():
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 
 
@@ -120,7 +112,7 @@ def test_every_route_gives_a_merged_model_the_same_scores(tmp_path: Path) -> Non
 
 def _trained_in_two_processes(folder: Path) -> None:
     """`merged_in_parts.py`, to its end."""
-    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     given |= {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     line = [str(TRAINS), "-m", "tests.reranker.merged_in_parts", str(folder)]
     running = [
@@ -146,30 +138,17 @@ def _in_process(kind: Kind, model: Path, prompts: dict[str, list[Prompt]], video
 
 
 def _served(model: Path, prompts: dict[str, list[Prompt]]) -> dict[str, list[float]]:
-    port = _port()
-    line = [
-        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model),
-        "--served-model-name", "tiny", "--port", str(port), "--runner", "pooling",
-        "--hf-overrides", json.dumps(CLASSIFIER), "--chat-template", str(model / "chat_template.jinja"),
-        "--trust-request-mm-kwargs", "--no-mm-device-do-normalize",
-        "--dtype", "float32", "--max-model-len", "2048", "--enforce-eager",
-    ]  # fmt: skip
-    server = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-
-    async def scored() -> dict[str, list[float]]:
-        url = f"http://127.0.0.1:{port}/v1"
-        scorer = ServerScorer("classify", "tiny", [url], concurrency=2, timeout_s=120, keys=[KeySource(())])
+    async def scored(url: str) -> dict[str, list[float]]:
+        scorer = ServerScorer("classify", NAME, [url], concurrency=2, timeout_s=120, keys=[KeySource(())])
         try:
             return await _by_video(scorer.generate, prompts)
         finally:
             await scorer.close()
 
-    try:
-        _wait(server, port)
-        return asyncio.run(scored())
-    finally:
-        server.terminate()
-        server.wait(60)
+    template = str(model / "chat_template.jinja")
+    options = ("--hf-overrides", json.dumps(CLASSIFIER), "--chat-template", template, "--no-mm-device-do-normalize")
+    with pooling_server(model, *options) as url:
+        return asyncio.run(scored(url))
 
 
 async def _by_video(
@@ -185,20 +164,3 @@ def _score(found: object) -> float:
     answer = first_token_answer(found.scores)
     assert answer is not None and answer.token_yes is not None and answer.token_no is not None
     return float(answer.token_yes - answer.token_no)
-
-
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _wait(server: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(600):
-        assert server.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
-            return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(1)
-    raise AssertionError("the server did not start")
