@@ -58,10 +58,11 @@ class NegativeStage:
     source (`negative_outscores_positive`; only where the source's score is positive). Copies of the source, and the
     video that a composed query starts from, are no candidates.
 
-    A counterfactual query: the video that it was written not to be answered by (expected no), and, where it is
-    reversed, the chiral twins of that (expected unknown: what one shows backwards the other may show) with mined
-    candidates beside them, since such a query may have a positive. The answered side of a denial (`negated_absent`):
-    its source (expected yes), and a few mined candidates, which often show what is denied.
+    A counterfactual query: the video that it was written not to be answered by (expected no), and twins of that
+    (expected unknown) with mined candidates beside them, since such a query may have a positive. Where it is reversed,
+    these are the chiral twins: what one shows backwards the other may show. Where it denies something, all twins: they
+    have most of what is asked for, and perhaps not what is denied. The answered side of a denial (`negated_absent`):
+    its source (expected yes), a few mined candidates and the twins, which often show what is denied.
 
     What a filter of text could not look at is told in `unchecked.jsonl`.
 
@@ -86,7 +87,7 @@ class NegativeStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "negatives"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Twin, Query, Group)
     makes: ClassVar[tuple[type[Record], ...]] = (Pair, Unchecked)
 
@@ -147,8 +148,10 @@ class NegativeStage:
                 if answer.state == "unknown":
                     unchecked.append(Unchecked.from_answer(guard, query.query_id, answer))
             if query.variant == "negated_absent":
-                mined = _mined(query, source, collection, stages, DENIAL_CANDIDATES)
-                return Output(records=[_counter(query, source, "yes"), *mined, *unchecked])
+                met = self._twins(query, source, collection)
+                mined = _mined(query, source, collection, stages, DENIAL_CANDIDATES, met)
+                twins = [_counter(query, twin, "unknown") for twin in met]
+                return Output(records=[_counter(query, source, "yes"), *twins, *mined, *unchecked])
             if query.variant in COUNTERFACTUAL:
                 return Output(records=[*self._counterfactual(query, source, collection, stages), *unchecked])
         elif query.reference_video_id is not None:
@@ -175,13 +178,19 @@ class NegativeStage:
         self, query: Query, source: str, collection: CollectionIndex, stages: FirstStages
     ) -> list[Pair]:
         pairs = [_counter(query, source, "no")]
-        aside = collection.copies(source) | collection.copies(query.reference_video_id)
-        twins = [twin.video_id for twin in collection.twins(source, self.options.twins) if twin.relation == "chiral"]
-        twins = [twin for twin in twins if twin not in aside]
-        if query.variant != "reversed" or not twins:
+        twins = self._twins(query, source, collection)
+        if not twins:
             return pairs
         pairs += [_counter(query, twin, "unknown") for twin in twins]
         return pairs + _mined(query, source, collection, stages, self.options.per_query, twins)
+
+    def _twins(self, query: Query, source: str, collection: CollectionIndex) -> list[str]:
+        """Twins of its source that a turned query may be answered by, or that show what it denies; no copies."""
+        aside = collection.copies(source) | collection.copies(query.reference_video_id)
+        met = {"reversed": ("chiral",), "negated": ("chiral", "edit"), "negated_absent": ("chiral", "edit")}
+        relations = met.get(query.variant, ())
+        twins = collection.twins(source, self.options.twins)
+        return [twin.video_id for twin in twins if twin.relation in relations and twin.video_id not in aside]
 
     def _depth(self, query: Query) -> int:
         return max(USER_DEPTH, self.options.per_query) if query.source_video_id is None else self.options.depth

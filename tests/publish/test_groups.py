@@ -27,10 +27,13 @@ SETTINGS = Settings(export=ExportSettings(licence="cc0-1.0", train=0.6, validati
 SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "videos"
 
 
-def row(place: int, label: int, negative: str = "none", margin: float | None = None, rank: int = 1) -> dict[str, Any]:
+def row(
+    place: int, label: int, negative: str = "none", margin: float | None = None, rank: int = 1, origin: str = "mined"
+) -> dict[str, Any]:
     hit = {"run": "bm25", "rank": rank, "score": 1.0}
     return {
         "pair_id": f"p{place:03}",
+        "origins": [origin],
         "label": label,
         "negative": negative,
         "logit_margin": margin,
@@ -75,6 +78,20 @@ def test_the_hardest_negatives_come_first() -> None:
     ]
     ((_, _, chosen),) = training_groups(rows, ExportSettings(groups_per_positive=1))
     assert [one["pair_id"] for one in chosen] == ["p002", "p003"], "what is not known comes last"
+
+
+def test_what_was_made_to_be_a_negative_comes_before_what_was_mined() -> None:
+    made = {"origin": "counterfactual"}
+    rows = [row(0, 1), row(1, 1), row(2, 0, "trusted", -3.0), row(3, 0, "trusted", -9.0, **made)]
+    rows += [row(4, 0, "hard", -1.0), row(5, 0, "hard", -1.5, **made), row(6, 0, "trusted", -8.0, **made)]
+    found = [[one["pair_id"] for one in chosen] for _, _, chosen in training_groups(rows, ExportSettings())]
+    assert found == [
+        ["p006", "p005"], ["p003", "p004"],  # of the first positive; the third has too few
+        ["p003", "p005"], ["p006", "p004"],
+    ]  # fmt: skip
+    few = [*rows[:3], rows[5]]
+    found = [[one["pair_id"] for one in chosen] for _, _, chosen in training_groups(few, ExportSettings())]
+    assert found == [["p005", "p002"]] * 2, "the trusted one is there, and does not come first"
 
 
 def test_difficulty_is_what_was_measured() -> None:
