@@ -4,8 +4,9 @@ Worlds that nobody tuned to are rendered, run with the teacher `evidence` and ex
 held against the world's own truth, on the video that its texts are from: anchor and positive must be both true or both
 false, and the hard negative the other way; where the triplet names a video, the anchor must be true of that. Of
 composed ones the caption of the video must be true of it, and the other one not. Counted apart is what the reader
-here does not understand, what is about clouds and gulls, of which the truth says nothing, and what is about print that
-it takes for too fine to be asked for.
+here does not understand, such as a thing of two colours, of which the truth knows one; what is about clouds and gulls,
+of which the truth says nothing; and what is about print that it takes for too fine to be asked for, with a letter
+misread or without.
 
 Of words alone: the auditors of the gate and a naive Bayes see the two texts without the anchor; TF-IDF, fitted on all
 texts, takes that for the positive which is nearer to the anchor.
@@ -20,6 +21,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from hardcut.report.statistics.sides import Sides, audit
 from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.records import Caption, Query
 from hardcut.schemas.settings import Settings, TripletSettings
+from hardcut.schemas.text.words import COLOURS
 from hardcut.schemas.triplets import AFFIRMED, NUANCES
 from tests.synth.test_blocks import independent
 from tests.synth.test_counterfactuals import sought_in
@@ -46,6 +49,9 @@ _AND = re.compile(r" and (?=the screen shows |somebody says |an? \w+ thing moves
 _SENTENCE = re.compile(r'\. (?=(?:[^"]*"[^"]*")*[^"]*$)')
 _UNTOLD = re.compile(r"^(?:mostly|much|the camera|the picture cuts|nothing)", re.IGNORECASE)
 """Of colours, the camera and cuts the truth says nothing."""
+_TWO_COLOURS = re.compile(r"\b(\w+) and (\w+) thing moves ")
+_MISREAD = 0.85
+"""Print that has so many letters in common (`difflib`) with what is there is that, misread."""
 
 
 def reading(text: str) -> Question | None:
@@ -74,6 +80,11 @@ def _of_denial(text: str, denied: str) -> Sought | None:
 
 
 def _sought(clause: str) -> Sought | None:
+    """What a clause tells of. A thing of two colours is not read: the truth knows that of a hull, and none of its
+    sail."""
+    two = _TWO_COLOURS.search(clause)
+    if two is not None and {two[1], two[2]} <= COLOURS and '"' not in clause:
+        return None
     found = sought_in(clause)
     if found is not None and found.what == "words" and re.match(r"somebody says ", clause):
         return found.model_copy(update={"what": "speech"})
@@ -88,7 +99,7 @@ def caption_is_true(clip: Clip, caption: str) -> bool | None:
         if _UNTOLD.match(told):
             before = None
             continue
-        found = sought_in(told)
+        found = _sought(told)
         if found is None:
             return None
         sought = (before, found) if then and before is not None else (found,)
@@ -197,7 +208,12 @@ def _is_fine_print(clip: Clip, asked: Question) -> bool:
     """Whether it is about print that is too small or too pale to be asked for by the truth, though it is there."""
     fine = [" ".join(tokens(words.text)) for words in clip.words if not words.legible]
     sought = [" ".join(tokens(each.text)) for each in (*asked.sought, *asked.without) if each.what == "words"]
-    return any(text in print_ for text in sought for print_ in fine)
+    return any(_is_of(text, print_) for text in sought for print_ in fine)
+
+
+def _is_of(text: str, print_: str) -> bool:
+    """Whether a text is a piece of print, or all of it with a letter misread."""
+    return text in print_ or SequenceMatcher(None, text, print_, autojunk=False).ratio() >= _MISREAD
 
 
 def _by_text(rows: Sequence[Row]) -> Iterator[tuple[str, Any]]:

@@ -6,6 +6,7 @@ is once what the anchor asks for, and once what it starts from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hardcut.schemas.records import Caption, Claim, TeacherRef
@@ -19,11 +20,14 @@ PARTS = 4
 """Parts of a caption that are edited at most."""
 _CLAIMS = 3
 """Claims in a part at most."""
+_SINGLE_SIGN = re.compile(r'(?<!\w)"\W?[A-Za-z0-9]\W?"(?!\w)')
+"""A letter or a digit by itself; in other scripts a sign may be a word."""
 
 
 def parts_of(caption: Caption, max_words: int) -> list[str]:
     """Claims of a caption that follow each other in time, a few together, each in one part at most. Claims without a
-    time are about no moment, and hardly anybody would ask for their edit."""
+    time are about no moment, and hardly anybody would ask for their edit. A part that quotes a single sign, which is
+    often a piece of another text or none at all, is left out."""
     timed = [claim for claim in caption.claims if claim.span is not None]
     timed.sort(key=lambda claim: (claim.span.start if claim.span else 0.0, claim.text))
     parts: list[str] = []
@@ -32,7 +36,7 @@ def parts_of(caption: Caption, max_words: int) -> list[str]:
         if size:
             parts.append(told(timed[:size]))
         timed = timed[max(1, size) :]
-    return list(dict.fromkeys(parts))
+    return [part for part in dict.fromkeys(parts) if not _SINGLE_SIGN.search(part)]
 
 
 def _fitting(claims: Sequence[Claim], max_words: int) -> int:

@@ -48,7 +48,7 @@ class TripletStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "triplets"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     over: ClassVar[str] = "counterfactuals"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Caption, Query, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Triplet,)

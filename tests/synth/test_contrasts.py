@@ -33,6 +33,7 @@ from hardcut.schemas.settings import CounterfactualSettings, TripletSettings
 from hardcut.schemas.triplets import AFFIRMED, NUANCES, Triplet, is_balanced
 from hardcut.synth.contrasts import composed_triplet, contrasts_of, edited_captions
 from hardcut.synth.counterfactuals import CounterfactualStage
+from hardcut.synth.edited import parts_of
 from hardcut.synth.judges import Judge
 from hardcut.synth.triplet_stage import TripletStage
 from hardcut.teacher.prompts.reply_models import (
@@ -293,6 +294,18 @@ async def test_triplets_of_unseen_worlds_are_true_and_text_tells_nothing(
 
 def edit(text: str, edit: str, back: str) -> TurnedReply:
     return TurnedReply(nuance="composed", text=text, again=text, text_again=text, edit=edit, back=back)
+
+
+def test_a_part_of_a_caption_quotes_no_single_sign() -> None:
+    def parts(*texts: str) -> list[str]:
+        claims = [claim(text, at, at + 1.0) for at, text in enumerate(texts)]
+        return parts_of(Caption.create(video_id="v1", text="It.", claims=claims, teacher=TEACHER), 8)
+
+    ball, dog = "A red ball rolls over the grass", "A dog barks at the ball"
+    assert parts(ball, 'The text "G" can be read', dog) == [f"{ball}.", f"{dog}."], "the other parts stand"
+    assert parts(ball, 'The text "7." can be read') == [f"{ball}."]
+    assert parts('The text "GO" can be read') == ['The text "GO" can be read.']
+    assert parts('The text "汉" can be read') == ['The text "汉" can be read.'], "a word"
 
 
 async def test_an_edit_of_a_caption_gives_two_triplets(make_video: Any) -> None:
