@@ -143,6 +143,7 @@ class World:
                 rows.setdefault(pair.query_id, []).append(
                     {
                         "pair_id": pair.pair_id,
+                        "origins": list(pair.origins),
                         "label": judgment.grade,
                         "negative": negative_kind(judgment, labels, settings),
                         "logit_margin": labels[0].logit_margin,
