@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from hardcut.media.fetched import FetchedFiles
+from hardcut.media.known_sidecars import KnownSidecars
 from hardcut.media.manifest import ManifestEntry, read_manifest
 from hardcut.media.video_files import VIDEO_SUFFIXES, Found, Skipped, VideoFile, videos_of
 from hardcut.schemas.errors import UsageError
@@ -34,8 +35,11 @@ class Collection:
     fetched: FetchedFiles | None = None
 
 
-def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) -> Collection:
-    """Lists the videos under `root`. What a manifest says about a video goes before what its sidecar says.
+def scan(
+    root: Path, manifest: Path | None = None, ours: Iterable[Path] = (), known: KnownSidecars | None = None
+) -> Collection:
+    """Lists the videos under `root`. What a manifest says about a video goes before what its sidecar says. Sidecars of
+    videos that are `known` are not read.
 
     Folders in `ours` are passed over in silence: what Hardcut itself writes (a run, a cache) may lie under the root.
 
@@ -53,9 +57,11 @@ def scan(root: Path, manifest: Path | None = None, ours: Iterable[Path] = ()) ->
     skipped: list[Skipped] = []
     videos: list[VideoFile] = []
     for files in _walk(str(root), "", own_folders, skipped):
-        videos.extend(videos_of([file for file in files if file.location != own], entries, skipped))
+        videos.extend(videos_of([file for file in files if file.location != own], entries, skipped, known))
     _check_listed(root, entries or {}, videos, skipped)
     check_ids(videos)
+    if known is not None:
+        known.save()
     if not videos:
         seen = f" ({len(skipped)} other files were found)" if skipped else ""
         raise UsageError(f"{root} holds no video{seen}: put files in it that end in {', '.join(VIDEO_SUFFIXES)}")
@@ -114,9 +120,8 @@ def _file(root: str, relative: str, entry: os.DirEntry[str]) -> Found | Skipped:
     if not os.access(real, os.R_OK):
         return Skipped(relative, "unreadable", "no permission to read it")
     stem, suffix = os.path.splitext(relative)  # noqa: PTH122 (a Path for each of 100,000 files is slow)
-    return Found(
-        relative, stem, suffix.lower(), real, real, status.st_size, str(status.st_mtime_ns), partial(_bytes_of, real)
-    )
+    read, changed = partial(_bytes_of, real), max(status.st_mtime_ns, status.st_ctime_ns)
+    return Found(relative, stem, suffix.lower(), real, real, status.st_size, str(status.st_mtime_ns), read, changed)
 
 
 def _bytes_of(path: str) -> bytes:

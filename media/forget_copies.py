@@ -27,6 +27,8 @@ def forget_copies(videos: Path, paths: Collection[str], digests: Collection[str]
         members = json.loads(index.read_text("utf-8"))["members"]
         if any(name.startswith(stems) for name, *_ in members):
             index.unlink()
+    for memory in (videos / "sidecars").glob("*.json"):
+        memory.unlink()  # digests alone, but of what is forgotten too: sidecars are read again
     return removed
 
 

@@ -17,9 +17,10 @@ import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -28,18 +29,17 @@ from hardcut.media.collection import Collection, check_ids, scan
 from hardcut.media.fetched import FetchedFiles
 from hardcut.media.file_cache import FileCache, Origin
 from hardcut.media.hub_videos import read_dataset
+from hardcut.media.known_sidecars import KnownSidecars
 from hardcut.media.manifest import ManifestEntry, read_manifest
 from hardcut.media.remote import StoredRange, listing, matching, state_of
 from hardcut.media.tars import LocalTar, StoredTar, Tar, TarIndex, read_index
 from hardcut.media.url_lists import LISTS, read_list
-from hardcut.media.video_files import MAX_SIDECAR, VIDEO_SUFFIXES, Found, Skipped, VideoFile, videos_of
+from hardcut.media.video_files import MAX_SIDECAR, VIDEO_SUFFIXES, Found, Skipped, VideoFile, to_be_read, videos_of
 from hardcut.schemas.errors import ItemError, Unreachable, UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.sources import SourceSettings
 
 _DATASET = "dataset:"
-_READ_AT_SCAN = frozenset({".json", ".description"})
-"""Sidecars whose content is part of a video's metadata."""
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _MOST_TARS = 100_000
 
@@ -84,8 +84,10 @@ def open_source(
     Raises UsageError as `scan`, MissingDependency, Unreachable, StorageError.
     """
     name = str(videos)
+    given = str(manifest.absolute()) if manifest is not None else ""
+    known = KnownSidecars(cache / "sidecars" / f"{digest(_place(name), given)[:16]}.json")
     if not _is_elsewhere(name):
-        return scan(Path(name), manifest, ours)
+        return scan(Path(name), manifest, ours, known)
     listed = _listed(name, settings, cache)
     if manifest is not None:
         if listed.entries is not None:
@@ -93,7 +95,7 @@ def open_source(
         listed.entries = read_manifest(manifest)
     files = FileCache(cache / "files", digest(_place(name))[:16], settings.cache_bytes, settings.max_bytes)
     origins = {relative: origin for relative, (origin, _) in listed.origins.items()}
-    return _collection(name, listed, FetchedFiles(files, origins, settings.downloads))
+    return _collection(name, listed, FetchedFiles(files, origins, settings.downloads), known)
 
 
 def _is_elsewhere(name: str) -> bool:
@@ -221,30 +223,33 @@ def _place(name: str) -> str:
     return str(path) if path.exists() else name
 
 
-def _collection(name: str, listed: _Listed, fetched: FetchedFiles) -> Collection:
+def _collection(name: str, listed: _Listed, fetched: FetchedFiles, known: KnownSidecars) -> Collection:
     """What was listed as a collection, found under the folder of fetched files."""
-    folders: defaultdict[str, list[str]] = defaultdict(list)
-    for relative in listed.origins:
-        if not any(part.startswith(".") for part in relative.split("/")):
-            folders[relative.rpartition("/")[0]].append(relative)
-    texts = fetched.read([each for names in folders.values() for each in _to_be_read(names, listed)])
+    folders: defaultdict[str, list[Found]] = defaultdict(list)
+    texts: dict[str, bytes | ItemError] = {}
 
     def read(relative: str) -> bytes:
-        text = texts[relative]
+        text = texts[relative] if relative in texts else fetched.read([relative])[relative]
         if isinstance(text, ItemError):
             raise OSError(errno.EIO, text.detail)
         return text
 
-    def found(relative: str) -> Found:
+    for relative in sorted(listed.origins):
+        if any(part.startswith(".") for part in relative.split("/")):
+            continue
         stem, suffix = os.path.splitext(relative)  # noqa: PTH122 (as in `collection.py`)
         origin, size = listed.origins[relative]
-        location = str(fetched.root / relative)
-        where = f"{_place(name)}/{relative}"
-        return Found(relative, stem, suffix.lower(), where, location, size, origin.state, lambda: read(relative))
-
+        location, where = str(fetched.root / relative), f"{_place(name)}/{relative}"
+        folders[relative.rpartition("/")[0]].append(
+            Found(relative, stem, suffix.lower(), where, location, size, origin.state, partial(read, relative))
+        )
+    unknown = (each for files in folders.values() for each in to_be_read(files, listed.entries, known))
+    texts |= fetched.read([each.relative for each in unknown if each.size <= MAX_SIDECAR])
     files: list[VideoFile] = []
     for folder in sorted(folders):
-        files += videos_of([found(each) for each in sorted(folders[folder])], listed.entries, listed.skipped)
+        files += videos_of(folders[folder], listed.entries, listed.skipped, known)
+    texts.clear()
+    known.save()
     check_ids(files)
     _check_listed(listed, {file.relative for file in files})
     if not files:
@@ -252,19 +257,6 @@ def _collection(name: str, listed: _Listed, fetched: FetchedFiles) -> Collection
         raise UsageError(f"{name} holds no video ({len(listed.skipped)} other things were found{why})")
     files.sort(key=lambda file: file.video_id)
     return Collection(fetched.root, tuple(files), tuple(sorted(listed.skipped)), fetched)
-
-
-def _to_be_read(names: Sequence[str], listed: _Listed) -> list[str]:
-    """The sidecars of one folder that say something of a video's metadata."""
-    parts = {name: os.path.splitext(name) for name in names}  # noqa: PTH122
-    stems = {stem for stem, suffix in parts.values() if suffix.lower() in VIDEO_SUFFIXES}
-    return [
-        name
-        for name, (stem, suffix) in parts.items()
-        if suffix.lower() in _READ_AT_SCAN
-        and listed.origins[name][1] <= MAX_SIDECAR
-        and (stem in stems or stem.removesuffix(".info") in stems)
-    ]
 
 
 def _check_listed(listed: _Listed, found: set[str]) -> None:

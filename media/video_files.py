@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from hardcut.media.beside import Beside, Variant, belonging
+from hardcut.media.known_sidecars import KnownSidecars, key_of
 from hardcut.media.manifest import ManifestEntry, parse_object
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import canonical_json
@@ -53,15 +55,21 @@ class Skipped(NamedTuple):
 class VideoFile:
     """A video to be read. `location` is absolute and free of links, `relative` its name under the root (POSIX).
 
-    `fingerprint` changes with the file (size, time of change), its metadata and its sidecars.
+    `fingerprint` changes with the file (size, time of change), its metadata and its sidecars. `read` gives its
+    metadata; where the fingerprint was known, it reads the sidecars.
     """
 
     video_id: str
     location: str
     relative: str
-    metadata: dict[str, JsonValue]
     subtitles: tuple[SubtitleFile, ...]
     fingerprint: str
+    read: Callable[[], dict[str, JsonValue]] = field(compare=False, repr=False)
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """What sidecars and manifest say. May read files; raises UsageError as `scan`."""
+        return self.read()
 
     @property
     def path(self) -> Path:
@@ -72,7 +80,8 @@ class Found(NamedTuple):
     """A file that was found. `relative` is its name under the root (POSIX), `stem` and `suffix` are the parts of it.
 
     `where` names it in messages, `location` is the local path at which it is read. `state` changes whenever its content
-    may have: a time of change, or what a store says. `read` gives its bytes.
+    may have: a time of change, or what a store says. `read` gives its bytes. `changed_ns` is when file or inode were
+    last changed, where the file lies here.
     """
 
     relative: str
@@ -83,12 +92,46 @@ class Found(NamedTuple):
     size: int
     state: str
     read: Callable[[], bytes]
+    changed_ns: int = 0
+
+
+class _Belongings(NamedTuple):
+    """A video and what lies beside it: `written` are files of metadata by their role, `stated` what a manifest says.
+    `facts` are names, sizes and states, `key` what the fingerprint is known by."""
+
+    file: Found
+    video_id: str
+    stated: Mapping[str, JsonValue]
+    written: Mapping[str, Found]
+    subtitles: Sequence[tuple[Found, str | None]]
+    facts: str
+    key: str
 
 
 def videos_of(
-    files: Sequence[Found], entries: dict[str, ManifestEntry] | None, skipped: list[Skipped]
+    files: Sequence[Found],
+    entries: dict[str, ManifestEntry] | None,
+    skipped: list[Skipped],
+    known: KnownSidecars | None = None,
 ) -> Iterator[VideoFile]:
-    """The videos of one folder, each with its sidecars."""
+    """The videos of one folder, each with its sidecars. Of those that are `known` no sidecar is read."""
+    known = known or KnownSidecars()
+    for each in _belongings(files, entries, skipped):
+        yield _video(each, known, skipped)
+
+
+def to_be_read(
+    files: Sequence[Found], entries: dict[str, ManifestEntry] | None, known: KnownSidecars
+) -> Iterator[Found]:
+    """The files of one folder that `videos_of` will read."""
+    for each in _belongings(files, entries, []):
+        if each.written and known.fingerprint(each.key) is None:
+            yield from each.written.values()
+
+
+def _belongings(
+    files: Sequence[Found], entries: dict[str, ManifestEntry] | None, skipped: list[Skipped]
+) -> Iterator[_Belongings]:
     taken: list[Found] = []
     others: list[Found] = []
     for file in files:
@@ -122,34 +165,45 @@ def videos_of(
                 Skipped(file.relative, "name_too_long", f"an id has at most {_MAX_ID} characters: rename it")
             )
             continue
-        yield _video(file, video_id, entry, beside[file.stem], skipped)
+        stated = entry.metadata if entry else {}
+        written: dict[str, Found] = {role.role: found for found, role in beside[file.stem] if role.role in _WRITTEN}
+        subtitles = _subtitles(beside[file.stem], skipped)
+        all_files = [file, *written.values(), *(found for found, _ in subtitles)]
+        facts = "\0".join(f"{found.relative}\0{found.size}\0{found.state}" for found in all_files)
+        key = key_of(facts, [found.changed_ns for found in written.values()], stated) if written else ""
+        yield _Belongings(file, video_id, stated, written, subtitles, facts, key)
 
 
-def _video(
-    file: Found,
-    video_id: str,
-    entry: ManifestEntry | None,
-    beside: list[tuple[Found, Beside]],
-    skipped: list[Skipped],
-) -> VideoFile:
-    written = {role.role: found for found, role in beside if role.role in _WRITTEN}
+def _video(each: _Belongings, known: KnownSidecars, skipped: list[Skipped]) -> VideoFile:
+    read: Callable[[], dict[str, JsonValue]] = partial(_metadata_of, each.written, each.stated, [])
+    fingerprint = known.fingerprint(each.key) if each.written else None
+    if fingerprint is None:
+        unreadable: list[Skipped] = []
+        metadata = _metadata_of(each.written, each.stated, unreadable)
+        content = canonical_json(metadata) if metadata else ""
+        fingerprint = hashlib.sha256(f"{each.facts}\0{content}".encode()).hexdigest()
+        skipped += unreadable
+        if each.written and not unreadable:
+            known.note(each.key, fingerprint, max(found.changed_ns for found in each.written.values()))
+        read = partial(dict, metadata)
+    return VideoFile(
+        video_id=each.video_id,
+        location=each.file.location,
+        relative=each.file.relative,
+        subtitles=tuple(SubtitleFile(Path(found.location), language) for found, language in each.subtitles),
+        fingerprint=fingerprint,
+        read=read,
+    )
+
+
+def _metadata_of(
+    written: Mapping[str, Found], stated: Mapping[str, JsonValue], skipped: list[Skipped]
+) -> dict[str, JsonValue]:
     metadata: dict[str, JsonValue] = {}
     for role, read in _WRITTEN.items():
         if role in written:
             metadata |= _read_written(written[role], role, read, skipped)
-    metadata |= entry.metadata if entry else {}
-    subtitles = _subtitles(beside, skipped)
-    files = [file, *written.values(), *(found for found, _ in subtitles)]
-    facts = "\0".join(f"{found.relative}\0{found.size}\0{found.state}" for found in files)
-    content = canonical_json(metadata) if metadata else ""
-    return VideoFile(
-        video_id=video_id,
-        location=file.location,
-        relative=file.relative,
-        metadata=metadata,
-        subtitles=tuple(SubtitleFile(Path(found.location), language) for found, language in subtitles),
-        fingerprint=hashlib.sha256(f"{facts}\0{content}".encode()).hexdigest(),
-    )
+    return metadata | dict(stated)
 
 
 def _subtitles(beside: list[tuple[Found, Beside]], skipped: list[Skipped]) -> list[tuple[Found, str | None]]:

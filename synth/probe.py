@@ -80,6 +80,7 @@ class ProbeStage:
             )
         async with self._at_hand(*(self._relative(each.path) for each in file.subtitles)):
             subtitles = await asyncio.to_thread(self._subtitles, file.subtitles)
+        metadata = await asyncio.to_thread(file.read)
         facts, frames = ingested.probe, ingested.frames
         video = Video(
             video_id=file.video_id,
@@ -98,7 +99,7 @@ class ProbeStage:
             missing=frames.missing,
             looked_s=ingested.survey.looked_s if ingested.survey else 0.0,
             subtitles=subtitles,
-            metadata=file.metadata,
+            metadata=metadata,
         )
         return Output(records=(video,))
 

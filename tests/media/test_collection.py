@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from hardcut.media.collection import find_video, scan
+from hardcut.media import collection, known_sidecars
+from hardcut.media.collection import Collection, find_video, scan
+from hardcut.media.known_sidecars import KnownSidecars
 from hardcut.media.video_files import SubtitleFile
 from hardcut.schemas.errors import UsageError
 
@@ -319,3 +322,59 @@ def test_a_broken_file_of_a_downloader_costs_only_itself(root, content):
     assert found.files[0].metadata == {"description": "A loaf."}
     assert [(item.item, item.reason) for item in found.skipped] == [("a.info.json", "metadata_unreadable")]
     assert str(root) not in found.skipped[0].detail
+
+
+def test_sidecars_are_read_when_they_are_new_or_change(root, tmp_path, monkeypatch):
+    """The scans of several starts: known files are not opened, whatever they are, and give what they gave."""
+    opened: list[str] = []
+    real = collection._bytes_of
+
+    def read(path: str) -> bytes:
+        opened.append(Path(path).name)
+        return real(path)
+
+    monkeypatch.setattr(collection, "_bytes_of", read)
+    monkeypatch.setattr(known_sidecars, "_SETTLED_NS", -1)
+    memory = tmp_path / "cache" / "sidecars.json"
+    for number in range(3):
+        touch(root / f"v{number}.mp4")
+        touch(root / f"v{number}.json", json.dumps({"title": f"title {number}"}))
+        touch(root / f"v{number}.info.json", json.dumps({"description": f"told {number}"}))
+    touch(root / "v2.info.json", "{")
+    manifest = touch(tmp_path / "list.jsonl", json.dumps({"path": "v0.mp4", "topic": "given"}))
+
+    def told(known: KnownSidecars | None, manifest: Path | None = None) -> tuple[Collection, list[str]]:
+        opened.clear()
+        return scan(root, manifest, known=known), sorted(opened)
+
+    names = sorted(path.name for path in root.glob("*.json"))
+    plain = told(None)[0]
+    assert told(KnownSidecars(memory)) == (plain, names)
+    again, read_again = told(KnownSidecars(memory))
+    assert again == plain, "also what is skipped"
+    assert read_again == ["v2.info.json", "v2.json"], "a broken one is read again"
+    assert [video.metadata for video in again.files] == [video.metadata for video in plain.files]
+    touch(root / "v1.json", json.dumps({"title": "another"}))
+    changed, read_again = told(KnownSidecars(memory))
+    assert read_again == ["v1.info.json", "v1.json", "v2.info.json", "v2.json"]
+    assert changed == told(None)[0] != plain
+    assert told(KnownSidecars(memory), manifest) == (told(None, manifest)[0], ["v0.info.json", "v0.json"])
+
+
+def test_a_sidecar_that_was_written_just_now_is_not_yet_known(root, tmp_path):
+    touch(root / "talk.mp4")
+    touch(root / "talk.json", json.dumps({"title": "one"}))
+    changed = time.time_ns()
+    first = scan(root, known=KnownSidecars(tmp_path / "memory.json")).files[0]
+    touch(root / "talk.json", json.dumps({"title": "two"}))
+    os.utime(root / "talk.json", ns=(changed, changed))
+    assert scan(root, known=KnownSidecars(tmp_path / "memory.json")).files[0].metadata == {"title": "two"}
+    assert first.metadata == {"title": "one"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "\x00"])
+def test_a_damaged_memory_of_sidecars_is_none(root, tmp_path, content):
+    touch(root / "talk.mp4")
+    touch(root / "talk.json", json.dumps({"title": "one"}))
+    memory = touch(tmp_path / "memory.json", content)
+    assert scan(root, known=KnownSidecars(memory)) == scan(root)

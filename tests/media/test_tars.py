@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +80,18 @@ def test_a_tar_is_known_again_and_a_changed_one_is_not(tmp_path):
     again = opened(tar, tmp_path)
     assert [video.video_id for video in again.files] == ["a", "b"]
     assert again.files[0].fingerprint != first.files[0].fingerprint
+
+
+def test_sidecars_are_not_fetched_again_to_know_their_video(tmp_path):
+    tar = tar_of(tmp_path / "clips.tar", FILES)
+    first = opened(tar, tmp_path)
+    fetched = tmp_path / "cache" / "videos" / "files"
+    assert any(path.is_file() for path in fetched.rglob("*.json"))
+    shutil.rmtree(fetched)
+    again = opened(tar, tmp_path)
+    assert again.files == first.files
+    assert not any(path.is_file() for path in fetched.rglob("*.json"))
+    assert [video.metadata for video in again.files] == [video.metadata for video in first.files] != [{}, {}]
 
 
 async def test_what_was_fetched_is_forgotten(tmp_path):
