@@ -40,19 +40,19 @@ class Engine:
     """Runs stages with the results kept in `ledger` and the files written beside it.
 
     At most `concurrency` units are in a unit stage at once; how many calls or processes they use is the stages'
-    business. `passage` is told how units go through the stages.
+    business. A function is asked once a leg has something to do. `passage` is told how units go through the stages.
     """
 
     def __init__(
         self,
         ledger: Ledger,
         *,
-        concurrency: int = 64,
+        concurrency: int | Callable[[], int] = 64,
         progress: Progress | None = None,
         passage: Passage | None = None,
     ) -> None:
         self._ledger = ledger
-        self._concurrency = concurrency
+        self._concurrency = concurrency if callable(concurrency) else lambda: concurrency
         self._progress: Progress = progress or NullProgress()
         self._passage = passage
         self._runner = UnitRunner(ledger)

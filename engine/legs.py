@@ -59,7 +59,8 @@ class _Entry(NamedTuple):
 
 
 class Leg:
-    """One pass through `steps`, the stages of a leg that are not current, with at most `concurrency` units in each.
+    """One pass through `steps`, the stages of a leg that are not current, with at most as many units in each as
+    `concurrency` gives. It is asked once there is something to do.
     Units that are `held` at a stage are not done there: they wait for another pass, and nobody waits for them.
 
     `stopped` is why the pass ended early: BudgetReached or DamagedResult. `complete` are the stages, from the
@@ -73,7 +74,7 @@ class Leg:
         again: Again,
         *,
         runner: UnitRunner,
-        concurrency: int,
+        concurrency: Callable[[], int],
         progress: Progress,
         passage: Passage | None,
         held: Callable[[str, str], bool] | None = None,
@@ -86,8 +87,8 @@ class Leg:
         self._runner = runner
         self._progress = progress
         self._passage = passage
-        self._places = [asyncio.Semaphore(concurrency) for _ in steps]
-        self._room = asyncio.Semaphore(max(_ROOM * concurrency, _LEAST_ROOM))
+        self._concurrency = concurrency
+        self._places: list[asyncio.Semaphore] = []
         self._closed = [asyncio.Event() for _ in steps]
         self._behind = {step.name: asyncio.Event() for step, _ in steps}
         self._to_pass = [0] * len(steps)
@@ -128,6 +129,8 @@ class Leg:
             async with asyncio.TaskGroup() as group:
                 for page in pages(self._in_order(sources)):
                     for entry in await self._enter(page):
+                        if not self._places:
+                            self._make_room()
                         if entry.at < self._open:
                             await self._room.acquire()
                             group.create_task(self._go_through(entry))
@@ -135,6 +138,11 @@ class Leg:
             raise errors.exceptions[0] from None
         self._open = min(self._open, self._first_held)
         self._tell_kept()
+
+    def _make_room(self) -> None:
+        concurrency = self._concurrency()
+        self._places = [asyncio.Semaphore(concurrency) for _ in self._steps]
+        self._room = asyncio.Semaphore(max(_ROOM * concurrency, _LEAST_ROOM))
 
     def _in_order(self, sources: Iterable[Source]) -> Iterator[Offered]:
         """All units of the first stage. Where some wait for others they come as the sources do, also in a pass that

@@ -117,7 +117,10 @@ async def _run_stages(job: Job, collection: Collection, progress: Progress) -> N
 async def _run_in(context: OpenRun, job: Job, sources: _Sources, progress: Progress) -> None:
     made = stages(context)
     use = job.settings.resources
-    concurrency = max(use.concurrency, _AHEAD * context.frames.pool.places) if use.ray else use.concurrency
+
+    def concurrency() -> int:
+        return max(use.concurrency, _AHEAD * context.frames.pool.places) if use.ray else use.concurrency
+
     engine = Engine(context.ledger, concurrency=concurrency, progress=progress, passage=context.lookup.passage)
     again: dict[str, Any] = {"retry_failed": job.retry_failed, "renew": job.renew}
     if not engine.is_current(made[-1].name, made, sources, **again):

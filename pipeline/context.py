@@ -74,7 +74,7 @@ class Teachers:
 
     `lent` are teachers that the caller has opened. They are asked in place of new ones, so that no model is loaded
     twice, and they stay open. `profiles` is the folder of what is known of servers; `roles` are those of the run that a
-    server is held against before it is first asked. Models in process go to `nodes`.
+    server is held against before it is first asked. Models in process go to the nodes that `nodes` gives.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Teachers:
         lent: Mapping[TeacherSettings, Teacher] | None = None,
         profiles: Path | None = None,
         roles: Collection[Role] = (),
-        nodes: ModelNodes | None = None,
+        nodes: Callable[[], ModelNodes] | None = None,
     ) -> None:
         self.digests = digests
         self._nodes = nodes

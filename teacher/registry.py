@@ -30,7 +30,7 @@ from hardcut.teacher.server.keys import KeySource, key_source
 class BackendContext:
     """All that a backend can be made with. `main` is the main teacher of the run, often the same. `profiles` is the
     folder where profiles of endpoints are kept, `needs` what the run has for this teacher to do. `without_margin`: a
-    judge may answer without log-probabilities. Models in process go to `nodes`."""
+    judge may answer without log-probabilities. Models in process go to the nodes that `nodes` gives."""
 
     settings: TeacherSettings
     resources: Resources
@@ -41,7 +41,7 @@ class BackendContext:
     profiles: Path | None = None
     needs: Collection[Need] = ()
     without_margin: bool = False
-    nodes: ModelNodes | None = None
+    nodes: Callable[[], ModelNodes] | None = None
 
     @property
     def prompts(self) -> Prompts:
@@ -92,14 +92,14 @@ def open_teacher(
     profiles: Path | None = None,
     needs: Collection[Need] = (),
     without_margin: bool = False,
-    nodes: ModelNodes | None = None,
+    nodes: Callable[[], ModelNodes] | None = None,
 ) -> Teacher:
     """The teacher that `settings.spec` names. Connects to nothing yet.
 
     `main` is the main teacher of the run that this is a judge of, to whose host alone the default API key goes; without
     it, this is the main teacher. Without `replies` nothing is kept. `digests` knows models in folders again. With the
     folder `profiles`, a server is asked once what it can do, and told where that is less than `needs`.
-    `without_margin`: labels without a margin are taken. A model in process goes to `nodes`.
+    `without_margin`: labels without a margin are taken. A model in process goes to the nodes that `nodes` gives.
 
     Raises UsageError for a spec that names no teacher.
     """

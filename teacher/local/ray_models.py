@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from hardcut.engine.ray_cluster import RayCluster
@@ -59,31 +60,36 @@ class RayModels:
 
     What is asked goes to the engine that has least to do, at once: the queue of an engine keeps it fed, and one that is
     slow holds nobody. A lost engine is started again where there is room, and what it had is asked of another.
+
+    `nodes` is asked when the first prompt comes: a run that asks nothing needs no cluster.
     """
 
-    def __init__(self, kind: Kind, options: ModelOptions, nodes: ModelNodes) -> None:
-        self._cluster = nodes.cluster
+    def __init__(self, kind: Kind, options: ModelOptions, nodes: Callable[[], ModelNodes]) -> None:
+        self._nodes = nodes
         self._kind: Kind = kind
         self._options = options
-        self._count = nodes.engines
         self._engines: list[_Engine] = []
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def _joined(self) -> ModelNodes:
+        return self._nodes()
 
     async def generate(self, prompts: Sequence[Prompt]) -> Results:
         """As `ModelProcess.generate`."""
         if not prompts:
             return []
-        while len(self._engines) < self._count:
+        while len(self._engines) < self._joined.engines:
             self._start()
         for _ in range(_LOSSES):
             engine = await self._least_loaded()
             engine.prompts += len(prompts)
             try:
                 answer: Results | HardcutError = await engine.actor.generate.remote(tuple(prompts))
-            except self._cluster.ray.exceptions.RayTaskError:
+            except self._joined.cluster.ray.exceptions.RayTaskError:
                 raise
-            except self._cluster.ray.exceptions.RayError as error:
+            except self._joined.cluster.ray.exceptions.RayError as error:
                 self._lose(engine, error)
                 continue
             finally:
@@ -99,7 +105,7 @@ class RayModels:
         for task in self._tasks:
             task.cancel()
         for engine in self._engines:
-            self._cluster.ray.kill(engine.actor)
+            self._joined.cluster.ray.kill(engine.actor)
         self._engines.clear()
 
     async def _least_loaded(self) -> _Engine:
@@ -109,8 +115,8 @@ class RayModels:
         return min(up, key=lambda engine: engine.prompts)
 
     def _start(self) -> None:
-        gpus = self._options.gpus if self._cluster.gpus else 0
-        actor = self._cluster.ray.remote(EngineNode).options(
+        gpus = self._options.gpus if self._joined.cluster.gpus else 0
+        actor = self._joined.cluster.ray.remote(EngineNode).options(
             num_cpus=0, num_gpus=gpus, scheduling_strategy="SPREAD", max_restarts=0, max_concurrency=1000
         ).remote(self._kind, self._options)  # fmt: skip
         engine = _Engine(actor)
@@ -121,7 +127,7 @@ class RayModels:
         """Waits until Ray has a place for it."""
         try:
             await engine.actor.begin.remote()
-        except self._cluster.ray.exceptions.RayError as error:
+        except self._joined.cluster.ray.exceptions.RayError as error:
             await asyncio.sleep(_PAUSE_S)
             self._lose(engine, error)
             return
@@ -132,7 +138,7 @@ class RayModels:
         if engine not in self._engines:
             return
         self._engines.remove(engine)
-        self._cluster.ray.kill(engine.actor)
+        self._joined.cluster.ray.kill(engine.actor)
         said = str(why).partition("\n")[0]
         _log.warning("an engine of %s:%s was lost (%s)", self._kind, self._options.model, said)
         self._start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -76,6 +77,22 @@ def test_three_nodes_give_the_files_of_one_machine(
     assert files(tmp_path / "there") == files(tmp_path / "here") and len(files(tmp_path / "here")) > 8
     assert len(teacher_server.served) == distinct, "nothing else was asked"
     assert teacher_server.total_served <= 2 * calls + IN_FLIGHT, "only the killed run paid anything twice"
+
+
+def test_a_cluster_is_joined_only_where_there_is_something_to_do(hardcut: Any, world: Path, tmp_path: Path) -> None:
+    """An address where nobody is shows whether it was gone to: a start that goes there fails."""
+    videos, given = tmp_path / "videos", sorted((world / "videos").rglob("*.mp4"))[:2]
+    videos.mkdir()
+    shutil.copy(given[0], videos)
+    arguments = ["run", videos, "--out", tmp_path / "run", "--cache", tmp_path / "cache", "--until", "queries"]
+    nowhere = ["--ray", "127.0.0.1:1"]
+    done = hardcut(*arguments)
+    assert done.returncode == 0, done.stderr
+    again = hardcut(*arguments, *nowhere)
+    assert again.returncode == 0, again.stderr
+    shutil.copy(given[1], videos)
+    more = hardcut(*arguments, *nowhere)
+    assert more.returncode == 4, more.stderr
 
 
 def test_where_ray_is_not_is_told(run: Callable[..., subprocess.Popen[str]]) -> None:

@@ -52,14 +52,14 @@ def cluster(ray_nodes: Callable[..., Any]) -> Iterator[tuple[Any, RayCluster]]:
 async def test_an_engine_a_gpu_answers_as_one_in_process_does(model: Path, cluster: tuple[Any, RayCluster]) -> None:
     here, there = (
         ModelProcess("transformers", options(model)),
-        RayModels("transformers", options(model), model_nodes(cluster[1], 1, None, 1)),
+        RayModels("transformers", options(model), lambda: model_nodes(cluster[1], 1, None, 1)),
     )
     try:
-        assert there._count == 2
         asked = videos(8)
         answered = await asyncio.gather(*(there.generate(prompts) for prompts in asked))
         assert answered == [await here.generate(prompts) for prompts in asked]
         assert all(isinstance(each, Generated) for results in answered for each in results)
+        assert len(there._engines) == 2
         homes = {engine.actor._actor_id.hex() for engine in there._engines if engine.up}
         assert len(homes) == 2, "both GPUs work"
     finally:
@@ -69,7 +69,7 @@ async def test_an_engine_a_gpu_answers_as_one_in_process_does(model: Path, clust
 
 async def test_what_a_lost_node_was_asked_is_asked_of_another(model: Path, cluster: tuple[Any, RayCluster]) -> None:
     nodes, joined = cluster
-    there = RayModels("transformers", options(model), ModelNodes(joined, 2))
+    there = RayModels("transformers", options(model), lambda: ModelNodes(joined, 2))
     try:
         first = await there.generate(videos(1)[0])
         calls = [asyncio.create_task(there.generate(prompts)) for prompts in videos(200)]
@@ -85,7 +85,7 @@ async def test_what_a_lost_node_was_asked_is_asked_of_another(model: Path, clust
 
 async def test_a_model_that_cannot_be_loaded_is_told_as_here(cluster: tuple[Any, RayCluster], tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    there = RayModels("transformers", options(tmp_path), ModelNodes(cluster[1], 1))
+    there = RayModels("transformers", options(tmp_path), lambda: ModelNodes(cluster[1], 1))
     try:
         with pytest.raises(UsageError, match="transformers:"):
             await there.generate(videos(1)[0])
