@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -59,7 +60,9 @@ class RayPool(Closing):
         self._places = Places()
         self._members: dict[str, _Member] = {}
         """By their keys; also those that are still being started."""
-        self._joined = 0
+        self._joined: Counter[str] = Counter()
+        """How often each node did, by its id. So the key of one that was never lost is the same in every start, and so
+        are the homes of units."""
         self._fault: HardcutError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawn(self._watch())
@@ -146,8 +149,8 @@ class RayPool(Closing):
         actor = ray.remote(NodeWorkers).options(
             num_cpus=workers, scheduling_strategy=affinity, max_concurrency=4 * workers, max_restarts=0
         ).remote(workers, self._timeout_s)  # fmt: skip
-        self._joined += 1
-        member = _Member(f"{node.id}-{self._joined}", node, actor)
+        self._joined[node.id] += 1
+        member = _Member(f"{node.id}-{self._joined[node.id]}", node, actor)
         self._members[member.key] = member
         self._spawn(self._begin(member, workers))
 
