@@ -34,8 +34,8 @@ from hardcut.media.collection import scan
 from hardcut.media.ingest import ingest
 from hardcut.media.survey import Burst
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
+from hardcut.synth.evidence.lines import read_lines, thinned
 from hardcut.synth.evidence.motion import find_motion
-from hardcut.synth.evidence.ocr import _thinned, read_lines
 from hardcut.synth.evidence.pictures import load_image
 
 WORKERS = 2
@@ -117,7 +117,7 @@ def main(clips: int) -> None:
         ingested = [ingest(str(file.path), store, MediaSettings(), surveyed=True) for file in files]
         sets = [one.frames for one in ingested]
         looks = [one.survey.bursts for one in ingested if one.survey]
-        looked_at = [[frame.path for frame in _thinned(one.frames, SETTINGS.ocr_fps)] for one in sets]
+        looked_at = [[frame.path for frame in thinned(one.frames, SETTINGS.ocr_fps)] for one in sets]
         reading = [(one.frames, one.duration_s, SETTINGS) for one in sets]
         text = compare(sum(map(len, looked_at)), bare=bare(bare_ocr, looked_at), ours=ours(read_lines, reading))
         text["bare_lines"] = sum(bare_ocr(paths) for paths in looked_at)

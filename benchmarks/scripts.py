@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw, ImageFont
 from hardcut.engine.files import atomic_writer
 from hardcut.media.frames import Frame
 from hardcut.schemas.settings import EvidenceSettings
-from hardcut.synth.evidence.ocr import read_lines
+from hardcut.synth.evidence.lines import read_lines
 
 FONTS = Path("/usr/share/fonts/truetype")
 DEJAVU, DEJAVU_BOLD = FONTS / "dejavu/DejaVuSans.ttf", FONTS / "dejavu/DejaVuSans-Bold.ttf"

@@ -147,7 +147,7 @@ def _text_finder() -> Quads | None:
         import rapidocr  # noqa: F401
     except ImportError:
         return None
-    from hardcut.synth.evidence.ocr import RapidEngine
+    from hardcut.synth.evidence.rapid import RapidEngine
 
     return RapidEngine().detect
 

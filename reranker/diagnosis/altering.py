@@ -13,7 +13,7 @@ from hardcut.reranker.diagnosis.trials import Altered
 
 Frames = list[Any]
 Quads = Callable[[Any], Sequence[Any]]
-"""Where text stands in a picture: corners, each [4, 2] in pixels (`synth.evidence.ocr.Engine.detect`)."""
+"""Where text stands in a picture: corners, each [4, 2] in pixels (`synth.evidence.readers.Engine.detect`)."""
 _BLUR, _MARGIN, _LARGEST, _SMALLEST = 12, 3, 0.09, 9
 
 

@@ -15,8 +15,9 @@ from hardcut.engine.stage import Unit
 from hardcut.media.collection import scan
 from hardcut.schemas.records import Evidence, Video
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.evidence import ocr
-from hardcut.synth.evidence.ocr import ocr_evidence, read_lines
+from hardcut.synth.evidence import frame_reader
+from hardcut.synth.evidence.lines import read_lines
+from hardcut.synth.evidence.ocr import ocr_evidence
 from hardcut.synth.evidence.stage import EvidenceStage
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.probe import ProbeStage
@@ -55,13 +56,13 @@ def test_a_line_over_many_frames_is_one_evidence(store_frames, make_video) -> No
 
 def test_a_small_new_word_is_noticed_and_the_rest_not_read_again(store_frames, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    recognise = ocr._recognise
+    recognise = frame_reader._recognise
 
     def counting(engine, index, *rest):
         read.append(index)
         return recognise(engine, index, *rest)
 
-    monkeypatch.setattr(ocr, "_recognise", counting)
+    monkeypatch.setattr(frame_reader, "_recognise", counting)
     still = ("Platform 7", 60, 50, 30)
     pictures = [picture(still, *([("open", 560, 320, 14)] if i >= 3 else [])) for i in range(6)]
     lines, *_ = read_lines(store_frames(pictures, 2), 3.0, EvidenceSettings())

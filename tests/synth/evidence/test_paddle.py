@@ -15,7 +15,7 @@ from PIL import Image
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.settings import EvidenceSettings
 from hardcut.synth.evidence import paddle
-from hardcut.synth.evidence.ocr import read_lines
+from hardcut.synth.evidence.lines import read_lines
 from hardcut.synth.evidence.paddle import PaddleEngine, paddle_settings
 
 

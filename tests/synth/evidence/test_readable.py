@@ -9,7 +9,7 @@ import pytest
 
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.evidence.ocr import read_lines
+from hardcut.synth.evidence.lines import read_lines
 from hardcut.synth.evidence.readable import CROPS, agree, believable, crops, mixes_scripts
 from hardcut.synth.evidence.tracks import Line, Reading
 

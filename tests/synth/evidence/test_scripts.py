@@ -15,9 +15,10 @@ from hardcut.media.ingest import ingest
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence import tesseract
+from hardcut.synth.evidence.lines import read_lines
 from hardcut.synth.evidence.lookalikes import may_be_lookalikes
 from hardcut.synth.evidence.lost_letters import may_lack_letters
-from hardcut.synth.evidence.ocr import ocr_evidence, read_lines, unread_text
+from hardcut.synth.evidence.ocr import ocr_evidence, unread_text
 from hardcut.synth.evidence.tesseract import data_of, language_settings, of_video
 from hardcut.synth.evidence.tracks import Line, Reading
 from hardcut.synth.evidence.unread import Unread, unread

@@ -8,7 +8,7 @@ import pytest
 
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
-from hardcut.synth.evidence.ocr import read_lines
+from hardcut.synth.evidence.lines import read_lines
 from hardcut.synth.evidence.scrolling import put_together
 from hardcut.synth.evidence.tracks import Reading
 from tests.synth.evidence.test_motion import CASES

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks.scripts import DEJAVU
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
+from hardcut.synth.evidence.lines import read_lines
 from hardcut.synth.evidence.motion import Finding, find_motion
-from hardcut.synth.evidence.ocr import read_lines
 from hardcut.synth.evidence.tracks import Reading, Rect
 from hardcut.synth.evidence.writing import Writing, covered, things, writing
 
