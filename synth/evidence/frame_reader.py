@@ -2,15 +2,17 @@
 
 The detector costs ten times what reading a line does and grows with the area it is given, so a frame is compared with
 what was last read, block by block, and detection runs on the changed part alone. Lines none of whose pixels changed are
-carried over unread.
+carried over unread. A line that comes back as it was is known again (`known_lines.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hardcut.schemas.text.clean import clean
+from hardcut.synth.evidence.known_lines import KnownLines
 from hardcut.synth.evidence.readers import Engine
 from hardcut.synth.evidence.tracks import Reading, Rect
 
@@ -44,6 +46,7 @@ class FrameReader:
         self._side = side
         self._seen: NDArray[np.uint8] | None = None
         self._lines: list[Reading] = []
+        self._known = KnownLines()
         self.aspect = 1.0
         """Width over height of the pictures."""
 
@@ -59,9 +62,27 @@ class FrameReader:
         found = [(quad, _rect(quad)) for part in parts for quad in _detect(self._engine, small, part)]
         new = [(quad, box) for quad, box in found if not any(_share(box, line.box) > SAME_PLACE for line in kept)]
         kept = [line for line in kept if not any(_share(line.box, box) > SAME_PLACE for _, box in new)]
-        read = [_recognise(self._engine, index, image, quad, box) for quad, box in new]
+        read = self._read_new(index, image, new) if new else []
         self._lines = kept + [reading for reading in read if reading is not None]
         return self._lines
+
+    def _read_new(self, index: int, image: Image, new: Sequence[tuple[Quad, Rect]]) -> list[Reading | None]:
+        """Lines that were not there before; what came back as it was is not read again."""
+        import cv2
+        import numpy as np
+
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+        read: list[Reading | None] = []
+        for quad, box in new:
+            known = self._known.find(grey, box)
+            if known is not None:
+                read.append(replace(known, frame=index, box=box, corners=_corners(quad)))
+                continue
+            reading = _recognise(self._engine, index, image, quad, box)
+            if reading is not None:
+                self._known.add(grey, reading)
+            read.append(reading)
+        return read
 
     def _changes(self, small: Image) -> Mask:
         """Which blocks differ from what was last read there. Those are remembered as they are now."""
@@ -161,7 +182,11 @@ def _recognise(engine: Engine, index: int, image: Image, quad: Quad, box: Rect) 
     is_text = any(character.isalnum() for character in text)  # round things are read as bullets
     if not is_text or confidence < WORTH_FOLLOWING:
         text, confidence = "", 0.0
-    return Reading(index, text, confidence, box, tuple((float(x), float(y)) for x, y in quad), told.reader)
+    return Reading(index, text, confidence, box, _corners(quad), told.reader)
+
+
+def _corners(quad: Quad) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in quad)
 
 
 def upright(image: Image, corners: Quad) -> Image:
