@@ -45,7 +45,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 11
+    version: ClassVar[int] = 12
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -64,18 +64,23 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 10 took a ticker that nobody reads for a movement. Version 9 knew a server of speech by its address,
-        and took scrolling text for a movement. Version 8 read every line again five times, and Vietnamese without half
-        of its letters. Version 7 told one reading of scrolling text, version 6 took a plate that gives way to another
-        for a movement, version 5 told look-alikes of other scripts, version 4 text over holes, version 3 believed all
-        text, version 2 is of 26e4c37: what was paid for rests on them. Before version 6 no other languages were read: a
-        run that asks for them is made anew then."""
+        """Version 11 read a line again that came back as it was. Version 10 took a ticker that nobody reads for a
+        movement. Version 9 knew a server of speech by its address, and took scrolling text for a movement. Version 8
+        read every line again five times, and Vietnamese without half of its letters. Version 7 told one reading of
+        scrolling text, version 6 took a plate that gives way to another for a movement, version 5 told look-alikes of
+        other scripts, version 4 text over holes, version 3 believed all text, version 2 is of 26e4c37: what was paid
+        for rests on them. Before version 6 no other languages were read: a run that asks for them is made anew
+        then."""
         setup = self._setup
         former = {**self.settings, **self._told()}
         if self.recogniser is not None:
             former["versions"] = {**self._versions(), "speech": self.recogniser.former_settings}
         if self.options.ocr_languages:
-            return (Earlier(10, self.settings), *(Earlier(version, former) for version in (9, 8, 7, 6)))
+            return (
+                Earlier(11, self.settings),
+                Earlier(10, self.settings),
+                *(Earlier(version, former) for version in (9, 8, 7, 6)),
+            )
         libraries = {
             name: value
             for each in _asked_for(setup)
@@ -87,6 +92,7 @@ class EvidenceStage:
         told = {name: value for name, value in self._told().items() if name not in _LATER}
         before = {name: value for name, value in former.items() if name not in _LATER}
         return (
+            Earlier(11, self.settings),
             Earlier(10, self.settings),
             *(Earlier(version, former) for version in (9, 8, 7, 6)),
             *(Earlier(version, before) for version in (5, 4, 3)),
