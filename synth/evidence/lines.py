@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from hardcut.media.frames import Frame
@@ -16,7 +15,7 @@ from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.rapid import rapid_engine
 from hardcut.synth.evidence.readable import believable, crops
 from hardcut.synth.evidence.readers import Engine, TwoReaders
-from hardcut.synth.evidence.scrolling import put_together
+from hardcut.synth.evidence.scrolling import whole_lines
 from hardcut.synth.evidence.tracks import Line, follow
 from hardcut.synth.evidence.unread import Unread, unread
 from hardcut.synth.evidence.writing import Writing, writing
@@ -56,16 +55,8 @@ def read_lines(
         readable = line.confidence >= settings.ocr_min_confidence and engine.can_read(line.text, line.best.reader)
         if readable and believable(line, _read_again(engine, line, looked_at[line.best.frame]), lines):
             lines.append(line)
-    return TextSeen([_whole(line) for line in lines], unread(times, readings, lines, duration_s), written)
-
-
-def _whole(line: Line) -> Line:
-    """A line that scrolls with all of its text, over all of its way."""
-    text = put_together(line.seen)
-    if text is None:
-        return line
-    left, top, right, bottom = zip(*(reading.box for reading in line.seen), strict=True)
-    return replace(line, text=text, box=(min(left), min(top), max(right), max(bottom)))
+    told = whole_lines(lines)
+    return TextSeen(told, unread(times, readings, told, duration_s), written)
 
 
 def _read_again(engine: TwoReaders, line: Line, frame: Frame) -> Iterator[str]:
