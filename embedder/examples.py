@@ -9,7 +9,7 @@ from typing import Literal
 
 from hardcut.reranker.examples import MISSING_VIDEO, TOO_LONG, ClipRef, LeftOut, RankingData, TrainingCandidate
 from hardcut.reranker.facts import DatasetTables, Row
-from hardcut.reranker.reading import LONGEST_QUERY, read_ranking
+from hardcut.reranker.training_data import LONGEST_QUERY, read_ranking
 from hardcut.schemas.training import EmbeddingSettings
 from hardcut.schemas.trec import Qrels, Run
 

@@ -40,7 +40,6 @@ from hardcut.reranker.model import (
 )
 from hardcut.reranker.naming import named_data, named_settings
 from hardcut.reranker.packing import attention_of, can_pack
-from hardcut.reranker.reading import read_perception, read_ranking
 from hardcut.reranker.resuming import (
     CHECKPOINTS,
     LEFT_OUT,
@@ -64,6 +63,7 @@ from hardcut.reranker.trainers import (
     StageTrainer,
     ToTerminal,
 )
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.reranker.validation import chosen_by, measure
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.ids import digest

@@ -22,7 +22,7 @@ from hardcut.publish.damage import damage
 from hardcut.publish.dataset import DamagedDataset, Dataset, digests
 from hardcut.publish.export_dataset import export, write_marker
 from hardcut.reranker.facts import read_facts
-from hardcut.reranker.reading import read_perception, read_ranking
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.schemas.base import Record
 from hardcut.schemas.dataset_settings import ExportSettings
 from hardcut.schemas.records import COUNTERFACTUAL

@@ -16,8 +16,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.model import make_trainable, open_reranker
-from hardcut.reranker.reading import read_ranking
 from hardcut.reranker.trainers import GroupCollator
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.settings import MediaSettings
 from hardcut.schemas.training import LoraSettings, TrainSettings
 

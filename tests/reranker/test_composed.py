@@ -10,9 +10,9 @@ import pytest
 
 from hardcut.reranker.examples import COMPOSED_QUERY, NO_REFERENCE
 from hardcut.reranker.naming import named_data
-from hardcut.reranker.reading import read_ranking
 from hardcut.reranker.reference import reference_frames
 from hardcut.reranker.servers import ServerScorer
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import LoraSettings, RankingSettings, TrainSettings

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardcut.reranker.examples import COMPOSED_QUERY, HALF_BLOCK, UNKNOWN_QUERY, Block, ClipRef, Group, Question
-from hardcut.reranker.reading import read_perception, read_ranking
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.schemas.logistic import sigmoid
 
 

@@ -113,8 +113,8 @@ def test_parts_of_a_step_add_up_to_the_whole() -> None:
 def test_the_gradient_of_each_term_reaches_the_adapter(name: str, tiny: str, world: Any) -> None:
     from hardcut.reranker.losses import Batch, ranking_loss
     from hardcut.reranker.model import make_trainable, open_reranker
-    from hardcut.reranker.reading import read_ranking
     from hardcut.reranker.trainers import GroupCollator
+    from hardcut.reranker.training_data import read_ranking
 
     off = {other: 0.0 for other in ("pairwise", "teacher", "pointwise") if other != name}
     settings = TrainSettings(lora=LoraSettings(rank=2, dropout=0.0))

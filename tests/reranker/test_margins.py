@@ -10,7 +10,7 @@ import pytest
 
 from hardcut.reranker.margins import mixing, refuse_compared
 from hardcut.reranker.naming import named_data
-from hardcut.reranker.reading import read_ranking
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LossSettings, TrainSettings
 

@@ -14,7 +14,7 @@ from hardcut.data.bundled import sample_files
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.examples import ClipRef, RankingData
 from hardcut.reranker.mixes import Share, mixed
-from hardcut.reranker.reading import read_perception, read_ranking
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.schemas.errors import DropItem, ItemError, UsageError
 from hardcut.schemas.settings import MediaSettings
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hardcut.reranker.reading import read_ranking
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.training import LoraSettings, TrainSettings
 
 pytestmark = pytest.mark.torch

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hardcut.reranker.reading import read_ranking
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardcut.reranker.naming import named_data, named_settings
-from hardcut.reranker.reading import read_ranking
+from hardcut.reranker.training_data import read_ranking
 from hardcut.schemas.training import LossSettings, RankingSettings, TrainSettings
 
 ON = TrainSettings(ranking=RankingSettings(loss=LossSettings(rationale=0.5)))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hardcut.reranker.examples import Group
-from hardcut.reranker.reading import read_perception, read_ranking
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.schemas.training import LoraSettings, LossSettings, RankingSettings, TrainSettings
 
 pytestmark = pytest.mark.torch

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hardcut.reranker.examples import COMPOSED_QUERY, HALF_BLOCK, MISSING_VIDEO, TOO_LONG, UNKNOWN_QUERY
-from hardcut.reranker.reading import read_perception, read_ranking
+from hardcut.reranker.training_data import read_perception, read_ranking
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.ids import digest
 from hardcut.schemas.training import LoraSettings, PerceptionSettings, RankingSettings, TrainSettings
