@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 SYLLABLES = "\u3040-\u30ff\uac00-\ud7a3"
@@ -34,7 +35,7 @@ _WORD = re.compile(
 _ARTICLES = frozenset(
     ["a", "an", "the", "ein", "eine", "der", "die", "das", "un", "une", "le", "la", "les", "el", "los", "las", "una"]
 )
-_ENDING = 2
+ENDING = 2
 """How many letters an ending has at most."""
 
 
@@ -52,11 +53,11 @@ def same_wording(here: str, there: str) -> bool:
     """
     if numbers(here) != numbers(there):
         return False
-    ours, theirs = _words(here), _words(there)
+    ours, theirs = words_of(here), words_of(there)
     left = [*(theirs - ours).elements()]
     replaced = False
     for word in (ours - theirs).elements():
-        match = next((other for other in left if _spelled_alike(word, other)), None)
+        match = next((other for other in left if spelled_alike(word, other)), None)
         if match is None:
             replaced = True
         else:
@@ -64,17 +65,24 @@ def same_wording(here: str, there: str) -> bool:
     return not (replaced and left)
 
 
-def _words(text: str) -> Counter[str]:
+def words_of(text: str) -> Counter[str]:
+    """The words of a text, articles left out, each with how often it comes."""
     return Counter(word for word in _WORD.findall(text) if word not in _ARTICLES)
 
 
-def _spelled_alike(here: str, there: str) -> bool:
+@lru_cache(maxsize=1 << 16)
+def spelled_alike(here: str, there: str) -> bool:
     """Whether two words are one but for an ending or a slip: a letter of four to seven, two of eight and more."""
     short, long = sorted((here, there), key=len)
-    if len(long) - len(short) <= _ENDING and long.startswith(short):
+    if len(long) - len(short) <= ENDING and long.startswith(short):
         return True
-    slips = 0 if len(short) < 4 else 1 if len(short) < 8 else 2
+    slips = slips_of(short)
     return len(long) - len(short) <= slips and _within(short, long, slips)
+
+
+def slips_of(word: str) -> int:
+    """How many letters of a word may be slips, where the other is no shorter."""
+    return 0 if len(word) < 4 else 1 if len(word) < 8 else 2
 
 
 def _within(here: str, there: str, slips: int) -> bool:
@@ -82,6 +90,9 @@ def _within(here: str, there: str, slips: int) -> bool:
     least = min(len(here), len(there))
     same = next((at for at in range(least) if here[at] != there[at]), least)
     here, there = here[same:], there[same:]
+    least -= same
+    same = next((at for at in range(least) if here[-1 - at] != there[-1 - at]), least)
+    here, there = here[: len(here) - same], there[: len(there) - same]
     if not slips or not here or not there:
         return max(len(here), len(there)) <= slips
     return (
