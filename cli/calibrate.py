@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hardcut.cli.terminal import output
+from hardcut.cli.terminal import output, plain
 from hardcut.pipeline.calibrate import calibrate_run, thresholds_of
 from hardcut.report.statistics.calibration import Calibration, Figures
 
@@ -21,6 +21,7 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
             "applied": {each.teacher: each.applied for each in done.teachers},
             "refusals": {each.teacher: each.refusal for each in done.teachers if each.refusal},
             "thresholds": {each.teacher: thresholds_of(each) for each in done.teachers},
+            "mixed": done.mixed,
             "file": str(done.file),
             "diagrams": list(map(str, done.diagrams)),
         }
@@ -34,6 +35,8 @@ def calibrate(run: Path, *, blind: bool, as_json: bool) -> int:
             number = "not known: too few judged" if value is None else format(value, ".2f")
             console.print(f"judgments.{name} = {number}")
         console.print(f"diagram {path}", soft_wrap=True)
+    if done.mixed:
+        console.print(f"note    {plain(done.mixed)}: have those of one of them scored again", soft_wrap=True)
     console.print(f"written {done.file}: raw margins stay as they are", soft_wrap=True)
     return 0
 

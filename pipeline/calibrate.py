@@ -14,6 +14,7 @@ from hardcut.engine.files import atomic_writer
 from hardcut.engine.run_files import RunFiles
 from hardcut.report.plots.reliability import reliability_diagram
 from hardcut.report.statistics.calibration import CALIBRATION_FILE, Calibration, JudgedPair, calibrate
+from hardcut.reranker.margins import Margins, mixing
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment
 from hardcut.schemas.records import Query, TeacherLabel
@@ -25,11 +26,13 @@ _SOURCES = frozenset({"human", "adjudicated", "gold", "imported"})
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """The calibration of each teacher, the file that keeps them, and a diagram of each."""
+    """The calibration of each teacher, the file that keeps them, and a diagram of each. `mixed` tells of margins of one
+    teacher that were made in different ways (`reranker/margins.py`)."""
 
     teachers: list[Calibration]
     file: Path
     diagrams: list[Path]
+    mixed: str | None = None
 
 
 def calibrate_run(run: Path, *, blind: bool) -> Calibrated:
@@ -38,7 +41,8 @@ def calibrate_run(run: Path, *, blind: bool) -> Calibrated:
     With `blind` only answers count that people gave without a teacher's verdict, since a verdict influences them.
     Raises UsageError where too little was judged.
     """
-    found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run, blind)]
+    margins = Margins()
+    found = [calibrate(teacher, pairs, left_out) for teacher, pairs, left_out in _judged(run, blind, margins)]
     with atomic_writer(run / CALIBRATION_FILE) as file:
         data = {"teachers": [each.model_dump(mode="json") for each in found]}
         json.dump(data, file, indent=2, ensure_ascii=False, sort_keys=True)
@@ -47,7 +51,7 @@ def calibrate_run(run: Path, *, blind: bool) -> Calibrated:
     for path, each in zip(diagrams, found, strict=True):
         with atomic_writer(path) as file:
             file.write(reliability_diagram(each))
-    return Calibrated(found, run / CALIBRATION_FILE, diagrams)
+    return Calibrated(found, run / CALIBRATION_FILE, diagrams, mixing(margins))
 
 
 def thresholds_of(found: Calibration) -> Mapping[str, float | None]:
@@ -64,8 +68,9 @@ def _truth(run: Path, blind: bool) -> dict[str, bool]:
     }
 
 
-def _judged(run: Path, blind: bool) -> list[tuple[str, list[JudgedPair], int]]:
-    """The pairs of each teacher that people judged, sorted by pair, and how many have no exact margin."""
+def _judged(run: Path, blind: bool, margins: Margins) -> list[tuple[str, list[JudgedPair], int]]:
+    """The pairs of each teacher that people judged, sorted by pair, and how many have no exact margin. Notes in
+    `margins` how the others were made."""
     truth = _truth(run, blind)
     if not truth:
         raise UsageError(
@@ -85,6 +90,7 @@ def _judged(run: Path, blind: bool) -> list[tuple[str, list[JudgedPair], int]]:
             label.query_id, kinds.get(label.query_id, "unknown"), label.logit_margin, truth[label.pair_id]
         )
         judged[name].append((label.label_id, pair))
+        margins.note(label.label_id, name, label.shown)
     pairs = {name: [pair for _, pair in sorted(found, key=lambda item: item[0])] for name, found in judged.items()}
     usable = {name: found for name, found in pairs.items() if len({pair.relevant for pair in found}) == 2}
     if not usable:

@@ -109,7 +109,7 @@ def _score(job: Diagnosing, made: Made, model: str) -> tuple[str, Path, list[Rer
     out.parent.mkdir(exist_ok=True)
     whole = Reranking(
         model, made.folder / RUN, made.folder / QUERIES, job.videos, out, _EVERYTHING,
-        revision=job.revision, config=job.config, cache=job.cache,
+        revision=job.revision, config=job.config, cache=job.cache, references=made.plan.references,
     )  # fmt: skip
     altered = replace(whole, run=made.folder / MADE, videos=made.folder / VIDEOS, out=out.with_suffix(".made.trec"))
     done = [

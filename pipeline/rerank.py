@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Reranking:
     """A reranking: of each query of `run` the best `depth` videos. `queries` has the texts. `prior`: as of
-    `RerankJob`."""
+    `RerankJob`. `references` are the videos that composed queries start from, beside those that the file of queries
+    names."""
 
     model: str
     run: Path
@@ -50,6 +51,7 @@ class Reranking:
     prior: float = 0.0
     profile: str | None = None
     key_variable: str | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 async def rerank(reranking: Reranking) -> RerankSummary:
@@ -64,10 +66,9 @@ async def rerank(reranking: Reranking) -> RerankSummary:
         async with _server_scorer(servers, reranking, settings) as scorer:
             return await rerank_run(job, scorer)
     chosen = choose_model(reranking.model, reranking.revision, settings, reranking.profile)
-    composed = any(query.reference_video_id for query in read_queries(reranking.queries))
-    options = replace(chosen.options, videos=2) if composed else chosen.options
     named = _named(chosen.kind, chosen.options.model, reranking, FileDigests(cache.digests))
     job = _job(reranking, cache, chosen.media, chosen.frames, named)
+    options = replace(chosen.options, videos=2) if job.references else chosen.options
     async with model_process(chosen.kind, options) as process:
         return await rerank_run(job, process)
 
@@ -86,7 +87,10 @@ def _job(reranking: Reranking, cache: Cache, media: MediaSettings, frames: int, 
     return RerankJob(
         run=read_run(reranking.run).scores,
         queries={id: query.text for id, query in queries.items()},
-        references={id: query.reference_video_id for id, query in queries.items() if query.reference_video_id},
+        references={
+            **reranking.references,
+            **{id: query.reference_video_id for id, query in queries.items() if query.reference_video_id},
+        },
         videos={video.video_id: video.path for video in files},
         out=reranking.out,
         store=cache.frames,

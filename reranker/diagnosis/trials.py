@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
+from pydantic import Field
+
 from hardcut.reranker.facts import DatasetTables, Row
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.ids import digest
@@ -69,7 +71,7 @@ class File(Frozen):
 class Plan(Frozen):
     """All that is asked. `queries` are texts by id, `files` the videos that something is made of or that are shown.
     `crossed` are pairs of videos and queries of other videos. `leaked` are queries whose text was trained on, of
-    `tested` queries in all."""
+    `tested` queries in all. `references` are the videos that composed queries start from."""
 
     splits: tuple[str, ...]
     queries: dict[str, str]
@@ -79,6 +81,7 @@ class Plan(Frozen):
     crossed: tuple[PairIds, ...]
     leaked: tuple[str, ...]
     tested: int
+    references: dict[str, str] = Field(default_factory=dict)
 
     def pairs(self, altered: bool) -> dict[str, set[str]]:
         """The videos that are scored for each query: those as they are, or those that were made."""
@@ -140,6 +143,7 @@ def plan(tables: DatasetTables, splits: Sequence[str], leaked: Sequence[str], mo
         crossed=tuple(crossed),
         leaked=tuple(sorted(leaked)),
         tested=sum(1 for query in queries.values() if query["query"]),
+        references={query: start for query in sorted(asked) if (start := queries[query]["reference_video_id"])},
     )
 
 

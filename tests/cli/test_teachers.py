@@ -262,3 +262,10 @@ def test_calibrate_fits_what_people_said_and_leaves_margins_alone(
     assert (copy / "calibration.svg").read_text().startswith("<svg")
     assert (copy / TeacherLabel.FILE).read_bytes() == before
     assert "AUC" in hardcut("calibrate", copy).stdout
+    assert json.loads(done.stdout)["mixed"] is None, "of a server nobody knows how it showed them"
+    every = list(read_records(run / TeacherLabel.FILE, TeacherLabel))
+    ways = ("aaaa (transformers 5.9.0)", "bbbb (transformers 5.24.0)")
+    mixed = [label.model_copy(update={"shown": ways[number % 2]}) for number, label in enumerate(every)]
+    (copy / TeacherLabel.FILE).write_text("".join(each.model_dump_json() + "\n" for each in mixed))
+    told = hardcut("calibrate", copy).stdout
+    assert "made in different ways" in told and all(way in told for way in ways)

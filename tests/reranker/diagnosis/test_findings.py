@@ -83,3 +83,18 @@ def test_margins_are_in_the_order_of_what_tells_most(plan: Plan) -> None:
     assert promotion.moved is not None and 0.5 < promotion.moved < 1.2
     nuance = next(each for each in found.figures if each.name == "nuance: reversed")
     assert list(nuance.margins) == sorted(nuance.margins), "what it gets most wrong first"
+
+
+def test_composed_queries_are_asked_with_the_video_that_they_start_from() -> None:
+    from hardcut.reranker.diagnosis.trials import plan as drawn
+
+    tables = simulated.Tables(0)
+    for _, row in tables.tables["queries"]:
+        if row["query_id"] == "q4":
+            row["reference_video_id"] = "v9"
+    found = drawn(tables, ("test",), ())
+    assert found.references == {"q4": "v9"}
+    assert "composed" in {trial.name for trial in found.trials}
+    older = found.model_dump(mode="json")
+    del older["references"]
+    assert Plan.model_validate(older).references == {}, "as folders of earlier versions have it"
