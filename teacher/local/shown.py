@@ -46,12 +46,12 @@ def _digest_of(inputs: Any) -> str:
     return digest("shown", parts)
 
 
-def judged_digest(processor: Any) -> str:
-    """The same of a processor of a judge, which is shown a video as pictures with their times between them; of one of
-    text alone, of its text."""
+def judged_digest(processor: Any, pictures_shown: bool = True) -> str:
+    """The same of a processor of a judge, which is shown a video as pictures with their times between them; of one that
+    is shown none, of its text."""
     from PIL import Image
 
-    pictures = [Image.fromarray(each) for each in _clip().array[:2]] if hasattr(processor, "image_processor") else []
+    pictures = [Image.fromarray(each) for each in _clip().array[:2]] if pictures_shown else []
     labels = tuple((f"<{time:.1f} s>", Path(str(time))) for time in _TIMES[: len(pictures)])
     prompt = Prompt("judge", _QUERY, labels, Sampling(reasoning=False), judge=True)
     text = chat_text(processor, processor.tokenizer, prompt)

@@ -51,7 +51,7 @@ class TransformersGenerator:
         # To read with while the processor's own is being written with: one that pads cannot be shared by threads.
         self._tokenizer = copy.deepcopy(self._processor.tokenizer)
         self._spellings = spellings_of(self._tokenizer)
-        self._batch, self._videos = options.batch, options.videos
+        self._batch, self._videos, self._pictures = options.batch, options.videos, bool(options.max_images)
         self._halved = False
         self._shares = can_share(self._model, self._processor)
         if options.videos:  # a reranker: what it cannot do is told before a video is read
@@ -194,8 +194,9 @@ class TransformersGenerator:
     @cached_property
     def _shown(self) -> str:
         """How what is judged or scored here is shown, of a reranker's pairs or of a judge's pictures."""
-        found = shown_digest(self._processor) if self._videos else judged_digest(self._processor)
-        return shown_line(found, versions())
+        if self._videos:
+            return shown_line(shown_digest(self._processor), versions())
+        return shown_line(judged_digest(self._processor, self._pictures), versions())
 
     @cached_property
     def _pairs(self) -> PairScorer:

@@ -141,8 +141,9 @@ class VllmGenerator:
 
     @cached_property
     def _shown_line(self) -> str:
-        made = shown_digest if self._options.videos else judged_digest
-        return shown_line(made(self._processor), versions("vllm"))
+        of = self._processor
+        found = shown_digest(of) if self._options.videos else judged_digest(of, bool(self._options.max_images))
+        return shown_line(found, versions("vllm"))
 
     def _parameters(self, prompt: Prompt) -> Any:
         from vllm import SamplingParams

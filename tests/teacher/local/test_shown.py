@@ -57,6 +57,10 @@ def test_what_a_judge_is_shown_makes_a_digest_too(model: Path) -> None:
 
     usual = judged_digest(_processor(model))
     assert usual == judged_digest(_processor(model)) != shown_digest(_processor(model))
+    text = judged_digest(_processor(model), pictures_shown=False)
+    blind = _processor(model)
+    blind.image_processor.image_mean = [0.1, 0.2, 0.3]
+    assert text != usual and text == judged_digest(blind, pictures_shown=False), "of one that is shown none"
     statistics, template = _processor(model), _processor(model)
     statistics.image_processor.image_mean = [0.1, 0.2, 0.3]
     template.chat_template = "Hello. " + template.chat_template
