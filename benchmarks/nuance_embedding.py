@@ -23,8 +23,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,6 +33,7 @@ from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.shipped import clips_of, make_dataset, words_of
 from benchmarks.curriculum.stories import KINDS, Story
 from benchmarks.curriculum.twins import chiral, negated
+from benchmarks.curriculum.wordings import read
 from benchmarks.curriculum.world import HARD, Part, Scale, World, blocks_about, make_world
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
@@ -260,6 +261,24 @@ def _shared(part: Part, query: str, scores: Mapping[str, float]) -> float:
     return fmean(any(half.has(each) for half in part.stories[video].halves for each in wanted) for video in order)
 
 
+def denials(part: Part, groups: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Of training groups whose query denies something, how many have a clip among their negatives that shows all that
+    is wanted and what is denied, how many have it first, and of how many the collection has one at all."""
+    found = dict.fromkeys(("groups", "in the collection", "among the negatives", "first"), 0)
+    for row in groups:
+        asked = read(row["query"])
+        if asked.without is None:
+            continue
+        shows = [
+            replace(asked, without=None).answered_by(story) and not asked.answered_by(story)
+            for story in (*(part.stories[each["video_id"]] for each in row["negatives"]), *part.stories.values())
+        ]
+        count = len(row["negatives"])
+        told = True, any(shows[count:]), any(shows[:count]), shows[0]
+        found = {name: found[name] + each for name, each in zip(found, told, strict=True)}
+    return found
+
+
 def asked_of(part: Part) -> list[str]:
     """All texts that are held against the clips."""
     sides = {
@@ -294,6 +313,7 @@ def measure(bench: Bench, world: World, dataset: Dataset, arms: Sequence[str], o
     """The arms of a seed that are not in the results yet."""
     part = world.parts["test"]
     texts = asked_of(part)
+    counted = denials(world.parts["train"], (row for split, row in dataset.rows("groups") if split == "train"))
     base = bench.base(dataset)
     for name in arms:
         if name in _results(out, bench)["seeds"][str(bench.seed)]:
@@ -310,6 +330,7 @@ def measure(bench: Bench, world: World, dataset: Dataset, arms: Sequence[str], o
         found = {**figures(part, scores, texts), **cost}
         results = _results(out, bench)  # read again: other seeds may be measured beside this one
         results["seeds"][str(bench.seed)][name] = found
+        results["denials"] = {**results.get("denials", {}), str(bench.seed): counted}
         results["mean"] = means(list(results["seeds"].values()))
         with atomic_writer(out) as file:
             json.dump(results, file, indent=1)
@@ -320,7 +341,7 @@ def measure(bench: Bench, world: World, dataset: Dataset, arms: Sequence[str], o
 def _results(out: Path, bench: Bench) -> dict[str, Any]:
     results = json.loads(out.read_text()) if out.exists() else {}
     seeds = {seed: results.get("seeds", {}).get(seed, {}) for seed in {*results.get("seeds", {}), str(bench.seed)}}
-    return {"epochs": bench.epochs, "rate": bench.rate, "seeds": dict(sorted(seeds.items()))}
+    return {**results, "epochs": bench.epochs, "rate": bench.rate, "seeds": dict(sorted(seeds.items()))}
 
 
 def means(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.curriculum.world import Scale, make_world
-from benchmarks.nuance_embedding import asked_of, by_words, edits, figures
+from benchmarks.curriculum.stories import Half, Story
+from benchmarks.curriculum.world import Part, Scale, make_world
+from benchmarks.nuance_embedding import asked_of, by_words, denials, edits, figures
 
 
 def test_truth_has_all_right_and_words_have_not(tmp_path: Path) -> None:
@@ -28,3 +29,24 @@ def test_truth_has_all_right_and_words_have_not(tmp_path: Path) -> None:
     words = figures(part, by_words(part, texts), texts)
     assert words["same form"]["order"] == 0.5 and words["negated"] < 0.5
     assert words["chiral"] < 1.0, "words tell directions, and not order"
+
+
+def test_denials_are_counted_by_the_first_negative_that_shows_what_is_denied() -> None:
+    ball, star = Half("red", "ball", "left", "ZOO"), Half("blue", "star", "up")
+    stories = {
+        "a": Story((Half("red", "ball", "down"), star)),
+        "shows": Story((ball, star)),
+        "other": Story((Half("red", "car", "left"), star)),
+    }
+    part = Part(stories, {}, {}, {}, {})
+
+    def told(denied: str, *negatives: str) -> dict[str, int]:
+        row = {"query": f"a red ball and a blue star{denied}", "negatives": [{"video_id": each} for each in negatives]}
+        return denials(part, [row])
+
+    names = ("groups", "in the collection", "among the negatives", "first")
+    assert told(" , not moves left", "shows", "other") == dict(zip(names, (1, 1, 1, 1), strict=True))
+    assert told(" , not under ZOO", "other", "shows") == dict(zip(names, (1, 1, 1, 0), strict=True))
+    assert told(" , not moves left", "other", "other") == dict(zip(names, (1, 1, 0, 0), strict=True))
+    assert told(" , not moves right", "other") == dict(zip(names, (1, 0, 0, 0), strict=True))
+    assert told("", "shows") == dict.fromkeys(names, 0)
