@@ -290,8 +290,9 @@ class _Sums:
 
     def _usual_turned(self) -> float:
         """Pairs of a query's counterfactuals that were not judged before."""
-        denied = "negated" in self._settings.counterfactuals.variants
-        return DENIAL_CANDIDATES * denied * self._of(0, USUAL.variants * USUAL.pairs, 1)
+        denied, options = "negated" in self._settings.counterfactuals.variants, self._settings.negatives
+        most = DENIAL_CANDIDATES + 2 * 2 * options.twins + options.per_query  # both sides meet twins of both kinds
+        return denied * self._of(0, DENIAL_CANDIDATES * USUAL.variants * USUAL.pairs, most)
 
     def _users(self) -> float:
         """Pairs of the user's queries that no stage has read yet."""
