@@ -1,5 +1,5 @@
 """Lines that come back just as they were: a caption or a logo that stands in the same place after a cut, over another
-picture, is not read again.
+picture, is not read again once it was read the same a few times.
 
 Letters are told from what is behind them by how much of each pixel they cover. Two lines are one where no pixel is
 covered otherwise. That holds over soft pictures; over rough ones nothing can be said, and the line is read.
@@ -8,7 +8,7 @@ covered otherwise. That holds over soft pictures; over rough ones nothing can be
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hardcut.synth.evidence.tracks import Reading, Rect, likeness
@@ -24,6 +24,8 @@ _KEPT = 32
 """Lines that are remembered."""
 _SURE, _LETTERS = 0.95, 3
 """Least confidence and letters of a reading that is worth it."""
+_TIMES = 3
+"""So often it must have been read the same, one time after the other: a single reading may lack a dot."""
 _HEIGHT = 16
 """Least height in pixels of a line: a comma of smaller ones cannot be told from a full stop."""
 _CONTRAST = 40.0
@@ -39,15 +41,16 @@ _INK = 0.8
 """Letters cover a pixel so far, in each piece of a line that is as long as the line is high."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """Where a line stood (pixels: left, top, right, bottom), with what is around it, how far letters cover each pixel
-    there, whether they are dark, and what was read."""
+    there, whether they are dark, what was read, and how often."""
 
     place: tuple[int, int, int, int]
     covered: Floats
     dark: bool
     reading: Reading
+    times: int = 1
 
 
 class KnownLines:
@@ -57,23 +60,20 @@ class KnownLines:
         self._seen: deque[_Seen] = deque(maxlen=_KEPT)
 
     def find(self, grey: Grey, box: Rect) -> Reading | None:
-        """What was read where letters covered just these pixels. `grey`: height x width, `box`: where a line is now."""
-        import numpy as np
-
-        height, width = grey.shape
-        for seen in self._seen:
-            left, top, right, bottom = seen.place
-            inside = left <= box[0] * width and top <= box[1] * height and box[2] * width <= right
-            if not inside or box[3] * height > bottom or likeness(seen.reading.box, box) < _SAME_BOX:
-                continue
-            covered = _covered(grey, seen.place, seen.reading.box, seen.dark)
-            if covered is not None and float(np.abs(covered - seen.covered).max()) < _OTHERWISE:
-                return seen.reading
-        return None
+        """What was read more than once where letters covered just these pixels. `grey`: height x width, `box`: where a
+        line is now."""
+        seen = self._like(grey, box)
+        return seen.reading if seen is not None and seen.times >= _TIMES else None
 
     def add(self, grey: Grey, reading: Reading) -> None:
         """Remembers a line that was read in a picture, if it can be known again."""
+        seen = self._like(grey, reading.box)
+        if seen is not None:
+            self._seen.remove(seen)
         if reading.confidence < _SURE or sum(map(str.isalnum, reading.text)) < _LETTERS:
+            return
+        if seen is not None and (seen.reading.text, seen.reading.reader) == (reading.text, reading.reader):
+            self._seen.appendleft(replace(seen, times=seen.times + 1))
             return
         height, width = grey.shape
         left, top, right, bottom = reading.box
@@ -87,8 +87,21 @@ class KnownLines:
         dark = _is_dark(grey[place[1] : place[3], place[0] : place[2]], max(1, int(around)))
         covered = _covered(grey, place, reading.box, dark)
         if covered is not None:
-            self._seen = deque((each for each in self._seen if each.place != place), maxlen=_KEPT)
             self._seen.appendleft(_Seen(place, covered, dark, reading))
+
+    def _like(self, grey: Grey, box: Rect) -> _Seen | None:
+        import numpy as np
+
+        height, width = grey.shape
+        for seen in self._seen:
+            left, top, right, bottom = seen.place
+            inside = left <= box[0] * width and top <= box[1] * height and box[2] * width <= right
+            if not inside or box[3] * height > bottom or likeness(seen.reading.box, box) < _SAME_BOX:
+                continue
+            covered = _covered(grey, seen.place, seen.reading.box, seen.dark)
+            if covered is not None and float(np.abs(covered - seen.covered).max()) < _OTHERWISE:
+                return seen
+        return None
 
 
 def _is_dark(part: Grey, rim: int) -> bool:
