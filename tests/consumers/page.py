@@ -98,6 +98,7 @@ def main() -> None:
         found = _tried(home, script, [str(told.consumers / "exports"), *arguments])
         if isinstance(found, str):
             failed.append(f"{environment} {script}: {found}")
+            print(f"{environment} {script}: FAILED", flush=True)
             continue
         consumer, version = found["consumer"], found["version"]
         if environment.endswith("-old"):

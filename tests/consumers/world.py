@@ -29,6 +29,7 @@ TEXTS = ("門を開ける男", "человек идёт домой", "the tag <v
 
 def build(folder: Path) -> Path:
     """Writes `FORMAT/` for each format, `hf/` and `truth.json`, and returns the folder."""
+    folder = folder.resolve()  # consumers know their files by whole paths
     helpers, videos = _helpers(), folder / "videos"
     videos.mkdir(parents=True)
     make = helpers.Make()
