@@ -57,7 +57,7 @@ $(VENV_TRAIN)/.test: pyproject.toml tests/tools/make_train.sh
 test-consumers: $(VENV)/.test $(VENV_TRAIN)/.test $(VENV_CONSUMERS)/.made
 	rm -rf $(VENV_CONSUMERS)/exports
 	HF_HOME=$(VENV_CONSUMERS)/home $(BIN)/python tests/consumers/world.py $(VENV_CONSUMERS)/exports
-	$(VENV_TRAIN)/bin/python tests/tiny_model.py $(VENV_CONSUMERS)/tiny
+	OMP_NUM_THREADS=1 $(VENV_TRAIN)/bin/python tests/tiny_model.py $(VENV_CONSUMERS)/tiny
 	HF_HOME=$(VENV_CONSUMERS)/home OMP_NUM_THREADS=1 $(BIN)/python tests/consumers/page.py \
 	  $(VENV_CONSUMERS) $(VENV) $(VENV_TRAIN) \
 	  $(if $(TEVATRON),--tevatron $(TEVATRON)) $(if $(RANKVIDEO),--rankvideo $(RANKVIDEO))

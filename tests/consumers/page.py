@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import subprocess
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,14 @@ def main() -> None:
         for format, meant in found["formats"].items():
             back = "yes" if format in BACK else "no importer"
             rows[format, consumer] = [format, consumer, version, *meant.values(), back, today]
-    lines = [f"| `{format}` | {' | '.join(cells)} |\n" for format, *cells in sorted(rows.values())]
-    PAGE.write_text(HEAD + "".join(lines) + TAIL, encoding="utf-8", newline="\n")
+        _write(rows.values())  # what was tried stays where a later one is interrupted
     if failed:
         raise SystemExit("\n".join(failed))
+
+
+def _write(rows: Iterable[Sequence[str]]) -> None:
+    lines = [f"| `{format}` | {' | '.join(cells)} |\n" for format, *cells in sorted(rows)]
+    PAGE.write_text(HEAD + "".join(lines) + TAIL, encoding="utf-8", newline="\n")
 
 
 def _tried(home: Path, script: str, arguments: list[str]) -> dict[str, Any] | str:
