@@ -105,13 +105,13 @@ class Bench:
         """The clips of the base, which is one for all seeds, as a pre-trained model would be."""
         return make_world(self.work / "captions" / "videos", CAPTIONED, DEVELOPED + APART)
 
-    def dataset(self, world: World, name: str = "shipped", **further: Any) -> Dataset:
-        """What run and export make of the clips of training, under `name`; `further` are arguments of the run."""
+    def dataset(self, world: World) -> Dataset:
+        """What run and export make of the clips of training."""
         asked: dict[str, Any] = {
             "triplets.nuances": NUANCES, "queries.composed": 2, "negatives.per_query": CANDIDATES,
             "export.licence": "cc0-1.0",
         }  # fmt: skip
-        return make_dataset(world, self.work / f"{name}-{self.seed}", **asked, **further)
+        return make_dataset(world, self.work / f"shipped-{self.seed}", **asked)
 
     def base(self, dataset: Dataset) -> Path:
         """The network that both arms start from: of random weights, it has learned captions, as stage 1 of the
