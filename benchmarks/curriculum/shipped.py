@@ -20,7 +20,8 @@ PER_VIEW = 5
 """Queries of a clip: one of each kind."""
 EVERY = 1_000_000
 _SETTINGS: dict[str, Any] = {
-    # The scripted teacher looks at nothing, so nothing is looked for. It answers by a clip's title.
+    # The scripted teacher looks at nothing, so nothing is looked for. It answers by a clip's title, so it is told that.
+    "scores.show_metadata": True,
     "evidence.ocr": "off", "evidence.speech": "off", "evidence.shots": False, "evidence.motion": False,
     "duplicates.near": False,  # clips of one backdrop look alike, and differ in all that is asked
     "captions.check": False,

@@ -36,6 +36,9 @@ max_pixels = 40000
 [negatives]
 per_query = 3
 
+[scores]
+show_metadata = true  # as in the demo: the teacher of rules has no eyes
+
 [review]
 budget = 60
 overlap = 3
