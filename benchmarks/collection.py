@@ -36,8 +36,9 @@ from numpy.typing import NDArray
 from hardcut.engine.files import atomic_writer
 from hardcut.schemas.base import Frozen, Record
 from hardcut.schemas.copies import Group, Signature
-from hardcut.schemas.records import Caption, Claim, Evidence, Pair, Query, Span, Twin, Video
+from hardcut.schemas.records import Caption, Claim, Evidence, Pair, Query, Span, Video
 from hardcut.schemas.settings import NegativeSettings
+from hardcut.schemas.twin import Twin
 
 R = TypeVar("R", bound=Record)
 M = TypeVar("M", bound=Frozen)

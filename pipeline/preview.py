@@ -31,12 +31,12 @@ from hardcut.schemas.records import (
     Sampling,
     TeacherRef,
     Tokens,
-    Twin,
     Video,
 )
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.teachers import TeacherSettings
 from hardcut.schemas.triplets import Triplet
+from hardcut.schemas.twin import Twin
 from hardcut.synth.elsewhere import Ring
 from hardcut.synth.frame_source import FrameSource
 from hardcut.teacher.brief import Briefing

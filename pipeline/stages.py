@@ -14,8 +14,9 @@ from hardcut.schemas.errors import UsageError
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.kept import KeptPair
 from hardcut.schemas.names import suggestion
-from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.records import Caption, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.teachers import Role
+from hardcut.schemas.twin import Twin
 from hardcut.synth.candidates.kept_pairs import KeptFile
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.composed import ComposedStage

@@ -10,9 +10,10 @@ from typing import TypeVar, cast
 from hardcut.pipeline.preview import RunRecords
 from hardcut.schemas.base import Record
 from hardcut.schemas.copies import Group, Signature
-from hardcut.schemas.records import TURNED, Caption, Pair, Query, TeacherRef, Twin
+from hardcut.schemas.records import TURNED, Caption, Pair, Query, TeacherRef
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text_only import TEXT_ONLY_RANK, asked_text_only
+from hardcut.schemas.twin import Twin
 from hardcut.synth.duplicates import DuplicateStage
 from hardcut.synth.negatives import DENIAL_CANDIDATES, NegativeStage
 from hardcut.synth.twins import TwinStage

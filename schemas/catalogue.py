@@ -9,8 +9,9 @@ from hardcut.schemas.comparisons import Comparison
 from hardcut.schemas.copies import Group, Signature
 from hardcut.schemas.guards import Unchecked
 from hardcut.schemas.judgments import Judgment, Review
-from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Video
 from hardcut.schemas.triplets import Triplet
+from hardcut.schemas.twin import Twin
 
 RECORDS: tuple[type[Record], ...] = (
     Video,

@@ -13,9 +13,10 @@ from pydantic import JsonValue
 
 from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
-from hardcut.schemas.records import Caption, Evidence, Query, Sampling, Twin, Video
+from hardcut.schemas.records import Caption, Evidence, Query, Sampling, Video
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.schemas.twin import Twin
 from hardcut.synth.echoes import Examples
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import unfit

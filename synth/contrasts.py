@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hardcut.schemas.ids import content_id
-from hardcut.schemas.records import Caption, Claim, Difference, Query, TeacherRef, Twin, Variant
+from hardcut.schemas.records import Caption, Claim, Query, TeacherRef, Variant
 from hardcut.schemas.text.words import STOP_WORDS, words
 from hardcut.schemas.triplets import AFFIRMED, Nuance, TextSource, Triplet, composed_anchor
+from hardcut.schemas.twin import Difference, Twin
 from hardcut.teacher.rules.judge import parse_query
 
 _NUANCES: Mapping[Variant, Nuance] = {"reversed": "temporal", "negated": "negation", "facet_changed": "facet"}

@@ -19,19 +19,9 @@ from hardcut.schemas.copies import Group
 from hardcut.schemas.dependencies import installed
 from hardcut.schemas.guards import Answer, Unchecked, could_not_look
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import (
-    COUNTERFACTUAL,
-    Caption,
-    Dropped,
-    Evidence,
-    FirstStage,
-    Origin,
-    Pair,
-    Query,
-    Twin,
-    Video,
-)
+from hardcut.schemas.records import COUNTERFACTUAL, Caption, Dropped, Evidence, FirstStage, Origin, Pair, Query, Video
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
+from hardcut.schemas.twin import Twin
 from hardcut.schemas.user_judgments import read_judgments
 from hardcut.synth.candidates.collection_index import CollectionIndex
 from hardcut.synth.candidates.first_stage import Bm25, Hit

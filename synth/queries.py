@@ -16,9 +16,10 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import digest
-from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Twin, Video, View
+from hardcut.schemas.records import Caption, Evidence, Query, Sampling, TeacherRef, Video, View
 from hardcut.schemas.settings import QuerySettings
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.schemas.twin import Twin
 from hardcut.synth.denied import denied_things_found
 from hardcut.synth.echoes import Examples, is_echo
 from hardcut.synth.frame_source import FrameSource

@@ -17,10 +17,11 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import content_id
-from hardcut.schemas.records import Caption, Query, Sampling, Twin, Video
+from hardcut.schemas.records import Caption, Query, Sampling, Video
 from hardcut.schemas.settings import TripletSettings
 from hardcut.schemas.text.clean import clean
 from hardcut.schemas.triplets import AFFIRMED, TextSource, Triplet
+from hardcut.schemas.twin import Twin
 from hardcut.synth.contrasts import Contrast, Said, composed_triplet, contrasts_of, query_triplets
 from hardcut.synth.edited import PARTS, edit_fault, edited_set, parts_of
 from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent

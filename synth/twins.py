@@ -23,8 +23,9 @@ from pydantic import JsonValue
 from hardcut.engine.stage import Output, Reader
 from hardcut.schemas.base import Record
 from hardcut.schemas.copies import Group, Signature
-from hardcut.schemas.records import Caption, Difference, Evidence, Twin, Video
+from hardcut.schemas.records import Caption, Evidence, Video
 from hardcut.schemas.text.words import COLOURS
+from hardcut.schemas.twin import Difference, Twin
 from hardcut.synth.candidates.video_events import VideoEvent, claimed_events, is_specific, observed_events
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import NamedTuple, Self
 
 from hardcut.engine.stage import Reader
 from hardcut.schemas.copies import Group
-from hardcut.schemas.records import Caption, Evidence, Twin, Video
+from hardcut.schemas.records import Caption, Evidence, Video
 from hardcut.schemas.text.clean import tokens
+from hardcut.schemas.twin import Twin
 
 SILENT_KINDS = frozenset({"shot"})
 """Evidence that says nothing of a video's content and is left out of its document."""

@@ -20,8 +20,9 @@ from hardcut.pipeline.stages import STAGES
 from hardcut.schemas.base import Record
 from hardcut.schemas.jsonl import read_records
 from hardcut.schemas.judgments import Judgment
-from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel, Twin
+from hardcut.schemas.records import Caption, Dropped, Evidence, Pair, Query, TeacherLabel
 from hardcut.schemas.settings import Settings
+from hardcut.schemas.twin import Twin
 from hardcut.teacher.prompts.inputs import EvidenceLine
 from hardcut.teacher.rules.judge import SURE, EvidenceJudge
 

@@ -34,7 +34,8 @@ from hardcut.schemas.ids import digest
 from hardcut.schemas.jsonl import read_records, write_records
 from hardcut.schemas.judgments import Judgment, Review
 from hardcut.schemas.kept import KeptPair
-from hardcut.schemas.records import TURNED, Dropped, Pair, Query, TeacherLabel, Twin, Video
+from hardcut.schemas.records import TURNED, Dropped, Pair, Query, TeacherLabel, Video
+from hardcut.schemas.twin import Twin
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "videos"
 FILMED = ("moving", "signs", "space", "street")

@@ -17,20 +17,10 @@ from hardcut.data.world import make_world
 from hardcut.engine.stage import Unit
 from hardcut.report.statistics.sides import Sides, audit
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.records import (
-    Caption,
-    Claim,
-    Difference,
-    Query,
-    Sampling,
-    Span,
-    TeacherRef,
-    Twin,
-    Variant,
-    Video,
-)
+from hardcut.schemas.records import Caption, Claim, Query, Sampling, Span, TeacherRef, Variant, Video
 from hardcut.schemas.settings import CounterfactualSettings, TripletSettings
 from hardcut.schemas.triplets import AFFIRMED, NUANCES, Triplet, is_balanced
+from hardcut.schemas.twin import Difference, Twin
 from hardcut.synth.contrasts import composed_triplet, contrasts_of, edited_captions
 from hardcut.synth.counterfactuals import CounterfactualStage
 from hardcut.synth.edited import parts_of

@@ -15,9 +15,10 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.copies import Group
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.guards import FILTERS
-from hardcut.schemas.records import Caption, Evidence, Facet, Pair, Query, Span, TeacherRef, Twin
+from hardcut.schemas.records import Caption, Evidence, Facet, Pair, Query, Span, TeacherRef
 from hardcut.schemas.settings import FilterSettings, NegativeSettings
 from hardcut.schemas.text.clean import tokens
+from hardcut.schemas.twin import Twin
 from hardcut.synth.candidates.first_stage import Bm25
 from hardcut.synth.filters.repeated import duplicates
 from hardcut.synth.negatives import NegativeStage

@@ -22,7 +22,6 @@ from hardcut.media.collection import scan
 from hardcut.schemas.records import (
     TURNED,
     Caption,
-    Difference,
     Evidence,
     Facet,
     Length,
@@ -31,7 +30,6 @@ from hardcut.schemas.records import (
     Sampling,
     Span,
     TeacherRef,
-    Twin,
     Video,
     View,
 )
@@ -43,6 +41,7 @@ from hardcut.schemas.settings import (
     QuerySettings,
 )
 from hardcut.schemas.text.clean import length_class
+from hardcut.schemas.twin import Difference, Twin
 from hardcut.synth.captions import CaptionStage
 from hardcut.synth.composed import ComposedStage
 from hardcut.synth.counterfactuals import CounterfactualStage

@@ -24,10 +24,11 @@ from hardcut.pipeline.carry_out import Job, carry_out
 from hardcut.schemas.base import Record
 from hardcut.schemas.copies import Copy, Group
 from hardcut.schemas.jsonl import read_records
-from hardcut.schemas.records import Caption, Claim, Evidence, Span, TeacherRef, Twin
+from hardcut.schemas.records import Caption, Claim, Evidence, Span, TeacherRef
 from hardcut.schemas.settings import Settings
 from hardcut.schemas.text.direction import axis_directions, split_directions
 from hardcut.schemas.text.words import words
+from hardcut.schemas.twin import Twin
 from hardcut.synth.candidates.video_events import observed_events
 from hardcut.synth.twins import TwinRelation, TwinStage, VideoTelling, twin_relation
 
