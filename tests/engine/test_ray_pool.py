@@ -31,6 +31,13 @@ async def settled(*calls: Any) -> list[Any]:
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
+async def all_there(pool: RayPool, nodes: int) -> None:
+    """Each node has its processes: on a busy machine one may start long after the others."""
+    async with asyncio.timeout(90):
+        while len(pool._places) < nodes:
+            await asyncio.sleep(0.1)
+
+
 async def test_calls_and_what_they_raise(cluster: tuple[Any, RayCluster]) -> None:
     with RayPool(cluster[1], None, 60.0) as pool:
         assert pool.places == 6
@@ -79,8 +86,8 @@ async def test_a_unit_stays_on_its_node(cluster: tuple[Any, RayCluster]) -> None
         return nodes
 
     with RayPool(cluster[1], None, 60.0) as pool:
-        await settled(*(pool.call(work.slow_square, n) for n in range(30)))  # all nodes are there
-        found = [await unit(pool, f"video{number}") for number in range(12)]
+        await all_there(pool, 3)
+        found = [await unit(pool, f"video{number}") for number in range(40)]  # by chance none on a node: once in 4 million
     assert all(len(set(nodes)) == 1 and nodes[0] for nodes in found)
     homes = {nodes[0] for nodes in found}
     assert homes == {f"{node.id}-1" for node in cluster[1].nodes() if node.cpus}, "the same in every start"
@@ -98,7 +105,7 @@ async def test_what_a_lost_node_had_is_done_elsewhere(cluster: tuple[Any, RayClu
     nodes, joined = cluster
     log = tmp_path / "log"
     with RayPool(joined, None, 60.0) as pool:
-        await settled(*(pool.call(work.slow_square, n) for n in range(30)))
+        await all_there(pool, 3)
         calls = [asyncio.create_task(pool.call(work.note, str(log), f"{n}", 0.2)) for n in range(60)]
         await asyncio.sleep(0.7)
         await asyncio.to_thread(nodes.kill, 1)
@@ -107,9 +114,7 @@ async def test_what_a_lost_node_had_is_done_elsewhere(cluster: tuple[Any, RayClu
         done = log.read_text().split()
         assert set(done) == {str(n) for n in range(60)}
         assert len(done) <= 60 + 2, "only what the node had in flight is done twice"
-        async with asyncio.timeout(30):
-            while len(pool._places) < 3:
-                await pool.call(work.slow_square, 1)
+        await all_there(pool, 3)
         assert len(pool._places) == 3, "a node that comes is used"
 
 
