@@ -35,7 +35,7 @@ async def all_there(pool: RayPool, nodes: int) -> None:
     """Each node has its processes: on a busy machine one may start long after the others."""
     async with asyncio.timeout(90):
         while len(pool._places) < nodes:
-            await asyncio.sleep(0.1)
+            await pool.call(work.slow_square, 1)
 
 
 async def test_calls_and_what_they_raise(cluster: tuple[Any, RayCluster]) -> None:
@@ -87,7 +87,9 @@ async def test_a_unit_stays_on_its_node(cluster: tuple[Any, RayCluster]) -> None
 
     with RayPool(cluster[1], None, 60.0) as pool:
         await all_there(pool, 3)
-        found = [await unit(pool, f"video{number}") for number in range(40)]  # by chance none on a node: once in 4 million
+        found = [
+            await unit(pool, f"video{number}") for number in range(40)
+        ]  # that a node gets none is hardly by chance
     assert all(len(set(nodes)) == 1 and nodes[0] for nodes in found)
     homes = {nodes[0] for nodes in found}
     assert homes == {f"{node.id}-1" for node in cluster[1].nodes() if node.cpus}, "the same in every start"
