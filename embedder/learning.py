@@ -258,6 +258,8 @@ def _digest(data: EmbeddingData, job: EmbedderJob) -> str:
     options = job.settings.model_dump(mode="json", exclude={"perception", "ranking", *OF_RERANKERS})
     if options["lora"]["targets"] is None:
         del options["lora"]["targets"]
+    if not job.settings.embedding.loss.hardness:  # a training that an earlier version began goes on
+        del options["embedding"]["loss"]["hardness"]
     media = job.clips.media.model_dump(mode="json")
     identity = model_identity(job.model, job.digests)
     return digest(STAGE, identity, job.revision, options, media, asdict(data))

@@ -22,9 +22,11 @@ class Objective(nn.Module):  # type: ignore[misc,unused-ignore]
     """The terms that have a weight, over the columns anchor, positive, negatives; the log shows each.
 
     contrastive: -log softmax(cos / temperature) at the positive, over all positives and negatives of the batch, of all
-    processes (TARA, arXiv 2512.13511). margin: the squared error of cos / temperature, positive minus negative, to the
-    teacher's difference (Hofstaetter et al., arXiv 2010.02666). listwise: KL divergence of the softmax over a group
-    (Lin et al., arXiv 2010.11386). The last two where labels, [examples, 1 + negatives], are given.
+    processes (TARA, arXiv 2512.13511). With `hardness` an example's own negatives weigh exp(hardness cos) in its
+    denominator, which has no gradient (EmbeddingGemma, arXiv 2509.20354). margin: the squared error of cos /
+    temperature, positive minus negative, to the teacher's difference (Hofstaetter et al., arXiv 2010.02666). listwise:
+    KL divergence of the softmax over a group (Lin et al., arXiv 2010.11386). The last two where labels, [examples, 1 +
+    negatives], are given.
     """
 
     def __init__(self, model: SentenceTransformer, settings: EmbeddingSettings, *, margins: bool) -> None:
@@ -39,7 +41,7 @@ class Objective(nn.Module):  # type: ignore[misc,unused-ignore]
         self._weights: dict[str, float] = {}
         self._terms: dict[str, Any] = {}
         if loss.contrastive:
-            self._add("contrastive", loss.contrastive, _contrastive(model, scale, settings.mini_batch))
+            self._add("contrastive", loss.contrastive, _contrastive(model, settings))
         if loss.margin and margins:
             self._add("margin", loss.margin, MarginMSELoss(model, similarity_fct=scaled))
         if loss.listwise and margins:
@@ -70,10 +72,14 @@ class Objective(nn.Module):  # type: ignore[misc,unused-ignore]
         self._terms[name] = term
 
 
-def _contrastive(model: SentenceTransformer, scale: float, mini_batch: int | None) -> Any:
-    several = distributed.is_available() and distributed.is_initialized()
-    if mini_batch is None:
-        return MultipleNegativesRankingLoss(model, scale=scale, gather_across_devices=several)
-    return CachedMultipleNegativesRankingLoss(
-        model, scale=scale, mini_batch_size=mini_batch, gather_across_devices=several
-    )
+def _contrastive(model: SentenceTransformer, settings: EmbeddingSettings) -> Any:
+    loss = settings.loss
+    options: dict[str, Any] = {
+        "scale": 1 / loss.temperature,
+        "gather_across_devices": distributed.is_available() and distributed.is_initialized(),
+    }
+    if loss.hardness:
+        options |= {"hardness_mode": "hard_negatives", "hardness_strength": loss.hardness}
+    if settings.mini_batch is None:
+        return MultipleNegativesRankingLoss(model, **options)
+    return CachedMultipleNegativesRankingLoss(model, mini_batch_size=settings.mini_batch, **options)

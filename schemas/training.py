@@ -99,6 +99,9 @@ class EmbeddingLossSettings(Frozen):
 
     contrastive: float = Field(default=1.0, ge=0, description="InfoNCE: the positive against all else of a batch")
     temperature: float = Field(default=0.05, gt=0)
+    hardness: float = Field(
+        default=0.0, ge=0, description="an example's own negatives weigh exp(hardness cos) in InfoNCE"
+    )
     margin: float = Field(default=0.0, ge=0, description="differences of s like those of the teacher (MarginMSE)")
     listwise: float = Field(default=0.0, ge=0, description="the teacher's distribution over a group, KL divergence")
     teacher_temperature: float = Field(default=1.0, gt=0, description="of the teacher's margins, where they are used")

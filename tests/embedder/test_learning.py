@@ -188,15 +188,19 @@ def test_an_adapter_is_merged_when_asked_and_nothing_is_trained_again(taught: An
 
 
 @pytest.mark.torch
-def test_the_first_loss_is_that_of_the_paper_in_a_few_lines(taught: Any, tiny: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("hardness", "mini_batch"), [(0.0, None), (5.0, None), (5.0, 2)])
+def test_the_first_loss_is_that_of_the_paper_in_a_few_lines(
+    taught: Any, tiny: str, tmp_path: Path, hardness: float, mini_batch: int | None
+) -> None:
     """Four triplets without a text in common, in one batch, weights untouched: cosines over 0.05, positives and all
-    negatives."""
+    negatives. With hardness the own negative weighs exp(hardness cos)."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     every = [(split, row) for split, row in taught.tables["triplets"] if row["anchor"].endswith("left")]
     taught = replace(taught, tables={**taught.tables, "triplets": every})
-    trained = run(taught, tiny, tmp_path / "out", settings())
+    chosen = settings(mini_batch=mini_batch, loss=EmbeddingLossSettings(hardness=hardness))
+    trained = run(taught, tiny, tmp_path / "out", chosen)
     model, tokenizer = AutoModel.from_pretrained(tiny).eval(), AutoTokenizer.from_pretrained(tiny)
 
     def vector(text: str) -> Any:
@@ -209,8 +213,11 @@ def test_the_first_loss_is_that_of_the_paper_in_a_few_lines(taught: Any, tiny: s
     anchors, positives, negatives = (
         torch.stack([vector(row[name]) for row in rows]) for name in ("anchor", "positive", "hard_negative")
     )
-    cosines = anchors @ torch.cat([positives, negatives]).T / 0.05
-    loss = torch.nn.functional.cross_entropy(cosines, torch.arange(len(rows)))
+    cosines = anchors @ torch.cat([positives, negatives]).T
+    own = torch.cat([torch.zeros(len(rows), len(rows)), torch.eye(len(rows))], dim=1)
+    weights = torch.exp(hardness * cosines * own)
+    shares = weights * torch.exp(cosines / 0.05)
+    loss = -torch.log(shares.diagonal() / shares.sum(1)).mean()
     first = next(entry["loss"] for entry in trained.log if "loss" in entry)
     assert first == pytest.approx(float(loss), abs=2e-4)
 
