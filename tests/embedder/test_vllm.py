@@ -85,7 +85,7 @@ def test_a_pooling_server_makes_the_vectors_of_the_folder(tmp_path: Path, frames
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not INSTALLED, reason="torch and vllm are not installed: `make test-vllm`")
 @pytest.mark.skipif(not TRAINS.exists(), reason="nothing here trains: `make test-train`")
-@pytest.mark.parametrize("way", ["full", "lora", "videos"])
+@pytest.mark.parametrize("way", ["full", "lora", "qlora", "videos"])
 def test_a_trained_folder_gives_the_vectors_of_sentence_transformers(
     tmp_path: Path, frames: list[tuple[Path, float]], way: str
 ) -> None:

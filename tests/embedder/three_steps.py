@@ -26,6 +26,7 @@ from tests.reranker.conftest import CORPUS, Clips, make_world, with_blocks
 WAYS: dict[str, dict[str, Any]] = {
     "full": {"method": "full"},
     "lora": {"method": "lora", "lora": LoraSettings(rank=4, dropout=0.0)},
+    "qlora": {"method": "qlora", "lora": LoraSettings(rank=4, dropout=0.0)},
     "videos": {"method": "full", "see": True},
 }
 """All weights and merged adapters, of texts alone; and with videos shown, the vision tower too."""
