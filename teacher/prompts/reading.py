@@ -1,7 +1,7 @@
 """A structured reply, read by its schema: what of it is whole is kept, and the rest is told with its reason.
 
-JSON is found within prose, behind thoughts and in fences. Of a reply that was cut off, or of which some items do not
-fit, the other items are kept.
+JSON is found within prose, behind thoughts, in fences and in another object. Of a reply that was cut off, or of which
+some items do not fit, the other items are kept. What is off by a form alone is read as it is meant (`as_meant.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from hardcut.teacher.prompts.as_meant import as_meant, without_last_commas
 from hardcut.teacher.protocol import LeftOut
 
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(strict=False)  # models break lines inside of texts
 _SHOWN = 200
 """Characters that are shown of an item that was left out."""
 
@@ -33,24 +34,23 @@ class ReadReply:
 def read_reply(model: type[BaseModel], text: str, *, cut: bool = False) -> ReadReply:
     """Reads the text of a reply. `cut`: it ended at its limit of tokens."""
     inside = _after_thoughts(text)
+    if not inside.strip():
+        return ReadReply(None, "the reply has thoughts alone" if text.strip() else "the reply is empty")
     stripped = inside.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
     try:
         return ReadReply(model.model_validate_json(stripped))
     except ValidationError as error:
         problem = validation_message(error)
-    best: ReadReply | None = None
-    for value in _objects(inside):
-        found = _fitting(model, value)
-        if found.parsed is not None and (best is None or len(found.left_out) < len(best.left_out)):
-            best = found
-    if best is not None:
-        return best
+    mended = without_last_commas(inside)
+    for each in (inside, mended):
+        if (best := _best(model, each)) is not None:
+            return best
     rest = LeftOut("cut_off", "the reply ended in the middle of its next item" if cut else "the rest is no JSON")
-    whole = _closed(inside)
+    whole = _closed(mended)
     found = _fitting(model, whole) if whole is not None else ReadReply(None, problem)
     if found.parsed is not None and _has_items(found.parsed):
         return ReadReply(found.parsed, "", (*found.left_out, rest))
-    loose = _loose(model, inside)
+    loose = _loose(model, mended)
     return ReadReply(loose, "", (rest,)) if loose is not None else ReadReply(None, problem)
 
 
@@ -63,9 +63,24 @@ def validation_message(error: ValidationError) -> str:
 
 
 def _after_thoughts(text: str) -> str:
-    """What follows a model's thoughts, where they are marked."""
+    """What follows a model's thoughts, where they are marked: nothing where they do not end."""
     before, thought, after = text.partition("</think>")
-    return after if thought and not before.lstrip().startswith(("{", "```")) else text
+    if not thought:
+        return "" if text.lstrip().startswith("<think>") else text
+    return after if not before.lstrip().startswith(("{", "```")) else text
+
+
+def _best(model: type[BaseModel], text: str) -> ReadReply | None:
+    """Of the objects in a text that fit, the first of those of which least is left out. An object that does not fit may
+    hold one that does, as in `{"result": {…}}`."""
+    best: ReadReply | None = None
+    for value in _objects(text):
+        found = _fitting(model, value)
+        inner = value.values() if found.parsed is None and isinstance(value, dict) else ()
+        for each in (found, *(_fitting(model, one) for one in inner if isinstance(one, dict))):
+            if each.parsed is not None and (best is None or len(each.left_out) < len(best.left_out)):
+                best = each
+    return best
 
 
 def _objects(text: str) -> Iterator[Any]:
@@ -87,12 +102,13 @@ def _loose(model: type[BaseModel], text: str) -> BaseModel | None:
     name, item = _list_of(model)
     if item is None or len(model.model_fields) > 1:
         return None
-    items = [one for value in _objects(text) if (one := _item(item, value)[0]) is not None]
+    items = [one for value in _objects(text) if (one := _item(item, as_meant(item, value))[0]) is not None]
     return model.model_validate({name: items}) if items else None
 
 
 def _fitting(model: type[BaseModel], value: Any) -> ReadReply:
     """The model's value with those items of its list that fit."""
+    value = as_meant(model, value)
     try:
         return ReadReply(model.model_validate(value))
     except ValidationError as error:
@@ -174,7 +190,7 @@ def _closed(text: str) -> Any:
     if last < 0:
         return None
     try:
-        return json.loads(text[begin : last + 1] + "]}")
+        return _DECODER.decode(text[begin : last + 1] + "]}")
     except (ValueError, RecursionError):
         return None
 

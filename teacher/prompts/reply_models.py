@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, model_validator
 
 from hardcut.schemas.base import Frozen
 from hardcut.schemas.records import Modality, QueryKind, Register
@@ -37,6 +37,18 @@ def _language_tag(text: str) -> str:
     return text
 
 
+def _listed(ids: Any) -> Any:
+    return [ids] if isinstance(ids, str) else ids
+
+
+def _all_required(schema: dict[str, Any]) -> None:
+    """A field with a default is required of a model all the same. The default is for functions and rules, and for what
+    a model left out because there is nothing to say."""
+    schema["required"] = list(schema["properties"])
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
 Filled = Annotated[str, AfterValidator(_filled)]
 LanguageTag = Annotated[str, AfterValidator(_language_tag)]
 
@@ -60,7 +72,7 @@ class _Timed(Frozen):
 class ClaimReply(_Timed):
     """One sentence of the caption, which can be checked alone, and the ids of the evidence that it rests on."""
 
-    evidence: tuple[str, ...]
+    evidence: Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class CaptionReply(Frozen):
@@ -73,8 +85,10 @@ class CaptionReply(Frozen):
 class VerdictReply(Frozen):
     """Whether a claim is supported; `problem` says what is wrong with it, or is empty."""
 
+    model_config = ConfigDict(json_schema_extra=_all_required)
+
     number: int
-    problem: str
+    problem: str = ""
     supported: bool
 
 
@@ -100,13 +114,6 @@ class FacetReply(_Timed):
     """One thing that must be seen or heard for the query to be answered."""
 
     modality: Modality
-
-
-def _all_required(schema: dict[str, Any]) -> None:
-    """A field with a default is required of a model all the same. The default is for functions and rules."""
-    schema["required"] = list(schema["properties"])
-    for field in schema["properties"].values():
-        field.pop("default", None)
 
 
 class QueryReply(Frozen):

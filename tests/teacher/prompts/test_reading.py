@@ -98,6 +98,72 @@ def test_a_reply_without_anything_whole_is_none(model: Any, text: str) -> None:
     assert read.parsed is None and read.problem
 
 
+def in_capitals(value: Any) -> str:
+    choices = {"view": "Caption", "kind": "Multi-Hop", "style": " PLAIN "}
+    return json.dumps({"queries": [{**each, **choices} for each in value["queries"]]})
+
+
+def without_nulls(value: Any) -> str:
+    facets = [{"text": "a door", "modality": "visual"}]
+    return json.dumps({"queries": [{**each, "facets": facets, "denies": None} for each in value["queries"]]})
+
+
+FORMS: dict[str, Any] = {
+    "commas before brackets": lambda value: json.dumps(value).replace("}", ",}").replace("]", " ,\n]"),
+    "fields of its own": lambda value: json.dumps(
+        {"queries": [{**each, "id": 1} for each in value["queries"]], "note": "done"}
+    ),
+    "in another object": lambda value: json.dumps({"status": "ok", "result": value}),
+    "one in place of a list": lambda value: json.dumps({"queries": {**QUERY, "facets": QUERY["facets"][0]}}),
+    "choices in other letters": in_capitals,
+    "nulls left out": without_nulls,
+    "half a surrogate pair": lambda value: json.dumps(value).replace("a door opens", "a door \\ud83dopens"),
+    "a broken line in a text": lambda value: json.dumps(value).replace("a door opens", "a door\nopens"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_off_by_its_form_alone_is_read_as_it_is_meant(form: str) -> None:
+    """As servers give it that hold a model to no schema: each cost a whole video."""
+    read = read_reply(QueriesReply, f"Of course, here's it:\n{FORMS[form]({'queries': [QUERY]})}")
+    assert isinstance(read.parsed, QueriesReply) and not read.left_out
+    [query] = read.parsed.queries
+    assert query.text.split() == ["a", "door", "opens"] and query.denies == ()
+    assert (query.view, query.style) == ("caption", "plain")
+    assert query.kind == ("multi_hop" if form == "choices in other letters" else "event")
+    [facet] = query.facets
+    timed = form != "nulls left out"
+    assert (facet.text, facet.start, facet.end) == ("a door", 1.0 if timed else None, 2.0 if timed else None)
+    read.parsed.model_dump_json()
+
+
+def test_commas_and_brackets_inside_of_a_text_stay() -> None:
+    text = 'He says: "a, ], b,}" \\'
+    read = read_reply(QueriesReply, queries({"text": text})[:-1] + ",}")
+    assert isinstance(read.parsed, QueriesReply) and read.parsed.queries[0].text == text
+
+
+def test_a_choice_that_is_none_is_not_guessed() -> None:
+    assert read_reply(QueriesReply, queries({"kind": "Evening"})).parsed is None
+
+
+def test_a_claim_that_names_one_piece_of_evidence_cites_it() -> None:
+    read = read_reply(CaptionReply, json.dumps({"short": "A door.", "claims": [{**CLAIM, "evidence": "e_1"}]}))
+    assert isinstance(read.parsed, CaptionReply) and read.parsed.claims[0].evidence == ("e_1",)
+
+
+def test_a_verdict_without_a_problem_counts() -> None:
+    read = read_reply(CheckReply, '{"claims": [{"number": 1, "supported": true}, {"number": 2, "supported": "maybe"}]}')
+    assert isinstance(read.parsed, CheckReply) and [each.number for each in read.parsed.claims] == [1]
+    assert [each.reason for each in read.left_out] == ["invalid_item"]
+
+
+def test_thoughts_that_do_not_end_are_no_reply() -> None:
+    """`{"queries": []}` in them would say that the video has nothing to ask about."""
+    read = read_reply(QueriesReply, '<think>Perhaps {"queries": []}, or', cut=True)
+    assert read.parsed is None and read.problem == "the reply has thoughts alone"
+
+
 def test_a_reply_of_no_queries_is_one() -> None:
     assert read_reply(QueriesReply, '{"queries": []}').parsed == QueriesReply(queries=())
 
