@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hardcut.schemas.text.clean import clean
+from hardcut.synth.evidence.encodings import lines_of
 
 _ASS_TIME = re.compile(r"\s*(\d{1,4}):([0-5]?\d):([0-5]?\d)(?:\.(\d{1,3}))?\s*")
 _ASS_TAG = re.compile(r"\{[^}]*\}")
@@ -41,7 +42,7 @@ def ass_cues(text: str) -> tuple[list[Cue], list[Fault]]:
     cues: list[Cue] = []
     faults: list[Fault] = []
     section, fields = "", list(_FIELDS)
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         name, colon, rest = line.partition(":")
         if line.startswith("["):
             section = line.strip().lower()

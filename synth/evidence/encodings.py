@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
 
 from hardcut.schemas.text.languages import primary_language
 
@@ -23,13 +25,17 @@ _CODE_PAGES = {
     "ko": "cp949",
 }
 """The code page that Windows wrote a language in, by its short code."""
+_LINE_END = re.compile(r"\r*\n|\r")
+"""Of a text file. Other marks of Unicode, such as U+2028 and U+0085, stand inside of texts. Programs that change `\\n` to
+`\\r\\n` twice leave `\\r\\r\\n`."""
 _TRADITIONAL = ("tw", "hk", "mo", "hant")
 
 
 def decode(data: bytes, language: str | None) -> str:
     """The text of a file. UTF-8 and UTF-16 are known by themselves, anything else by its language (BCP 47).
 
-    Raises UnicodeDecodeError where it is no Unicode and the language is not known, or does not fit.
+    Raises UnicodeDecodeError where it is no Unicode and the language is not known, or does not fit: a text whose
+    letters are for private use is in another code page.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
@@ -41,7 +47,15 @@ def decode(data: bytes, language: str | None) -> str:
         page = code_page(language)
         if page is None:
             raise
-        return data.decode(page)
+        text = data.decode(page)
+        if any(unicodedata.category(letter) == "Co" for letter in text):
+            raise
+        return text
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text file, without their ends and without the byte order marks of files that were joined."""
+    return _LINE_END.split(text.replace("\ufeff", ""))
 
 
 def code_page(language: str | None) -> str | None:

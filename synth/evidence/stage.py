@@ -45,7 +45,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 12
+    version: ClassVar[int] = 13
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -64,7 +64,8 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 11 read a line again that came back as it was. Version 10 took a ticker that nobody reads for a
+        """Version 12 lost what follows U+2028 in a subtitle, and took numbers of cues for speech where line ends were
+        doubled. Version 11 read a line again that came back as it was. Version 10 took a ticker that nobody reads for a
         movement. Version 9 knew a server of speech by its address, and took scrolling text for a movement. Version 8
         read every line again five times, and Vietnamese without half of its letters. Version 7 told one reading of
         scrolling text, version 6 took a plate that gives way to another for a movement, version 5 told look-alikes of
@@ -77,6 +78,7 @@ class EvidenceStage:
             former["versions"] = {**self._versions(), "speech": self.recogniser.former_settings}
         if self.options.ocr_languages:
             return (
+                Earlier(12, self.settings),
                 Earlier(11, self.settings),
                 Earlier(10, self.settings),
                 *(Earlier(version, former) for version in (9, 8, 7, 6)),
@@ -92,6 +94,7 @@ class EvidenceStage:
         told = {name: value for name, value in self._told().items() if name not in _LATER}
         before = {name: value for name, value in former.items() if name not in _LATER}
         return (
+            Earlier(12, self.settings),
             Earlier(11, self.settings),
             Earlier(10, self.settings),
             *(Earlier(version, former) for version in (9, 8, 7, 6)),

@@ -18,7 +18,7 @@ from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Dropped, Evidence, Span, Subtitles, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.evidence.cues import Cue, Fault, ass_cues, unrolled
-from hardcut.synth.evidence.encodings import code_page, decode
+from hardcut.synth.evidence.encodings import code_page, decode, lines_of
 from hardcut.synth.evidence.look import Extractor, Look, Setup
 
 MAX_BYTES = 16 * 2**20
@@ -87,7 +87,7 @@ def parse(data: bytes, form: str = "srt", language: str | None = None) -> tuple[
         return [], [Fault(data[: error.start].count(b"\n") + 1, told)]
     if form in ("ass", "ssa"):
         return ass_cues(text)
-    cues, faults = _timed_cues(text.splitlines(), vtt=form == "vtt")
+    cues, faults = _timed_cues(lines_of(text), vtt=form == "vtt")
     return [cue for cue in unrolled(cues) if cue.text], faults
 
 

@@ -28,12 +28,28 @@ def told(data: bytes, form: str = "srt", language: str | None = None) -> list[tu
         PLAIN.encode("utf-16-be"),
         PLAIN.replace("\n", "\r\n").encode(),
         PLAIN.replace("\n", "\r").encode(),
+        PLAIN.replace("\n", "\r\r\n").encode(),
+        PLAIN.replace("1\n0", "\ufeff1\n0").replace("2\n0", "\ufeff2\n0").encode(),
         PLAIN.replace("1\n0", "0").replace("2\n0", "0").encode(),
         PLAIN.replace("00:00:0", "00:0").encode(),
         PLAIN.replace(",", ".").encode(),
         PLAIN.replace("\n\n2", "\n2").encode(),
     ],
-    ids=["utf-8", "bom", "utf-16", "le", "be", "crlf", "cr", "no numbers", "no hours", "points", "no blank line"],
+    ids=[
+        "utf-8",
+        "bom",
+        "utf-16",
+        "le",
+        "be",
+        "crlf",
+        "cr",
+        "crcrlf",
+        "joined",
+        "no numbers",
+        "no hours",
+        "points",
+        "no blank line",
+    ],
 )
 def test_forms_of_one_file(data: bytes) -> None:
     assert told(data) == [(1.0, 2.5, "Good morning"), (3.0, 4.0, "Two lines")]
@@ -66,6 +82,22 @@ def test_an_old_code_page_is_known_by_the_language(text: str, page: str, languag
 def test_a_code_page_that_does_not_fit_is_named() -> None:
     (fault,) = parse(b"00:01,000 --> 00:02,000\n\x81\x8d\n", language="de")[1]
     assert "nor cp1252, the code page of de" in fault.detail
+
+
+def test_a_text_in_the_other_code_page_of_its_language_is_not_read() -> None:
+    data = PLAIN.replace("Good morning", "中文字幕").encode("big5")
+    assert told(data, language="zh-TW")[0][2] == "中文字幕"
+    cues, [fault] = parse(data, "srt", "zh")
+    assert cues == [] and "nor gb18030" in fault.detail
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029\u2029", "\x85\x85", "\x0b"])
+def test_only_a_line_end_ends_a_line(mark: str) -> None:
+    """U+2028 and its like inside a cue: what follows was lost."""
+    vtt = f"WEBVTT\n\n00:01.000 --> 00:02.000\none{mark}two\n"
+    assert told(vtt.encode(), "vtt") == [(1.0, 2.0, "one two")]
+    ass = f"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,one{mark}two\n"
+    assert told(ass.encode(), "ass") == [(1.0, 2.0, "one two")]
 
 
 def test_a_line_of_white_space_does_not_end_a_cue_of_vtt() -> None:
