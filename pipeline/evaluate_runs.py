@@ -13,7 +13,7 @@ from hardcut.reranker.facts import UNKNOWN, read_facts
 from hardcut.reranker.measures import MEASURES
 from hardcut.reranker.results import Evaluation
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.trec import Qrels, Run, read_qrels, read_run
+from hardcut.schemas.trec import Qrels, Run, checked_qrels, checked_run, read_qrels, read_run
 
 PathLike = str | Path
 
@@ -33,7 +33,8 @@ def evaluate(
     it adds texts, slices and the diagnostic set. `page` is a file to write a page with plots to.
     `slices` are further columns of the dataset's queries to slice by (`source_video_id`, `difficulty.spans`).
 
-    Raises UsageError for a file that cannot be read, MissingDependency without the extra `eval`.
+    Raises UsageError for a file that cannot be read, a score that is not finite, a grade that is no whole number or out
+    of range, and where no run is given; MissingDependency without the extra `eval`.
 
     Examples:
         >>> import hardcut
@@ -41,7 +42,9 @@ def evaluate(
         >>> found.runs[0].measures["nDCG@10"].mean
         1.0
     """
-    read = qrels if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
+    if not runs:
+        raise UsageError("no run is given: there is nothing to measure")
+    read = checked_qrels(qrels) if isinstance(qrels, Mapping) else read_qrels(Path(qrels))
     facts = UNKNOWN
     if slices and dataset is None:
         raise UsageError("--slice takes a column of the dataset's queries: name the dataset (--dataset)")
@@ -49,7 +52,10 @@ def evaluate(
         tables = Dataset(Path(dataset))
         tables.refuse_altered(("queries", "diagnostic"))
         facts = read_facts(tables, slices)
-    names = (("run", run) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores) for run in runs)
+    names = (
+        ("run", checked_run(run)) if isinstance(run, Mapping) else (Path(run).stem, read_run(Path(run)).scores)
+        for run in runs
+    )
     found = measure(read, runs_by_name(names), facts, tuple(measures) or MEASURES)
     if page is not None:
         write_evaluation(found, Path(page))

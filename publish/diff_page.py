@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hardcut.publish.changes import NAMES, version_of
+from hardcut.publish.changes import NAMES, changes, version_of
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.diff import DatasetDiff
 from hardcut.report.templates import html_template, write_page
@@ -18,7 +18,7 @@ def write_diff_page(out: Path, old: Dataset, new: Dataset, found: DatasetDiff) -
         before=version_of(old),
         after=version_of(new),
         breaks=found.breaks,
-        names=NAMES,
-        configs=found.configs,
+        lines=changes(old, new, found).lines,
+        sections={**{NAMES[config]: each for config, each in found.configs.items()}, **found.made},
     )
     write_page(out, text)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import SupportsFloat, SupportsInt, TypeVar
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.limits import checked_grade, checked_id, shown, whole_number
@@ -49,6 +49,49 @@ def read_run(path: Path) -> TrecRun:
     if not scores:
         raise UsageError(f"{path}: no line of a run in it")
     return TrecRun(tag, scores)
+
+
+def checked_qrels(grades: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, int]]:
+    """Qrels that a program gives, with what `read_qrels` asks of a file: whole grades, `True` and numpy's among them.
+    Raises UsageError naming query and document."""
+    return _checked(grades, "grade", _whole)
+
+
+def checked_run(scores: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, float]]:
+    """A run that a program gives, with what `read_run` asks of a file: finite scores. Raises UsageError naming query
+    and document."""
+    return _checked(scores, "score", _finite)
+
+
+def _checked(
+    values: Mapping[str, Mapping[str, object]], name: str, convert: Callable[[object], V]
+) -> dict[str, dict[str, V]]:
+    found: dict[str, dict[str, V]] = {}
+    for query, documents in values.items():
+        if not isinstance(query, str) or not isinstance(documents, Mapping):
+            raise UsageError(f"query {shown(query)}: expected {{query id: {{document id: {name}}}}}, ids as texts")
+        for document, value in documents.items():
+            try:
+                found.setdefault(query, {})[checked_id(document)] = convert(value)
+            except (TypeError, ValueError) as error:
+                why = str(error) if isinstance(error, ValueError) else "is none, or the id is no text"
+                raise UsageError(
+                    f"query {shown(query)}, document {shown(document)}: {name} {shown(value)} {why}"
+                ) from error
+        found.setdefault(query, {})
+    return found
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, SupportsInt) or int(value) != value:
+        raise ValueError("is not a whole number")
+    return checked_grade(int(value))
+
+
+def _finite(value: object) -> float:
+    if not isinstance(value, SupportsFloat) or not math.isfinite(value):
+        raise ValueError("is not a finite number")
+    return float(value)
 
 
 def format_run(run: Run, tag: str) -> Iterator[str]:

@@ -18,12 +18,12 @@ from hardcut.schemas.base import Record
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
 from hardcut.schemas.limits import MAX_ID
+from hardcut.schemas.query_columns import ID_COLUMNS, TEXT_COLUMNS, column, find_column
 from hardcut.schemas.records import Dropped, Query, QueryKind, Split
 from hardcut.schemas.text.clean import clean, length_class
+from hardcut.schemas.text.visible import is_seen
 from hardcut.synth.decompose import Decomposer, Parts
 
-_ID_COLUMNS = ("query_id", "qid", "id")
-_TEXT_COLUMNS = ("query", "text")
 _KINDS: tuple[QueryKind, ...] = ("event", "moment", "composed")
 """Kinds that a user's query may have: what the others promise, such as a negation's other side, nobody wrote for it."""
 
@@ -50,8 +50,8 @@ def read_queries(path: Path) -> list[Query]:
     lines: dict[str, int] = {}
     for row in readers[path.suffix.lower()](path, _text_of(path)):
         text = clean(row.text)
-        if not row.query_id or not text:
-            missing = "id" if not row.query_id else "text"
+        if not is_seen(row.query_id) or not is_seen(text):
+            missing = "text" if is_seen(row.query_id) else "id"
             raise UsageError(f"{path}, line {row.line}: the query has no {missing}")
         if len(row.query_id) > MAX_ID:
             raise UsageError(f"{path}, line {row.line}: the query's id has more than {MAX_ID} characters")
@@ -85,7 +85,7 @@ class UserQueryStage:
 
     kind: ClassVar[Literal["collection"]] = "collection"
     name: ClassVar[str] = "user_queries"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
 
@@ -119,7 +119,7 @@ def _tsv(path: Path, text: str) -> Iterator[_Row]:
         cells = line.rstrip("\n").split("\t")
         if len(cells) != 2:
             raise UsageError(f"{path}, line {number}: expected id, tab, text; found {len(cells)} columns")
-        if number == 1 and cells[0].strip().lower() in _ID_COLUMNS:
+        if number == 1 and column(cells[0]) in ID_COLUMNS:
             continue
         yield _Row(number, cells[0].strip(), cells[1])
 
@@ -127,11 +127,13 @@ def _tsv(path: Path, text: str) -> Iterator[_Row]:
 def _csv(path: Path, text: str) -> Iterator[_Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [cell.strip().lower() for cell in next(reader, [])]
-        at_id = next((header.index(name) for name in _ID_COLUMNS if name in header), None)
-        at_text = next((header.index(name) for name in _TEXT_COLUMNS if name in header), None)
-        if at_id is None or at_text is None:
-            raise UsageError(f"{path}, line 1: the first line must name the columns Query_id and query")
+        header = next(reader, [])
+        id_name, text_name = find_column(ID_COLUMNS, header), find_column(TEXT_COLUMNS, header)
+        if id_name is None or text_name is None:
+            raise UsageError(
+                f"{path}, line 1: the first line must name the columns Query_id and query, parted by commas"
+            )
+        at_id, at_text = header.index(id_name), header.index(text_name)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -154,8 +156,7 @@ def _jsonl(path: Path, text: str) -> Iterator[_Row]:
             raise UsageError(f"{path}, line {number}: not JSON: {error}") from error
         if not isinstance(value, dict):
             raise UsageError(f"{path}, line {number}: expected an object with query_id and text")
-        query_id = next((value[name] for name in _ID_COLUMNS if name in value), None)
-        query = next((value[name] for name in _TEXT_COLUMNS if name in value), None)
+        query_id, query = (value.get(find_column(of, value) or "") for of in (ID_COLUMNS, TEXT_COLUMNS))
         language, split = value.get("language", "und"), value.get("split")
         if isinstance(query_id, int) and not isinstance(query_id, bool):
             query_id = str(query_id)

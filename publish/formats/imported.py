@@ -246,7 +246,9 @@ def write_import(found: Imported, out: Path, videos: Path | None = None) -> Impo
         _write(folder / "judgments.jsonl", (one.model_dump_json(exclude_none=True) for one in judgments))
         _write(folder / "qrels.txt", qrels)
         if run:
-            _write(folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.source)))
+            _write(
+                folder / "first_stage.trec", (line.rstrip("\n") for line in format_run(run, found.run or found.source))
+            )
         _write(folder / "skipped.jsonl", (one.model_dump_json() for one in found.skipped))
     return ImportSummary(
         out, len(queries), _by_split(queries), len(paths), len(judgments),

@@ -15,7 +15,7 @@ from pathlib import Path
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import member, read_json, split_of_name
+from hardcut.publish.formats.reading import member, read_json, read_queries, split_of_name
 from hardcut.publish.formats.writing import public_ids, run_name
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json, read_objects
@@ -65,15 +65,20 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
 
 
 def read(paths: Sequence[Path]) -> Imported:
-    """.jsonl: pairs; .json: a first stage (`{query: {video: score}}`), or pairs, a line each, as in training_data.json.
+    """.jsonl: pairs; .json: a first stage (`{query: {video: score}}`), or pairs, a line each, as in training_data.json;
+    .tsv: queries, as `queries.tsv` has them for a first stage.
 
     A line without a label is kept as a candidate without a judgment. A file whose name has a split's in it
     (train.jsonl, training_data.json) gives that split to its queries, and to the videos of no split before it.
     """
     found = Imported("rankvideo")
     for path in paths:
+        if path.suffix.lower() == ".tsv":
+            for where, id, text in read_queries(path):
+                found.query(where, id, text)
+            continue
         if path.suffix.lower() not in (".jsonl", ".json"):
-            raise UsageError(f"{path}: neither a .jsonl of pairs nor a .json of a first stage")
+            raise UsageError(f"{path}: neither a .jsonl of pairs, a .json of a first stage nor a .tsv of queries")
         if path.suffix.lower() == ".json" and not _lines(path):
             _first_stage(found, path)
             continue

@@ -14,6 +14,7 @@ from hardcut.publish.formats.imported import Imported
 from hardcut.publish.given_splits import SPLIT_NAMES
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.jsonl import parse_json
+from hardcut.schemas.query_columns import ID_COLUMNS, column
 from hardcut.schemas.records import Span, Split
 
 
@@ -55,6 +56,16 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
                     yield f"{path}, line {number}", line.strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
+
+
+def read_queries(path: Path) -> Iterator[tuple[str, str, str]]:
+    """(where, id, text) of a .tsv of queries, with a line of names or without. Raises UsageError where a tab lacks."""
+    for number, (where, line) in enumerate(read_lines(path)):
+        id, tab, text = line.partition("\t")
+        if not tab:
+            raise UsageError(f"{where}: no tab between id and text")
+        if number or column(id) not in ID_COLUMNS:
+            yield where, id.strip(), text
 
 
 def header_of(path: Path) -> list[str]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
+from typing import TypeVar
+from urllib.parse import quote, unquote
 
 from hardcut.engine.files import atomic_writer
 from hardcut.publish.dataset import Dataset
 from hardcut.publish.formats.imported import Imported
-from hardcut.publish.formats.reading import split_of_name
+from hardcut.publish.formats.reading import read_lines, read_queries, split_of_name
 from hardcut.publish.formats.writing import TEACHER, public_ids, run_name
 from hardcut.schemas.errors import UsageError
-from hardcut.schemas.records import Split
 from hardcut.schemas.trec import format_run, read_qrels, read_run
+
+V = TypeVar("V")
+
+RENAMED = "renamed.txt"
+"""The ids that could not stand in a TREC file, each after the name that it has there."""
 
 
 def write(dataset: Dataset, out: Path) -> dict[str, int]:
@@ -53,9 +58,9 @@ def write(dataset: Dataset, out: Path) -> dict[str, int]:
         counts[f"{wanted}.queries.tsv"] = dataset.count("queries", wanted)
     renamed = sorted((column, id) for id, column in columns.items() if column != id)
     if renamed:
-        with atomic_writer(out / "renamed.txt") as file:
+        with atomic_writer(out / RENAMED) as file:
             file.writelines(f"{column}\t{id}\n" for column, id in renamed)
-        counts["renamed.txt"] = len(renamed)
+        counts[RENAMED] = len(renamed)
     return counts
 
 
@@ -75,44 +80,48 @@ def _encoded(char: str) -> str:
 def read(paths: Sequence[Path]) -> Imported:
     """Qrels (4 columns), runs (6 columns) and queries (.tsv: id, tab, text); which is which the first line tells.
 
-    Grades are kept as they are, negative ones too. A file of queries or qrels whose name has a split's in it gives that
-    split to its queries, and to the videos of no split before it. Raises UsageError naming file and line.
+    `renamed.txt`, where our export wrote one, gives ids their white space back. Grades are kept as they are, negative
+    ones too. A file of queries or qrels whose name has a split's in it gives that split to its queries, and to the
+    videos of no split before it. Raises UsageError naming file and line.
     """
     found = Imported("trec")
+    ids = {name: unquote(name) for path in paths if path.name == RENAMED for name in _names(path)}
     for path in sorted(paths, key=lambda path: path.suffix.lower() != ".tsv"):  # a query is known before it is judged
         split = split_of_name(path)
+        if path.name == RENAMED:
+            continue
         if path.suffix.lower() == ".tsv":
-            _queries(found, path, split)
+            for where, id, text in read_queries(path):
+                found.query(where, ids.get(id, id), text, split=split)
             continue
         columns = len(_first_line(path).split())
         if columns == 4:
-            for query, grades in read_qrels(path).items():
-                for video, grade in grades.items():
+            for query, grades in _named(ids, read_qrels(path)):
+                for video, grade in grades:
                     found.judgment(f"{path}, query {query}", query, video, grade)
                     found.asked_in(split, query, video)
         elif columns == 6:
             run = read_run(path)
             found.of_run(str(path), run.tag)
-            for query, scores in run.scores.items():
-                for video, score in scores.items():
+            for query, scores in _named(ids, run.scores):
+                for video, score in scores:
                     found.hit(f"{path}, query {query}", query, video, score)
         else:
             raise UsageError(f"{path}, line 1: {columns} columns: qrels have 4, a run has 6, queries come as .tsv")
     return found
 
 
-def _queries(found: Imported, path: Path, split: Split | None) -> None:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        id, tab, text = line.partition("\t")
-        if not tab:
-            raise UsageError(f"{path}, line {number}: no tab between id and text")
-        found.query(f"{path}, line {number}", id, text, split=split)
+def _named(ids: Mapping[str, str], values: Mapping[str, Mapping[str, V]]) -> Iterator[tuple[str, list[tuple[str, V]]]]:
+    """Values by query and video, under the ids that the dataset has."""
+    for query, of in values.items():
+        yield ids.get(query, query), [(ids.get(video, video), value) for video, value in of.items()]
+
+
+def _names(path: Path) -> Iterator[str]:
+    for _, line in read_lines(path):
+        name, tab, _ = line.partition("\t")
+        if tab:
+            yield name
 
 
 def _first_line(path: Path) -> str:

@@ -26,8 +26,8 @@ _CODE_PAGES = {
 }
 """The code page that Windows wrote a language in, by its short code."""
 _LINE_END = re.compile(r"\r*\n|\r")
-"""Of a text file. Other marks of Unicode, such as U+2028 and U+0085, stand inside of texts. Programs that change `\\n` to
-`\\r\\n` twice leave `\\r\\r\\n`."""
+"""Of a text file. Other marks of Unicode, such as U+2028 and U+0085, stand inside of texts. A program that doubles the
+return before each line feed is told by two of them."""
 _TRADITIONAL = ("tw", "hk", "mo", "hant")
 
 

@@ -16,6 +16,7 @@ from hardcut.cli.app import app
 from hardcut.publish.changes import next_version, version_of
 from hardcut.publish.dataset import LEFT_OUT, Dataset
 from hardcut.publish.diff import DatasetDiff, diff
+from hardcut.publish.diff_page import write_diff_page
 from hardcut.publish.export_dataset import ExportOptions, export
 from hardcut.schemas.base import Record
 from hardcut.schemas.dataset_settings import ExportSettings
@@ -110,6 +111,10 @@ def test_rows_that_are_made_by_settings_and_the_settings_are_told(
     assert f"- groups: {Dataset(other).count('groups')} added, " in entry
     assert '- settings: export.name "clips" -> "others"; export.negatives_per_group 2 -> 3\n' in entry
     assert "export.negatives\\_per\\_group 2" in (other / "README.md").read_text()
+    write_diff_page(tmp_path / "diff.html", Dataset(versions[0]), Dataset(other), found)
+    page = (tmp_path / "diff.html").read_text()
+    assert "<h2>Groups</h2>" in page and "export.negatives_per_group 2 -&gt; 3" in page
+    assert found.made["groups"].examples["gone"][0] in page
 
 
 def test_every_pair_of_the_version_before_is_a_row_or_has_a_line(versions: list[Path]) -> None:

@@ -128,6 +128,24 @@ def test_trec_holds_ids_with_white_space_and_runs_of_any_name(
     runs = {name: read_run(tmp_path / "out" / name).scores for name in counts if name.endswith(".run")}
     sizes = sorted((name.split(".")[1].split("-")[0], sum(map(len, run.values()))) for name, run in runs.items())
     assert sizes == [("a", 5), ("teacher", 6), ("teacher", 11)], "a first stage called teacher is not the teacher"
+    first_stage = next(name for name in counts if name.startswith("train.a-b-"))
+    files = ["renamed.txt", "train.qrels", "train.queries.tsv", first_stage]
+    found = read("trec", [tmp_path / "out" / name for name in files])
+    want = {(row["query_id"], row["video_id"]): row["label"] for _, row in dataset.rows("pairs")}
+    public = {id: row["external_id"] for _, row in dataset.rows("queries") for id in (row["query_id"],)}
+    got = {pair: judgment.grade for pair, [judgment] in found.judgments.items()}
+    assert got == {(public[query], video): grade for (query, video), grade in want.items()}
+    assert set(found.queries) == set(public.values()) and found.first_stage["my query 1"] == {"plain": 0.5}
+
+
+def test_an_imported_first_stage_keeps_its_name(tmp_path: Path) -> None:
+    queries = write(tmp_path / "q.tsv", "#Query-ID\tquery\n1\ta ball\u2028rolls\n")
+    run = write(tmp_path / "a.run", "1 Q0 v2 1 9.5 bm25\n")
+    done = write_import(read("trec", [queries, run]), tmp_path / "in")
+    assert (done.queries, done.first_stage) == (1, 1) and lines(tmp_path / "in" / "queries.jsonl") == [
+        {"query_id": "1", "query": "a ball rolls"}
+    ]
+    assert read_run(tmp_path / "in" / "first_stage.trec").tag == "bm25"
 
 
 def test_first_stages_are_never_mixed(tmp_path: Path, make: Any, write_run: Callable[..., Path]) -> None:
@@ -354,7 +372,9 @@ def test_rankvideo_of_others(tmp_path: Path) -> None:
     ]
     path = write(tmp_path / "training_data.json", "".join(json.dumps(row) + "\n" for row in rows))
     first = write(tmp_path / "first.json", json.dumps({"1": {"5": 0.9, "8": 1}}))
-    done = write_import(read("rankvideo", [path, first]), tmp_path / "in")
+    asked = write(tmp_path / "queries.tsv", 'query_id\tquery_text\n1\tguitar\n2\t"so" said\n')
+    done = write_import(read("rankvideo", [path, first, asked]), tmp_path / "in")
+    assert [row["query"] for row in lines(tmp_path / "in" / "queries.jsonl")] == ["guitar", '"so" said']
     assert (done.videos, done.judgments, done.first_stage) == (4, 3, 2) and done.skipped == {"no_judgment": 1}
     paths = {row["video_id"]: row["path"] for row in lines(tmp_path / "in" / "manifest.jsonl")}
     assert paths["5"] == "5.mp4" and paths["8"] == "a/8.webm", "a path of another machine is no path in the collection"

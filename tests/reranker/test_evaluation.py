@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+import hardcut
 from hardcut.report.statistics.significance import holm, mean, measured, randomisation_test
 from hardcut.reranker.evaluation import evaluate, runs_by_name
 from hardcut.reranker.evaluation_page import render, versus
@@ -256,6 +257,31 @@ def test_what_cannot_be_evaluated_is_told() -> None:
     with pytest.raises(UsageError, match="no measure"):
         evaluate({"q": {"a": 1}}, {"run": {}}, measures=[])
     assert list(runs_by_name([("run", {}), ("run", {"q": {}}), ("run", {})])) == ["run", "run (2)", "run (3)"]
+
+
+@pytest.mark.parametrize(
+    ("qrels", "run", "message"),
+    [
+        ({"q": {"a": 1, "b": 0}}, {"q": {"a": float("nan"), "b": 1.0}}, "'q', document 'a': score nan is not a finite"),
+        ({"q": {"a": 1}}, {"q": {"a": None}}, "score None is not a finite number"),
+        ({"q": {"a": 10**10, "b": 0}}, {"q": {"a": 2.0}}, "grade 10000000000 is out of range"),
+        ({"q": {"a": 0.5}}, {"q": {"a": 2.0}}, "grade 0.5 is not a whole number"),
+        ({1: {"a": 1}}, {"q": {"a": 2.0}}, "ids as texts"),
+        ({"q": {1: 1}}, {"q": {"a": 2.0}}, "the id is no text"),
+        ({"q": {"a": 1}}, {"q": ["a"]}, "document id: score"),
+    ],
+)
+def test_values_of_a_program_are_checked_as_a_file_is(qrels: object, run: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hardcut.evaluate(qrels, run)  # type: ignore[arg-type]
+
+
+def test_values_of_numpy_are_numbers() -> None:
+    run = {"q": {"a": np.float32(2), "b": np.int64(1)}}
+    found = hardcut.evaluate({"q": {"a": np.int64(1), "b": True, "c": 0.0}}, run, measures=["P@2"])  # type: ignore[dict-item]
+    assert found.runs[0].measures["P@2"].mean == 1.0
+    with pytest.raises(UsageError, match="no run is given"):
+        hardcut.evaluate({"q": {"a": 1}})
 
 
 def test_the_page_shows_every_part_and_escapes_what_it_shows() -> None:

@@ -25,6 +25,9 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
     [
         ("q.tsv", "7\tred ball\nq8\ta  door, opening\n"),
         ("q.tsv", "\ufeffqid\ttext\r\n7\tred ball\r\n\r\nq8\ta door, opening"),
+        ("q.tsv", "query-id\ttext\n7\tred ball\nq8\ta door, opening\n"),
+        ("q.tsv", "#qid\tquery\n7\tred ball\nq8\ta door, opening\n"),
+        ("q.jsonl", '{"_id": "7", "text": "red ball"}\n{"Query-ID": "q8", "query_text": "a door, opening"}\n'),
         ("q.csv", 'Query_id,query\n7,red ball\nq8,"a door, opening"\n'),
         ("q.csv", 'event,query,query_id\nfair,red ball,7\nfair,"a door,\nopening",q8\n'),
         ("q.jsonl", '{"query_id": 7, "query": "red ball"}\n{"query_id": "q8", "text": "a door, opening"}\n'),
@@ -56,6 +59,12 @@ def test_only_a_line_break_ends_a_line(tmp_path: Path, name: str, text: str) -> 
         ("q.tsv", "1\tone\n2\ttwo\n1\tthree\n", "q.tsv, line 3: the id '1' is that of line 1 already"),
         ("q.tsv", "1\tone\n2\t \n", "q.tsv, line 2: the query has no text"),
         ("q.tsv", "\tone\n", "q.tsv, line 1: the query has no id"),
+        ("q.tsv", "1\tone\n2\t\u200b\u200d\n", "q.tsv, line 2: the query has no text"),
+        (
+            "q.csv",
+            "id;text\n1;one\n",
+            "q.csv, line 1: the first line must name the columns Query_id and query, parted by commas",
+        ),
         ("q.tsv", "\n", "no query in it"),
         ("q.tsv", b"1\tone\n2\tcaf\xe9\n", "q.tsv, line 2: not UTF-8"),
         ("q.csv", "id,words\n1,one\n", "q.csv, line 1: the first line must name"),
