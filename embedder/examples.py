@@ -87,6 +87,10 @@ class EmbeddingData:
     examples: tuple[Example, ...]
     validation: Held
     left_out: tuple[LeftOut, ...] = ()
+    mixed: str | None = None
+    """What is to be said of the teachers' margins of groups, where they were made in different ways."""
+    mixed_groups: tuple[str, ...] = ()
+    """The groups that have margins of one teacher that were made in different ways."""
 
     @property
     def videos(self) -> dict[str, ClipRef]:
@@ -112,7 +116,14 @@ class EmbeddingData:
         documents = {id: item for id, item in held.documents.items() if not _lacks(item, missing)}
         qrels = {query: {id: grade for id, grade in of.items() if id in documents} for query, of in held.qrels.items()}
         validation = replace(held, documents=documents, qrels={query: of for query, of in qrels.items() if of})
-        return EmbeddingData(tuple(examples), validation, (*self.left_out, *left_out))
+        kept_ids = {each.id for each in examples}
+        return replace(
+            self,
+            examples=tuple(examples),
+            validation=validation,
+            left_out=(*self.left_out, *left_out),
+            mixed_groups=tuple(group for group in self.mixed_groups if group in kept_ids),
+        )
 
 
 def read_examples(tables: DatasetTables, settings: EmbeddingSettings, scores: Run | None = None) -> EmbeddingData:
@@ -131,11 +142,19 @@ def read_examples(tables: DatasetTables, settings: EmbeddingSettings, scores: Ru
         found, told = _triplets(tables, settings.hard_negatives, left_out)
         examples += found
         validation = replace(validation, triplets=tuple(told))
+    ranking = None
     if "groups" in settings.data and "groups" in tables.configs:
-        examples += _groups(tables, settings, scores, left_out)
+        ranking = read_ranking(tables, "raw", settings.counterfactuals)
+        left_out += ranking.left_out
+        examples += _groups(ranking, tables, settings, scores, left_out)
     if {"groups", "pairs", "queries"} <= set(tables.configs):
         validation = _with_ranking(tables, settings, validation)
-    return EmbeddingData(tuple(sorted(examples, key=lambda each: each.id)), validation, tuple(left_out))
+    data = EmbeddingData(tuple(sorted(examples, key=lambda each: each.id)), validation, tuple(left_out))
+    if ranking is None or scores is not None:
+        return data
+    by_margins = {each.id for each in examples if each.margins}
+    mixed = tuple(group for group in ranking.mixed_groups if group in by_margins)
+    return replace(data, mixed=ranking.mixed, mixed_groups=mixed)
 
 
 def _triplets(tables: DatasetTables, most: int, left_out: list[LeftOut]) -> tuple[list[Example], list[Told]]:
@@ -154,10 +173,12 @@ def _triplets(tables: DatasetTables, most: int, left_out: list[LeftOut]) -> tupl
 
 
 def _groups(
-    tables: DatasetTables, settings: EmbeddingSettings, scores: Run | None, left_out: list[LeftOut]
+    data: RankingData,
+    tables: DatasetTables,
+    settings: EmbeddingSettings,
+    scores: Run | None,
+    left_out: list[LeftOut],
 ) -> Iterator[Example]:
-    data = read_ranking(tables, "raw", settings.counterfactuals)
-    left_out += data.left_out
     rows = {row["group_id"]: row for split, row in tables.rows("groups") if split == "train"}
     shown = _Shown(tables, settings.see)
     known_blocks: set[tuple[str, ...]] = set()

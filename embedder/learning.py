@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import gather_object
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.training_args import BatchSamplers, MultiDatasetBatchSamplers
@@ -28,6 +30,7 @@ from hardcut.reranker.card import write_card
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.facts import DatasetTables
 from hardcut.reranker.identity import RESULT
+from hardcut.reranker.margins import refuse_compared
 from hardcut.reranker.model import trainable
 from hardcut.reranker.resuming import (
     CHECKPOINTS,
@@ -106,6 +109,11 @@ def train_embedder(given: DatasetTables, job: EmbedderJob) -> TrainedEmbedder:
     videos = data.videos  # once: it goes through all examples
     data = data.without(job.clips.prepare(videos[video] for video in sorted(videos)))
     note_left_out(job.out, data.left_out)
+    loss = job.settings.embedding.loss
+    if loss.margin or loss.listwise:
+        refuse_compared(data.mixed_groups, loss, "train.embedding.loss")
+        if data.mixed and PartialState().is_main_process:
+            print(data.mixed, file=sys.stderr)
     if not data.examples:
         raise UsageError(f"nothing to train on: what was left out of the split train is in {job.out / LEFT_OUT}")
     set_seed(job.settings.seed)  # a new adapter is drawn before the trainer would do so
@@ -262,4 +270,5 @@ def _digest(data: EmbeddingData, job: EmbedderJob) -> str:
         del options["embedding"]["loss"]["hardness"]
     media = job.clips.media.model_dump(mode="json")
     identity = model_identity(job.model, job.digests)
-    return digest(STAGE, identity, job.revision, options, media, asdict(data))
+    used = {name: value for name, value in asdict(data).items() if name not in ("mixed", "mixed_groups")}
+    return digest(STAGE, identity, job.revision, options, media, used)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from hardcut.schemas.errors import UsageError
 from hardcut.schemas.shown import digest_in
-from hardcut.schemas.training import LossSettings
+from hardcut.schemas.training import EmbeddingLossSettings, LossSettings
 
 
 @dataclass(slots=True)
@@ -55,13 +55,15 @@ def mixing(margins: Margins) -> str | None:
     return f"the teachers' margins were made in different ways, and are not of one scale ({told})"
 
 
-def refuse_compared(groups: Collection[str], loss: LossSettings) -> None:
+def refuse_compared(
+    groups: Collection[str], loss: LossSettings | EmbeddingLossSettings, setting: str = "train.ranking.loss"
+) -> None:
     """`groups` are those that mix margins of one teacher that were made in different ways. Raises UsageError where a
-    term of the loss takes the difference of two of them."""
+    term of the loss, which is this setting, takes the difference of two of them."""
     terms = [name for name in ("listwise", "margin") if getattr(loss, name)]
     if groups and terms:
         raise UsageError(
             f"{len(groups):,} groups, {min(groups)} for one, mix margins of one teacher that were made in different "
-            f"ways, and train.ranking.loss.{terms[0]} takes their differences: have those pairs scored again, or set "
+            f"ways, and {setting}.{terms[0]} takes their differences: have those pairs scored again, or set "
             "it to 0"
         )

@@ -80,6 +80,36 @@ def test_a_rerankers_scores_take_the_place_of_margins(taught: Any) -> None:
     assert margins[first["group_id"]] == (0.5, 0.5) and set(margins.values()) == {(0.5, 0.5), ()}
 
 
+def two_ways(taught: Any) -> Any:
+    """The pairs shown to their teacher in two ways in turn."""
+    ways = ("aaaa (transformers 5.9.0)", "bbbb (transformers 5.24.0)")
+    pairs = [
+        (split, {**row, "teacher": "transformers:judge", "shown": ways[number % 2]})
+        for number, (split, row) in enumerate(taught.tables["pairs"])
+    ]
+    return replace(taught, tables={**taught.tables, "pairs": pairs})
+
+
+def test_margins_that_were_made_in_two_ways_are_known(taught: Any) -> None:
+    chosen = EmbeddingSettings(data=("groups",), hard_negatives=2)
+    mixed = read_examples(two_ways(taught), chosen)
+    assert mixed.mixed is not None and "as aaaa (transformers 5.9.0)" in mixed.mixed
+    groups = {each.id for each in mixed.examples if each.kind == "group"}
+    assert groups and set(mixed.mixed_groups) == groups
+    plain = read_examples(taught, chosen)
+    assert (plain.mixed, plain.mixed_groups) == (None, ()) and plain.examples == mixed.examples
+    scores = {row["query_id"]: {} for _, row in taught.tables["groups"]}
+    assert read_examples(two_ways(taught), chosen, scores).mixed is None, "these are a reranker's own scores"
+
+
+@pytest.mark.torch
+def test_differences_of_margins_that_were_made_in_two_ways_are_refused(taught: Any, tiny: str, tmp_path: Path) -> None:
+    loss = EmbeddingLossSettings(margin=1.0)
+    chosen = settings(data=("groups",), hard_negatives=2, loss=loss)
+    with pytest.raises(UsageError, match=r"train\.embedding\.loss\.margin takes their differences"):
+        run(two_ways(taught), tiny, tmp_path / "out", chosen)
+
+
 def test_what_misses_a_video_is_named(taught: Any) -> None:
     data = read_examples(taught, EmbeddingSettings(data=("groups",), see=True, hard_negatives=2))
     gone = {"train-red-left": "no file"}
