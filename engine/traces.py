@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -44,6 +45,11 @@ def sentences(text: str) -> set[str]:
     """The text and its sentences, as far as they are long enough to tell whose they are."""
     parts = (text, *_SENTENCE.split(text))
     return {part.strip(" .!?\n").casefold() for part in parts if len(part.strip()) >= LEAST}
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends, as JSON Lines have them: U+2028 and its like stand inside of a value."""
+    return io.StringIO(text, newline="\n").readlines()
 
 
 def _is_word(name: str) -> bool:

@@ -13,7 +13,7 @@ from hardcut.annotate.draws import Drawn
 from hardcut.engine.erase import forget_replies, forget_results, locked_ledger
 from hardcut.engine.files import atomic_writer
 from hardcut.engine.ledger import LEDGER_FILE
-from hardcut.engine.traces import Traces, sentences
+from hardcut.engine.traces import Traces, lines_of, sentences
 from hardcut.media.forget_copies import forget_copies
 from hardcut.pipeline.cache import Cache
 from hardcut.publish.dataset import Dataset
@@ -127,7 +127,7 @@ def _filtered(path: Path, traces: Traces) -> int:
     """Takes the lines with a trace out of a file; returns how many."""
     if not path.exists():
         return 0
-    lines = path.read_text("utf-8").splitlines(keepends=True)
+    lines = lines_of(path.read_text("utf-8"))
     kept = [line for line in lines if not traces.by_name.in_text(line)]
     if len(kept) < len(lines):
         with atomic_writer(path) as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardcut.engine.files import atomic_writer
-from hardcut.engine.traces import Traces
+from hardcut.engine.traces import Traces, lines_of
 from hardcut.publish.dataset import FILES, GUARDED, Dataset, digests
 from hardcut.publish.export_dataset import write_marker
 from hardcut.schemas.ids import canonical_json
@@ -45,7 +45,7 @@ def forget_rows(folder: Path, traces: Traces) -> int:
         sizes[config, split] = sizes.get((config, split), 0) + table.filter(keep).nbytes
     for path in sorted(folder.rglob("*")):
         if path.suffix in _TEXTS and path.is_file():
-            lines = path.read_text("utf-8").splitlines(keepends=True)
+            lines = lines_of(path.read_text("utf-8"))
             kept = [line for line in lines if not traces.in_text(line)]
             if len(kept) < len(lines):
                 with atomic_writer(path) as file:

@@ -166,6 +166,25 @@ def _found(planted: list[str], frames: list[bytes], folder: Path) -> list[str]:
     return found
 
 
+def test_a_line_is_whole_whatever_stands_in_a_name(tmp_path: Path, clips: list[Path]) -> None:
+    """U+2028 in a file's name: JSON Lines were cut there, and what was left of them was no JSON and still a trace."""
+    videos, run, cache = tmp_path / "videos", tmp_path / "run", Cache(tmp_path / "cache")
+    videos.mkdir()
+    for number, clip in enumerate(clips[:6]):
+        shutil.copy(clip, videos / ("quux\u2028corge.mp4" if number == 2 else f"{clip.stem}.mp4"))
+    asyncio.run(carry_out(Job(videos, run, load_settings(None, SETTINGS), cache), NullProgress()))
+    dataset = export_run(run, tmp_path / "dataset", Choices()).out
+    listed = [path for path in dataset.rglob("*.jsonl") if "\u2028" in path.read_text("utf-8")]
+    assert dataset / "recipe.jsonl" in listed
+    line = ["forget", str(run), "quux\u2028corge", "--dataset", str(dataset), "--cache", str(cache.root)]
+    assert CliRunner().invoke(app, line).exit_code == 0
+    for path in listed:
+        text = path.read_text("utf-8")
+        assert "quux" not in text and "corge" not in text and "\u2028" not in text
+        assert all(json.loads(each) for each in text.split("\n") if each)
+    assert verify(dataset) == []
+
+
 def test_what_is_a_trace_and_what_is_not() -> None:
     traces = Traces({"a/v1", "a/v1.mp4"}, frozenset({"q_1"}), frozenset(sentences("A red ball rolls. It stops.")))
     for text in ('{"video_id":"a/v1"}', "a/v1 scores 3, b 2", "see a/v1.", '["q_1"]', "about q_1: x", "a/v1.mp4"):
