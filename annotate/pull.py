@@ -116,13 +116,14 @@ def _read_answers(
     experts: Collection[str],
 ) -> tuple[dict[str, Answered], list[str]]:
     """The reviews and comparisons that the answers make, by id, and what of them could not be read. Notes in `pages`
-    who gave which.
+    who gave which. Where a person was asked the same in two sets, the later answer counts, and a draft only where there
+    is nothing else.
 
     `before` are those of earlier pulls, `book` who gave them, `users` the server's users by id.
     """
     read, unread = dict[str, Answered](), list[str]()
     took = _seconds(given)
-    for each in sorted(given, key=lambda each: each.answer.response_id):
+    for each in sorted(given, key=_rank):
         response_id, user_id = each.answer.response_id, each.answer.user_id
         noted = book.get(each.dataset_id, {}).get(response_id, {})
         if each.shown is None:
@@ -143,6 +144,11 @@ def _read_answers(
         if problem:
             unread.append(problem)
     return read, unread
+
+
+def _rank(given: _Given) -> tuple[bool, float, str]:
+    answer = given.answer
+    return answer.status != "draft", answer.given_s, answer.response_id
 
 
 def _made(
