@@ -56,6 +56,10 @@ def print_evaluation(found: Evaluation) -> None:
             )
         if run.unjudged:
             console.print(f"unjudged  {plain(run.name)}: {run.unjudged:,} queries are not in the qrels, passed over")
+        if run.apart is not None:
+            theirs, ours = run.apart
+            told = f"none of its videos is in the qrels, which name such as {ours!r}, and it such as {theirs!r}"
+            console.print(f"apart     {plain(f'{run.name}: {told}: give both the same ids')}", soft_wrap=True)
         if run.ties is not None:
             worst, best = run.ties.ranges[found.measures[0]]
             told = f"{run.ties.queries:,} queries have ties that touch the first 10"

@@ -80,6 +80,7 @@ def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFac
         slices=_slices(primary, facts),
         lacking=tuple(sorted(query for query in qrels if not run.get(query))),
         unjudged=sum(query not in qrels for query in run),
+        apart=_apart(qrels, run),
         ties=ties(qrels, run, list(values)),
         calibration=calibration,
         calibration_note=note,
@@ -87,6 +88,13 @@ def _result(name: str, qrels: Qrels, run: Run, values: Values, facts: DatasetFac
         prior=prior(qrels, run, facts),
         diagnostic=diagnostic(run, facts, evaluated_splits(qrels, facts)),
     )
+
+
+def _apart(qrels: Qrels, run: Run) -> tuple[str, str] | None:
+    """A video of each, where no video of the run is judged for any query: one of them names videos in another way."""
+    judged = {video for grades in qrels.values() for video in grades}
+    ranked = {video for scores in run.values() for video in scores}
+    return (min(ranked), min(judged)) if judged and ranked and judged.isdisjoint(ranked) else None
 
 
 def _slices(values: Mapping[str, float], facts: DatasetFacts) -> dict[str, dict[str, Mean]]:

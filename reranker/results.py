@@ -63,14 +63,16 @@ class Ties(Frozen):
 
 class RunResult(Frozen):
     """One run. `slices`: the first measure by facet (kind, language, ...) and its value. `lacking`: queries of the
-    qrels that the run lacks, counted as 0; `unjudged`: queries of the run that the qrels lack, passed over. `ties`:
-    null where no two of a query score alike."""
+    qrels that the run lacks, counted as 0; `unjudged`: queries of the run that the qrels lack, passed over. `apart`: a
+    video of the run and one of the qrels, where they have no video in common. `ties`: null where no two of a query
+    score alike."""
 
     name: str
     measures: dict[str, Mean]
     slices: dict[str, dict[str, Mean]]
     lacking: tuple[str, ...]
     unjudged: int
+    apart: tuple[str, str] | None
     ties: Ties | None
     calibration: Calibration | None
     calibration_note: str

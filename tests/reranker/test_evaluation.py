@@ -79,6 +79,14 @@ def test_runs_are_measured_over_the_same_queries_and_compared_with_the_first() -
     assert evaluate(qrels, {"chance": runs["chance"], "good": lacking}, facts, ["nDCG@10", "RR"]) == found
 
 
+def test_a_run_that_names_videos_otherwise_is_told() -> None:
+    qrels = {"q": {"a": 1, "b": 0}}
+    found = evaluate(qrels, {"theirs": {"q": {"a.mp4": 2.0}}, "ours": {"q": {"b": 2.0, "c": 1.0}}})
+    theirs, ours = found.runs
+    assert theirs.apart == ("a.mp4", "a") and ours.apart is None
+    assert "theirs: none of its videos is in the qrels" in render(found)
+
+
 def test_how_much_hangs_on_ties_is_told() -> None:
     """By hand: of q1 the relevant one is among three that tie, of q2 nothing ties, and q3 ties below the tenth."""
     qrels = {"q1": {"a": 1}, "q2": {"a": 1}, "q3": {"a": 1}}
