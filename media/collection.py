@@ -64,6 +64,9 @@ def scan(
         known.save()
     if not videos:
         seen = f" ({len(skipped)} other files were found)" if skipped else ""
+        if tar := next((each.item for each in skipped if each.item.endswith(".tar")), None):
+            tars = (root / tar).parent / "*.tar"
+            raise UsageError(f"{root} holds no video{seen}: name its tars themselves, such as '{tars}'")
         raise UsageError(f"{root} holds no video{seen}: put files in it that end in {', '.join(VIDEO_SUFFIXES)}")
     return Collection(root, tuple(sorted(videos, key=lambda video: video.video_id)), tuple(sorted(skipped)))
 

@@ -42,17 +42,17 @@ def read_vatex(paths: Sequence[Path]) -> Imported:
 
 
 def read_msvd(paths: Sequence[Path]) -> Imported:
-    """AllVideoDescriptions.txt (`ID SENTENCE`, lines that begin with # are passed over), and lists of ids whose names
-    give their split (train_list.txt, val_list.txt, test_list.txt)."""
+    """AllVideoDescriptions.txt (`ID SENTENCE`, parted by a blank or a tab; lines that begin with # are passed over),
+    and lists of ids whose names give their split (train_list.txt, val_list.txt, test_list.txt)."""
     found, splits = Imported("msvd"), {}
     for path in paths:
         split = split_of_name(path)
         for where, line in read_lines(path):
-            id, _, sentence = line.partition(" ")
+            id, *sentence = line.split(maxsplit=1)
             if line.startswith("#"):
                 continue
-            if sentence.strip():
-                found.said(where, id, sentence)
+            if sentence:
+                found.said(where, id, sentence[0])
             elif split is not None:
                 splits[found.video(where, id, split=split)] = split
             else:

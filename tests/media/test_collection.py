@@ -117,6 +117,9 @@ def test_no_folder_no_videos_a_file(root, tmp_path):
         scan(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"holds no video: put files .* \.mp4"):
         scan(root)
+    touch(root / "mp4" / "clips-000.tar")
+    with pytest.raises(UsageError, match=r"name its tars themselves, such as '.*/mp4/\*\.tar'"):
+        scan(root)
     with pytest.raises(UsageError, match="is not a folder"):
         scan(touch(root / "a.mp4"))
 

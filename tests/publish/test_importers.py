@@ -138,7 +138,8 @@ def test_vatex_has_both_languages_and_the_video_behind_a_clip(imported: Callable
 
 def test_msvd_lists_give_splits_to_queries_too(imported: Callable[..., Any]) -> None:
     text = (
-        "# MSVD\n-4wsuPCjDBc_5_15 a squirrel is eating a peanut\n-4wsuPCjDBc_5_15 an animal eats\nklteYv1Uv9A_27_33 a\n"
+        "# MSVD\n-4wsuPCjDBc_5_15 a squirrel is eating a peanut\n"
+        "-4wsuPCjDBc_5_15 an animal eats\nklteYv1Uv9A_27_33\ta\n"
     )
     lists = [("train_list.txt", "-4wsuPCjDBc_5_15\n"), ("test_list.txt", "klteYv1Uv9A_27_33\n")]
     _, folder = imported("msvd", ("AllVideoDescriptions.txt", text), *lists)
