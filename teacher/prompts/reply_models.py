@@ -41,14 +41,6 @@ def _listed(ids: Any) -> Any:
     return [ids] if isinstance(ids, str) else ids
 
 
-def _all_required(schema: dict[str, Any]) -> None:
-    """A field with a default is required of a model all the same. The default is for functions and rules, and for what
-    a model left out because there is nothing to say."""
-    schema["required"] = list(schema["properties"])
-    for field in schema["properties"].values():
-        field.pop("default", None)
-
-
 Filled = Annotated[str, AfterValidator(_filled)]
 LanguageTag = Annotated[str, AfterValidator(_language_tag)]
 
@@ -85,11 +77,15 @@ class CaptionReply(Frozen):
 class VerdictReply(Frozen):
     """Whether a claim is supported; `problem` says what is wrong with it, or is empty."""
 
-    model_config = ConfigDict(json_schema_extra=_all_required)
-
     number: int
-    problem: str = ""
+    problem: str
     supported: bool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_problem(cls, given: Any) -> Any:
+        """A model that finds nothing wrong may leave the problem out, or say null."""
+        return {**given, "problem": given.get("problem") or ""} if isinstance(given, dict) else given
 
 
 class CheckReply(Frozen):
@@ -114,6 +110,13 @@ class FacetReply(_Timed):
     """One thing that must be seen or heard for the query to be answered."""
 
     modality: Modality
+
+
+def _all_required(schema: dict[str, Any]) -> None:
+    """A field with a default is required of a model all the same. The default is for functions and rules."""
+    schema["required"] = list(schema["properties"])
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class QueryReply(Frozen):
