@@ -1,11 +1,13 @@
-"""One HTTP endpoint: one session, a bounded number of requests, and errors by what can be done about them."""
+"""One HTTP endpoint: one session, a bounded number of requests, and errors by what can be done about them.
+
+The client is loaded by the first endpoint: a run that asks no server does without it.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import aiohttp
 
 from hardcut.schemas.addresses import canonical_address
 from hardcut.schemas.errors import UsageError
@@ -13,6 +15,9 @@ from hardcut.teacher.server.faults import NoConnection, RequestFailed, fault_of
 from hardcut.teacher.server.keys import KeySource
 from hardcut.teacher.server.pace import Pace
 from hardcut.teacher.server.proxy import Proxy, proxy_for
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _MAX_REPLY = 64 * 2**20
 _MAX_ERROR = 64 * 2**10
@@ -29,6 +34,8 @@ class Endpoint:
     """
 
     def __init__(self, url: str, *, concurrency: int, timeout_s: float, key: KeySource | None = None) -> None:
+        import aiohttp
+
         self.url = canonical_address(url)
         self._pace = Pace(concurrency, timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s))
@@ -50,6 +57,8 @@ class Endpoint:
 
         Raises RequestFailed, NoConnection, RequestRejected, or what ends the run (`faults.fault_of`).
         """
+        import aiohttp
+
         base = self.url.removesuffix("/v1") if root else self.url
         # A payload as such: from bare bytes, aiohttp looks for the kind of payload that takes them (18 calls).
         payload = aiohttp.BytesPayload(body, content_type=content_type)
@@ -57,6 +66,8 @@ class Endpoint:
 
     async def get(self, path: str) -> bytes:
         """As `post`, within 10 seconds."""
+        import aiohttp
+
         return await self._request("GET", self.url + path, None, aiohttp.ClientTimeout(total=_GET_S))
 
     async def _request(
@@ -66,6 +77,8 @@ class Endpoint:
         body: aiohttp.BytesPayload | None,
         within: aiohttp.ClientTimeout,
     ) -> bytes:
+        import aiohttp
+
         session = self._session or self._open()
         proxy = self._proxy
         try:
@@ -104,6 +117,8 @@ class Endpoint:
             self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
         self._key = self._keys.read()
         self._proxy = proxy_for(self.url)
         # Not headers of the session: those aiohttp shows to a proxy too, in clear text.

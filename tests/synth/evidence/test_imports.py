@@ -17,3 +17,9 @@ def test_workers_load_no_client_of_servers() -> None:
     """A client of HTTP takes a worker longer to load than a minute of video with still text takes to read."""
     told = subprocess.run([sys.executable, "-c", _CODE], check=True, capture_output=True, text=True)
     assert json.loads(told.stdout) == []
+
+
+def test_a_run_that_asks_no_server_loads_no_client_of_servers() -> None:
+    code = "import sys, hardcut.cli.run; print('aiohttp' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "False"
