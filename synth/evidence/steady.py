@@ -7,7 +7,7 @@ structure too, where corners would be lost, and bears noise, changes of light an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -82,29 +82,31 @@ class Steadiness:
         self._first = 0
         self._first_s = self._last_s = 0.0
         self._looks: list[_Look] = []
-        self._stood: _Anchor | None = None  # of the last still hold
+        self._stood: _Anchor | None = None
+        """Of the last still hold."""
         self._bridge: _Look | None = None
 
     def see(self, number: int, time_s: float, grey: Image) -> Iterator[Hold]:
         """The hold that ends with this picture, if one does."""
         if self._anchor is None:
-            self._begin(number, time_s, grey)
+            self._begin(number, time_s, _seen(grey))
         elif time_s - self._last_s >= LOOK_S - 1e-3:
-            self._looks.append(self._anchor.look(grey))
+            seen = _seen(grey)
+            self._looks.append(self._anchor.look(seen))
             self._last_s = time_s
             if time_s - self._first_s >= ANCHOR_S - LOOK_S / 2:
                 yield self._hold(number)
-                self._begin(number, time_s, grey)
+                self._begin(number, time_s, seen)
 
     def end(self, number: int, grey: Image | None) -> Iterator[Hold]:
         """The last hold; `number` is that of the last picture."""
         if self._anchor is not None and grey is not None and number > self._first:
-            self._looks.append(self._anchor.look(grey))
+            self._looks.append(self._anchor.look(_seen(grey)))
             yield self._hold(number)
 
-    def _begin(self, number: int, time_s: float, grey: Image) -> None:
-        self._bridge = self._stood.look(grey) if self._stood else None
-        self._anchor, self._looks = _Anchor(grey), []
+    def _begin(self, number: int, time_s: float, seen: _Seen) -> None:
+        self._bridge = self._stood.look(seen) if self._stood else None
+        self._anchor, self._looks = _Anchor(seen), []
         self._first, self._first_s, self._last_s = number, time_s, time_s
 
     def _hold(self, last: int) -> Hold:
@@ -139,7 +141,7 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A blurred picture, and mean and variance of each of its cells."""
+    """A blurred picture, and mean and variance of each of its cells: rows x columns x 1."""
 
     picture: Floats
     mean: Floats
@@ -149,26 +151,24 @@ class _Seen:
 class _Anchor:
     """A picture that later ones are compared with."""
 
-    def __init__(self, grey: Image) -> None:
+    def __init__(self, seen: _Seen) -> None:
         import numpy as np
 
-        height, width = grey.shape
-        self._size = (max(3, round(width / CELL)), max(3, round(height / CELL)))
-        picture = _blurred(grey)
-        self._here = self._seen(picture)
-        self._shifted = [self._seen(_shifted(picture, *by)) for by in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-        energies = [self._energy(shifted, self._here) for shifted in self._shifted]
+        self._here = seen
+        self._pictures = (seen.picture, *_shifted(seen.picture))
+        means = _cells(self._pictures, seen.picture.shape)
+        self._mean = means
+        self._spread = _cells([picture * picture for picture in self._pictures], seen.picture.shape) - means * means
+        _, *energies = self._energies(seen)
         self._texture = (np.minimum(*energies[:2]), np.minimum(*energies[2:]))
-        self._border = np.ones(self._here.mean.shape, dtype=np.bool_)
+        self._border = np.ones(means.shape[:2], dtype=np.bool_)
         self._border[1:-1, 1:-1] = False
 
-    def look(self, grey: Image) -> _Look:
+    def look(self, later: _Seen) -> _Look:
         """How a later picture lies to this one."""
         import numpy as np
 
-        later = self._seen(_blurred(grey))
-        unmoved = self._energy(self._here, later)
-        moved = [self._energy(shifted, later) for shifted in self._shifted]
+        unmoved, *moved = self._energies(later)
         telling, staying, offsets = [], [], []
         for texture, before, after in zip(self._texture, moved[::2], moved[1::2], strict=True):
             curve = before + after - 2 * unmoved
@@ -199,7 +199,7 @@ class _Anchor:
             if min(counts) >= _LEAST_CELLS and min(shares) >= least:
                 return "still", min(shares), min(counts)
             best = max(best, min(shares))
-        blank = ~telling[0] & ~telling[1] & (np.abs(later.mean - self._here.mean) < _UNCHANGED)
+        blank = ~telling[0] & ~telling[1] & (np.abs(later.mean - self._here.mean)[..., 0] < _UNCHANGED)
         stays = (telling[0] | telling[1]) & (staying[0] | ~telling[0]) & (staying[1] | ~telling[1])
         plain = float((blank & self._border).sum()) / self._border.sum()
         astray = ~blank & ~stays & self._border
@@ -215,38 +215,49 @@ class _Anchor:
             return "resting", share, int(both.sum())
         return "unknown", best, int(both.sum())
 
-    def _seen(self, picture: Floats) -> _Seen:
-        mean = self._cells(picture)
-        return _Seen(picture, mean, self._cells(picture * picture) - mean * mean)
-
-    def _energy(self, here: _Seen, there: _Seen) -> Floats:
-        """What is left of `there` when it is told by `here`, made brighter or darker as a whole: levels squared."""
+    def _energies(self, there: _Seen) -> list[Floats]:
+        """What is left of `there` when it is told by this picture and by each of the shifted ones, made brighter or
+        darker as a whole: levels squared, rows x columns each."""
         import numpy as np
 
-        together = self._cells(here.picture * there.picture) - here.mean * there.mean
-        gain = np.clip(together / np.maximum(here.spread, 0.05), 0.3, 3.0)
-        left = there.spread - 2 * gain * together + gain * gain * here.spread
-        return np.asarray(np.maximum(left, 0), dtype=np.float32)
-
-    def _cells(self, picture: Floats) -> Floats:
-        import cv2
-        import numpy as np
-
-        return np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        products = [picture * there.picture for picture in self._pictures]
+        together = _cells(products, there.picture.shape) - self._mean * there.mean
+        gain = np.clip(together / np.maximum(self._spread, 0.05), 0.3, 3.0)
+        left = np.maximum(there.spread - 2 * gain * together + gain * gain * self._spread, 0)
+        return [np.ascontiguousarray(left[..., number]) for number in range(left.shape[-1])]
 
 
-def _blurred(grey: Image) -> Floats:
+def _seen(grey: Image) -> _Seen:
     import cv2
     import numpy as np
 
-    return np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
+    picture = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.0), dtype=np.float32)
+    both = _cells([picture, picture * picture], picture.shape)
+    mean = both[..., :1]
+    return _Seen(picture, mean, both[..., 1:] - mean * mean)
 
 
-def _shifted(picture: Floats, across: int, down: int) -> Floats:
-    """The picture moved by two pixels."""
+def _cells(pictures: Sequence[Floats], shape: Sequence[int]) -> Floats:
+    """The mean of each cell of some pictures of one size: rows x columns x pictures. OpenCV does up to four channels at
+    once, hardly slower than one of them."""
+    import cv2
     import numpy as np
 
-    padded = np.pad(picture, _SHIFT, mode="edge")
+    height, width = shape
+    size = (max(3, round(width / CELL)), max(3, round(height / CELL)))
+    found = [
+        cv2.resize(cv2.merge(list(pictures[at : at + 4])), size, interpolation=cv2.INTER_AREA)
+        for at in range(0, len(pictures), 4)
+    ]
+    return np.asarray(np.dstack(found), dtype=np.float32)
+
+
+def _shifted(picture: Floats) -> list[Floats]:
+    """The picture moved by two pixels to the left and right, up and down."""
+    import cv2
+    import numpy as np
+
     height, width = picture.shape
-    top, left = _SHIFT * (1 - down), _SHIFT * (1 - across)
-    return np.ascontiguousarray(padded[top : top + height, left : left + width])
+    padded = cv2.copyMakeBorder(picture, _SHIFT, _SHIFT, _SHIFT, _SHIFT, cv2.BORDER_REPLICATE)
+    corners = [(_SHIFT * (1 - down), _SHIFT * (1 - across)) for across, down in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+    return [np.ascontiguousarray(padded[top : top + height, left : left + width]) for top, left in corners]
