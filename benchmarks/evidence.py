@@ -64,7 +64,7 @@ def bare_flow(bursts: Sequence[Burst]) -> int:
     engine: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     count = 0
     for burst in bursts:
-        greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in burst.pictures()]
+        greys = [cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY) for picture in burst.pictures()]
         for one, other in pairwise(greys):
             engine.calc(one, other, None)
             count += 1

@@ -51,11 +51,16 @@ class Burst:
     end_s: float
 
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """The pictures, height x width x 3 bytes, red first. Raises OSError."""
+        """The pictures, height x width x 3 bytes, blue first. Raises OSError."""
+        import cv2
+
         with self.path.open("rb") as file:
             for size in self.sizes:
-                with Image.open(io.BytesIO(file.read(size))) as picture:
-                    yield np.asarray(picture.convert("RGB"))
+                data = np.frombuffer(file.read(size), dtype=np.uint8)
+                picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+                if picture is None:
+                    raise OSError(f"{self.path}: a picture that was kept for movement is gone or none")
+                yield np.asarray(picture, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

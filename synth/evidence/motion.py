@@ -65,7 +65,9 @@ class Look(Protocol):
     def start_s(self) -> float: ...
     @property
     def end_s(self) -> float: ...
-    def pictures(self) -> Iterator[Image]: ...
+    def pictures(self) -> Iterator[Image]:
+        """Height x width x 3 bytes, blue first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _joined(found: Sequence[Finding]) -> list[Finding]:
 
 
 class _Picture:
-    """A picture while windows need it."""
+    """A picture while windows need it (`regions.Shown`)."""
 
     def __init__(self, time_s: float, colour: Image) -> None:
         self.time_s = time_s
@@ -160,6 +162,10 @@ class _Picture:
         self.stride: Step | None = None
         """To the picture a short window later: what is slow is seen better so. It is made when it is asked for."""
         self._lab: Floats | None = None
+
+    @property
+    def colour(self) -> Image:
+        return self.shades.colour
 
     @property
     def lab(self) -> Floats:
@@ -187,16 +193,13 @@ class _Burst:
 
     def findings(self) -> list[Finding]:
         """All that is told of the burst."""
-        import numpy as np
-
         height = width = 0
         steady = Steadiness()
         fast = _Windows(self._fast, max(1, self._fast // 2))
         slow = _Windows(self._slow, self._fast)
         previous: _Picture | None = None
         last = 0
-        for number, shown in enumerate(self._look.pictures()):
-            colour = np.ascontiguousarray(shown[..., ::-1])
+        for number, colour in enumerate(self._look.pictures()):
             picture = _Picture(self._times[number], colour)
             height, width = colour.shape[:2]
             if min(height, width) < SMALLEST_SIDE:
@@ -290,7 +293,7 @@ class _Burst:
         self, first: int, last: int, points: Floats, moved: Floats, sure: Mask, background: Background
     ) -> Window:
         here, there = self._pictures[first], self._pictures[last]
-        return Window(first, last, here.shades.colour, here.lab, there.lab, points, moved, sure, background)
+        return Window(first, last, here, there, points, moved, sure, background)
 
     def _camera(self, height: int, width: int) -> list[Finding]:
         found = []

@@ -72,12 +72,13 @@ class Follower:
                 legs += legs_of(track.regions)
             else:
                 running.append(track)
-        likely = sorted(
-            (-score, number, place)
-            for number, track in enumerate(running)
-            for place, region in enumerate(found)
-            if (score := _score(track.regions[-1], region)) is not None
-        )
+        likely = []
+        for number, track in enumerate(running if found else ()):
+            before = track.regions[-1]
+            there = _carried(before, first)
+            scores = [(_score(before, there, region), place) for place, region in enumerate(found)]
+            likely += [(-score, number, place) for score, place in scores if score is not None]
+        likely.sort()
         taken: dict[int, int] = {}
         for _, number, place in likely:
             if number not in taken.values() and place not in taken:
@@ -121,12 +122,19 @@ def _leg(regions: Sequence[Region]) -> Leg:
     return Leg(tuple(regions), (moved[0], moved[1]), (camera[0], camera[1]), walked)
 
 
-def _score(before: Region, after: Region) -> float | None:
-    """How well a region goes on with a later one; None where it cannot be the same thing."""
-    share = (after.first - before.first) / (before.last - before.first)
-    carried = before.starts + (before.ends - before.starts) * share
-    mask = _rastered(carried, after.mask)
-    common = int((mask & after.mask).sum()) / max(1, min(int(mask.sum()), int(after.mask.sum())))
+def _carried(region: Region, first: int) -> Mask:
+    """Where a region is at a later picture if it goes on as it did."""
+    share = (first - region.first) / (region.last - region.first)
+    return _rastered(region.starts + (region.ends - region.starts) * share, region.mask)
+
+
+def _score(before: Region, there: Mask, after: Region) -> float | None:
+    """How well a region goes on with a later one; None where it cannot be the same thing. `there` is where the first
+    one would be by then."""
+    import numpy as np
+
+    both, *each = (int(np.count_nonzero(mask)) for mask in (there & after.mask, there, after.mask))
+    common = both / max(1, min(each))
     if common <= _OVERLAP:
         return None
     straight = 1 - _angle(before.moved, after.moved) / 90
@@ -140,9 +148,8 @@ def _rastered(points: NDArray[np.float32], like: Mask) -> Mask:
 
     rows, columns = like.shape
     mask = np.zeros(like.shape, np.uint8)
-    down = np.clip((points[:, 1] / GRID).astype(int), 0, rows - 1)
-    across = np.clip((points[:, 0] / GRID).astype(int), 0, columns - 1)
-    mask[down, across] = 1
+    places = np.minimum(np.maximum((points / GRID).astype(int), 0), (columns - 1, rows - 1))
+    mask[places[:, 1], places[:, 0]] = 1
     return np.asarray(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0)
 
 

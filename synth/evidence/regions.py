@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hardcut.synth.evidence.colours import colour_shares
 from hardcut.synth.evidence.flow import GRID, Background, lengths
@@ -64,16 +64,24 @@ class Region:
     end_box: Rect
 
 
+class Shown(Protocol):
+    """A picture, blue first and as CIELAB (`lab`). The second one is only asked for where something moves."""
+
+    @property
+    def colour(self) -> Image: ...
+    @property
+    def lab(self) -> Floats: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happens over some pictures: the first and last of them (blue first, and as CIELAB), where the grid points go
-    in between, which of these ways are sure, and the background's part."""
+    """What happens over some pictures: the first and last of them, where the grid points go in between, which of these
+    ways are sure, and the background's part."""
 
     first: int
     last: int
-    picture: Image
-    before: Floats
-    after: Floats
+    here: Shown
+    there: Shown
     points: Floats
     moved: Floats
     sure: Mask
@@ -162,29 +170,32 @@ def _in_patches(mask: Mask, smallest: float) -> Mask:
 
 def _around(mask: Mask) -> tuple[slice, slice]:
     """The smallest part that holds all of a mask that is not empty."""
+    import cv2
     import numpy as np
 
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _region(window: Window, mask: Mask, own: Floats, camera: Floats) -> Region:
     import cv2
     import numpy as np
 
-    height, width = window.picture.shape[:2]
+    height, width = window.here.colour.shape[:2]
     starts = window.points[mask]
     ends = starts + window.moved[mask]
-    mean = own[mask].mean(axis=0)
-    if speed_of := float(np.linalg.norm(mean)):  # an arm or a door turns about one end: what counts is the other one
-        along_it = own[mask] @ (mean / speed_of)
-        mean = own[mask][along_it >= _quantiles(along_it, _FAR)[0]].mean(axis=0)
-    speed = max(float(np.linalg.norm(mean)), 1e-6)
-    units = own[mask] / lengths(own[mask])[:, None]
+    ways = own[mask]
+    mean = _mean(ways)
+    if speed_of := _length(mean):  # an arm or a door turns about one end: what counts is the other one
+        along_it = ways @ (mean / speed_of)
+        mean = _mean(ways[along_it >= _quantiles(along_it, _FAR)[0]])
+    speed = max(_length(mean), 1e-6)
+    units = ways / lengths(ways)[:, None]
     along = _quantiles(starts @ (mean / speed), 0.05, 0.95)
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    rim = near & (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-    around = float(own[rim].mean(axis=0) @ mean) / speed**2 if rim.any() else 0.0
+    marked = mask.view(np.uint8)
+    near, edge = (cv2.dilate(marked, np.ones((side, side), np.uint8)) for side in (7, 3))
+    rim = (near > 0) & (edge == 0)
+    around = float(_mean(own[rim]) @ mean) / speed**2 if rim.any() else 0.0
     explained, changed, colours, body, where = _proof(window, mask, rim, own, camera)
     if where is None:
         where = starts, ends
@@ -195,10 +206,10 @@ def _region(window: Window, mask: Mask, own: Floats, camera: Floats) -> Region:
         starts=starts,
         ends=ends,
         moved=(float(mean[0]), float(mean[1])),
-        camera=tuple(float(value) for value in camera[mask].mean(axis=0)),  # type: ignore[arg-type]
-        area=float(mask.mean()) * body,
+        camera=(0.0, 0.0) if window.background.still else tuple(_mean(camera[mask]).tolist()),
+        area=len(ways) / mask.size * body,
         extent=float(along[1] - along[0]) + GRID,
-        agreement=float(np.linalg.norm(units.mean(axis=0))),
+        agreement=_length(_mean(units)),
         around=around,
         explained=explained,
         changed=changed,
@@ -217,7 +228,7 @@ def _proof(
     import cv2
     import numpy as np
 
-    height, width = window.picture.shape[:2]
+    height, width = window.here.colour.shape[:2]
     part = _around(mask)
     y0, x0 = part[0].start * GRID, part[1].start * GRID
     size = (part[1].stop * GRID - x0, part[0].stop * GRID - y0)
@@ -231,15 +242,16 @@ def _proof(
     fits = (down + y0 < height) & (across + x0 < width)
     down, across = down[fits], across[fits]
     y, x = down + y0, across + x0
-    way = dense(own)[down, across]
-    then = window.before[y, x]
+    within, places = down * size[0] + across, y * width + x
+    way = _taken(dense(own), within)
+    then = _taken(window.here.lab, places)
     if window.background.still:
-        stayed = window.after[y, x]
+        stayed = _taken(window.there.lab, places)
     else:
-        with_camera = dense(camera)[down, across]
-        stayed = _at(window.after, x + with_camera[:, 0], y + with_camera[:, 1])
+        with_camera = _taken(dense(camera), within)
+        stayed = _at(window.there.lab, x + with_camera[:, 0], y + with_camera[:, 1])
         way = way + with_camera
-    went = _at(window.after, x + way[:, 0], y + way[:, 1])
+    went = _at(window.there.lab, x + way[:, 0], y + way[:, 1])
     if_stayed, if_went = lengths(then - stayed), lengths(then - went)
     differs = if_stayed > _CHANGED
     changed = int(differs.sum())
@@ -253,16 +265,22 @@ def _proof(
     else:
         starts = np.stack([x[its_own], y[its_own]], axis=-1).astype(np.float32)
         where = starts, starts + way[its_own]
-    shares = colour_shares(window.picture[y[its_own], x[its_own]][None])
-    around = window.points[rim].astype(int)
-    colours = _distinct(shares, colour_shares(window.picture[around[:, 1], around[:, 0]][None]))
+    shares = colour_shares(_taken(window.here.colour, places[its_own]))
+    rims = window.points[rim].astype(int)
+    around = rims[:, 1] * width + rims[:, 0]
+    colours = _distinct(shares, colour_shares(_taken(window.here.colour, around)))
     body = 1.0
     if len(around):
-        plain = window.before[around[:, 1], around[:, 0]]
+        plain = _taken(window.here.lab, around)
         if float(plain.std(axis=0).max()) < _PLAIN:
             apart = lengths(then - np.median(plain, axis=0)) > _CHANGED
             body = max(float(apart.mean()), 1 / len(then))
     return round(explained, 4), changed, colours, body, where
+
+
+def _taken(picture: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """The pixels at some places, counted row by row: by two numbers each, numpy takes three times as long."""
+    return picture.reshape(-1, picture.shape[-1]).take(places, axis=0)
 
 
 def _distinct(shares: Floats, around: Floats) -> tuple[float, ...]:
@@ -270,7 +288,7 @@ def _distinct(shares: Floats, around: Floats) -> tuple[float, ...]:
     others is of them."""
     own = (shares - around).clip(min=0)
     own = own if own.sum() >= _OWN_COLOURS else shares
-    return tuple(round(float(share), 4) for share in own / max(float(own.sum()), 1e-6))
+    return tuple([round(share, 4) for share in (own / max(float(own.sum()), 1e-6)).tolist()])
 
 
 def _at(picture: Floats, across: Floats, down: Floats) -> Floats:
@@ -283,6 +301,19 @@ def _at(picture: Floats, across: Floats, down: Floats) -> Floats:
     x, y = places.reshape(2, rows, _ROW)
     found = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(rows * _ROW, -1)[: len(across)], dtype=np.float32)
+
+
+def _mean(rows: Floats) -> Floats:
+    """The mean of rows; numpy's own looks for longer what it is given than it takes to add up so few of them."""
+    import numpy as np
+
+    return np.asarray(np.add.reduce(rows, axis=0) / len(rows), dtype=np.float32)
+
+
+def _length(vector: Floats) -> float:
+    import numpy as np
+
+    return float(np.sqrt(vector.dot(vector)))
 
 
 def _quantiles(values: Floats, *shares: float) -> list[float]:
@@ -301,10 +332,11 @@ def _quantiles(values: Floats, *shares: float) -> list[float]:
 
 def _box(points: Floats, height: int, width: int) -> Rect:
     half = GRID / 2
-    left, top = points.min(axis=0) - half
-    right, bottom = points.max(axis=0) + half
+    across, down = points[:, 0], points[:, 1]
+    left, right = float(across.min() - half) / width, float(across.max() + half) / width
+    top, bottom = float(down.min() - half) / height, float(down.max() + half) / height
+    return _share(left), _share(top), _share(right), _share(bottom)
 
-    def within(value: float, side: int) -> float:
-        return round(min(1.0, max(0.0, float(value) / side)), 4)
 
-    return within(left, width), within(top, height), within(right, width), within(bottom, height)
+def _share(value: float) -> float:
+    return round(min(1.0, max(0.0, value)), 4)

@@ -51,7 +51,7 @@ class Shown:
         for image in self.images:
             small = image.copy()
             small.thumbnail((256, 256), Image.Resampling.BOX)
-            yield np.asarray(small.convert("RGB"))
+            yield np.ascontiguousarray(np.asarray(small.convert("RGB"))[..., ::-1])  # blue first
 
 
 def field(width: int = 640, height: int = 360) -> Image.Image:
