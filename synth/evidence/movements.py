@@ -174,10 +174,11 @@ def movements(legs: Sequence[Leg], times: Sequence[float], height: int, width: i
 
 
 def _shown(way: _Way) -> bool:
+    if way.path < PATH:
+        return False
     measured = way.support
     return (
-        way.path >= PATH
-        and measured["of_size"] >= (OF_LARGE if way.area > LARGE else OF_SIZE)
+        measured["of_size"] >= (OF_LARGE if way.area > LARGE else OF_SIZE)
         and measured["straight"] >= STRAIGHT
         and measured["explained"] >= EXPLAINED
         and measured["changed"] >= CHANGED
