@@ -31,7 +31,7 @@ from typing import Any
 
 from benchmarks.curriculum.footage import MEDIA
 from benchmarks.curriculum.shipped import clips_of, make_dataset, words_of
-from benchmarks.curriculum.stories import KINDS, Story
+from benchmarks.curriculum.stories import KINDS, Asked, Story
 from benchmarks.curriculum.twins import chiral, negated
 from benchmarks.curriculum.wordings import read
 from benchmarks.curriculum.world import HARD, Part, Scale, World, blocks_about, make_world
@@ -40,7 +40,7 @@ from hardcut.publish.dataset import Dataset
 from hardcut.reranker.clips import Clips
 from hardcut.reranker.measures import ndcg
 from hardcut.schemas.ids import digest
-from hardcut.schemas.training import EmbeddingSettings, PerceptionSettings, TrainSettings
+from hardcut.schemas.training import EmbeddingLossSettings, EmbeddingSettings, PerceptionSettings, TrainSettings
 from hardcut.schemas.trec import Run, ranking
 from hardcut.schemas.triplets import NUANCES, composed_anchor
 
@@ -55,7 +55,7 @@ CANDIDATES = 4
 """Mined for a query: of more, groups would be made that are not used."""
 ARMS = {"without hard negatives": 0, "with hard negatives": 1}
 ONE_IN = {"triplets": 64, "groups": 4}
-EPOCHS, RATE = 2.5, 1e-3
+EPOCHS, RATE, HARDNESS = 9.0, 1e-3, 5.0
 ALL = ("bm25", "base", *ARMS)
 PHRASES = ("Summary above sentence in one word:", "Summary above video in one word:")
 """What the one-word prompt repeats: a token each."""
@@ -69,10 +69,12 @@ _TIE = 1e-5
 @dataclass(frozen=True)
 class Some:
     """A dataset with one in so many of its groups and sets of triplets, by config: of each about as many as of blocks,
-    which ride with every group of their video."""
+    which ride with every group of their video. Groups whose first negative shows what their query denies are all
+    there."""
 
     dataset: Dataset
     one_in: Mapping[str, int]
+    stories: Mapping[str, Story]
 
     @property
     def configs(self) -> tuple[str, ...]:
@@ -82,9 +84,22 @@ class Some:
         """(split, row) of a config. There is no validation: the last checkpoint is the model."""
         whole = {"triplets": "set_id", "groups": "group_id"}
         for split, row in self.dataset.rows(config):
-            chosen = config not in whole or int(digest(row[whole[config]])[:8], 16) % self.one_in[config] == 0
-            if split == "train" and chosen:
+            if split != "train":
+                continue
+            denied = config == "groups" and self._shows_denied(row)
+            if config not in whole or denied or int(digest(row[whole[config]])[:8], 16) % self.one_in[config] == 0:
                 yield split, row if columns is None else {name: row[name] for name in columns}
+
+    def _shows_denied(self, group: Mapping[str, Any]) -> bool:
+        """By the first negative, the only one that is trained on."""
+        asked = read(group["query"])
+        return any(shows_denied(asked, self.stories[each["video_id"]]) for each in group["negatives"][:1])
+
+
+def shows_denied(asked: Asked, story: Story) -> bool:
+    """Whether a clip shows all that is wanted, and with it what the query denies."""
+    wanted = replace(asked, without=None)
+    return asked.without is not None and wanted.answered_by(story) and not asked.answered_by(story)
 
 
 @dataclass(frozen=True)
@@ -105,13 +120,13 @@ class Bench:
         """The clips of the base, which is one for all seeds, as a pre-trained model would be."""
         return make_world(self.work / "captions" / "videos", CAPTIONED, DEVELOPED + APART)
 
-    def dataset(self, world: World) -> Dataset:
-        """What run and export make of the clips of training."""
+    def dataset(self, world: World, name: str = "shipped", **further: Any) -> Dataset:
+        """What run and export make of the clips of training, under `name`; `further` are arguments of the run."""
         asked: dict[str, Any] = {
             "triplets.nuances": NUANCES, "queries.composed": 2, "negatives.per_query": CANDIDATES,
             "export.licence": "cc0-1.0",
         }  # fmt: skip
-        return make_dataset(world, self.work / f"shipped-{self.seed}", **asked)
+        return make_dataset(world, self.work / f"{name}-{self.seed}", **asked, **further)
 
     def base(self, dataset: Dataset) -> Path:
         """The network that both arms start from: of random weights, it has learned captions, as stage 1 of the
@@ -148,7 +163,7 @@ class Bench:
         """The folder of an arm's model."""
         return self.work / f"{negatives}-hard-negatives-{self.seed}-{self.epochs:g}-{self.rate:g}"
 
-    def trained(self, base: Path, dataset: Dataset, negatives: int) -> tuple[Path, dict[str, Any]]:
+    def trained(self, base: Path, dataset: Dataset, world: World, negatives: int) -> tuple[Path, dict[str, Any]]:
         """An arm's model, and what training it took."""
         import torch
 
@@ -158,12 +173,14 @@ class Bench:
         embedding = EmbeddingSettings(
             data=("triplets", "groups"), see=True, frames=MEDIA.max_frames, epochs=self.epochs, batch=_BATCH,
             learning_rate=self.rate, hard_negatives=negatives, counterfactuals=8,
+            loss=EmbeddingLossSettings(hardness=HARDNESS),
         )  # fmt: skip
         settings = self._settings(seed=self.seed, embedding=embedding)
         out = self.model(negatives)
         clips = Clips(clips_of(self.work / f"shipped-{self.seed}"), self.work / "frames", MEDIA)
         started = time.process_time()
-        done = train_embedder(Some(dataset, ONE_IN), EmbedderJob(str(base), out, clips, settings))
+        given = Some(dataset, ONE_IN, world.parts["train"].stories)
+        done = train_embedder(given, EmbedderJob(str(base), out, clips, settings))
         spent = round(time.process_time() - started)
         return out, {"steps": done.steps, "loss": done.loss, "examples": done.examples, "cpu_s": spent}
 
@@ -269,10 +286,8 @@ def denials(part: Part, groups: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         asked = read(row["query"])
         if asked.without is None:
             continue
-        shows = [
-            replace(asked, without=None).answered_by(story) and not asked.answered_by(story)
-            for story in (*(part.stories[each["video_id"]] for each in row["negatives"]), *part.stories.values())
-        ]
+        negatives = (part.stories[each["video_id"]] for each in row["negatives"])
+        shows = [shows_denied(asked, story) for story in (*negatives, *part.stories.values())]
         count = len(row["negatives"])
         told = True, any(shows[count:]), any(shows[:count]), shows[0]
         found = {name: found[name] + each for name, each in zip(found, told, strict=True)}
@@ -321,7 +336,7 @@ def measure(bench: Bench, world: World, dataset: Dataset, arms: Sequence[str], o
         cost: Mapping[str, Any] = {}
         model = base
         if name in ARMS:
-            model, cost = bench.trained(base, dataset, ARMS[name])
+            model, cost = bench.trained(base, dataset, world, ARMS[name])
         if name == "bm25":
             scores = by_words(part, texts)
         else:

@@ -155,10 +155,10 @@ class Bench:
             parts.append("reasons" * bool(arm.rationale))
             parts.append(f"times {arm.ranking_passes:g}" * (arm.ranking_passes != 1))
             out = self.work / "-".join(filter(None, parts)).replace(" ", "-")
-            done["ranking"] = _train("ranking", model, data, clips, out, self._ranking(arm, passes["groups"]))
+            done["ranking"] = _train("ranking", model, data, clips, out, self.ranking(arm, passes["groups"]))
             model = out
         test = world.parts["test"]
-        return self._rank(model, test), self._sides(model, test), done
+        return self.rank(model, test), self._sides(model, test), done
 
     def random_weights(self, further: frozenset[str] = frozenset()) -> Path:
         """The network that every arm starts from, but for the words that its tokenizer knows `further`."""
@@ -195,7 +195,7 @@ class Bench:
                 won.setdefault(f"{sides.change}, both videos", []).append(right and other[mirror] > one[mirror])
         return won
 
-    def _rank(self, model: Path, part: Part) -> Run:
+    def rank(self, model: Path, part: Part) -> Run:
         """The test split's candidates, reranked."""
         return self._scored(model, part, part.first, {query: asked.text for query, asked in part.queries.items()}, "")
 
@@ -227,7 +227,8 @@ class Bench:
         )
         return _settings(self.seed, WHOLE).model_copy(update={"perception": stage})
 
-    def _ranking(self, arm: Arm, passes: float) -> TrainSettings:
+    def ranking(self, arm: Arm, passes: float) -> TrainSettings:
+        """How stage 2 is trained, with so many times the epochs of the size."""
         terms = {"counterfactuals": BLOCKS_WEIGH, "rationale": arm.rationale}
         if self.size.temperature is not None:
             each = self.size.temperature

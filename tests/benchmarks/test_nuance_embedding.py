@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.curriculum.stories import Half, Story
 from benchmarks.curriculum.world import Part, Scale, make_world
-from benchmarks.nuance_embedding import asked_of, by_words, denials, edits, figures
+from benchmarks.nuance_embedding import Some, asked_of, by_words, denials, edits, figures
+
+QUERY = "a red ball and a blue star , not moves left"
 
 
 def test_truth_has_all_right_and_words_have_not(tmp_path: Path) -> None:
@@ -50,3 +55,21 @@ def test_denials_are_counted_by_the_first_negative_that_shows_what_is_denied() -
     assert told(" , not moves left", "other", "other") == dict(zip(names, (1, 1, 0, 0), strict=True))
     assert told(" , not moves right", "other") == dict(zip(names, (1, 0, 0, 0), strict=True))
     assert told("", "shows") == dict.fromkeys(names, 0)
+
+
+def test_every_group_whose_first_negative_shows_what_is_denied_is_trained_on() -> None:
+    ball, star = Half("red", "ball", "left"), Half("blue", "star", "up")
+    stories = {"shows": Story((ball, star)), "other": Story((Half("red", "ball", "right"), star))}
+
+    class Given:
+        configs = ("groups",)
+
+        def rows(self, config: str) -> Iterator[tuple[str, dict[str, Any]]]:
+            for number, first in enumerate(["shows", "other"] * 50):
+                negatives = [{"video_id": first}, {"video_id": "shows"}]
+                yield "train", {"group_id": f"{number}", "query": QUERY, "negatives": negatives}
+            yield "validation", {"group_id": "v", "query": QUERY, "negatives": [{"video_id": "shows"}]}
+
+    some = Some(Given(), {"groups": 4}, stories)  # type: ignore[arg-type]
+    first = Counter(row["negatives"][0]["video_id"] for _, row in some.rows("groups"))
+    assert first["shows"] == 50 and 5 < first["other"] < 25
