@@ -195,9 +195,9 @@ class Bench:
                 won.setdefault(f"{sides.change}, both videos", []).append(right and other[mirror] > one[mirror])
         return won
 
-    def rank(self, model: Path, part: Part) -> Run:
-        """The test split's candidates, reranked."""
-        return self._scored(model, part, part.first, {query: asked.text for query, asked in part.queries.items()}, "")
+    def rank(self, model: Path, part: Part, name: str = "") -> Run:
+        """The first stage's candidates, reranked; `name` tells its file from that of other candidates."""
+        return self._scored(model, part, part.first, {query: asked.text for query, asked in part.queries.items()}, name)
 
     def _scored(self, model: Path, part: Part, run: Run, queries: Mapping[str, str], name: str) -> Run:
         """What `hardcut rerank` does: a TREC run in and out, through the video files and the store of their frames."""
