@@ -55,7 +55,7 @@ CANDIDATES = 4
 """Mined for a query: of more, groups would be made that are not used."""
 ARMS = {"without hard negatives": 0, "with hard negatives": 1}
 ONE_IN = {"triplets": 64, "groups": 4}
-EPOCHS, RATE, HARDNESS = 9.0, 1e-3, 5.0
+EPOCHS, RATE, HARDNESS = 12.0, 1e-3, 5.0
 ALL = ("bm25", "base", *ARMS)
 PHRASES = ("Summary above sentence in one word:", "Summary above video in one word:")
 """What the one-word prompt repeats: a token each."""
