@@ -65,6 +65,13 @@ def survey_digest(settings: MediaSettings) -> str:
     return digest("survey", SURVEY_VERSION, named)[:20]
 
 
+def former_survey_digest(settings: MediaSettings) -> str:
+    """The digest of what earlier versions looked at for these settings: by default 96 s of a longer video."""
+    if settings.look_s != MediaSettings().look_s:
+        return survey_digest(settings)
+    return survey_digest(settings.model_copy(update={"look_s": 96.0}))
+
+
 class _Entry(NamedTuple):
     """A frame's file, its second, its digest and its bytes."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as read_version
 
 from hardcut.schemas.errors import MissingDependency
 
@@ -41,6 +43,13 @@ def needs(package: str, extra: str, otherwise: str = "") -> Iterator[None]:
         yield
     except ImportError as error:
         raise not_imported(package, error, extra, otherwise) from error
+
+
+@cache
+def version(package: str) -> str:
+    """The version of an installed package, read once: the keys of a run's stages ask for each some twenty times. Raises
+    PackageNotFoundError."""
+    return read_version(package)
 
 
 def installed(package: str, extra: str, otherwise: str = "") -> str:

@@ -37,7 +37,7 @@ class MediaSettings(Frozen):
     )
     look_fps: float = Field(default=15.0, gt=0, le=60, description="pictures a second that movement is looked for in")
     look_s: float = Field(
-        default=96.0, ge=0, description="of a longer video so many seconds are looked at for movement, in bursts"
+        default=120.0, ge=0, description="of a longer video so many seconds are looked at for movement, in bursts"
     )
     strict: bool = Field(default=False, description="a damaged video fails instead of being used in part")
     max_duration_s: float | None = Field(default=None, gt=0, description="a longer video is left out")

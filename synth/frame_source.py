@@ -11,7 +11,7 @@ from hardcut.engine.pool import Pool
 from hardcut.media.fetched import FetchedFiles
 from hardcut.media.frames import FrameSet
 from hardcut.media.ingest import Ingested, ingest
-from hardcut.media.store import FrameStore, sampling_digest, survey_digest
+from hardcut.media.store import FrameStore, former_survey_digest, sampling_digest, survey_digest
 from hardcut.media.survey import Survey
 from hardcut.schemas.errors import ItemError
 from hardcut.schemas.records import Video
@@ -42,6 +42,11 @@ class FrameSource:
     def survey(self) -> str:
         """The same for stages that look at cuts and movement."""
         return survey_digest(self.media)
+
+    @property
+    def former_survey(self) -> str:
+        """What it was named for these settings when less of a long video was looked at."""
+        return former_survey_digest(self.media)
 
     @asynccontextmanager
     async def leased(self, video: Video) -> AsyncIterator[FrameSet]:

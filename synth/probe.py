@@ -16,7 +16,7 @@ from hardcut.engine.pool import Pool
 from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.media.fetched import FetchedFiles
 from hardcut.media.ingest import ingest
-from hardcut.media.store import sampling_digest, survey_digest
+from hardcut.media.store import former_survey_digest, sampling_digest, survey_digest
 from hardcut.media.video_files import Skipped, SubtitleFile, VideoFile
 from hardcut.schemas.base import Record
 from hardcut.schemas.errors import DropItem, ItemError
@@ -49,7 +49,7 @@ class ProbeStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "probe"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[None] = None
     reads: ClassVar[tuple[type[Record], ...]] = ()
     makes: ClassVar[tuple[type[Record], ...]] = (Video,)
@@ -62,10 +62,11 @@ class ProbeStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 2, which did not say for how long it looked, and version 1, which took repeated pictures and time
-        stamps that start again for damage."""
+        """Version 3, which looked at less of a long video by default. Version 2, which did not say for how long it
+        looked, and version 1, which took repeated pictures and time stamps that start again for damage."""
+        former = {**self.settings, "look": former_survey_digest(self.media) if self.surveyed else None}
         settings = {name: value for name, value in self.settings.items() if name != "look"}
-        return (Earlier(2, settings), Earlier(1, settings))
+        return (Earlier(3, former), Earlier(2, settings), Earlier(1, settings))
 
     async def run(self, unit: Unit) -> Output:
         file = unit.payload

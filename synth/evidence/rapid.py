@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,9 @@ class RapidEngine:
 
     def __init__(self) -> None:
         import numpy as np
-        from rapidocr import RapidOCR
+
+        with _lists_read_once():
+            from rapidocr import RapidOCR
 
         self._rapid: Any = RapidOCR(
             params={
@@ -65,6 +68,19 @@ class RapidEngine:
     def recognise(self, line: Image) -> Told:
         found = self._rapid(line, use_det=False, use_cls=False, use_rec=True)
         return Told(found.txts[0], float(found.scores[0])) if found.txts else Told("", 0.0)
+
+
+@contextmanager
+def _lists_read_once() -> Iterator[None]:
+    """RapidOCR reads its list of models as it is imported, twice, which takes a tenth of a second each time."""
+    from omegaconf import OmegaConf
+
+    read = OmegaConf.load
+    OmegaConf.load = cache(read)
+    try:
+        yield
+    finally:
+        OmegaConf.load = read
 
 
 def prepared(picture: Image) -> Floats | None:

@@ -45,7 +45,7 @@ class EvidenceStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "evidence"
-    version: ClassVar[int] = 13
+    version: ClassVar[int] = 14
     over: ClassVar[str] = "probe"
     reads: ClassVar[tuple[type[Record], ...]] = (Video,)
     makes: ClassVar[tuple[type[Record], ...]] = (Evidence,)
@@ -64,7 +64,7 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 12 lost what follows U+2028 in a subtitle, and took numbers of cues for speech where line ends were
+        """Version 13 looked at less of a long video by default. Version 12 lost what follows U+2028 in a subtitle, and took numbers of cues for speech where line ends were
         doubled. Version 11 read a line again that came back as it was. Version 10 took a ticker that nobody reads for a
         movement. Version 9 knew a server of speech by its address, and took scrolling text for a movement. Version 8
         read every line again five times, and Vietnamese without half of its letters. Version 7 told one reading of
@@ -73,14 +73,13 @@ class EvidenceStage:
         for rests on them. Before version 6 no other languages were read: a run that asks for them is made anew
         then."""
         setup = self._setup
-        former = {**self.settings, **self._told()}
+        latest = {**self.settings, "survey": self.frames.former_survey}
+        former = {**latest, **self._told()}
         if self.recogniser is not None:
             former["versions"] = {**self._versions(), "speech": self.recogniser.former_settings}
         if self.options.ocr_languages:
             return (
-                Earlier(12, self.settings),
-                Earlier(11, self.settings),
-                Earlier(10, self.settings),
+                *(Earlier(version, latest) for version in (13, 12, 11, 10)),
                 *(Earlier(version, former) for version in (9, 8, 7, 6)),
             )
         libraries = {
@@ -94,9 +93,7 @@ class EvidenceStage:
         told = {name: value for name, value in self._told().items() if name not in _LATER}
         before = {name: value for name, value in former.items() if name not in _LATER}
         return (
-            Earlier(12, self.settings),
-            Earlier(11, self.settings),
-            Earlier(10, self.settings),
+            *(Earlier(version, latest) for version in (13, 12, 11, 10)),
             *(Earlier(version, former) for version in (9, 8, 7, 6)),
             *(Earlier(version, before) for version in (5, 4, 3)),
             Earlier(2, {**told, "sampling": self.frames.sampling, "versions": libraries}),

@@ -37,6 +37,15 @@ class Rendered:
     user: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The templates of a task, and what its system prompt asks for."""
+
+    system: Template
+    user: Template
+    asked: tuple[str, ...]
+
+
 class Prompts:
     """The prompts in force, read once, so that they cannot change in the middle of a run.
 
@@ -45,25 +54,21 @@ class Prompts:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        environment = SandboxedEnvironment(
+        self._environment = SandboxedEnvironment(
             undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
         )
-        environment.filters["data"] = _Data()
+        self._environment.filters["data"] = _Data()
         sources = prompt_sources(folder)
         self._sources: dict[Task, tuple[str, ...]] = {}
         self._digests: dict[Task, str] = {}
-        self._templates: dict[Task, tuple[Template, Template]] = {}
-        self._asked: dict[Task, list[str]] = {}
+        self._compiled: dict[Task, _Compiled] = {}
         self._systems: dict[tuple[object, ...], str] = {}
         for task in get_args(Task):
             texts = {role: sources[f"{task}.{role}.txt.jinja"] for role in _ROLES}
             self._sources[task] = tuple(texts.values())
             self._digests[task] = digest(texts)
-            try:
-                self._templates[task] = _template(environment, texts["system"]), _template(environment, texts["user"])
-                self._asked[task] = sorted(find_undeclared_variables(environment.parse(texts["system"])))
-            except TemplateError as error:
-                raise UsageError(f"prompt {task}: not a valid template: {error}") from error
+            if folder is not None:  # ours are valid, and compiled where they are filled in
+                self._of(task)
 
     def digest(self, task: Task) -> str:
         """SHA-256 of the task's prompt files; changes with every word of them."""
@@ -75,9 +80,9 @@ class Prompts:
 
     def render(self, task: Task, inputs: Mapping[str, JsonValue]) -> Rendered:
         """The texts to send. Raises UsageError where the prompt asks for an input that the task does not have."""
-        system, user = self._templates[task]
+        compiled = self._of(task)
         try:
-            return Rendered(self._system(task, system, inputs), user.render(inputs).strip())
+            return Rendered(self._system(task, compiled, inputs), compiled.user.render(inputs).strip())
         except TemplateError as error:
             raise UsageError(f"prompt {task}: {error}; inputs are {', '.join(sorted(inputs))}") from error
 
@@ -85,14 +90,27 @@ class Prompts:
         """The texts of a request."""
         return self.render(request.task, {**request.inputs, "reasoning": request.sampling.reasoning})
 
-    def _system(self, task: Task, template: Template, inputs: Mapping[str, JsonValue]) -> str:
+    def _of(self, task: Task) -> _Compiled:
+        if task not in self._compiled:
+            system, user = self._sources[task]
+            try:
+                self._compiled[task] = _Compiled(
+                    _template(self._environment, system),
+                    _template(self._environment, user),
+                    tuple(sorted(find_undeclared_variables(self._environment.parse(system)))),
+                )
+            except TemplateError as error:
+                raise UsageError(f"prompt {task}: not a valid template: {error}") from error
+        return self._compiled[task]
+
+    def _system(self, task: Task, compiled: _Compiled, inputs: Mapping[str, JsonValue]) -> str:
         """Most system prompts are the same for all videos: filled in once where they ask for nothing but switches."""
-        asked = {name: inputs.get(name) for name in self._asked[task]}
+        asked = {name: inputs.get(name) for name in compiled.asked}
         if not all(isinstance(value, bool) for value in asked.values()):
-            return template.render(inputs).strip()
+            return compiled.system.render(inputs).strip()
         key = task, *asked.values()
         if key not in self._systems:
-            self._systems[key] = template.render(inputs).strip()
+            self._systems[key] = compiled.system.render(inputs).strip()
         return self._systems[key]
 
 

@@ -22,7 +22,7 @@ from PIL import Image
 from hardcut.engine.stage import Failure, Output, Unit
 from hardcut.media.collection import scan
 from hardcut.media.frames import Frame, FrameSet
-from hardcut.media.store import sampling_digest, survey_digest
+from hardcut.media.store import former_survey_digest, sampling_digest, survey_digest
 from hardcut.media.survey import Burst, Survey
 from hardcut.pipeline.context import Context
 from hardcut.pipeline.stages import STAGES
@@ -140,6 +140,10 @@ class Frames:
     @property
     def survey(self) -> str:
         return survey_digest(self.media)
+
+    @property
+    def former_survey(self) -> str:
+        return former_survey_digest(self.media)
 
     @asynccontextmanager
     async def looked_at(self, video: Video) -> AsyncIterator[Survey]:

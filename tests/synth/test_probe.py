@@ -82,9 +82,17 @@ async def test_it_says_for_how_long_movement_was_looked_for(long_clip: Path, fra
         assert isinstance(video, Video)
         assert video.looked_s == pytest.approx(looked_s, abs=0.5)
         assert stage.settings != stage_of(frames).settings or not surveyed
-    assert all("look" not in earlier.settings for earlier in stage.earlier), "a run that has those keeps them"
+    assert all("look" not in earlier.settings for earlier in stage.earlier[1:]), "a run that has those keeps them"
     before = video.model_copy(update={"looked_s": None}).model_dump(mode="json")
     assert "looked_s" not in before, "and its records are written as they were"
+
+
+def test_a_run_that_looked_at_less_by_default_keeps_its_records(frames: FrameSource) -> None:
+    """Before version 4, 96 s of a long video were looked at by default. Who asked for some number gets it."""
+    before = dataclasses.replace(stage_of(frames, look_s=96.0), surveyed=True).settings
+    default, asked = (dataclasses.replace(stage_of(frames, **given), surveyed=True) for given in ({}, {"look_s": 30.0}))
+    assert default.settings != before and default.earlier[0].settings == before
+    assert asked.earlier[0].settings == asked.settings
 
 
 def test_the_key_holds_what_changes_the_result(frames: FrameSource) -> None:
