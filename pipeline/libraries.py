@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires
 from typing import Literal
 
 from packaging.requirements import Requirement
 
 from hardcut.data.bundled import sample_files
+from hardcut.schemas.dependencies import version
 from hardcut.schemas.settings import Settings
 
 _MODULES = {

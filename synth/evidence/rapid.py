@@ -76,11 +76,11 @@ def _lists_read_once() -> Iterator[None]:
     from omegaconf import OmegaConf
 
     read = OmegaConf.load
-    OmegaConf.load = cache(read)
+    OmegaConf.load = cache(read)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        OmegaConf.load = read
+        OmegaConf.load = read  # type: ignore[method-assign]
 
 
 def prepared(picture: Image) -> Floats | None:
