@@ -8,8 +8,8 @@ process. With a checkout of another version (git worktree add) that one does eac
 Writes `results/long_video.json` beside this file. A first run over a short video is not measured: it leaves the
 bytecode that an installed package has.
 
-A second that was looked at is a second of the bursts that movement is looked for in: all of a video of up to 96 s, 97 s
-of an hour. Text is looked for in the stored frames, of which there are 240 in both.
+A second that was looked at is a second of the bursts that movement is looked for in: all of a video of up to
+120 s, 121 s of an hour. Text is looked for in the stored frames, of which there are 240 in both.
 """
 
 from __future__ import annotations
