@@ -64,14 +64,15 @@ class EvidenceStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 13 looked at less of a long video by default. Version 12 lost what follows U+2028 in a subtitle, and
-        took numbers of cues for speech where line ends were doubled. Version 11 read a line again that came back as it
-        was. Version 10 took a ticker that nobody reads for a movement. Version 9 knew a server of speech by its
-        address, and took scrolling text for a movement. Version 8 read every line again five times, and Vietnamese
-        without half of its letters. Version 7 told one reading of scrolling text, version 6 took a plate that gives way
-        to another for a movement, version 5 told look-alikes of other scripts, version 4 text over holes, version 3
-        believed all text, version 2 is of 26e4c37: what was paid for rests on them. Before version 6 no other languages
-        were read: a run that asks for them is made anew then."""
+        """Version 13 told a thing that was lost from sight for a moment as two, and looked at less of a long video by
+        default. Version 12 lost what follows U+2028 in a subtitle, and took numbers of cues for speech where line ends
+        were doubled. Version 11 read a line again that came back as it was. Version 10 took a ticker that nobody reads
+        for a movement. Version 9 knew a server of speech by its address, and took scrolling text for a movement.
+        Version 8 read every line again five times, and Vietnamese without half of its letters. Version 7 told one
+        reading of scrolling text, version 6 took a plate that gives way to another for a movement, version 5 told look-
+        alikes of other scripts, version 4 text over holes, version 3 believed all text, version 2 is of 26e4c37: what
+        was paid for rests on them. Before version 6 no other languages were read: a run that asks for them is made anew
+        then."""
         setup = self._setup
         latest = {**self.settings, "survey": self.frames.former_survey}
         former = {**latest, **self._told()}

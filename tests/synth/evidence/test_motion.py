@@ -177,6 +177,28 @@ def test_over_a_plain_background_the_thing_moves_and_not_the_camera(
     assert any(words in thing for words in right)
 
 
+def behind(at: tuple[int, int], *discs: tuple[float, float, float, tuple[int, int, int]]) -> Image.Image:
+    """Discs that pass behind a wall, which is as dark as a part of them."""
+    picture = with_discs(*discs)
+    ImageDraw.Draw(picture).rectangle((at[0], 0, at[1], 360), fill=(90, 100, 88))
+    return picture
+
+
+def test_what_is_lost_from_sight_for_a_moment_is_one_thing() -> None:
+    """It passes behind a wall."""
+    pictures = noisy([behind((290, 350), (100 + 12 * i, 190, 30, RED)) for i in range(40)])
+    assert [text for text in texts(pictures) if "thing" in text] == ["a red thing moves from left to right"]
+
+
+def test_two_of_one_colour_are_two() -> None:
+    """The second one comes in at the edge when the first one is gone behind the wall."""
+    places = [
+        [(60 + 12 * i, 190, 30, RED)] * (i < 22) + [(-40 + 12 * (i - 22), 190, 30, RED)] * (i >= 22) for i in range(44)
+    ]
+    found = [text for text in texts(noisy([behind((290, 350), *discs) for discs in places])) if "thing" in text]
+    assert len(found) == 2 and all("red thing moves from left to right" in text for text in found)
+
+
 # What is no movement
 
 

