@@ -21,7 +21,15 @@ from hardcut.synth.echoes import Examples
 from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.queries import unfit
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
-from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
+from hardcut.synth.requests import (
+    Asker,
+    DropLog,
+    by_former_rules,
+    describe_tasks,
+    joint_failure,
+    parsed_reply,
+    refuse_unsent,
+)
 from hardcut.synth.rewording.translation import identifier_version
 from hardcut.synth.rewording.wordings import Reworder, rewording_tasks
 from hardcut.synth.shown_frames import shown_frames
@@ -62,9 +70,10 @@ class ComposedStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 2 knew no examples of its own prompt, and left out what names a part of the form in a word or two.
-        Version 1 kept texts that say their prompt back."""
-        return (Earlier(2, self.settings), Earlier(1, self.settings))
+        """The rules of the `evidence` teacher asked for cameras that stand. Version 2 knew no examples of its own
+        prompt, and left out what names a part of the form in a word or two. Version 1 kept texts that say their prompt
+        back."""
+        return by_former_rules(self, {"compose": "8"}, (3, 2, 1))
 
     async def run(self, unit: Unit) -> Output:
         twins = self._chosen(unit)

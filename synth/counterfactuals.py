@@ -51,6 +51,8 @@ _DENIED_FRAGMENTS = "9"
 _FEW_REVERSES = "10"
 """The revision of the `evidence` teacher that turned round but a few words, and wrote a sentence of a query in
 keywords; of version 4."""
+_DENIED_EDGES = "12"
+"""The revision of the `evidence` teacher that took what leaves for what does not enter; of version 4."""
 _OTHER_SIDE: Mapping[WrittenVariant, WrittenVariant] = {"negated": "negated_absent", "negated_absent": "negated"}
 """Of a variant the one without which it is not kept."""
 Frames = tuple[Frame, ...]
@@ -91,7 +93,7 @@ class CounterfactualStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "counterfactuals"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     over: ClassVar[str] = "queries"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Evidence, Caption, Query)
     makes: ClassVar[tuple[type[Record], ...]] = (Query,)
@@ -112,15 +114,15 @@ class CounterfactualStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 3 kept texts that have nothing in common with their query. Version 2 had no answered sides: what was
-        paid for rests on its queries. Its prompt was the one that came with Hardcut then, or the user's own, which is
-        still the same."""
+        """Version 4 exchanged things for cameras that stand. Version 3 kept texts that have nothing in common with
+        their query. Version 2 had no answered sides: what was paid for rests on its queries. Its prompt was the one
+        that came with Hardcut then, or the user's own, which is still the same."""
         prompt, revision = _BEFORE
         by_rules = self.teacher.describe("counterfactual", self.sampling).backend == "evidence"
         latest = self._written_by(revision=_DENIED_FRAGMENTS) if by_rules else self.settings
         oldest = self._written_by(revision=revision) if by_rules else self._written_by(prompt_digest=prompt)
-        before = self._written_by(revision=_FEW_REVERSES)
-        same = [Earlier(4, before), Earlier(4, latest)] if by_rules else []
+        rules = (_DENIED_EDGES, _FEW_REVERSES, _DENIED_FRAGMENTS) if by_rules else ()
+        same = [Earlier(4, self._written_by(revision=each)) for each in rules] or [Earlier(4, self.settings)]
         return *same, Earlier(3, latest), Earlier(2, oldest), Earlier(2, self.settings)
 
     def _written_by(self, **before: str) -> Mapping[str, JsonValue]:

@@ -26,12 +26,20 @@ from hardcut.synth.frame_source import FrameSource
 from hardcut.synth.judges import Judge
 from hardcut.synth.query_forms import KINDS, forms
 from hardcut.synth.request_inputs import claim_inputs, video_inputs
-from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
+from hardcut.synth.requests import (
+    Asker,
+    DropLog,
+    by_former_rules,
+    describe_tasks,
+    joint_failure,
+    parsed_reply,
+    refuse_unsent,
+)
 from hardcut.synth.rewording.translation import identifier_version
 from hardcut.synth.rewording.wordings import Reworder, rewording_tasks
 from hardcut.synth.shown_frames import shown_frames
 from hardcut.teacher.prompts.reply_models import QueriesReply, QueryReply
-from hardcut.teacher.protocol import Refusal, Teacher, is_unsent
+from hardcut.teacher.protocol import Refusal, Task, Teacher, is_unsent
 
 NEEDED: dict[View, str] = {"speech": "speech", "sound": "sound", "ocr": "ocr", "metadata": "metadata"}
 """The kind of evidence that a view is written from."""
@@ -44,6 +52,8 @@ _BEFORE = {
 """Of earlier versions: the digest of the prompt that came with them."""
 _RULES = "8"
 """The revision of the `evidence` teacher then, for all that this stage asks."""
+_ASKED_STILL_CAMERAS: Mapping[Task, str] = {"queries": "8"}
+"""The revision of the `evidence` teacher's rules of before."""
 _NEW = ("check_denied",)
 """Settings that version 3 did not have."""
 _READ = (Video, Evidence, Caption, Twin)
@@ -89,8 +99,9 @@ class QueryStage:
 
     @property
     def earlier(self) -> Sequence[Earlier]:
-        """Version 6 left out what names a part of the form in a word or two, and knew no examples of prompts but ours.
-        Version 5 kept queries that say their prompt back. Versions 3 and 4 wrote composed queries too, which are a
+        """The rules of the `evidence` teacher asked for cameras that stand. Version 6 left out what names a part of the
+        form in a word or two, and knew no examples of prompts but ours. Version 5 kept queries that say their prompt
+        back. Versions 3 and 4 wrote composed queries too, which are a
         stage of their own now. Version 3 asked for all views in one request. Their prompt was the one that came with
         Hardcut then, or the user's own, which is still the same."""
         composes = describe_tasks(self.teacher, ["compose"] if self.options.composed else [], self.sampling)
@@ -101,7 +112,7 @@ class QueryStage:
             4: {**teachers, **composes},
             3: {task: told for task, told in {**teachers, **composes}.items() if task != "check"},
         }
-        found = [Earlier(6, self.settings), Earlier(5, self.settings)]
+        found = by_former_rules(self, _ASKED_STILL_CAMERAS, (7, 6, 5))
         for version, told in asked.items():
             was = {name: value for name, value in settings.items() if version > 3 or name not in _NEW}
             shipped = {task: _shipped(task, each, _BEFORE[version]) for task, each in told.items()}

@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
-from hardcut.engine.stage import Failure
+from hardcut.engine.stage import Earlier, Failure, UnitStage
 from hardcut.media.frames import Frame
 from hardcut.schemas.errors import ItemError
-from hardcut.schemas.ids import canonical_json
+from hardcut.schemas.ids import canonical_json, digest
 from hardcut.schemas.records import Dropped, Facet, Sampling, TeacherRef, Video
 from hardcut.schemas.text.clean import clean
 from hardcut.synth.request_inputs import span_within
@@ -100,6 +100,21 @@ def joint_failure(refused: Mapping[str, Refusal]) -> Failure | None:
 def describe_tasks(teacher: Teacher, tasks: Sequence[Task], sampling: Sampling) -> dict[str, JsonValue]:
     """The teacher of each task, for the settings of a stage."""
     return {task: teacher.describe(task, sampling).model_dump(mode="json") for task in tasks}
+
+
+def by_former_rules(stage: UnitStage, revisions: Mapping[Task, str], versions: Sequence[int]) -> list[Earlier]:
+    """Earlier versions of a stage in which the `evidence` teacher had these revisions of its rules at some tasks. Other
+    teachers stay as they are: with them the present version is none of the earlier ones."""
+    teachers = stage.settings["teachers"]
+    assert isinstance(teachers, dict)
+    former = dict(teachers)
+    for task, revision in revisions.items():
+        teacher = TeacherRef.model_validate(teachers[task]) if task in teachers else None
+        if teacher is not None and teacher.backend == "evidence":
+            before = {"revision": revision, "prompt_digest": digest("evidence", revision, task)}
+            former[task] = teacher.model_copy(update=before).model_dump(mode="json")
+    others = [version for version in versions if version != stage.version or former != teachers]
+    return [Earlier(version, {**stage.settings, "teachers": former}) for version in others]
 
 
 @dataclass(slots=True)

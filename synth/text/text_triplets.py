@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import content_id
 from hardcut.schemas.records import Dropped, Sampling
@@ -24,7 +24,7 @@ from hardcut.schemas.text.words import words
 from hardcut.schemas.triplets import NUANCES, Nuance, TextSource, Triplet
 from hardcut.synth.contrasts import Said, balanced_set, triplet_of
 from hardcut.synth.edited import edit_fault, edited_set
-from hardcut.synth.requests import Asker, describe_tasks, parsed_reply
+from hardcut.synth.requests import Asker, by_former_rules, describe_tasks, parsed_reply
 from hardcut.synth.rewording.compared import Comparison, compared
 from hardcut.synth.text.item import TextItem
 from hardcut.teacher.prompts.reply_models import ContrastReply, ParaphraseReply, TurnedReply
@@ -57,6 +57,11 @@ class TextTripletStage:
             **self.options.model_dump(mode="json"),
             "teachers": describe_tasks(self.teacher, tasks, self.sampling),
         }
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """The rules of the `evidence` teacher exchanged colours for others like them."""
+        return by_former_rules(self, {"contrast": "11"}, (1,))
 
     async def run(self, unit: Unit) -> Output:
         item = unit.payload

@@ -8,6 +8,7 @@ that semicolons set apart are looked at one by one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from hardcut.schemas.text.words import words
 from hardcut.teacher.prompts.inputs import CaptionInputs, CheckInputs, EvidenceLine, NumberedClaim, SameInputs
@@ -104,17 +105,19 @@ def _follows(number: int, first: str, second: str) -> FollowsReply:
 
 
 def _asked(query: str) -> set[tuple[str, ...]]:
-    """All that a query asks for: words, words denied, and each two words of which one must come before the other."""
+    """All that a query asks for: words, words denied, and each two words of which one must come before the other, also
+    by way of others between them."""
     parsed = parse_query(query)
     asked: set[tuple[str, ...]] = {(word,) for clause in parsed.clauses for word in clause}
     asked |= {("no", word) for word in parsed.absent}
     asked |= {(_INWARDS,)} if _INWARDS in words(query) else set()
     for at, relation in enumerate(parsed.relations):
         left, right = parsed.clauses[at], parsed.clauses[at + 1]
-        if relation == "after":
-            left, right = right, left
-        if relation in ("before", "after"):
-            asked |= {(one, "before", other) for one in left for other in right}
-        elif relation == "while":
+        if relation == "while":
             asked |= {(min(one, other), "while", max(one, other)) for one in left for other in right}
+        elif relation is not None:
+            run = len(list(takewhile(relation.__eq__, parsed.relations[at:])))
+            for right in parsed.clauses[at + 1 : at + 1 + run]:
+                first, last = (left, right) if relation == "before" else (right, left)
+                asked |= {(one, "before", other) for one in first for other in last}
     return asked

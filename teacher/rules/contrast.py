@@ -1,7 +1,7 @@
 """Captions turned without a model: antonyms of actions, negators, and words of one kind exchanged for each other.
 
-English alone. What stands in quotation marks is never touched. A caption in which nothing can be turned has no
-contrast.
+English alone. What stands in quotation marks is touched by edits alone, and only where nothing else can be exchanged:
+then another text is read. A caption in which nothing can be turned has no contrast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,26 @@ _KINDS = (
     ("ball", "stick", "rope", "book"), ("river", "lake", "road", "mountain"), ("bird", "fish", "monkey", "rabbit"),
     ("small", "large"), ("young", "old"), ("sunny", "rainy"), ("crowded", "deserted"),
 )  # fmt: skip
-"""Words of one kind: of two in one of these, a picture shows one and not the other."""
+"""Words of one kind: of two in one of these, a picture shows one and not the other, if they are not `_LIKE`."""
+_HUES = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
+"""In a round: each is like the one before and the one after it."""
+_LIKE = frozenset(
+    {
+        *(frozenset(pair) for pair in zip(_HUES, (*_HUES[1:], _HUES[0]), strict=True)),
+        *(frozenset({"grey", other}) for other in ("black", "white", "brown", "blue", "turquoise")),
+        *(frozenset({"brown", other}) for other in ("black", "red", "orange", "yellow")),
+    }
+)
+"""Colours that one person calls so and another one so."""
+_SHADES = frozenset({"black", "grey", "white", "brown"})
+_THING = re.compile(r"\b(\w+)(?: and (\w+))? thing\b")
+"""Of a thing nothing is known but its colours and its movement. Others that nobody noticed are mostly pale or dark, so
+that it is not exchanged for one of a shade."""
+_WHOLE_PICTURE = re.compile(r"(?<!\w)(?:mostly|of many colours)\b[^.]*", re.IGNORECASE)
+"""What fills a picture is told by its largest colours. It has others too, and no exchange of them is false."""
+_SIGNS = ("exit", "closed", "menu", "danger", "sale", "no parking", "open daily", "push", "lost and found", "tickets")
+"""What may be written in the place of other words, in one of its own cases."""
+_WRITTEN = re.compile(r'(?<=\btext )"([^"]{3,})"')
 _NEGATIONS = (
     (r"\bis not (\w+ing)\b", r"is \1"), (r"\bare not (\w+ing)\b", r"are \1"), (r"\bwithout\b", "with"),
     (r"\bnobody\b", "somebody"), (r"\bno one\b", "someone"),
@@ -72,21 +91,37 @@ def _turns(nuance: Nuance, text: str) -> Iterator[tuple[str, str, str]]:
         for word, other in _exchanges(text):
             for turned in swapped(text, word, other):
                 yield turned, f"{other} in place of {word}", f"{word} in place of {other}"
+        yield from _other_signs(text)
     else:
         for word, other in reversed(_exchanges(text)):  # the last, so that it seldom is that of an edit
             yield from ((turned, "", "") for turned in swapped(text, word, other))
 
 
 def _exchanges(text: str) -> list[tuple[str, str]]:
-    """Words of the text that stand there once, each with another of its kind that does not, by a digest of the text."""
-    said = re.findall(r"\w+", masked(text).lower())
+    """Words of the text that stand there once, each with another of its kind that does not and is like none that does,
+    by a digest of the text."""
+    plain = masked(text).lower()
+    said, of_parts = re.findall(r"\w+", plain), re.findall(r"\w+", _WHOLE_PICTURE.sub("", plain))
+    taken = {*said, *(word for pair in _LIKE if not pair.isdisjoint(of_parts) for word in pair)}
+    things = {word for hit in _THING.finditer(plain) for word in hit.groups()}
     found = []
     for kind in _KINDS:
         for word in kind:
-            others = [other for other in kind if other not in said]
-            if said.count(word) == 1 and others:
+            others = [other for other in kind if other not in taken and not (word in things and other in _SHADES)]
+            if said.count(word) == 1 and word in of_parts and others:
                 found.append((word, pick_by_digest(others, digest(text, word))))
     return shuffled(found, digest(text))
+
+
+def _other_signs(text: str) -> Iterator[tuple[str, str, str]]:
+    """The text with something else written in the place of a text that can be read, for each of these."""
+    said = set(re.findall(r"\w+", text.lower()))
+    fresh = [sign for sign in _SIGNS if said.isdisjoint(sign.split())]
+    for hit in shuffled(list(_WRITTEN.finditer(text)), digest(text)) if fresh else ():
+        sign = pick_by_digest(fresh, digest(text, hit[1]))
+        sign = sign.upper() if hit[1].isupper() else sign
+        turned = f"{text[: hit.start(1)]}{sign}{text[hit.end(1) :]}"
+        yield turned, f'"{sign}" in place of "{hit[1]}"', f'"{hit[1]}" in place of "{sign}"'
 
 
 def _outside_quotes(text: str, pattern: re.Pattern[str], instead: str) -> str:

@@ -30,6 +30,7 @@ EXPECTED: Mapping[Modality, tuple[str, ...]] = {
 """What one might expect to read or hear; used for a negation where all evidence of the video is without it."""
 _TELLING = 3
 """Least weight of the words of a phrase (`word_weight`)."""
+_STANDS = "the camera stands still"
 _STRIKING = 0.5
 """Movement that is less sure than this is told in captions and asked for nowhere."""
 
@@ -86,12 +87,14 @@ def is_telling(mention: Mention) -> bool:
 
 
 def can_be_asked(line: EvidenceLine, duration_s: float) -> bool:
-    """Whether a query can ask for a line beside metadata: colours and a camera that stands are of too many videos."""
+    """Whether a query can ask for a line beside metadata: colours and a camera that stands are of too many videos. That
+    a camera stands is no event either: it begins and ends with a shot or with what can be told of it, so that it comes
+    before and after whatever else happens."""
     whole = line.start == 0 and line.end is not None and line.end >= duration_s
     if line.kind == "sound":
         return not whole
     if line.kind == "motion":
-        return not whole and (line.confidence or 0.0) >= _STRIKING
+        return not whole and line.text != _STANDS and (line.confidence or 0.0) >= _STRIKING
     return line.kind in ("ocr", "speech")
 
 

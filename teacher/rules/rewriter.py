@@ -59,6 +59,7 @@ _CLAUSES = (
 _SCENE = "a scene in which"
 _SURELY_THERE: Mapping[str, float] = {"ocr": 0.9, "motion": 0.6}
 """Least confidence of what is denied as being there, by kind: what was misread is not there."""
+_EDGE = re.compile(r" as it (?:enters|leaves)\b")
 _DENIED: Mapping[Modality, str] = {"ocr": 'the screen never shows "{}"', "speech": 'nobody says "{}"'}
 _OTHERS: Mapping[Modality, tuple[str, ...]] = {
     **EXPECTED,
@@ -136,7 +137,7 @@ def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
         for text, facets in _WAYS[variant](inputs):
             text = styled(text)
             fits = text not in rejected and len(text.split()) <= inputs.max_words
-            if fits and judge.judge(text).margin < 0:
+            if fits and all(judge.judge(each).margin < 0 for each in _with_any_edge(text)):
                 written[variant] = ChangedReply(variant=variant, text=text, facets=facets)
                 break
     if "negated_absent" in inputs.variants:
@@ -145,10 +146,16 @@ def write_counterfactuals(inputs: CounterfactualInputs) -> CounterfactualReply:
         for text, facets in _otherwise_denied(denial, inputs):
             text = styled(text)
             fits = text not in rejected and len(text.split()) <= inputs.max_words
-            if fits and judge.judge(text).margin > 0:
+            if fits and all(judge.judge(each).margin > 0 for each in _with_any_edge(text)):
                 written["negated_absent"] = ChangedReply(variant="negated_absent", text=text, facets=facets)
                 break
     return CounterfactualReply(queries=tuple(written.values()))
+
+
+def _with_any_edge(text: str) -> tuple[str, str]:
+    """A text, and what it says of a movement without where in the picture that was seen. A thing that leaves may have
+    entered too, and of two alike one may: neither is denied by a line that tells of the other."""
+    return text, _EDGE.sub("", text)
 
 
 def _reversed(inputs: CounterfactualInputs) -> Iterator[_Changed]:

@@ -38,10 +38,11 @@ from hardcut.teacher.rules.judge import Assessment, EvidenceJudge
 from hardcut.teacher.rules.rewriter import compose, paraphrase, write_counterfactuals
 from hardcut.teacher.rules.writer import write_caption, write_queries
 
-VERSION = "12"
+VERSION = "13"
 """Counted up with every change of what this teacher says."""
 REVISIONS: Mapping[Task, str] = {
-    "counterfactual": "12", "paraphrase": "11", "same": "11", "contrast": "11", "decompose": "12",
+    "queries": "13", "compose": "13", "counterfactual": "13", "paraphrase": "11", "same": "13", "contrast": "13",
+    "decompose": "12",
 }  # fmt: skip
 """The version in which a task was last changed, where it is not 8; part of its `TeacherRef`, and so of the keys of the
 stages that ask it."""
