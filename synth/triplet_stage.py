@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from hardcut.engine.stage import Output, Unit
+from hardcut.engine.stage import Earlier, Output, Unit
 from hardcut.schemas.base import Record
 from hardcut.schemas.ids import content_id
 from hardcut.schemas.records import Caption, Query, Sampling, Video
@@ -22,9 +22,17 @@ from hardcut.schemas.settings import TripletSettings
 from hardcut.schemas.text.clean import clean
 from hardcut.schemas.triplets import AFFIRMED, TextSource, Triplet
 from hardcut.schemas.twin import Twin
-from hardcut.synth.contrasts import Contrast, Said, composed_triplet, contrasts_of, query_triplets
+from hardcut.synth.contrasts import Contrast, Said, composed_triplet, contrasts_of, query_triplets, told
 from hardcut.synth.edited import PARTS, edit_fault, edited_set, parts_of
-from hardcut.synth.requests import Asker, DropLog, describe_tasks, joint_failure, parsed_reply, refuse_unsent
+from hardcut.synth.requests import (
+    Asker,
+    DropLog,
+    by_former_rules,
+    describe_tasks,
+    joint_failure,
+    parsed_reply,
+    refuse_unsent,
+)
 from hardcut.synth.rewording.compared import Comparison, compared
 from hardcut.teacher.prompts.reply_models import ContrastReply, ParaphraseReply, TurnedReply
 from hardcut.teacher.protocol import Refusal, Task, Teacher
@@ -38,8 +46,8 @@ class TripletStage:
     """Makes the Triplets of every video with counterfactuals. What the teacher does not answer fails it in part.
 
     `reference` gives Video and Caption of another video, the one that a composed query starts from. A pair of texts of
-    which one asks for all that the other does is no contrast (`not_apart`); a wording that asks for more or less than
-    its text is left out (`meaning_changed`).
+    which one asks for all that the other does is no contrast (`not_apart`), also of captions of twins; a wording that
+    asks for more or less than its text is left out (`meaning_changed`).
     """
 
     teacher: Teacher
@@ -49,7 +57,7 @@ class TripletStage:
 
     kind: ClassVar[Literal["unit"]] = "unit"
     name: ClassVar[str] = "triplets"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     over: ClassVar[str] = "counterfactuals"
     reads: ClassVar[tuple[type[Record], ...]] = (Video, Caption, Query, Twin)
     makes: ClassVar[tuple[type[Record], ...]] = (Triplet,)
@@ -64,12 +72,18 @@ class TripletStage:
             "teachers": describe_tasks(self.teacher, tasks, self.sampling),
         }
 
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """Version 3 did not compare the captions of twins. The rules of the `evidence` teacher exchanged the colours of
+        a whole picture, and colours for others like them."""
+        return by_former_rules(self, {"contrast": "11"}, (3,))
+
     async def run(self, unit: Unit) -> Output:
         drops = DropLog(unit.one(Video), self.name)
         work = _Work(Asker(self.teacher, self.sampling, drops=drops), self.options, drops)
         triplets = await work.of_queries(unit.all(Query)) if self.options.paraphrases else []
         if "composed" in self.options.nuances:
-            triplets += self._composed(unit, drops)
+            triplets += await work.apart(self._composed(unit, drops))
             triplets += await work.of_captions(unit.all(Caption))
         unique = {triplet.triplet_id: triplet for triplet in triplets}
         return Output(list(unique.values()), drops.records, failure=joint_failure(work.refused))
@@ -103,14 +117,15 @@ class _Work:
     async def of_queries(self, queries: Sequence[Query]) -> list[Triplet]:
         """The sets of all contrasts. Raises ItemError where a question is only listened to."""
         contrasts = list(contrasts_of(queries, self.options.nuances))
-        told = {said.source.id: said for each in contrasts for said in (each.one, each.other)}
-        wordings = await self._wordings(list(told.values()))
+        sides = {said.source.id: said for each in contrasts for said in (each.one, each.other)}
+        wordings = await self._wordings(list(sides.values()))
         refuse_unsent(self.refused)
-        texts = [(told[id].text, text) for id, some in wordings.items() for text in some]
+        texts = [(sides[id].text, text) for id, some in wordings.items() for text in some]
         checked = await compared(self.asker, [*texts, *((each.one.text, each.other.text) for each in contrasts)])
         self.refused |= checked.refused
         same = {
-            id: [text for text in some if self._says_the_same(told[id], text, checked)] for id, some in wordings.items()
+            id: [text for text in some if self._says_the_same(sides[id], text, checked)]
+            for id, some in wordings.items()
         }
         teacher = self.asker.answered_by("paraphrase")
         triplets: list[Triplet] = []
@@ -127,9 +142,27 @@ class _Work:
                 self._drop("not_reworded", contrast.other, f"{contrast.what}: not both have a wording that can be used")
         return triplets
 
+    async def apart(self, triplets: Sequence[Triplet]) -> list[Triplet]:
+        """The composed triplets of twins whose captions differ in what they ask for, both ways: of two that tell of the
+        same in another order one may leave open what comes first. Raises ItemError where a question is only listened
+        to."""
+        pairs = [(each.positive, each.hard_negative) for each in triplets]
+        checked = await compared(self.asker, pairs)
+        self.refused |= checked.refused
+        kept: list[Triplet] = []
+        for triplet, (one, other) in zip(triplets, pairs, strict=True):
+            if not (checked.was_answered(one, other) and checked.was_answered(other, one)):
+                continue
+            likeness = checked.likeness(one, other)
+            if likeness is None:
+                kept.append(triplet)
+            else:
+                self.drops.drop("not_apart", f"composed: {one!r} and {other!r}: {likeness}", triplet.family)
+        return kept
+
     async def of_captions(self, captions: Sequence[Caption]) -> list[Triplet]:
-        """The sets of edits of the video's first caption, in parts. An edited part that says nothing beyond the caption
-        is no edit. Raises ItemError where a question is only listened to."""
+        """The sets of edits of the video's first caption, in parts. An edited part that says nothing beyond all claims
+        of the caption, in their order, is no edit. Raises ItemError where a question is only listened to."""
         parts = [(caption, text) for caption in captions[:1] for text in parts_of(caption, self.options.max_words)]
         asked: list[dict[str, JsonValue]] = [
             {"text": text, "nuances": ["composed"], "max_words": self.options.max_words} for _, text in parts
@@ -144,14 +177,15 @@ class _Work:
                 written += [(*part, each) for each in self._edits(*part, parsed_reply(outcome, ContrastReply))]
         refuse_unsent(self.refused)
         pairs = [(text, each.text) for _, text, each in written]
-        pairs += [(caption.text, each.text) for caption, _, each in written]
+        whole = {caption.caption_id: told(caption.claims) for caption in captions[:1]}
+        pairs += [(whole[caption.caption_id], each.text) for caption, _, each in written]
         checked = await compared(self.asker, pairs)
         self.refused |= checked.refused
         teacher, made = self.asker.answered_by("contrast"), list[Triplet]()
         for caption, text, each in written:
             given = Said(text, TextSource(kind="caption", id=caption.caption_id, teacher=caption.teacher))
             other = Said(each.text, TextSource(kind="written", id=caption.caption_id, teacher=teacher))
-            ways = ((text, each.text), (each.text, text), (caption.text, each.text))
+            ways = ((text, each.text), (each.text, text), (whole[caption.caption_id], each.text))
             if not all(checked.was_answered(*way) for way in ways):
                 continue
             same = next((way for way in ways if checked.beyond(*way) is None), None)

@@ -229,6 +229,41 @@ def test_a_composed_triplet_and_its_other_direction_are_balanced() -> None:
     assert (one.video_id, other.video_id) == ("v1", "v2")
 
 
+async def test_twins_whose_captions_are_no_contrast_give_no_triplet(make_video: Any) -> None:
+    """The one tells of a ball and then of a dog, the other of a dog and of a ball: of what comes first it says
+    nothing."""
+    told = {
+        "v1": [claim("A red ball rolls", 1, 2), claim("A dog barks", 3, 4)],
+        "v2": [claim("A dog barks", 1, 3), claim("A red ball rolls", 2, 4)],
+    }
+    captions = {
+        name: Caption.create(video_id=name, text=name, claims=claims, teacher=TEACHER) for name, claims in told.items()
+    }
+    twin = Twin.create(
+        video_id="v1", other_video_id="v2", relation="chiral", caption="v2",
+        differences=[
+            Difference(here="a red ball rolls, then a dog barks", there="a dog barks, then a red ball rolls")
+        ],
+    )  # fmt: skip
+    asked = query("the same, but a dog barks last", kind="composed", reference_video_id="v2")
+    ordered, unordered = "A red ball rolls. Then a dog barks.", "A dog barks. A red ball rolls."
+
+    async def triplets(unlike: set[tuple[str, str]]) -> Any:
+        stage = TripletStage(
+            Writer({}, unlike), SAMPLING, TripletSettings(nuances=("composed",)),
+            lambda video_id: Unit(video_id, (captions[video_id],)),
+        )  # fmt: skip
+        return await stage.run(Unit("v1", (make_video("v1"), captions["v1"], asked, twin)))
+
+    output = await triplets({(unordered, ordered)})
+    assert not output.records
+    assert [(each.reason, each.item) for each in output.dropped if each.reason == "not_apart"] == [
+        ("not_apart", asked.query_id)
+    ]
+    output = await triplets({(unordered, ordered), (ordered, unordered)})
+    assert [(each.positive, each.hard_negative) for each in output.records] == [(ordered, unordered)]
+
+
 @pytest.mark.parametrize("seed", [31, 32, 33])
 async def test_triplets_of_unseen_worlds_are_true_and_text_tells_nothing(
     seed: int, worlds: ModuleType, make_video: Callable[..., Video], no_frames: Any
@@ -299,7 +334,8 @@ def test_a_part_of_a_caption_quotes_no_single_sign() -> None:
 
 
 async def test_an_edit_of_a_caption_gives_two_triplets(make_video: Any) -> None:
-    """Claims that follow each other make a part, which is edited. What the rest of the caption says too is no edit."""
+    """Claims that follow each other make a part, which is edited. What the rest of the caption says too, in the order
+    of its claims, is no edit."""
     said = ("A red ball rolls", "A dog barks", "A blue car stops", "A white cat sits")
     claims = [claim(text, at, at + 1.0) for at, text in enumerate(said)]
     told = Caption.create(video_id="v1", text=". ".join(said), claims=claims, teacher=TEACHER)
@@ -309,7 +345,8 @@ async def test_an_edit_of_a_caption_gives_two_triplets(make_video: Any) -> None:
         one: edit(turned, "green in place of red", "red, not green"),
         other: edit("A dog barks.", "another one", "a white cat sits"),
     }
-    apart = both_ways(one, turned) | both_ways(other, "A dog barks.") | both_ways(told.text, turned)
+    whole = f"{one} Then a white cat sits."
+    apart = both_ways(one, turned) | both_ways(other, "A dog barks.") | both_ways(whole, turned)
     options = TripletSettings(nuances=("composed",))
     output = await made([make_video("v1"), told], Writer({}, apart, edits=edits), options)
     assert by_texts(output.records) == {
