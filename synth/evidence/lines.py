@@ -13,7 +13,7 @@ from hardcut.synth.evidence.frame_reader import FrameReader, upright
 from hardcut.synth.evidence.paddle import paddle_engine
 from hardcut.synth.evidence.pictures import load_image
 from hardcut.synth.evidence.rapid import rapid_engine
-from hardcut.synth.evidence.readable import believable, crops
+from hardcut.synth.evidence.readable import believable, crops, is_faint
 from hardcut.synth.evidence.readers import Engine, TwoReaders
 from hardcut.synth.evidence.scrolling import whole_lines
 from hardcut.synth.evidence.tracks import Line, follow
@@ -60,14 +60,14 @@ def read_lines(
 
 
 def _read_again(engine: TwoReaders, line: Line, frame: Frame) -> Iterator[str]:
-    """What other crops of a line are read as, each when it is asked for."""
+    """What other crops of a line are read as, each when it is asked for; nothing of one that is hardly seen."""
     import numpy as np
 
     image = load_image(frame.path)
     height, width = image.shape[:2]
     corners = np.array(line.best.corners, dtype=np.float32) * np.array([width, height], dtype=np.float32)
     cut = upright(image, corners.astype(np.float32))
-    for crop in crops(cut):
+    for crop in () if is_faint(cut) else crops(cut):
         yield clean(engine.again(crop, line.best.reader).text)
 
 

@@ -27,8 +27,12 @@ CROPS = 5
 VERY_SURE, ENOUGH, LEAST_LETTERS = 0.95, 2, 4
 """A reading of so many letters that is so sure is not read again once the first crops say the same. On the shared clips
 all 28 such readings whose first two crops agreed had the other three too."""
-_SAME, _LONG = 0.9, 9
-"""Likeness from which on two readings of a line of so many signs are one."""
+_SAME, _LONG, _ALIKE = 0.9, 9, 2
+"""Likeness from which on two readings of a line of so many signs are one, and how many crops must give each of its
+letters: where every crop slips in another one, as of small print, so does the reading."""
+_FAINT = 20.0
+"""Least difference (0..255, in some channel) of letters and what is behind them. What is fainter is misread alike in
+all crops. On the shared clips no line that is evidence has less than 65."""
 _LEAST_OF_EACH = 2
 """Signs of either script in a word of Han signs and Latin letters, which are at home in one word (`卡拉OK`)."""
 
@@ -66,17 +70,27 @@ def least_agreement(line: Line) -> float | None:
 
 
 def agree(line: Line, others: Iterable[str], least: float) -> bool:
-    """Whether at least that share of all crops say what the line says."""
+    """Whether at least that share of all crops say what the line says, and some of them all its letters."""
     needed = ceil(least * CROPS - 1e-9)
     sure = line.confidence >= VERY_SURE and _letters(line.text) >= LEAST_LETTERS
-    agreeing = 0
+    agreeing = alike = 0
     for number, other in enumerate(others, start=1):
         agreeing += _says(line.text, other)
-        if agreeing >= needed or (sure and agreeing == number == ENOUGH):
+        alike += _signs(line.text) == _signs(other)
+        if alike >= _ALIKE and (agreeing >= needed or (sure and agreeing == number == ENOUGH)):
             return True
-        if agreeing + CROPS - number < needed:
+        left = CROPS - number
+        if agreeing + left < needed or alike + left < _ALIKE:
             return False
     return False
+
+
+def is_faint(line: Image) -> bool:
+    """Whether the picture of a line hardly shows its letters."""
+    import numpy as np
+
+    low, high = np.quantile(line.reshape(-1, line.shape[-1]), (0.02, 0.98), axis=0)
+    return bool((high - low).max() < _FAINT)
 
 
 def _recurs(line: Line, before: Line) -> bool:
@@ -136,8 +150,12 @@ def crops(line: Image) -> Iterator[Image]:
     yield line[trim : height - trim, trim : width - trim] if min(height, width) > 4 * trim + 4 else line
 
 
+def _signs(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
 def _says(text: str, reading: str) -> bool:
-    one, other = ("".join(filter(str.isalnum, each.casefold())) for each in (text, reading))
+    one, other = _signs(text), _signs(reading)
     if one == other or len(one) < _LONG:
         return one == other
     return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _SAME

@@ -10,7 +10,7 @@ import pytest
 from hardcut.media.ingest import ingest
 from hardcut.schemas.settings import EvidenceSettings, MediaSettings
 from hardcut.synth.evidence.lines import read_lines
-from hardcut.synth.evidence.readable import CROPS, agree, believable, crops, mixes_scripts
+from hardcut.synth.evidence.readable import CROPS, FAIRLY_STABLE, agree, believable, crops, is_faint, mixes_scripts
 from hardcut.synth.evidence.tracks import Line, Reading
 
 pytest.importorskip("cv2", reason='needs pip install "hardcut[ocr]"')
@@ -43,6 +43,27 @@ def crops_that(say: str, *, agree: int) -> Iterator[str]:
 
 def believed(line: Line, agree: int) -> bool:
     return believable(line, crops_that(line.text, agree=agree))
+
+
+def test_of_a_long_line_some_crops_must_give_every_letter() -> None:
+    """Small print: each crop slips in another letter, and so did the reading (it says "permitted")."""
+    read = line("photography is not pormited", 0.91, 2.0, *["photography is not pormited"] * 2)
+    slips = ["photography ia not pormited", "photagraphy is not pormited", "photography is nut pormited"]
+    assert not believable(read, [*slips, read.text, "photography is not parmited"])
+    assert believable(read, [slips[0], read.text, read.text, slips[1], slips[2]]), "two give all of it"
+    sure = replace(read, confidence=0.99)
+    assert not believable(sure, [*slips, read.text, slips[0]])
+    assert believable(sure, [read.text, read.text])
+
+
+@pytest.mark.parametrize(("ink", "seen"), [((140, 140, 140), False), ((190, 190, 190), True), ((128, 128, 200), True)])
+def test_what_is_hardly_seen_is_no_evidence(ink: tuple[int, int, int], seen: bool) -> None:
+    """Letters a twentieth darker or lighter than what is behind them. A colour may differ where brightness does not."""
+    import cv2
+
+    picture = np.full((30, 260, 3), 128, dtype=np.uint8)
+    cv2.putText(picture, "no refunds", (5, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.8, ink, 2)
+    assert is_faint(picture) is not seen
 
 
 def test_what_is_believed() -> None:
@@ -85,9 +106,11 @@ def test_what_another_picture_said_in_the_same_place_needs_no_crops() -> None:
 
 def test_crops_agree_letter_by_letter_but_for_a_slip_in_a_long_line() -> None:
     gate, news = line("Gate 17", 0.9), line("Breaking news tonight", 0.9)
-    assert agree(gate, ["gate17"], 1 / CROPS) and not agree(gate, ["Gate 11"] * CROPS, 1 / CROPS)
-    assert agree(news, ["Breaking news tonigh"], 1 / CROPS) and not agree(news, ["Breaking"] * CROPS, 1 / CROPS)
-    assert not agree(gate, [], 1 / CROPS)
+    assert agree(gate, ["gate17"] * 3, FAIRLY_STABLE) and not agree(gate, ["Gate 11"] * CROPS, FAIRLY_STABLE)
+    slip = "Breaking news tonigh"
+    assert agree(news, [slip, news.text, news.text], FAIRLY_STABLE)
+    assert not agree(news, [slip] * (CROPS - 1) + [news.text], FAIRLY_STABLE)
+    assert not agree(news, ["Breaking"] * CROPS, FAIRLY_STABLE) and not agree(gate, [], FAIRLY_STABLE)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (40, 3), (30, 200)])
