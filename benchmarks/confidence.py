@@ -32,7 +32,7 @@ from hardcut.synth.evidence.motion import Finding, find_motion
 
 LET_DOWN = {
     "PATH": 0.02, "OF_SIZE": 0.1, "OF_LARGE": 0.1, "OF_CREEPING": 0.1, "STRAIGHT": 0.3, "EXPLAINED": 0.0,
-    "CHANGED": 0.0, "AROUND": 1.1, "MOST": 40,
+    "CHANGED": 0.0, "AROUND": 1.1, "MOMENT": 0, "MOST": 40,
 }  # fmt: skip
 DRAWN, BINS = 1000, (0.0, 0.3, 0.5, 0.7, 0.85, 1.01)
 

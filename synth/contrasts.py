@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,11 @@ from hardcut.schemas.twin import Difference, Twin
 from hardcut.teacher.rules.judge import parse_query
 
 _NUANCES: Mapping[Variant, Nuance] = {"reversed": "temporal", "negated": "negation", "facet_changed": "facet"}
+SINGLE_SIGN = re.compile(r'(?<!\w)"\W?[A-Za-z0-9]\W?"(?!\w)')
+"""A letter or a digit that is quoted by itself, often a piece of another text or none at all; in other scripts a sign
+may be a word."""
 _SHARED = 3
 """Claims that both captions have, which are told beside what differs."""
-
-
 _DENIALS = (
     (' but the screen never shows "', ' and the screen shows "'),
     (' but nobody says "', ' and somebody says "'),
@@ -188,14 +190,15 @@ def edited_captions(
     here: Sequence[Claim], there: Sequence[Claim], differences: Sequence[Difference]
 ) -> tuple[str, str] | None:
     """The claims of two videos that tell of their differences, with a few that both have, as two captions; None where
-    there is a difference that a claim of either does not tell of. The other way round it gives the same two."""
+    there is a difference that a claim of either does not tell of, or that is one of a single sign. The other way round
+    it gives the same two."""
     mine: list[Claim] = []
     theirs: list[Claim] = []
     for difference in differences:
         for text, claims, found in ((difference.here, here, mine), (difference.there, there, theirs)):
             for part in (text or "").split(", then ") if text else ():
                 claim = _telling(part, claims)
-                if claim is None:
+                if claim is None or SINGLE_SIGN.search(claim.text):
                     return None
                 if claim not in found:
                     found.append(claim)
@@ -203,7 +206,8 @@ def edited_captions(
         return None
     differing = {word for claim in (*mine, *theirs) for word in words(claim.text)}
     both = {claim.text for claim in here if claim.span} & {claim.text for claim in there if claim.span}
-    shared = sorted(text for text in both if not set(words(text)) <= differing)[:_SHARED]
+    sure = (text for text in both if not SINGLE_SIGN.search(text))
+    shared = sorted(text for text in sure if not set(words(text)) <= differing)[:_SHARED]
     edited, unedited = told([*_of(here, shared), *mine]), told([*_of(there, shared), *theirs])
     return (edited, unedited) if edited != unedited else None
 

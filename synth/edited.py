@@ -6,22 +6,19 @@ is once what the anchor asks for, and once what it starts from.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from hardcut.schemas.records import Caption, Claim, TeacherRef
 from hardcut.schemas.text.clean import clean
 from hardcut.schemas.text.words import words
 from hardcut.schemas.triplets import TextSource, Triplet, composed_anchor
-from hardcut.synth.contrasts import Said, told, triplet_of
+from hardcut.synth.contrasts import SINGLE_SIGN, Said, told, triplet_of
 from hardcut.teacher.prompts.reply_models import TurnedReply
 
 PARTS = 4
 """Parts of a caption that are edited at most."""
 _CLAIMS = 3
 """Claims in a part at most."""
-_SINGLE_SIGN = re.compile(r'(?<!\w)"\W?[A-Za-z0-9]\W?"(?!\w)')
-"""A letter or a digit by itself; in other scripts a sign may be a word."""
 
 
 def parts_of(caption: Caption, max_words: int) -> list[str]:
@@ -36,7 +33,7 @@ def parts_of(caption: Caption, max_words: int) -> list[str]:
         if size:
             parts.append(told(timed[:size]))
         timed = timed[max(1, size) :]
-    return [part for part in dict.fromkeys(parts) if not _SINGLE_SIGN.search(part)]
+    return [part for part in dict.fromkeys(parts) if not SINGLE_SIGN.search(part)]
 
 
 def _fitting(claims: Sequence[Claim], max_words: int) -> int:

@@ -23,8 +23,10 @@ EXPLAINED = 0.2
 CHANGED = 0.0011
 """Least part of the picture that changed by it."""
 AROUND = 0.6
-"""What creeps, or is seen for a moment, shares at most such a part of its movement with what is around it: otherwise
-something larger sways, or it is a shadow."""
+"""What creeps shares at most such a part of its movement with what is around it: otherwise something larger sways."""
+MOMENT, AROUND_MOMENT, OF_MOMENT = 2, 0.7, 1.0
+"""What is seen in so few windows shares at most such a part: otherwise it is the edge or the shadow of something
+larger, or what that uncovers. What is seen in one alone goes at least its own length in it."""
 _PIECE = 0.02
 """Shorter pieces of a way are not put together."""
 _TURN_PAUSE_S = 0.5
@@ -72,9 +74,18 @@ def _shown(way: Way) -> bool:
         and measured["explained"] >= EXPLAINED
         and measured["changed"] >= CHANGED
         and way.by_itself
-        and not (measured["around"] > AROUND and (way.creeps or measured["windows"] < 2))
-        and not (way.creeps and (measured["windows"] < 2 or measured["of_size"] < OF_CREEPING))
+        and _is_clear(way, measured)
     )
+
+
+def _is_clear(way: Way, measured: Mapping[str, float]) -> bool:
+    """Whether it stands out where it creeps or is seen for a moment."""
+    windows, around, of_size = measured["windows"], measured["around"], measured["of_size"]
+    if way.creeps:
+        return windows > 1 and around <= AROUND and of_size >= OF_CREEPING
+    if windows > MOMENT:
+        return True
+    return around <= AROUND_MOMENT and (windows > 1 or of_size >= OF_MOMENT)
 
 
 def _without_swings(ways: Sequence[Way], times: Sequence[float]) -> tuple[list[Way], list[list[Way]]]:

@@ -29,9 +29,10 @@ _KINDS = (
     ("apple", "banana", "carrot", "tomato"), ("bread", "cheese", "soup", "rice"), ("hat", "scarf"),
     ("shirt", "coat"), ("table", "bed"), ("bottle", "bowl"),
     ("ball", "stick", "rope", "book"), ("river", "lake", "road", "mountain"), ("bird", "fish", "monkey", "rabbit"),
-    ("small", "large"), ("young", "old"), ("sunny", "rainy"), ("crowded", "deserted"),
+    ("young", "old"), ("sunny", "rainy"), ("crowded", "deserted"),
 )  # fmt: skip
-"""Words of one kind: of two in one of these, a picture shows one and not the other, if they are not `_LIKE`."""
+"""Words of one kind: of two in one of these, a picture shows one and not the other, if they are not `_LIKE`. Sizes are
+none: what one person calls small another one does not."""
 _HUES = ("red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
 """In a round: each is like the one before and the one after it."""
 _LIKE = frozenset(

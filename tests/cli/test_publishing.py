@@ -185,7 +185,7 @@ def test_an_export_keeps_the_splits_of_what_it_replaces(run: Path, hardcut: Proc
     assert _bytes(data) == files, "the same rows and settings are the same version"
 
     own = (run / "run.toml").read_text()
-    settings.write_text(re.sub(r"(?ms)(^\[export\]$.*?^seed = )0$", r"\g<1>7", own, count=1))
+    settings.write_text(re.sub(r"(?ms)(^\[export\]$.*?^train = )0.8$", r"\g<1>0.4", own, count=1))
     assert settings.read_text() != own
     changed = hardcut("export", run, "--out", data, "--config", settings)
     assert _splits(data) == splits, changed.stdout

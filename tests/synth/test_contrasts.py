@@ -321,6 +321,18 @@ def edit(text: str, edit: str, back: str) -> TurnedReply:
     return TurnedReply(nuance="composed", text=text, again=text, text_again=text, edit=edit, back=back)
 
 
+def test_captions_of_twins_tell_of_no_single_sign() -> None:
+    """An "L" that was read off the side of a door. Where it is what differs, there is no edit."""
+    sign, cat = claim('The text "L" can be read', 0, 1), claim("A cat sits", 3, 4)
+    dog, bell = claim("A dog barks", 1, 2), claim("A bell rings", 1, 2)
+    differs = [Difference(here="a dog barks", there="a bell rings")]
+    found = edited_captions([sign, dog, cat], [sign, bell, cat], differs)
+    assert found == ("A dog barks. Then a cat sits.", "A bell rings. Then a cat sits.")
+    other = claim('The text "K" can be read', 0, 1)
+    letters = [Difference(here='the text "L" can be read', there='the text "K" can be read')]
+    assert edited_captions([sign, dog], [other, dog], letters) is None
+
+
 def test_a_part_of_a_caption_quotes_no_single_sign() -> None:
     def parts(*texts: str) -> list[str]:
         claims = [claim(text, at, at + 1.0) for at, text in enumerate(texts)]

@@ -386,6 +386,19 @@ def test_hardly_any_pictures(count: int) -> None:
     assert [text for text in texts([field()] * count) if "moves" in text] == []
 
 
+@pytest.mark.parametrize("seed", [1011, 1012])
+def test_what_a_thing_drags_along_for_a_moment_is_no_thing(seed: int, tmp_path: Path) -> None:
+    """Two things pass over a structured backdrop. A green or grey piece of it was told to move beside them."""
+    world = make_world(seed, clips=25, scripts=("latin",))
+    [clip] = [each for each in world.clips if each.video_id == "motion/passers-01-b"]
+    render_world(world.model_copy(update={"clips": (clip,), "questions": ()}), tmp_path / "world")
+    path = tmp_path / "world" / "videos" / f"{clip.video_id}.mp4"
+    survey = ingest(str(path), str(tmp_path / "store"), MediaSettings(), None, True).survey
+    assert survey is not None
+    told = {found.text.split(" thing ")[0] for found in find_motion(survey.bursts) if " thing " in found.text}
+    assert told <= {f"a {thing.colour}" for thing in clip.things} and told
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (700, 8)])
 def test_odd_pictures(size: tuple[int, int]) -> None:
     assert texts([Image.new("RGB", size)] * 20) == []

@@ -101,8 +101,15 @@ def test_where_nothing_else_can_be_exchanged_another_text_is_read() -> None:
     assert text == given.replace("BUTCHER", sign) and sign.isupper()
     assert edit == f'"{sign}" in place of "BUTCHER"'
     assert edits('Someone says: "good morning".') == [], "speech stays as it is"
-    [(text, _)] = edits('A small thing moves. The text "BUTCHER" can be read.')
+    [(text, _)] = edits('A red thing moves. The text "BUTCHER" can be read.')
     assert "BUTCHER" in text, "what is not in quotation marks comes first"
+
+
+def test_sizes_are_not_exchanged() -> None:
+    """What one person calls small another one does not."""
+    assert edits("A small thing moves from left to right.") == []
+    [(text, _)] = edits("A large red thing moves from left to right.")
+    assert "large" in text and "red" not in text
 
 
 def test_an_order_holds_by_way_of_others() -> None:
