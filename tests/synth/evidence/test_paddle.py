@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from hardcut.schemas.errors import MissingDependency, UsageError
 from hardcut.schemas.settings import EvidenceSettings
@@ -61,7 +61,9 @@ def package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_come_out_of_the_folders(folders: tuple[Path, Path], package: None, store_frames) -> None:
     det, rec = folders
     settings = EvidenceSettings(ocr="paddle", paddle_det=str(det), paddle_rec=str(rec))
-    [line], *_ = read_lines(store_frames([Image.new("RGB", (400, 200), (90, 90, 90))] * 4, 2), 2.0, settings)
+    picture = Image.new("RGB", (400, 200), (90, 90, 90))
+    ImageDraw.Draw(picture).rectangle((60, 30, 180, 50), fill=(240, 240, 240))  # a line that can be seen
+    [line], *_ = read_lines(store_frames([picture] * 4, 2), 2.0, settings)
     assert (line.text, line.start, line.end, line.confidence) == ("ВОКЗАЛ", 0.0, 1.75, 0.97)
     assert line.box == pytest.approx((0.1, 0.1, 0.5, 0.3))
     made = dict(Module.made)
