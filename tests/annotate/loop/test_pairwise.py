@@ -209,7 +209,6 @@ def test_two_videos_by_keyboard(
             assert box is not None and box["width"] > 100 and box["x"] >= 0 and box["x"] + box["width"] <= width
     # Two keys a record.
     page.keyboard.press("2")
-    page.keyboard.press("2")  # once more changes nothing
     page.wait_for_function("() => document.querySelector('form input:checked')?.id === 'better_right'")
     page.keyboard.press("Enter")
     page.get_by_text("2 of 2", exact=True).wait_for()
