@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, sqrt
 
@@ -152,41 +152,41 @@ class Way:
 
 def put_together(ways: Sequence[Way], times: Sequence[float]) -> list[Way]:
     """Pieces of one thing's way, one after the other, as one."""
-    found: list[Way] = []
-    for way in sorted(ways, key=lambda way: (way.first, -way.area, way.last)):
-        before = [
-            number
-            for number, other in enumerate(found)
-            if other.last <= way.last
-            and other.first < way.first
-            and other.creeps == way.creeps
-            and times[way.first] - times[other.last] <= _PAUSE_S
-            and other.way == way.way
-            and overlap(other.legs[-1].regions[-1].end_box, way.legs[0].regions[0].box) > 0.3
-            and sum(map(min, other.colours, way.colours)) >= SAME_COLOURS
-            and cosine(other.moved, way.moved) > 0.7
-            and other.legs[-1].regions[-1].first < way.legs[0].regions[0].first
-        ]
-        if before:
-            best = max(before, key=lambda number: (found[number].last, found[number].area))
-            found[best] = replace(found[best], legs=(*found[best].legs, *way.legs))
-        else:
-            found.append(way)
-    return found
+    return _joined(ways, lambda way, later: _follows(way, later, times))
 
 
 def found_again(ways: Sequence[Way], times: Sequence[float]) -> list[Way]:
     """What is lost from sight amid the picture and found again ahead of there, before long, is one thing. Another one
     of its colours would come in from an edge."""
+    return _joined(ways, lambda way, later: _goes_on(way, later, times))
+
+
+def _joined(ways: Sequence[Way], is_one: Callable[[Way, Way], bool]) -> list[Way]:
+    """Each way put to the last and largest of those before it that are of one thing with it."""
     found: list[Way] = []
     for way in sorted(ways, key=lambda way: (way.first, -way.area, way.last)):
-        before = [number for number, other in enumerate(found) if _goes_on(other, way, times)]
+        before = [number for number, other in enumerate(found) if is_one(other, way)]
         if before:
             best = max(before, key=lambda number: (found[number].last, found[number].area))
             found[best] = replace(found[best], legs=(*found[best].legs, *way.legs))
         else:
             found.append(way)
     return found
+
+
+def _follows(way: Way, later: Way, times: Sequence[float]) -> bool:
+    """Whether a later piece begins where another one ends, and goes the same way."""
+    return (
+        way.last <= later.last
+        and way.first < later.first
+        and way.creeps == later.creeps
+        and times[later.first] - times[way.last] <= _PAUSE_S
+        and way.way == later.way
+        and overlap(way.legs[-1].regions[-1].end_box, later.legs[0].regions[0].box) > 0.3
+        and sum(map(min, way.colours, later.colours)) >= SAME_COLOURS
+        and cosine(way.moved, later.moved) > 0.7
+        and way.legs[-1].regions[-1].first < later.legs[0].regions[0].first
+    )
 
 
 def _goes_on(way: Way, later: Way, times: Sequence[float]) -> bool:
